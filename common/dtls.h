@@ -1,0 +1,72 @@
+/* The record walk: what one datagram of DTLS 1.2 (RFC 6347, RFC 9146) or 1.3 (RFC 9147) is, from its cleartext alone.
+ *
+ * Pure; reads `len` octets of `data` and nothing else. The walk ends at the record that decides; what follows it is the
+ * backend's business.
+ */
+#ifndef CIDLB_DTLS_H
+#define CIDLB_DTLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum dtls_type {
+	DTLS_CHANGE_CIPHER_SPEC = 20,
+	DTLS_ALERT = 21,
+	DTLS_HANDSHAKE = 22,
+	DTLS_APPLICATION_DATA = 23,
+	DTLS_HEARTBEAT = 24,
+	DTLS_TLS12_CID = 25, /* RFC 9146, section 4 */
+	DTLS_ACK = 26,	     /* RFC 9147, section 7 */
+	DTLS_RRC = 27,	     /* RFC 9853 */
+};
+
+enum {
+	DTLS_HEADER_OCTETS = 13,      /* RFC 6347, section 4.1 */
+	DTLS_CID_AT = 11,	      /* RFC 9146, section 4 */
+	DTLS_UNIFIED_CID_AT = 1,      /* RFC 9147, section 4 */
+	DTLS_UNIFIED_CIPHERTEXT = 16, /* least octets of a DTLS 1.3 ciphertext: RFC 9147, section 4.2.3 */
+	DTLS_HELLO_OCTETS = 12,	      /* handshake header: RFC 6347, section 4.2.2 */
+	DTLS_CID_MAX = 64,	      /* longest CID that cidlb walks past, octets */
+};
+
+/* Members up to DTLS_EPOCH0_DATA mean: not to be routed. */
+enum dtls_kind {
+	DTLS_MALFORMED,	  /* cut short, or a version that is not DTLS */
+	DTLS_BAD_TYPE,	  /* first octet of a record outside 20..27 and 32..63 */
+	DTLS_EPOCH0_DATA, /* application data or a CID record that claims epoch 0: protected by no key */
+	DTLS_HELLO,	  /* an epoch-0 ClientHello: a new session whatever follows */
+	DTLS_CID,	  /* the first CID-bearing record */
+	DTLS_OTHER,	  /* well-formed, neither of the two */
+};
+
+struct dtls_view {
+	enum dtls_kind kind;
+	bool unified;	   /* DTLS_CID: the record is a DTLS 1.3 one */
+	bool flight;	   /* DTLS_CID: epoch-0 handshake records came before it in the datagram: a last handshake flight */
+	uint16_t record_at; /* DTLS_CID: offset of the record that bears the CID */
+	uint16_t cid_at;   /* DTLS_CID: offset of the CID; at least one octet of the datagram is there */
+};
+
+/* Walks an uplink datagram (device to server). Never fails: the answer is view->kind. */
+void dtls_walk(struct dtls_view *view, const uint8_t *data, size_t len);
+
+/* True if the record at view->record_at is whole and well-formed with a CID of cid_len octets (1..DTLS_CID_MAX):
+ * its length field, read behind the CID, stays inside the datagram and leaves a ciphertext. */
+bool dtls_cid_fits(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len);
+
+/* For the log line about a wrong `cid.length`: bit n is set if a CID of n octets (1..DTLS_CID_MAX-1) would make the record end
+ * exactly at the end of the datagram or at the start of another well-formed record. Off the packet path. */
+uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, size_t len);
+
+/* What a downlink datagram (server to device) says of its handshake. CIDs of this direction are the device's and unread. */
+enum dtls_reply {
+	DTLS_REPLY_NONE,      /* not DTLS */
+	DTLS_REPLY_RETRY,     /* HelloVerifyRequest, or a ServerHello that is a HelloRetryRequest (RFC 8446, section 4.1.3): sent to
+				 addresses that have shown nothing */
+	DTLS_REPLY_HANDSHAKE, /* anything else of epoch 0, or DTLS 1.3 handshake keys (epoch 2) alone */
+	DTLS_REPLY_PROTECTED, /* has a record of epoch >= 1 (1.2), or of another unified epoch than 2: the handshake is over */
+};
+enum dtls_reply dtls_read_reply(const uint8_t *data, size_t len);
+
+#endif

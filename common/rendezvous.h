@@ -1,0 +1,55 @@
+/* Weighted rendezvous hashing (highest random weight; Thaler and Ravishankar, 1998; weights as in Schindelhauer and Schomaker,
+ * 2005) in precomputed slots.
+ *
+ * A key falls into one of RENDEZVOUS_SLOTS slots for good; each slot ranks the members by a score that depends on the slot, the
+ * member's name and its weight alone. So removing a member moves only its own keys, adding one takes only what it gets, one that
+ * returns gets its own back, order does not matter, and two nodes with one key agree. All arithmetic is in integers.
+ *
+ * Owner: the control thread builds; readers share a finished table, which never changes.
+ */
+#ifndef CIDLB_RENDEZVOUS_H
+#define CIDLB_RENDEZVOUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "siphash.h"
+
+enum {
+	RENDEZVOUS_SLOT_BITS = 18,
+	RENDEZVOUS_SLOTS = 1 << RENDEZVOUS_SLOT_BITS, /* 1,024 for each of 256 members; the number never changes, or all keys would move */
+	RENDEZVOUS_DEPTH = 4,			      /* ranks kept per slot */
+	RENDEZVOUS_MAX_MEMBERS = 1024,
+	RENDEZVOUS_MAX_WEIGHT = 256,
+};
+#define RENDEZVOUS_NONE UINT16_MAX
+
+struct rendezvous_member {
+	const char *name;
+	uint16_t weight; /* 0..256; 0: on no slot */
+};
+
+/* Ranks hold indices into the member array given to rendezvous_build(). */
+struct rendezvous {
+	uint16_t first[RENDEZVOUS_SLOTS];				/* rank 0, alone so that it stays in cache */
+	uint16_t further[RENDEZVOUS_SLOTS][RENDEZVOUS_DEPTH - 1];	/* ranks 1..3; RENDEZVOUS_NONE where there are fewer members */
+};
+
+/* The score of one member in one slot: the highest is rank 0, and equal scores go to the lesser name. 0 for weight 0.
+ * Exposed for the linear search beyond the ranks and for the oracle test. */
+uint64_t rendezvous_score(const struct siphash_key *key, uint32_t slot, const struct rendezvous_member *member);
+
+/* Fills `out` from nothing. `count` <= RENDEZVOUS_MAX_MEMBERS, names distinct. */
+void rendezvous_build(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members, size_t count);
+
+/* The same result as rendezvous_build(), computed from `old` over `old_members` in time proportional to the slots for each member that was
+ * added, removed or given another weight. */
+void rendezvous_update(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members, size_t count,
+		       const struct rendezvous *old, const struct rendezvous_member *old_members, size_t old_count);
+
+static inline uint32_t rendezvous_slot(uint64_t hash)
+{
+	return (uint32_t)(hash >> (64 - RENDEZVOUS_SLOT_BITS));
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* route(): one datagram, one verdict. A pure function of snapshot, datagram, source and hint; no clock, no I/O.
+ *
+ * The rules, in order (design, section 3):
+ *   1. not DTLS                    drop: malformed, type, epoch0_data
+ *   2. an epoch-0 ClientHello      rule 4, whatever follows in the datagram
+ *   3. a CID, opened by the layout id known: its backend, also when down; maint: drop.  Unknown or misfit: drop, or hash of the CID
+ *   4. no CID                      ClientHello: hash of the source.  Else: the hint while up or draining, else the hash
+ *   5. a plain UDP pool            the hint while up or draining, else the hash
+ */
+#ifndef CIDLB_ROUTE_H
+#define CIDLB_ROUTE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cid.h"
+#include "dtls.h"
+#include "snapshot.h"
+#include "verdict.h"
+
+#define ROUTE_NO_HINT UINT16_MAX
+
+struct route_in {
+	const uint8_t *data;
+	size_t len; /* octets */
+	struct addr source;
+	struct dtls_view view; /* from dtls_walk(); unused in plain UDP pools */
+	uint16_t hint;	       /* uid of the backend of a live flow, or ROUTE_NO_HINT; asked for datagrams without a CID */
+};
+
+struct route_out {
+	enum verdict verdict;
+	uint16_t backend; /* index in pool->backends; meaningful if routed */
+	uint8_t cid_len;  /* octets; 0: not routed by CID */
+	const uint8_t *cid; /* in the datagram */
+};
+
+/* True if the datagram is one that rule 3 will decide in this pool: it has a CID and the pool reads CIDs. */
+bool route_by_cid(const struct snapshot_pool *pool, const struct dtls_view *view);
+
+/* `in->view` must be filled (dtls pools). */
+void route(struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in);
+
+/* The same for `count` datagrams of one pool, prefetching the table rows that a later one will need. */
+void route_batch(struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in, size_t count);
+
+#endif

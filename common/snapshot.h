@@ -1,0 +1,99 @@
+/* The immutable routing table: everything route() reads.
+ *
+ * Owner: the control thread builds and publishes it; workers read it between two quiescent states; nobody changes it after
+ * publication. `uid`s are the stable small numbers that flows and counters know pools, backends and listeners by.
+ */
+#ifndef CIDLB_SNAPSHOT_H
+#define CIDLB_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "cid.h"
+#include "pool.h"
+#include "rendezvous.h"
+#include "siphash.h"
+
+enum pool_protocol { POOL_DTLS, POOL_UDP };
+enum pool_affinity { AFFINITY_ADDRESS_PORT, AFFINITY_ADDRESS };
+enum unknown_cid { UNKNOWN_CID_DROP, UNKNOWN_CID_HASH };
+enum all_down { ALL_DOWN_HASH, ALL_DOWN_DROP };
+
+#define SNAPSHOT_NO_BACKEND UINT16_MAX
+
+/* What snapshot_build() is told of a backend and what readers see. */
+struct snapshot_backend {
+	const char *name; /* the snapshot holds its own copy */
+	uint16_t uid;
+	uint16_t weight; /* 0..256; 0: CID traffic only */
+	bool has_id;
+	struct server_id id;
+	struct addr addr;
+	enum backend_health health;
+	enum backend_admin admin;
+};
+
+struct snapshot_pool_spec {
+	const char *name; /* the snapshot holds its own copy */
+	uint16_t uid;
+	enum pool_protocol protocol;
+	enum pool_affinity affinity;
+	enum unknown_cid unknown_cid;
+	enum all_down all_down;
+	struct cid_layout layout;
+	const struct snapshot_backend *backends;
+	size_t backend_count; /* 1..RENDEZVOUS_MAX_MEMBERS; distinct names, distinct ids */
+};
+
+struct snapshot_id_table; /* server id -> backend index: snapshot.c */
+struct snapshot_slots;	  /* shared, counted rendezvous table: snapshot.c */
+
+struct snapshot_pool {
+	char *name;
+	uint16_t uid;
+	enum pool_protocol protocol;
+	enum pool_affinity affinity;
+	enum unknown_cid unknown_cid;
+	enum all_down all_down;
+	struct cid_layout layout;
+	struct siphash_key hash_key; /* of the pool: derived from the service's key and the pool's name */
+	struct snapshot_backend *backends;
+	size_t backend_count;
+	bool *accepts;			    /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight */
+	bool any_accepts;
+	const struct rendezvous *slots;
+	struct snapshot_slots *slots_owner;
+	struct snapshot_id_table *ids;
+	uint16_t *index_of_uid; /* uid_count entries; SNAPSHOT_NO_BACKEND: not of this pool */
+	size_t uid_count;
+};
+
+struct snapshot {
+	uint64_t generation; /* 1, 2, …; for logs */
+	struct siphash_key key;
+	struct snapshot_pool *pools;
+	size_t pool_count;
+};
+
+/* Builds a snapshot; slot tables of pools whose members and weights did not change are shared with `previous` (may be NULL), and
+ * updated from it where few did. NULL: out of memory. */
+struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools, size_t pool_count,
+				const struct snapshot *previous);
+void snapshot_free(struct snapshot *snapshot);
+
+/* The backend of a server id, or SNAPSHOT_NO_BACKEND. */
+uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, const struct server_id *id);
+
+/* The backend index of a stable number, or SNAPSHOT_NO_BACKEND if this pool has no such backend (any more). */
+static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool, uint16_t uid)
+{
+	return uid < pool->uid_count ? pool->index_of_uid[uid] : SNAPSHOT_NO_BACKEND;
+}
+
+/* The best backend for a hash among those that take new sessions: the first accepting rank, beyond the ranks a linear search.
+ * SNAPSHOT_NO_BACKEND: nobody. */
+uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t hash);
+
+#endif

@@ -1,0 +1,101 @@
+/* The configuration file (libconfig), read, checked and turned into one value. Control thread only.
+ *
+ * Every mistake is one line "FILE:LINE: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255". All mistakes are
+ * reported at once; a syntax error or duplicate key alone.
+ */
+#ifndef CIDLB_CONF_H
+#define CIDLB_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "addr.h"
+#include "cid.h"
+#include "pool.h"
+#include "snapshot.h"
+
+enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /* per pool */, CONF_MAX_SOURCES = 8, CONF_MAX_WORKERS = 64 };
+
+enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
+enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_NONE };
+
+struct conf_prefix {
+	struct addr addr; /* host bits and port are 0 */
+	uint8_t bits;	  /* of the address family: 0..32 or 0..128 */
+};
+
+struct conf_nat {
+	enum conf_rebind rebind;
+	struct conf_prefix sources[CONF_MAX_SOURCES];
+	size_t source_count;		 /* >= 1 after conf_load(), defaults filled in */
+	uint16_t port_first, port_last; /* inclusive */
+	uint32_t idle_s;		 /* flows without CID */
+	uint32_t cid_idle_s;
+	uint32_t max_flows;
+	uint32_t settle_ms;
+	uint32_t contest_s;
+};
+
+struct conf_health {
+	enum conf_probe probe;
+	uint32_t interval_ms, timeout_ms;
+	uint8_t rise, fall;
+};
+
+struct conf_backend {
+	char *name;
+	bool has_id;
+	struct server_id id;
+	struct addr addr;
+	uint16_t weight; /* 0..256 */
+	enum backend_admin admin;
+};
+
+struct conf_pool {
+	char *name;
+	enum pool_protocol protocol;
+	enum pool_affinity affinity;
+	enum unknown_cid unknown_cid;
+	enum all_down all_down;
+	struct cid_layout layout;
+	struct conf_nat nat;
+	struct conf_health health;
+	struct conf_backend *backends;
+	size_t backend_count;
+};
+
+struct conf_listener {
+	char *name;
+	struct addr addr;
+	size_t pool; /* index in conf->pools */
+};
+
+struct conf {
+	char *file;
+	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
+	char *user;	  /* NULL: cidlb if it exists, else nobody */
+	uint8_t hash_key[16];
+	bool has_http;
+	struct addr http;
+	struct conf_listener *listeners;
+	size_t listener_count;
+	struct conf_pool *pools;
+	size_t pool_count;
+};
+
+/* One line per entry, without the newline. `warnings` never refuse a file. */
+struct conf_report {
+	char **errors;
+	size_t error_count;
+	char **warnings;
+	size_t warning_count;
+};
+
+/* Reads and checks `file`. NULL: refused, `report` says why (at least one error). The report is filled in any case. */
+struct conf *conf_load(const char *file, struct conf_report *report);
+void conf_free(struct conf *conf);
+void conf_report_free(struct conf_report *report);
+
+#endif

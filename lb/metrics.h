@@ -1,0 +1,43 @@
+/* Prometheus text from the summed counters and what the control thread knows of names and states. */
+#ifndef CIDLB_METRICS_H
+#define CIDLB_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/buffer.h>
+
+#include "pool.h"
+#include "stats.h"
+
+struct metrics_listener {
+	uint16_t uid, pool; /* numbers of registry.h */
+	const char *name, *pool_name;
+};
+
+struct metrics_pool {
+	uint16_t uid;
+	const char *name;
+	uint64_t flows_trial, flows_proven;
+};
+
+struct metrics_backend {
+	uint16_t uid;
+	const char *name, *pool_name;
+	struct backend_state state;
+};
+
+struct metrics_view {
+	const struct stats *sum;
+	const struct metrics_listener *listeners;
+	size_t listener_count;
+	const struct metrics_pool *pools;
+	size_t pool_count;
+	const struct metrics_backend *backends;
+	size_t backend_count;
+	uint64_t generation; /* of the published snapshot */
+};
+
+void metrics_write(struct evbuffer *out, const struct metrics_view *view);
+
+#endif

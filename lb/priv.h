@@ -1,0 +1,9 @@
+/* Giving up root once every socket is bound. */
+#ifndef CIDLB_PRIV_H
+#define CIDLB_PRIV_H
+
+/* Becomes `user` (NULL: cidlb if it exists, else nobody): groups, gid, uid, no capabilities, no new privileges; then verifies that root cannot
+ * be had back. Does nothing when not started as root. Returns 0, or -errno with *why set to a sentence. */
+int priv_drop(const char *user, const char **why);
+
+#endif

@@ -1,0 +1,56 @@
+/* Counters. One writer each (a worker), relaxed, summed by the control thread.
+ *
+ * Identities, asserted after every end-to-end run:
+ *   received = sum of verdicts                              per listener
+ *   sum of routed verdicts = sent up + sum of refused up    per pool
+ *   replies = sent down + sum of refused down               per pool; copies are sent down and counted again in `copies`
+ * Indexed by the stable numbers of registry.h, so that a reload keeps every total.
+ */
+#ifndef CIDLB_STATS_H
+#define CIDLB_STATS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "verdict.h"
+
+enum { STATS_LISTENERS = 64, STATS_POOLS = 64, STATS_BACKENDS = 4096 };
+
+/* Why a routed datagram, or a backend's reply, was not sent. */
+enum refused {
+	REFUSED_FLOWS,	   /* no flow to be had: max_flows proven ones, or all of its endpoints taken */
+	REFUSED_SEND,	   /* the kernel refused the send, twice */
+	REFUSED_BUDGET,	   /* downlink: only addresses on their three-fold limit */
+	REFUSED_REASONS,
+};
+
+/* Datagrams that reached an endpoint and belong to no flow: wrong backend address, or a flow that has ended. */
+typedef _Atomic uint64_t stats_counter;
+
+struct stats {
+	stats_counter received[STATS_LISTENERS];
+	stats_counter verdicts[STATS_LISTENERS][VERDICTS];
+	stats_counter kernel_drops[STATS_LISTENERS];
+	stats_counter sent_up[STATS_BACKENDS];
+	stats_counter sent_down[STATS_BACKENDS];
+	stats_counter refused_up[STATS_POOLS][REFUSED_REASONS];
+	stats_counter refused_down[STATS_POOLS][REFUSED_REASONS];
+	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow */
+	stats_counter copies[STATS_POOLS];   /* second sends of one reply: to owner and claimant */
+	stats_counter contests[STATS_POOLS]; /* contests begun */
+	stats_counter strays;		     /* datagrams on an endpoint that belong to no flow */
+} __attribute__((aligned(64)));
+
+/* One writer: no locked instruction. */
+static inline void stats_add(stats_counter *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* Control thread: `sum` += every counter of `one`. */
+void stats_sum(struct stats *sum, const struct stats *one);
+
+const char *refused_name(enum refused reason);
+
+#endif
