@@ -1,0 +1,29 @@
+/* What a configuration asks of the routing table: the specs that snapshot_build() takes, with stable numbers. Control thread only.
+ *
+ * The names belong to the configuration, which must outlive the plan.
+ */
+#ifndef CIDLB_PLAN_H
+#define CIDLB_PLAN_H
+
+#include <stddef.h>
+
+#include "conf.h"
+#include "registry.h"
+#include "snapshot.h"
+
+struct plan {
+	struct snapshot_pool_spec *pools; /* in the order of conf->pools */
+	size_t pool_count;
+	struct snapshot_backend *backends; /* of all pools, one behind the other; pools[i].backends points in here */
+	size_t backend_count;
+};
+
+/* Every backend starts up, in the administrative state of the file; the caller may change both before snapshot_build().
+ * A backend's number is given out by `backends` within the scope of its pool's number.
+ * -ENOMEM, or -ENOSPC: a registry has no number left. `out` is then empty. */
+int plan_make(struct plan *out, const struct conf *conf, struct registry *pools, struct registry *backends);
+
+/* Leaves an empty plan. */
+void plan_free(struct plan *plan);
+
+#endif
