@@ -1,0 +1,113 @@
+/* One DTLS 1.2 session (PSK, AES128-CCM-8, RFC 9146 CIDs) of mbedTLS over the caller's buffers: no socket, no clock.
+ *
+ * The caller feeds received datagrams, tells the time, and gets outgoing datagrams and plaintext through callbacks. A program
+ * may hold thousands in one thread. A config is shared by its sessions and outlives them. Times are in ms of any monotonic
+ * clock of the caller's.
+ *
+ * Client:  session_start(), then session_input() and session_expire() until SESSION_ESTABLISHED.
+ * Server:  starts SESSION_LISTENING: session_set_peer() and session_input() of any ClientHello; one without a valid cookie is
+ *          answered by a HelloVerifyRequest and leaves no trace, so one listening session serves every new peer until a cookie
+ *          verifies and it becomes that peer's session (SESSION_HANDSHAKING).
+ */
+#ifndef CIDLB_SESSION_H
+#define CIDLB_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	SESSION_CID_MAX = 32,      /* octets; what mbedTLS is built for */
+	SESSION_PLAIN_MAX = 16384, /* octets of plaintext in one record: RFC 5246, section 6.2.1 */
+};
+
+#define SESSION_NEVER UINT64_MAX
+
+enum session_role { SESSION_CLIENT, SESSION_SERVER };
+
+enum session_state {
+	SESSION_LISTENING, /* server: no cookie verified, nothing kept */
+	SESSION_HANDSHAKING,
+	SESSION_ESTABLISHED,
+	SESSION_CLOSED, /* close_notify sent or received */
+	SESSION_FAILED, /* handshake refused or timed out, or a fatal alert */
+};
+
+/* Fills `len` octets with unpredictable ones; returns 0, anything else is an error. (The same as lbcid_random.) */
+typedef int (*session_random)(void *ctx, uint8_t *out, size_t len);
+
+/* Copied by session_config_new(). */
+struct session_options {
+	enum session_role role;
+	const char *psk_identity;
+	const uint8_t *psk_key;
+	size_t psk_key_len; /* octets, 1..32 */
+	bool use_cid;       /* offer or accept the connection_id extension */
+	uint8_t cid_length; /* of our own CIDs, octets; 0: the peer sends none, while we use the one it hands out */
+	uint32_t handshake_min_ms, handshake_max_ms; /* first retransmission, and the interval after which it is given up; 0: 1000, 60000 */
+	session_random random;
+	void *random_ctx;
+};
+
+struct session_config;
+struct session;
+
+/* -EINVAL: an option out of range. -EIO: the random source failed. -ENOMEM. */
+int session_config_new(struct session_config **out, const struct session_options *options);
+void session_config_free(struct session_config *config);
+
+/* `send`: one outgoing datagram. `deliver`: the plaintext of one record. Both are called from within session_start(),
+ * session_input(), session_expire(), session_write() and session_close(), may call session_write() on the same session
+ * (deliver only), and must not free it. */
+struct session_callbacks {
+	void (*send)(void *ctx, const uint8_t *data, size_t len);
+	void (*deliver)(void *ctx, const uint8_t *data, size_t len);
+};
+
+/* `own_cid`: config's cid_length octets that the peer is to put into its records (NULL if that is 0 or use_cid is false). */
+int session_new(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
+		void *ctx);
+void session_free(struct session *session); /* in any state; sends nothing; NULL is fine */
+
+/* What the callbacks get from now on. */
+void session_set_ctx(struct session *session, void *ctx);
+
+/* Listening server: the peer's transport address, which its cookie is bound to. -ENOMEM. */
+int session_set_peer(struct session *session, const uint8_t *id, size_t len);
+
+/* Client: sends the ClientHello. */
+enum session_state session_start(struct session *session, uint64_t now_ms);
+
+/* Feeds one received datagram, whichever address it came from; `data` is left as it is. Records that are malformed, forged,
+ * replayed or under another CID are ignored. */
+enum session_state session_input(struct session *session, const uint8_t *data, size_t len, uint64_t now_ms);
+
+/* When session_expire() is due (handshake retransmission), or SESSION_NEVER. Ask again after every other call. */
+uint64_t session_deadline(const struct session *session);
+enum session_state session_expire(struct session *session, uint64_t now_ms);
+
+/* Sends `len` octets as one record. -ENOTCONN: not established. -EMSGSIZE: more than SESSION_PLAIN_MAX. */
+int session_write(struct session *session, const uint8_t *data, size_t len);
+
+/* Sends close_notify if established. */
+void session_close(struct session *session);
+
+enum session_state session_state(const struct session *session);
+
+/* Whether the handshake agreed on CIDs: the peer's records carry our own, ours carry the peer's. Established only. */
+bool session_uses_cid(const struct session *session);
+
+/* The CID that our records carry; 0 octets: none. Returns its length. */
+size_t session_peer_cid(const struct session *session, uint8_t cid[static SESSION_CID_MAX]);
+
+/* What a copy of a datagram says before it is fed: for the rule of RFC 9146, section 6. */
+enum session_check {
+	SESSION_CHECK_FORGED, /* no protected record of this session, or it does not verify, or was seen before */
+	SESSION_CHECK_OLD,    /* verifies, but a newer one came before: deliver, do not move the address */
+	SESSION_CHECK_NEWEST, /* verifies, and (epoch, sequence number) is greater than all before */
+};
+
+/* Judges the first protected record (epoch >= 1) of the datagram without changing the session. */
+enum session_check session_check(struct session *session, const uint8_t *data, size_t len);
+
+#endif
