@@ -1,0 +1,135 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "pool.h"
+#include "verdict.h"
+
+static const char *health_after(struct backend_state *state, const char *probes)
+{
+	for (; *probes; probes++) {
+		enum backend_health before = state->health;
+		bool changed = backend_state_probe(state, *probes == '+');
+		ck_assert_int_eq(changed, state->health != before);
+	}
+	return backend_health_name(state->health);
+}
+
+/* Probes in order, + for a success, - for a failure; rise 2, fall 3. */
+static const struct {
+	const char *what, *probes, *health;
+} walks[] = {
+	{ "up before any probe", "", "up" },
+	{ "first probe fails", "-", "down" },
+	{ "first probe succeeds", "+", "up" },
+	{ "one failure less than fall", "+--", "up" },
+	{ "fall", "+---", "down" },
+	{ "a success begins the row anew", "+--+--", "up" },
+	{ "one success less than rise", "-+", "down" },
+	{ "rise", "-++", "up" },
+	{ "a failure begins the row anew", "-+-+", "down" },
+	{ "the first failure counts as fall only once", "-++--", "up" },
+	{ "and fall counts as ever after that", "-++---", "down" },
+	{ "failures while down do not pile up", "------++", "up" },
+};
+
+START_TEST(walk)
+{
+	struct backend_state state;
+
+	backend_state_init(&state, BACKEND_READY, 2, 3);
+	ck_assert(!state.probed);
+	ck_assert_msg(strcmp(health_after(&state, walks[_i].probes), walks[_i].health) == 0, "%s", walks[_i].what);
+	ck_assert_int_eq(state.probed, *walks[_i].probes != '\0');
+}
+END_TEST
+
+START_TEST(rise_and_fall_of_one)
+{
+	struct backend_state state;
+
+	backend_state_init(&state, BACKEND_DRAIN, 1, 1);
+	ck_assert_int_eq(state.admin, BACKEND_DRAIN);
+	ck_assert_str_eq(health_after(&state, "+-"), "down");
+	ck_assert_str_eq(health_after(&state, "+"), "up");
+}
+END_TEST
+
+START_TEST(rise_and_fall_of_255)
+{
+	struct backend_state state;
+
+	backend_state_init(&state, BACKEND_READY, 255, 255);
+	backend_state_probe(&state, true);
+	for (int i = 0; i < 254; i++)
+		ck_assert(!backend_state_probe(&state, false));
+	ck_assert(backend_state_probe(&state, false));
+	for (int i = 0; i < 254; i++)
+		ck_assert(!backend_state_probe(&state, true));
+	ck_assert(backend_state_probe(&state, true));
+}
+END_TEST
+
+START_TEST(accepts_new)
+{
+	for (int health = BACKEND_UP; health <= BACKEND_DOWN; health++) {
+		for (int admin = BACKEND_READY; admin <= BACKEND_MAINT; admin++) {
+			bool fit = health == BACKEND_UP && admin == BACKEND_READY;
+			ck_assert(!backend_accepts_new((enum backend_health)health, (enum backend_admin)admin, 0));
+			ck_assert_int_eq(backend_accepts_new((enum backend_health)health, (enum backend_admin)admin, 1), fit);
+		}
+	}
+}
+END_TEST
+
+START_TEST(names)
+{
+	static const char *const words[] = { "ready", "drain", "maint" };
+	enum backend_admin admin = BACKEND_READY;
+
+	for (int i = BACKEND_READY; i <= BACKEND_MAINT; i++) {
+		ck_assert_int_eq(backend_admin_parse(&admin, words[i]), 0);
+		ck_assert_int_eq((int)admin, i);
+		ck_assert_str_eq(backend_admin_name(admin), words[i]);
+	}
+	ck_assert_int_eq(backend_admin_parse(&admin, "Ready"), -EINVAL);
+	ck_assert_int_eq(backend_admin_parse(&admin, ""), -EINVAL);
+	ck_assert_int_eq(backend_admin_parse(&admin, "drain "), -EINVAL);
+	ck_assert_int_eq(admin, BACKEND_MAINT);
+}
+END_TEST
+
+START_TEST(verdict_names)
+{
+	static const char *const words[] = { "cid",  "cid_draining", "cid_down",    "hash",  "hint",       "cid_hashed", "malformed",
+					     "type", "epoch0_data",  "unknown_cid", "maint", "no_backend", "limited" };
+
+	ck_assert_int_eq(VERDICTS, sizeof words / sizeof *words);
+	for (int i = 0; i < VERDICTS; i++) {
+		ck_assert_str_eq(verdict_name((enum verdict)i), words[i]);
+		ck_assert_int_eq(verdict_is_routed((enum verdict)i), i < 6);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("pool");
+	TCase *tcase = tcase_create("pool");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_loop_test(tcase, walk, 0, sizeof walks / sizeof *walks);
+	tcase_add_test(tcase, rise_and_fall_of_one);
+	tcase_add_test(tcase, rise_and_fall_of_255);
+	tcase_add_test(tcase, accepts_new);
+	tcase_add_test(tcase, names);
+	tcase_add_test(tcase, verdict_names);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
