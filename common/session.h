@@ -95,10 +95,10 @@ void session_close(struct session *session);
 enum session_state session_state(const struct session *session);
 
 /* Whether the handshake agreed on CIDs: the peer's records carry our own, ours carry the peer's. Established only. */
-bool session_uses_cid(const struct session *session);
+bool session_uses_cid(struct session *session);
 
 /* The CID that our records carry; 0 octets: none. Returns its length. */
-size_t session_peer_cid(const struct session *session, uint8_t cid[static SESSION_CID_MAX]);
+size_t session_peer_cid(struct session *session, uint8_t cid[static SESSION_CID_MAX]);
 
 /* What a copy of a datagram says before it is fed: for the rule of RFC 9146, section 6. */
 enum session_check {
