@@ -1,4 +1,4 @@
-/* Giving up root once every socket is bound. */
+/* Giving up root once every socket is bound and before any thread starts. */
 #ifndef CIDLB_PRIV_H
 #define CIDLB_PRIV_H
 

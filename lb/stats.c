@@ -1,0 +1,25 @@
+#include "stats.h"
+
+/* struct stats is counters and nothing else, so one loop adds them all, those of later versions too. */
+_Static_assert(sizeof(stats_counter) == sizeof(uint64_t), "an array of counters has no gaps");
+
+void stats_sum(struct stats *sum, const struct stats *one)
+{
+	static const size_t count = (offsetof(struct stats, strays) + sizeof sum->strays) / sizeof(stats_counter);
+	stats_counter *to = (stats_counter *)sum;
+	const stats_counter *from = (const stats_counter *)one;
+
+	for (size_t i = 0; i < count; i++)
+		stats_add(&to[i], atomic_load_explicit(&from[i], memory_order_relaxed));
+}
+
+const char *refused_name(enum refused reason)
+{
+	static const char *const names[REFUSED_REASONS] = {
+		[REFUSED_FLOWS] = "flows",
+		[REFUSED_SEND] = "send",
+		[REFUSED_BUDGET] = "budget",
+	};
+
+	return names[reason];
+}
