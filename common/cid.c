@@ -21,10 +21,10 @@ void cid_open(struct cid_opened *out, const struct cid_layout *layout, const str
 {
 	const size_t there = len - view->cid_at;
 
-	*out = (struct cid_opened){ .result = CID_MISFIT, .cid = data + view->cid_at };
+	out->cid = data + view->cid_at;
 	out->cid_len = there < layout->length ? (uint8_t)there : layout->length;
-	if (dtls_cid_fits(view, data, len, layout->length))
-		out->result = open_as(layout, out->cid, &out->id);
+	out->id = (struct server_id){ 0 };
+	out->result = dtls_cid_fits(view, data, len, layout->length) ? open_as(layout, out->cid, &out->id) : CID_MISFIT;
 }
 
 size_t cid_id_octets(const struct cid_layout *layout)

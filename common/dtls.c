@@ -29,9 +29,10 @@ static bool is_unified(uint8_t first)
 	return first >> 5 == 1;
 }
 
-static size_t unified_seq_octets(uint8_t first)
+/* Without the CID. */
+static size_t unified_header_octets(uint8_t first)
 {
-	return first & UNIFIED_SEQ_2 ? 2 : 1;
+	return 1U + (first & UNIFIED_SEQ_2 ? 2 : 1) + (first & UNIFIED_LENGTH ? 2 : 0);
 }
 
 static bool version_is_dtls(const uint8_t *record)
@@ -41,7 +42,7 @@ static bool version_is_dtls(const uint8_t *record)
 }
 
 /* Types 20..24, 26, 27: the header of RFC 6347, section 4.1. */
-static enum dtls_kind read_plain(struct bytes *in)
+static inline enum dtls_kind read_plain(struct bytes *in)
 {
 	const uint8_t *record = bytes_take(in, DTLS_HEADER_OCTETS);
 	const uint8_t *fragment;
@@ -65,7 +66,7 @@ static enum dtls_kind read_plain(struct bytes *in)
 }
 
 /* Type 25 (RFC 9146, section 4). Its end is not judged: only who knows the length of the CID finds the length field. */
-static enum dtls_kind read_tls12_cid(struct bytes *in)
+static inline enum dtls_kind read_tls12_cid(struct bytes *in)
 {
 	const uint8_t *record = bytes_take(in, DTLS_CID_AT + 1 + 2);
 
@@ -75,10 +76,10 @@ static enum dtls_kind read_tls12_cid(struct bytes *in)
 }
 
 /* First octets 32..63 (RFC 9147, section 4). With a CID its end is not judged either. */
-static enum dtls_kind read_unified(struct bytes *in)
+static inline enum dtls_kind read_unified(struct bytes *in)
 {
 	const uint8_t first = *in->at;
-	const size_t header_octets = 1 + unified_seq_octets(first) + (first & UNIFIED_LENGTH ? 2 : 0);
+	const size_t header_octets = unified_header_octets(first);
 	const uint8_t *record;
 	size_t ciphertext;
 
@@ -136,22 +137,36 @@ void dtls_walk(struct dtls_view *view, const uint8_t *data, size_t len)
 	} while (view->kind == DTLS_OTHER && in.left > 0);
 }
 
-/* Octets of the record with a CID of cid_len octets. 0: such a record would be cut short, or leave no ciphertext. */
-static size_t cid_record_octets(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
+/* Octets of the type 25 record with a CID of cid_len octets. 0: it would be cut short, or leave no ciphertext. */
+static inline size_t tls12_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
 {
-	struct bytes in = { data + view->record_at, len - view->record_at };
-	const uint8_t first = *in.at;
-	const bool has_length = !view->unified || (first & UNIFIED_LENGTH);
-	const size_t least = view->unified ? DTLS_UNIFIED_CIPHERTEXT : 1;
-	const size_t fixed = view->unified ? DTLS_UNIFIED_CID_AT + unified_seq_octets(first) : DTLS_CID_AT;
-	const size_t header_octets = fixed + cid_len + (has_length ? 2 : 0);
-	const uint8_t *record = bytes_take(&in, header_octets);
+	const size_t header_octets = DTLS_HEADER_OCTETS + cid_len;
 	size_t ciphertext;
 
-	if (!record)
+	if (header_octets >= left)
 		return 0;
-	ciphertext = has_length ? bytes_u16(record + header_octets - 2) : in.left;
-	return ciphertext >= least && bytes_take(&in, ciphertext) ? header_octets + ciphertext : 0;
+	ciphertext = bytes_u16(record + header_octets - 2);
+	return ciphertext >= 1 && ciphertext <= left - header_octets ? header_octets + ciphertext : 0;
+}
+
+/* The same of a record with a unified header; without a length field it ends with the datagram. */
+static size_t unified_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
+{
+	const size_t header_octets = unified_header_octets(record[0]) + cid_len;
+	size_t ciphertext;
+
+	if (header_octets >= left)
+		return 0;
+	ciphertext = record[0] & UNIFIED_LENGTH ? bytes_u16(record + header_octets - 2) : left - header_octets;
+	return ciphertext >= DTLS_UNIFIED_CIPHERTEXT && ciphertext <= left - header_octets ? header_octets + ciphertext : 0;
+}
+
+static inline size_t cid_record_octets(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
+{
+	const uint8_t *record = data + view->record_at;
+	const size_t left = len - view->record_at;
+
+	return view->unified ? unified_cid_octets(record, left, cid_len) : tls12_cid_octets(record, left, cid_len);
 }
 
 bool dtls_cid_fits(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
