@@ -1,0 +1,142 @@
+#include "metrics.h"
+
+#include <stdbool.h>
+
+static uint64_t read_counter(const stats_counter *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void write_head(struct evbuffer *out, const char *name, const char *type, const char *help)
+{
+	evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* Label values: backslash, quote and newline are escaped (text format 0.0.4); other control characters have no escape there. */
+static void write_value(struct evbuffer *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\\' || *text == '"')
+			evbuffer_add_printf(out, "\\%c", *text);
+		else if (*text == '\n')
+			evbuffer_add(out, "\\n", 2);
+		else
+			evbuffer_add(out, text, 1);
+	}
+}
+
+struct label {
+	const char *name, *value;
+};
+
+static void write_sample(struct evbuffer *out, const char *name, uint64_t value, const struct label *labels, size_t count)
+{
+	evbuffer_add_printf(out, "%s", name);
+	for (size_t i = 0; i < count; i++) {
+		evbuffer_add_printf(out, "%c%s=\"", i == 0 ? '{' : ',', labels[i].name);
+		write_value(out, labels[i].value);
+		evbuffer_add(out, "\"", 1);
+	}
+	evbuffer_add_printf(out, "%s %llu\n", count > 0 ? "}" : "", (unsigned long long)value);
+}
+
+#define SAMPLE(out, name, value, ...)                                                                                                      \
+	write_sample(out, name, value, (const struct label[]){ __VA_ARGS__ },                                                              \
+		     sizeof((const struct label[]){ __VA_ARGS__ }) / sizeof(struct label))
+
+static void write_listeners(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_received_total", "counter", "Datagrams received from devices.");
+	for (size_t i = 0; i < view->listener_count; i++) {
+		const struct metrics_listener *l = &view->listeners[i];
+		SAMPLE(out, "cidlb_received_total", read_counter(&view->sum->received[l->uid]), { "listener", l->name },
+		       { "pool", l->pool_name });
+	}
+	write_head(out, "cidlb_datagrams_total", "counter", "Datagrams received from devices, by what was decided for them.");
+	for (size_t i = 0; i < view->listener_count; i++) {
+		const struct metrics_listener *l = &view->listeners[i];
+		for (enum verdict v = 0; v < VERDICTS; v++)
+			SAMPLE(out, "cidlb_datagrams_total", read_counter(&view->sum->verdicts[l->uid][v]), { "listener", l->name },
+			       { "pool", l->pool_name }, { "verdict", verdict_name(v) });
+	}
+	write_head(out, "cidlb_kernel_drops_total", "counter", "Datagrams that the kernel dropped before cidlb read them.");
+	for (size_t i = 0; i < view->listener_count; i++) {
+		const struct metrics_listener *l = &view->listeners[i];
+		SAMPLE(out, "cidlb_kernel_drops_total", read_counter(&view->sum->kernel_drops[l->uid]), { "listener", l->name });
+	}
+}
+
+static void write_forwarded(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_forwarded_total", "counter", "Datagrams sent to a backend (up) or to devices on its behalf (down).");
+	for (size_t i = 0; i < view->backend_count; i++) {
+		const struct metrics_backend *b = &view->backends[i];
+		SAMPLE(out, "cidlb_forwarded_total", read_counter(&view->sum->sent_up[b->uid]), { "pool", b->pool_name },
+		       { "backend", b->name }, { "direction", "up" });
+		SAMPLE(out, "cidlb_forwarded_total", read_counter(&view->sum->sent_down[b->uid]), { "pool", b->pool_name },
+		       { "backend", b->name }, { "direction", "down" });
+	}
+	write_head(out, "cidlb_refused_total", "counter", "Routed datagrams (up) and replies (down) that were not sent, by reason.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct metrics_pool *p = &view->pools[i];
+		for (enum refused r = 0; r < REFUSED_REASONS; r++) {
+			SAMPLE(out, "cidlb_refused_total", read_counter(&view->sum->refused_up[p->uid][r]), { "pool", p->name },
+			       { "direction", "up" }, { "reason", refused_name(r) });
+			SAMPLE(out, "cidlb_refused_total", read_counter(&view->sum->refused_down[p->uid][r]), { "pool", p->name },
+			       { "direction", "down" }, { "reason", refused_name(r) });
+		}
+	}
+}
+
+/* One counter per pool. */
+static void write_pool_counter(struct evbuffer *out, const struct metrics_view *view, const char *name, const char *help,
+			       const stats_counter *counters)
+{
+	write_head(out, name, "counter", help);
+	for (size_t i = 0; i < view->pool_count; i++)
+		SAMPLE(out, name, read_counter(&counters[view->pools[i].uid]), { "pool", view->pools[i].name });
+}
+
+static void write_flows(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_flows", "gauge", "Flows: on trial until the backend answers on their endpoint, proven afterwards.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct metrics_pool *p = &view->pools[i];
+		SAMPLE(out, "cidlb_flows", p->flows_trial, { "pool", p->name }, { "kind", "trial" });
+		SAMPLE(out, "cidlb_flows", p->flows_proven, { "pool", p->name }, { "kind", "proven" });
+	}
+}
+
+static void write_state(struct evbuffer *out, const struct metrics_backend *backend, const char *state, bool is)
+{
+	SAMPLE(out, "cidlb_backend_state", is, { "pool", backend->pool_name }, { "backend", backend->name }, { "state", state });
+}
+
+static void write_backend_states(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_backend_state", "gauge",
+		   "1 for the health and the administrative state that a backend is in, 0 for the others.");
+	for (size_t i = 0; i < view->backend_count; i++) {
+		const struct metrics_backend *b = &view->backends[i];
+		for (enum backend_health h = BACKEND_UP; h <= BACKEND_DOWN; h++)
+			write_state(out, b, backend_health_name(h), b->state.health == h);
+		for (enum backend_admin a = BACKEND_READY; a <= BACKEND_MAINT; a++)
+			write_state(out, b, backend_admin_name(a), b->state.admin == a);
+	}
+}
+
+void metrics_write(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_listeners(out, view);
+	write_forwarded(out, view);
+	write_pool_counter(out, view, "cidlb_replies_total", "Datagrams from backends that belong to a flow.", view->sum->replies);
+	write_pool_counter(out, view, "cidlb_copies_total", "Second sends of one reply, to the owner and the claimant of a flow.",
+			   view->sum->copies);
+	write_pool_counter(out, view, "cidlb_contests_total", "Contests begun over who owns a flow.", view->sum->contests);
+	write_head(out, "cidlb_strays_total", "counter", "Datagrams that reached an endpoint and belong to no flow.");
+	write_sample(out, "cidlb_strays_total", read_counter(&view->sum->strays), NULL, 0);
+	write_flows(out, view);
+	write_backend_states(out, view);
+	write_head(out, "cidlb_snapshot_generation", "gauge", "Number of the published routing table; it grows with every change.");
+	write_sample(out, "cidlb_snapshot_generation", view->generation, NULL, 0);
+}
