@@ -11,6 +11,7 @@
 #include "dtls.h"
 
 _Static_assert(SESSION_CID_MAX == MBEDTLS_SSL_CID_IN_LEN_MAX && SESSION_CID_MAX == MBEDTLS_SSL_CID_OUT_LEN_MAX, "one CID buffer for both");
+_Static_assert(SESSION_PSK_MAX <= MBEDTLS_PSK_MAX_LEN, "mbedTLS takes every key");
 _Static_assert(SESSION_PLAIN_MAX == MBEDTLS_SSL_IN_CONTENT_LEN && SESSION_PLAIN_MAX == MBEDTLS_SSL_OUT_CONTENT_LEN,
 	       "one read empties a record");
 
@@ -77,7 +78,7 @@ static int config_setup(struct session_config *config, const struct session_opti
 
 int session_config_new(struct session_config **out, const struct session_options *options)
 {
-	if (options->psk_key_len < 1 || options->psk_key_len > MBEDTLS_PSK_MAX_LEN || !options->psk_identity[0] ||
+	if (options->psk_key_len < 1 || options->psk_key_len > SESSION_PSK_MAX || !options->psk_identity[0] ||
 	    options->cid_length > SESSION_CID_MAX || (options->cid_length && !options->use_cid) || !options->random)
 		return -EINVAL;
 	struct session_config *config = calloc(1, sizeof *config);

@@ -18,6 +18,7 @@
 
 enum {
 	SESSION_CID_MAX = 32,      /* octets; what mbedTLS is built for */
+	SESSION_PSK_MAX = 32,      /* octets */
 	SESSION_PLAIN_MAX = 16384, /* octets of plaintext in one record: RFC 5246, section 6.2.1 */
 };
 
@@ -41,7 +42,7 @@ struct session_options {
 	enum session_role role;
 	const char *psk_identity;
 	const uint8_t *psk_key;
-	size_t psk_key_len; /* octets, 1..32 */
+	size_t psk_key_len; /* octets, 1..SESSION_PSK_MAX */
 	bool use_cid;       /* offer or accept the connection_id extension */
 	uint8_t cid_length; /* of our own CIDs, octets; 0: the peer sends none, while we use the one it hands out */
 	uint32_t handshake_min_ms, handshake_max_ms; /* first retransmission, and the interval after which it is given up; 0: 1000, 60000 */
