@@ -7,24 +7,23 @@
 #include <time.h>
 
 /* Monotonic. */
-static inline int64_t clock_us(void)
+static inline uint64_t clock_us(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static inline int64_t clock_ms(void)
+static inline uint64_t clock_ms(void)
 {
 	return clock_us() / 1000;
 }
 
-/* A span for libevent; a negative one becomes 0. */
-static inline struct timeval clock_span(int64_t ms)
+/* For libevent: what is left at `now_ms` until `at_ms`, 0 if that has passed. */
+static inline struct timeval clock_left(uint64_t at_ms, uint64_t now_ms)
 {
-	if (ms < 0)
-		ms = 0;
-	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	uint64_t ms = at_ms > now_ms ? at_ms - now_ms : 0;
+	return (struct timeval){ .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
 }
 
 #endif

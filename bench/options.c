@@ -32,12 +32,12 @@ int option_decimal(double *out, const char *option, const char *text, double min
 	return 0;
 }
 
-int option_seconds(int64_t *out_ms, const char *option, const char *text)
+int option_seconds(uint64_t *out_ms, const char *option, const char *text)
 {
 	double seconds;
 	int err = option_decimal(&seconds, option, text, 0.001, 1e7);
 	if (!err)
-		*out_ms = (int64_t)(seconds * 1000 + 0.5);
+		*out_ms = (uint64_t)(seconds * 1000 + 0.5);
 	return err;
 }
 

@@ -13,7 +13,7 @@ int option_number(uint64_t *out, const char *option, const char *text, uint64_t 
 int option_decimal(double *out, const char *option, const char *text, double min, double max);
 
 /* Decimal seconds, at least 1 ms; out is in milliseconds. -EINVAL: anything else. */
-int option_seconds(int64_t *out_ms, const char *option, const char *text);
+int option_seconds(uint64_t *out_ms, const char *option, const char *text);
 
 /* An address with a port. -EINVAL: anything else. */
 int option_addr(struct addr *out, const char *option, const char *text);

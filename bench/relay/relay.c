@@ -22,7 +22,7 @@ struct mapping {
 	struct addr client;
 	int fd;        /* -1: forgotten */
 	uint16_t port; /* of the upstream socket, or of the last one */
-	int64_t made_ms, uplink_ms;
+	uint64_t made_ms, uplink_ms;
 	struct event readable, expiry; /* assigned and pending only while fd >= 0 */
 	LIST_ENTRY(mapping) in_bucket;
 	TAILQ_ENTRY(mapping) in_list; /* relay->live or relay->forgotten */
@@ -55,11 +55,11 @@ static void mapping_forget(struct mapping *m)
 	TAILQ_INSERT_TAIL(&m->relay->forgotten, m, in_list);
 }
 
-/* INT64_MAX: never. */
-static int64_t mapping_expiry_ms(const struct mapping *m)
+/* UINT64_MAX: never. */
+static uint64_t mapping_expiry_ms(const struct mapping *m)
 {
 	const struct relay_settings *s = &m->relay->settings;
-	int64_t at_ms = INT64_MAX;
+	uint64_t at_ms = UINT64_MAX;
 	if (s->timeout_ms)
 		at_ms = m->uplink_ms + s->timeout_ms;
 	if (s->rebind_ms && m->made_ms + s->rebind_ms < at_ms)
@@ -72,13 +72,13 @@ static void mapping_on_expiry(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd, (void)what;
 	struct mapping *m = ctx;
-	int64_t left_ms = mapping_expiry_ms(m) - clock_ms();
-	if (left_ms <= 0) {
+	uint64_t now_ms = clock_ms(), expiry_ms = mapping_expiry_ms(m);
+	if (expiry_ms <= now_ms) {
 		mapping_forget(m);
 		return;
 	}
-	struct timeval span = clock_span(left_ms);
-	event_add(&m->expiry, &span);
+	struct timeval left = clock_left(expiry_ms, now_ms);
+	event_add(&m->expiry, &left);
 }
 
 /* The fate of one datagram. */
@@ -107,7 +107,7 @@ static void mapping_on_readable(evutil_socket_t fd, short what, void *ctx)
 	}
 }
 
-static int mapping_open(struct mapping *m, int64_t now_ms)
+static int mapping_open(struct mapping *m, uint64_t now_ms)
 {
 	struct relay *relay = m->relay;
 	bool again = m->port != 0;
@@ -118,9 +118,9 @@ static int mapping_open(struct mapping *m, int64_t now_ms)
 	m->made_ms = m->uplink_ms = now_ms;
 	event_assign(&m->readable, relay->base, fd, EV_READ | EV_PERSIST, mapping_on_readable, m);
 	event_assign(&m->expiry, relay->base, -1, 0, mapping_on_expiry, m);
-	int64_t expiry_ms = mapping_expiry_ms(m);
-	struct timeval span = clock_span(expiry_ms - now_ms);
-	if (event_add(&m->readable, NULL) || (expiry_ms != INT64_MAX && event_add(&m->expiry, &span))) {
+	uint64_t expiry_ms = mapping_expiry_ms(m);
+	struct timeval left = clock_left(expiry_ms, now_ms);
+	if (event_add(&m->readable, NULL) || (expiry_ms != UINT64_MAX && event_add(&m->expiry, &left))) {
 		event_del(&m->readable);
 		close(fd);
 		m->fd = -1;
@@ -156,7 +156,7 @@ static struct mapping *relay_admit(struct relay *relay, struct bucket *bucket, c
 }
 
 /* The client's live mapping. NULL: none to be had. */
-static struct mapping *relay_mapping(struct relay *relay, const struct addr *client, int64_t now_ms)
+static struct mapping *relay_mapping(struct relay *relay, const struct addr *client, uint64_t now_ms)
 {
 	struct bucket *bucket = &relay->buckets[siphash_addr(&relay->key, client, true) % relay->settings.max];
 	struct mapping *m;
@@ -176,7 +176,7 @@ static void relay_on_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)what;
 	struct relay *relay = ctx;
-	int64_t now_ms = clock_ms();
+	uint64_t now_ms = clock_ms();
 	for (int i = 0; i < BURST; i++) {
 		struct addr client;
 		ssize_t len = udp_receive(fd, relay->data, sizeof relay->data, &client);

@@ -17,9 +17,9 @@ struct relay;
 
 struct relay_settings {
 	struct addr listen, target;
-	int64_t timeout_ms; /* a mapping lives so long after the client's last datagram; 0: for ever */
-	int64_t rebind_ms;  /* and never longer than this; 0: for ever */
-	double loss;        /* percent of the datagrams of each direction */
+	uint64_t timeout_ms; /* a mapping lives so long after the client's last datagram; 0: for ever */
+	uint64_t rebind_ms;  /* and never longer than this; 0: for ever */
+	double loss;         /* percent of the datagrams of each direction */
 	uint64_t seed;
 	size_t max; /* clients known at a time, with or without a mapping; >= 1 */
 };
