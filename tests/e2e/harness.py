@@ -1,0 +1,412 @@
+"""What the end-to-end tests share: processes, configurations, metrics and a small runner of cases.
+
+    from harness import Scene, main
+
+    def case_sessions_survive():
+        with Scene() as scene:
+            a, b = scene.backend(1), scene.backend(2)
+            lb = scene.cidlb([scene.pool("lwm2m", [a, b])])
+            report = scene.fleet(lb.address("lwm2m"), devices=10, rebinds=3).report()
+            assert report["survived"] == 10, report
+            lb.assert_identities()
+
+    main(globals())
+
+A Scene ends every process that it started, whatever happens, and fails its case if one ended in a way that nobody asked for: a
+crash, or a sanitizer's report. All waits are bounded. Processes must be started from the main thread (PR_SET_PDEATHSIG).
+"""
+
+import ctypes
+import json
+import os
+import pwd
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+BIN = Path(os.environ.get("CIDLB_BIN", Path(__file__).resolve().parents[2] / "build" / "bin"))
+FULL = os.environ.get("CIDLB_FULL") == "1"
+SANITIZE = os.environ.get("CIDLB_SANITIZE", "")
+PSK = ("demo", "000102030405060708090a0b0c0d0e0f")
+USER = pwd.getpwnam("nobody")
+AS_ROOT = os.geteuid() == 0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
+class Skip(Exception):
+    """Raised by a case that cannot run here."""
+
+
+def wait_until(condition, timeout, what):
+    """The first true value of condition(); TimeoutError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout} s: {what}")
+        time.sleep(0.02)
+
+
+_ports = random.SystemRandom().randrange(20000, 31000)
+
+
+def free_ports(count=1):
+    """The first of `count` consecutive ports that nobody uses: below the ephemeral range, given out once."""
+    global _ports
+    while True:
+        first, _ports = _ports, _ports + count
+        if _ports > 32000:
+            _ports = 20000
+            continue
+        if all(_is_free(port, kind) for port in range(first, first + count) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+            return first
+
+
+def _is_free(port, kind):
+    with socket.socket(socket.AF_INET, kind) as sock:
+        try:
+            sock.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
+
+
+def libconfig(value, indent=0):
+    """libconfig text of a value: dict for a group, list for a list, tuple for an array."""
+    pad = "  " * indent
+    if isinstance(value, dict):
+        inner = "".join(f"{pad}  {key} = {libconfig(member, indent + 1)};\n" for key, member in value.items())
+        return "{\n" + inner + pad + "}"
+    if isinstance(value, (list, tuple)):
+        left, right = "()" if isinstance(value, list) else "[]"
+        return left + ", ".join(libconfig(member, indent + 1) for member in value) + right
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value) if isinstance(value, str) else str(value)
+
+
+def parse_metrics(text):
+    """Prometheus text as {(name, frozenset of (label, value)): number}."""
+    metrics = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, labels, value = re.fullmatch(r"([a-z0-9_]+)(?:\{(.*)\})? (\S+)", line).groups()
+            metrics[name, frozenset(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels or ""))] = float(value)
+    return metrics
+
+
+def total(metrics, name, **labels):
+    """Sum of the samples of `name` that have these labels."""
+    return int(sum(value for (n, have), value in metrics.items() if n == name and have >= frozenset(labels.items())))
+
+
+ROUTED = ("cid", "cid_draining", "cid_down", "hash", "hint", "cid_hashed")
+
+
+def broken_identities(metrics):
+    """What does not add up: sentences."""
+    broken = []
+
+    def values(name, label):
+        return sorted({value for (n, labels) in metrics if n == name for (key, value) in labels if key == label})
+
+    def compare(what, left, right):
+        if left != right:
+            broken.append(f"{what}: {left} != {right}")
+
+    for listener in values("cidlb_datagrams_total", "listener"):
+        compare(
+            f"listener {listener}: received, sum of verdicts",
+            total(metrics, "cidlb_received_total", listener=listener),
+            total(metrics, "cidlb_datagrams_total", listener=listener),
+        )
+    for pool in values("cidlb_replies_total", "pool"):
+        routed = sum(total(metrics, "cidlb_datagrams_total", pool=pool, verdict=verdict) for verdict in ROUTED)
+        answers = total(metrics, "cidlb_replies_total", pool=pool) + total(metrics, "cidlb_copies_total", pool=pool)
+        for direction, due in (("up", routed), ("down", answers)):
+            sent = total(metrics, "cidlb_forwarded_total", pool=pool, direction=direction)
+            refused = total(metrics, "cidlb_refused_total", pool=pool, direction=direction)
+            compare(f"pool {pool}: due {direction}, sent + refused {direction}", due, sent + refused)
+    return broken
+
+
+class Process:
+    """A child process. Its stderr is self.log, its stdout self.out (files)."""
+
+    def __init__(self, scene, name, argv, user=None):
+        self.scene, self.name, self.argv, self.user = scene, name, [str(arg) for arg in argv], user
+        self.log, self.out = scene.dir / f"{name}.log", scene.dir / f"{name}.out"
+        self.child, self.asked = None, True
+        scene.processes.append(self)
+
+    def start(self):
+        def become():
+            if self.user:
+                os.setgroups([])
+                os.setgid(self.user.pw_gid)
+                os.setuid(self.user.pw_uid)
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+        with open(self.log, "ab") as log, open(self.out, "ab") as out:
+            self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, preexec_fn=become, cwd="/")
+        self.asked = False
+        return self
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def alive(self):
+        return self.child is not None and self.child.poll() is None
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def wait_log(self, pattern, timeout=5):
+        """The first match of a regular expression in the log."""
+        return wait_until(lambda: re.search(pattern, self.log_text()), timeout, f"{self.name} logs {pattern!r}")
+
+    def wait(self, timeout):
+        """The exit status of a process that ends by itself."""
+        self.asked = True
+        try:
+            return self.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self.name} has not ended within {timeout} s") from None
+
+    def stop(self, timeout=10):
+        """SIGTERM; it must exit with status 0."""
+        if self.alive():
+            self.child.send_signal(signal.SIGTERM)
+        status = self.wait(timeout)
+        assert status == 0, f"{self.name} ended with status {status}"
+
+    def kill(self):
+        """SIGKILL; it must still run, unless it was told to end."""
+        assert self.asked or self.alive(), f"{self.name} ended by itself with status {self.child.returncode}"
+        self.asked = True
+        if self.alive():
+            self.child.kill()
+        if self.child:
+            self.child.wait()
+
+
+class Backend(Process):
+    """cidlb-backend: --report is a file of JSON that it writes when it ends."""
+
+    def __init__(self, scene, number, name, cid_length, port, options):
+        self.number, self.name, self.port = number, name, port or free_ports()
+        self.report_file = scene.dir / f"{name}.json"
+        argv = [BIN / "cidlb-backend", "--listen", f"127.0.0.1:{self.port}", "--id", number, "--cid-length", cid_length]
+        argv += ["--psk", ":".join(PSK), "--report", self.report_file, *options]
+        super().__init__(scene, name, argv)
+
+    def entry(self, **options):
+        """Its entry in a pool's `backends`."""
+        return {"name": self.name, "id": self.number, "address": f"127.0.0.1:{self.port}", **options}
+
+    def report(self):
+        """Stops it; what it counted."""
+        self.stop()
+        return json.loads(self.report_file.read_text())
+
+
+class Fleet(Process):
+    """cidlb-fleet: one JSON report on stdout."""
+
+    def report(self, timeout=300):
+        """What it reports at its end; `exit` is its exit status."""
+        status = self.wait(timeout)
+        text = self.out.read_text()
+        assert status in (0, 1) and text, f"{self.name} ended with status {status}"
+        return {**json.loads(text), "exit": status}
+
+
+class Cidlb(Process):
+    """cidlb with a configuration that a test changes in place: lb.config["pools"][0]["backends"] …, then lb.reload()."""
+
+    def __init__(self, scene, name, config):
+        self.config, self.file = config, scene.dir / f"{name}.conf"
+        # A process that gave up root cannot be traced, which the leak check at its end needs.
+        super().__init__(scene, name, [BIN / "cidlb", "-c", self.file], USER if AS_ROOT and SANITIZE else None)
+
+    def write(self):
+        text = "".join(f"{key} = {libconfig(value)};\n" for key, value in self.config.items())
+        new = self.file.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(text)
+        if AS_ROOT:
+            os.chown(new, USER.pw_uid, USER.pw_gid)
+        new.rename(self.file)
+
+    def start(self, ready=True, timeout=15):
+        self.write()
+        super().start()
+        if ready:
+            wait_until(lambda: self.get("/readyz")[0] == 200 or not self.alive(), timeout, f"{self.name} is ready")
+            assert self.alive(), f"{self.name} ended with status {self.child.returncode}"
+        return self
+
+    def restart(self):
+        """SIGKILL, then a new one. Returns the seconds until it was ready."""
+        self.kill()
+        start = time.monotonic()
+        self.start()
+        return time.monotonic() - start
+
+    def reload(self, timeout=10):
+        """SIGHUP with the present configuration; returns once the new routing table is published."""
+        before = self.metric("cidlb_snapshot_generation")
+        self.write()
+        self.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.metric("cidlb_snapshot_generation") > before, timeout, f"{self.name} has reloaded")
+
+    def listener(self, name):
+        return next(listener for listener in self.config["listeners"] if listener["name"] == name)
+
+    def address(self, name=None):
+        """ADDRESS:PORT of a listener, by default the first."""
+        return self.listener(name)["address"] if name else self.config["listeners"][0]["address"]
+
+    def get(self, path):
+        """(status, text) of an HTTP GET; (0, reason) without an answer."""
+        try:
+            with urllib.request.urlopen(f"http://{self.config['admin']['http']}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def metrics(self):
+        status, text = self.get("/metrics")
+        assert status == 200, f"{self.name}: /metrics: {status} {text}"
+        return parse_metrics(text)
+
+    def metric(self, name, **labels):
+        return total(self.metrics(), name, **labels)
+
+    def assert_identities(self, timeout=3):
+        """Datagrams on their way may need a moment."""
+        broken = None
+
+        def settled():
+            nonlocal broken
+            broken = broken_identities(self.metrics())
+            return not broken
+
+        try:
+            wait_until(settled, timeout, "counters add up")
+        except TimeoutError:
+            raise AssertionError("; ".join(broken)) from None
+
+
+class Scene:
+    """A temporary directory and the processes of one case."""
+
+    def __enter__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="cidlb-e2e-"))
+        self.dir.chmod(0o711)
+        self.processes = []
+        return self
+
+    def __exit__(self, kind, error, trace):
+        failures = []
+        for process in reversed(self.processes):
+            if process.asked:
+                continue
+            try:
+                if not process.alive():
+                    raise AssertionError(f"{process.name} ended by itself with status {process.child.returncode}")
+                process.stop()
+            except (AssertionError, TimeoutError) as failure:
+                failures.append(str(failure))
+        for process in self.processes:
+            process.kill()
+        if kind or failures:
+            self._print_logs()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        if failures and not kind:
+            raise AssertionError("; ".join(failures))
+
+    def _print_logs(self, lines=30):
+        for process in self.processes:
+            print(f"--- {process.name}: {' '.join(process.argv)}")
+            for line in process.log_text().splitlines()[-lines:]:
+                print(f"    {line}")
+
+    def process(self, name, *argv):
+        return Process(self, name, argv).start()
+
+    def backend(self, number, name=None, cid_length=6, port=None, options=()):
+        """A started cidlb-backend with server id `number`; its name is a, b, c … by default."""
+        return Backend(self, number, name or chr(ord("a") + number - 1), cid_length, port, options).start()
+
+    def pool(self, name, backends, **options):
+        """A pool of node-id CIDs of 6 octets. `backends`: of backend(), or entries; `options` replace whole settings."""
+        first = free_ports(2)
+        nat = {"ports": f"{first}-{first + 1}", **options.pop("nat", {})}
+        entries = [backend.entry() if isinstance(backend, Backend) else backend for backend in backends]
+        cid = {"scheme": "node-id", "length": 6}
+        health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 400}
+        return {"name": name, "protocol": "dtls", "cid": cid, "nat": nat, "health": health, **options, "backends": entries}
+
+    def cidlb(self, pools, name="cidlb", start=True, **options):
+        """A cidlb (started and ready unless `start` is False) with a listener per pool, of the pool's name."""
+        config = {
+            "workers": 2,
+            "hash_key": "000102030405060708090a0b0c0d0e0f",
+            "admin": {"http": f"127.0.0.1:{free_ports()}"},
+            "listeners": [{"name": pool["name"], "address": f"127.0.0.1:{free_ports()}", "pool": pool["name"]} for pool in pools],
+            "pools": pools,
+        }
+        if AS_ROOT:
+            config["user"] = USER.pw_name
+        lb = Cidlb(self, name, {**config, **options})
+        return lb.start() if start else lb
+
+    def fleet(self, target, name="fleet", **options):
+        """A started cidlb-fleet: options by name, as in devices=10, rebind_every=2; True for one without a value."""
+        argv = [BIN / "cidlb-fleet", "--target", target, "--psk", ":".join(PSK)]
+        for option, value in options.items():
+            argv.append("--" + option.replace("_", "-"))
+            argv += [] if value is True else [value]
+        return Fleet(self, name, argv).start()
+
+
+def main(names):
+    """Runs every case_… of a script (those named on the command line, if any) and exits with 1 if one failed."""
+    # SystemExit runs the clean-up of the scene that is open.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.stdout.reconfigure(line_buffering=True)
+    failed = 0
+    for name, case in names.items():
+        name = name.removeprefix("case_") if name.startswith("case_") else None
+        if not name or (len(sys.argv) > 1 and name not in sys.argv[1:]):
+            continue
+        start = time.monotonic()
+        try:
+            case()
+        except Skip as reason:
+            print(f"skip {name}: {reason}")
+        except Exception as error:
+            traceback.print_exc()
+            print(f"not ok {name}: {type(error).__name__}: {' '.join(str(error).split())}")
+            failed += 1
+        else:
+            print(f"ok {name} ({time.monotonic() - start:.1f} s)")
+    sys.exit(1 if failed else 0)

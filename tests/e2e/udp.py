@@ -1,0 +1,192 @@
+"""A man in the middle between one device and cidlb, and forgers of DTLS records, for the end-to-end tests.
+
+    with Relay(lb.address()) as relay:
+        fleet = scene.fleet(relay.address, devices=1)
+        record = relay.wait_record(6)                 # the device's newest record with a CID of 6 octets
+        relay.rebind("127.0.0.2")                     # the device moves
+        with Forger("127.9.9.9", lb.address()) as forger:
+            forger.send(forge(record.cid, record.epoch, record.seq + 1))
+            assert forger.received_octets <= 3 * forger.sent_octets
+"""
+
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from collections import namedtuple
+
+TLS12_CID = 25  # RFC 9146, section 4
+
+Record = namedtuple("Record", "type epoch seq cid length")
+
+
+def records(datagram, cid_length):
+    """The DTLS 1.2 records of a datagram; those of type 25 have a CID of `cid_length` octets."""
+    found = []
+    while len(datagram) >= 13:
+        cid_here = cid_length if datagram[0] == TLS12_CID else 0
+        if len(datagram) < 13 + cid_here:
+            break
+        epoch, seq = struct.unpack(">H6s", datagram[3:11])
+        (length,) = struct.unpack(">H", datagram[11 + cid_here : 13 + cid_here])
+        found.append(Record(datagram[0], epoch, int.from_bytes(seq, "big"), datagram[11 : 11 + cid_here], length))
+        datagram = datagram[13 + cid_here + length :]
+    return found
+
+
+def forge(cid, epoch=1, seq=1, length=40):
+    """A record that looks right and verifies nowhere: `length` octets of random ciphertext."""
+    return struct.pack(">BHH", TLS12_CID, 0xFEFD, epoch) + seq.to_bytes(6, "big") + cid + struct.pack(">H", length) + os.urandom(length)
+
+
+def parse_address(text):
+    host, port = text.rsplit(":", 1)
+    return host.strip("[]"), int(port)
+
+
+def open_socket(ip, port=0):
+    sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    sock.bind((ip, port))
+    sock.setblocking(False)
+    return sock
+
+
+def drain(sock):
+    """Everything that waits in a socket: [(datagram, source)]."""
+    got = []
+    while True:
+        try:
+            got.append(sock.recvfrom(65536))
+        except BlockingIOError:
+            return got
+        except ConnectionRefusedError:
+            continue  # the ICMP error of an earlier send
+
+
+class Relay:
+    """A thread that carries one device's datagrams to `target` and the answers back.
+
+    uplinks, downlinks   what passed or was dropped, as (time.monotonic(), datagram)
+    stale                what arrived at addresses that the device has left, likewise; a NAT would drop it silently
+    drop_up, drop_down   set to a predicate of a datagram to lose those for which it is true
+    """
+
+    def __init__(self, target, ip="127.0.0.1"):
+        self.target = parse_address(target)
+        self.inside = open_socket(ip)
+        self.outside = [open_socket(ip)]  # the last is the present one
+        self.device = None
+        self.uplinks, self.downlinks, self.stale = [], [], []
+        self.drop_up = self.drop_down = lambda datagram: False
+        self.running = True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.running = False
+        self.thread.join()
+        for sock in [self.inside, *self.outside]:
+            sock.close()
+
+    @property
+    def address(self):
+        """ADDRESS:PORT for the device to send to."""
+        return "%s:%d" % self.inside.getsockname()[:2]
+
+    @property
+    def source(self):
+        """(address, port) that cidlb sees the device at."""
+        return self.outside[-1].getsockname()[:2]
+
+    def rebind(self, ip=None, port=0):
+        """From now on the device's datagrams leave from another port, or another address."""
+        self.outside.append(open_socket(ip or self.source[0], port))
+
+    def send(self, datagram):
+        """Sends to cidlb from the device's present address, as someone behind the same NAT could, or a replay."""
+        self.outside[-1].sendto(datagram, self.target)
+
+    def wait_record(self, cid_length, after=0, timeout=10):
+        """The newest CID record of the device, once it has sent more than `after` datagrams."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            for _, datagram in reversed(self.uplinks[after:]):
+                for record in reversed(records(datagram, cid_length)):
+                    if record.type == TLS12_CID:
+                        return record
+            time.sleep(0.01)
+        raise TimeoutError(f"the device sent no record with a CID within {timeout} s")
+
+    def wait_downlink(self, after, timeout=10):
+        """Waits until more than `after` datagrams went to the device; how many did."""
+        end = time.monotonic() + timeout
+        while len(self.downlinks) <= after:
+            if time.monotonic() > end:
+                raise TimeoutError(f"the device got nothing within {timeout} s")
+            time.sleep(0.01)
+        return len(self.downlinks)
+
+    def _run(self):
+        while self.running:
+            ready, _, _ = select.select([self.inside, *self.outside], [], [], 0.05)
+            for sock in ready:
+                for datagram, source in drain(sock):
+                    if sock is self.inside:
+                        self._carry_up(datagram, source)
+                    else:
+                        self._carry_down(datagram, sock)
+
+    def _carry_up(self, datagram, source):
+        self.device = source
+        dropped = self.drop_up(datagram)
+        self.uplinks.append((time.monotonic(), datagram))
+        if not dropped:
+            self.outside[-1].sendto(datagram, self.target)
+
+    def _carry_down(self, datagram, sock):
+        if sock is not self.outside[-1]:
+            self.stale.append((time.monotonic(), datagram))
+            return
+        dropped = self.drop_down(datagram)
+        self.downlinks.append((time.monotonic(), datagram))
+        if not dropped and self.device:
+            self.inside.sendto(datagram, self.device)
+
+
+class Forger:
+    """An attacker's socket on an address of its own (any of 127.0.0.0/8), which counts both ways."""
+
+    def __init__(self, ip, target, port=0):
+        self.target, self.sock = parse_address(target), open_socket(ip, port)
+        self.sent_octets, self._received = 0, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, datagram):
+        while True:
+            try:
+                self.sock.sendto(datagram, self.target)
+                break
+            except (BlockingIOError, ConnectionRefusedError):
+                continue  # a full send buffer, or the ICMP error of an earlier send
+        self.sent_octets += len(datagram)
+
+    @property
+    def received(self):
+        """The datagrams that came back so far."""
+        self._received += [datagram for datagram, _ in drain(self.sock)]
+        return self._received
+
+    @property
+    def received_octets(self):
+        return sum(map(len, self.received))
