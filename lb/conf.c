@@ -1,0 +1,283 @@
+#include "conf.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf_priv.h"
+#include "stats.h"
+
+enum { ROOT_WORKERS, ROOT_USER, ROOT_HASH_KEY, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
+
+static const struct conf_option root_options[ROOT_OPTIONS] = {
+	[ROOT_WORKERS] = { "workers", .type = CONF_NUMBER, .min = 0, .max = CONF_MAX_WORKERS, .fallback = 0 },
+	[ROOT_USER] = { "user", .type = CONF_TEXT },
+	[ROOT_HASH_KEY] = { "hash_key", .type = CONF_TEXT, .required = true },
+	[ROOT_ADMIN] = { "admin", .type = CONF_GROUP },
+	[ROOT_LISTENERS] = { "listeners", .type = CONF_LIST, .required = true },
+	[ROOT_POOLS] = { "pools", .type = CONF_LIST, .required = true },
+};
+
+enum { ADMIN_HTTP, ADMIN_OPTIONS };
+
+static const struct conf_option admin_options[ADMIN_OPTIONS] = {
+	[ADMIN_HTTP] = { "http", .type = CONF_TEXT },
+};
+
+enum { LISTENER_NAME, LISTENER_ADDRESS, LISTENER_POOL, LISTENER_OPTIONS };
+
+static const struct conf_option listener_options[LISTENER_OPTIONS] = {
+	[LISTENER_NAME] = { "name", .type = CONF_TEXT, .required = true },
+	[LISTENER_ADDRESS] = { "address", .type = CONF_TEXT, .required = true },
+	[LISTENER_POOL] = { "pool", .type = CONF_TEXT, .required = true },
+};
+
+const struct conf_section conf_section_root = { "", root_options, ROOT_OPTIONS };
+const struct conf_section conf_section_admin = { "admin", admin_options, ADMIN_OPTIONS };
+const struct conf_section conf_section_listener = { "listeners", listener_options, LISTENER_OPTIONS };
+
+static unsigned count_cpus(void)
+{
+	cpu_set_t set;
+	const int cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+
+	return cpus < CONF_MAX_WORKERS ? (unsigned)cpus : CONF_MAX_WORKERS;
+}
+
+static void read_user(struct conf_reader *reader, const struct conf_value *user)
+{
+	if (user->found == CONF_WRONG || !conf_user_find(reader, user))
+		return;
+	if (user->text) {
+		reader->conf->user = strdup(user->text);
+		reader->no_memory |= !reader->conf->user;
+	}
+	if (reader->user.other && !conf_user_reads(&reader->user, reader->file))
+		conf_warn(reader, user->place, "the user that cidlb runs as cannot read this file: a reload will fail");
+}
+
+static void read_admin(struct conf_reader *reader, const struct conf_value *admin)
+{
+	struct conf_value values[ADMIN_OPTIONS];
+	struct conf *conf = reader->conf;
+
+	if (admin->found == CONF_WRONG)
+		return;
+	conf_read_section(reader, admin->place, &conf_section_admin, values);
+	conf->has_http = conf_read_addr(reader, &values[ADMIN_HTTP], &conf->http);
+	if (conf->has_http && !addr_is_loopback(&conf->http))
+		conf_warn(reader, values[ADMIN_HTTP].place, "not on loopback: everyone who reaches it sees metrics and states");
+}
+
+static void check_listener(struct conf_reader *reader, const struct conf_value *values, size_t at)
+{
+	const struct conf_listener *all = reader->conf->listeners, *one = &all[at];
+	char text[ADDR_TEXT_OCTETS];
+
+	for (size_t i = 0; i < at; i++)
+		if (one->name && all[i].name && strcmp(one->name, all[i].name) == 0) {
+			conf_error(reader, values[LISTENER_NAME].place, "\"%s\" is already the name of listeners[%zu]", one->name, i);
+			break;
+		}
+	for (size_t i = 0; one->addr.port && i < at; i++)
+		if (addr_equal(&one->addr, &all[i].addr)) {
+			conf_error(reader, values[LISTENER_ADDRESS].place, "%s is already the address of listeners[%zu]",
+				   addr_format(&one->addr, text), i);
+			break;
+		}
+}
+
+static void read_listeners(struct conf_reader *reader, const struct conf_value *list)
+{
+	const size_t count = conf_read_count(reader, list, CONF_MAX_LISTENERS);
+	struct conf_value values[LISTENER_OPTIONS];
+	struct conf *conf = reader->conf;
+	struct conf_place place;
+
+	conf->listeners = count ? calloc(count, sizeof *conf->listeners) : NULL;
+	if (!conf->listeners) {
+		reader->no_memory |= count > 0;
+		return;
+	}
+	conf->listener_count = count;
+	for (size_t i = 0; i < count; i++) {
+		if (!conf_read_element(reader, list->place.setting, (int)i, &place))
+			continue;
+		conf_read_section(reader, place, &conf_section_listener, values);
+		conf->listeners[i].name = conf_read_name(reader, &values[LISTENER_NAME]);
+		conf_read_addr(reader, &values[LISTENER_ADDRESS], &conf->listeners[i].addr);
+		check_listener(reader, values, i);
+	}
+}
+
+static void read_pools(struct conf_reader *reader, const struct conf_value *list)
+{
+	const size_t count = conf_read_count(reader, list, CONF_MAX_POOLS);
+	struct conf *conf = reader->conf;
+	struct conf_place place;
+	size_t backends = 0;
+
+	conf->pools = count ? calloc(count, sizeof *conf->pools) : NULL;
+	if (!conf->pools) {
+		reader->no_memory |= count > 0;
+		return;
+	}
+	conf->pool_count = count;
+	for (size_t i = 0; i < count; i++) {
+		if (!conf_read_element(reader, list->place.setting, (int)i, &place))
+			continue;
+		conf_pool_read(reader, place, &conf->pools[i]);
+		backends += conf->pools[i].backend_count;
+		const char *name = conf->pools[i].name;
+		for (size_t j = 0; name && j < i; j++)
+			if (conf->pools[j].name && strcmp(name, conf->pools[j].name) == 0) {
+				conf_error(reader, place, "\"%s\" is already the name of pools[%zu]", name, j);
+				break;
+			}
+	}
+	if (backends > STATS_BACKENDS)
+		conf_error(reader, list->place, "%zu backends in all; accepted: at most %d", backends, STATS_BACKENDS);
+}
+
+/* The pool called `name`, or pool_count. */
+static size_t find_pool(const struct conf *conf, const char *name)
+{
+	size_t i = 0;
+
+	while (i < conf->pool_count && (!conf->pools[i].name || strcmp(conf->pools[i].name, name) != 0))
+		i++;
+	return i;
+}
+
+/* Ties listeners to pools. What a mistake reported earlier already explains is not said again: a pool without a usable name is
+ * nobody's, and a listener without a pool may have meant any. */
+static void join(struct conf_reader *reader, const config_setting_t *listeners, const config_setting_t *pools)
+{
+	struct conf *conf = reader->conf;
+	bool named[CONF_MAX_POOLS] = { false }, all_named = true, all_joined = true;
+	char quoted[CONF_QUOTE_OCTETS];
+
+	for (size_t i = 0; i < conf->pool_count; i++)
+		all_named &= conf->pools[i].name != NULL;
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const config_setting_t *member = config_setting_get_member(config_setting_get_elem(listeners, (unsigned)i), "pool");
+		const char *name = member ? config_setting_get_string(member) : NULL;
+		const size_t pool = name ? find_pool(conf, name) : conf->pool_count;
+		conf->listeners[i].pool = pool;
+		if (pool < conf->pool_count) {
+			named[pool] = true;
+			continue;
+		}
+		all_joined = false;
+		if (name && all_named)
+			conf_error(reader, conf_at(member), "no pool has the name %s", conf_quote(quoted, name));
+	}
+	for (size_t i = 0; i < conf->pool_count; i++)
+		if (all_joined && conf->pools[i].name && !named[i] && find_pool(conf, conf->pools[i].name) == i)
+			conf_error(reader, conf_at(config_setting_get_elem(pools, (unsigned)i)), "no listener names pool \"%s\"",
+				   conf->pools[i].name);
+}
+
+static void read_hash_key(struct conf_reader *reader, const struct conf_value *value)
+{
+	static const uint8_t demo_key[16] = {
+		0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff
+	};
+	struct conf *conf = reader->conf;
+	bool on_loopback = true;
+
+	if (!conf_key_read(reader, value, conf->hash_key))
+		return;
+	if (memcmp(conf->hash_key, demo_key, sizeof demo_key) != 0) {
+		conf_key_is_exposed(reader, value);
+		return;
+	}
+	for (size_t i = 0; i < conf->listener_count; i++)
+		on_loopback &= !conf->listeners[i].addr.port || addr_is_loopback(&conf->listeners[i].addr);
+	if (!on_loopback)
+		conf_error(reader, value->place, "the demo's key is public; make one with: openssl rand -hex 16");
+}
+
+static void read_root(struct conf_reader *reader, const config_setting_t *root)
+{
+	struct conf_value values[ROOT_OPTIONS];
+	struct conf *conf = reader->conf;
+
+	conf_read_section(reader, conf_at(root), &conf_section_root, values);
+	conf->workers = values[ROOT_WORKERS].number ? (unsigned)values[ROOT_WORKERS].number : count_cpus();
+	read_user(reader, &values[ROOT_USER]);
+	read_admin(reader, &values[ROOT_ADMIN]);
+	read_listeners(reader, &values[ROOT_LISTENERS]);
+	read_pools(reader, &values[ROOT_POOLS]);
+	if (conf->listener_count && conf->pool_count)
+		join(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
+	read_hash_key(reader, &values[ROOT_HASH_KEY]);
+}
+
+struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct conf_report *report)
+{
+	struct conf *conf = calloc(1, sizeof *conf);
+	struct conf_reader reader = { .file = file, .shared = mode & S_IRWXO, .conf = conf, .report = report };
+	int include_line = 0;
+	char *wide = conf_text_widen(text, &include_line);
+	config_t tree;
+
+	config_init(&tree);
+	if (!conf || !wide || !(conf->file = strdup(file)))
+		reader.no_memory = true;
+	else if (include_line)
+		conf_error_line(&reader, include_line, "@include is not supported; put everything into one file");
+	else if (!config_read_string(&tree, wide))
+		conf_error_line(&reader, config_error_line(&tree), "%s", config_error_text(&tree));
+	else
+		read_root(&reader, config_root_setting(&tree));
+	config_destroy(&tree);
+	free(wide);
+	if (reader.no_memory)
+		conf_error_line(&reader, 1, "out of memory");
+	if (!report->error_count && !reader.no_memory)
+		return conf;
+	conf_free(conf);
+	return NULL;
+}
+
+struct conf *conf_load(const char *file, struct conf_report *report)
+{
+	struct conf_reader reader = { .file = file, .report = report };
+	struct conf *conf = NULL;
+	mode_t mode;
+	char *text;
+
+	*report = (struct conf_report){ 0 };
+	const int err = conf_text_read(file, &text, &mode);
+	if (err == -EILSEQ) {
+		conf_error_line(&reader, 1, "not a text file");
+	} else if (err) {
+		conf_error_line(&reader, 1, "%s", strerror(-err));
+	} else {
+		conf = conf_parse(file, text, mode, report);
+		free(text);
+	}
+	return conf;
+}
+
+void conf_free(struct conf *conf)
+{
+	if (!conf)
+		return;
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		struct conf_pool *pool = &conf->pools[i];
+		for (size_t j = 0; j < pool->backend_count; j++)
+			free(pool->backends[j].name);
+		free(pool->backends);
+		free(pool->name);
+	}
+	for (size_t i = 0; i < conf->listener_count; i++)
+		free(conf->listeners[i].name);
+	free(conf->pools);
+	free(conf->listeners);
+	free(conf->user);
+	free(conf->file);
+	free(conf);
+}
