@@ -46,7 +46,7 @@ static void fleet_on_news(void *ctx, const struct device *device, enum device_ne
 {
 	const struct fleet *fleet = ctx;
 	unsigned hero = fleet->settings->devices < FLEET_STORY_DEVICE ? fleet->settings->devices : FLEET_STORY_DEVICE;
-	if (fleet->settings->story && device_number(device) == hero)
+	if (fleet->settings->story && (news == DEVICE_JOINED || device_number(device) == hero))
 		report_news(fleet->settings->story, fleet_age_s(fleet), device, news, old_port);
 }
 

@@ -36,7 +36,7 @@ static const char usage[] =
 	"end:\n"
 	"  --duration S        run so long; otherwise until every device has made its rebinds\n"
 	"  --max-seconds S     end then, whatever happens (600)\n"
-	"  --story FILE        a line of JSON each second, and for each move of device 17\n";
+	"  --story FILE        a line of JSON each second, for each session, and for each move of device 17\n";
 
 enum option_id {
 	OPT_TARGET = 1,

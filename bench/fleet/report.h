@@ -11,8 +11,8 @@ void report_result(FILE *out, const struct fleet_result *result);
 /* Once a second: {"t":…,"devices":…,"alive":…,…}; `alive` counts devices whose first session is in use. */
 void report_second(FILE *out, double t_s, unsigned devices, const struct device_tally *tally);
 
-/* {"t":…,"device":17,"event":"moved","from":PORT,"to":PORT,"session":1} or
- * {"t":…,"device":17,"event":"joined","port":PORT,"session":1,"cid":"HEX"} */
+/* Of the device whose moves the story tells: {"t":…,"device":17,"event":"moved","from":PORT,"to":PORT,"session":1}
+ * Of every device: {"t":…,"device":17,"event":"joined","port":PORT,"session":1,"cid":"HEX"} */
 void report_news(FILE *out, double t_s, const struct device *device, enum device_news news, uint16_t old_port);
 
 #endif
