@@ -3,19 +3,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#include <event2/event_struct.h>
 
 #include "clock.h"
 #include "exchange.h"
+#include "link.h"
 
 enum {
 	BURST = 16,                  /* datagrams read before other devices get their turn */
 	LAST_TRIES = 4,              /* exchanges: loss may kill one after five tries */
 	RETRY_MS = 2000,             /* after a failed handshake, on average */
 	OBSERVE_PATIENCE_MS = 60000, /* Max-Age of a response that does not say: RFC 7252, section 5.10.5 */
-	MESSAGE_MAX = EXCHANGE_REQUEST_MAX,
 };
 
 #define NEVER UINT64_MAX
@@ -27,9 +24,10 @@ struct device {
 	unsigned number;
 	enum phase phase;
 
-	int fd;        /* -1: the NAT has forgotten it */
-	uint16_t port; /* of fd, or of the last one */
-	struct event readable, timer;
+	struct link link;
+	struct event timer;
+	uint64_t rebinds;
+	uint64_t rebind_ms; /* no NAT remembers it for longer */
 
 	struct session *session;
 	bool established; /* plain: always, once started */
@@ -44,8 +42,7 @@ struct device {
 	uint64_t begun_us; /* the exchange under way */
 	unsigned last_tries;
 
-	uint64_t rebinds;
-	uint64_t connect_ms, reading_ms, rebind_ms, uplink_ms;
+	uint64_t connect_ms, reading_ms;
 };
 
 /* An average span, spread by a quarter to both sides. */
@@ -56,47 +53,30 @@ static uint64_t around(struct device *d, uint64_t ms)
 
 static void device_on_readable(evutil_socket_t fd, short what, void *ctx);
 
-static int device_open(struct device *d)
+static void device_on_move(struct device *d, uint16_t old_port)
 {
 	struct device_world *world = d->world;
-	uint16_t old_port = d->port;
-	int fd = udp_connect(&world->settings.target, old_port, &d->port);
-	if (fd < 0)
-		return fd;
-	event_assign(&d->readable, world->base, fd, EV_READ | EV_PERSIST, device_on_readable, d);
-	event_add(&d->readable, NULL);
-	d->fd = fd;
-	if (world->settings.rebind_every_ms)
-		d->rebind_ms = clock_ms() + around(d, world->settings.rebind_every_ms);
-	if (old_port == 0)
-		return 0;
 	d->rebinds++;
 	world->tally.rebinds++;
 	world->tally.settled += d->rebinds == world->settings.rebinds;
 	world->on_news(world->ctx, d, DEVICE_MOVED, old_port);
-	return 0;
-}
-
-static void device_forget(struct device *d)
-{
-	if (d->fd < 0)
-		return;
-	event_del(&d->readable);
-	close(d->fd);
-	d->fd = -1;
 }
 
 static void device_send(void *ctx, const uint8_t *data, size_t len)
 {
 	struct device *d = ctx;
 	struct device_world *world = d->world;
-	d->uplink_ms = clock_ms();
+	uint16_t old_port = d->link.port;
 	world->tally.octets_up += len;
-	int err = d->fd < 0 ? device_open(d) : 0;
-	if (!err && dice_chance(&world->dice, world->settings.loss))
-		return;
-	if (err || udp_send(d->fd, NULL, data, len))
+	bool lost = dice_chance(&world->dice, world->settings.loss);
+	if (link_send(&d->link, lost ? NULL : data, len, clock_ms()))
 		world->tally.refused++;
+	if (d->link.port == old_port)
+		return;
+	if (world->settings.rebind_every_ms)
+		d->rebind_ms = d->link.opened_ms + around(d, world->settings.rebind_every_ms);
+	if (old_port)
+		device_on_move(d, old_port);
 }
 
 static void device_write(struct device *d, const uint8_t *message, size_t len)
@@ -135,7 +115,7 @@ static void device_join(struct device *d, uint64_t now_ms)
 	d->reading_ms = now_ms;
 	if (settings->rebind_every_ms)
 		d->rebind_ms = now_ms + around(d, settings->rebind_every_ms);
-	d->world->on_news(d->world->ctx, d, DEVICE_JOINED, d->port);
+	d->world->on_news(d->world->ctx, d, DEVICE_JOINED, d->link.port);
 }
 
 static void device_end(struct device *d, bool survived)
@@ -266,7 +246,7 @@ static void device_deliver(void *ctx, const uint8_t *data, size_t len)
 
 static bool device_may_move(const struct device *d)
 {
-	return d->phase == PHASE_RUN && d->established && d->fd >= 0 && d->rebinds < d->world->settings.rebinds;
+	return d->phase == PHASE_RUN && d->established && d->link.fd >= 0 && d->rebinds < d->world->settings.rebinds;
 }
 
 /* When its NAT forgets it, or NEVER. */
@@ -276,7 +256,7 @@ static uint64_t device_forget_ms(const struct device *d)
 	if (!device_may_move(d))
 		return at_ms;
 	if (d->world->settings.nat_timeout_ms)
-		at_ms = d->uplink_ms + d->world->settings.nat_timeout_ms;
+		at_ms = d->link.uplink_ms + d->world->settings.nat_timeout_ms;
 	return d->rebind_ms < at_ms ? d->rebind_ms : at_ms;
 }
 
@@ -293,7 +273,7 @@ static uint64_t device_reading_ms(const struct device *d)
 static void device_advance(struct device *d, uint64_t now_ms)
 {
 	if (device_forget_ms(d) <= now_ms)
-		device_forget(d);
+		link_forget(&d->link);
 	if (d->connect_ms <= now_ms)
 		device_connect(d, now_ms);
 	if (device_session_ms(d) <= now_ms)
@@ -388,7 +368,10 @@ struct device *device_new(struct device_world *world, unsigned number, uint64_t 
 	struct device *d = malloc(sizeof *d);
 	if (!d)
 		return NULL;
-	*d = (struct device){ .world = world, .number = number, .fd = -1, .connect_ms = start_ms, .rebind_ms = NEVER };
+	*d = (struct device){ .world = world, .number = number, .connect_ms = start_ms, .rebind_ms = NEVER };
+	d->link = (struct link){
+		.fd = -1, .target = world->settings.target, .base = world->base, .on_readable = device_on_readable, .ctx = d
+	};
 	d->message_id = (uint16_t)dice_roll(&world->dice);
 	d->observation.token_len = 2;
 	exchange_reset(&d->exchange);
@@ -402,7 +385,7 @@ void device_free(struct device *d)
 	if (!d)
 		return;
 	event_del(&d->timer);
-	device_forget(d);
+	link_forget(&d->link);
 	session_free(d->session);
 	free(d);
 }
@@ -414,7 +397,7 @@ unsigned device_number(const struct device *d)
 
 uint16_t device_port(const struct device *d)
 {
-	return d->port;
+	return d->link.port;
 }
 
 unsigned device_sessions(const struct device *d)
