@@ -1,0 +1,36 @@
+/* The keyless question of the `dtls` probe: a ClientHello without cookie (RFC 6347, section 4.2.1; RFC 9147, section 5.1) that nearly
+ * every server answers with 60 octets and no state. Pure. */
+#ifndef CIDLB_PROBE_HELLO_H
+#define CIDLB_PROBE_HELLO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	PROBE_HELLO_OCTETS = 148,
+	PROBE_HELLO_RANDOM_AT = 27,
+	PROBE_HELLO_RANDOM_OCTETS = 32,
+	PROBE_ABORT_OCTETS = 15,
+};
+
+/* One record, one fragment: no CID, no session id, no cookie. */
+void probe_hello_write(uint8_t out[static PROBE_HELLO_OCTETS], const uint8_t random[static PROBE_HELLO_RANDOM_OCTETS]);
+
+/* What a server that may be alive said. Any DTLS is life: a server without a common suite answers with an alert. */
+enum probe_answer {
+	PROBE_ANSWER_NONE,         /* no DTLS, or our own question come back */
+	PROBE_ANSWER_RETRY,        /* HelloVerifyRequest or HelloRetryRequest: it keeps no state */
+	PROBE_ANSWER_SERVER_HELLO, /* it has begun a session: probe_hello_abort() ends that */
+	PROBE_ANSWER_ALERT,
+	PROBE_ANSWER_OTHER, /* any other DTLS */
+};
+
+enum probe_answer probe_hello_read(const uint8_t *data, size_t len);
+
+/* In words, for logs. */
+const char *probe_answer_name(enum probe_answer answer);
+
+/* The fatal alert after a ServerHello: the record that follows the ClientHello. */
+extern const uint8_t probe_hello_abort[PROBE_ABORT_OCTETS];
+
+#endif
