@@ -336,6 +336,7 @@ class Scene:
             except (AssertionError, TimeoutError) as failure:
                 failures.append(str(failure))
         for process in self.processes:
+            process.asked = True
             process.kill()
         if kind or failures:
             self._print_logs()
