@@ -215,6 +215,10 @@ void rendezvous_update(struct rendezvous *out, const struct siphash_key *key, co
 	struct rank top[RENDEZVOUS_DEPTH];
 
 	change_find(&c, key, count, old_count);
+	if (c.fresh > c.count / 2) {
+		rendezvous_build(out, key, members, count); /* cheaper */
+		return;
+	}
 	for (uint32_t slot = 0; slot < RENDEZVOUS_SLOTS; slot++) {
 		uint16_t was = old->first[slot];
 		top_clear(top);

@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "rendezvous.h"
 #include "siphash.h"
+#include "verdict.h"
 
 enum pool_protocol { POOL_DTLS, POOL_UDP };
 enum pool_affinity { AFFINITY_ADDRESS_PORT, AFFINITY_ADDRESS };
@@ -44,11 +45,11 @@ struct snapshot_pool_spec {
 	enum all_down all_down;
 	struct cid_layout layout;
 	const struct snapshot_backend *backends;
-	size_t backend_count; /* 1..RENDEZVOUS_MAX_MEMBERS; distinct names, distinct ids */
+	size_t backend_count; /* 1..RENDEZVOUS_MAX_MEMBERS; distinct names, uids and ids */
 };
 
 struct snapshot_id_table; /* server id -> backend index: snapshot.c */
-struct snapshot_slots;	  /* shared, counted rendezvous table: snapshot.c */
+struct snapshot_slots;    /* rendezvous table, shared by snapshots with the same members and weights, and counted: snapshot.c */
 
 struct snapshot_pool {
 	char *name;
@@ -58,16 +59,20 @@ struct snapshot_pool {
 	enum unknown_cid unknown_cid;
 	enum all_down all_down;
 	struct cid_layout layout;
-	struct siphash_key hash_key; /* of the pool: derived from the service's key and the pool's name */
+	/* Of the pool: siphash_key_derive(service's key, "pool:NAME"). From it "slots" derives the key of the rendezvous table, and "ids"
+	 * that of the server ids. */
+	struct siphash_key hash_key;
 	struct snapshot_backend *backends;
 	size_t backend_count;
-	bool *accepts;			    /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight */
+	bool *accepts; /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight */
 	bool any_accepts;
+	uint8_t *cid_verdict; /* per backend: the verdict on a datagram whose CID names it */
 	const struct rendezvous *slots;
 	struct snapshot_slots *slots_owner;
-	struct snapshot_id_table *ids;
-	uint16_t *index_of_uid; /* uid_count entries; SNAPSHOT_NO_BACKEND: not of this pool */
+	struct snapshot_id_table *ids; /* NULL: the layout carries none */
+	uint16_t *index_of_uid;        /* uid_count entries; SNAPSHOT_NO_BACKEND: not of this pool */
 	size_t uid_count;
+	char *names; /* owns all names above */
 };
 
 struct snapshot {
@@ -86,6 +91,10 @@ void snapshot_free(struct snapshot *snapshot);
 /* The backend of a server id, or SNAPSHOT_NO_BACKEND. */
 uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, const struct server_id *id);
 
+/* The same in two steps: the first returns the row to look at, which is then on its way into the cache. */
+size_t snapshot_prefetch_id(const struct snapshot_pool *pool, const struct server_id *id);
+uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *pool, size_t row, const struct server_id *id);
+
 /* The backend index of a stable number, or SNAPSHOT_NO_BACKEND if this pool has no such backend (any more). */
 static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool, uint16_t uid)
 {
@@ -95,5 +104,10 @@ static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool,
 /* The best backend for a hash among those that take new sessions: the first accepting rank, beyond the ranks a linear search.
  * SNAPSHOT_NO_BACKEND: nobody. */
 uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t hash);
+
+static inline void snapshot_prefetch_hash(const struct snapshot_pool *pool, uint64_t hash)
+{
+	__builtin_prefetch(&pool->slots->first[rendezvous_slot(hash)]);
+}
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "rendezvous.h"
 
-enum { MEMBERS_MAX = 320, NAME_OCTETS = 16 };
+enum { MEMBERS_MAX = 320, NAME_OCTETS = 32 };
 
 static struct rendezvous tables[3];
 

@@ -1,0 +1,393 @@
+#include "snapshot.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct snapshot_slots {
+	atomic_size_t users; /* pools; who drops it last may be on another thread */
+	struct siphash_key key;
+	size_t count;
+	struct rendezvous_member *members;
+	uint64_t *hashes; /* per member, of its name */
+	char *names;      /* owns members[i].name */
+	struct rendezvous table;
+};
+
+struct id_row {
+	struct server_id id; /* len 0: free */
+	uint16_t backend;
+};
+
+/* Ids of one or two octets are row numbers themselves; longer ones have a row by hash, or the next free one behind it. */
+struct snapshot_id_table {
+	struct siphash_key key;
+	uint8_t octets; /* of every id */
+	size_t mask;    /* rows - 1 */
+	uint16_t *direct;
+	struct id_row *rows;
+};
+
+static char *name_copy(char **block, const char *name)
+{
+	const size_t octets = strlen(name) + 1;
+	char *copy = memcpy(*block, name, octets);
+
+	*block += octets;
+	return copy;
+}
+
+static size_t names_octets(const struct snapshot_backend *backends, size_t count)
+{
+	size_t octets = 0;
+
+	for (size_t i = 0; i < count; i++)
+		octets += strlen(backends[i].name) + 1;
+	return octets;
+}
+
+static void slots_drop(struct snapshot_slots *slots)
+{
+	if (!slots || atomic_fetch_sub(&slots->users, 1) > 1)
+		return;
+	free(slots->members);
+	free(slots->hashes);
+	free(slots->names);
+	free(slots);
+}
+
+/* The table's members without the table. */
+static struct snapshot_slots *slots_new(const struct siphash_key *key, const struct snapshot_backend *backends, size_t count)
+{
+	struct snapshot_slots *slots = malloc(sizeof *slots);
+	char *block;
+
+	if (!slots)
+		return NULL;
+	atomic_init(&slots->users, 1);
+	slots->key = *key;
+	slots->count = count;
+	slots->members = calloc(count, sizeof *slots->members);
+	slots->hashes = calloc(count, sizeof *slots->hashes);
+	slots->names = malloc(names_octets(backends, count));
+	if (!slots->members || !slots->hashes || !slots->names) {
+		slots_drop(slots);
+		return NULL;
+	}
+	block = slots->names;
+	for (size_t i = 0; i < count; i++) {
+		slots->members[i].name = name_copy(&block, backends[i].name);
+		slots->members[i].weight = backends[i].weight;
+		slots->hashes[i] = rendezvous_member_hash(key, backends[i].name);
+	}
+	return slots;
+}
+
+static bool slots_are_of(const struct snapshot_slots *slots, const struct snapshot_backend *backends, size_t count)
+{
+	if (slots->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (slots->members[i].weight != backends[i].weight || strcmp(slots->members[i].name, backends[i].name) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* `old` (may be NULL): what the pool had before. */
+static struct snapshot_slots *slots_get(const struct siphash_key *key, const struct snapshot_backend *backends, size_t count,
+					struct snapshot_slots *old)
+{
+	struct snapshot_slots *slots;
+
+	if (old && memcmp(&old->key, key, sizeof *key) != 0)
+		old = NULL;
+	if (old && slots_are_of(old, backends, count)) {
+		atomic_fetch_add(&old->users, 1);
+		return old;
+	}
+	slots = slots_new(key, backends, count);
+	if (slots && old)
+		rendezvous_update(&slots->table, key, slots->members, count, &old->table, old->members, old->count);
+	else if (slots)
+		rendezvous_build(&slots->table, key, slots->members, count);
+	return slots;
+}
+
+static void ids_free(struct snapshot_id_table *ids)
+{
+	if (!ids)
+		return;
+	free(ids->direct);
+	free(ids->rows);
+	free(ids);
+}
+
+/* Where the search for an id of the right length begins. */
+static inline size_t ids_row(const struct snapshot_id_table *ids, const struct server_id *id)
+{
+	if (ids->octets == 1)
+		return id->octets[0];
+	if (ids->octets == 2)
+		return (size_t)id->octets[0] << 8 | id->octets[1];
+	return siphash24(&ids->key, id->octets, ids->octets) & ids->mask;
+}
+
+static void ids_add(struct snapshot_id_table *ids, const struct server_id *id, uint16_t backend)
+{
+	size_t row = ids_row(ids, id);
+
+	if (ids->direct) {
+		ids->direct[row] = backend;
+		return;
+	}
+	while (ids->rows[row].id.len)
+		row = (row + 1) & ids->mask;
+	ids->rows[row] = (struct id_row){ *id, backend };
+}
+
+static struct snapshot_id_table *ids_new(const struct siphash_key *key, const struct snapshot_pool_spec *spec)
+{
+	struct snapshot_id_table *ids = calloc(1, sizeof *ids);
+	size_t rows = 1;
+
+	if (!ids)
+		return NULL;
+	ids->key = *key;
+	ids->octets = (uint8_t)cid_id_octets(&spec->layout);
+	if (ids->octets <= 2) {
+		rows <<= 8 * ids->octets;
+		ids->direct = malloc(rows * sizeof *ids->direct);
+	} else {
+		/* Half empty, so that a search for an unknown id ends soon. */
+		while (rows < 2 * spec->backend_count)
+			rows <<= 1;
+		ids->rows = calloc(rows, sizeof *ids->rows);
+	}
+	if (!ids->direct && !ids->rows) {
+		ids_free(ids);
+		return NULL;
+	}
+	ids->mask = rows - 1;
+	for (size_t i = 0; ids->direct && i < rows; i++)
+		ids->direct[i] = SNAPSHOT_NO_BACKEND;
+	for (size_t i = 0; i < spec->backend_count; i++) {
+		if (spec->backends[i].has_id && spec->backends[i].id.len == ids->octets)
+			ids_add(ids, &spec->backends[i].id, (uint16_t)i);
+	}
+	return ids;
+}
+
+static enum verdict verdict_of_cid(const struct snapshot_backend *backend)
+{
+	if (backend->admin == BACKEND_MAINT)
+		return VERDICT_MAINT;
+	if (backend->health == BACKEND_DOWN)
+		return VERDICT_CID_DOWN;
+	return backend->admin == BACKEND_DRAIN ? VERDICT_CID_DRAINING : VERDICT_CID;
+}
+
+static void pool_fill_states(struct snapshot_pool *pool)
+{
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct snapshot_backend *backend = &pool->backends[i];
+		pool->cid_verdict[i] = (uint8_t)verdict_of_cid(backend);
+		pool->accepts[i] = backend_accepts_new(backend->health, backend->admin, backend->weight);
+		pool->any_accepts |= pool->accepts[i];
+	}
+	if (pool->any_accepts || pool->all_down == ALL_DOWN_DROP)
+		return;
+	/* Health can be wrong, and there is nothing to lose. */
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		pool->accepts[i] = backend_accepts_new(BACKEND_UP, pool->backends[i].admin, pool->backends[i].weight);
+		pool->any_accepts |= pool->accepts[i];
+	}
+}
+
+static bool pool_fill_uids(struct snapshot_pool *pool)
+{
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		if (pool->uid_count <= pool->backends[i].uid)
+			pool->uid_count = (size_t)pool->backends[i].uid + 1;
+	}
+	pool->index_of_uid = malloc(pool->uid_count * sizeof *pool->index_of_uid);
+	if (!pool->index_of_uid)
+		return false;
+	for (size_t uid = 0; uid < pool->uid_count; uid++)
+		pool->index_of_uid[uid] = SNAPSHOT_NO_BACKEND;
+	for (size_t i = 0; i < pool->backend_count; i++)
+		pool->index_of_uid[pool->backends[i].uid] = (uint16_t)i;
+	return true;
+}
+
+/* Names and backends of a pool, and the key that its name gives it. */
+static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_key *key, const struct snapshot_pool_spec *spec)
+{
+	static const char label[] = "pool:";
+	char *block = malloc(sizeof label + strlen(spec->name) + names_octets(spec->backends, spec->backend_count));
+
+	pool->names = block;
+	pool->backends = calloc(spec->backend_count, sizeof *pool->backends);
+	pool->accepts = calloc(spec->backend_count, sizeof *pool->accepts);
+	pool->cid_verdict = calloc(spec->backend_count, sizeof *pool->cid_verdict);
+	if (!block || !pool->backends || !pool->accepts || !pool->cid_verdict)
+		return false;
+	name_copy(&block, label);
+	block--; /* the name goes on where the label ends: both in one string */
+	pool->name = name_copy(&block, spec->name);
+	pool->hash_key = siphash_key_derive(key, pool->names);
+	pool->backend_count = spec->backend_count;
+	for (size_t i = 0; i < spec->backend_count; i++) {
+		pool->backends[i] = spec->backends[i];
+		pool->backends[i].name = name_copy(&block, spec->backends[i].name);
+	}
+	return true;
+}
+
+static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key, const struct snapshot_pool_spec *spec,
+		       const struct snapshot_pool *previous)
+{
+	struct siphash_key slots_key, ids_key;
+
+	pool->uid = spec->uid;
+	pool->protocol = spec->protocol;
+	pool->affinity = spec->affinity;
+	pool->unknown_cid = spec->unknown_cid;
+	pool->all_down = spec->all_down;
+	pool->layout = spec->layout;
+	if (!pool_fill_backends(pool, key, spec) || !pool_fill_uids(pool))
+		return false;
+	pool_fill_states(pool);
+	slots_key = siphash_key_derive(&pool->hash_key, "slots");
+	pool->slots_owner = slots_get(&slots_key, spec->backends, spec->backend_count, previous ? previous->slots_owner : NULL);
+	if (!pool->slots_owner)
+		return false;
+	pool->slots = &pool->slots_owner->table;
+	if (cid_id_octets(&spec->layout) == 0)
+		return true;
+	ids_key = siphash_key_derive(&pool->hash_key, "ids");
+	pool->ids = ids_new(&ids_key, spec);
+	return pool->ids != NULL;
+}
+
+static const struct snapshot_pool *pool_named(const struct snapshot *snapshot, const char *name)
+{
+	for (size_t i = 0; snapshot && i < snapshot->pool_count; i++) {
+		if (strcmp(snapshot->pools[i].name, name) == 0)
+			return &snapshot->pools[i];
+	}
+	return NULL;
+}
+
+struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools, size_t pool_count,
+				const struct snapshot *previous)
+{
+	struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+	if (!snapshot)
+		return NULL;
+	snapshot->generation = previous ? previous->generation + 1 : 1;
+	snapshot->key = *key;
+	snapshot->pools = calloc(pool_count, sizeof *snapshot->pools);
+	if (!snapshot->pools)
+		goto fail;
+	snapshot->pool_count = pool_count;
+	for (size_t i = 0; i < pool_count; i++) {
+		if (!pool_build(&snapshot->pools[i], key, &pools[i], pool_named(previous, pools[i].name)))
+			goto fail;
+	}
+	return snapshot;
+fail:
+	snapshot_free(snapshot);
+	return NULL;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	for (size_t i = 0; i < snapshot->pool_count; i++) {
+		struct snapshot_pool *pool = &snapshot->pools[i];
+		free(pool->names);
+		free(pool->backends);
+		free(pool->accepts);
+		free(pool->cid_verdict);
+		free(pool->index_of_uid);
+		ids_free(pool->ids);
+		slots_drop(pool->slots_owner);
+	}
+	free(snapshot->pools);
+	free(snapshot);
+}
+
+size_t snapshot_prefetch_id(const struct snapshot_pool *pool, const struct server_id *id)
+{
+	const struct snapshot_id_table *ids = pool->ids;
+
+	if (!ids || id->len != ids->octets)
+		return 0;
+	const size_t row = ids_row(ids, id);
+	if (ids->direct)
+		__builtin_prefetch(&ids->direct[row]);
+	else
+		__builtin_prefetch(&ids->rows[row]);
+	return row;
+}
+
+uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *pool, size_t row, const struct server_id *id)
+{
+	const struct snapshot_id_table *ids = pool->ids;
+
+	if (!ids || id->len != ids->octets)
+		return SNAPSHOT_NO_BACKEND;
+	if (ids->direct)
+		return ids->direct[row];
+	for (; ids->rows[row].id.len; row = (row + 1) & ids->mask) {
+		if (memcmp(ids->rows[row].id.octets, id->octets, ids->octets) == 0)
+			return ids->rows[row].backend;
+	}
+	return SNAPSHOT_NO_BACKEND;
+}
+
+uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, const struct server_id *id)
+{
+	return snapshot_backend_of_id_at(pool, snapshot_prefetch_id(pool, id), id);
+}
+
+/* The best of all that accept, scored one by one: for when so many are away that no rank of the slot accepts. */
+static uint16_t backend_beyond_ranks(const struct snapshot_pool *pool, uint32_t slot)
+{
+	const uint64_t *hashes = pool->slots_owner->hashes;
+	uint16_t best = SNAPSHOT_NO_BACKEND;
+	uint64_t best_score = 0;
+
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		if (!pool->accepts[i])
+			continue;
+		const uint64_t score = rendezvous_weigh(hashes[i], slot, pool->backends[i].weight);
+		if (score > best_score || (score == best_score && strcmp(pool->backends[i].name, pool->backends[best].name) < 0)) {
+			best = (uint16_t)i;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t hash)
+{
+	const uint32_t slot = rendezvous_slot(hash);
+	uint16_t backend = pool->slots->first[slot];
+
+	if (!pool->any_accepts)
+		return SNAPSHOT_NO_BACKEND;
+	if (pool->accepts[backend])
+		return backend;
+	for (size_t i = 0; i < RENDEZVOUS_DEPTH - 1; i++) {
+		backend = pool->slots->further[slot][i];
+		if (backend == RENDEZVOUS_NONE)
+			return SNAPSHOT_NO_BACKEND;
+		if (pool->accepts[backend])
+			return backend;
+	}
+	return backend_beyond_ranks(pool, slot);
+}
