@@ -1,11 +1,13 @@
 /* route(): one datagram, one verdict. A pure function of snapshot, datagram, source and hint; no clock, no I/O.
  *
  * The rules, in order (design, section 3):
- *   1. not DTLS                    drop: malformed, type, epoch0_data
- *   2. an epoch-0 ClientHello      rule 4, whatever follows in the datagram
- *   3. a CID, opened by the layout id known: its backend, also when down; maint: drop.  Unknown or misfit: drop, or hash of the CID
- *   4. no CID                      ClientHello: hash of the source.  Else: the hint while up or draining, else the hash
- *   5. a plain UDP pool            the hint while up or draining, else the hash
+ *   1. not DTLS                  dropped: malformed, type, epoch0_data
+ *   2. an epoch-0 ClientHello    rule 4, whatever follows in the datagram
+ *   3. a CID                     opened by the layout. Id known: its backend, also when down; in maint: dropped.
+ *                                Unknown id or misfit: dropped, or hash of the CID
+ *   4. no CID                    ClientHello: hash of the source. Else: the hint while up or draining, else that hash
+ *   5. a plain UDP pool          the hint while up or draining, else the hash of the source
+ * Nobody there for a hash: no_backend.
  */
 #ifndef CIDLB_ROUTE_H
 #define CIDLB_ROUTE_H
@@ -25,13 +27,13 @@ struct route_in {
 	size_t len; /* octets */
 	struct addr source;
 	struct dtls_view view; /* from dtls_walk(); unused in plain UDP pools */
-	uint16_t hint;	       /* uid of the backend of a live flow, or ROUTE_NO_HINT; asked for datagrams without a CID */
+	uint16_t hint;         /* uid of the backend of a live flow, or ROUTE_NO_HINT; asked for datagrams without a CID */
 };
 
 struct route_out {
 	enum verdict verdict;
-	uint16_t backend; /* index in pool->backends; meaningful if routed */
-	uint8_t cid_len;  /* octets; 0: not routed by CID */
+	uint16_t backend;   /* index in pool->backends if routed, else SNAPSHOT_NO_BACKEND */
+	uint8_t cid_len;    /* octets; 0: dropped, or not routed by CID */
 	const uint8_t *cid; /* in the datagram */
 };
 
