@@ -1,0 +1,224 @@
+/* cidlb-backend: the reference CoAP server over DTLS with Connection IDs that cidlb can route. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "options.h"
+#include "server.h"
+
+enum { EXIT_USAGE = 2, DEFAULT_CID_LENGTH = 6, DEFAULT_NOTIFY_MS = 1000 };
+
+static const char usage[] = "usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N] [--notify-ms N] [--report FILE]\n"
+			    "       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE]\n"
+			    "  --listen A:P       address to serve, [V6]:P for IPv6\n"
+			    "  --id N             server id, 0..255: the first octet of every CID handed out\n"
+			    "  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share\n"
+			    "  --cid-length N     octets, 1..20 (default 6); 0: no CID\n"
+			    "  --plain            CoAP without DTLS\n"
+			    "  --notify-ms N      time between notifications of /time (default 1000)\n"
+			    "  --report FILE      counters as JSON, at exit and on SIGUSR1 (default: standard output)\n";
+
+struct arguments {
+	struct server_options server;
+	const char *report; /* NULL: standard output */
+};
+
+struct program {
+	struct event_base *base;
+	struct server *server;
+	struct arguments arguments;
+};
+
+static int read_hex(uint8_t *out, size_t size, size_t *len, const char *hex)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	size_t octets = strlen(hex) / 2;
+
+	if (strlen(hex) % 2 || !octets || octets > size)
+		return -EINVAL;
+	for (size_t i = 0; i < 2 * octets; i++) {
+		const char *digit = strchr(digits, hex[i]);
+		if (!digit)
+			return -EINVAL;
+		out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits) % 16);
+	}
+	*len = octets;
+	return 0;
+}
+
+/* The key is after the last colon: identities are often URNs. */
+static int read_psk(struct server_options *out, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	size_t identity = colon ? (size_t)(colon - text) : 0;
+
+	if (!identity || identity >= sizeof out->psk_identity ||
+	    read_hex(out->psk_key, sizeof out->psk_key, &out->psk_key_len, colon + 1)) {
+		fprintf(stderr, "--psk: accepted: IDENTITY:HEX, an identity of 1..%zu octets and a key of 1..%d\n",
+			sizeof out->psk_identity - 1, SESSION_PSK_MAX);
+		return -EINVAL;
+	}
+	memcpy(out->psk_identity, text, identity);
+	out->psk_identity[identity] = '\0';
+	return 0;
+}
+
+enum argument { OPT_LISTEN, OPT_ID, OPT_CID_LENGTH, OPT_PSK, OPT_PLAIN, OPT_NOTIFY_MS, OPT_REPORT, OPT_HELP };
+
+static const struct option options[] = {
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "id", required_argument, NULL, OPT_ID },
+	{ "cid-length", required_argument, NULL, OPT_CID_LENGTH },
+	{ "psk", required_argument, NULL, OPT_PSK },
+	{ "plain", no_argument, NULL, OPT_PLAIN },
+	{ "notify-ms", required_argument, NULL, OPT_NOTIFY_MS },
+	{ "report", required_argument, NULL, OPT_REPORT },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int read_option(struct arguments *out, int option, const char *value)
+{
+	struct server_options *server = &out->server;
+	uint64_t number;
+
+	switch (option) {
+	case OPT_LISTEN:
+		return option_addr(&server->listen, "listen", value);
+	case OPT_ID:
+		if (option_number(&number, "id", value, 0, UINT8_MAX))
+			return -EINVAL;
+		server->id = (uint8_t)number;
+		return 0;
+	case OPT_CID_LENGTH:
+		if (option_number(&number, "cid-length", value, 0, LBCID_MAX_OCTETS))
+			return -EINVAL;
+		server->cid_length = (uint8_t)number;
+		return 0;
+	case OPT_PSK:
+		return read_psk(server, value);
+	case OPT_PLAIN:
+		server->plain = true;
+		return 0;
+	case OPT_NOTIFY_MS:
+		if (option_number(&number, "notify-ms", value, 1, 86400000))
+			return -EINVAL;
+		server->notify_ms = (uint32_t)number;
+		return 0;
+	case OPT_REPORT:
+		out->report = value;
+		return 0;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		exit(EXIT_SUCCESS);
+	default:
+		return -EINVAL; /* getopt_long() has said what */
+	}
+}
+
+static int read_arguments(struct arguments *out, int argc, char **argv)
+{
+	bool given[OPT_HELP + 1] = { false };
+	int option;
+
+	*out = (struct arguments){ .server = { .cid_length = DEFAULT_CID_LENGTH, .notify_ms = DEFAULT_NOTIFY_MS } };
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (read_option(out, option, optarg))
+			return -EINVAL;
+		given[option] = true;
+	}
+	if (optind < argc)
+		fprintf(stderr, "%s: not an option\n", argv[optind]);
+	else if (!given[OPT_LISTEN])
+		fputs("--listen is missing: the address to serve\n", stderr);
+	else if (!given[OPT_ID])
+		fputs("--id is missing: the server id, 0..255\n", stderr);
+	else if (given[OPT_PSK] == given[OPT_PLAIN])
+		fputs("one of --psk IDENTITY:HEX and --plain is required\n", stderr);
+	else
+		return 0;
+	return -EINVAL;
+}
+
+static int report(const struct program *program)
+{
+	const struct arguments *arguments = &program->arguments;
+	int rc = arguments->report ? report_save(arguments->report, arguments->server.id, &program->server->report)
+				   : report_write(stdout, arguments->server.id, &program->server->report);
+
+	if (rc)
+		fprintf(stderr, "cannot write the report: %s\n", strerror(-rc));
+	return rc;
+}
+
+static void on_report(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	report(ctx);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *ctx)
+{
+	struct program *program = ctx;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(program->base);
+}
+
+static int serve(struct program *program)
+{
+	static const struct {
+		int number;
+		event_callback_fn handler;
+	} signals[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGUSR1, on_report } };
+	enum { SIGNALS = sizeof signals / sizeof *signals };
+	struct event *handlers[SIGNALS] = { NULL };
+	int rc = 0;
+
+	for (size_t i = 0; i < SIGNALS && !rc; i++) {
+		handlers[i] = evsignal_new(program->base, signals[i].number, signals[i].handler, program);
+		if (!handlers[i] || event_add(handlers[i], NULL))
+			rc = -ENOMEM;
+	}
+	if (!rc && event_base_dispatch(program->base) < 0)
+		rc = -EIO;
+	if (!rc)
+		rc = report(program);
+	for (size_t i = 0; i < SIGNALS; i++)
+		if (handlers[i])
+			event_free(handlers[i]);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct program program = { 0 };
+	char text[ADDR_TEXT_OCTETS];
+
+	if (read_arguments(&program.arguments, argc, argv)) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	const struct server_options *server = &program.arguments.server;
+	program.base = event_base_new();
+	int rc = program.base ? server_new(&program.server, program.base, server) : -ENOMEM;
+	if (rc) {
+		fprintf(stderr, "cannot serve %s: %s\n", addr_format(&server->listen, text), strerror(-rc));
+	} else {
+		fprintf(stderr, "server %u: %s on %s\n", server->id, server->plain ? "CoAP" : "CoAP over DTLS",
+			addr_format(&server->listen, text));
+		rc = serve(&program);
+	}
+	server_free(program.server);
+	if (program.base)
+		event_base_free(program.base);
+	libevent_global_shutdown();
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,233 @@
+#include "peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "random.h"
+#include "server.h"
+#include "udp.h"
+
+/* A datagram that the socket does not take is lost like any other: timers repeat what matters. */
+static void send_datagram(void *ctx, const uint8_t *data, size_t len)
+{
+	const struct peer *peer = ctx;
+
+	udp_send(peer->server->fd, &peer->addr, data, len);
+}
+
+static void deliver(void *ctx, const uint8_t *data, size_t len)
+{
+	struct peer *peer = ctx;
+
+	responder_input(&peer->responder, data, len, peer->server->now_ms);
+}
+
+static void write_message(void *ctx, const uint8_t *data, size_t len)
+{
+	struct peer *peer = ctx;
+
+	if (peer->session)
+		session_write(peer->session, data, len);
+	else
+		send_datagram(peer, data, len);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx);
+
+static int mint_cid(struct peer *peer)
+{
+	struct server *server = peer->server;
+	int rc;
+
+	do
+		rc = lbcid_mint(&server->layout, &server->id, random_octets, NULL, peer->cid);
+	while (!rc && table_find_cid(&server->table, peer->cid));
+	return rc;
+}
+
+int peer_new(struct peer **out, struct server *server)
+{
+	static const struct session_callbacks callbacks = { send_datagram, deliver };
+	uint64_t seed;
+	int rc = -ENOMEM;
+
+	struct peer *peer = calloc(1, sizeof *peer);
+	if (!peer)
+		return rc;
+	peer->server = server;
+	peer->timer_at_ms = SESSION_NEVER;
+	evtimer_assign(&peer->timer, server->base, on_timer, peer);
+	rc = random_octets(NULL, (uint8_t *)&seed, sizeof seed);
+	if (!rc && server->cid_length)
+		rc = mint_cid(peer);
+	if (!rc && !server->plain)
+		rc = session_new(&peer->session, server->config, server->cid_length ? peer->cid : NULL, &callbacks, peer);
+	if (rc) {
+		peer_free(peer);
+		return rc;
+	}
+	responder_init(&peer->responder, &server->service, seed, write_message, peer);
+	*out = peer;
+	return 0;
+}
+
+void peer_free(struct peer *peer)
+{
+	if (!peer)
+		return;
+	if (peer->entered) {
+		struct server *server = peer->server;
+		table_drop_addr(&server->table, peer);
+		table_drop_cid(&server->table, peer);
+		TAILQ_REMOVE(&server->by_use, peer, by_use);
+		server->peer_count--;
+		if (peer->established)
+			server->report.sessions--;
+	}
+	evtimer_del(&peer->timer);
+	session_free(peer->session);
+	free(peer);
+}
+
+/* RFC 6347, section 4.2.8, and RFC 9146: whoever comes by its CID needs no address. */
+static void take_addr(struct peer *peer)
+{
+	struct table *table = &peer->server->table;
+	struct peer *other = table_find_addr(table, &peer->addr);
+
+	if (other && other->established && other->uses_cid)
+		table_drop_addr(table, other);
+	else
+		peer_free(other);
+	table_add_addr(table, peer);
+}
+
+static void set_established(struct peer *peer)
+{
+	struct server *server = peer->server;
+
+	peer->established = true;
+	server->report.sessions++;
+	if (!peer->session)
+		return;
+	server->report.handshakes++;
+	server->report.sessions_by_changes[0]++;
+	peer->uses_cid = server->cid_length && session_uses_cid(peer->session);
+	if (!peer->uses_cid)
+		table_drop_cid(&server->table, peer);
+}
+
+void peer_enter(struct peer *peer)
+{
+	struct server *server = peer->server;
+
+	if (server->peer_count >= SERVER_MAX_PEERS)
+		peer_free(TAILQ_FIRST(&server->by_use));
+	take_addr(peer);
+	if (server->cid_length)
+		table_add_cid(&server->table, peer);
+	TAILQ_INSERT_TAIL(&server->by_use, peer, by_use);
+	server->peer_count++;
+	peer->entered = true;
+	if (!peer->session)
+		set_established(peer);
+}
+
+static void set_timer(struct peer *peer)
+{
+	uint64_t at_ms = responder_deadline(&peer->responder);
+
+	if (peer->session && session_deadline(peer->session) < at_ms)
+		at_ms = session_deadline(peer->session);
+	if (at_ms == peer->timer_at_ms)
+		return;
+	peer->timer_at_ms = at_ms;
+	if (at_ms == SESSION_NEVER) {
+		evtimer_del(&peer->timer);
+		return;
+	}
+	const struct timeval left = clock_left(at_ms, peer->server->now_ms);
+	evtimer_add(&peer->timer, &left);
+}
+
+void peer_settle(struct peer *peer)
+{
+	enum session_state state = peer->session ? session_state(peer->session) : SESSION_ESTABLISHED;
+
+	if (state == SESSION_CLOSED || state == SESSION_FAILED) {
+		peer_free(peer);
+		return;
+	}
+	if (state == SESSION_ESTABLISHED && !peer->established)
+		set_established(peer);
+	set_timer(peer);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct peer *peer = ctx;
+	uint64_t now_ms = peer->server->now_ms = clock_ms();
+
+	(void)fd;
+	(void)what;
+	peer->timer_at_ms = SESSION_NEVER;
+	if (peer->session)
+		session_expire(peer->session, now_ms);
+	responder_expire(&peer->responder, now_ms);
+	peer_settle(peer);
+}
+
+static void move(struct peer *peer, const struct addr *source)
+{
+	struct table *table = &peer->server->table;
+
+	table_drop_addr(table, peer);
+	peer->addr = *source;
+	/* A peer without CID that is found there would be lost; this one is not. */
+	if (!table_find_addr(table, source))
+		table_add_addr(table, peer);
+	report_count_change(&peer->server->report, peer->address_changes++);
+}
+
+/* Until Finished has verified there is nothing to check a record with. So the answers to this datagram go where it came from, and the
+ * peer moves there only if the datagram completes the handshake. */
+static void input_astray(struct peer *peer, const struct addr *source, const uint8_t *data, size_t len)
+{
+	struct server *server = peer->server;
+	struct addr home = peer->addr;
+
+	peer->addr = *source;
+	enum session_state state = session_input(peer->session, data, len, server->now_ms);
+	peer->addr = home;
+	if (state == SESSION_ESTABLISHED) {
+		set_established(peer);
+		move(peer, source);
+	}
+}
+
+void peer_input(struct peer *peer, const struct addr *source, const uint8_t *data, size_t len)
+{
+	struct server *server = peer->server;
+	bool moved = !addr_equal(source, &peer->addr);
+
+	if (!peer->session) {
+		responder_input(&peer->responder, data, len, server->now_ms);
+	} else if (moved && !peer->established) {
+		input_astray(peer, source, data, len);
+	} else {
+		enum session_check check = moved ? session_check(peer->session, data, len) : SESSION_CHECK_OLD;
+		if (check == SESSION_CHECK_FORGED) {
+			server->report.forged_records++;
+			return;
+		}
+		if (check == SESSION_CHECK_NEWEST)
+			move(peer, source);
+		session_input(peer->session, data, len, server->now_ms);
+	}
+	if (peer->entered) {
+		TAILQ_REMOVE(&server->by_use, peer, by_use);
+		TAILQ_INSERT_TAIL(&server->by_use, peer, by_use);
+	}
+	peer_settle(peer);
+}

@@ -1,0 +1,34 @@
+/* What the server counted since it started, and its JSON form. */
+#ifndef CIDLB_BACKEND_REPORT_H
+#define CIDLB_BACKEND_REPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+enum { REPORT_CHANGES = 256 };
+
+struct report {
+	uint64_t datagrams;          /* received, whatever they were */
+	uint64_t handshakes_started; /* cookie verified */
+	uint64_t handshakes;         /* finished */
+	uint64_t sessions;           /* alive; of a plain server: addresses it keeps state for */
+	uint64_t address_changes;
+	uint64_t max_address_changes; /* of one session */
+	uint64_t forged_records;      /* session_check() said no */
+	uint64_t unknown_cid;
+	uint64_t notifications;                       /* without retransmissions */
+	uint64_t requests;                            /* without repeated ones */
+	uint64_t sessions_by_changes[REPORT_CHANGES]; /* finished handshakes, also of sessions that have ended; the last: that many or more
+						       */
+};
+
+/* A session that had changed its address `before` times does so again. */
+void report_count_change(struct report *report, uint64_t before);
+
+/* One JSON object and a newline. Returns 0 or -EIO. */
+int report_write(FILE *out, unsigned id, const struct report *report);
+
+/* The same into a file, which is replaced as a whole. Returns 0 or -errno. */
+int report_save(const char *file, unsigned id, const struct report *report);
+
+#endif

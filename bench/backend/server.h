@@ -1,0 +1,56 @@
+/* The reference server: one socket, any number of peers, one thread. */
+#ifndef CIDLB_BACKEND_SERVER_H
+#define CIDLB_BACKEND_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <event2/event.h>
+
+#include "addr.h"
+#include "lbcid.h"
+#include "report.h"
+#include "responder.h"
+#include "session.h"
+#include "table.h"
+
+enum { SERVER_MAX_PEERS = 20000 /* about 40 KiB each; the one that was silent longest makes room */ };
+
+struct server_options {
+	struct addr listen;
+	uint8_t id;
+	uint8_t cid_length; /* octets; 0: no CID */
+	bool plain;
+	uint32_t notify_ms;
+	char psk_identity[128]; /* not of a plain server */
+	uint8_t psk_key[SESSION_PSK_MAX];
+	size_t psk_key_len; /* octets */
+};
+
+TAILQ_HEAD(peers, peer);
+
+struct server {
+	int fd;
+	bool plain;
+	struct event_base *base;
+	struct event *readable;
+	struct lbcid_config layout;
+	uint8_t id;
+	uint8_t cid_length;
+	struct session_config *config; /* NULL: plain */
+	struct service service;
+	struct report report;
+	struct table table;
+	struct peers by_use; /* least recent first */
+	size_t peer_count;
+	struct peer *listening; /* answers new addresses until a cookie verifies; NULL: to be made */
+	uint64_t now_ms;
+};
+
+/* -errno: the socket cannot be bound, or out of memory. */
+int server_new(struct server **out, struct event_base *base, const struct server_options *options);
+void server_free(struct server *server);
+
+#endif
