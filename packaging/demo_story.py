@@ -251,7 +251,7 @@ class Story:
 
     def __init__(self, stage, screen):
         self.stage, self.screen = stage, screen
-        moving = ["--nat-timeout", NAT_TIMEOUT_S, "--interval-ms", READING_MS, "--observe"]
+        moving = ["--nat-timeout", NAT_TIMEOUT_S, "--interval-ms", READING_MS]
         names = ["devices", "devices-by-address"]
         self.fleets = [Fleet(stage, name, target, DEVICES, END_S, *moving) for name, target in zip(names, COLUMNS.values())]
         self.new = None
