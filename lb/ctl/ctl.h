@@ -1,0 +1,19 @@
+/* The commands of cidlbctl. Each prints its answer, or a sentence on stderr, and returns the exit status. */
+#ifndef CIDLB_CTL_H
+#define CIDLB_CTL_H
+
+#include <stdbool.h>
+
+enum ctl_exit { CTL_OK = 0, CTL_REFUSED = 1, CTL_USAGE = 2 };
+
+struct ctl_options {
+	const char *file;     /* -c */
+	const char *from;     /* --from; may be NULL */
+	const char *listener; /* --listener; may be NULL */
+	bool json;
+};
+
+/* Explains one datagram off-line. `hex` "-": from stdin. */
+enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options);
+
+#endif

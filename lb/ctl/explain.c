@@ -1,0 +1,102 @@
+#include "explain.h"
+
+#include "bytes.h"
+#include "siphash.h"
+
+enum { UNIFIED_CID = 0x10, UNIFIED_EPOCH = 0x03 }; /* RFC 9147, section 4 */
+
+static bool is_unified(uint8_t first)
+{
+	return first >> 5 == 1;
+}
+
+static void read_record(struct explain_record *record, const uint8_t *data, size_t len, size_t at)
+{
+	const uint8_t *start = data + at;
+	size_t left = len - at;
+
+	*record = (struct explain_record){ .at = at, .first = start[0] };
+	if (is_unified(start[0])) {
+		record->epoch = start[0] & UNIFIED_EPOCH;
+		return;
+	}
+	if (start[0] < DTLS_CHANGE_CIPHER_SPEC || start[0] > DTLS_RRC || left < DTLS_HEADER_OCTETS)
+		return;
+	record->has_number = true;
+	record->epoch = bytes_u16(start + 3);
+	for (size_t i = 5; i < 11; i++)
+		record->number = record->number << 8 | start[i];
+	size_t octets = DTLS_HEADER_OCTETS + (size_t)bytes_u16(start + 11);
+	if (start[0] != DTLS_TLS12_CID && octets <= left)
+		record->octets = octets;
+}
+
+/* Octets of a DTLS 1.3 record without CID: the shortest prefix that is a whole one; without a length field, all that is left. */
+static size_t unified_octets(const uint8_t *start, size_t left)
+{
+	static const uint8_t has_length = 0x04, number_is_2 = 0x08;
+	size_t header = 1U + (start[0] & number_is_2 ? 2 : 1) + 2U;
+
+	if (!(start[0] & has_length))
+		return left;
+	if (left < header)
+		return 0;
+	size_t octets = header + bytes_u16(start + header - 2);
+	return octets <= left ? octets : 0;
+}
+
+/* The records up to the one where dtls_walk() stopped: those before it are, each alone, DTLS_OTHER. */
+static void read_records(struct explanation *out, const uint8_t *data, size_t len)
+{
+	struct dtls_view alone;
+	size_t at = 0;
+
+	while (at < len && out->record_count < EXPLAIN_RECORDS) {
+		struct explain_record *record = &out->records[out->record_count++];
+		read_record(record, data, len, at);
+		if (is_unified(data[at]) && !(data[at] & UNIFIED_CID))
+			record->octets = unified_octets(data + at, len - at);
+		if (record->octets == 0)
+			return;
+		dtls_walk(&alone, data + at, record->octets);
+		if (alone.kind != DTLS_OTHER)
+			return;
+		at += record->octets;
+	}
+}
+
+static void read_slot(struct explanation *out, uint64_t hash)
+{
+	const struct rendezvous *slots = out->pool->slots;
+
+	out->slot = rendezvous_slot(hash);
+	out->ranked[0] = slots->first[out->slot];
+	for (size_t i = 1; i < RENDEZVOUS_DEPTH; i++)
+		out->ranked[i] = slots->further[out->slot][i - 1];
+}
+
+void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool, const uint8_t *data,
+		  size_t len, const struct addr *source)
+{
+	struct route_in in = { .data = data, .len = len, .hint = ROUTE_NO_HINT };
+
+	*out = (struct explanation){ .listener = listener, .pool = pool, .octets = len, .has_source = source != NULL };
+	if (source != NULL)
+		in.source = out->source = *source;
+	if (pool->protocol == POOL_DTLS) {
+		dtls_walk(&in.view, data, len);
+		read_records(out, data, len);
+		out->by_cid = route_by_cid(pool, &in.view);
+	}
+	out->view = in.view;
+	if (out->by_cid) {
+		cid_open(&out->opened, &pool->layout, &in.view, data, len);
+		out->cid_lengths = dtls_cid_lengths(&in.view, data, len);
+	}
+	route(&out->out, pool, &in);
+	if (out->out.verdict == VERDICT_CID_HASHED)
+		read_slot(out, siphash24(&pool->hash_key, out->opened.cid, out->opened.cid_len));
+	else if (out->out.verdict == VERDICT_HASH && source != NULL)
+		read_slot(out, siphash_addr(&pool->hash_key, source, pool->affinity == AFFINITY_ADDRESS_PORT));
+	out->by_hash = out->out.verdict == VERDICT_CID_HASHED || out->out.verdict == VERDICT_HASH;
+}

@@ -1,0 +1,54 @@
+/* Why one datagram goes where it goes: everything that route() looks at, kept for a reader. Pure. */
+#ifndef CIDLB_CTL_EXPLAIN_H
+#define CIDLB_CTL_EXPLAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "cid.h"
+#include "conf.h"
+#include "route.h"
+#include "snapshot.h"
+
+enum { EXPLAIN_RECORDS = 64 };
+
+/* One record as far as its cleartext goes. */
+struct explain_record {
+	size_t at;       /* in the datagram */
+	uint8_t first;   /* octet: content type, or the bits 001CSLEE of DTLS 1.3 */
+	bool has_number; /* types 20..27: `epoch` and `number` are set; DTLS 1.3: the low bits of the epoch alone */
+	uint16_t epoch;
+	uint64_t number;
+	size_t octets; /* of the record; 0: not known (it bears a CID, or is cut short) */
+};
+
+struct explanation {
+	const struct conf_listener *listener;
+	const struct snapshot_pool *pool;
+	size_t octets;                                  /* of the datagram */
+	struct explain_record records[EXPLAIN_RECORDS]; /* to the one that decides; DTLS pools */
+	size_t record_count;
+	struct dtls_view view;
+	bool by_cid; /* `opened`, and cid_lengths (bit n: a CID of n octets would fit) */
+	struct cid_opened opened;
+	uint64_t cid_lengths;
+	bool has_source;
+	struct addr source;
+	struct route_out out;
+	bool by_hash; /* `slot` and `ranked`; by address they are set only if has_source */
+	uint32_t slot;
+	uint16_t ranked[RENDEZVOUS_DEPTH]; /* RENDEZVOUS_NONE behind the last */
+};
+
+/* Source NULL: not known. `listener` and `pool` must outlive the explanation, as must `data`. */
+void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool, const uint8_t *data,
+		  size_t len, const struct addr *source);
+
+void explain_print_text(const struct explanation *explanation, FILE *out);
+
+/* Returns 0 or -errno. */
+int explain_print_json(const struct explanation *explanation, FILE *out);
+
+#endif

@@ -1,0 +1,247 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "explain.h"
+
+enum { WORDS_OCTETS = 512 };
+
+static const char *record_name(const struct explain_record *record)
+{
+	static const char *const names[] = {
+		[DTLS_CHANGE_CIPHER_SPEC] = "change_cipher_spec",
+		[DTLS_ALERT] = "alert",
+		[DTLS_HANDSHAKE] = "handshake",
+		[DTLS_APPLICATION_DATA] = "application_data",
+		[DTLS_HEARTBEAT] = "heartbeat",
+		[DTLS_TLS12_CID] = "tls12_cid",
+		[DTLS_ACK] = "ack",
+		[DTLS_RRC] = "return_routability_check",
+	};
+
+	if (record->first >> 5 == 1)
+		return "DTLS 1.3 ciphertext";
+	return record->first < sizeof names / sizeof names[0] && names[record->first] != NULL ? names[record->first] : "no DTLS record";
+}
+
+static const char *kind_words(enum dtls_kind kind)
+{
+	static const char *const words[] = {
+		[DTLS_MALFORMED] = "the last record is cut short, or of a version that is not DTLS",
+		[DTLS_BAD_TYPE] = "the first octet of the last record is outside 20..27 and 32..63",
+		[DTLS_EPOCH0_DATA] = "the last record claims epoch 0, where no key protects it",
+		[DTLS_HELLO] = "a ClientHello: a new session, whatever follows it",
+		[DTLS_CID] = "the first record that bears a CID decides",
+		[DTLS_OTHER] = "no ClientHello and no CID",
+	};
+
+	return words[kind];
+}
+
+static const char *verdict_words(const struct explanation *e)
+{
+	static const char *const words[VERDICTS] = {
+		[VERDICT_CID] = "to the backend that the CID names",
+		[VERDICT_CID_DRAINING] = "to the backend that the CID names; it is draining, and keeps its sessions",
+		[VERDICT_CID_DOWN] = "to the backend that the CID names, though it is down",
+		[VERDICT_CID_HASHED] = "by consistent hash of the CID",
+		[VERDICT_HINT] = "to the backend of a live flow",
+		[VERDICT_MALFORMED] = "dropped: not DTLS",
+		[VERDICT_TYPE] = "dropped: not DTLS",
+		[VERDICT_EPOCH0_DATA] = "dropped: data that no key protects",
+		[VERDICT_UNKNOWN_CID] = "dropped: no backend is known by this CID, and unknown_cid is \"drop\"",
+		[VERDICT_MAINT] = "dropped: the backend that the CID names is in maint",
+		[VERDICT_NO_BACKEND] = "dropped: no backend takes new sessions",
+		[VERDICT_LIMITED] = "dropped: rate limit",
+	};
+
+	if (e->out.verdict != VERDICT_HASH)
+		return words[e->out.verdict];
+	return e->pool->affinity == AFFINITY_ADDRESS ? "by consistent hash of the device's address"
+						     : "by consistent hash of the device's address and port";
+}
+
+static const char *hex(char *out, const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		sprintf(out + 2 * i, "%02x", data[i]);
+	out[2 * len] = '\0';
+	return out;
+}
+
+/* "6, 8", or "none". */
+static const char *lengths_words(char out[static WORDS_OCTETS], uint64_t lengths)
+{
+	size_t at = 0;
+
+	for (unsigned n = 1; n < DTLS_CID_MAX; n++) {
+		if (lengths >> n & 1)
+			at += (size_t)snprintf(out + at, WORDS_OCTETS - at, "%s%u", at > 0 ? ", " : "", n);
+	}
+	if (at == 0)
+		strcpy(out, "none");
+	return out;
+}
+
+static uint16_t backend_of_cid(const struct explanation *e)
+{
+	return e->opened.result == CID_OPENED ? snapshot_backend_of_id(e->pool, &e->opened.id) : SNAPSHOT_NO_BACKEND;
+}
+
+static void print_cid(const struct explanation *e, FILE *out)
+{
+	char cid[2 * UINT8_MAX + 1], id[2 * LBCID_MAX_ID_OCTETS + 1], lengths[WORDS_OCTETS];
+	uint16_t backend = backend_of_cid(e);
+
+	if (!e->by_cid) {
+		if (e->view.kind == DTLS_CID)
+			fprintf(out, "cid       ignored: the pool's scheme is \"none\"\n");
+		return;
+	}
+	hex(cid, e->opened.cid, e->opened.cid_len);
+	switch (e->opened.result) {
+	case CID_OPENED:
+		hex(id, e->opened.id.octets, e->opened.id.len);
+		fprintf(out, "cid       %s: server id %s, %s%s\n", cid, id,
+			backend != SNAPSHOT_NO_BACKEND ? "of backend " : "which no backend has",
+			backend != SNAPSHOT_NO_BACKEND ? e->pool->backends[backend].name : "");
+		break;
+	case CID_HASHED:
+		fprintf(out, "cid       %s: the pool's scheme is \"hash\"\n", cid);
+		break;
+	case CID_MISFIT:
+		fprintf(out, "cid       %s...: cid.length %u does not fit this record; lengths that would: %s\n", cid,
+			e->pool->layout.length, lengths_words(lengths, e->cid_lengths));
+		break;
+	}
+}
+
+static void print_records(const struct explanation *e, FILE *out)
+{
+	for (size_t i = 0; i < e->record_count; i++) {
+		const struct explain_record *r = &e->records[i];
+		fprintf(out, "record    at %zu: %s (%u)", r->at, record_name(r), r->first);
+		if (r->has_number)
+			fprintf(out, ", epoch %u, number %" PRIu64, r->epoch, r->number);
+		else if (r->first >> 5 == 1)
+			fprintf(out, ", epoch ends in %u", r->epoch);
+		if (r->octets != 0)
+			fprintf(out, ", %zu octets", r->octets);
+		fputc('\n', out);
+	}
+	fprintf(out, "walk      %s\n", kind_words(e->view.kind));
+}
+
+static void print_slot(const struct explanation *e, FILE *out)
+{
+	fprintf(out, "slot      %u of %u:", e->slot, RENDEZVOUS_SLOTS);
+	for (size_t i = 0; i < RENDEZVOUS_DEPTH && e->ranked[i] != RENDEZVOUS_NONE; i++)
+		fprintf(out, "%s %s%s", i > 0 ? "," : "", e->pool->backends[e->ranked[i]].name,
+			e->pool->accepts[e->ranked[i]] ? "" : " (takes no new sessions)");
+	fputc('\n', out);
+}
+
+/* By address, and the address is not known. */
+static bool backend_is_open(const struct explanation *e)
+{
+	return e->out.verdict == VERDICT_HASH && !e->has_source;
+}
+
+void explain_print_text(const struct explanation *e, FILE *out)
+{
+	char text[ADDR_TEXT_OCTETS];
+
+	fprintf(out, "datagram  %zu octets for listener %s, pool %s (%s)\n", e->octets, e->listener->name, e->pool->name,
+		e->pool->protocol == POOL_DTLS ? "dtls" : "udp");
+	if (e->pool->protocol == POOL_DTLS)
+		print_records(e, out);
+	print_cid(e, out);
+	fprintf(out, "verdict   %s: %s\n", verdict_name(e->out.verdict), verdict_words(e));
+	if (e->out.verdict == VERDICT_HASH && e->view.kind != DTLS_HELLO)
+		fprintf(out, "          (a live flow of this device would keep it on its backend)\n");
+	if (backend_is_open(e)) {
+		fprintf(out, "backend   depends on the device's address: --from IP:PORT\n");
+		return;
+	}
+	if (e->by_hash)
+		print_slot(e, out);
+	if (verdict_is_routed(e->out.verdict)) {
+		const struct snapshot_backend *b = &e->pool->backends[e->out.backend];
+		fprintf(out, "backend   %s at %s\n", b->name, addr_format(&b->addr, text));
+	}
+}
+
+static json_t *json_records(const struct explanation *e)
+{
+	json_t *records = json_array();
+
+	for (size_t i = 0; i < e->record_count; i++) {
+		const struct explain_record *r = &e->records[i];
+		json_t *record = json_pack("{s:I, s:i, s:s}", "at", (json_int_t)r->at, "first_octet", r->first, "name", record_name(r));
+		if (r->has_number || r->first >> 5 == 1)
+			json_object_set_new(record, "epoch", json_integer(r->epoch));
+		if (r->has_number)
+			json_object_set_new(record, "number", json_integer((json_int_t)r->number));
+		if (r->octets != 0)
+			json_object_set_new(record, "octets", json_integer((json_int_t)r->octets));
+		json_array_append_new(records, record);
+	}
+	return records;
+}
+
+static json_t *json_cid(const struct explanation *e)
+{
+	static const char *const results[] = { [CID_OPENED] = "opened", [CID_HASHED] = "hashed", [CID_MISFIT] = "misfit" };
+	char text[2 * UINT8_MAX + 1];
+	uint16_t backend = backend_of_cid(e);
+	json_t *lengths = json_array();
+	json_t *cid = json_pack("{s:s, s:s, s:o}", "octets", hex(text, e->opened.cid, e->opened.cid_len), "result",
+				results[e->opened.result], "lengths_that_fit", lengths);
+
+	for (unsigned n = 1; n < DTLS_CID_MAX; n++) {
+		if (e->cid_lengths >> n & 1)
+			json_array_append_new(lengths, json_integer(n));
+	}
+	if (e->opened.result == CID_OPENED)
+		json_object_set_new(cid, "server_id", json_string(hex(text, e->opened.id.octets, e->opened.id.len)));
+	if (backend != SNAPSHOT_NO_BACKEND)
+		json_object_set_new(cid, "backend", json_string(e->pool->backends[backend].name));
+	return cid;
+}
+
+static json_t *json_hash(const struct explanation *e)
+{
+	json_t *ranked = json_array();
+
+	for (size_t i = 0; i < RENDEZVOUS_DEPTH && e->ranked[i] != RENDEZVOUS_NONE; i++)
+		json_array_append_new(ranked, json_pack("{s:s, s:b}", "backend", e->pool->backends[e->ranked[i]].name, "takes_new_sessions",
+							e->pool->accepts[e->ranked[i]]));
+	return json_pack("{s:i, s:o}", "slot", (int)e->slot, "ranked", ranked);
+}
+
+int explain_print_json(const struct explanation *e, FILE *out)
+{
+	char text[ADDR_TEXT_OCTETS];
+	json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b}", "listener", e->listener->name, "pool", e->pool->name, "octets",
+				 (json_int_t)e->octets, "verdict", verdict_name(e->out.verdict), "why", verdict_words(e), "routed",
+				 verdict_is_routed(e->out.verdict));
+	int rc;
+
+	if (e->pool->protocol == POOL_DTLS)
+		json_object_set_new(root, "records", json_records(e));
+	if (e->by_cid)
+		json_object_set_new(root, "cid", json_cid(e));
+	if (e->has_source)
+		json_object_set_new(root, "from", json_string(addr_format(&e->source, text)));
+	if (e->by_hash && !backend_is_open(e))
+		json_object_set_new(root, "hash", json_hash(e));
+	if (verdict_is_routed(e->out.verdict) && !backend_is_open(e)) {
+		const struct snapshot_backend *b = &e->pool->backends[e->out.backend];
+		json_object_set_new(root, "backend", json_pack("{s:s, s:s}", "name", b->name, "address", addr_format(&b->addr, text)));
+	}
+	rc = root != NULL && json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
+	json_decref(root);
+	return rc;
+}

@@ -1,0 +1,151 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+#include "ctl.h"
+#include "explain.h"
+#include "plan.h"
+#include "siphash.h"
+#include "stats.h"
+
+enum { DATAGRAM_OCTETS = 65535 };
+
+struct datagram {
+	uint8_t data[DATAGRAM_OCTETS];
+	size_t len;
+};
+
+static int nibble(int c)
+{
+	return c <= '9' ? c - '0' : tolower(c) - 'a' + 10;
+}
+
+/* Takes hex digits, white space and colons from `in`. */
+static bool read_hex(struct datagram *out, FILE *in)
+{
+	int c, high = -1;
+	size_t column = 0;
+
+	out->len = 0;
+	while ((c = fgetc(in)) != EOF) {
+		column++;
+		if (isspace(c) || c == ':')
+			continue;
+		if (!isxdigit(c)) {
+			fprintf(stderr, "cidlbctl: the datagram is no hex: character %zu\n", column);
+			return false;
+		}
+		if (high < 0) {
+			high = nibble(c);
+			continue;
+		}
+		if (out->len == DATAGRAM_OCTETS) {
+			fprintf(stderr, "cidlbctl: no datagram is longer than %d octets\n", DATAGRAM_OCTETS);
+			return false;
+		}
+		out->data[out->len++] = (uint8_t)(high << 4 | nibble(c));
+		high = -1;
+	}
+	if (high >= 0)
+		fprintf(stderr, "cidlbctl: the datagram ends in half an octet\n");
+	return high < 0;
+}
+
+static bool read_datagram(struct datagram *out, const char *hex)
+{
+	FILE *in = strcmp(hex, "-") == 0 ? stdin : fmemopen((char *)(uintptr_t)hex, strlen(hex), "r");
+	bool ok = false;
+
+	if (in != NULL)
+		ok = read_hex(out, in);
+	else
+		fprintf(stderr, "cidlbctl: the datagram is empty\n");
+	if (in != NULL && in != stdin)
+		fclose(in);
+	return ok;
+}
+
+static const struct conf_listener *choose_listener(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		if (name != NULL ? strcmp(conf->listeners[i].name, name) == 0 : conf->listener_count == 1)
+			return &conf->listeners[i];
+	}
+	fprintf(stderr, name != NULL ? "cidlbctl: no listener is called %s; there are" : "cidlbctl: choose with --listener one of", name);
+	for (size_t i = 0; i < conf->listener_count; i++)
+		fprintf(stderr, "%s %s", i > 0 ? "," : "", conf->listeners[i].name);
+	fputc('\n', stderr);
+	return NULL;
+}
+
+static struct conf *load(const char *file)
+{
+	struct conf_report report;
+	struct conf *conf = conf_load(file, &report);
+
+	for (size_t i = 0; i < report.error_count; i++)
+		fprintf(stderr, "%s\n", report.errors[i]);
+	conf_report_free(&report);
+	return conf;
+}
+
+/* The table that the daemon starts with: every backend up, in the administrative state of the file. */
+static struct snapshot *build(const struct conf *conf)
+{
+	struct registry *pools = registry_new(STATS_POOLS);
+	struct registry *backends = registry_new(STATS_BACKENDS);
+	struct siphash_key key = siphash_key_load(conf->hash_key);
+	struct snapshot *snapshot = NULL;
+	struct plan plan = { 0 };
+
+	if (pools != NULL && backends != NULL && plan_make(&plan, conf, pools, backends) == 0)
+		snapshot = snapshot_build(&key, plan.pools, plan.pool_count, NULL);
+	if (snapshot == NULL)
+		fprintf(stderr, "cidlbctl: cannot build the routing table\n");
+	plan_free(&plan);
+	registry_free(pools);
+	registry_free(backends);
+	return snapshot;
+}
+
+static enum ctl_exit explain(const struct conf *conf, const struct datagram *datagram, const struct addr *from,
+			     const struct ctl_options *options)
+{
+	const struct conf_listener *listener = choose_listener(conf, options->listener);
+	struct explanation explanation;
+	int rc = 0;
+
+	if (listener == NULL)
+		return CTL_REFUSED;
+	struct snapshot *snapshot = build(conf);
+	if (snapshot == NULL)
+		return CTL_REFUSED;
+	explain_make(&explanation, listener, &snapshot->pools[listener->pool], datagram->data, datagram->len, from);
+	if (options->json)
+		rc = explain_print_json(&explanation, stdout);
+	else
+		explain_print_text(&explanation, stdout);
+	snapshot_free(snapshot);
+	return rc == 0 ? CTL_OK : CTL_REFUSED;
+}
+
+enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options)
+{
+	static struct datagram datagram;
+	struct addr from;
+
+	if (options->from != NULL && addr_parse(&from, options->from) != 0) {
+		fprintf(stderr, "cidlbctl: --from takes A.B.C.D:PORT or [IPV6]:PORT, not %s\n", options->from);
+		return CTL_USAGE;
+	}
+	if (!read_datagram(&datagram, hex))
+		return CTL_REFUSED;
+	struct conf *conf = load(options->file);
+	if (conf == NULL)
+		return CTL_REFUSED;
+	enum ctl_exit status = explain(conf, &datagram, options->from != NULL ? &from : NULL, options);
+	conf_free(conf);
+	return status;
+}
