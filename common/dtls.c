@@ -244,10 +244,10 @@ enum dtls_reply dtls_read_reply(const uint8_t *data, size_t len)
 		if (is_protected(record))
 			return DTLS_REPLY_PROTECTED;
 		if (reply == DTLS_REPLY_NONE)
-			reply = DTLS_REPLY_HANDSHAKE;
+			reply = record[0] == DTLS_ALERT ? DTLS_REPLY_STATELESS : DTLS_REPLY_HANDSHAKE;
 		if (record[0] == DTLS_HANDSHAKE && !handshake_seen) {
 			handshake_seen = true;
-			reply = is_retry(record) ? DTLS_REPLY_RETRY : DTLS_REPLY_HANDSHAKE;
+			reply = is_retry(record) ? DTLS_REPLY_STATELESS : DTLS_REPLY_HANDSHAKE;
 		}
 		if (kind == DTLS_CID) /* of the device's, so where it ends is not known */
 			break;

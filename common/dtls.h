@@ -62,8 +62,8 @@ uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, siz
 /* What a downlink datagram (server to device) says of its handshake. CIDs of this direction are the device's and unread. */
 enum dtls_reply {
 	DTLS_REPLY_NONE,      /* not DTLS */
-	DTLS_REPLY_RETRY,     /* HelloVerifyRequest, or a ServerHello that is a HelloRetryRequest (RFC 8446, section 4.1.3): sent to
-				 addresses that have shown nothing */
+	DTLS_REPLY_STATELESS, /* HelloVerifyRequest, a ServerHello that is a HelloRetryRequest (RFC 8446, section 4.1.3), or an alert
+				 of epoch 0: sent to addresses that have shown nothing */
 	DTLS_REPLY_HANDSHAKE, /* anything else of epoch 0, or DTLS 1.3 handshake keys (epoch 2) alone */
 	DTLS_REPLY_PROTECTED, /* has a record of epoch >= 1 (1.2), or of another unified epoch than 2: the handshake is over */
 };

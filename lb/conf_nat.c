@@ -197,7 +197,8 @@ static void check_reach(struct conf_reader *reader, struct conf_place place, con
 		const struct addr *a = &pool->backends[i].addr;
 		if (!a->port || family_has_source(&pool->nat, addr_is_v4(a)))
 			continue;
-		conf_error(reader, place, "no source is IPv%d, as backends[%zu] at %s needs", addr_is_v4(a) ? 4 : 6, i, addr_format(a, text));
+		conf_error(reader, place, "no source is IPv%d, as backends[%zu] at %s needs", addr_is_v4(a) ? 4 : 6, i,
+			   addr_format(a, text));
 		break;
 	}
 }

@@ -135,7 +135,7 @@ static void note_include(const char *text, const char *at, int *line)
 char *conf_text_widen(const char *text, int *include_line)
 {
 	enum { GROWTH = 4 }; /* "0" becomes "0L " */
-	char *const out = malloc(GROWTH * strlen(text) + 1);
+	char *const out = malloc(GROWTH * strlen(text) + sizeof "\n");
 	const char *at = text;
 	char *to = out;
 	int64_t value;
@@ -157,6 +157,9 @@ char *conf_text_widen(const char *text, int *include_line)
 		}
 		at += n;
 	}
+	/* libconfig takes a comment that ends with the file for a syntax error. */
+	if (to > out && to[-1] != '\n')
+		*to++ = '\n';
 	*to = '\0';
 	return out;
 }

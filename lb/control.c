@@ -1,0 +1,247 @@
+#include "control.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <urcu-qsbr.h>
+
+#include "control_priv.h"
+#include "log.h"
+#include "priv.h"
+
+enum { TICK_MS = 250 };
+
+static const char *backend_pool(const struct control *control, uint16_t uid, const char **name)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < control->conf->pool_count; i++) {
+		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++) {
+			if (control->plan.backends[at].uid == uid) {
+				*name = control->conf->pools[i].backends[j].name;
+				return control->conf->pools[i].name;
+			}
+		}
+	}
+	return NULL;
+}
+
+static void on_probe(void *ctx, uint16_t uid, bool ok, const char *reason)
+{
+	struct control *control = ctx;
+	struct backend_state *state = &control->states[uid];
+	const char *name = NULL, *pool;
+	bool up;
+
+	if (!backend_state_probe(state, ok))
+		return;
+	up = state->health == BACKEND_UP;
+	pool = backend_pool(control, uid, &name);
+	log_event(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "backend_up" : "backend_down", pool, name, "%s", reason);
+	control_publish(control);
+}
+
+static void report_log(const struct conf_report *report)
+{
+	for (size_t i = 0; i < report->error_count; i++)
+		log_event(LOG_LEVEL_ERROR, "configuration", NULL, NULL, "%s", report->errors[i]);
+	for (size_t i = 0; i < report->warning_count; i++)
+		log_event(LOG_LEVEL_WARNING, "configuration", NULL, NULL, "%s", report->warnings[i]);
+}
+
+static void only_at_start(const struct control *control, const struct conf *conf)
+{
+	if (conf->workers != control->worker_count)
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "workers: %u takes effect at the next start", conf->workers);
+}
+
+static void on_reload(evutil_socket_t signal, short what, void *ctx)
+{
+	struct control *control = ctx;
+	struct conf_report report = { 0 };
+	struct conf *conf = conf_load(control->conf->file, &report);
+
+	(void)signal;
+	(void)what;
+	report_log(&report);
+	conf_report_free(&report);
+	if (conf)
+		only_at_start(control, conf);
+	if (!conf || control_apply(control, conf)) {
+		conf_free(conf);
+		log_event(LOG_LEVEL_ERROR, "reload_refused", NULL, NULL, "the running configuration stays as it was");
+		return;
+	}
+	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools", conf->listener_count, conf->pool_count);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *ctx)
+{
+	struct control *control = ctx;
+
+	(void)signal;
+	(void)what;
+	event_base_loopbreak(control->base);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
+{
+	struct control *control = ctx;
+
+	(void)fd;
+	(void)what;
+	rcu_thread_online();
+	flows_sweep(control->flows, worker_clock_ms());
+	rcu_thread_offline();
+	control_explain(control);
+}
+
+static int event_watch(struct control *control, struct event *event, const struct timeval *period)
+{
+	if (!event || event_add(event, period) < 0) {
+		if (event)
+			event_free(event);
+		return -ENOMEM;
+	}
+	control->events[control->event_count++] = event;
+	return 0;
+}
+
+static int events_init(struct control *control)
+{
+	static const struct timeval tick = { 0, TICK_MS * 1000 };
+	static const struct {
+		int signal;
+		event_callback_fn handler;
+	} signals[] = { { SIGHUP, on_reload }, { SIGTERM, on_stop }, { SIGINT, on_stop } };
+	int err = event_watch(control, event_new(control->base, -1, EV_PERSIST, on_tick, control), &tick);
+
+	for (size_t i = 0; !err && i < sizeof signals / sizeof signals[0]; i++)
+		err = event_watch(control, evsignal_new(control->base, signals[i].signal, signals[i].handler, control), NULL);
+	return err;
+}
+
+static int parts_init(struct control *control, unsigned workers)
+{
+	uint8_t secret[16];
+
+	if (getrandom(secret, sizeof secret, 0) != sizeof secret)
+		return -EIO;
+	control->listener_names = registry_new(STATS_LISTENERS);
+	control->pool_names = registry_new(STATS_POOLS);
+	control->backend_names = registry_new(STATS_BACKENDS);
+	control->flows = flows_new(secret);
+	control->services = services_new();
+	control->sockets = sockets_new(workers);
+	control->base = event_base_new();
+	if (!control->listener_names || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
+	    !control->sockets || !control->base)
+		return -ENOMEM;
+	control->health = health_new(control->base, on_probe, control);
+	if (!control->health)
+		return -ENOMEM;
+	for (; control->worker_count < workers; control->worker_count++) {
+		int err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services);
+
+		if (err)
+			return err;
+	}
+	return events_init(control);
+}
+
+/* Signals are the control thread's: workers, and the threads of libraries, are born with all of them blocked. */
+static int workers_start(struct control *control)
+{
+	sigset_t all, before;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	(void)get_default_call_rcu_data();
+	for (unsigned i = 0; !err && i < control->worker_count; i++)
+		err = worker_start(control->workers[i]);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+static int fail(const char *what, int err)
+{
+	log_event(LOG_LEVEL_ERROR, "start_failed", NULL, NULL, "%s: %s", what, strerror(-err));
+	return -1;
+}
+
+static int start(struct control *control, struct conf *conf)
+{
+	const char *why = "";
+	int err = parts_init(control, conf->workers);
+
+	if (err) {
+		conf_free(conf);
+		return fail("cannot start", err);
+	}
+	if (control_apply(control, conf)) {
+		conf_free(conf);
+		return -1;
+	}
+	if (conf->has_http && !control->admin)
+		return -1;
+	err = priv_drop(conf->user, &why);
+	if (err)
+		return fail(why, err);
+	err = workers_start(control);
+	if (err)
+		return fail("cannot start a thread", err);
+	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers", CIDLB_VERSION,
+		  conf->listener_count, conf->pool_count, control->worker_count);
+	return 0;
+}
+
+/* The mirror image of parts_init(), from any point of it. */
+static void stop(struct control *control)
+{
+	for (unsigned i = 0; i < control->worker_count; i++)
+		worker_free(control->workers[i]);
+	admin_free(control->admin);
+	health_free(control->health);
+	for (size_t i = 0; i < control->event_count; i++)
+		event_free(control->events[i]);
+	if (control->base)
+		event_base_free(control->base);
+	table_free(atomic_load_explicit(&control->publisher.current, memory_order_relaxed));
+	rcu_thread_online();
+	flows_free(control->flows);
+	rcu_thread_offline();
+	services_free(control->services);
+	sockets_free(control->sockets);
+	plan_free(&control->plan);
+	conf_free(control->conf);
+	registry_free(control->listener_names);
+	registry_free(control->pool_names);
+	registry_free(control->backend_names);
+}
+
+int control_run(struct conf *conf)
+{
+	struct control *control = calloc(1, sizeof *control);
+	int result;
+
+	if (!control) {
+		conf_free(conf);
+		return fail("cannot start", -ENOMEM);
+	}
+	rcu_register_thread();
+	rcu_thread_offline();
+	result = start(control, conf);
+	if (result == 0 && event_base_dispatch(control->base) < 0)
+		result = fail("event loop", -EIO);
+	if (result == 0)
+		log_event(LOG_LEVEL_INFO, "stopped", NULL, NULL, "by signal");
+	stop(control);
+	rcu_unregister_thread();
+	free(control);
+	return result;
+}

@@ -1,0 +1,199 @@
+#include "control_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+/* A configuration on its way to being the running one. */
+struct step {
+	struct conf *conf;
+	struct plan plan;
+	uint16_t listener_uids[CONF_MAX_LISTENERS];
+	struct sockets_change *change;
+	struct table *table;
+};
+
+static int refuse(const char *why)
+{
+	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "%s", why);
+	return -1;
+}
+
+static void states_take(struct control *control, struct step *step)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < step->conf->pool_count; i++) {
+		const struct conf_pool *pool = &step->conf->pools[i];
+
+		for (size_t j = 0; j < pool->backend_count; j++, at++) {
+			struct snapshot_backend *backend = &step->plan.backends[at];
+			struct backend_state *state = &control->states[backend->uid];
+
+			if (!control->known[backend->uid])
+				backend_state_init(state, backend->admin, pool->health.rise, pool->health.fall);
+			control->known[backend->uid] = true;
+			state->admin = backend->admin;
+			state->rise = pool->health.rise;
+			state->fall = pool->health.fall;
+			backend->health = state->health;
+		}
+	}
+}
+
+static int listeners_number(struct control *control, struct step *step)
+{
+	for (size_t i = 0; i < step->conf->listener_count; i++) {
+		step->listener_uids[i] = registry_uid(control->listener_names, 0, step->conf->listeners[i].name);
+		if (step->listener_uids[i] == REGISTRY_FULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* Everything that can fail, and nothing that shows. */
+static int step_prepare(struct control *control, struct step *step)
+{
+	char text[ADDR_TEXT_OCTETS];
+	struct addr failed;
+	int err;
+
+	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names) || listeners_number(control, step))
+		return refuse("too many names of listeners, pools or backends since the start: restart cidlb");
+	err = sockets_prepare(&step->change, control->sockets, step->conf, step->listener_uids, &failed);
+	if (err) {
+		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "cannot bind %s: %s", addr_format(&failed, text), strerror(-err));
+		return -1;
+	}
+	return 0;
+}
+
+static int limits_set(struct control *control, const struct step *step)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < step->conf->pool_count; i++) {
+		const struct conf_nat *nat = &step->conf->pools[i].nat;
+		struct flows_limits limits = { nat->max_flows, nat->idle_s * 1000, nat->cid_idle_s * 1000 };
+
+		if (flows_set_limits(control->flows, step->plan.pools[i].uid, &limits))
+			err = -1;
+	}
+	return err;
+}
+
+/* Flows of pools that are gone end at the next sweep. */
+static void limits_drop(struct control *control, const struct plan *old, const struct plan *now)
+{
+	static const struct flows_limits none = { 0 };
+
+	for (size_t i = 0; i < old->pool_count; i++) {
+		bool kept = false;
+
+		for (size_t j = 0; j < now->pool_count; j++)
+			kept = kept || old->pools[i].uid == now->pools[j].uid;
+		if (!kept)
+			(void)flows_set_limits(control->flows, old->pools[i].uid, &none);
+	}
+}
+
+static void step_free(struct control *control, struct step *step)
+{
+	sockets_abandon(control->sockets, step->change);
+	table_free(step->table);
+	plan_free(&step->plan);
+}
+
+static void targets_set(struct control *control)
+{
+	struct health_target *targets = calloc(control->plan.backend_count, sizeof *targets);
+	size_t at = 0;
+
+	for (size_t i = 0; targets && i < control->conf->pool_count; i++)
+		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++)
+			targets[at] = (struct health_target){
+				.uid = control->plan.backends[at].uid,
+				.addr = control->plan.backends[at].addr,
+				.how = control->conf->pools[i].health,
+			};
+	if (!targets || health_set_targets(control->health, targets, at))
+		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "out of memory: not every backend is probed");
+	free(targets);
+}
+
+static void admin_move(struct control *control)
+{
+	static const struct addr none;
+	const struct addr *wanted = control->conf->has_http ? &control->conf->http : &none;
+	struct admin_source source = { control_ready, control_metrics, control };
+	char text[ADDR_TEXT_OCTETS];
+	int err;
+
+	if (addr_equal(wanted, &control->http))
+		return;
+	admin_free(control->admin);
+	control->admin = NULL;
+	control->http = *wanted;
+	if (!control->conf->has_http)
+		return;
+	err = admin_new(&control->admin, control->base, wanted, &source);
+	if (err) {
+		control->http = none;
+		log_event(LOG_LEVEL_ERROR, "admin", NULL, NULL, "cannot bind %s: %s", addr_format(wanted, text), strerror(-err));
+	}
+}
+
+static void step_commit(struct control *control, struct step *step)
+{
+	struct plan old_plan = control->plan;
+
+	if (sockets_add(control->sockets, step->change, control->workers))
+		log_event(LOG_LEVEL_ERROR, "sockets", NULL, NULL, "a worker could not take a socket");
+	publisher_publish(&control->publisher, step->table);
+	sockets_remove(control->sockets, step->change, control->workers);
+	limits_drop(control, &old_plan, &step->plan);
+	plan_free(&old_plan);
+	conf_free(control->conf);
+	control->conf = step->conf;
+	control->plan = step->plan;
+	memcpy(control->listener_uids, step->listener_uids, sizeof control->listener_uids);
+}
+
+int control_apply(struct control *control, struct conf *conf)
+{
+	struct step step = { .conf = conf };
+	const struct table *previous = publisher_read(&control->publisher);
+
+	if (step_prepare(control, &step)) {
+		step_free(control, &step);
+		return -1;
+	}
+	states_take(control, &step);
+	step.table = table_build(conf, &step.plan, step.listener_uids, previous);
+	if (!step.table || limits_set(control, &step)) {
+		step_free(control, &step);
+		return refuse("out of memory");
+	}
+	step_commit(control, &step);
+	targets_set(control);
+	admin_move(control);
+	return 0;
+}
+
+void control_publish(struct control *control)
+{
+	struct table *table;
+
+	for (size_t i = 0; i < control->plan.backend_count; i++) {
+		struct snapshot_backend *backend = &control->plan.backends[i];
+
+		backend->health = control->states[backend->uid].health;
+		backend->admin = control->states[backend->uid].admin;
+	}
+	table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
+	if (table)
+		publisher_publish(&control->publisher, table);
+	else
+		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was");
+}

@@ -1,0 +1,53 @@
+/* The state of the control thread, shared by control*.c. */
+#ifndef CIDLB_CONTROL_PRIV_H
+#define CIDLB_CONTROL_PRIV_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+#include "admin.h"
+#include "conf.h"
+#include "flows.h"
+#include "health.h"
+#include "plan.h"
+#include "pool.h"
+#include "publish.h"
+#include "registry.h"
+#include "services.h"
+#include "sockets.h"
+#include "worker.h"
+
+struct control {
+	struct conf *conf;
+	struct plan plan; /* of conf */
+	struct registry *listener_names, *pool_names, *backend_names;
+	uint16_t listener_uids[CONF_MAX_LISTENERS];  /* by index in conf->listeners */
+	struct backend_state states[STATS_BACKENDS]; /* by stable number */
+	bool known[STATS_BACKENDS];                  /* the state was begun */
+	struct publisher publisher;
+	struct flows *flows;
+	struct services *services;
+	struct sockets *sockets;
+	struct worker *workers[CONF_MAX_WORKERS];
+	unsigned worker_count;
+	struct event_base *base;
+	struct event *events[5];
+	size_t event_count;
+	struct health *health;
+	struct admin *admin;
+	struct addr http;    /* where admin listens */
+	unsigned explain_in; /* ticks until a sampled datagram may be explained again */
+};
+
+/* control_apply.c: makes `conf` what runs, or changes nothing and logs why. Takes conf over if it succeeds. Returns 0 or -1. */
+int control_apply(struct control *control, struct conf *conf);
+/* Publishes the states as they are. */
+void control_publish(struct control *control);
+
+/* control_view.c */
+bool control_ready(void *ctx);
+void control_metrics(void *ctx, struct evbuffer *out);
+/* Logs what a worker sampled, if anything and if not done lately. Once per tick. */
+void control_explain(struct control *control);
+
+#endif

@@ -1,0 +1,112 @@
+#include "control_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "metrics.h"
+
+enum { EXPLAIN_TICKS = 40 }; /* ten seconds */
+
+bool control_ready(void *ctx)
+{
+	const struct control *control = ctx;
+
+	for (size_t i = 0; i < control->plan.backend_count; i++)
+		if (!control->states[control->plan.backends[i].uid].probed)
+			return false;
+	return true;
+}
+
+static void view_write(struct control *control, const struct stats *sum, struct evbuffer *out)
+{
+	const struct conf *conf = control->conf;
+	struct metrics_listener listeners[CONF_MAX_LISTENERS];
+	struct metrics_pool pools[CONF_MAX_POOLS];
+	struct metrics_backend *backends = calloc(control->plan.backend_count, sizeof *backends);
+	size_t at = 0;
+
+	if (!backends)
+		return;
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct conf_listener *listener = &conf->listeners[i];
+
+		listeners[i] = (struct metrics_listener){ control->listener_uids[i], control->plan.pools[listener->pool].uid,
+							  listener->name, conf->pools[listener->pool].name };
+	}
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		uint16_t uid = control->plan.pools[i].uid;
+		struct flows_count count = flows_count(control->flows, uid);
+
+		pools[i] = (struct metrics_pool){ uid, conf->pools[i].name, count.trial, count.proven };
+		for (size_t j = 0; j < conf->pools[i].backend_count; j++, at++) {
+			uint16_t backend = control->plan.backends[at].uid;
+
+			backends[at] = (struct metrics_backend){ backend, conf->pools[i].backends[j].name, conf->pools[i].name,
+								 control->states[backend] };
+		}
+	}
+	metrics_write(out, &(struct metrics_view){
+				   .sum = sum,
+				   .listeners = listeners,
+				   .listener_count = conf->listener_count,
+				   .pools = pools,
+				   .pool_count = conf->pool_count,
+				   .backends = backends,
+				   .backend_count = at,
+				   .generation = publisher_read(&control->publisher)->snapshot->generation,
+			   });
+	free(backends);
+}
+
+void control_metrics(void *ctx, struct evbuffer *out)
+{
+	struct control *control = ctx;
+	struct stats *sum = aligned_alloc(_Alignof(struct stats), sizeof *sum);
+
+	if (!sum)
+		return;
+	memset(sum, 0, sizeof *sum);
+	for (unsigned i = 0; i < control->worker_count; i++)
+		stats_sum(sum, &control->workers[i]->stats);
+	view_write(control, sum, out);
+	free(sum);
+}
+
+static void sample_log(const struct worker_sample *sample, const struct conf_pool *pool)
+{
+	char lengths[256] = "";
+	size_t used = 0;
+
+	if (sample->fits) {
+		log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL,
+			  "a CID carries a server id that no backend has: is a backend missing, or is cid.offset or cid.size wrong?");
+		return;
+	}
+	for (unsigned n = 1; n < DTLS_CID_MAX && used + 5 < sizeof lengths; n++)
+		if (sample->lengths >> n & 1)
+			used += (size_t)snprintf(lengths + used, sizeof lengths - used, "%s%u", used ? ", " : "", n);
+	log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a record does not fit cid.length %u; lengths that would fit: %s",
+		  pool->layout.length, used ? lengths : "none");
+}
+
+void control_explain(struct control *control)
+{
+	if (control->explain_in > 0) {
+		control->explain_in--;
+		return;
+	}
+	for (unsigned i = 0; i < control->worker_count; i++) {
+		struct worker_sample *sample = &control->workers[i]->sample;
+
+		if (!atomic_load_explicit(&sample->full, memory_order_acquire))
+			continue;
+		for (size_t j = 0; j < control->plan.pool_count; j++) {
+			if (control->plan.pools[j].uid == sample->pool && control->explain_in == 0) {
+				sample_log(sample, &control->conf->pools[j]);
+				control->explain_in = EXPLAIN_TICKS;
+			}
+		}
+		atomic_store_explicit(&sample->full, false, memory_order_release);
+	}
+}

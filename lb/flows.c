@@ -1,0 +1,457 @@
+#include "flows.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "race.h"
+
+enum {
+	BUCKETS_AT_START = 1024,
+	PROBES = 16,        /* endpoints tried before a flow is refused */
+	GRACE_SLACK = 4096, /* descriptors on their way through a grace period */
+};
+
+struct trial {
+	struct flow *flow;
+	uint32_t serial;
+};
+
+struct pool_flows {
+	_Atomic uint32_t max_flows, idle_ms, cid_idle_ms;
+	_Atomic uint64_t trial, proven;
+	struct trial *ring; /* the last ring_size flows made: whoever leaves it and is still on trial, ends */
+	size_t ring_size, ring_at;
+};
+
+struct chunk {
+	struct chunk *next;
+	size_t count;
+	struct flow flows[];
+};
+
+struct flows {
+	struct cds_lfht *by_key, *by_end;
+	struct siphash_key hash_key;
+	pthread_mutex_t arena_lock; /* free list, rings: taken when a flow is made or ends, never for a datagram of a known one */
+	struct flow *free;
+	uint32_t serial;
+	size_t capacity;
+	struct chunk *chunks; /* control thread only */
+	size_t sweep_at;
+	struct pool_flows pools[STATS_POOLS];
+};
+
+struct flows *flows_new(const uint8_t secret[static 16])
+{
+	struct flows *flows = calloc(1, sizeof *flows);
+
+	if (!flows)
+		return NULL;
+	flows->hash_key = siphash_key_load(secret);
+	pthread_mutex_init(&flows->arena_lock, NULL);
+	flows->by_key = cds_lfht_new(BUCKETS_AT_START, BUCKETS_AT_START, 0, 0, NULL);
+	flows->by_end = cds_lfht_new(BUCKETS_AT_START, BUCKETS_AT_START, 0, 0, NULL);
+	if (!flows->by_key || !flows->by_end) {
+		flows_free(flows);
+		return NULL;
+	}
+	return flows;
+}
+
+void flows_free(struct flows *flows)
+{
+	if (!flows)
+		return;
+	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next)
+		for (size_t i = 0; i < chunk->count; i++)
+			flows_end(flows, &chunk->flows[i]);
+	rcu_barrier();
+	while (flows->chunks) {
+		struct chunk *next = flows->chunks->next;
+
+		for (size_t i = 0; i < flows->chunks->count; i++)
+			pthread_spin_destroy(&flows->chunks->flows[i].lock);
+		free(flows->chunks);
+		flows->chunks = next;
+	}
+	if (flows->by_key)
+		cds_lfht_destroy(flows->by_key, NULL);
+	if (flows->by_end)
+		cds_lfht_destroy(flows->by_end, NULL);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		free(flows->pools[i].ring);
+	pthread_mutex_destroy(&flows->arena_lock);
+	free(flows);
+}
+
+static int arena_grow(struct flows *flows, size_t capacity)
+{
+	size_t count = capacity - flows->capacity;
+	struct chunk *chunk;
+	size_t buckets = BUCKETS_AT_START;
+
+	if (capacity <= flows->capacity)
+		return 0;
+	chunk = calloc(1, sizeof *chunk + count * sizeof chunk->flows[0]);
+	if (!chunk)
+		return -ENOMEM;
+	chunk->count = count;
+	chunk->next = flows->chunks;
+	flows->chunks = chunk;
+	flows->capacity = capacity;
+	pthread_mutex_lock(&flows->arena_lock);
+	for (size_t i = count; i > 0; i--) {
+		struct flow *flow = &chunk->flows[i - 1];
+
+		pthread_spin_init(&flow->lock, PTHREAD_PROCESS_PRIVATE);
+		flow->dead = true;
+		flow->next_free = flows->free;
+		flows->free = flow;
+	}
+	pthread_mutex_unlock(&flows->arena_lock);
+	while (buckets < capacity)
+		buckets <<= 1;
+	cds_lfht_resize(flows->by_key, buckets);
+	cds_lfht_resize(flows->by_end, buckets);
+	return 0;
+}
+
+static size_t ring_size_of(uint32_t max_flows)
+{
+	return max_flows ? (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART : 0;
+}
+
+static size_t capacity_wanted(const struct flows *flows)
+{
+	size_t capacity = GRACE_SLACK;
+
+	for (size_t i = 0; i < STATS_POOLS; i++) {
+		uint32_t max_flows = atomic_load_explicit(&flows->pools[i].max_flows, memory_order_relaxed);
+
+		capacity += max_flows + ring_size_of(max_flows);
+	}
+	return capacity;
+}
+
+int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limits *limits)
+{
+	struct pool_flows *of = &flows->pools[pool];
+	size_t size = ring_size_of(limits->max_flows);
+	struct trial *ring = NULL, *old;
+
+	atomic_store_explicit(&of->idle_ms, limits->idle_ms, memory_order_relaxed);
+	atomic_store_explicit(&of->cid_idle_ms, limits->cid_idle_ms, memory_order_relaxed);
+	if (size == of->ring_size && limits->max_flows == of->max_flows)
+		return 0;
+	if (size && !(ring = calloc(size, sizeof *ring)))
+		return -ENOMEM;
+	/* Flows on trial in the old ring end by time instead. */
+	pthread_mutex_lock(&flows->arena_lock);
+	old = of->ring;
+	of->ring = ring;
+	of->ring_size = size;
+	of->ring_at = 0;
+	pthread_mutex_unlock(&flows->arena_lock);
+	free(old);
+	atomic_store_explicit(&of->max_flows, limits->max_flows, memory_order_relaxed);
+	return arena_grow(flows, capacity_wanted(flows));
+}
+
+struct flows_count flows_count(struct flows *flows, uint16_t pool)
+{
+	struct pool_flows *of = &flows->pools[pool];
+
+	return (struct flows_count){
+		.trial = atomic_load_explicit(&of->trial, memory_order_relaxed),
+		.proven = atomic_load_explicit(&of->proven, memory_order_relaxed),
+	};
+}
+
+static uint64_t key_hash(const struct flows *flows, const struct flow_key *key)
+{
+	uint8_t octets[2 + 2 + sizeof(struct addr) + 1 + LBCID_MAX_OCTETS];
+	size_t len = 0;
+
+	octets[len++] = (uint8_t)key->kind;
+	octets[len++] = (uint8_t)key->pool;
+	if (key->kind != FLOW_CID) {
+		memcpy(octets + len, &key->service, 2);
+		memcpy(octets + len + 2, &key->source, sizeof key->source);
+		len += 2 + sizeof key->source;
+	}
+	if (key->kind == FLOW_CID || key->kind == FLOW_SOURCE) {
+		octets[len++] = key->cid_len;
+		memcpy(octets + len, key->cid, key->cid_len);
+		len += key->cid_len;
+	}
+	return siphash24(&flows->hash_key, octets, len);
+}
+
+static uint64_t end_hash(const struct flows *flows, const struct addr *endpoint, const struct addr *backend)
+{
+	struct addr both[2] = { *endpoint, *backend };
+
+	return siphash24(&flows->hash_key, both, sizeof both);
+}
+
+static int key_matches(struct cds_lfht_node *node, const void *wanted)
+{
+	struct flow *flow = caa_container_of(node, struct flow, by_key);
+	const struct flow_key *key = wanted;
+	bool same;
+
+	race_acquire(flow);
+	same = flow->kind == key->kind && flow->pool == key->pool;
+	if (same && key->kind != FLOW_CID)
+		same = flow->service == key->service && addr_equal(&flow->source, &key->source);
+	if (same && (key->kind == FLOW_CID || key->kind == FLOW_SOURCE))
+		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0;
+	race_release(flow);
+	return same;
+}
+
+struct end {
+	const struct addr *endpoint, *backend;
+};
+
+static int end_matches(struct cds_lfht_node *node, const void *wanted)
+{
+	struct flow *flow = caa_container_of(node, struct flow, by_end);
+	const struct end *end = wanted;
+	bool same;
+
+	race_acquire(flow);
+	same = addr_equal(&flow->endpoint, end->endpoint) && addr_equal(&flow->backend_addr, end->backend);
+	race_release(flow);
+	return same;
+}
+
+struct flow *flows_find(struct flows *flows, const struct flow_key *key)
+{
+	struct cds_lfht_iter iter;
+	struct cds_lfht_node *node;
+
+	cds_lfht_lookup(flows->by_key, key_hash(flows, key), key_matches, key, &iter);
+	node = cds_lfht_iter_get_node(&iter);
+	return node ? caa_container_of(node, struct flow, by_key) : NULL;
+}
+
+struct flow *flows_find_end(struct flows *flows, const struct addr *endpoint, const struct addr *backend)
+{
+	struct end end = { endpoint, backend };
+	struct cds_lfht_iter iter;
+	struct cds_lfht_node *node;
+
+	cds_lfht_lookup(flows->by_end, end_hash(flows, endpoint, backend), end_matches, &end, &iter);
+	node = cds_lfht_iter_get_node(&iter);
+	return node ? caa_container_of(node, struct flow, by_end) : NULL;
+}
+
+bool flow_lock(struct flow *flow)
+{
+	pthread_spin_lock(&flow->lock);
+	if (!flow->dead)
+		return true;
+	pthread_spin_unlock(&flow->lock);
+	return false;
+}
+
+void flow_unlock(struct flow *flow)
+{
+	pthread_spin_unlock(&flow->lock);
+}
+
+static void after_grace(struct rcu_head *head)
+{
+	struct flow *flow = caa_container_of(head, struct flow, grace.head);
+	struct flows *flows = flow->grace.table;
+
+	race_acquire(flow);
+	pthread_mutex_lock(&flows->arena_lock);
+	flow->next_free = flows->free;
+	flows->free = flow;
+	pthread_mutex_unlock(&flows->arena_lock);
+}
+
+static void retire(struct flows *flows, struct flow *flow)
+{
+	flow->grace.table = flows;
+	call_rcu(&flow->grace.head, after_grace);
+}
+
+/* The flow is dead: nobody else will remove it. */
+static void flow_remove(struct flows *flows, struct flow *flow)
+{
+	struct pool_flows *of = &flows->pools[flow->pool];
+
+	cds_lfht_del(flows->by_key, &flow->by_key);
+	cds_lfht_del(flows->by_end, &flow->by_end);
+	atomic_fetch_sub_explicit(flow->trial ? &of->trial : &of->proven, 1, memory_order_relaxed);
+	retire(flows, flow);
+}
+
+void flows_end(struct flows *flows, struct flow *flow)
+{
+	if (!flow_lock(flow))
+		return;
+	flow->dead = true;
+	flow_unlock(flow);
+	flow_remove(flows, flow);
+}
+
+static void trial_end(struct flows *flows, const struct trial *trial)
+{
+	if (!trial->flow || !flow_lock(trial->flow))
+		return;
+	if (trial->flow->serial != trial->serial || !trial->flow->trial) {
+		flow_unlock(trial->flow);
+		return;
+	}
+	trial->flow->dead = true;
+	flow_unlock(trial->flow);
+	flow_remove(flows, trial->flow);
+}
+
+static struct flow *descriptor_take(struct flows *flows, uint32_t *serial)
+{
+	struct flow *flow;
+
+	pthread_mutex_lock(&flows->arena_lock);
+	flow = flows->free;
+	if (flow)
+		flows->free = flow->next_free;
+	*serial = ++flows->serial;
+	pthread_mutex_unlock(&flows->arena_lock);
+	return flow;
+}
+
+static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint32_t serial)
+{
+	const struct flow_key *key = &what->key;
+
+	flow->pool = key->pool;
+	flow->backend = what->backend;
+	flow->kind = (uint8_t)key->kind;
+	flow->cid_len = key->cid_len;
+	if (key->cid_len)
+		memcpy(flow->cid, key->cid, key->cid_len);
+	flow->source = key->source;
+	flow->service = key->service;
+	flow->backend_addr = what->backend_addr;
+	flow->trial = true;
+	flow->handshake = flow->protected_seen = flow->awaiting = false;
+	flow->created_ms = flow->last_ms = what->now_ms;
+	flow->serial = serial;
+	flow_init(&flow->state, &what->owner, what->owner_proven);
+}
+
+static bool end_insert(struct flows *flows, struct flow *flow, const struct flow_new *what)
+{
+	for (unsigned probe = 0; probe < PROBES; probe++) {
+		struct end end = { &flow->endpoint, &flow->backend_addr };
+		uint64_t hash;
+
+		if (!endpoint_at(&flow->endpoint, what->space, addr_is_v4(&what->backend_addr), what->endpoint_hash, probe))
+			return false;
+		hash = end_hash(flows, end.endpoint, end.backend);
+		cds_lfht_node_init(&flow->by_end);
+		race_release(flow);
+		if (cds_lfht_add_unique(flows->by_end, hash, end_matches, &end, &flow->by_end) == &flow->by_end)
+			return true;
+	}
+	return false;
+}
+
+struct flow *flows_make(struct flows *flows, const struct flow_new *what)
+{
+	struct pool_flows *of = &flows->pools[what->key.pool];
+	struct trial leaving = { NULL, 0 };
+	struct cds_lfht_node *there;
+	uint32_t serial;
+	struct flow *flow = descriptor_take(flows, &serial);
+
+	if (!flow)
+		return NULL;
+	pthread_spin_lock(&flow->lock);
+	descriptor_fill(flow, what, serial);
+	if (!end_insert(flows, flow, what)) {
+		pthread_spin_unlock(&flow->lock);
+		retire(flows, flow);
+		return NULL;
+	}
+	cds_lfht_node_init(&flow->by_key);
+	race_release(flow);
+	there = cds_lfht_add_unique(flows->by_key, key_hash(flows, &what->key), key_matches, &what->key, &flow->by_key);
+	if (there != &flow->by_key) {
+		pthread_spin_unlock(&flow->lock);
+		cds_lfht_del(flows->by_end, &flow->by_end);
+		retire(flows, flow);
+		return caa_container_of(there, struct flow, by_key);
+	}
+	flow->dead = false;
+	atomic_fetch_add_explicit(&of->trial, 1, memory_order_relaxed);
+	pthread_spin_unlock(&flow->lock);
+
+	pthread_mutex_lock(&flows->arena_lock);
+	if (of->ring_size) {
+		leaving = of->ring[of->ring_at];
+		of->ring[of->ring_at] = (struct trial){ flow, serial };
+		of->ring_at = (of->ring_at + 1) % of->ring_size;
+	}
+	pthread_mutex_unlock(&flows->arena_lock);
+	trial_end(flows, &leaving);
+	return flow;
+}
+
+void flows_prove(struct flows *flows, struct flow *flow)
+{
+	struct pool_flows *of = &flows->pools[flow->pool];
+
+	if (!flow->trial)
+		return;
+	if (atomic_fetch_add_explicit(&of->proven, 1, memory_order_relaxed) >= of->max_flows) {
+		atomic_fetch_sub_explicit(&of->proven, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_fetch_sub_explicit(&of->trial, 1, memory_order_relaxed);
+	flow->trial = false;
+}
+
+static bool flow_is_over(const struct flows *flows, const struct flow *flow, uint32_t now_ms)
+{
+	const struct pool_flows *of = &flows->pools[flow->pool];
+	bool has_cid = flow->kind == FLOW_CID || flow->kind == FLOW_SOURCE;
+
+	if (of->max_flows == 0)
+		return true;
+	if (flow->trial)
+		return now_ms - flow->created_ms >= FLOWS_TRIAL_MS;
+	return now_ms - flow->last_ms >= (has_cid ? of->cid_idle_ms : of->idle_ms);
+}
+
+static void sweep_one(struct flows *flows, struct flow *flow, uint32_t now_ms)
+{
+	if (!flow_lock(flow))
+		return;
+	if (!flow_is_over(flows, flow, now_ms)) {
+		flow_unlock(flow);
+		return;
+	}
+	flow->dead = true;
+	flow_unlock(flow);
+	flow_remove(flows, flow);
+}
+
+void flows_sweep(struct flows *flows, uint32_t now_ms)
+{
+	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next) {
+		size_t first = chunk->count * flows->sweep_at / FLOWS_SWEEP_CALLS;
+		size_t end = chunk->count * (flows->sweep_at + 1) / FLOWS_SWEEP_CALLS;
+
+		for (size_t i = first; i < end; i++)
+			sweep_one(flows, &chunk->flows[i], now_ms);
+	}
+	flows->sweep_at = (flows->sweep_at + 1) % FLOWS_SWEEP_CALLS;
+}

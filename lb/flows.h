@@ -1,0 +1,139 @@
+/* The flow table of mode nat: soft state, a cache of the way back. Shared by all workers; liburcu's lock-free hash table finds, a lock word
+ * per flow guards what changes.
+ *
+ * A flow is found from both sides: by its key (what the device shows) and by its endpoint and backend (where the reply comes in). Memory is
+ * bounded by the pools' max_flows: descriptors come from an arena and go back to it after a grace period.
+ *
+ * Readers must be registered with QSBR and hold no flow over a quiescent state. Times are the workers' milliseconds and may wrap.
+ */
+#ifndef CIDLB_FLOWS_H
+#define CIDLB_FLOWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pthread.h>
+
+#include <urcu-qsbr.h>
+#include <urcu/rculfhash.h>
+
+#include "addr.h"
+#include "endpoint.h"
+#include "flow.h"
+#include "lbcid.h"
+#include "siphash.h"
+#include "stats.h"
+
+enum flow_kind {
+	FLOW_ADDRESS, /* all datagrams without CID of one source at one listener */
+	FLOW_HELLO,   /* a ClientHello whose backend is not that of the source's live flow: takes its place once the backend agrees */
+	FLOW_CID,     /* a session, by its CID */
+	FLOW_SOURCE,  /* one source of a session: rebind "backend", and sources that are not the owner in a contest */
+};
+
+struct flow_key {
+	enum flow_kind kind;
+	uint16_t pool;      /* stable number */
+	uint16_t service;   /* which address of ours it had addressed (services.h); ADDRESS, HELLO */
+	struct addr source; /* ADDRESS, HELLO, SOURCE */
+	uint8_t cid_len;    /* octets; CID, SOURCE */
+	const uint8_t *cid;
+};
+
+struct flow {
+	struct cds_lfht_node by_key;
+	struct cds_lfht_node by_end;
+	pthread_spinlock_t lock;
+	/* Constant while the flow is in the table. */
+	uint16_t pool;
+	uint16_t backend; /* stable number */
+	uint8_t kind;
+	uint8_t cid_len;
+	uint8_t cid[LBCID_MAX_OCTETS];
+	struct addr source;       /* of the key; zero for FLOW_CID */
+	uint16_t service;         /* of the key; zero for FLOW_CID and FLOW_SOURCE */
+	struct addr endpoint;     /* cidlb's side */
+	struct addr backend_addr; /* the only address that replies may come from */
+	/* Under the lock. */
+	bool dead : 1;
+	bool trial : 1;               /* the backend has not answered on the endpoint yet */
+	bool handshake : 1;           /* ADDRESS, HELLO: a ClientHello was seen, no protected reply yet */
+	bool protected_seen : 1;      /* ADDRESS: a protected reply went to the source: it is reachable and has a session */
+	bool awaiting : 1;            /* SOURCE: an uplink went out since the last proof */
+	uint32_t created_ms, last_ms; /* last: a datagram either way */
+	uint32_t serial;              /* of this use of the descriptor */
+	union {
+		struct flow_state state;
+		struct {
+			struct rcu_head head;
+			struct flows *table;
+		} grace;                /* when dead */
+		struct flow *next_free; /* when in no table */
+	};
+};
+
+/* What the table must know of a pool. Set by the control thread, relaxed. */
+struct flows_limits {
+	uint32_t max_flows;
+	uint32_t idle_ms;     /* flows without CID */
+	uint32_t cid_idle_ms; /* CID and SOURCE flows */
+};
+
+enum { FLOWS_TRIAL_MS = 30000, FLOWS_TRIAL_PART = 8 /* of max_flows */, FLOWS_SWEEP_CALLS = 8 };
+
+struct flows;
+
+/* An empty table. `secret` keys its hashes. NULL: out of memory. */
+struct flows *flows_new(const uint8_t secret[static 16]);
+
+/* No reader may be left. */
+void flows_free(struct flows *flows);
+
+/* Takes on the limits of one pool; makes room for its max_flows. A lower limit holds for flows made from now on. Returns 0 or -ENOMEM.
+ * Control thread. */
+int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limits *limits);
+
+/* Ends every flow that is idle, or on trial for FLOWS_TRIAL_MS, or whose pool has no limits any more: a slice of the table per call, the
+ * whole in FLOWS_SWEEP_CALLS calls. Control thread, a registered reader. */
+void flows_sweep(struct flows *flows, uint32_t now_ms);
+
+struct flows_count {
+	uint64_t trial, proven;
+};
+struct flows_count flows_count(struct flows *flows, uint16_t pool);
+
+/* Readers: workers. */
+
+/* The live flow of a key, or NULL. */
+struct flow *flows_find(struct flows *flows, const struct flow_key *key);
+
+/* The flow that replies from `backend` to `endpoint` belong to, or NULL. */
+struct flow *flows_find_end(struct flows *flows, const struct addr *endpoint, const struct addr *backend);
+
+struct flow_new {
+	struct flow_key key;
+	uint16_t backend; /* stable number */
+	struct addr backend_addr;
+	const struct endpoint_space *space;
+	uint64_t endpoint_hash;
+	struct flow_peer owner;
+	bool owner_proven; /* shown to be reachable */
+	uint32_t now_ms;
+};
+
+/* A new flow, on trial; makes room by ending the oldest flow on trial of that pool. If another worker made it first, that one. NULL: none
+ * to be had. */
+struct flow *flows_make(struct flows *flows, const struct flow_new *what);
+
+/* Locks a flow that a find returned. False: it has ended meanwhile; not locked. */
+bool flow_lock(struct flow *flow);
+void flow_unlock(struct flow *flow);
+
+/* With the lock held: the backend has answered on the endpoint. Stays on trial while the pool has max_flows proven ones. */
+void flows_prove(struct flows *flows, struct flow *flow);
+
+/* Ends a flow; not with its lock held. */
+void flows_end(struct flows *flows, struct flow *flow);
+
+#endif

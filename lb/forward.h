@@ -1,0 +1,37 @@
+/* Forwarding: from a decision to the wire and back, one file per mode. On the packet path: no allocation, log or shared lock for a datagram
+ * of a known flow. */
+#ifndef CIDLB_FORWARD_H
+#define CIDLB_FORWARD_H
+
+#include <stdint.h>
+
+#include "dtls.h"
+#include "net.h"
+#include "publish.h"
+#include "route.h"
+#include "worker.h"
+
+/* One uplink datagram on its way. */
+struct uplink {
+	const struct table *table;
+	const struct net_datagram *datagram;
+	const struct table_listener *listener;
+	const struct snapshot_pool *pool;
+	const struct table_pool *settings;
+	const struct dtls_view *view; /* DTLS pools */
+	const struct route_out *decision;
+	uint16_t service; /* services.h */
+};
+
+/* Mode nat (nat.c). */
+
+/* The backend (stable number) of the source's live flow, or ROUTE_NO_HINT. */
+uint16_t nat_hint(struct worker *worker, const struct snapshot_pool *pool, uint16_t service, const struct addr *source);
+
+/* Queues a routed datagram to its backend, or counts it as refused. */
+void nat_uplink(struct worker *worker, const struct uplink *up);
+
+/* A datagram arrived on `endpoint`: queues it to the device, twice if owner and claimant get it, or counts why not. */
+void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint);
+
+#endif

@@ -1,0 +1,355 @@
+/* Mode nat: a backend sees an endpoint of ours, computed from the session's CID or the device's address; soft flows remember the way back.
+ */
+#include "forward.h"
+
+#include "flows.h"
+
+static struct flow_key address_key(enum flow_kind kind, uint16_t pool, uint16_t service, const struct addr *source)
+{
+	return (struct flow_key){ .kind = kind, .pool = pool, .service = service, .source = *source };
+}
+
+static struct flow_key cid_key(enum flow_kind kind, const struct uplink *up)
+{
+	struct flow_key key = { .kind = kind, .pool = up->pool->uid, .cid_len = up->decision->cid_len, .cid = up->decision->cid };
+
+	if (kind == FLOW_SOURCE)
+		key.source = up->datagram->from;
+	return key;
+}
+
+static uint64_t endpoint_hash(const struct uplink *up, const struct flow_key *key)
+{
+	uint8_t octets[LBCID_MAX_OCTETS + sizeof(struct addr)];
+	size_t len = key->cid_len;
+
+	if (len == 0)
+		return siphash_addr(&up->listener->endpoint_key, &key->source, true);
+	memcpy(octets, key->cid, len);
+	if (key->kind == FLOW_SOURCE) {
+		memcpy(octets + len, &key->source, sizeof key->source);
+		len += sizeof key->source;
+	}
+	return siphash24(&up->settings->endpoint_key, octets, len);
+}
+
+static const struct snapshot_backend *decided(const struct uplink *up)
+{
+	return &up->pool->backends[up->decision->backend];
+}
+
+static bool leads_to(const struct flow *flow, const struct snapshot_backend *backend)
+{
+	return flow->backend == backend->uid && addr_equal(&flow->backend_addr, &backend->addr);
+}
+
+static void refuse_up(struct worker *worker, const struct uplink *up, enum refused reason)
+{
+	stats_add(&worker->stats.refused_up[up->pool->uid][reason], 1);
+}
+
+static struct flow_peer peer_of(const struct uplink *up)
+{
+	return (struct flow_peer){ .device = up->datagram->from, .service = up->service };
+}
+
+/* The lock is held. */
+static void send_up(struct worker *worker, const struct uplink *up, struct flow *flow)
+{
+	enum worker_family family = addr_is_v4(&flow->backend_addr) ? WORKER_V4 : WORKER_V6;
+
+	flow->last_ms = worker->now_ms;
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->endpoint_fds[family][flow->endpoint.port], memory_order_relaxed),
+			  .data = up->datagram->data,
+			  .len = up->datagram->len,
+			  .to = flow->backend_addr,
+			  .local = flow->endpoint.ip,
+			  .sent = &worker->stats.sent_up[flow->backend],
+			  .refused = &worker->stats.refused_up[flow->pool][REFUSED_SEND],
+		  });
+}
+
+/* A new flow of `key` to the decided backend, locked; NULL: none to be had. */
+static struct flow *make_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key, bool proven)
+{
+	struct flow *flow = flows_make(worker->flows, &(struct flow_new){
+							      .key = *key,
+							      .backend = decided(up)->uid,
+							      .backend_addr = decided(up)->addr,
+							      .space = &up->settings->space,
+							      .endpoint_hash = endpoint_hash(up, key),
+							      .owner = peer_of(up),
+							      .owner_proven = proven,
+							      .now_ms = worker->now_ms,
+						      });
+
+	return flow && flow_lock(flow) ? flow : NULL;
+}
+
+/* The live flow of `key` if it leads to the decided backend, locked. One that leads elsewhere ends. */
+static struct flow *find_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key)
+{
+	struct flow *flow = flows_find(worker->flows, key);
+
+	if (!flow || !flow_lock(flow))
+		return NULL;
+	if (leads_to(flow, decided(up)))
+		return flow;
+	flow_unlock(flow);
+	flows_end(worker->flows, flow);
+	return NULL;
+}
+
+uint16_t nat_hint(struct worker *worker, const struct snapshot_pool *pool, uint16_t service, const struct addr *source)
+{
+	struct flow_key key = address_key(FLOW_ADDRESS, pool->uid, service, source);
+	struct flow *flow = flows_find(worker->flows, &key);
+	uint16_t backend = ROUTE_NO_HINT;
+
+	if (flow && flow_lock(flow)) {
+		backend = flow->backend;
+		flow_unlock(flow);
+	}
+	return backend;
+}
+
+/* A ClientHello of a source whose live flow leads elsewhere leaves that flow alone: anybody can send one. It gets a flow of its own kind,
+ * which takes the other's place when the backend goes on with the handshake. */
+static enum flow_kind hello_kind(struct worker *worker, const struct uplink *up)
+{
+	struct flow_key key = address_key(FLOW_ADDRESS, up->pool->uid, up->service, &up->datagram->from);
+	struct flow *flow = flows_find(worker->flows, &key);
+	enum flow_kind kind = FLOW_ADDRESS;
+
+	if (flow && flow_lock(flow)) {
+		if (!flow->trial && !leads_to(flow, decided(up)))
+			kind = FLOW_HELLO;
+		flow_unlock(flow);
+	}
+	return kind;
+}
+
+static void address_uplink(struct worker *worker, const struct uplink *up)
+{
+	bool hello = up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_HELLO;
+	enum flow_kind kind = hello ? hello_kind(worker, up) : FLOW_ADDRESS;
+	struct flow_key key = address_key(kind, up->pool->uid, up->service, &up->datagram->from);
+	struct flow *flow = find_locked(worker, up, &key);
+
+	if (!flow)
+		flow = make_locked(worker, up, &key, true);
+	if (!flow) {
+		refuse_up(worker, up, REFUSED_FLOWS);
+		return;
+	}
+	if (hello)
+		flow->handshake = true;
+	send_up(worker, up, flow);
+	flow_unlock(flow);
+}
+
+/* What the source's handshake says of a CID datagram. */
+struct handshake {
+	bool sent;   /* the datagram belongs to it and has left through its endpoint */
+	bool proven; /* it ended well: this source is reachable */
+};
+
+/* A handshake keeps its endpoint to the end: the server knows it by that address until the first application record. Some clients send
+ * Finished in a datagram of its own; most in one with epoch-0 records before it, which also tells a flight that is repeated because the
+ * server's answer was lost. */
+static struct handshake handshake_uplink(struct worker *worker, const struct uplink *up)
+{
+	struct flow_key key = address_key(FLOW_ADDRESS, up->pool->uid, up->service, &up->datagram->from);
+	struct flow *flow = flows_find(worker->flows, &key);
+	struct handshake of = { false, false };
+
+	if (!flow || !flow_lock(flow))
+		return of;
+	if (leads_to(flow, decided(up))) {
+		of.proven = flow->protected_seen;
+		of.sent = flow->handshake || up->view->flight;
+		if (of.sent)
+			send_up(worker, up, flow);
+	}
+	flow_unlock(flow);
+	return of;
+}
+
+/* Through an endpoint of this source's own, `flow`, or a new one. */
+static void source_send(struct worker *worker, const struct uplink *up, struct flow *flow, const struct flow_key *key)
+{
+	if (!flow)
+		flow = make_locked(worker, up, key, true);
+	if (!flow) {
+		refuse_up(worker, up, REFUSED_FLOWS);
+		return;
+	}
+	flow->awaiting = true;
+	send_up(worker, up, flow);
+	flow_unlock(flow);
+}
+
+/* rebind = "backend". */
+static void backend_uplink(struct worker *worker, const struct uplink *up)
+{
+	struct flow_key key = cid_key(FLOW_SOURCE, up);
+	struct flow *flow = find_locked(worker, up, &key);
+
+	if (flow || !handshake_uplink(worker, up).sent)
+		source_send(worker, up, flow, &key);
+}
+
+/* rebind = "follow". */
+static void follow_uplink(struct worker *worker, const struct uplink *up)
+{
+	struct flow_key key = cid_key(FLOW_CID, up), source_key = cid_key(FLOW_SOURCE, up);
+	struct flow_peer from = peer_of(up);
+	struct flow *flow = up->view->flight ? NULL : find_locked(worker, up, &key);
+	bool contest_began;
+	enum flow_way way;
+
+	if (!flow) {
+		struct handshake of = handshake_uplink(worker, up);
+
+		if (of.sent)
+			return;
+		flow = make_locked(worker, up, &key, of.proven);
+	}
+	if (!flow) {
+		refuse_up(worker, up, REFUSED_FLOWS);
+		return;
+	}
+	way = flow_uplink(&flow->state, &up->settings->times, &from, (uint32_t)up->datagram->len, worker->now_ms, &contest_began);
+	if (way == FLOW_HOME)
+		send_up(worker, up, flow);
+	flow_unlock(flow);
+	if (way == FLOW_OWN)
+		source_send(worker, up, find_locked(worker, up, &source_key), &source_key);
+	if (contest_began)
+		stats_add(&worker->stats.contests[up->pool->uid], 1);
+}
+
+void nat_uplink(struct worker *worker, const struct uplink *up)
+{
+	if (up->decision->cid_len == 0)
+		address_uplink(worker, up);
+	else if (up->settings->rebind == REBIND_BACKEND)
+		backend_uplink(worker, up);
+	else
+		follow_uplink(worker, up);
+}
+
+static void send_down(struct worker *worker, const struct net_datagram *reply, uint16_t backend, uint16_t pool, const struct flow_peer *to)
+{
+	struct service service = services_get(worker->services, to->service);
+
+	net_queue(worker->outbox, &(struct net_send){
+					  .fd = atomic_load_explicit(&worker->listener_fds[service.listener], memory_order_relaxed),
+					  .data = reply->data,
+					  .len = reply->len,
+					  .to = to->device,
+					  .local = service.local,
+					  .sent = &worker->stats.sent_down[backend],
+					  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+				  });
+}
+
+/* The backend goes on with the handshake of a ClientHello that had a flow of its own: it takes the place of the source's old flow. */
+static void hello_succeeds(struct worker *worker, const struct table *table, struct flow *hello, const struct flow_peer *owner)
+{
+	const struct table_listener *listener = &table->listeners[services_get(worker->services, owner->service).listener];
+	struct flow_new what = {
+		.key = address_key(FLOW_ADDRESS, hello->pool, owner->service, &owner->device),
+		.backend = hello->backend,
+		.backend_addr = hello->backend_addr,
+		.space = &table->pools[table->pool_of_uid[hello->pool]].space,
+		.endpoint_hash = siphash_addr(&listener->endpoint_key, &owner->device, true),
+		.owner = *owner,
+		.owner_proven = true,
+		.now_ms = worker->now_ms,
+	};
+	struct flow *old = flows_find(worker->flows, &what.key), *flow;
+
+	if (old)
+		flows_end(worker->flows, old);
+	flows_end(worker->flows, hello);
+	flow = flows_make(worker->flows, &what);
+	if (flow && flow_lock(flow)) {
+		flow->handshake = true;
+		flows_prove(worker->flows, flow);
+		flow_unlock(flow);
+	}
+}
+
+/* A downlink came to a source's own endpoint: the backend checked its record and moved there. */
+static void source_proven(struct worker *worker, const struct flow *source, const struct flow_peer *peer)
+{
+	struct flow_key key = { .kind = FLOW_CID, .pool = source->pool, .cid_len = source->cid_len, .cid = source->cid };
+	struct flow *session = flows_find(worker->flows, &key);
+
+	if (!session || !flow_lock(session))
+		return;
+	flow_prove(&session->state, peer);
+	flow_unlock(session);
+}
+
+/* Takes a reply on a flow without CID, locked. Returns true if it is the answer that lets a FLOW_HELLO take over. */
+static bool address_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, struct flow *flow)
+{
+	const struct snapshot_pool *pool = &table->snapshot->pools[table->pool_of_uid[flow->pool]];
+	enum dtls_reply said = pool->protocol == POOL_UDP ? DTLS_REPLY_PROTECTED : dtls_read_reply(reply->data, reply->len);
+
+	if (said == DTLS_REPLY_NONE || said == DTLS_REPLY_STATELESS)
+		return false;
+	if (said == DTLS_REPLY_PROTECTED) {
+		flow->handshake = false;
+		flow->protected_seen = true;
+	}
+	flows_prove(worker->flows, flow);
+	return flow->kind == FLOW_HELLO;
+}
+
+void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint)
+{
+	struct flow *flow = flows_find_end(worker->flows, endpoint, &reply->from);
+	bool take_over = false, proof = false;
+	struct flow_peer to[2];
+	unsigned count = 1;
+
+	if (!flow || table->pool_of_uid[flow->pool] == TABLE_NONE || !flow_lock(flow)) {
+		stats_add(&worker->stats.strays, 1);
+		return;
+	}
+	flow->last_ms = worker->now_ms;
+	to[0] = flow->state.owner;
+	switch ((enum flow_kind)flow->kind) {
+	case FLOW_ADDRESS:
+	case FLOW_HELLO:
+		take_over = address_reply(worker, table, reply, flow);
+		break;
+	case FLOW_CID:
+		count = flow_downlink(&flow->state, (uint32_t)reply->len, to);
+		flows_prove(worker->flows, flow);
+		break;
+	case FLOW_SOURCE:
+		proof = flow->awaiting;
+		flow->awaiting = false;
+		flows_prove(worker->flows, flow);
+		break;
+	}
+	flow_unlock(flow);
+
+	stats_add(&worker->stats.replies[flow->pool], 1);
+	for (unsigned i = 0; i < count; i++)
+		send_down(worker, reply, flow->backend, flow->pool, &to[i]);
+	if (count == 0)
+		stats_add(&worker->stats.refused_down[flow->pool][REFUSED_BUDGET], 1);
+	if (count == 2)
+		stats_add(&worker->stats.copies[flow->pool], 1);
+	if (take_over)
+		hello_succeeds(worker, table, flow, &to[0]);
+	if (proof)
+		source_proven(worker, flow, &to[0]);
+}

@@ -1,0 +1,67 @@
+/* Sockets: binding them, and whole batches of datagrams in and out.
+ *
+ * An inbox and an outbox belong to one worker; nothing is allocated after worker start.
+ */
+#ifndef CIDLB_NET_H
+#define CIDLB_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "addr.h"
+#include "stats.h"
+
+enum {
+	NET_BATCH = 32,       /* datagrams per system call: more gain nothing (measured), and batches this small are fair */
+	NET_DATAGRAM = 65536, /* octets: no UDP datagram is larger */
+	NET_RCVBUF = 4 << 20, /* octets of socket buffer asked for: the kernel's default holds 256 small datagrams */
+	NET_CONTROL = 128,    /* octets of control messages per datagram */
+};
+
+socklen_t net_sockaddr(struct sockaddr_storage *out, const struct addr *addr);
+struct addr net_addr(const struct sockaddr_storage *from);
+
+/* One member of an SO_REUSEPORT group, bound to `addr`, non-blocking, that reports the local address of each datagram and the kernel's
+ * drops. first: refuses an address that anybody has bound (-EADDRINUSE). freebind: IPv6 sources outside the host's addresses may be used.
+ * Returns the descriptor, or -errno. */
+int net_bind(const struct addr *addr, bool first, bool freebind);
+
+struct net_datagram {
+	uint8_t *data;
+	size_t len; /* octets */
+	struct addr from;
+	uint8_t local[16]; /* the address it was sent to */
+};
+
+struct net_inbox;
+struct net_inbox *net_inbox_new(void);
+void net_inbox_free(struct net_inbox *inbox);
+
+/* Receives at most NET_BATCH datagrams without waiting. Returns how many, with *out their array, valid until the next call. *kernel_drops
+ * is the socket's drop count so far, unchanged if nothing was said. */
+size_t net_receive(struct net_inbox *inbox, int fd, struct net_datagram **out, uint32_t *kernel_drops);
+
+/* One datagram to be sent; the payload stays where it is until net_flush(). */
+struct net_send {
+	int fd;
+	const uint8_t *data;
+	size_t len; /* octets */
+	struct addr to;
+	const uint8_t *local; /* source address, 16 octets; NULL: the socket's own */
+	stats_counter *sent, *refused;
+};
+
+struct net_outbox;
+struct net_outbox *net_outbox_new(void);
+void net_outbox_free(struct net_outbox *outbox);
+
+/* Puts one datagram into the outbox, which has room for two per datagram of a batch. */
+void net_queue(struct net_outbox *outbox, const struct net_send *send);
+
+/* Sends everything, a system call per socket and batch, and counts each datagram as sent or refused. One that the kernel refuses is tried
+ * once more: the first refusal may be an ICMP error of another datagram. */
+void net_flush(struct net_outbox *outbox);
+
+#endif

@@ -1,0 +1,79 @@
+#include "publish.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <urcu-qsbr.h>
+
+static void space_fill(struct endpoint_space *space, const struct conf_nat *nat)
+{
+	space->prefix_count = nat->source_count;
+	for (size_t i = 0; i < nat->source_count; i++) {
+		const struct conf_prefix *source = &nat->sources[i];
+		unsigned width = addr_is_v4(&source->addr) ? 32 : 128;
+
+		space->prefixes[i] = (struct endpoint_prefix){ source->addr, (uint8_t)(width - source->bits) };
+	}
+	space->port_first = nat->port_first;
+	space->port_last = nat->port_last;
+}
+
+static struct siphash_key endpoint_key(const struct siphash_key *key, const char *what, const char *name)
+{
+	char label[160];
+
+	snprintf(label, sizeof label, "endpoint:%s:%s", what, name);
+	return siphash_key_derive(key, label);
+}
+
+struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids, const struct table *previous)
+{
+	struct siphash_key key = siphash_key_load(conf->hash_key);
+	struct table *table = calloc(1, sizeof *table);
+
+	if (!table)
+		return NULL;
+	table->snapshot = snapshot_build(&key, plan->pools, plan->pool_count, previous ? previous->snapshot : NULL);
+	if (!table->snapshot) {
+		free(table);
+		return NULL;
+	}
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		table->pool_of_uid[i] = TABLE_NONE;
+	for (size_t i = 0; i < STATS_LISTENERS; i++)
+		table->listeners[i].pool = TABLE_NONE;
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		const struct conf_nat *nat = &conf->pools[i].nat;
+		struct table_pool *pool = &table->pools[i];
+
+		table->pool_of_uid[plan->pools[i].uid] = (uint16_t)i;
+		pool->rebind = nat->rebind;
+		pool->times = (struct flow_times){ nat->settle_ms, nat->contest_s * 1000 };
+		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
+		space_fill(&pool->space, nat);
+	}
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		struct table_listener *listener = &table->listeners[listener_uids[i]];
+
+		listener->pool = (uint16_t)conf->listeners[i].pool;
+		listener->wildcard = addr_is_wildcard(&conf->listeners[i].addr);
+		listener->endpoint_key = endpoint_key(&key, "listener", conf->listeners[i].name);
+	}
+	return table;
+}
+
+void table_free(struct table *table)
+{
+	if (!table)
+		return;
+	snapshot_free(table->snapshot);
+	free(table);
+}
+
+void publisher_publish(struct publisher *publisher, struct table *table)
+{
+	struct table *old = atomic_exchange_explicit(&publisher->current, table, memory_order_acq_rel);
+
+	synchronize_rcu();
+	table_free(old);
+}

@@ -1,0 +1,59 @@
+/* What workers read, as one immutable value, and its publication: exchange the pointer, wait for a grace period, free the old one.
+ *
+ * Owner: the control thread. A worker loads the pointer once per batch and keeps nothing of it over a quiescent state.
+ */
+#ifndef CIDLB_PUBLISH_H
+#define CIDLB_PUBLISH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "endpoint.h"
+#include "flow.h"
+#include "plan.h"
+#include "snapshot.h"
+#include "stats.h"
+
+#define TABLE_NONE UINT16_MAX
+
+/* How a pool forwards; beside snapshot->pools[i]. */
+struct table_pool {
+	enum conf_rebind rebind;
+	struct flow_times times;
+	struct endpoint_space space;
+	struct siphash_key endpoint_key; /* of its CIDs */
+};
+
+struct table_listener {
+	uint16_t pool; /* index; TABLE_NONE: no such listener */
+	bool wildcard;
+	struct siphash_key endpoint_key; /* of its sources */
+};
+
+struct table {
+	struct snapshot *snapshot;
+	struct table_pool pools[CONF_MAX_POOLS];          /* by index */
+	uint16_t pool_of_uid[STATS_POOLS];                /* index, or TABLE_NONE */
+	struct table_listener listeners[STATS_LISTENERS]; /* by stable number */
+};
+
+/* A table of `conf` and of the pools in `plan` (whose health and administrative states are taken as they are). listener_uids: by index in
+ * conf->listeners. NULL: out of memory. */
+struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids, const struct table *previous);
+void table_free(struct table *table);
+
+struct publisher {
+	_Atomic(struct table *) current;
+};
+
+static inline const struct table *publisher_read(struct publisher *publisher)
+{
+	return atomic_load_explicit(&publisher->current, memory_order_acquire);
+}
+
+/* Control thread; returns once no worker reads the old table any more, and frees it. */
+void publisher_publish(struct publisher *publisher, struct table *table);
+
+#endif

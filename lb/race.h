@@ -1,0 +1,24 @@
+/* Tells ThreadSanitizer of the orderings that liburcu makes where it cannot see them: publication through a hash table, and reuse after a
+ * grace period. Nothing in other builds. */
+#ifndef CIDLB_RACE_H
+#define CIDLB_RACE_H
+
+#if defined(__SANITIZE_THREAD__)
+#define RACE_CHECKED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RACE_CHECKED 1
+#endif
+#endif
+
+#ifdef RACE_CHECKED
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define race_acquire(addr) __tsan_acquire(addr)
+#define race_release(addr) __tsan_release(addr)
+#else
+#define race_acquire(addr) ((void)(addr))
+#define race_release(addr) ((void)(addr))
+#endif
+
+#endif

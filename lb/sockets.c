@@ -1,0 +1,216 @@
+#include "sockets.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT };
+
+/* One group of sockets: a listener by its stable number, or an endpoint port of one family. */
+struct slot {
+	enum slot_kind kind;
+	uint16_t number;           /* listener, or port */
+	enum worker_family family; /* endpoint */
+	struct addr addr;
+};
+
+struct sockets {
+	unsigned worker_count;
+	struct slot *slots; /* what the workers have */
+	size_t count;
+};
+
+struct sockets_change {
+	struct slot *wanted; /* everything that the configuration asks for */
+	size_t wanted_count;
+	struct slot *opened;
+	int *fds; /* worker_count per opened slot; -1: given away */
+	size_t opened_count;
+};
+
+struct sockets *sockets_new(unsigned worker_count)
+{
+	struct sockets *sockets = calloc(1, sizeof *sockets);
+
+	if (sockets)
+		sockets->worker_count = worker_count;
+	return sockets;
+}
+
+void sockets_free(struct sockets *sockets)
+{
+	if (!sockets)
+		return;
+	free(sockets->slots);
+	free(sockets);
+}
+
+static bool slot_equal(const struct slot *a, const struct slot *b)
+{
+	return a->kind == b->kind && a->number == b->number && a->family == b->family && addr_equal(&a->addr, &b->addr);
+}
+
+static bool slot_in(const struct slot *slot, const struct slot *slots, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (slot_equal(slot, &slots[i]))
+			return true;
+	return false;
+}
+
+static bool addr_in(const struct addr *addr, const struct slot *slots, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (addr_equal(addr, &slots[i].addr))
+			return true;
+	return false;
+}
+
+static void wanted_add(struct sockets_change *change, const struct slot *slot)
+{
+	if (!slot_in(slot, change->wanted, change->wanted_count))
+		change->wanted[change->wanted_count++] = *slot;
+}
+
+static void wanted_add_ports(struct sockets_change *change, const struct conf_nat *nat, enum worker_family family)
+{
+	for (unsigned port = nat->port_first; port <= nat->port_last; port++) {
+		struct slot slot = { .kind = SLOT_ENDPOINT, .number = (uint16_t)port, .family = family };
+
+		slot.addr.port = (uint16_t)port;
+		if (family == WORKER_V4)
+			slot.addr.ip[10] = slot.addr.ip[11] = 0xff;
+		wanted_add(change, &slot);
+	}
+}
+
+static size_t ports_of(const struct conf_nat *nat)
+{
+	return (size_t)(nat->port_last - nat->port_first) + 1;
+}
+
+static int wanted_fill(struct sockets_change *change, const struct conf *conf, const uint16_t *listener_uids)
+{
+	size_t most = conf->listener_count;
+
+	for (size_t i = 0; i < conf->pool_count; i++)
+		most += WORKER_FAMILIES * ports_of(&conf->pools[i].nat);
+	change->wanted = calloc(most, sizeof *change->wanted);
+	if (!change->wanted)
+		return -ENOMEM;
+	for (size_t i = 0; i < conf->listener_count; i++)
+		wanted_add(change, &(struct slot){ .kind = SLOT_LISTENER, .number = listener_uids[i], .addr = conf->listeners[i].addr });
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		const struct conf_nat *nat = &conf->pools[i].nat;
+
+		for (size_t j = 0; j < nat->source_count; j++)
+			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? WORKER_V4 : WORKER_V6);
+	}
+	return 0;
+}
+
+static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot)
+{
+	int *fds = change->fds + change->opened_count * sockets->worker_count;
+	/* A listener under a new name on an address that we have joins its own group. */
+	bool first = !addr_in(&slot->addr, sockets->slots, sockets->count);
+
+	for (unsigned i = 0; i < sockets->worker_count; i++) {
+		fds[i] = net_bind(&slot->addr, first && i == 0, slot->kind == SLOT_ENDPOINT);
+		if (fds[i] >= 0)
+			continue;
+		for (unsigned j = 0; j < i; j++)
+			close(fds[j]);
+		return fds[i];
+	}
+	change->opened[change->opened_count++] = *slot;
+	return 0;
+}
+
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const uint16_t *listener_uids,
+		    struct addr *failed)
+{
+	struct sockets_change *change = calloc(1, sizeof *change);
+	int err = change ? wanted_fill(change, conf, listener_uids) : -ENOMEM;
+
+	if (!err) {
+		change->opened = calloc(change->wanted_count, sizeof *change->opened);
+		change->fds = calloc(change->wanted_count * sockets->worker_count, sizeof *change->fds);
+		if (!change->opened || !change->fds)
+			err = -ENOMEM;
+	}
+	for (size_t i = 0; !err && i < change->wanted_count; i++) {
+		if (slot_in(&change->wanted[i], sockets->slots, sockets->count))
+			continue;
+		*failed = change->wanted[i].addr;
+		err = slot_open(sockets, change, &change->wanted[i]);
+	}
+	if (err) {
+		sockets_abandon(sockets, change);
+		return err;
+	}
+	*out = change;
+	return 0;
+}
+
+static int slot_give(const struct slot *slot, struct worker *worker, int fd)
+{
+	if (slot->kind == SLOT_LISTENER)
+		return worker_set_listener(worker, slot->number, fd);
+	return worker_set_endpoint(worker, slot->family, slot->number, fd);
+}
+
+int sockets_add(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < change->opened_count; i++) {
+		for (unsigned w = 0; w < sockets->worker_count; w++) {
+			int *fd = &change->fds[i * sockets->worker_count + w];
+			int given = slot_give(&change->opened[i], workers[w], *fd);
+
+			*fd = -1;
+			if (given)
+				err = given;
+		}
+	}
+	return err;
+}
+
+static void change_free(struct sockets_change *change)
+{
+	free(change->wanted);
+	free(change->opened);
+	free(change->fds);
+	free(change);
+}
+
+void sockets_remove(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers)
+{
+	for (size_t i = 0; i < sockets->count; i++) {
+		const struct slot *slot = &sockets->slots[i];
+		bool replaced = false;
+
+		for (size_t j = 0; j < change->wanted_count; j++)
+			if (change->wanted[j].kind == slot->kind && change->wanted[j].number == slot->number &&
+			    change->wanted[j].family == slot->family)
+				replaced = true;
+		for (unsigned w = 0; !replaced && w < sockets->worker_count; w++)
+			(void)slot_give(slot, workers[w], -1);
+	}
+	free(sockets->slots);
+	sockets->slots = change->wanted;
+	sockets->count = change->wanted_count;
+	change->wanted = NULL;
+	change_free(change);
+}
+
+void sockets_abandon(struct sockets *sockets, struct sockets_change *change)
+{
+	if (!change)
+		return;
+	for (size_t i = 0; i < change->opened_count * sockets->worker_count; i++)
+		if (change->fds[i] >= 0)
+			close(change->fds[i]);
+	change_free(change);
+}

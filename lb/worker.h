@@ -1,0 +1,59 @@
+/* A worker thread: its own sockets of every SO_REUSEPORT group; batch in, route, forward, grouped batch out.
+ *
+ * The control thread makes and stops workers and gives them descriptors; all else is the worker's own.
+ */
+#ifndef CIDLB_WORKER_H
+#define CIDLB_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "flows.h"
+#include "net.h"
+#include "publish.h"
+#include "services.h"
+#include "stats.h"
+
+enum worker_family { WORKER_V4, WORKER_V6, WORKER_FAMILIES };
+
+/* One datagram whose CID led nowhere, for the control thread to explain; the worker fills it while it is empty. */
+struct worker_sample {
+	_Atomic bool full;
+	uint16_t pool;    /* stable number */
+	bool fits;        /* the layout fits: the server id is unknown */
+	uint64_t lengths; /* dtls_cid_lengths() */
+};
+
+struct worker {
+	struct publisher *publisher; /* shared by all workers */
+	struct flows *flows;
+	struct services *services;
+	struct stats stats;
+	int epoll, wake;
+	pthread_t thread;
+	bool running;
+	_Atomic int listener_fds[STATS_LISTENERS];          /* by stable number; -1: none */
+	_Atomic int endpoint_fds[WORKER_FAMILIES][1 << 16]; /* by port; -1: none */
+	struct net_inbox *inbox;
+	struct net_outbox *outbox;
+	uint32_t now_ms; /* once per batch */
+	struct worker_sample sample;
+};
+
+/* A worker without a thread yet, so that it can be given sockets while cidlb is still root. -errno on failure. */
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services);
+int worker_start(struct worker *worker);
+
+/* Ends the thread, if it runs, closes the worker's sockets, frees it. */
+void worker_free(struct worker *worker);
+
+/* Gives the worker a socket (it owns it from now on), or with -1 takes away and closes the one it has, after a grace period. Control
+ * thread. Returns 0 or -errno. */
+int worker_set_listener(struct worker *worker, uint16_t listener, int fd);
+int worker_set_endpoint(struct worker *worker, enum worker_family family, uint16_t port, int fd);
+
+/* Milliseconds of the workers' clock. */
+uint32_t worker_clock_ms(void);
+
+#endif
