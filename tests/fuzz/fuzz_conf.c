@@ -1,0 +1,90 @@
+/* Any text as a configuration: refused with whole lines that name a place, or accepted with every value in its range. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf_priv.h"
+
+#define NAME "fuzz.conf"
+
+enum { MAX_OCTETS = 8192 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* libconfig 1.5 loses the text it has read when a syntax error follows. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libconfig\n";
+}
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_lines(char **lines, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *line = lines[i];
+		require(strncmp(line, NAME ":", sizeof NAME) == 0 && !strchr(line, '\n'));
+		line += sizeof NAME;
+		require(*line >= '1' && *line <= '9');
+		line += strspn(line, "0123456789");
+		require(strncmp(line, ": ", 2) == 0 && line[2]);
+	}
+}
+
+static void check_pool(const struct conf_pool *pool)
+{
+	const struct conf_nat *nat = &pool->nat;
+	const struct cid_layout *layout = &pool->layout;
+
+	require(pool->name && *pool->name);
+	require(pool->backend_count >= 1 && pool->backend_count <= CONF_MAX_BACKENDS);
+	require(pool->protocol == POOL_DTLS || layout->scheme == CID_LAYOUT_NONE);
+	require(layout->scheme == CID_LAYOUT_NONE ? layout->length == 0 : layout->length >= 1 && layout->length <= 20);
+	require(layout->scheme != CID_LAYOUT_ID || lbcid_check(&layout->lbcid) == 0);
+	require(nat->source_count >= 1 && nat->source_count <= CONF_MAX_SOURCES);
+	require(nat->port_first >= 1 && nat->port_first <= nat->port_last && nat->port_last - nat->port_first < 64);
+	require(nat->max_flows >= 8 && nat->idle_s >= 1 && nat->cid_idle_s >= 1 && nat->settle_ms >= 100 && nat->contest_s >= 1);
+	require(pool->health.interval_ms >= 10 && pool->health.timeout_ms >= 1 && pool->health.rise >= 1 && pool->health.fall >= 1);
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct conf_backend *backend = &pool->backends[i];
+		require(backend->name && backend->addr.port && backend->weight <= RENDEZVOUS_MAX_WEIGHT);
+		require(backend->has_id == (layout->scheme == CID_LAYOUT_ID));
+		require(!backend->has_id || backend->id.len == layout->lbcid.size);
+	}
+}
+
+static void check_conf(const struct conf *conf)
+{
+	require(conf->workers >= 1 && conf->workers <= CONF_MAX_WORKERS);
+	require(conf->listener_count >= 1 && conf->listener_count <= CONF_MAX_LISTENERS);
+	require(conf->pool_count >= 1 && conf->pool_count <= CONF_MAX_POOLS);
+	for (size_t i = 0; i < conf->listener_count; i++)
+		require(conf->listeners[i].name && conf->listeners[i].addr.port && conf->listeners[i].pool < conf->pool_count);
+	for (size_t i = 0; i < conf->pool_count; i++)
+		check_pool(&conf->pools[i]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct conf_report report = { 0 };
+	char text[MAX_OCTETS + 1];
+	struct conf *conf;
+
+	if (size > MAX_OCTETS)
+		return 0;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	conf = conf_parse(NAME, text, 0600, &report);
+	require((conf != NULL) == (report.error_count == 0));
+	check_lines(report.errors, report.error_count);
+	check_lines(report.warnings, report.warning_count);
+	if (conf)
+		check_conf(conf);
+	conf_free(conf);
+	conf_report_free(&report);
+	return 0;
+}
