@@ -333,7 +333,8 @@ def main():
     parser.add_argument("--once", action="store_true", help="end after the story")
     parser.add_argument("--valgrind", action="store_true", help="run everything under valgrind")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
 
     screen, stage, status = Screen(), Stage(options.valgrind), 1
     print(f"{DEVICES} devices, {len(SERVERS)} servers, {LOSS_PERCENT} % loss; every NAT forgets after {NAT_TIMEOUT_S} s", flush=True)
