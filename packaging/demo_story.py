@@ -333,7 +333,7 @@ def main():
     parser.add_argument("--once", action="store_true", help="end after the story")
     parser.add_argument("--valgrind", action="store_true", help="run everything under valgrind")
     options = parser.parse_args()
-    for ending in (signal.SIGINT, signal.SIGTERM):
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
 
     screen, stage, status = Screen(), Stage(options.valgrind), 1
