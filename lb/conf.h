@@ -46,7 +46,7 @@ struct conf_health {
 
 struct conf_backend {
 	char *name;
-	bool has_id;
+	bool has_id; /* exactly if the pool's layout carries ids */
 	struct server_id id;
 	struct addr addr;
 	uint16_t weight; /* 0..256 */
@@ -85,7 +85,7 @@ struct conf {
 	size_t pool_count;
 };
 
-/* One line per entry, without the newline. `warnings` never refuse a file. */
+/* One line per entry, without the newline, in the order of the file. `warnings` never refuse a file. */
 struct conf_report {
 	char **errors;
 	size_t error_count;

@@ -5,18 +5,28 @@
 
 #include "conf_priv.h"
 
-/* Takes `line`, which may be NULL for want of memory. */
+/* LINE of a report line. */
+static long line_number(const struct conf_reader *reader, const char *line)
+{
+	return strtol(line + strlen(reader->file) + 1, NULL, 10);
+}
+
+/* Takes `line`, which may be NULL for want of memory. Keeps the order of the file: people mend it from top to bottom. */
 static void add_line(struct conf_reader *reader, char ***lines, size_t *count, char *line)
 {
 	char **grown = line ? realloc(*lines, (*count + 1) * sizeof *grown) : NULL;
+	size_t at = *count;
 
 	if (!grown) {
 		free(line);
 		reader->no_memory = true;
 		return;
 	}
+	for (; at > 0 && line_number(reader, grown[at - 1]) > line_number(reader, line); at--)
+		grown[at] = grown[at - 1];
+	grown[at] = line;
 	*lines = grown;
-	grown[(*count)++] = line;
+	++*count;
 }
 
 static void write_path(FILE *out, const config_setting_t *setting)

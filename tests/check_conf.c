@@ -353,16 +353,16 @@ START_TEST(twelve_mistakes)
 		"} );\n",
 		"t.conf:1: workers: 65 is out of range; accepted: 0..64\n"
 		"t.conf:2: colour: unknown\n"
+		"t.conf:3: hash_key: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16\n"
 		"t.conf:6: listeners[1].name: \"l\" is already the name of listeners[0]\n"
 		"t.conf:10: pools[0].cid.lenght: unknown; did you mean \"length\"?\n"
+		"t.conf:12: pools[0].nat.idle_s: 4294967297 is out of range; accepted: 1..86400 s\n"
+		"t.conf:13: pools[0].nat.ports: \"1-99\" is no port range; accepted: PORT, or LOW-HIGH of at most 64 ports\n"
 		"t.conf:14: pools[0].health.probe: \"ping\" is unknown; accepted: dtls, coap, none\n"
 		"t.conf:16: pools[0].backends[0].weight: 257 is out of range; accepted: 0..256\n"
 		"t.conf:17: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255\n"
 		"t.conf:18: pools[0].backends[2].id: already the id of backends[0]\n"
-		"t.conf:19: pools[0].backends[3].address: \"server.example:6004\": host names are not supported yet; give an IP address\n"
-		"t.conf:12: pools[0].nat.idle_s: 4294967297 is out of range; accepted: 1..86400 s\n"
-		"t.conf:13: pools[0].nat.ports: \"1-99\" is no port range; accepted: PORT, or LOW-HIGH of at most 64 ports\n"
-		"t.conf:3: hash_key: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16");
+		"t.conf:19: pools[0].backends[3].address: \"server.example:6004\": host names are not supported yet; give an IP address");
 }
 END_TEST
 
