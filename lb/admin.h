@@ -14,7 +14,7 @@
 struct admin;
 
 struct admin_source {
-	bool (*ready)(void *ctx);			    /* every backend was probed once */
+	bool (*ready)(void *ctx);                         /* every backend was probed once */
 	void (*metrics)(void *ctx, struct evbuffer *out); /* Prometheus text format 0.0.4 */
 	void *ctx;
 };

@@ -23,15 +23,15 @@ enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_NONE };
 
 struct conf_prefix {
 	struct addr addr; /* host bits and port are 0 */
-	uint8_t bits;	  /* of the address family: 0..32 or 0..128 */
+	uint8_t bits;     /* of the address family: 0..32 or 0..128 */
 };
 
 struct conf_nat {
 	enum conf_rebind rebind;
 	struct conf_prefix sources[CONF_MAX_SOURCES];
-	size_t source_count;		 /* >= 1 after conf_load(), defaults filled in */
+	size_t source_count;            /* >= 1 after conf_load(), defaults filled in */
 	uint16_t port_first, port_last; /* inclusive */
-	uint32_t idle_s;		 /* flows without CID */
+	uint32_t idle_s;                /* flows without CID */
 	uint32_t cid_idle_s;
 	uint32_t max_flows;
 	uint32_t settle_ms;
@@ -75,7 +75,7 @@ struct conf_listener {
 struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
-	char *user;	  /* NULL: cidlb if it exists, else nobody */
+	char *user;       /* NULL: cidlb if it exists, else nobody */
 	uint8_t hash_key[16];
 	bool has_http;
 	struct addr http;

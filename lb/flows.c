@@ -68,6 +68,7 @@ void flows_free(struct flows *flows)
 		for (size_t i = 0; i < chunk->count; i++)
 			flows_end(flows, &chunk->flows[i]);
 	rcu_barrier();
+	race_acquire(flows);
 	while (flows->chunks) {
 		struct chunk *next = flows->chunks->next;
 
@@ -273,6 +274,7 @@ static void after_grace(struct rcu_head *head)
 	flow->next_free = flows->free;
 	flows->free = flow;
 	pthread_mutex_unlock(&flows->arena_lock);
+	race_release(flows);
 }
 
 static void retire(struct flows *flows, struct flow *flow)

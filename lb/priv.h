@@ -2,8 +2,8 @@
 #ifndef CIDLB_PRIV_H
 #define CIDLB_PRIV_H
 
-/* Becomes `user` (NULL: cidlb if it exists, else nobody): groups, gid, uid, no capabilities, no new privileges; then verifies that root cannot
- * be had back. Does nothing when not started as root. Returns 0, or -errno with *why set to a sentence. */
+/* Becomes `user` (NULL: cidlb if it exists, else nobody): groups, gid, uid, no capabilities, no new privileges; then verifies that root
+ * cannot be had back. Does nothing when not started as root. Returns 0, or -errno with *why set to a sentence. */
 int priv_drop(const char *user, const char **why);
 
 #endif

@@ -19,9 +19,9 @@ enum { STATS_LISTENERS = 64, STATS_POOLS = 64, STATS_BACKENDS = 4096 };
 
 /* Why a routed datagram, or a backend's reply, was not sent. */
 enum refused {
-	REFUSED_FLOWS,	   /* no flow to be had: max_flows proven ones, or all of its endpoints taken */
-	REFUSED_SEND,	   /* the kernel refused the send, twice */
-	REFUSED_BUDGET,	   /* downlink: only addresses on their three-fold limit */
+	REFUSED_FLOWS,  /* no flow to be had: max_flows proven ones, or all of its endpoints taken */
+	REFUSED_SEND,   /* the kernel refused the send, twice */
+	REFUSED_BUDGET, /* downlink: only addresses on their three-fold limit */
 	REFUSED_REASONS,
 };
 
@@ -39,7 +39,7 @@ struct stats {
 	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow */
 	stats_counter copies[STATS_POOLS];   /* second sends of one reply: to owner and claimant */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
-	stats_counter strays;		     /* datagrams on an endpoint that belong to no flow */
+	stats_counter strays;                /* datagrams on an endpoint that belong to no flow */
 } __attribute__((aligned(64)));
 
 /* One writer: no locked instruction. */
