@@ -114,7 +114,7 @@ static int fleet_configure(struct fleet *fleet)
 		.psk_key = settings->psk_key,
 		.psk_key_len = settings->psk_key_len,
 		.use_cid = settings->offer_cid,
-		.handshake_min_ms = 1000,
+		.handshake_min_ms = (uint32_t)(settings->device.ack_timeout_ms < 1000 ? settings->device.ack_timeout_ms : 1000),
 		.handshake_max_ms = 60000,
 		.random = fill_random,
 	};

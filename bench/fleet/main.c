@@ -31,7 +31,7 @@ static const char usage[] =
 	"  --interval-ms N     between readings (1000; with --nat-timeout one and a half times that)\n"
 	"  --observe           observe /time\n"
 	"  --loss PCT          lose datagrams, each way\n"
-	"  --ack-timeout-ms N  (2000)\n"
+	"  --ack-timeout-ms N  first repetition of a request (2000), and of a handshake if less than 1000\n"
 	"  --give-up N         exchanges without any answer until a device makes a new session (2)\n"
 	"end:\n"
 	"  --duration S        run so long; otherwise until every device has made its rebinds\n"
@@ -57,6 +57,7 @@ enum option_id {
 	OPT_DURATION,
 	OPT_MAX_SECONDS,
 	OPT_STORY,
+	OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -78,6 +79,7 @@ static const struct option options[] = {
 	{ "duration", required_argument, NULL, OPT_DURATION },
 	{ "max-seconds", required_argument, NULL, OPT_MAX_SECONDS },
 	{ "story", required_argument, NULL, OPT_STORY },
+	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -159,6 +161,9 @@ static int read_option(struct command *c, int id, const char *name, const char *
 	case OPT_STORY:
 		c->story = text;
 		return 0;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		exit(EXIT_SUCCESS);
 	default:
 		return -EINVAL;
 	}

@@ -46,6 +46,9 @@ static int read_option(struct relay_settings *s, int option, const char *name, c
 			return -EINVAL;
 		s->max = (size_t)number;
 		return 0;
+	case 'h':
+		fputs(usage, stdout);
+		exit(EXIT_SUCCESS);
 	default:
 		return -EINVAL;
 	}
@@ -54,10 +57,15 @@ static int read_option(struct relay_settings *s, int option, const char *name, c
 static int read_options(struct relay_settings *s, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "listen", required_argument, NULL, 'l' },  { "target", required_argument, NULL, 't' },
-		{ "timeout", required_argument, NULL, 'o' }, { "rebind", required_argument, NULL, 'r' },
-		{ "loss", required_argument, NULL, 'p' },    { "seed", required_argument, NULL, 's' },
-		{ "max", required_argument, NULL, 'm' },     { NULL, 0, NULL, 0 },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "target", required_argument, NULL, 't' },
+		{ "timeout", required_argument, NULL, 'o' },
+		{ "rebind", required_argument, NULL, 'r' },
+		{ "loss", required_argument, NULL, 'p' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "max", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option, at;
 	while ((option = getopt_long(argc, argv, "", options, &at)) != -1) {

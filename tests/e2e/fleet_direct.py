@@ -27,9 +27,9 @@ def relay_report(process):
     return json.loads(process.out.read_text())
 
 
-def start_backend(scene, *options):
-    backend = scene.backend(1, options=options)
-    time.sleep(0.3)
+def start_backend(scene):
+    backend = scene.backend(1)
+    backend.wait_log("server 1")
     return backend, f"127.0.0.1:{backend.port}"
 
 
@@ -152,6 +152,15 @@ def case_observations_survive():
         assert report["notifications"] >= 5 * 3, report
 
 
+def case_plain():
+    with Scene() as scene:
+        target = f"127.0.0.1:{free_ports()}"
+        scene.process("plain", BIN / "cidlb-backend", "--listen", target, "--id", 1, "--plain").wait_log("server 1")
+        report = scene.fleet(target, plain=True, devices=10, rebinds=3, rebind_every=0.4, loss=5, **QUICK).report()
+        assert report["exit"] == 0 and report["survived"] == 10, report
+        assert report["handshakes"] == 0 and report["rebinds"] == 30 and report["exchanges_ok"] >= 40, report
+
+
 def case_story():
     with Scene() as scene:
         _, target = start_backend(scene)
@@ -161,6 +170,7 @@ def case_story():
         lines = [json.loads(line) for line in story.read_text().splitlines()]
         seconds = [line for line in lines if "alive" in line]
         assert seconds and seconds[-1]["alive"] == 20, lines
+        assert sorted(line["device"] for line in lines if line.get("event") == "joined") == list(range(1, 21)), lines
         hero = [line for line in lines if line.get("device") == 17]
         assert [line["event"] for line in hero] == ["joined", "moved", "moved", "moved"], hero
         joined, *moves = hero
@@ -192,6 +202,7 @@ def case_usage():
         [*target, "--nonsense"],
         [*target, "left over"],
     ]
+    assert subprocess.run([BIN / "cidlb-fleet", "--help"], capture_output=True, timeout=10).returncode == 0
     for argv in wrong:
         done = subprocess.run([BIN / "cidlb-fleet", *argv], capture_output=True, timeout=10)
         assert done.returncode == 2 and done.stderr and not done.stdout, (argv, done)
