@@ -14,18 +14,15 @@ struct snapshot_slots {
 	struct rendezvous table;
 };
 
-struct id_row {
-	struct server_id id; /* len 0: free */
-	uint16_t backend;
-};
-
-/* Ids of one or two octets are row numbers themselves; longer ones have a row by hash, or the next free one behind it. */
-struct snapshot_id_table {
+/* Server ids of three and more octets: a row by hash, or the next free one behind it. */
+struct snapshot_ids {
 	struct siphash_key key;
-	uint8_t octets; /* of every id */
 	size_t mask;    /* rows - 1 */
-	uint16_t *direct;
-	struct id_row *rows;
+	uint8_t octets; /* of every id */
+	struct id_row {
+		struct server_id id; /* len 0: free */
+		uint16_t backend;
+	} rows[];
 };
 
 static char *name_copy(char **block, const char *name)
@@ -114,68 +111,62 @@ static struct snapshot_slots *slots_get(const struct siphash_key *key, const str
 	return slots;
 }
 
-static void ids_free(struct snapshot_id_table *ids)
+static inline size_t ids_row(const struct snapshot_ids *ids, const struct server_id *id)
 {
-	if (!ids)
-		return;
-	free(ids->direct);
-	free(ids->rows);
-	free(ids);
-}
-
-/* Where the search for an id of the right length begins. */
-static inline size_t ids_row(const struct snapshot_id_table *ids, const struct server_id *id)
-{
-	if (ids->octets == 1)
-		return id->octets[0];
-	if (ids->octets == 2)
-		return (size_t)id->octets[0] << 8 | id->octets[1];
 	return siphash24(&ids->key, id->octets, ids->octets) & ids->mask;
 }
 
-static void ids_add(struct snapshot_id_table *ids, const struct server_id *id, uint16_t backend)
+static void ids_add(struct snapshot_ids *ids, const struct server_id *id, uint16_t backend)
 {
 	size_t row = ids_row(ids, id);
 
-	if (ids->direct) {
-		ids->direct[row] = backend;
-		return;
-	}
 	while (ids->rows[row].id.len)
 		row = (row + 1) & ids->mask;
 	ids->rows[row] = (struct id_row){ *id, backend };
 }
 
-static struct snapshot_id_table *ids_new(const struct siphash_key *key, const struct snapshot_pool_spec *spec)
+static struct snapshot_ids *ids_new(const struct siphash_key *key, uint8_t octets, size_t count)
 {
-	struct snapshot_id_table *ids = calloc(1, sizeof *ids);
+	struct snapshot_ids *ids;
 	size_t rows = 1;
 
+	/* Half empty at least, so that the search for an unknown id ends soon. */
+	while (rows < 2 * count)
+		rows <<= 1;
+	ids = calloc(1, sizeof *ids + rows * sizeof ids->rows[0]);
 	if (!ids)
 		return NULL;
 	ids->key = *key;
-	ids->octets = (uint8_t)cid_id_octets(&spec->layout);
-	if (ids->octets <= 2) {
-		rows <<= 8 * ids->octets;
-		ids->direct = malloc(rows * sizeof *ids->direct);
-	} else {
-		/* Half empty, so that a search for an unknown id ends soon. */
-		while (rows < 2 * spec->backend_count)
-			rows <<= 1;
-		ids->rows = calloc(rows, sizeof *ids->rows);
-	}
-	if (!ids->direct && !ids->rows) {
-		ids_free(ids);
-		return NULL;
-	}
 	ids->mask = rows - 1;
-	for (size_t i = 0; ids->direct && i < rows; i++)
-		ids->direct[i] = SNAPSHOT_NO_BACKEND;
-	for (size_t i = 0; i < spec->backend_count; i++) {
-		if (spec->backends[i].has_id && spec->backends[i].id.len == ids->octets)
-			ids_add(ids, &spec->backends[i].id, (uint16_t)i);
-	}
+	ids->octets = octets;
 	return ids;
+}
+
+static bool pool_fill_ids(struct snapshot_pool *pool)
+{
+	const struct siphash_key key = siphash_key_derive(&pool->hash_key, "ids");
+
+	pool->id_octets = (uint8_t)cid_id_octets(&pool->layout);
+	if (pool->id_octets == 1 || pool->id_octets == 2) {
+		const size_t rows = (size_t)1 << 8 * pool->id_octets;
+		pool->index_of_id = malloc(rows * sizeof *pool->index_of_id);
+		for (size_t i = 0; pool->index_of_id && i < rows; i++)
+			pool->index_of_id[i] = SNAPSHOT_NO_BACKEND;
+	} else {
+		pool->ids = ids_new(&key, pool->id_octets, pool->backend_count);
+	}
+	if (!pool->index_of_id && !pool->ids)
+		return false;
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct snapshot_backend *backend = &pool->backends[i];
+		if (!backend->has_id || backend->id.len != pool->id_octets)
+			continue;
+		if (pool->ids)
+			ids_add(pool->ids, &backend->id, (uint16_t)i);
+		else
+			pool->index_of_id[snapshot_prefetch_id(pool, &backend->id)] = (uint16_t)i;
+	}
+	return true;
 }
 
 static enum verdict verdict_of_cid(const struct snapshot_backend *backend)
@@ -247,7 +238,7 @@ static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_
 static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key, const struct snapshot_pool_spec *spec,
 		       const struct snapshot_pool *previous)
 {
-	struct siphash_key slots_key, ids_key;
+	struct siphash_key slots_key;
 
 	pool->uid = spec->uid;
 	pool->protocol = spec->protocol;
@@ -255,7 +246,7 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 	pool->unknown_cid = spec->unknown_cid;
 	pool->all_down = spec->all_down;
 	pool->layout = spec->layout;
-	if (!pool_fill_backends(pool, key, spec) || !pool_fill_uids(pool))
+	if (!pool_fill_backends(pool, key, spec) || !pool_fill_uids(pool) || !pool_fill_ids(pool))
 		return false;
 	pool_fill_states(pool);
 	slots_key = siphash_key_derive(&pool->hash_key, "slots");
@@ -263,11 +254,7 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 	if (!pool->slots_owner)
 		return false;
 	pool->slots = &pool->slots_owner->table;
-	if (cid_id_octets(&spec->layout) == 0)
-		return true;
-	ids_key = siphash_key_derive(&pool->hash_key, "ids");
-	pool->ids = ids_new(&ids_key, spec);
-	return pool->ids != NULL;
+	return true;
 }
 
 static const struct snapshot_pool *pool_named(const struct snapshot *snapshot, const char *name)
@@ -313,45 +300,31 @@ void snapshot_free(struct snapshot *snapshot)
 		free(pool->accepts);
 		free(pool->cid_verdict);
 		free(pool->index_of_uid);
-		ids_free(pool->ids);
+		free(pool->index_of_id);
+		free(pool->ids);
 		slots_drop(pool->slots_owner);
 	}
 	free(snapshot->pools);
 	free(snapshot);
 }
 
-size_t snapshot_prefetch_id(const struct snapshot_pool *pool, const struct server_id *id)
+size_t snapshot_prefetch_long_id(const struct snapshot_pool *pool, const struct server_id *id)
 {
-	const struct snapshot_id_table *ids = pool->ids;
+	const size_t row = ids_row(pool->ids, id);
 
-	if (!ids || id->len != ids->octets)
-		return 0;
-	const size_t row = ids_row(ids, id);
-	if (ids->direct)
-		__builtin_prefetch(&ids->direct[row]);
-	else
-		__builtin_prefetch(&ids->rows[row]);
+	__builtin_prefetch(&pool->ids->rows[row]);
 	return row;
 }
 
-uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *pool, size_t row, const struct server_id *id)
+uint16_t snapshot_backend_of_long_id(const struct snapshot_pool *pool, size_t row, const struct server_id *id)
 {
-	const struct snapshot_id_table *ids = pool->ids;
+	const struct snapshot_ids *ids = pool->ids;
 
-	if (!ids || id->len != ids->octets)
-		return SNAPSHOT_NO_BACKEND;
-	if (ids->direct)
-		return ids->direct[row];
 	for (; ids->rows[row].id.len; row = (row + 1) & ids->mask) {
 		if (memcmp(ids->rows[row].id.octets, id->octets, ids->octets) == 0)
 			return ids->rows[row].backend;
 	}
 	return SNAPSHOT_NO_BACKEND;
-}
-
-uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, const struct server_id *id)
-{
-	return snapshot_backend_of_id_at(pool, snapshot_prefetch_id(pool, id), id);
 }
 
 /* The best of all that accept, scored one by one: for when so many are away that no rank of the slot accepts. */
@@ -382,10 +355,9 @@ uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t has
 		return SNAPSHOT_NO_BACKEND;
 	if (pool->accepts[backend])
 		return backend;
+	/* No rank is RENDEZVOUS_NONE before one that accepts is found: who accepts has weight, and short ranks hold all with weight. */
 	for (size_t i = 0; i < RENDEZVOUS_DEPTH - 1; i++) {
 		backend = pool->slots->further[slot][i];
-		if (backend == RENDEZVOUS_NONE)
-			return SNAPSHOT_NO_BACKEND;
 		if (pool->accepts[backend])
 			return backend;
 	}

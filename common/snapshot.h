@@ -48,8 +48,8 @@ struct snapshot_pool_spec {
 	size_t backend_count; /* 1..RENDEZVOUS_MAX_MEMBERS; distinct names, uids and ids */
 };
 
-struct snapshot_id_table; /* server id -> backend index: snapshot.c */
-struct snapshot_slots;    /* rendezvous table, shared by snapshots with the same members and weights, and counted: snapshot.c */
+struct snapshot_ids;   /* server ids of three and more octets: snapshot.c */
+struct snapshot_slots; /* rendezvous table, shared by snapshots with the same members and weights, and counted: snapshot.c */
 
 struct snapshot_pool {
 	char *name;
@@ -69,8 +69,10 @@ struct snapshot_pool {
 	uint8_t *cid_verdict; /* per backend: the verdict on a datagram whose CID names it */
 	const struct rendezvous *slots;
 	struct snapshot_slots *slots_owner;
-	struct snapshot_id_table *ids; /* NULL: the layout carries none */
-	uint16_t *index_of_uid;        /* uid_count entries; SNAPSHOT_NO_BACKEND: not of this pool */
+	uint8_t id_octets;        /* of the server ids; 0: the layout carries none */
+	uint16_t *index_of_id;    /* ids of one or two octets: an entry for each; SNAPSHOT_NO_BACKEND: of nobody */
+	struct snapshot_ids *ids; /* longer ones */
+	uint16_t *index_of_uid;   /* uid_count entries; SNAPSHOT_NO_BACKEND: not of this pool */
 	size_t uid_count;
 	char *names; /* owns all names above */
 };
@@ -88,12 +90,32 @@ struct snapshot *snapshot_build(const struct siphash_key *key, const struct snap
 				const struct snapshot *previous);
 void snapshot_free(struct snapshot *snapshot);
 
-/* The backend of a server id, or SNAPSHOT_NO_BACKEND. */
-uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, const struct server_id *id);
+/* Where to look for a server id; that row is then on its way into the cache. The second gives the backend, or SNAPSHOT_NO_BACKEND. */
+size_t snapshot_prefetch_long_id(const struct snapshot_pool *pool, const struct server_id *id);
+uint16_t snapshot_backend_of_long_id(const struct snapshot_pool *pool, size_t row, const struct server_id *id);
 
-/* The same in two steps: the first returns the row to look at, which is then on its way into the cache. */
-size_t snapshot_prefetch_id(const struct snapshot_pool *pool, const struct server_id *id);
-uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *pool, size_t row, const struct server_id *id);
+/* The same for any id. In the header because of the node-id path: two calls would be a fifth of its time. */
+static inline size_t snapshot_prefetch_id(const struct snapshot_pool *pool, const struct server_id *id)
+{
+	if (!pool->index_of_id)
+		return snapshot_prefetch_long_id(pool, id);
+	const size_t row = pool->id_octets == 1 ? id->octets[0] : (size_t)id->octets[0] << 8 | id->octets[1];
+	__builtin_prefetch(&pool->index_of_id[row]);
+	return row;
+}
+
+static inline uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *pool, size_t row, const struct server_id *id)
+{
+	if (id->len != pool->id_octets)
+		return SNAPSHOT_NO_BACKEND;
+	return pool->index_of_id ? pool->index_of_id[row] : snapshot_backend_of_long_id(pool, row, id);
+}
+
+/* Both in one. */
+static inline uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, const struct server_id *id)
+{
+	return snapshot_backend_of_id_at(pool, snapshot_prefetch_id(pool, id), id);
+}
 
 /* The backend index of a stable number, or SNAPSHOT_NO_BACKEND if this pool has no such backend (any more). */
 static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool, uint16_t uid)
