@@ -210,18 +210,26 @@ class Process:
 
 
 class Backend(Process):
-    """cidlb-backend: --report is a file of JSON that it writes when it ends."""
+    """cidlb-backend, which writes its counters as JSON at its end and when asked."""
 
     def __init__(self, scene, number, name, cid_length, port, options):
         self.number, self.name, self.port = number, name, port or free_ports()
         self.report_file = scene.dir / f"{name}.json"
         argv = [BIN / "cidlb-backend", "--listen", f"127.0.0.1:{self.port}", "--id", number, "--cid-length", cid_length]
-        argv += ["--psk", ":".join(PSK), "--report", self.report_file, *options]
+        argv += ["--report", self.report_file, *options]
+        argv += [] if "--plain" in options else ["--psk", ":".join(PSK)]
         super().__init__(scene, name, argv)
 
     def entry(self, **options):
         """Its entry in a pool's `backends`."""
         return {"name": self.name, "id": self.number, "address": f"127.0.0.1:{self.port}", **options}
+
+    def counters(self):
+        """What it has counted so far."""
+        self.report_file.unlink(missing_ok=True)
+        self.child.send_signal(signal.SIGUSR1)
+        wait_until(self.report_file.exists, 5, f"{self.name} reports")
+        return json.loads(self.report_file.read_text())
 
     def report(self):
         """Stops it; what it counted."""
