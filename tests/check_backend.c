@@ -1,0 +1,408 @@
+/* The reference server over real sockets on loopback, in this process: which peer a datagram belongs to, and where it answers. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "clock.h"
+#include "dtls.h"
+#include "random.h"
+#include "server.h"
+#include "udp.h"
+
+enum { DATAGRAM = 2048, SERVER_ID = 3, CID_OCTETS = 6 };
+
+static const uint8_t key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+
+struct client {
+	struct session_config *config;
+	struct session *session;
+	int fd;    /* where it is */
+	bool held; /* keep the next datagram instead of sending it */
+	uint8_t kept[DATAGRAM];
+	size_t kept_len;
+	uint8_t answer[DATAGRAM];
+	size_t answer_len;
+	unsigned answers;
+};
+
+static struct event_base *base;
+static struct server *server;
+static struct addr server_addr;
+
+static void on_send(void *ctx, const uint8_t *data, size_t len)
+{
+	struct client *client = ctx;
+
+	ck_assert_uint_le(len, DATAGRAM);
+	memcpy(client->kept, data, len);
+	client->kept_len = len;
+	if (!client->held)
+		ck_assert_int_eq(udp_send(client->fd, NULL, data, len), 0);
+}
+
+static void on_deliver(void *ctx, const uint8_t *data, size_t len)
+{
+	struct client *client = ctx;
+
+	ck_assert_uint_le(len, DATAGRAM);
+	memcpy(client->answer, data, len);
+	client->answer_len = len;
+	client->answers++;
+}
+
+static void server_start(uint8_t cid_length)
+{
+	struct server_options options = {
+		.id = SERVER_ID,
+		.cid_length = cid_length,
+		.notify_ms = 1000,
+		.psk_identity = "device",
+		.psk_key_len = sizeof key,
+	};
+
+	memcpy(options.psk_key, key, sizeof key);
+	base = event_base_new();
+	for (uint16_t port = 20000;; port++) {
+		char text[32];
+		snprintf(text, sizeof text, "127.0.0.1:%u", port);
+		ck_assert_int_eq(addr_parse(&options.listen, text), 0);
+		int rc = server_new(&server, base, &options);
+		if (rc == 0)
+			break;
+		ck_assert_int_eq(rc, -EADDRINUSE);
+	}
+	server_addr = options.listen;
+}
+
+static void server_stop(void)
+{
+	server_free(server);
+	event_base_free(base);
+	libevent_global_shutdown();
+}
+
+static int new_place(void)
+{
+	uint16_t port;
+	int fd = udp_connect(&server_addr, 0, &port);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+/* A datagram to loopback is in the receiver's queue when send returns. */
+static void run(struct client *client)
+{
+	uint8_t data[DATAGRAM];
+	ssize_t len;
+
+	do {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		while ((len = udp_receive(client->fd, data, sizeof data, NULL)) >= 0)
+			session_input(client->session, data, (size_t)len, clock_ms());
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		len = udp_receive(client->fd, data, sizeof data, NULL);
+		if (len >= 0)
+			session_input(client->session, data, (size_t)len, clock_ms());
+	} while (len >= 0);
+}
+
+/* At `fd`, with its ClientHello on the way; use_cid false: offers no CID. */
+static struct client *client_new(int fd, bool use_cid)
+{
+	static const struct session_callbacks callbacks = { on_send, on_deliver };
+	const struct session_options options = {
+		.role = SESSION_CLIENT,
+		.psk_identity = "device",
+		.psk_key = key,
+		.psk_key_len = sizeof key,
+		.use_cid = use_cid,
+		.random = random_octets,
+	};
+	struct client *client = calloc(1, sizeof *client);
+
+	ck_assert_ptr_nonnull(client);
+	client->fd = fd;
+	ck_assert_int_eq(session_config_new(&client->config, &options), 0);
+	ck_assert_int_eq(session_new(&client->session, client->config, NULL, &callbacks, client), 0);
+	session_start(client->session, clock_ms());
+	return client;
+}
+
+static struct client *client_established(int fd, bool use_cid)
+{
+	struct client *client = client_new(fd, use_cid);
+
+	run(client);
+	ck_assert_int_eq(session_state(client->session), SESSION_ESTABLISHED);
+	return client;
+}
+
+static void client_free(struct client *client)
+{
+	close(client->fd);
+	session_free(client->session);
+	session_config_free(client->config);
+	free(client);
+}
+
+static void move(struct client *client)
+{
+	int fd = new_place();
+
+	close(client->fd);
+	client->fd = fd;
+}
+
+static void request(struct client *client, uint8_t id)
+{
+	const uint8_t echo[] = { 0x40, 0x02, 0x12, id, 0xb4, 'e', 'c', 'h', 'o', 0xff, id };
+
+	ck_assert_int_eq(session_write(client->session, echo, sizeof echo), 0);
+}
+
+static bool answered(struct client *client, uint8_t id)
+{
+	const uint8_t expected[] = { 0x60, 0x44, 0x12, id, 0xff, id };
+	unsigned before = client->answers;
+
+	run(client);
+	return client->answers == before + 1 && client->answer_len == sizeof expected &&
+	       memcmp(client->answer, expected, sizeof expected) == 0;
+}
+
+static bool is_served(struct client *client, uint8_t id)
+{
+	request(client, id);
+	return answered(client, id);
+}
+
+START_TEST(cid_carries_the_server_id_and_survives_moves)
+{
+	uint8_t cid[SESSION_CID_MAX];
+
+	server_start(CID_OCTETS);
+	struct client *client = client_established(new_place(), true);
+	ck_assert_uint_eq(session_peer_cid(client->session, cid), CID_OCTETS);
+	ck_assert_uint_eq(cid[0], SERVER_ID);
+	for (uint8_t i = 0; i < 5; i++) {
+		ck_assert(is_served(client, i));
+		move(client);
+	}
+	ck_assert_uint_eq(server->report.address_changes, 4);
+	ck_assert_uint_eq(server->report.max_address_changes, 4);
+	ck_assert_uint_eq(server->report.sessions_by_changes[4], 1);
+	ck_assert_uint_eq(server->report.handshakes, 1);
+	ck_assert_uint_eq(server->report.sessions, 1);
+	client_free(client);
+	server_stop();
+}
+END_TEST
+
+START_TEST(forged_record_does_not_move_the_session)
+{
+	server_start(CID_OCTETS);
+	struct client *client = client_established(new_place(), true);
+	int elsewhere = new_place();
+
+	request(client, 1);
+	ck_assert(answered(client, 1));
+	uint8_t forged[DATAGRAM];
+	memcpy(forged, client->kept, client->kept_len);
+	memset(forged + 5, 0xff, 6); /* sequence number 2^48-1 */
+	ck_assert_int_eq(udp_send(elsewhere, NULL, forged, client->kept_len), 0);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	/* and a replay */
+	ck_assert_int_eq(udp_send(elsewhere, NULL, client->kept, client->kept_len), 0);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(server->report.forged_records, 2);
+	ck_assert_uint_eq(server->report.address_changes, 0);
+	ck_assert_int_lt(udp_receive(elsewhere, forged, sizeof forged, NULL), 0);
+	ck_assert(is_served(client, 2));
+	close(elsewhere);
+	client_free(client);
+	server_stop();
+}
+END_TEST
+
+/* RFC 9146, section 6: an older record from elsewhere is served, and the answer goes where the newest came from. */
+START_TEST(late_record_does_not_move_the_session_back)
+{
+	uint8_t late[DATAGRAM], data[DATAGRAM];
+
+	server_start(CID_OCTETS);
+	struct client *client = client_established(new_place(), true);
+	int old_place = client->fd;
+	client->held = true;
+	request(client, 1);
+	size_t late_len = client->kept_len;
+	memcpy(late, client->kept, late_len);
+	client->held = false;
+	client->fd = new_place();
+	ck_assert(is_served(client, 2));
+	ck_assert_int_eq(udp_send(old_place, NULL, late, late_len), 0);
+	ck_assert(answered(client, 1));
+	ck_assert_int_lt(udp_receive(old_place, data, sizeof data, NULL), 0);
+	ck_assert_uint_eq(server->report.address_changes, 1);
+	close(old_place);
+	client_free(client);
+	server_stop();
+}
+END_TEST
+
+START_TEST(nothing_is_kept_before_the_cookie)
+{
+	server_start(CID_OCTETS);
+	for (int i = 0; i < 20; i++) {
+		struct client *client = client_new(new_place(), true);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		client_free(client);
+	}
+	ck_assert_uint_eq(server->report.datagrams, 20);
+	ck_assert_uint_eq(server->peer_count, 0);
+	ck_assert_uint_eq(server->report.handshakes_started, 0);
+	struct client *client = client_established(new_place(), true);
+	ck_assert_uint_eq(server->report.handshakes_started, 1);
+	client_free(client);
+	server_stop();
+}
+END_TEST
+
+/* RFC 6347, section 4.2.8: a new handshake from the address of a live session. With a CID both live; without, the old one ends. */
+START_TEST(new_handshake_from_an_address_in_use)
+{
+	bool use_cid = _i;
+
+	server_start(CID_OCTETS);
+	struct client *first = client_established(new_place(), use_cid);
+	struct client *second = client_new(dup(first->fd), use_cid);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(server->report.sessions, 1); /* no cookie yet: nothing has happened */
+	run(second);
+	ck_assert_int_eq(session_state(second->session), SESSION_ESTABLISHED);
+	ck_assert(is_served(second, 1));
+	ck_assert(is_served(first, 2) == use_cid);
+	ck_assert(is_served(second, 3));
+	ck_assert_uint_eq(server->report.handshakes, 2);
+	ck_assert_uint_eq(server->report.sessions, use_cid ? 2 : 1);
+	client_free(first);
+	client_free(second);
+	server_stop();
+}
+END_TEST
+
+START_TEST(move_to_the_address_of_a_session_without_cid_harms_neither)
+{
+	server_start(CID_OCTETS);
+	struct client *plain = client_established(new_place(), false);
+	struct client *mover = client_established(new_place(), true);
+	close(mover->fd);
+	mover->fd = dup(plain->fd);
+	ck_assert(is_served(mover, 1));
+	ck_assert(is_served(plain, 2));
+	ck_assert(is_served(mover, 3));
+	ck_assert_uint_eq(server->report.address_changes, 1);
+	client_free(plain);
+	client_free(mover);
+	server_stop();
+}
+END_TEST
+
+/* The device moves between the server's flight and its own last one. */
+START_TEST(move_in_the_middle_of_the_handshake)
+{
+	uint8_t data[DATAGRAM];
+
+	server_start(CID_OCTETS);
+	struct client *client = client_new(new_place(), true);
+	for (int flight = 0; flight < 2; flight++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		ssize_t len = udp_receive(client->fd, data, sizeof data, NULL);
+		ck_assert_int_gt(len, 0);
+		if (flight == 1)
+			move(client);
+		session_input(client->session, data, (size_t)len, clock_ms());
+	}
+	run(client);
+	ck_assert_int_eq(session_state(client->session), SESSION_ESTABLISHED);
+	ck_assert_uint_eq(server->report.address_changes, 1);
+	ck_assert(is_served(client, 1));
+	client_free(client);
+	server_stop();
+}
+END_TEST
+
+START_TEST(unknown_cid_is_counted_and_dropped)
+{
+	static const uint8_t unknown[] = { 25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1,  3,  1,  2,  3,  4,  5, 0,
+					   16, 1,    2,    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+	uint8_t data[DATAGRAM];
+	int fd;
+
+	server_start(CID_OCTETS);
+	fd = new_place();
+	for (size_t len = 0; len <= sizeof unknown; len++)
+		ck_assert_int_eq(udp_send(fd, NULL, unknown, len), 0);
+	for (int i = 0; i < 3; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(server->report.datagrams, sizeof unknown + 1);
+	ck_assert_uint_ge(server->report.unknown_cid, 1);
+	ck_assert_uint_eq(server->peer_count, 0);
+	ck_assert_int_lt(udp_receive(fd, data, sizeof data, NULL), 0);
+	close(fd);
+	server_stop();
+}
+END_TEST
+
+START_TEST(closed_session_is_forgotten)
+{
+	server_start(CID_OCTETS);
+	struct client *client = client_established(new_place(), true);
+	move(client);
+	session_close(client->session);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(server->report.sessions, 0);
+	ck_assert_uint_eq(server->peer_count, 0);
+	client_free(client);
+	server_stop();
+}
+END_TEST
+
+START_TEST(server_without_cid_loses_whoever_moves)
+{
+	server_start(0);
+	struct client *client = client_established(new_place(), true);
+	ck_assert(!session_uses_cid(client->session));
+	ck_assert(is_served(client, 1));
+	move(client);
+	ck_assert(!is_served(client, 2));
+	client_free(client);
+	server_stop();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("backend");
+	TCase *tests = tcase_create("backend");
+
+	tcase_add_test(tests, cid_carries_the_server_id_and_survives_moves);
+	tcase_add_test(tests, forged_record_does_not_move_the_session);
+	tcase_add_test(tests, late_record_does_not_move_the_session_back);
+	tcase_add_test(tests, nothing_is_kept_before_the_cookie);
+	tcase_add_loop_test(tests, new_handshake_from_an_address_in_use, 0, 2);
+	tcase_add_test(tests, move_to_the_address_of_a_session_without_cid_harms_neither);
+	tcase_add_test(tests, move_in_the_middle_of_the_handshake);
+	tcase_add_test(tests, unknown_cid_is_counted_and_dropped);
+	tcase_add_test(tests, closed_session_is_forgotten);
+	tcase_add_test(tests, server_without_cid_loses_whoever_moves);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
