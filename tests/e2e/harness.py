@@ -37,7 +37,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-BIN = Path(os.environ.get("CIDLB_BIN", Path(__file__).resolve().parents[2] / "build" / "bin"))
+BIN = Path(os.environ.get("CIDLB_BIN", Path(__file__).parents[2] / "build" / "bin")).resolve()
 FULL = os.environ.get("CIDLB_FULL") == "1"
 SANITIZE = os.environ.get("CIDLB_SANITIZE", "")
 PSK = ("demo", "000102030405060708090a0b0c0d0e0f")
@@ -47,6 +47,7 @@ AS_ROOT = os.geteuid() == 0
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 CLONE_NEWNET = 0x40000000
+own_network = False
 
 
 class Skip(Exception):
@@ -212,17 +213,18 @@ class Process:
 class Backend(Process):
     """cidlb-backend, which writes its counters as JSON at its end and when asked."""
 
-    def __init__(self, scene, number, name, cid_length, port, options):
-        self.number, self.name, self.port = number, name, port or free_ports()
+    def __init__(self, scene, number, name, cid_length, port, ip, options):
+        self.number, self.name = number, name
+        self.address = "%s:%d" % (f"[{ip}]" if ":" in ip else ip, port or free_ports())
+        self.port = int(self.address.rsplit(":", 1)[1])
         self.report_file = scene.dir / f"{name}.json"
-        argv = [BIN / "cidlb-backend", "--listen", f"127.0.0.1:{self.port}", "--id", number, "--cid-length", cid_length]
-        argv += ["--report", self.report_file, *options]
-        argv += [] if "--plain" in options else ["--psk", ":".join(PSK)]
-        super().__init__(scene, name, argv)
+        argv = [BIN / "cidlb-backend", "--listen", self.address, "--id", number, "--report", self.report_file]
+        argv += [] if "--plain" in options else ["--cid-length", cid_length, "--psk", ":".join(PSK)]
+        super().__init__(scene, name, argv + [*options])
 
     def entry(self, **options):
         """Its entry in a pool's `backends`."""
-        return {"name": self.name, "id": self.number, "address": f"127.0.0.1:{self.port}", **options}
+        return {"name": self.name, "id": self.number, "address": self.address, **options}
 
     def counters(self):
         """What it has counted so far."""
@@ -253,8 +255,11 @@ class Cidlb(Process):
 
     def __init__(self, scene, name, config):
         self.config, self.file = config, scene.dir / f"{name}.conf"
-        # A process that gave up root cannot be traced, which the leak check at its end needs.
-        super().__init__(scene, name, [BIN / "cidlb", "-c", self.file], USER if AS_ROOT and SANITIZE else None)
+        program, user = BIN / "cidlb", None
+        if AS_ROOT and SANITIZE:
+            # A process that gave up root cannot be traced, which the leak check at its end needs: it never has root.
+            program, user = shutil.copy(program, scene.dir), USER
+        super().__init__(scene, name, [program, "-c", self.file], user)
 
     def write(self):
         text = "".join(f"{key} = {libconfig(value)};\n" for key, value in self.config.items())
@@ -365,18 +370,19 @@ class Scene:
     def process(self, name, *argv):
         return Process(self, name, argv).start()
 
-    def backend(self, number, name=None, cid_length=6, port=None, options=()):
+    def backend(self, number, name=None, cid_length=6, port=None, ip="127.0.0.1", options=()):
         """A started cidlb-backend with server id `number`; its name is a, b, c … by default."""
-        return Backend(self, number, name or chr(ord("a") + number - 1), cid_length, port, options).start()
+        return Backend(self, number, name or chr(ord("a") + number - 1), cid_length, port, ip, options).start()
 
     def pool(self, name, backends, **options):
-        """A pool of node-id CIDs of 6 octets. `backends`: of backend(), or entries; `options` replace whole settings."""
+        """A pool of node-id CIDs of 6 octets. `backends`: of backend(), or entries; `options` replace whole settings (None: absent)."""
         first = free_ports(2)
         nat = {"ports": f"{first}-{first + 1}", **options.pop("nat", {})}
         entries = [backend.entry() if isinstance(backend, Backend) else backend for backend in backends]
         cid = {"scheme": "node-id", "length": 6}
         health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 400}
-        return {"name": name, "protocol": "dtls", "cid": cid, "nat": nat, "health": health, **options, "backends": entries}
+        pool = {"name": name, "protocol": "dtls", "cid": cid, "nat": nat, "health": health, **options, "backends": entries}
+        return {key: value for key, value in pool.items() if value is not None}
 
     def cidlb(self, pools, name="cidlb", start=True, **options):
         """A cidlb (started and ready unless `start` is False) with a listener per pool, of the pool's name."""
@@ -403,8 +409,10 @@ class Scene:
 
 def _enter_own_network():
     """Threads and processes started from here on are in it; without root, or in a container that may not, all stays as it was."""
+    global own_network
     if AS_ROOT and _libc.unshare(CLONE_NEWNET) == 0:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        own_network = True
 
 
 def main(names):
