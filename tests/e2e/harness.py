@@ -47,7 +47,6 @@ AS_ROOT = os.geteuid() == 0
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 CLONE_NEWNET = 0x40000000
-own_network = False
 
 
 class Skip(Exception):
@@ -407,12 +406,22 @@ class Scene:
         return Fleet(self, name, argv).start()
 
 
+_own_network = False
+
+
+def ip(*arguments):
+    """Runs `ip` in the network of the script."""
+    if not _own_network:
+        raise Skip("needs a network of its own, and so root")
+    subprocess.run(["ip", *arguments], check=True)
+
+
 def _enter_own_network():
     """Threads and processes started from here on are in it; without root, or in a container that may not, all stays as it was."""
-    global own_network
+    global _own_network
     if AS_ROOT and _libc.unshare(CLONE_NEWNET) == 0:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        own_network = True
+        _own_network = True
+        ip("link", "set", "lo", "up")
 
 
 def main(names):
