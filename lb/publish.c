@@ -5,6 +5,8 @@
 
 #include <urcu-qsbr.h>
 
+#include "race.h"
+
 static void space_fill(struct endpoint_space *space, const struct conf_nat *nat)
 {
 	space->prefix_count = nat->source_count;
@@ -75,5 +77,6 @@ void publisher_publish(struct publisher *publisher, struct table *table)
 	struct table *old = atomic_exchange_explicit(&publisher->current, table, memory_order_acq_rel);
 
 	synchronize_rcu();
+	race_acquire(publisher);
 	table_free(old);
 }

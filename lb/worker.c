@@ -10,6 +10,7 @@
 #include <urcu-qsbr.h>
 
 #include "forward.h"
+#include "race.h"
 
 enum { EVENTS = 64 };
 
@@ -158,6 +159,7 @@ static void *worker_run(void *arg)
 	while (running) {
 		int count;
 
+		race_release(worker->publisher);
 		rcu_thread_offline();
 		count = epoll_wait(worker->epoll, events, EVENTS, -1);
 		rcu_thread_online();
