@@ -233,6 +233,8 @@ int control_run(struct conf *conf)
 		conf_free(conf);
 		return fail("cannot start", -ENOMEM);
 	}
+	/* A reader of our log or of /metrics may go away at any time. */
+	signal(SIGPIPE, SIG_IGN);
 	rcu_register_thread();
 	rcu_thread_offline();
 	result = start(control, conf);

@@ -38,9 +38,13 @@ static const struct snapshot_backend *decided(const struct uplink *up)
 	return &up->pool->backends[up->decision->backend];
 }
 
-static bool leads_to(const struct flow *flow, const struct snapshot_backend *backend)
+/* Still true of a flow that was made under an earlier configuration? */
+static bool leads_there(const struct flow *flow, const struct uplink *up)
 {
-	return flow->backend == backend->uid && addr_equal(&flow->backend_addr, &backend->addr);
+	const struct snapshot_backend *backend = decided(up);
+
+	return flow->backend == backend->uid && addr_equal(&flow->backend_addr, &backend->addr) &&
+	       endpoint_contains(&up->settings->space, &flow->endpoint);
 }
 
 static void refuse_up(struct worker *worker, const struct uplink *up, enum refused reason)
@@ -95,7 +99,7 @@ static struct flow *find_locked(struct worker *worker, const struct uplink *up, 
 
 	if (!flow || !flow_lock(flow))
 		return NULL;
-	if (leads_to(flow, decided(up)))
+	if (leads_there(flow, up))
 		return flow;
 	flow_unlock(flow);
 	flows_end(worker->flows, flow);
@@ -124,7 +128,7 @@ static enum flow_kind hello_kind(struct worker *worker, const struct uplink *up)
 	enum flow_kind kind = FLOW_ADDRESS;
 
 	if (flow && flow_lock(flow)) {
-		if (!flow->trial && !leads_to(flow, decided(up)))
+		if (!flow->trial && !leads_there(flow, up))
 			kind = FLOW_HELLO;
 		flow_unlock(flow);
 	}
@@ -167,7 +171,7 @@ static struct handshake handshake_uplink(struct worker *worker, const struct upl
 
 	if (!flow || !flow_lock(flow))
 		return of;
-	if (leads_to(flow, decided(up))) {
+	if (leads_there(flow, up)) {
 		of.proven = flow->protected_seen;
 		of.sent = flow->handshake || up->view->flight;
 		if (of.sent)
