@@ -32,7 +32,10 @@ SETTLED_S = 7  # after this every device has sent again
 NEW_DEVICES_S = 6
 READING_MS = 6500  # on average, so that the NAT has forgotten before most readings
 ACK_TIMEOUT_MS = 200
-VALGRIND = ["valgrind", "-q", "--leak-check=full", "--error-exitcode=99"]
+# "Possibly lost" is what glibc keeps of the stacks of threads that have ended.
+LEAKS = "definite,indirect"
+VALGRIND = ["valgrind", "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=full"]
+VALGRIND += [f"--show-leak-kinds={LEAKS}", f"--errors-for-leak-kinds={LEAKS}"]
 
 
 class Failure(Exception):
