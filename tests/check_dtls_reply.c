@@ -65,7 +65,8 @@ static const struct {
 	{ "1.3, epoch 4", "2c 0001 0010" CIPHER16, DTLS_REPLY_PROTECTED },
 	{ "1.3, epoch 2, with the device's CID", "3e d1d2 0001 0010" CIPHER16, DTLS_REPLY_HANDSHAKE },
 	{ "1.3, epoch 3, with the device's CID", "3f d1d2 0001 0010" CIPHER16, DTLS_REPLY_PROTECTED },
-	{ "1.3, epoch 2 with a CID: its end is not known", "3e d1d2 0001 0010" CIPHER16 FINISHED, DTLS_REPLY_HANDSHAKE },
+	/* Behind the 19 octets that such a record has at least, a Finished that is none: where the record ends is not known. */
+	{ "1.3, epoch 2 with a CID, what seems to follow", "32 d1d2 01 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" FINISHED, DTLS_REPLY_HANDSHAKE },
 
 	/* Not DTLS, or only at first */
 	{ "empty", "", DTLS_REPLY_NONE },
