@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 			fputs(usage, stdout);
 			return CTL_OK;
 		default:
-			return misused();
+			return (int)misused();
 		}
 	}
 	return (int)run(argc - optind, argv + optind, &options);
