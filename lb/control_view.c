@@ -83,7 +83,7 @@ static void sample_log(const struct worker_sample *sample, const struct conf_poo
 			  "a CID carries a server id that no backend has: is a backend missing, or is cid.offset or cid.size wrong?");
 		return;
 	}
-	for (unsigned n = 1; n < DTLS_CID_MAX && used + 5 < sizeof lengths; n++)
+	for (unsigned n = 1; n <= LBCID_MAX_OCTETS; n++)
 		if (sample->lengths >> n & 1)
 			used += (size_t)snprintf(lengths + used, sizeof lengths - used, "%s%u", used ? ", " : "", n);
 	log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a record does not fit cid.length %u; lengths that would fit: %s",
