@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""Any datagram whatever: counted under the right verdict and nothing else, beside a session that goes on."""
+
+import os
+import random
+import signal
+import struct
+import time
+
+from harness import FULL, Scene, main, total, wait_until
+from udp import Relay, drain, forge, open_socket, parse_address
+
+QUICK = {"interval_ms": 200, "ack_timeout_ms": 300}
+MAX_UDP = 65507
+
+
+def record(kind, body, epoch=0, seq=0, version=0xFEFD, cid=b"", length=None):
+    """A record of DTLS 1.2; `length` if its field should lie."""
+    head = struct.pack(">BHH", kind, version, epoch) + seq.to_bytes(6, "big") + cid
+    return head + struct.pack(">H", len(body) if length is None else length) + body
+
+
+def handshake(msg_type, body=bytes(34)):
+    length = len(body).to_bytes(3, "big")
+    return record(22, bytes([msg_type]) + length + bytes(5) + length + body)
+
+
+HELLO = handshake(1)
+KEY_EXCHANGE = handshake(16)
+CHANGE_CIPHER_SPEC = record(20, b"\1")
+PROTECTED = record(23, bytes(24), epoch=1)
+KNOWN = bytes.fromhex("0123456789ab")  # of server 1
+OTHER = bytes.fromhex("0923456789ab")  # of nobody
+CID = record(25, bytes(24), epoch=1, cid=KNOWN)
+CID_OTHER = record(25, bytes(24), epoch=1, cid=OTHER)
+UNIFIED = bytes([0x3D]) + KNOWN + b"\0\1" + struct.pack(">H", 16) + bytes(16)
+UNIFIED_REST = bytes([0x30]) + KNOWN + b"\1" + bytes(16)
+UNIFIED_NO_CID = bytes([0x2D]) + b"\0\1" + struct.pack(">H", 16) + bytes(16)
+
+# What is sent: the verdicts that may count it. Datagrams without CID are a `hash` before their source has a flow, a `hint` after.
+BY_ADDRESS = ("hash", "hint")
+TABLE = [
+    ("nothing at all", b"", ("malformed",)),
+    ("one octet, no DTLS", b"\0", ("type",)),
+    ("one octet, handshake", b"\x16", ("malformed",)),
+    ("twelve octets of a record", CHANGE_CIPHER_SPEC[:12], ("malformed",)),
+    ("body cut short", PROTECTED[:-1], ("malformed",)),
+    ("length field beyond the end", record(22, bytes(30), length=31), ("malformed",)),
+    ("empty record", record(21, b"", epoch=1), ("malformed",)),
+    ("TLS 1.2 over TCP", record(22, bytes(30), version=0x0303), ("malformed",)),
+    ("DTLS 1.0 version of a CID record", record(25, bytes(24), epoch=1, version=0xFEFF, cid=KNOWN), ("malformed",)),
+    ("handshake shorter than its header", record(22, bytes(11)), ("malformed",)),
+    ("CID record without room for a CID", b"\x19\xfe\xfd\0\1" + bytes(8), ("malformed",)),
+    ("unified header alone", b"\x2d\0\1\0\x10", ("malformed",)),
+    ("unified, 15 octets of ciphertext", UNIFIED_NO_CID[:-1], ("malformed",)),
+    ("a good record, then a cut one", CHANGE_CIPHER_SPEC + PROTECTED[:-1], ("malformed",)),
+    ("STUN", b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12), ("type",)),
+    ("plain CoAP", b"\x40\1\0\1", ("type",)),
+    ("RTP", b"\x80" + bytes(40), ("type",)),
+    ("type 19", b"\x13" + PROTECTED[1:], ("type",)),
+    ("type 28", b"\x1c" + PROTECTED[1:], ("type",)),
+    ("type 31", b"\x1f" + PROTECTED[1:], ("type",)),
+    ("type 64", b"\x40" + PROTECTED[1:], ("type",)),
+    ("a good record, then no DTLS", CHANGE_CIPHER_SPEC + b"\xff", ("type",)),
+    ("application data in epoch 0", record(23, bytes(24)), ("epoch0_data",)),
+    ("CID in epoch 0", record(25, bytes(24), cid=KNOWN), ("epoch0_data",)),
+    ("a good record, then epoch-0 data", CHANGE_CIPHER_SPEC + record(23, bytes(24)), ("epoch0_data",)),
+    ("CID of nobody", CID_OTHER, ("unknown_cid",)),
+    ("CID of nobody behind a flight", KEY_EXCHANGE + CHANGE_CIPHER_SPEC + CID_OTHER, ("unknown_cid",)),
+    ("CID of another length", record(25, bytes(24), epoch=1, cid=KNOWN + b"\1\2"), ("unknown_cid",)),
+    ("CID record that ends early", CID[:-1], ("unknown_cid",)),
+    ("CID record without ciphertext", CID[:19], ("unknown_cid",)),
+    ("unified CID of nobody", bytes([0x3D]) + OTHER + UNIFIED[7:], ("unknown_cid",)),
+    ("unified CID record that ends early", UNIFIED[:-1], ("unknown_cid",)),
+    ("CID", CID, ("cid",)),
+    ("CID behind a flight", KEY_EXCHANGE + CHANGE_CIPHER_SPEC + CID, ("cid",)),
+    ("CID, then nonsense", CID + b"\xff\xff", ("cid",)),
+    ("CID of a known server, then one of nobody", CID + CID_OTHER, ("cid",)),
+    ("unified CID with length", UNIFIED, ("cid",)),
+    ("unified CID without length", UNIFIED_REST, ("cid",)),
+    ("CID of 1,400 octets", record(25, bytes(1381), epoch=1, cid=KNOWN), ("cid",)),
+    ("largest CID record", record(25, bytes(MAX_UDP - 19), epoch=1, cid=KNOWN), ("cid",)),
+    ("first of 3,000 records is one with a CID", CID + CHANGE_CIPHER_SPEC * 3000, ("cid",)),
+    ("last of 4,000 records is one with a CID", CHANGE_CIPHER_SPEC * 4000 + CID, ("cid",)),
+    ("ClientHello", HELLO, ("hash",)),
+    ("ClientHello of OpenSSL", b"\x16\xfe\xff" + HELLO[3:], ("hash",)),
+    ("ClientHello, then a CID", HELLO + CID, ("hash",)),
+    ("ClientHello, then nonsense", HELLO + b"\xff", ("hash",)),
+    ("flight without CID", KEY_EXCHANGE + CHANGE_CIPHER_SPEC, BY_ADDRESS),
+    ("application data", PROTECTED, BY_ADDRESS),
+    ("alert", record(21, bytes(10), epoch=1), BY_ADDRESS),
+    ("heartbeat", record(24, bytes(10), epoch=1), BY_ADDRESS),
+    ("acknowledgement of DTLS 1.3", record(26, bytes(10), epoch=1), BY_ADDRESS),
+    ("return routability check", record(27, bytes(10), epoch=1), BY_ADDRESS),
+    ("unified without CID", UNIFIED_NO_CID, BY_ADDRESS),
+    ("5,000 records without CID", CHANGE_CIPHER_SPEC * 4600, BY_ADDRESS),
+    ("largest datagram without CID", record(23, bytes(MAX_UDP - 13), epoch=1), BY_ADDRESS),
+    ("64 KiB of zeros", bytes(MAX_UDP), ("type",)),
+    ("64 KiB of 0x16", b"\x16" * MAX_UDP, ("malformed",)),
+    ("64 KiB of 0x19", b"\x19" * MAX_UDP, ("malformed",)),
+]
+
+
+def counts(lb, listener):
+    """(received, {verdict: count}) of a listener."""
+    metrics = lb.metrics()
+    known = {value for name, labels in metrics if name == "cidlb_datagrams_total" for key, value in labels if key == "verdict"}
+    verdicts = {verdict: total(metrics, "cidlb_datagrams_total", listener=listener, verdict=verdict) for verdict in known}
+    return total(metrics, "cidlb_received_total", listener=listener), verdicts
+
+
+def add(sock, datagrams, lb, listener):
+    """Sends them, waits until all are counted: what each verdict has grown by."""
+    before, verdicts = counts(lb, listener)
+    for datagram in datagrams:
+        sock.send(datagram)
+    wait_until(lambda: counts(lb, listener)[0] >= before + len(datagrams), 10, f"{len(datagrams)} datagrams are counted")
+    after, grown = counts(lb, listener)
+    assert after == before + len(datagrams), (before, after)
+    return {verdict: grown[verdict] - verdicts[verdict] for verdict in grown if grown[verdict] != verdicts[verdict]}
+
+
+def connected(address, ip="127.0.0.1"):
+    sock = open_socket(ip)
+    sock.setblocking(True)
+    sock.connect(parse_address(address))
+    return sock
+
+
+def two_listeners(scene, backends, **options):
+    """A cidlb whose listener `live` is for a session that must go on, and `p` for what a test sends; both lead to one pool."""
+    lb = scene.cidlb([scene.pool("p", backends, **options)], start=False)
+    address = lb.address().rsplit(":", 1)[0]
+    port = int(lb.address().rsplit(":", 1)[1])
+    lb.config["listeners"].append({"name": "live", "address": f"{address}:{port + 1}", "pool": "p"})
+    return lb.start()
+
+
+def live(scene, lb, devices=3):
+    """A fleet with sessions, each with a flow of its handshake and one of its CID."""
+    fleet = scene.fleet(lb.address("live"), devices=devices, duration=600, rebind_every=1, **QUICK)
+    wait_until(lambda: lb.metric("cidlb_flows", kind="proven") >= 2 * devices, 20, "the devices have sessions")
+    return fleet
+
+
+def assert_lived(fleet, lb, devices=3):
+    fleet.child.send_signal(signal.SIGTERM)
+    report = fleet.report(60)
+    assert report["survived"] == report["handshakes"] == devices and report["exchanges_lost"] == 0, report
+    lb.assert_identities()
+
+
+def case_every_verdict():
+    wrong = []
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2)]
+        lb = two_listeners(scene, backends)
+        fleet = live(scene, lb)
+        with connected(lb.address("p")) as sock:
+            for what, datagram, verdicts in TABLE:
+                grown = add(sock, [datagram], lb, "p")
+                if list(grown.values()) != [1] or not set(grown) <= set(verdicts):
+                    wrong.append(f"{what}: {grown}, not {verdicts}")
+        assert not wrong, "; ".join(wrong)
+        assert_lived(fleet, lb)
+
+
+def case_states_of_a_server():
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2)]
+        lb = two_listeners(scene, backends)
+        entry = lb.config["pools"][0]["backends"][0]
+        with connected(lb.address("p")) as sock:
+            for state, verdict in (("ready", "cid"), ("drain", "cid_draining"), ("maint", "maint"), ("ready", "cid")):
+                entry["state"] = state
+                lb.reload()
+                assert add(sock, [CID], lb, "p") == {verdict: 1}, state
+        lb.assert_identities()
+
+
+def mutated(dice):
+    """A datagram that begins well: records of the table with a few octets changed, or cut, or joined."""
+    datagram = bytearray(b"".join(dice.choice(TABLE)[1][:2000] for _ in range(dice.randrange(1, 4))))
+    for _ in range(dice.randrange(0, 4)):
+        if datagram:
+            datagram[dice.randrange(min(len(datagram), 64))] = dice.randrange(256)
+    return bytes(datagram[: dice.randrange(len(datagram) + 1)] if dice.random() < 0.3 else datagram)
+
+
+def case_random_datagrams():
+    dice = random.Random(9146)
+    count = 100_000 if FULL else 4_000
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2)]
+        lb = two_listeners(scene, backends)
+        fleet = live(scene, lb)
+        with connected(lb.address("p")) as sock:
+            for _ in range(count // 100):
+                some = [mutated(dice) if dice.random() < 0.8 else dice.randbytes(dice.randrange(1500)) for _ in range(100)]
+                grown = add(sock, some, lb, "p")
+                assert sum(grown.values()) == 100, grown
+        assert_lived(fleet, lb)
+
+
+def case_misfits_are_explained():
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2)]
+        lb = scene.cidlb([scene.pool("p", backends)])
+        with connected(lb.address()) as sock:
+            for _ in range(50):
+                sock.send(record(25, os.urandom(64), epoch=1, cid=KNOWN + os.urandom(2)))
+                time.sleep(0.01)
+        line = lb.wait_log(r"warning unknown_cid pool=p: .* cid\.length 6; lengths that would fit: ([0-9, ]+)")
+        assert "8" in line.group(1).split(", "), line.group(0)
+        assert lb.log_text().count(" unknown_cid ") == 1, "the line is limited in rate"
+
+
+def case_unknown_ids_are_explained():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])])
+        with connected(lb.address()) as sock:
+            sock.send(CID_OTHER)
+        lb.wait_log(r"warning unknown_cid pool=p: .* server id that no backend has")
+
+
+def case_wrong_length_of_real_servers():
+    """The mistake that operators make: the servers' CIDs are longer than cid.length says."""
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1, cid_length=8)])])
+        fleet = scene.fleet(lb.address(), devices=1, duration=1, max_seconds=6, **QUICK)
+        line = lb.wait_log(r"lengths that would fit: ([0-9, ]+)", 10)
+        assert "8" in line.group(1).split(", "), line.group(0)
+        fleet.report()
+
+
+def case_flood_of_cids():
+    """Random CIDs under a valid id, from many addresses, at a table with room for few flows: no proven flow is lost to them."""
+    count, devices, dice = 1_000_000 if FULL else 2_000, 8, random.Random(5)
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2)]
+        lb = two_listeners(scene, backends, nat={"max_flows": 4 * devices})
+        target = lb.address("p")
+        with Relay(lb.address("live")) as relay:
+            # Observed through a man in the middle: an answer proves that the way back is there.
+            watched = scene.fleet(relay.address, name="watched", devices=1, duration=600, **QUICK)
+            fleet = scene.fleet(lb.address("live"), devices=devices - 1, duration=600, **QUICK)
+            wait_until(lambda: lb.metric("cidlb_flows", kind="proven") == 2 * devices, 20, "every device has both its flows")
+            sources = [connected(target, f"127.9.9.{n}") for n in range(1, 21)]
+            for n in range(count):
+                sources[n % len(sources)].send(forge(b"\1" + dice.randbytes(5), seq=n))
+                if n % 500 == 0:
+                    assert lb.metric("cidlb_flows", kind="proven") == 2 * devices
+                    assert lb.metric("cidlb_flows", kind="trial") <= 4 * devices / 8 + 1
+                    time.sleep(0.01 if FULL else 0.1)
+            for sock in sources:
+                sock.setblocking(False)
+                assert not drain(sock), "cidlb sends nothing to those who forge"
+            answered = len(relay.downlinks)
+            wait_until(lambda: len(relay.downlinks) > answered + 3, 10, "the device is answered")
+            assert lb.metric("cidlb_flows", kind="proven") == 2 * devices
+            assert lb.metric("cidlb_strays_total") == 0
+            assert_lived(watched, lb, 1)
+        assert_lived(fleet, lb, devices - 1)
+        for sock in sources:
+            sock.close()
+        reports = [backend.report() for backend in backends]
+        assert sum(report["handshakes"] for report in reports) == devices, reports
+        assert max(report["max_address_changes_per_session"] for report in reports) == 1, reports
+
+
+def case_more_devices_than_flows():
+    """A table that is too small refuses nobody: what does not fit comes and goes on trial, and a CID routes without a flow."""
+    with Scene() as scene:
+        a = scene.backend(1)
+        lb = scene.cidlb([scene.pool("p", [a], nat={"max_flows": 8})])
+        report = scene.fleet(lb.address(), devices=10, ramp_ms=200, duration=5, interval_ms=500, ack_timeout_ms=300).report(60)
+        assert report["survived"] == report["handshakes"] == 10, report
+        lb.assert_identities()
+        assert lb.metric("cidlb_flows", kind="proven") == 8 and lb.metric("cidlb_flows", kind="trial") <= 1
+
+
+main(globals())
