@@ -80,10 +80,12 @@ static void uplink_batch(struct worker *worker, const struct table *table, uint1
 	uint32_t kernel_drops = (uint32_t)atomic_load_explicit(drops, memory_order_relaxed);
 	struct net_datagram *datagrams;
 	struct batch batch;
-	size_t count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
+	size_t count;
 
+	/* Between the sockets and the table of a reload: the listener that has the socket next reads what waits in it. */
 	if (listener->pool == TABLE_NONE)
 		return;
+	count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
 	atomic_store_explicit(drops, kernel_drops, memory_order_relaxed);
 	stats_add(&worker->stats.received[number], count);
 
