@@ -268,9 +268,10 @@ void flow_unlock(struct flow *flow)
 static void after_grace(struct rcu_head *head)
 {
 	struct flow *flow = caa_container_of(head, struct flow, grace.head);
-	struct flows *flows = flow->grace.table;
+	struct flows *flows;
 
 	race_acquire(flow);
+	flows = flow->grace.table;
 	pthread_mutex_lock(&flows->arena_lock);
 	flow->next_free = flows->free;
 	flows->free = flow;
@@ -281,6 +282,7 @@ static void after_grace(struct rcu_head *head)
 static void retire(struct flows *flows, struct flow *flow)
 {
 	flow->grace.table = flows;
+	race_release(flow);
 	call_rcu(&flow->grace.head, after_grace);
 }
 
