@@ -209,6 +209,22 @@ def case_reload_without_traffic():
         lb.assert_identities()
 
 
+def case_reloads_under_traffic():
+    with Scene() as scene:
+        backends, lb = one_pool(scene, 3, health=FAST_HEALTH)
+        fleet = scene.fleet(lb.address(), devices=30, duration=600, rebind_every=0.5, **QUICK)
+        wait_sessions(lb, 30)
+        entries = lb.config["pools"][0]["backends"]
+        for n in range(30):
+            entries[0]["weight"] = 50 + n
+            entries[1]["state"] = ("ready", "drain")[n % 2]
+            entries.reverse()
+            lb.reload()
+        survives(fleet, 30)
+        lb.assert_identities()
+        assert sum(backend.report()["handshakes"] for backend in backends) == 30
+
+
 def case_listeners_and_pools_come_and_go():
     with Scene() as scene:
         a, b = scene.backend(1), scene.backend(2)

@@ -337,6 +337,25 @@ def case_plain_through_a_drain():
         assert total(metrics, "cidlb_datagrams_total", verdict="hash") == 30, metrics
 
 
+def case_wildcard_listener():
+    """Answers leave from the address that a device had addressed, or it would not take them."""
+    with Scene() as scene:
+        a = scene.backend(1)
+        lb = scene.cidlb([scene.pool("p", [a])], start=False)
+        port = lb.address().rsplit(":", 1)[1]
+        lb.config["listeners"][0]["address"] = f"0.0.0.0:{port}"
+        lb.start()
+        fleets = [
+            scene.fleet(f"127.0.0.{n}:{port}", name=f"to-{n}", devices=5, rebinds=3, rebind_every=0.4, **QUICK)
+            for n in (2, 3)
+        ]
+        for fleet in fleets:
+            assert_survived(fleet.report(), 5)
+        without = scene.fleet(f"127.0.0.4:{port}", name="without", devices=5, duration=1, no_cid=True, **QUICK)
+        assert_survived(without.report(), 5)
+        lb.assert_identities()
+
+
 def case_ipv6():
     ip("-6", "route", "add", "local", "fd00:c1d:1b::/64", "dev", "lo")
     with Scene() as scene:
