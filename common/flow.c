@@ -1,6 +1,6 @@
 #include "flow.h"
 
-#define BUDGET_MAX ((UINT32_C(1) << 29) - 1)
+#define BUDGET_MAX ((UINT32_C(1) << 27) - 1)
 
 static bool same_device(const struct flow_peer *a, const struct flow_peer *b)
 {
@@ -19,7 +19,7 @@ static void guest_sends(struct flow_guest *guest, uint32_t octets)
 	guest->budget = (budget < BUDGET_MAX ? budget : BUDGET_MAX) & BUDGET_MAX;
 	if (guest->answered && guest->rounds < FLOW_ROUNDS)
 		guest->rounds++;
-	guest->answered = false;
+	guest->answered = guest->stale = false;
 }
 
 /* Whether a downlink may go there. One that may not is an answer all the same. */
@@ -62,6 +62,21 @@ static void replace_owner(struct flow_state *flow, bool recent)
 		flow->former = flow->owner;
 		flow->former_left = recent ? FLOW_COPIES : 0;
 	}
+}
+
+/* The owner spoke although there is a claimant: it is believed only once it is answered anew. If it was answered before, its device may
+ * have been here and gone back, and does not stand in the way of a further address. */
+static void refute_claim(struct flow_state *flow, const struct flow_times *times, uint32_t now_ms)
+{
+	if (flow->claimant.answered)
+		flow->claim_last_ms = now_ms - times->settle_ms;
+	flow->claimant.stale = true;
+	flow->claimant.refuted = true;
+}
+
+static bool is_believed(const struct flow_guest *claimant)
+{
+	return claimant->answered && !claimant->stale;
 }
 
 static enum flow_way proven_speaks(struct flow_state *flow, const struct flow_peer *from)
@@ -110,6 +125,7 @@ static void promote(struct flow_state *flow, const struct flow_times *times, uin
 {
 	replace_owner(flow, !reached(now_ms, flow->owner_last_ms + times->contest_ms));
 	flow->owner = flow->claimant;
+	flow->owner.refuted = false;
 	flow->owner_proven = false;
 	flow->owner_last_ms = flow->claim_last_ms;
 	flow->claimed = false;
@@ -118,7 +134,7 @@ static void promote(struct flow_state *flow, const struct flow_times *times, uin
 static enum flow_way claimant_speaks(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from, uint32_t octets,
 				     uint32_t now_ms)
 {
-	if (flow->claimant.answered) {
+	if (is_believed(&flow->claimant)) {
 		promote(flow, times, now_ms);
 		return owner_speaks(flow, from, octets, now_ms);
 	}
@@ -133,13 +149,17 @@ static enum flow_way further_speaks(struct flow_state *flow, const struct flow_t
 {
 	struct flow_guest guest;
 
-	if (flow->claimed && !flow->claimant.answered && !reached(now_ms, flow->claim_last_ms + times->settle_ms)) {
+	if (flow->claimed && !is_believed(&flow->claimant) && !reached(now_ms, flow->claim_last_ms + times->settle_ms)) {
 		begin_contest(flow, times, now_ms, contest_began);
 		return FLOW_OWN;
 	}
 	guest = guest_arrives(flow, from);
-	if (flow->claimed && flow->claimant.answered)
+	if (flow->claimed && is_believed(&flow->claimant)) {
 		promote(flow, times, now_ms);
+	} else if (flow->claimed && flow->claimant.refuted) {
+		flow->former = flow->claimant;
+		flow->former_left = FLOW_COPIES;
+	}
 	return claim(flow, &guest, octets, now_ms);
 }
 
@@ -150,17 +170,20 @@ enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *time
 	if (flow->contest && reached(now_ms, flow->contest_until_ms))
 		flow->contest = flow->claimed = false;
 	if (is_proven(flow, from)) {
-		if (flow->claimed && !flow->contest)
-			begin_contest(flow, times, now_ms, contest_began);
+		if (flow->claimed)
+			refute_claim(flow, times, now_ms);
 		return proven_speaks(flow, from);
 	}
 	if (flow->contest)
 		return FLOW_OWN;
 	if (same_device(from, &flow->owner.peer)) {
-		if (!flow->claimed)
-			return owner_speaks(flow, from, octets, now_ms);
-		begin_contest(flow, times, now_ms, contest_began);
-		return FLOW_OWN;
+		if (flow->claimed && (flow->claimant.refuted || !flow->claimant.answered)) {
+			begin_contest(flow, times, now_ms, contest_began);
+			return FLOW_OWN;
+		}
+		if (flow->claimed)
+			refute_claim(flow, times, now_ms);
+		return owner_speaks(flow, from, octets, now_ms);
 	}
 	if (flow->claimed && same_device(from, &flow->claimant.peer))
 		return claimant_speaks(flow, times, from, octets, now_ms);

@@ -4,22 +4,24 @@
  * at most one claimant (design, section 5, "Who gets the downlink"):
  *
  *   uplink from            while                            then
- *   the proven address     no claimant                      it is the owner (again, if it was replaced); E0
- *   the proven address     a claimant waits                 likewise, and a contest begins; E0
+ *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes a claimant; E0
  *   an unproven owner      no claimant                      E0
- *   an unproven owner      a claimant waits                 a contest begins; own endpoint
+ *   an unproven owner      a claimant answered              it refutes the claimant; E0
+ *   an unproven owner      a claimant unanswered, or        a contest begins; own endpoint
+ *                          refuted before
  *   a further address      no claimant                      it is the claimant; E0
  *   the claimant           not answered                     E0
  *   the claimant           answered                         it is the owner; E0
  *   a further address      claimant answered                the claimant is the owner, the further address the claimant; E0
- *   a further address      claimant unanswered and silent   it replaces the claimant; E0
- *                          for settle_ms
+ *   a further address      claimant silent for settle_ms,   it replaces the claimant; E0
+ *                          or refuted after its answer
  *   a further address      any other claimant               a contest begins; own endpoint
  *   all but the proven     a contest (contest_s long)       an endpoint of its own; a downlink arriving there is proof: the backend
  *                                                           checked the record and moved, so that source is the owner, and proven
  *
  * One address at most is proven: it finished a handshake, or the backend answered it on its own endpoint. A claimant is answered once a
- * downlink came on E0 after its uplink; that it still is the claimant says that the owner has been silent.
+ * downlink came on E0 after its uplink. An owner that speaks refutes it: it must send and be answered anew. That alone is no contest, since
+ * a device whose NAT gives it an earlier address again looks just like it.
  *
  * Downlinks on E0 go to the owner, to the claimant and to those that were replaced: forgeries around downlinks look just like a device that
  * moves, and must not cut off the device that is silent because it waits. These are the proven address, as long as nobody else is proven,
@@ -62,9 +64,11 @@ struct flow_times {
 /* An address that is not proven. */
 struct flow_guest {
 	struct flow_peer peer;
-	uint32_t budget : 29;  /* octets it may still get: three times what it sent less what it got */
+	uint32_t budget : 27;  /* octets it may still get: three times what it sent less what it got */
 	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to FLOW_ROUNDS: no limit then */
 	uint32_t answered : 1; /* a downlink came after its last uplink */
+	uint32_t stale : 1;    /* … but then the owner spoke */
+	uint32_t refuted : 1;  /* of a claimant: the owner spoke while it claimed */
 };
 _Static_assert(sizeof(struct flow_guest) == 24, "three of them in every flow");
 

@@ -266,6 +266,27 @@ static void alone(struct world *w)
 	}
 }
 
+/* The NAT gives it an earlier address again: the one of its handshake at any time, others once in a while. */
+static void alone_and_back(struct world *w)
+{
+	int previous = w->device;
+
+	w->forgers = 0;
+	for (int step = 0; step < STEPS / 2; step++) {
+		int here = w->device;
+
+		WORLD_ASSERT(w, exchange(w, SMALL, true));
+		WORLD_ASSERT(w, w->backend_at == HOME);
+		if (step % 5 == 4)
+			w->device = previous;
+		else if (roll(w, 4) == 0)
+			w->device = FORGERS;
+		else
+			move(w);
+		previous = here;
+	}
+}
+
 static void run_worlds(void (*story)(struct world *))
 {
 	struct world w;
@@ -306,6 +327,12 @@ START_TEST(a_device_alone_stays_on_its_endpoint)
 }
 END_TEST
 
+START_TEST(an_earlier_address_is_no_contest)
+{
+	run_worlds(alone_and_back);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("flow_sim");
@@ -319,6 +346,7 @@ int main(void)
 	tcase_add_test(tc, forgeries_cannot_silence_a_proven_device);
 	tcase_add_test(tc, two_forgeries_cannot_silence_a_device_that_moved);
 	tcase_add_test(tc, a_device_alone_stays_on_its_endpoint);
+	tcase_add_test(tc, an_earlier_address_is_no_contest);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
