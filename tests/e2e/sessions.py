@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness import FULL, Scene, ip, main, total, wait_until
-from udp import Relay, open_socket
+from udp import Relay
 
 DEVICES, MOVES = (1000, 20) if FULL else (100, 6)
 TRAFFIC = {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL else {"interval_ms": 400, "ack_timeout_ms": 200}
