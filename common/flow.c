@@ -27,7 +27,7 @@ static bool guest_gets(struct flow_guest *guest, uint32_t octets)
 {
 	guest->answered = true;
 	if (octets > guest->budget)
-		return guest->rounds == FLOW_ROUNDS;
+		return false;
 	guest->budget = (guest->budget - octets) & BUDGET_MAX;
 	return true;
 }
@@ -177,7 +177,7 @@ enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *time
 	if (flow->contest)
 		return FLOW_OWN;
 	if (same_device(from, &flow->owner.peer)) {
-		if (flow->claimed && (flow->claimant.refuted || !flow->claimant.answered)) {
+		if (flow->claimed && flow->claimant.refuted) {
 			begin_contest(flow, times, now_ms, contest_began);
 			return FLOW_OWN;
 		}
@@ -194,7 +194,7 @@ unsigned flow_downlink(struct flow_state *flow, uint32_t octets, struct flow_pee
 {
 	unsigned count = 0;
 
-	if (flow->owner_proven || guest_gets(&flow->owner, octets))
+	if (flow->owner_proven || guest_gets(&flow->owner, octets) || flow->owner.rounds == FLOW_ROUNDS)
 		to[count++] = flow->owner.peer;
 	if (flow->proven_replaced && flow->proven_left) {
 		flow->proven_left--;

@@ -6,9 +6,8 @@
  *   uplink from            while                            then
  *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes a claimant; E0
  *   an unproven owner      no claimant                      E0
- *   an unproven owner      a claimant answered              it refutes the claimant; E0
- *   an unproven owner      a claimant unanswered, or        a contest begins; own endpoint
- *                          refuted before
+ *   an unproven owner      a claimant waits                 it refutes the claimant; E0
+ *   an unproven owner      a claimant refuted before        a contest begins; own endpoint
  *   a further address      no claimant                      it is the claimant; E0
  *   the claimant           not answered                     E0
  *   the claimant           answered                         it is the owner; E0
@@ -21,7 +20,8 @@
  *
  * One address at most is proven: it finished a handshake, or the backend answered it on its own endpoint. A claimant is answered once a
  * downlink came on E0 after its uplink. An owner that speaks refutes it: it must send and be answered anew. That alone is no contest, since
- * a device whose NAT gives it an earlier address again looks just like it.
+ * a device whose NAT gives it an earlier address again looks just like it, and so does one whose last datagram from its old address is
+ * overtaken.
  *
  * Downlinks on E0 go to the owner, to the claimant and to those that were replaced: forgeries around downlinks look just like a device that
  * moves, and must not cut off the device that is silent because it waits. These are the proven address, as long as nobody else is proven,
@@ -65,7 +65,7 @@ struct flow_times {
 struct flow_guest {
 	struct flow_peer peer;
 	uint32_t budget : 27;  /* octets it may still get: three times what it sent less what it got */
-	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to FLOW_ROUNDS: no limit then */
+	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to FLOW_ROUNDS: no limit then while it is the owner */
 	uint32_t answered : 1; /* a downlink came after its last uplink */
 	uint32_t stale : 1;    /* … but then the owner spoke */
 	uint32_t refuted : 1;  /* of a claimant: the owner spoke while it claimed */

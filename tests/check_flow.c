@@ -110,6 +110,9 @@ START_TEST(unproven_owner_meets_a_claim)
 	begin('A', false);
 	ck_assert_int_eq(up('A', 60), HOME);
 	ck_assert_int_eq(up('B', 60), HOME);
+	/* The last datagram from an old address, overtaken. */
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_int_eq(up('B', 60), HOME);
 	ck_assert_int_eq(up('A', 60), OWN_CONTEST);
 	ck_assert_int_eq(up('A', 60), OWN);
 	ck_assert_int_eq(up('B', 60), OWN);

@@ -210,12 +210,20 @@ static void small_answers(struct world *w)
 	}
 }
 
-/* Answers too large for an address that has not shown that it is reachable come within three datagrams. */
+static bool answered_within(struct world *w, int datagrams)
+{
+	while (datagrams-- > 0)
+		if (exchange(w, LARGE, false))
+			return true;
+	return false;
+}
+
+/* Answers too large for an address that has not shown that it is reachable come within three datagrams, under forgeries within five. */
 static void large_answers(struct world *w)
 {
 	for (int step = 0; step < STEPS; step++) {
 		change(w);
-		WORLD_ASSERT(w, exchange(w, LARGE, false) || exchange(w, LARGE, false) || exchange(w, LARGE, false));
+		WORLD_ASSERT(w, answered_within(w, w->forgers ? 5 : 3));
 	}
 }
 
@@ -303,7 +311,7 @@ START_TEST(small_answers_come_at_once)
 }
 END_TEST
 
-START_TEST(large_answers_come_within_three_datagrams)
+START_TEST(large_answers_come_soon)
 {
 	run_worlds(large_answers);
 }
@@ -342,7 +350,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, small_answers_come_at_once);
-	tcase_add_test(tc, large_answers_come_within_three_datagrams);
+	tcase_add_test(tc, large_answers_come_soon);
 	tcase_add_test(tc, forgeries_cannot_silence_a_proven_device);
 	tcase_add_test(tc, two_forgeries_cannot_silence_a_device_that_moved);
 	tcase_add_test(tc, a_device_alone_stays_on_its_endpoint);
