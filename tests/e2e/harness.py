@@ -426,19 +426,20 @@ def _enter_own_network():
 
 
 def main(names):
-    """Runs every case_… of a script (those named on the command line, if any) and exits with 1 if one failed."""
+    """Runs every case_… of a script (those named on the command line, if any; --list names them) and exits with 1 if one failed."""
+    cases = {name.removeprefix("case_"): case for name, case in names.items() if name.startswith("case_")}
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(cases))
+        return
     # SystemExit runs the clean-up of the scene that is open.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.stdout.reconfigure(line_buffering=True)
     _enter_own_network()
     failed = 0
-    for name, case in names.items():
-        name = name.removeprefix("case_") if name.startswith("case_") else None
-        if not name or (len(sys.argv) > 1 and name not in sys.argv[1:]):
-            continue
+    for name in sys.argv[1:] or cases:
         start = time.monotonic()
         try:
-            case()
+            cases[name]()
         except Skip as reason:
             print(f"skip {name}: {reason}")
         except Exception as error:
