@@ -422,6 +422,12 @@ void flows_prove(struct flows *flows, struct flow *flow)
 	flow->trial = false;
 }
 
+/* Since `then_ms`; a worker's clock may be ahead of the sweep's, which looked at it once. */
+static uint32_t elapsed_ms(uint32_t now_ms, uint32_t then_ms)
+{
+	return (int32_t)(now_ms - then_ms) > 0 ? now_ms - then_ms : 0;
+}
+
 static bool flow_is_over(const struct flows *flows, const struct flow *flow, uint32_t now_ms)
 {
 	const struct pool_flows *of = &flows->pools[flow->pool];
@@ -430,8 +436,8 @@ static bool flow_is_over(const struct flows *flows, const struct flow *flow, uin
 	if (of->max_flows == 0)
 		return true;
 	if (flow->trial)
-		return now_ms - flow->created_ms >= FLOWS_TRIAL_MS;
-	return now_ms - flow->last_ms >= (has_cid ? of->cid_idle_ms : of->idle_ms);
+		return elapsed_ms(now_ms, flow->created_ms) >= FLOWS_TRIAL_MS;
+	return elapsed_ms(now_ms, flow->last_ms) >= (has_cid ? of->cid_idle_ms : of->idle_ms);
 }
 
 static void sweep_one(struct flows *flows, struct flow *flow, uint32_t now_ms)
