@@ -230,7 +230,7 @@ START_TEST(shares_follow_weights)
 	for (uint32_t slot = 0; slot < RENDEZVOUS_SLOTS; slot++)
 		held[tables[0].first[slot]]++;
 	for (size_t i = 0; i < 3; i++) {
-		double share = (double)held[i] * 350 / weights[i] / RENDEZVOUS_SLOTS;
+		double share = (double)held[i] * 350 / weights[i] / (double)RENDEZVOUS_SLOTS;
 		ck_assert_double_ge(share, 0.98);
 		ck_assert_double_le(share, 1.02);
 	}
@@ -252,7 +252,7 @@ START_TEST(busiest_over_mean)
 		size_t now = ++held[tables[0].first[slot]];
 		busiest = now > busiest ? now : busiest;
 	}
-	double over_mean = (double)busiest * (double)set.count / RENDEZVOUS_SLOTS;
+	double over_mean = (double)busiest * (double)set.count / (double)RENDEZVOUS_SLOTS;
 	printf("%zu members: busiest/mean %.3f\n", set.count, over_mean);
 	ck_assert_double_le(over_mean, evenness[_i].busiest);
 }
