@@ -187,8 +187,6 @@ static int start(struct control *control, struct conf *conf)
 		conf_free(conf);
 		return -1;
 	}
-	if (conf->has_http && !control->admin)
-		return -1;
 	err = priv_drop(conf->user, &why);
 	if (err)
 		return fail(why, err);

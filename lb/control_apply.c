@@ -12,6 +12,7 @@ struct step {
 	uint16_t listener_uids[CONF_MAX_LISTENERS];
 	struct sockets_change *change;
 	struct table *table;
+	struct admin *admin; /* NULL: stays where it is, or is off */
 };
 
 static int refuse(const char *why)
@@ -20,7 +21,27 @@ static int refuse(const char *why)
 	return -1;
 }
 
-static void states_take(struct control *control, struct step *step)
+/* Whether this backend runs already, at this address; if not, nothing is known of its health. */
+static bool is_running(const struct control *control, const struct snapshot_backend *backend)
+{
+	for (size_t i = 0; i < control->plan.backend_count; i++)
+		if (control->plan.backends[i].uid == backend->uid)
+			return addr_equal(&control->plan.backends[i].addr, &backend->addr);
+	return false;
+}
+
+static void health_keep(const struct control *control, struct step *step)
+{
+	for (size_t i = 0; i < step->plan.backend_count; i++) {
+		struct snapshot_backend *backend = &step->plan.backends[i];
+
+		if (is_running(control, backend))
+			backend->health = control->states[backend->uid].health;
+	}
+}
+
+/* While control->plan is still the old one. */
+static void states_take(struct control *control, const struct step *step)
 {
 	size_t at = 0;
 
@@ -28,16 +49,14 @@ static void states_take(struct control *control, struct step *step)
 		const struct conf_pool *pool = &step->conf->pools[i];
 
 		for (size_t j = 0; j < pool->backend_count; j++, at++) {
-			struct snapshot_backend *backend = &step->plan.backends[at];
+			const struct snapshot_backend *backend = &step->plan.backends[at];
 			struct backend_state *state = &control->states[backend->uid];
 
-			if (!control->known[backend->uid])
+			if (!is_running(control, backend))
 				backend_state_init(state, backend->admin, pool->health.rise, pool->health.fall);
-			control->known[backend->uid] = true;
 			state->admin = backend->admin;
 			state->rise = pool->health.rise;
 			state->fall = pool->health.fall;
-			backend->health = state->health;
 		}
 	}
 }
@@ -52,35 +71,36 @@ static int listeners_number(struct control *control, struct step *step)
 	return 0;
 }
 
-/* Everything that can fail, and nothing that shows. */
-static int step_prepare(struct control *control, struct step *step)
+static int cannot_bind(const struct addr *addr, int err)
 {
 	char text[ADDR_TEXT_OCTETS];
-	struct addr failed;
-	int err;
 
-	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names) || listeners_number(control, step))
-		return refuse("too many names of listeners, pools or backends since the start: restart cidlb");
-	err = sockets_prepare(&step->change, control->sockets, control->workers, step->conf, step->listener_uids, &failed);
-	if (err) {
-		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "cannot bind %s: %s", addr_format(&failed, text), strerror(-err));
-		return -1;
-	}
-	return 0;
+	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "cannot bind %s: %s", addr_format(addr, text), strerror(-err));
+	return -1;
 }
 
-static int limits_set(struct control *control, const struct step *step)
+static int admin_prepare(struct control *control, struct step *step)
 {
-	int err = 0;
+	struct admin_source source = { control_ready, control_metrics, control };
+	int err;
 
-	for (size_t i = 0; i < step->conf->pool_count; i++) {
-		const struct conf_nat *nat = &step->conf->pools[i].nat;
+	if (!step->conf->has_http || addr_equal(&step->conf->http, &control->http))
+		return 0;
+	err = admin_new(&step->admin, control->base, &step->conf->http, &source);
+	return err ? cannot_bind(&step->conf->http, err) : 0;
+}
+
+static int limits_set(struct control *control, const struct conf *conf, const struct plan *plan)
+{
+	for (size_t i = 0; conf && i < conf->pool_count; i++) {
+		const struct conf_nat *nat = &conf->pools[i].nat;
 		struct flows_limits limits = { nat->max_flows, nat->idle_s * 1000, nat->cid_idle_s * 1000 };
+		int err = flows_set_limits(control->flows, plan->pools[i].uid, &limits);
 
-		if (flows_set_limits(control->flows, step->plan.pools[i].uid, &limits))
-			err = -1;
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 /* Flows of pools that are gone end at the next sweep. */
@@ -101,6 +121,7 @@ static void limits_drop(struct control *control, const struct plan *old, const s
 static void step_free(struct control *control, struct step *step)
 {
 	sockets_abandon(control->sockets, step->change);
+	admin_free(step->admin);
 	table_free(step->table);
 	plan_free(&step->plan);
 }
@@ -122,37 +143,50 @@ static void targets_set(struct control *control)
 	free(targets);
 }
 
-static void admin_move(struct control *control)
+/* Everything that can fail, and nothing that shows. */
+static int step_prepare(struct control *control, struct step *step)
 {
-	static const struct addr none;
-	const struct addr *wanted = control->conf->has_http ? &control->conf->http : &none;
-	struct admin_source source = { control_ready, control_metrics, control };
-	char text[ADDR_TEXT_OCTETS];
+	struct addr failed = { 0 };
 	int err;
 
-	if (addr_equal(wanted, &control->http))
+	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names) || listeners_number(control, step))
+		return refuse("too many names of listeners, pools or backends since the start: restart cidlb");
+	err = sockets_prepare(&step->change, control->sockets, control->workers, step->conf, step->listener_uids, &failed);
+	if (err)
+		return cannot_bind(&failed, err);
+	if (admin_prepare(control, step))
+		return -1;
+	health_keep(control, step);
+	step->table = table_build(step->conf, &step->plan, step->listener_uids, publisher_read(&control->publisher));
+	if (!step->table)
+		return refuse("out of memory");
+	if (limits_set(control, step->conf, &step->plan) == 0)
+		return 0;
+	(void)limits_set(control, control->conf, &control->plan);
+	limits_drop(control, &step->plan, &control->plan);
+	return refuse("out of memory: nat.max_flows is too high for this host");
+}
+
+static void admin_move(struct control *control, struct step *step)
+{
+	if (addr_equal(&step->conf->http, &control->http))
 		return;
 	admin_free(control->admin);
-	control->admin = NULL;
-	control->http = *wanted;
-	if (!control->conf->has_http)
-		return;
-	err = admin_new(&control->admin, control->base, wanted, &source);
-	if (err) {
-		control->http = none;
-		log_event(LOG_LEVEL_ERROR, "admin", NULL, NULL, "cannot bind %s: %s", addr_format(wanted, text), strerror(-err));
-	}
+	control->admin = step->admin;
+	control->http = step->conf->http;
 }
 
 static void step_commit(struct control *control, struct step *step)
 {
 	struct plan old_plan = control->plan;
 
+	states_take(control, step);
 	if (sockets_add(control->sockets, step->change, control->workers))
 		log_event(LOG_LEVEL_ERROR, "sockets", NULL, NULL, "a worker could not take a socket");
 	publisher_publish(&control->publisher, step->table);
 	sockets_remove(control->sockets, step->change, control->workers);
 	limits_drop(control, &old_plan, &step->plan);
+	admin_move(control, step);
 	plan_free(&old_plan);
 	conf_free(control->conf);
 	control->conf = step->conf;
@@ -163,21 +197,13 @@ static void step_commit(struct control *control, struct step *step)
 int control_apply(struct control *control, struct conf *conf)
 {
 	struct step step = { .conf = conf };
-	const struct table *previous = publisher_read(&control->publisher);
 
 	if (step_prepare(control, &step)) {
 		step_free(control, &step);
 		return -1;
 	}
-	states_take(control, &step);
-	step.table = table_build(conf, &step.plan, step.listener_uids, previous);
-	if (!step.table || limits_set(control, &step)) {
-		step_free(control, &step);
-		return refuse("out of memory");
-	}
 	step_commit(control, &step);
 	targets_set(control);
-	admin_move(control);
 	return 0;
 }
 

@@ -23,7 +23,6 @@ struct control {
 	struct registry *listener_names, *pool_names, *backend_names;
 	uint16_t listener_uids[CONF_MAX_LISTENERS];  /* by index in conf->listeners */
 	struct backend_state states[STATS_BACKENDS]; /* by stable number */
-	bool known[STATS_BACKENDS];                  /* the state was begun */
 	struct publisher publisher;
 	struct flows *flows;
 	struct services *services;

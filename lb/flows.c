@@ -125,31 +125,24 @@ static size_t ring_size_of(uint32_t max_flows)
 	return max_flows ? (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART : 0;
 }
 
-static size_t capacity_wanted(const struct flows *flows)
+/* With `max_flows` in `pool`. */
+static size_t capacity_wanted(const struct flows *flows, uint16_t pool, uint32_t max_flows)
 {
 	size_t capacity = GRACE_SLACK;
 
 	for (size_t i = 0; i < STATS_POOLS; i++) {
-		uint32_t max_flows = atomic_load_explicit(&flows->pools[i].max_flows, memory_order_relaxed);
+		uint32_t most = i == pool ? max_flows : atomic_load_explicit(&flows->pools[i].max_flows, memory_order_relaxed);
 
-		capacity += max_flows + ring_size_of(max_flows);
+		capacity += most + ring_size_of(most);
 	}
 	return capacity;
 }
 
-int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limits *limits)
+/* Flows on trial in the old ring end by time instead. */
+static void ring_replace(struct flows *flows, struct pool_flows *of, struct trial *ring, size_t size)
 {
-	struct pool_flows *of = &flows->pools[pool];
-	size_t size = ring_size_of(limits->max_flows);
-	struct trial *ring = NULL, *old;
+	struct trial *old;
 
-	atomic_store_explicit(&of->idle_ms, limits->idle_ms, memory_order_relaxed);
-	atomic_store_explicit(&of->cid_idle_ms, limits->cid_idle_ms, memory_order_relaxed);
-	if (size == of->ring_size && limits->max_flows == of->max_flows)
-		return 0;
-	if (size && !(ring = calloc(size, sizeof *ring)))
-		return -ENOMEM;
-	/* Flows on trial in the old ring end by time instead. */
 	pthread_mutex_lock(&flows->arena_lock);
 	old = of->ring;
 	of->ring = ring;
@@ -157,8 +150,25 @@ int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limi
 	of->ring_at = 0;
 	pthread_mutex_unlock(&flows->arena_lock);
 	free(old);
+}
+
+int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limits *limits)
+{
+	struct pool_flows *of = &flows->pools[pool];
+	size_t size = ring_size_of(limits->max_flows);
+	bool resize = size != of->ring_size;
+	struct trial *ring = resize && size ? calloc(size, sizeof *ring) : NULL;
+
+	if ((resize && size && !ring) || arena_grow(flows, capacity_wanted(flows, pool, limits->max_flows))) {
+		free(ring);
+		return -ENOMEM;
+	}
+	if (resize)
+		ring_replace(flows, of, ring, size);
 	atomic_store_explicit(&of->max_flows, limits->max_flows, memory_order_relaxed);
-	return arena_grow(flows, capacity_wanted(flows));
+	atomic_store_explicit(&of->idle_ms, limits->idle_ms, memory_order_relaxed);
+	atomic_store_explicit(&of->cid_idle_ms, limits->cid_idle_ms, memory_order_relaxed);
+	return 0;
 }
 
 struct flows_count flows_count(struct flows *flows, uint16_t pool)

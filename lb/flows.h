@@ -91,8 +91,8 @@ struct flows *flows_new(const uint8_t secret[static 16]);
 /* No reader may be left. */
 void flows_free(struct flows *flows);
 
-/* Takes on the limits of one pool; makes room for its max_flows. A lower limit holds for flows made from now on. Returns 0 or -ENOMEM.
- * Control thread. */
+/* Takes on the limits of one pool; makes room for its max_flows. A lower limit holds for flows made from now on. Returns 0, or
+ * -ENOMEM: nothing has changed. Control thread. */
 int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limits *limits);
 
 /* Ends every flow that is idle, or on trial for FLOWS_TRIAL_MS, or whose pool has no limits any more: a slice of the table per call, the

@@ -281,6 +281,44 @@ def case_refused_listener_changes_nothing():
         lb.assert_identities()
 
 
+def case_refused_admin_changes_nothing():
+    with Scene() as scene, socket.create_server(("127.0.0.1", 0)) as taken:
+        _, lb = one_pool(scene, 1)
+        http, port = lb.config["admin"]["http"], free_ports()
+        lb.config["listeners"].append({"name": "free", "address": f"127.0.0.1:{port}", "pool": "p"})
+        lb.config["admin"]["http"] = "127.0.0.1:%d" % taken.getsockname()[1]
+        lb.write()
+        lines = hang_up(lb, "reload_refused")
+        assert "cannot bind 127.0.0.1:%d: Address already in use" % taken.getsockname()[1] in lines[0], lines
+        open_socket("127.0.0.1", port).close()
+        lb.config["admin"]["http"] = http
+        assert lb.get("/readyz")[0] == 200
+        lb.reload()
+        lb.config["admin"]["http"] = f"127.0.0.1:{free_ports()}"
+        lb.write()
+        hang_up(lb, "reloaded")
+        assert lb.get("/readyz")[0] == 200
+        new_session(scene, lb, "after", "free")
+
+
+def case_too_many_flows_change_nothing():
+    """More than there is memory for."""
+    if SANITIZE:
+        raise Skip("a sanitizer's address space cannot be limited")
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)], nat={"max_flows": 1000})], start=False)
+        lb.argv[:0] = ["prlimit", f"--as={1 << 30}"]
+        lb.start()
+        lb.config["pools"][0]["nat"].update(max_flows=5000000)
+        lb.write()
+        lines = hang_up(lb, "reload_refused")
+        assert "max_flows" in lines[0], lines
+        lb.config["pools"][0]["nat"].update(max_flows=2000)
+        lb.reload()
+        new_session(scene, lb, "after")
+        lb.assert_identities()
+
+
 def case_json_logs():
     with Scene() as scene:
         a = scene.backend(1)
@@ -381,6 +419,21 @@ def case_server_dies_and_returns():
         new_session(scene, lb, "after")
         assert forwarded(lb, a) > back
         lb.assert_identities()
+
+
+def case_server_at_another_address():
+    """What was found out about the old address says nothing of the new one."""
+    with Scene() as scene:
+        (a, _), lb = one_pool(scene, 2, health={**FAST_HEALTH, "rise": 200})
+        a.kill()
+        lb.wait_log("backend_down")
+        moved = scene.backend(1, name="moved")
+        lb.config["pools"][0]["backends"][0]["address"] = moved.address
+        lb.reload()
+        wait_until(lambda: lb.get("/readyz")[0] == 200, 5, "every server was probed")
+        assert lb.metric("cidlb_backend_state", backend="a", state="up") == 1
+        new_session(scene, lb, "after")
+        assert moved.counters()["sessions"] > 0
 
 
 def case_all_servers_down():
