@@ -131,14 +131,14 @@ static int parts_init(struct control *control, unsigned workers)
 
 	if (getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -EIO;
-	control->listener_names = registry_new(STATS_LISTENERS);
+	control->listener_addrs = registry_new(STATS_LISTENERS);
 	control->pool_names = registry_new(STATS_POOLS);
 	control->backend_names = registry_new(STATS_BACKENDS);
 	control->flows = flows_new(secret);
 	control->services = services_new();
 	control->sockets = sockets_new(workers);
 	control->base = event_base_new();
-	if (!control->listener_names || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
+	if (!control->listener_addrs || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
 	    !control->sockets || !control->base)
 		return -ENOMEM;
 	control->health = health_new(control->base, on_probe, control);
@@ -217,7 +217,7 @@ static void stop(struct control *control)
 	sockets_free(control->sockets);
 	plan_free(&control->plan);
 	conf_free(control->conf);
-	registry_free(control->listener_names);
+	registry_free(control->listener_addrs);
 	registry_free(control->pool_names);
 	registry_free(control->backend_names);
 }

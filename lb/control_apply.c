@@ -61,10 +61,15 @@ static void states_take(struct control *control, const struct step *step)
 	}
 }
 
+/* By address, which is what a device knows: under a new name a listener keeps its sockets, and goes on answering. */
 static int listeners_number(struct control *control, struct step *step)
 {
+	char text[ADDR_TEXT_OCTETS];
+
 	for (size_t i = 0; i < step->conf->listener_count; i++) {
-		step->listener_uids[i] = registry_uid(control->listener_names, 0, step->conf->listeners[i].name);
+		const struct addr *addr = &step->conf->listeners[i].addr;
+
+		step->listener_uids[i] = registry_uid(control->listener_addrs, 0, addr_format(addr, text));
 		if (step->listener_uids[i] == REGISTRY_FULL)
 			return -1;
 	}
@@ -150,8 +155,8 @@ static int step_prepare(struct control *control, struct step *step)
 	int err;
 
 	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names) || listeners_number(control, step))
-		return refuse("too many names of listeners, pools or backends since the start: restart cidlb");
-	err = sockets_prepare(&step->change, control->sockets, control->workers, step->conf, step->listener_uids, &failed);
+		return refuse("too many addresses of listeners or names of pools or backends since the start: restart cidlb");
+	err = sockets_prepare(&step->change, control->sockets, step->conf, step->listener_uids, &failed);
 	if (err)
 		return cannot_bind(&failed, err);
 	if (admin_prepare(control, step))

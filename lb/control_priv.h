@@ -20,7 +20,7 @@
 struct control {
 	struct conf *conf;
 	struct plan plan; /* of conf */
-	struct registry *listener_names, *pool_names, *backend_names;
+	struct registry *listener_addrs, *pool_names, *backend_names;
 	uint16_t listener_uids[CONF_MAX_LISTENERS];  /* by index in conf->listeners */
 	struct backend_state states[STATS_BACKENDS]; /* by stable number */
 	struct publisher publisher;

@@ -1,5 +1,5 @@
-/* Stable small numbers for names: a pool, listener or backend keeps its number for the life of the process, through reloads and
- * removal, so that counters, flows and health stay with it. Control thread only. */
+/* Stable small numbers for names: a pool, a backend, or a listener by its address keeps its number for the life of the process, through
+ * reloads and removal, so that counters, flows and health stay with it. Control thread only. */
 #ifndef CIDLB_REGISTRY_H
 #define CIDLB_REGISTRY_H
 

@@ -1,13 +1,12 @@
 #include "sockets.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT };
 
-/* One group of sockets: a listener by its stable number, or an endpoint port of one family. */
+/* One group of sockets: a listener by its stable number (an address has one), or an endpoint port of one family. */
 struct slot {
 	enum slot_kind kind;
 	uint16_t number;           /* listener, or port */
@@ -48,7 +47,7 @@ void sockets_free(struct sockets *sockets)
 
 static bool slot_equal(const struct slot *a, const struct slot *b)
 {
-	return a->kind == b->kind && a->number == b->number && a->family == b->family && addr_equal(&a->addr, &b->addr);
+	return a->kind == b->kind && a->number == b->number && a->family == b->family;
 }
 
 static bool slot_in(const struct slot *slot, const struct slot *slots, size_t count)
@@ -57,15 +56,6 @@ static bool slot_in(const struct slot *slot, const struct slot *slots, size_t co
 		if (slot_equal(slot, &slots[i]))
 			return true;
 	return false;
-}
-
-/* The listener that has this address now, under whatever name; NULL: none. */
-static const struct slot *listener_at(const struct sockets *sockets, const struct addr *addr)
-{
-	for (size_t i = 0; i < sockets->count; i++)
-		if (sockets->slots[i].kind == SLOT_LISTENER && addr_equal(addr, &sockets->slots[i].addr))
-			return &sockets->slots[i];
-	return NULL;
 }
 
 static void wanted_add(struct sockets_change *change, const struct slot *slot)
@@ -111,25 +101,12 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	return 0;
 }
 
-/* A listener under a new name on an address that we have takes over the sockets, and what waits in them. New ones could not join their
- * group: the kernel admits only sockets of the user who opened it, who was root. */
-static int slot_open_one(const struct slot *slot, const struct slot *before, const struct worker *worker, bool first)
-{
-	int fd;
-
-	if (!before)
-		return net_bind(&slot->addr, first, slot->kind == SLOT_ENDPOINT);
-	fd = fcntl(atomic_load_explicit(&worker->listener_fds[before->number], memory_order_relaxed), F_DUPFD_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
-}
-
-static int slot_open(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers, const struct slot *slot)
+static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot)
 {
 	int *fds = change->fds + change->opened_count * sockets->worker_count;
-	const struct slot *before = slot->kind == SLOT_LISTENER ? listener_at(sockets, &slot->addr) : NULL;
 
 	for (unsigned i = 0; i < sockets->worker_count; i++) {
-		fds[i] = slot_open_one(slot, before, workers[i], i == 0);
+		fds[i] = net_bind(&slot->addr, i == 0, slot->kind == SLOT_ENDPOINT);
 		if (fds[i] >= 0)
 			continue;
 		for (unsigned j = 0; j < i; j++)
@@ -140,8 +117,8 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, str
 	return 0;
 }
 
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, struct worker *const *workers, const struct conf *conf,
-		    const uint16_t *listener_uids, struct addr *failed)
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const uint16_t *listener_uids,
+		    struct addr *failed)
 {
 	struct sockets_change *change = calloc(1, sizeof *change);
 	int err = change ? wanted_fill(change, conf, listener_uids) : -ENOMEM;
@@ -156,7 +133,7 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, struct
 		if (slot_in(&change->wanted[i], sockets->slots, sockets->count))
 			continue;
 		*failed = change->wanted[i].addr;
-		err = slot_open(sockets, change, workers, &change->wanted[i]);
+		err = slot_open(sockets, change, &change->wanted[i]);
 	}
 	if (err) {
 		sockets_abandon(sockets, change);
@@ -202,13 +179,9 @@ void sockets_remove(struct sockets *sockets, struct sockets_change *change, stru
 {
 	for (size_t i = 0; i < sockets->count; i++) {
 		const struct slot *slot = &sockets->slots[i];
-		bool replaced = false;
+		bool stays = slot_in(slot, change->wanted, change->wanted_count);
 
-		for (size_t j = 0; j < change->wanted_count; j++)
-			if (change->wanted[j].kind == slot->kind && change->wanted[j].number == slot->number &&
-			    change->wanted[j].family == slot->family)
-				replaced = true;
-		for (unsigned w = 0; !replaced && w < sockets->worker_count; w++)
+		for (unsigned w = 0; !stays && w < sockets->worker_count; w++)
 			(void)slot_give(slot, workers[w], -1);
 	}
 	free(sockets->slots);

@@ -82,7 +82,7 @@ static void uplink_batch(struct worker *worker, const struct table *table, uint1
 	struct batch batch;
 	size_t count;
 
-	/* Between the sockets and the table of a reload: the listener that has the socket next reads what waits in it. */
+	/* Between the sockets and the table of a reload: what waits is read once the table is there. */
 	if (listener->pool == TABLE_NONE)
 		return;
 	count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
