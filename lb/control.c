@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include <urcu-qsbr.h>
 
@@ -57,6 +58,8 @@ static void only_at_start(const struct control *control, const struct conf *conf
 {
 	if (conf->workers != control->worker_count)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "workers: %u takes effect at the next start", conf->workers);
+	if (!!conf->user != !!control->conf->user || (conf->user && strcmp(conf->user, control->conf->user) != 0))
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "user takes effect at the next start");
 }
 
 static void on_reload(evutil_socket_t signal, short what, void *ctx)
@@ -222,6 +225,17 @@ static void stop(struct control *control)
 	registry_free(control->backend_names);
 }
 
+/* A socket for each backend's probe, and for each address and port one per worker: the customary soft limit of 1,024 is not enough. */
+static void descriptors_allow(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int control_run(struct conf *conf)
 {
 	struct control *control = calloc(1, sizeof *control);
@@ -233,6 +247,7 @@ int control_run(struct conf *conf)
 	}
 	/* A reader of our log or of /metrics may go away at any time. */
 	signal(SIGPIPE, SIG_IGN);
+	descriptors_allow();
 	rcu_register_thread();
 	rcu_thread_offline();
 	result = start(control, conf);

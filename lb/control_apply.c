@@ -1,5 +1,6 @@
 #include "control_priv.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,7 @@ static void targets_set(struct control *control)
 {
 	struct health_target *targets = calloc(control->plan.backend_count, sizeof *targets);
 	size_t at = 0;
+	int err;
 
 	for (size_t i = 0; targets && i < control->conf->pool_count; i++)
 		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++)
@@ -143,8 +145,9 @@ static void targets_set(struct control *control)
 				.addr = control->plan.backends[at].addr,
 				.how = control->conf->pools[i].health,
 			};
-	if (!targets || health_set_targets(control->health, targets, at))
-		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "out of memory: not every backend is probed");
+	err = targets ? health_set_targets(control->health, targets, at) : -ENOMEM;
+	if (err)
+		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "new backends are not probed: %s", strerror(-err));
 	free(targets);
 }
 

@@ -348,6 +348,27 @@ def case_too_many_flows_change_nothing():
         lb.assert_identities()
 
 
+def case_more_servers_than_descriptors():
+    """The soft limit of a service is 1,024."""
+    with Scene() as scene:
+        a = scene.backend(1)
+        entries = [{**a.entry(), "name": f"s{number}", "id": number} for number in range(1, 301)]
+        cid = {"scheme": "node-id", "length": 6, "size": 2}
+        lb = scene.cidlb([scene.pool("p", entries, cid=cid)], start=False)
+        lb.argv[:0] = ["prlimit", "--nofile=256:4096"]
+        lb.start()
+        assert lb.metric("cidlb_backend_state", state="up") == 300
+
+
+def case_options_for_the_next_start():
+    with Scene() as scene:
+        _, lb = one_pool(scene, 1)
+        lb.config.update(workers=1, user="daemon")
+        lb.write()
+        lines = hang_up(lb, "reloaded")
+        assert "workers: 1 takes effect at the next start" in lines[0] and "user takes effect at the next start" in lines[1], lines
+
+
 def case_json_logs():
     with Scene() as scene:
         a = scene.backend(1)
