@@ -31,7 +31,7 @@ uint16_t nat_hint(struct worker *worker, const struct snapshot_pool *pool, uint1
 /* Queues a routed datagram to its backend, or counts it as refused. */
 void nat_uplink(struct worker *worker, const struct uplink *up);
 
-/* A datagram arrived on `endpoint`: queues it to the device, twice if owner and claimant get it, or counts why not. */
+/* A datagram arrived on `endpoint`: queues it to everybody who gets it (flow.h), or counts why nobody does. */
 void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint);
 
 #endif

@@ -57,7 +57,7 @@ struct net_outbox;
 struct net_outbox *net_outbox_new(void);
 void net_outbox_free(struct net_outbox *outbox);
 
-/* Puts one datagram into the outbox, which has room for two per datagram of a batch. */
+/* Puts one datagram into the outbox, which has room for two per datagram of a batch, and is flushed first if it is full. */
 void net_queue(struct net_outbox *outbox, const struct net_send *send);
 
 /* Sends everything, a system call per socket and batch, and counts each datagram as sent or refused. One that the kernel refuses is tried

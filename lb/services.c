@@ -57,7 +57,8 @@ uint16_t services_number(struct services *services, uint16_t listener, const uin
 {
 	uint16_t number = listener, count;
 
-	if (entry_find(services, listener, local, &number))
+	/* No lock once all are given out: that may be for every datagram. */
+	if (entry_find(services, listener, local, &number) || atomic_load_explicit(&services->count, memory_order_relaxed) == NUMBERS)
 		return number;
 	pthread_mutex_lock(&services->lock);
 	count = atomic_load_explicit(&services->count, memory_order_relaxed);

@@ -3,7 +3,7 @@
  * Identities, asserted after every end-to-end run:
  *   received = sum of verdicts                              per listener
  *   sum of routed verdicts = sent up + sum of refused up    per pool
- *   replies = sent down + sum of refused down               per pool; copies are sent down and counted again in `copies`
+ *   replies + copies = sent down + sum of refused down      per pool
  * Indexed by the stable numbers of registry.h, so that a reload keeps every total.
  */
 #ifndef CIDLB_STATS_H
@@ -25,7 +25,6 @@ enum refused {
 	REFUSED_REASONS,
 };
 
-/* Datagrams that reached an endpoint and belong to no flow: wrong backend address, or a flow that has ended. */
 typedef _Atomic uint64_t stats_counter;
 
 struct stats {
@@ -39,7 +38,7 @@ struct stats {
 	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow */
 	stats_counter copies[STATS_POOLS];   /* further sends of one reply: flow.h */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
-	stats_counter strays;                /* datagrams on an endpoint that belong to no flow */
+	stats_counter strays;                /* datagrams on an endpoint that belong to no flow: of an ended one, or not from its backend */
 } __attribute__((aligned(64)));
 
 /* One writer: no locked instruction. */
