@@ -1,11 +1,5 @@
 #include "pool.h"
 
-#include <errno.h>
-#include <stddef.h>
-#include <string.h>
-
-static const char *const admin_names[] = { [BACKEND_READY] = "ready", [BACKEND_DRAIN] = "drain", [BACKEND_MAINT] = "maint" };
-
 void backend_state_init(struct backend_state *state, enum backend_admin admin, uint8_t rise, uint8_t fall)
 {
 	*state = (struct backend_state){ .health = BACKEND_UP, .admin = admin, .rise = rise, .fall = fall };
@@ -43,16 +37,7 @@ const char *backend_health_name(enum backend_health health)
 
 const char *backend_admin_name(enum backend_admin admin)
 {
-	return admin_names[admin];
-}
+	static const char *const names[] = { [BACKEND_READY] = "ready", [BACKEND_DRAIN] = "drain", [BACKEND_MAINT] = "maint" };
 
-int backend_admin_parse(enum backend_admin *out, const char *word)
-{
-	for (size_t i = 0; i < sizeof admin_names / sizeof *admin_names; i++) {
-		if (strcmp(word, admin_names[i]) == 0) {
-			*out = (enum backend_admin)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	return names[admin];
 }

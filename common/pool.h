@@ -31,7 +31,4 @@ bool backend_accepts_new(enum backend_health health, enum backend_admin admin, u
 const char *backend_health_name(enum backend_health health);
 const char *backend_admin_name(enum backend_admin admin);
 
-/* "ready", "drain", "maint". -EINVAL: anything else. */
-int backend_admin_parse(enum backend_admin *out, const char *word);
-
 #endif

@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,17 +86,9 @@ END_TEST
 START_TEST(names)
 {
 	static const char *const words[] = { "ready", "drain", "maint" };
-	enum backend_admin admin = BACKEND_READY;
 
-	for (int i = BACKEND_READY; i <= BACKEND_MAINT; i++) {
-		ck_assert_int_eq(backend_admin_parse(&admin, words[i]), 0);
-		ck_assert_int_eq((int)admin, i);
-		ck_assert_str_eq(backend_admin_name(admin), words[i]);
-	}
-	ck_assert_int_eq(backend_admin_parse(&admin, "Ready"), -EINVAL);
-	ck_assert_int_eq(backend_admin_parse(&admin, ""), -EINVAL);
-	ck_assert_int_eq(backend_admin_parse(&admin, "drain "), -EINVAL);
-	ck_assert_int_eq(admin, BACKEND_MAINT);
+	for (int i = BACKEND_READY; i <= BACKEND_MAINT; i++)
+		ck_assert_str_eq(backend_admin_name((enum backend_admin)i), words[i]);
 }
 END_TEST
 
