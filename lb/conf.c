@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/un.h>
+
 #include "conf_priv.h"
 #include "stats.h"
 
@@ -19,10 +21,11 @@ static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_POOLS] = { "pools", .type = CONF_LIST, .required = true },
 };
 
-enum { ADMIN_HTTP, ADMIN_OPTIONS };
+enum { ADMIN_HTTP, ADMIN_SOCKET, ADMIN_OPTIONS };
 
 static const struct conf_option admin_options[ADMIN_OPTIONS] = {
 	[ADMIN_HTTP] = { "http", .type = CONF_TEXT },
+	[ADMIN_SOCKET] = { "socket", .type = CONF_TEXT },
 };
 
 enum { LISTENER_NAME, LISTENER_ADDRESS, LISTENER_POOL, LISTENER_OPTIONS };
@@ -57,6 +60,24 @@ static void read_user(struct conf_reader *reader, const struct conf_value *user)
 		conf_warn(reader, user->place, "the user that cidlb runs as cannot read this file: a reload will fail");
 }
 
+static void read_socket(struct conf_reader *reader, const struct conf_value *value)
+{
+	const char *path = value->text ? value->text : CONF_SOCKET;
+	const size_t room = sizeof((struct sockaddr_un *)NULL)->sun_path;
+	struct conf *conf = reader->conf;
+	char quoted[CONF_QUOTE_OCTETS];
+
+	conf->socket_default = !value->text;
+	if (!*path)
+		return;
+	if (*path != '/' || strlen(path) >= room) {
+		conf_error(reader, value->place, "%s is no absolute path of at most %zu octets", conf_quote(quoted, path), room - 1);
+		return;
+	}
+	conf->socket = strdup(path);
+	reader->no_memory |= !conf->socket;
+}
+
 static void read_admin(struct conf_reader *reader, const struct conf_value *admin)
 {
 	struct conf_value values[ADMIN_OPTIONS];
@@ -65,6 +86,7 @@ static void read_admin(struct conf_reader *reader, const struct conf_value *admi
 	if (admin->found == CONF_WRONG)
 		return;
 	conf_read_section(reader, admin->place, &conf_section_admin, values);
+	read_socket(reader, &values[ADMIN_SOCKET]);
 	conf->has_http = conf_read_addr(reader, &values[ADMIN_HTTP], &conf->http);
 	if (conf->has_http && !addr_is_loopback(&conf->http))
 		conf_warn(reader, values[ADMIN_HTTP].place, "not on loopback: everyone who reaches it sees metrics and states");
@@ -278,6 +300,7 @@ void conf_free(struct conf *conf)
 	free(conf->pools);
 	free(conf->listeners);
 	free(conf->user);
+	free(conf->socket);
 	free(conf->file);
 	free(conf);
 }

@@ -18,6 +18,8 @@
 
 enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /* per pool */, CONF_MAX_SOURCES = 8, CONF_MAX_WORKERS = 64 };
 
+#define CONF_SOCKET "/run/cidlb/admin.sock"
+
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_NONE };
 
@@ -79,6 +81,8 @@ struct conf {
 	uint8_t hash_key[16];
 	bool has_http;
 	struct addr http;
+	char *socket;        /* of commands, an absolute path; NULL: none */
+	bool socket_default; /* not in the file: where it cannot be made, cidlb does without */
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_pool *pools;

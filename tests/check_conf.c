@@ -18,6 +18,8 @@ static const char *compose(const char *listener, const char *pool, const char *b
 	return text;
 }
 
+#define OCTETS_53 "01234567890123456789012345678901234567890123456789012"
+
 static const struct {
 	const char *listener, *pool, *backend, *top; /* NULL: one without a mistake */
 	const char *errors;                          /* "": accepted */
@@ -31,6 +33,15 @@ static const struct {
 	{ .top = "admin = 9180;", .errors = "t.conf:4: admin: not a group { ... }" },
 	{ .top = "admin = { http = \"localhost:9180\"; };",
 	  .errors = "t.conf:4: admin.http: \"localhost:9180\": host names are not supported yet; give an IP address" },
+	{ .top = "admin = { socket = \"\"; };", .errors = "" },
+	{ .top = "admin = { socket = 1; };", .errors = "t.conf:4: admin.socket: not a text in quotes" },
+	{ .top = "admin = { socket = \"admin.sock\"; };",
+	  .errors = "t.conf:4: admin.socket: \"admin.sock\" is no absolute path of at most 107 octets" },
+	{ .top = "admin = { socket = \"/" OCTETS_53 OCTETS_53 "\"; };", .errors = "" },
+	{ .top = "admin = { socket = \"//" OCTETS_53 OCTETS_53 "\"; };",
+	  .errors = "t.conf:4: admin.socket: \"//01234567890123456789012345678901234567890123456789012012...\" is no absolute path of at "
+		    "most "
+		    "107 octets" },
 	{ .top = "admin = { htpp = \"127.0.0.1:1\"; };", .errors = "t.conf:4: admin.htpp: unknown; did you mean \"http\"?" },
 	/* listeners */
 	{ .listener = "address = \"127.0.0.1:5684\"; pool = \"p\";", .errors = "t.conf:1: listeners[0].name: missing" },

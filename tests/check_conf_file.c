@@ -112,6 +112,8 @@ START_TEST(defaults)
 	ck_assert_ptr_null(conf->user);
 	ck_assert_mem_eq(conf->hash_key, key_octets, sizeof key_octets);
 	ck_assert(!conf->has_http);
+	ck_assert_str_eq(conf->socket, "/run/cidlb/admin.sock");
+	ck_assert(conf->socket_default);
 	ck_assert_uint_eq(conf->listener_count, 1);
 	ck_assert_uint_eq(conf->pool_count, 1);
 	ck_assert_int_eq(pool->protocol, POOL_DTLS);
@@ -152,7 +154,7 @@ END_TEST
 START_TEST(every_value)
 {
 	struct conf *conf = load_good(
-		"workers = 3; user = \"root\"; hash_key = \"" KEY "\"; admin = { http = \"[::1]:9180\"; };"
+		"workers = 3; user = \"root\"; hash_key = \"" KEY "\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
 		"listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { name = \"l4\"; address = \"127.0.0.1:5684\"; "
 		"pool = \"p\"; } );"
 		"pools = ( { name = \"p\"; protocol = \"udp\"; affinity = \"address\"; backends = ( { name = \"a\"; address = "
@@ -172,6 +174,8 @@ START_TEST(every_value)
 	ck_assert_str_eq(conf->user, "root");
 	ck_assert(conf->has_http);
 	ck_assert_str_eq(addr_format(&conf->http, text), "[::1]:9180");
+	ck_assert_str_eq(conf->socket, "/s");
+	ck_assert(!conf->socket_default);
 	ck_assert_str_eq(conf->listeners[0].name, "l6");
 	ck_assert_str_eq(addr_format(&conf->listeners[0].addr, text), "[::1]:5684");
 	ck_assert_uint_eq(conf->listeners[0].pool, 1);
