@@ -46,6 +46,11 @@ struct conf_health {
 	uint8_t rise, fall;
 };
 
+/* ClientHellos per second; 0: unlimited. */
+struct conf_hello_rate {
+	uint32_t pool, backend, prefix;
+};
+
 struct conf_backend {
 	char *name;
 	bool has_id; /* exactly if the pool's layout carries ids */
@@ -64,6 +69,7 @@ struct conf_pool {
 	struct cid_layout layout;
 	struct conf_nat nat;
 	struct conf_health health;
+	struct conf_hello_rate hello_rate;
 	struct conf_backend *backends;
 	size_t backend_count;
 };

@@ -136,16 +136,18 @@ static int parts_init(struct control *control, unsigned workers)
 	control->backend_names = registry_new(STATS_BACKENDS);
 	control->flows = flows_new(secret);
 	control->services = services_new();
+	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
 	control->sockets = sockets_new(workers);
 	control->base = event_base_new();
 	if (!control->listener_names || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
-	    !control->sockets || !control->base)
+	    !control->limit || !control->sockets || !control->base)
 		return -ENOMEM;
 	control->health = health_new(control->base, on_probe, control);
 	if (!control->health)
 		return -ENOMEM;
 	for (; control->worker_count < workers; control->worker_count++) {
-		int err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services);
+		int err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services,
+				     control->limit);
 
 		if (err)
 			return err;
@@ -216,6 +218,7 @@ static void stop(struct control *control)
 	flows_free(control->flows);
 	rcu_thread_offline();
 	services_free(control->services);
+	limit_free(control->limit);
 	sockets_free(control->sockets);
 	plan_free(&control->plan);
 	conf_free(control->conf);

@@ -27,6 +27,7 @@ struct control {
 	struct publisher publisher;
 	struct flows *flows;
 	struct services *services;
+	struct limit *limit;
 	struct sockets *sockets;
 	struct worker *workers[CONF_MAX_WORKERS];
 	unsigned worker_count;

@@ -28,6 +28,11 @@ static struct siphash_key endpoint_key(const struct siphash_key *key, const char
 	return siphash_key_derive(key, label);
 }
 
+static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
+{
+	return (struct limit_rates){ limit_rate_make(rate->pool), limit_rate_make(rate->backend), limit_rate_make(rate->prefix) };
+}
+
 struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids, const struct table *previous)
 {
 	struct siphash_key key = siphash_key_load(conf->hash_key);
@@ -53,6 +58,7 @@ struct table *table_build(const struct conf *conf, const struct plan *plan, cons
 		pool->times = (struct flow_times){ nat->settle_ms, nat->contest_s * 1000 };
 		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
 		space_fill(&pool->space, nat);
+		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
 	}
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		struct table_listener *listener = &table->listeners[listener_uids[i]];

@@ -22,12 +22,17 @@ static uint64_t tag_make(enum tag tag, uint16_t number)
 	return (uint64_t)tag << 32 | number;
 }
 
-uint32_t worker_clock_ms(void)
+static uint64_t clock_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint32_t worker_clock_ms(void)
+{
+	return (uint32_t)clock_ms();
 }
 
 /* One batch of one pool, on its way through walk, hint, route and forward. */
@@ -52,6 +57,22 @@ static void batch_fill(struct worker *worker, struct batch *batch, const struct 
 			dtls_walk(&in->view, in->data, in->len);
 		if (pool->protocol == POOL_UDP || (in->view.kind >= DTLS_CID && !route_by_cid(pool, &in->view)))
 			in->hint = nat_hint(worker, pool, batch->service[i], &in->source);
+	}
+}
+
+/* New sessions beyond hello_rate go no further; nothing else is counted or held up. Only DTLS pools have rates. */
+static void batch_limit(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, const struct limit_rates *rates,
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct route_in *in = &batch->in[i];
+		struct route_out *out = &batch->out[i];
+
+		if (in->view.kind != DTLS_HELLO || !verdict_is_routed(out->verdict))
+			continue;
+		const struct limit_hello hello = { pool->uid, pool->backends[out->backend].uid, &in->source };
+		if (!limit_admit(worker->limit, rates, &hello, worker->clock_ms))
+			*out = (struct route_out){ .verdict = VERDICT_LIMITED, .backend = SNAPSHOT_NO_BACKEND };
 	}
 }
 
@@ -91,6 +112,8 @@ static void uplink_batch(struct worker *worker, const struct table *table, uint1
 
 	batch_fill(worker, &batch, pool, listener, number, datagrams, count);
 	route_batch(batch.out, pool, batch.in, count);
+	if (limit_rates_limit(&table->pools[listener->pool].hello_rates))
+		batch_limit(worker, &batch, pool, &table->pools[listener->pool].hello_rates, count);
 	for (size_t i = 0; i < count; i++) {
 		stats_add(&worker->stats.verdicts[number][batch.out[i].verdict], 1);
 		if (led_nowhere(pool, batch.out[i].verdict))
@@ -163,7 +186,8 @@ static void *worker_run(void *arg)
 		rcu_thread_offline();
 		count = epoll_wait(worker->epoll, events, EVENTS, -1);
 		rcu_thread_online();
-		worker->now_ms = worker_clock_ms();
+		worker->clock_ms = clock_ms();
+		worker->now_ms = (uint32_t)worker->clock_ms;
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.u64 == tag_make(TAG_WAKE, 0))
 				running = false;
@@ -191,7 +215,7 @@ static void descriptors_init(struct worker *worker)
 			atomic_init(&worker->endpoint_fds[family][port], -1);
 }
 
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services)
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services, struct limit *limit)
 {
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
 	int err = 0;
@@ -203,6 +227,7 @@ int worker_new(struct worker **out, struct publisher *publisher, struct flows *f
 	worker->publisher = publisher;
 	worker->flows = flows;
 	worker->services = services;
+	worker->limit = limit;
 	worker->inbox = net_inbox_new();
 	worker->outbox = net_outbox_new();
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);

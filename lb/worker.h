@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "flows.h"
+#include "limit.h"
 #include "net.h"
 #include "publish.h"
 #include "services.h"
@@ -29,6 +30,7 @@ struct worker {
 	struct publisher *publisher; /* shared by all workers */
 	struct flows *flows;
 	struct services *services;
+	struct limit *limit; /* shared by all workers */
 	struct stats stats;
 	int epoll, wake;
 	pthread_t thread;
@@ -37,12 +39,13 @@ struct worker {
 	_Atomic int endpoint_fds[WORKER_FAMILIES][1 << 16]; /* by port; -1: none */
 	struct net_inbox *inbox;
 	struct net_outbox *outbox;
-	uint32_t now_ms; /* once per batch */
+	uint64_t clock_ms; /* once per batch */
+	uint32_t now_ms;   /* the same, as flows keep it */
 	struct worker_sample sample;
 };
 
 /* A worker without a thread yet, so that it can be given sockets while cidlb is still root. -errno on failure. */
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services);
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services, struct limit *limit);
 int worker_start(struct worker *worker);
 
 /* Ends the thread, if it runs, closes the worker's sockets, frees it. */

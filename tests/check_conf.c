@@ -103,6 +103,12 @@ static const struct {
 	{ .pool = CID "health = { path = \"x\"; };", .errors = "t.conf:2: pools[0].health.path: not a path; it begins with '/'" },
 	{ .pool = CID "health = { all_down = \"up\"; };",
 	  .errors = "t.conf:2: pools[0].health.all_down: \"up\" is unknown; accepted: hash, drop" },
+	/* hello_rate */
+	{ .pool = CID "hello_rate = 100;", .errors = "t.conf:2: pools[0].hello_rate: not a group { ... }" },
+	{ .pool = CID "hello_rate = { backends = 100; };",
+	  .errors = "t.conf:2: pools[0].hello_rate.backends: unknown; did you mean \"backend\"?" },
+	{ .pool = "protocol = \"udp\"; hello_rate = { pool = 100; };",
+	  .errors = "t.conf:2: pools[0].hello_rate: a udp pool has no ClientHellos; remove it, or say protocol = \"dtls\"" },
 	/* nat */
 	{ .pool = CID "nat = { rebind = \"both\"; };",
 	  .errors = "t.conf:2: pools[0].nat.rebind: \"both\" is unknown; accepted: follow, backend" },
@@ -256,6 +262,9 @@ static const struct {
 	{ "2: pools[0].health.timeout_ms", CID "health = { timeout_ms = {}; };", .min = 1, .max = 60000, .unit = " ms" },
 	{ "2: pools[0].health.rise", CID "health = { rise = {}; };", .min = 1, .max = 255, .unit = "" },
 	{ "2: pools[0].health.fall", CID "health = { fall = {}; };", .min = 1, .max = 255, .unit = "" },
+	{ "2: pools[0].hello_rate.pool", CID "hello_rate = { pool = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
+	{ "2: pools[0].hello_rate.backend", CID "hello_rate = { backend = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
+	{ "2: pools[0].hello_rate.prefix", CID "hello_rate = { prefix = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
 	{ "3: pools[0].backends[0].weight", CID, BACKEND "weight = {};", .min = 0, .max = 256, .unit = "" },
 };
 
