@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <urcu-qsbr.h>
 
+#include "command.h"
 #include "control_priv.h"
 #include "log.h"
 #include "priv.h"
@@ -42,7 +45,7 @@ static void on_probe(void *ctx, uint16_t uid, bool ok, const char *reason)
 	up = state->health == BACKEND_UP;
 	pool = backend_pool(control, uid, &name);
 	log_event(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "backend_up" : "backend_down", pool, name, "%s", reason);
-	control_publish(control);
+	(void)control_publish(control);
 }
 
 static void report_log(const struct conf_report *report)
@@ -57,26 +60,35 @@ static void only_at_start(const struct control *control, const struct conf *conf
 {
 	if (conf->workers != control->worker_count)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "workers: %u takes effect at the next start", conf->workers);
+	if (strcmp(conf->socket ? conf->socket : "", control->conf->socket ? control->conf->socket : "") != 0)
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "admin.socket: \"%s\" takes effect at the next start",
+			  conf->socket ? conf->socket : "");
 }
 
-static void on_reload(evutil_socket_t signal, short what, void *ctx)
+int control_reload(struct control *control, struct conf_report *report)
 {
-	struct control *control = ctx;
-	struct conf_report report = { 0 };
-	struct conf *conf = conf_load(control->conf->file, &report);
+	struct conf *conf = conf_load(control->conf->file, report);
 
-	(void)signal;
-	(void)what;
-	report_log(&report);
-	conf_report_free(&report);
+	report_log(report);
 	if (conf)
 		only_at_start(control, conf);
 	if (!conf || control_apply(control, conf)) {
 		conf_free(conf);
 		log_event(LOG_LEVEL_ERROR, "reload_refused", NULL, NULL, "the running configuration stays as it was");
-		return;
+		return -1;
 	}
 	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools", conf->listener_count, conf->pool_count);
+	return 0;
+}
+
+static void on_reload(evutil_socket_t signal, short what, void *ctx)
+{
+	struct conf_report report = { 0 };
+
+	(void)signal;
+	(void)what;
+	(void)control_reload(ctx, &report);
+	conf_report_free(&report);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *ctx)
@@ -128,7 +140,10 @@ static int events_init(struct control *control)
 static int parts_init(struct control *control, unsigned workers)
 {
 	uint8_t secret[16];
+	struct timespec now;
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	control->started_s = now.tv_sec;
 	if (getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -EIO;
 	control->listener_names = registry_new(STATS_LISTENERS);
@@ -176,6 +191,26 @@ static int fail(const char *what, int err)
 	return -1;
 }
 
+/* As root still: the usual directories let nobody else. Returns 0 or -1. */
+static int door_open(struct control *control)
+{
+	const struct conf *conf = control->conf;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int err;
+
+	if (!conf->socket)
+		return 0;
+	err = priv_owner(conf->user, &uid, &gid);
+	if (!err)
+		err = unix_open(&control->door, control->base, conf->socket, uid, gid, command_answer, control);
+	if (!err)
+		return 0;
+	log_event(conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL, "no socket for cidlbctl at %s: %s",
+		  conf->socket, err == -EADDRINUSE ? "another process answers there" : strerror(-err));
+	return conf->socket_default ? 0 : -1;
+}
+
 static int start(struct control *control, struct conf *conf)
 {
 	const char *why = "";
@@ -189,7 +224,7 @@ static int start(struct control *control, struct conf *conf)
 		conf_free(conf);
 		return -1;
 	}
-	if (conf->has_http && !control->admin)
+	if ((conf->has_http && !control->admin) || door_open(control))
 		return -1;
 	err = priv_drop(conf->user, &why);
 	if (err)
@@ -208,6 +243,7 @@ static void stop(struct control *control)
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_free(control->workers[i]);
 	admin_free(control->admin);
+	unix_close(control->door);
 	health_free(control->health);
 	for (size_t i = 0; i < control->event_count; i++)
 		event_free(control->events[i]);

@@ -1,5 +1,6 @@
 #include "control_priv.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,45 @@ static int refuse(const char *why)
 	return -1;
 }
 
-static void states_take(struct control *control, struct step *step)
+/* What runs under the number `uid`, or NULL. */
+static const struct conf_backend *running(const struct control *control, uint16_t uid)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; at < control->plan.backend_count; i++)
+		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++)
+			if (control->plan.backends[at].uid == uid)
+				return &control->conf->pools[i].backends[j];
+	return NULL;
+}
+
+static bool entry_is_same(const struct conf_backend *a, const struct conf_backend *b)
+{
+	return a->has_id == b->has_id && a->id.len == b->id.len && memcmp(a->id.octets, b->id.octets, a->id.len) == 0 &&
+	       addr_equal(&a->addr, &b->addr) && a->weight == b->weight && a->admin == b->admin;
+}
+
+/* What was set by command outlives a reload, unless that backend's entry changed. */
+static void states_plan(const struct control *control, struct step *step)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < step->conf->pool_count; i++) {
+		for (size_t j = 0; j < step->conf->pools[i].backend_count; j++, at++) {
+			struct snapshot_backend *backend = &step->plan.backends[at];
+			const struct conf_backend *before = running(control, backend->uid);
+
+			if (control->known[backend->uid])
+				backend->health = control->states[backend->uid].health;
+			if (!before || !entry_is_same(before, &step->conf->pools[i].backends[j]))
+				continue;
+			backend->admin = control->states[backend->uid].admin;
+			backend->weight = control->weights[backend->uid];
+		}
+	}
+}
+
+static void states_take(struct control *control, const struct step *step)
 {
 	size_t at = 0;
 
@@ -28,7 +67,7 @@ static void states_take(struct control *control, struct step *step)
 		const struct conf_pool *pool = &step->conf->pools[i];
 
 		for (size_t j = 0; j < pool->backend_count; j++, at++) {
-			struct snapshot_backend *backend = &step->plan.backends[at];
+			const struct snapshot_backend *backend = &step->plan.backends[at];
 			struct backend_state *state = &control->states[backend->uid];
 
 			if (!control->known[backend->uid])
@@ -37,7 +76,7 @@ static void states_take(struct control *control, struct step *step)
 			state->admin = backend->admin;
 			state->rise = pool->health.rise;
 			state->fall = pool->health.fall;
-			backend->health = state->health;
+			control->weights[backend->uid] = backend->weight;
 		}
 	}
 }
@@ -148,6 +187,7 @@ static void step_commit(struct control *control, struct step *step)
 {
 	struct plan old_plan = control->plan;
 
+	states_take(control, step);
 	if (sockets_add(control->sockets, step->change, control->workers))
 		log_event(LOG_LEVEL_ERROR, "sockets", NULL, NULL, "a worker could not take a socket");
 	publisher_publish(&control->publisher, step->table);
@@ -169,7 +209,7 @@ int control_apply(struct control *control, struct conf *conf)
 		step_free(control, &step);
 		return -1;
 	}
-	states_take(control, &step);
+	states_plan(control, &step);
 	step.table = table_build(conf, &step.plan, step.listener_uids, previous);
 	if (!step.table || limits_set(control, &step)) {
 		step_free(control, &step);
@@ -181,7 +221,7 @@ int control_apply(struct control *control, struct conf *conf)
 	return 0;
 }
 
-void control_publish(struct control *control)
+int control_publish(struct control *control)
 {
 	struct table *table;
 
@@ -190,10 +230,13 @@ void control_publish(struct control *control)
 
 		backend->health = control->states[backend->uid].health;
 		backend->admin = control->states[backend->uid].admin;
+		backend->weight = control->weights[backend->uid];
 	}
 	table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
-	if (table)
-		publisher_publish(&control->publisher, table);
-	else
+	if (!table) {
 		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was");
+		return -ENOMEM;
+	}
+	publisher_publish(&control->publisher, table);
+	return 0;
 }
