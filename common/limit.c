@@ -101,7 +101,7 @@ static uint64_t prefix_hash(const struct siphash_key *key, const struct addr *so
 }
 
 /* The others are raised before the fullest, which decides: whoever wins that exchange has seen every bucket with all that was admitted
- * before, so that two workers never count as one. The loser of a race may be charged one too many. */
+ * before, so that two workers never count as one. Where prefixes that share a bucket race, the loser may be charged one too many. */
 static bool prefix_take(struct prefixes *prefixes, uint64_t hash, const struct limit_rate *rate, uint64_t now_ns)
 {
 	limit_bucket *own[LIMIT_ROWS];
