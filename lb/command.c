@@ -155,8 +155,8 @@ static const struct {
 	const char *name;
 	json_t *(*run)(struct control *control, const json_t *request);
 } commands[] = {
-	{ "status", command_status }, { "backends", command_backends }, { "drain", run_drain },   { "ready", run_ready },
-	{ "maint", run_maint },       { "weight", run_weight },         { "reload", run_reload },
+	{ "status", command_status }, { "backends", command_backends }, { "flows", command_flows }, { "drain", run_drain },
+	{ "ready", run_ready },       { "maint", run_maint },           { "weight", run_weight },   { "reload", run_reload },
 };
 
 static json_t *run(struct control *control, const char *line)

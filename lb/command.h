@@ -3,6 +3,7 @@
  *   {"command": "status"}                                     {"ok": true, "version": …}
  *   {"command": "drain", "name": "lwm2m/b"}                   {"ok": true, "backend": {…}}
  *   {"command": "weight", "name": "x", "weight": 50}          {"ok": false, "error": "no backend is called x; …"}
+ *   {"command": "flows", "from": "10.1.2.3", "limit": 10}     {"ok": true, "matched": 1, "flows": [{…}]}
  *
  * status, backends, drain, ready, maint, weight, reload, flows. A name is a backend's, or POOL/BACKEND where several pools have it.
  */

@@ -24,4 +24,7 @@ json_t *command_status(struct control *control, const json_t *request);
 json_t *command_backends(struct control *control, const json_t *request);
 json_t *command_backend_json(const struct control *control, const struct command_backend *backend, const struct stats *sum);
 
+/* command_flows.c */
+json_t *command_flows(struct control *control, const json_t *request);
+
 #endif

@@ -457,3 +457,15 @@ void flows_sweep(struct flows *flows, uint32_t now_ms)
 	}
 	flows->sweep_at = (flows->sweep_at + 1) % FLOWS_SWEEP_CALLS;
 }
+
+void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow *flow), void *ctx)
+{
+	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next) {
+		for (size_t i = 0; i < chunk->count; i++) {
+			if (!flow_lock(&chunk->flows[i]))
+				continue;
+			visit(ctx, &chunk->flows[i]);
+			flow_unlock(&chunk->flows[i]);
+		}
+	}
+}

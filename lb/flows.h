@@ -103,6 +103,9 @@ struct flows_count {
 };
 struct flows_count flows_count(struct flows *flows, uint16_t pool);
 
+/* Shows `visit` every live flow, with its lock held. All of the table, so only for people who ask. Control thread. */
+void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow *flow), void *ctx);
+
 /* Readers: workers. */
 
 /* The live flow of a key, or NULL. */

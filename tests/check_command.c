@@ -51,6 +51,7 @@ static void setup(void)
 	control->pool_names = registry_new(STATS_POOLS);
 	control->backend_names = registry_new(STATS_BACKENDS);
 	control->flows = flows_new(secret);
+	control->services = services_new();
 	control->sockets = sockets_new(0);
 	control->base = event_base_new();
 	control->health = health_new(control->base, no_report, NULL);
@@ -65,6 +66,7 @@ static void teardown(void)
 	rcu_thread_online();
 	flows_free(control->flows);
 	rcu_thread_offline();
+	services_free(control->services);
 	sockets_free(control->sockets);
 	plan_free(&control->plan);
 	conf_free(control->conf);
@@ -140,6 +142,13 @@ static const struct {
 	{ "{\"command\": \"drain\", \"name\": \"pp/b\"}", "no backend is called pp/b; `cidlbctl backends` lists them" },
 	{ "{\"command\": \"maint\", \"name\": \"/b\"}", "no backend is called /b; `cidlbctl backends` lists them" },
 	{ "{\"command\": \"ready\", \"name\": \"a\"}", "a is the name of several backends: say which, as in p/a" },
+	{ "{\"command\": \"flows\", \"cid\": \"\"}", "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"flows\", \"cid\": \"012\"}", "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"flows\", \"cid\": \"0g\"}", "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"flows\", \"cid\": \"000102030405060708090a0b0c0d0e0f1011121314\"}", "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"flows\", \"from\": \"x\"}", "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT" },
+	{ "{\"command\": \"flows\", \"limit\": 0}", "a limit is a number of 1..1000" },
+	{ "{\"command\": \"flows\", \"limit\": 1001}", "a limit is a number of 1..1000" },
 	{ "{\"command\": \"weight\", \"name\": \"b\"}", "a weight is a number of 0..256" },
 	{ "{\"command\": \"weight\", \"name\": \"b\", \"weight\": 257}", "a weight is a number of 0..256" },
 	{ "{\"command\": \"weight\", \"name\": \"b\", \"weight\": -1}", "a weight is a number of 0..256" },
@@ -301,6 +310,69 @@ START_TEST(status)
 }
 END_TEST
 
+/* 192.0.2.CID[1]:4000 owns session CID of p's backend b. */
+static void make_session(const uint8_t cid[static 6])
+{
+	const struct table *table = publisher_read(&control->publisher);
+	struct flow_peer owner = { .service = control->listener_uids[0] };
+	struct flow *flow;
+
+	ck_assert_int_eq(addr_parse(&owner.device, "192.0.2.0:4000"), 0);
+	owner.device.ip[15] = cid[1];
+	rcu_thread_online();
+	flow = flows_make(control->flows, &(struct flow_new){
+						  .key = { .kind = FLOW_CID, .pool = control->plan.pools[0].uid, .cid_len = 6, .cid = cid },
+						  .backend = control->plan.backends[1].uid,
+						  .backend_addr = control->plan.backends[1].addr,
+						  .space = &table->pools[0].space,
+						  .endpoint_hash = cid[1],
+						  .owner = owner,
+						  .now_ms = worker_clock_ms(),
+					  });
+	rcu_thread_offline();
+	ck_assert_ptr_nonnull(flow);
+}
+
+static json_int_t matched(const char *line, size_t shown)
+{
+	json_t *answer = ask_ok(line);
+
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "flows")), shown);
+	return json_integer_value(json_object_get(answer, "matched"));
+}
+
+START_TEST(flows)
+{
+	static const uint8_t cids[3][6] = { { 2, 1, 3, 4, 5, 6 }, { 2, 2, 3, 4, 5, 6 }, { 2, 3, 3, 4, 5, 6 } };
+	json_t *flow;
+
+	ck_assert_int_eq(matched("{\"command\": \"flows\"}", 0), 0);
+	for (int i = 0; i < COUNT_OF(cids); i++)
+		make_session(cids[i]);
+	ck_assert_int_eq(matched("{\"command\": \"flows\"}", 3), 3);
+	ck_assert_int_eq(matched("{\"command\": \"flows\", \"limit\": 2}", 2), 3);
+	ck_assert_int_eq(matched("{\"command\": \"flows\", \"cid\": \"020203040506\"}", 1), 1);
+	ck_assert_int_eq(matched("{\"command\": \"flows\", \"cid\": \"0202030405\"}", 0), 0);
+	ck_assert_int_eq(matched("{\"command\": \"flows\", \"from\": \"192.0.2.2\"}", 1), 1);
+	ck_assert_int_eq(matched("{\"command\": \"flows\", \"from\": \"192.0.2.2:4000\"}", 1), 1);
+	ck_assert_int_eq(matched("{\"command\": \"flows\", \"from\": \"192.0.2.2:4001\"}", 0), 0);
+	ck_assert_int_eq(matched("{\"command\": \"flows\", \"from\": \"2001:db8::2\"}", 0), 0);
+	flow = json_array_get(json_object_get(ask_ok("{\"command\": \"flows\", \"cid\": \"020103040506\"}"), "flows"), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "kind")), "cid");
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "cid")), "020103040506");
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "listener")), "lp");
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "pool")), "p");
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "backend")), "b");
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "backend_address")), "127.0.0.1:6002");
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "owner")), "192.0.2.1:4000");
+	ck_assert_int_eq(strncmp(json_string_value(json_object_get(flow, "endpoint")), "127.", 4), 0);
+	ck_assert(json_is_null(json_object_get(flow, "claimant")));
+	ck_assert(json_is_true(json_object_get(flow, "trial")));
+	ck_assert(json_is_false(json_object_get(flow, "contest")));
+	ck_assert_int_lt(json_integer_value(json_object_get(flow, "last_ms_ago")), 10000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("command");
@@ -316,6 +388,7 @@ int main(void)
 	tcase_add_test(tc, reload_of_a_wrong_file);
 	tcase_add_test(tc, backends);
 	tcase_add_test(tc, status);
+	tcase_add_test(tc, flows);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

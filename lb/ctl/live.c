@@ -13,18 +13,16 @@
 
 enum { ANSWER_S = 10 /* a reload may take a while */ };
 
-/* A number as a whole, or nothing. */
-static bool read_number(const char *text, json_int_t *out)
+/* `what`: as the user knows it. */
+static enum ctl_exit add_number(json_t *request, const char *key, const char *what, const char *text)
 {
+	json_int_t number;
 	char *end;
 
 	errno = 0;
-	*out = strtoll(text, &end, 10);
-	return errno == 0 && end != text && *end == '\0';
-}
-
-static enum ctl_exit not_number(const char *what, const char *text)
-{
+	number = strtoll(text, &end, 10);
+	if (errno == 0 && end != text && *end == '\0')
+		return json_object_set_new(request, key, json_integer(number)) == 0 ? CTL_OK : CTL_REFUSED;
 	fprintf(stderr, "cidlbctl: %s takes a number, not %s\n", what, text);
 	return CTL_USAGE;
 }
@@ -112,16 +110,17 @@ enum ctl_exit ctl_live(int argc, char **argv, const struct ctl_options *options)
 {
 	json_t *request = json_pack("{s:s}", "command", argv[0]);
 	enum ctl_exit status = CTL_OK;
-	json_int_t number;
 
+	if (options->cid)
+		json_object_set_new(request, "cid", json_string(options->cid));
+	if (options->from)
+		json_object_set_new(request, "from", json_string(options->from));
+	if (options->limit)
+		status = add_number(request, "limit", "--limit", options->limit);
 	if (argc > 1)
 		json_object_set_new(request, "name", json_string(argv[1]));
-	if (argc > 2) {
-		if (read_number(argv[2], &number))
-			json_object_set_new(request, "weight", json_integer(number));
-		else
-			status = not_number(argv[0], argv[2]);
-	}
+	if (argc > 2)
+		status = add_number(request, "weight", argv[0], argv[2]);
 	if (status == CTL_OK)
 		status = exchange(argv[0], request, options);
 	json_decref(request);

@@ -149,6 +149,44 @@ static void print_backends(const json_t *answer, FILE *out)
 	PRINT_TABLE(out, json_object_get(answer, "backends"), columns);
 }
 
+/* One flow is a device that somebody looks into: all that is known of it. */
+static void print_flow(json_t *flow, FILE *out)
+{
+	char text[CELL_OCTETS];
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(flow, key, value) fprintf(out, "%-16s %s\n", key, cell_text(text, value));
+}
+
+static void print_flows(const json_t *answer, FILE *out)
+{
+	static const struct column columns[] = {
+		{ "POOL", "pool", NULL },
+		{ "KIND", "kind", NULL },
+		{ "CID", "cid", NULL },
+		{ "OWNER", "owner", NULL },
+		{ "CLAIMANT", "claimant", NULL },
+		{ "CONTEST", "contest", NULL },
+		{ "ENDPOINT", "endpoint", NULL },
+		{ "BACKEND", "backend", NULL },
+		{ "TRIAL", "trial", NULL },
+		{ "FIRST, MS AGO", "first_ms_ago", NULL },
+		{ "LAST, MS AGO", "last_ms_ago", NULL },
+	};
+	json_t *flows = json_object_get(answer, "flows");
+	const json_int_t matched = number_of(answer, "matched"), shown = (json_int_t)json_array_size(flows);
+
+	if (matched == 0)
+		fprintf(out, "no flow\n");
+	else if (matched == 1)
+		print_flow(json_array_get(flows, 0), out);
+	else
+		PRINT_TABLE(out, flows, columns);
+	if (shown < matched)
+		fprintf(out, "%" JSON_INTEGER_FORMAT " more; --limit N shows up to 1000\n", matched - shown);
+}
+
 static void print_backend(const json_t *answer, FILE *out)
 {
 	const json_t *backend = json_object_get(answer, "backend");
@@ -172,6 +210,8 @@ void live_print(const char *command, const json_t *answer, FILE *out)
 		print_status(answer, out);
 	else if (strcmp(command, "backends") == 0)
 		print_backends(answer, out);
+	else if (strcmp(command, "flows") == 0)
+		print_flows(answer, out);
 	else if (strcmp(command, "reload") == 0)
 		print_reload(answer, out);
 	else

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """cidlbctl's live commands, against a cidlb that carries sessions: what an operator may do without any session being lost."""
 
+import ipaddress
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 from harness import AS_ROOT, BIN, USER, Scene, Skip, main, wait_until
+from udp import Relay
 
 TRAFFIC = {"interval_ms": 300, "ack_timeout_ms": 300}
 
@@ -166,6 +168,50 @@ def case_status_and_tables():
         ], rows
         assert all(int(row[7]) > 0 and int(row[8]) > 0 for row in rows), rows
         end(fleet)
+
+
+def case_flows():
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b])])
+        assert ctl(lb, "flows") == "no flow\n"
+        with Relay(lb.address()) as relay:
+            fleet = scene.fleet(relay.address, devices=1, duration=60, interval_ms=150, ack_timeout_ms=300)
+            cid = relay.wait_record(6).cid.hex()
+
+            def session():
+                flows = ask(lb, "flows", "--cid", cid)["flows"]
+                return next((flow for flow in flows if flow["kind"] == "cid"), None)
+
+            def owned(source):
+                flow = session()
+                return flow and flow["owner"] == "%s:%d" % source and not flow["trial"] and flow
+
+            home = wait_until(lambda: owned(relay.source), 10, "the device owns its session")
+            assert home["pool"] == home["listener"] == "p" and home["backend"] == {"01": "a", "02": "b"}[cid[:2]], home
+            assert home["backend_address"] == {"01": a, "02": b}[cid[:2]].address, home
+            assert home["claimant"] is None and not home["contest"] and home["first_ms_ago"] >= home["last_ms_ago"], home
+            assert ipaddress.ip_address(home["endpoint"].split(":")[0]) in ipaddress.ip_network("127.64.0.0/10"), home
+
+            relay.rebind()
+            moved = wait_until(lambda: owned(relay.source), 10, "the moved device owns its session")
+            assert moved["endpoint"] == home["endpoint"] and moved["backend"] == home["backend"], (home, moved)
+            ip, port = relay.source
+            for where, found in ((f"{ip}:{port}", True), (ip, True), (f"{ip}:{port ^ 1}", False), ("192.0.2.1", False), ("::1", False)):
+                flows = ask(lb, "flows", "--from", where)["flows"]
+                assert any(flow["cid"] == cid for flow in flows) == found, (where, flows)
+
+            answer = ask(lb, "flows", "--limit", 1)
+            assert len(answer["flows"]) == 1 < answer["matched"], answer
+            assert f"{answer['matched'] - 1} more" in ctl(lb, "flows", "--limit", 1)
+            table = ctl(lb, "flows").splitlines()
+            assert table[0].startswith("POOL  KIND") and len(table) == 1 + answer["matched"], table
+            assert ctl(lb, "flows", "--cid", "ff" * 6) == "no flow\n"
+            assert "1..20 octets" in ctl(lb, "flows", "--cid", "f", status=1)
+            assert "1..1000" in ctl(lb, "flows", "--limit", 0, status=1)
+            for arguments in (["flows", "x"], ["flows", "--limit", "x"], ["flows", "--cid", "00", "--from", ip], ["status", "--cid", "00"]):
+                ctl(lb, *arguments, status=2)
+            end(fleet)
 
 
 def case_socket():
