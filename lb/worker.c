@@ -9,7 +9,7 @@
 
 #include <urcu-qsbr.h>
 
-#include "forward.h"
+#include "batch.h"
 #include "race.h"
 
 enum { EVENTS = 64 };
@@ -35,101 +35,19 @@ uint32_t worker_clock_ms(void)
 	return (uint32_t)clock_ms();
 }
 
-/* One batch of one pool, on its way through walk, hint, route and forward. */
-struct batch {
-	struct route_in in[NET_BATCH];
-	struct route_out out[NET_BATCH];
-	uint16_t service[NET_BATCH];
-};
-
-static void batch_fill(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, const struct table_listener *listener,
-		       uint16_t number, const struct net_datagram *datagrams, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct route_in *in = &batch->in[i];
-
-		in->data = datagrams[i].data;
-		in->len = datagrams[i].len;
-		in->source = datagrams[i].from;
-		in->hint = ROUTE_NO_HINT;
-		batch->service[i] = listener->wildcard ? services_number(worker->services, number, datagrams[i].local) : number;
-		if (pool->protocol == POOL_DTLS)
-			dtls_walk(&in->view, in->data, in->len);
-		if (pool->protocol == POOL_UDP || (in->view.kind >= DTLS_CID && !route_by_cid(pool, &in->view)))
-			in->hint = nat_hint(worker, pool, batch->service[i], &in->source);
-	}
-}
-
-/* New sessions beyond hello_rate go no further; nothing else is counted or held up. Only DTLS pools have rates. */
-static void batch_limit(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, const struct limit_rates *rates,
-			size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		const struct route_in *in = &batch->in[i];
-		struct route_out *out = &batch->out[i];
-
-		if (in->view.kind != DTLS_HELLO || !verdict_is_routed(out->verdict))
-			continue;
-		const struct limit_hello hello = { pool->uid, pool->backends[out->backend].uid, &in->source };
-		if (!limit_admit(worker->limit, rates, &hello, worker->clock_ms))
-			*out = (struct route_out){ .verdict = VERDICT_LIMITED, .backend = SNAPSHOT_NO_BACKEND };
-	}
-}
-
-/* A wrong cid.length must not be silent. */
-static void sample_take(struct worker *worker, const struct snapshot_pool *pool, const struct route_in *in)
-{
-	struct worker_sample *sample = &worker->sample;
-
-	if (atomic_load_explicit(&sample->full, memory_order_acquire))
-		return;
-	sample->pool = pool->uid;
-	sample->fits = dtls_cid_fits(&in->view, in->data, in->len, pool->layout.length);
-	sample->lengths = dtls_cid_lengths(&in->view, in->data, in->len);
-	atomic_store_explicit(&sample->full, true, memory_order_release);
-}
-
-static bool led_nowhere(const struct snapshot_pool *pool, enum verdict verdict)
-{
-	return verdict == VERDICT_UNKNOWN_CID || (verdict == VERDICT_CID_HASHED && pool->layout.scheme == CID_LAYOUT_ID);
-}
-
 static void uplink_batch(struct worker *worker, const struct table *table, uint16_t number, int fd)
 {
-	const struct table_listener *listener = &table->listeners[number];
 	stats_counter *drops = &worker->stats.kernel_drops[number];
 	uint32_t kernel_drops = (uint32_t)atomic_load_explicit(drops, memory_order_relaxed);
 	struct net_datagram *datagrams;
-	struct batch batch;
-	size_t count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
+	size_t count;
 
-	if (listener->pool == TABLE_NONE)
+	/* Between the sockets and the table of a reload: the listener that has the socket next reads what waits in it. */
+	if (table->listeners[number].pool == TABLE_NONE)
 		return;
+	count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
 	atomic_store_explicit(drops, kernel_drops, memory_order_relaxed);
-	stats_add(&worker->stats.received[number], count);
-
-	const struct snapshot_pool *pool = &table->snapshot->pools[listener->pool];
-
-	batch_fill(worker, &batch, pool, listener, number, datagrams, count);
-	route_batch(batch.out, pool, batch.in, count);
-	if (limit_rates_limit(&table->pools[listener->pool].hello_rates))
-		batch_limit(worker, &batch, pool, &table->pools[listener->pool].hello_rates, count);
-	for (size_t i = 0; i < count; i++) {
-		stats_add(&worker->stats.verdicts[number][batch.out[i].verdict], 1);
-		if (led_nowhere(pool, batch.out[i].verdict))
-			sample_take(worker, pool, &batch.in[i]);
-		if (verdict_is_routed(batch.out[i].verdict))
-			nat_uplink(worker, &(struct uplink){
-						   .table = table,
-						   .datagram = &datagrams[i],
-						   .listener = listener,
-						   .pool = pool,
-						   .settings = &table->pools[listener->pool],
-						   .view = &batch.in[i].view,
-						   .decision = &batch.out[i],
-						   .service = batch.service[i],
-					   });
-	}
+	batch_uplink(worker, table, number, datagrams, count);
 	net_flush(worker->outbox);
 }
 
@@ -139,12 +57,7 @@ static void reply_batch(struct worker *worker, const struct table *table, uint16
 	uint32_t kernel_drops = 0;
 	size_t count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
 
-	for (size_t i = 0; i < count; i++) {
-		struct addr endpoint = { .port = port };
-
-		memcpy(endpoint.ip, datagrams[i].local, sizeof endpoint.ip);
-		nat_reply(worker, table, &datagrams[i], &endpoint);
-	}
+	batch_reply(worker, table, port, datagrams, count);
 	net_flush(worker->outbox);
 }
 
