@@ -12,7 +12,7 @@
 
 struct addr {
 	uint8_t ip[16]; /* network order; IPv4 is v4-mapped */
-	uint16_t port;	/* host order */
+	uint16_t port;  /* host order */
 };
 _Static_assert(sizeof(struct addr) == 18, "compared and hashed as octets: no padding");
 

@@ -14,14 +14,14 @@
 
 enum cid_scheme {
 	CID_LAYOUT_NONE, /* CIDs are ignored: all by address */
-	CID_LAYOUT_ID,	 /* the CID carries a server id (lbcid) */
+	CID_LAYOUT_ID,   /* the CID carries a server id (lbcid) */
 	CID_LAYOUT_HASH, /* any CID of fixed length on the consistent hash */
 };
 
 struct cid_layout {
 	enum cid_scheme scheme;
 	struct lbcid_config lbcid; /* CID_LAYOUT_ID */
-	uint8_t length;		   /* octets, 1..20; CID_LAYOUT_ID: the same as lbcid.length; CID_LAYOUT_NONE: 0 */
+	uint8_t length;            /* octets, 1..20; CID_LAYOUT_ID: the same as lbcid.length; CID_LAYOUT_NONE: 0 */
 };
 
 struct server_id {

@@ -17,35 +17,35 @@ enum dtls_type {
 	DTLS_APPLICATION_DATA = 23,
 	DTLS_HEARTBEAT = 24,
 	DTLS_TLS12_CID = 25, /* RFC 9146, section 4 */
-	DTLS_ACK = 26,	     /* RFC 9147, section 7 */
-	DTLS_RRC = 27,	     /* RFC 9853 */
+	DTLS_ACK = 26,       /* RFC 9147, section 7 */
+	DTLS_RRC = 27,       /* RFC 9853 */
 };
 
 enum {
 	DTLS_HEADER_OCTETS = 13,      /* RFC 6347, section 4.1 */
-	DTLS_CID_AT = 11,	      /* RFC 9146, section 4 */
+	DTLS_CID_AT = 11,             /* RFC 9146, section 4 */
 	DTLS_UNIFIED_CID_AT = 1,      /* RFC 9147, section 4 */
 	DTLS_UNIFIED_CIPHERTEXT = 16, /* least octets of a DTLS 1.3 ciphertext: RFC 9147, section 4.2.3 */
-	DTLS_HELLO_OCTETS = 12,	      /* handshake header: RFC 6347, section 4.2.2 */
-	DTLS_CID_MAX = 64,	      /* longest CID that cidlb walks past, octets */
+	DTLS_HELLO_OCTETS = 12,       /* handshake header: RFC 6347, section 4.2.2 */
+	DTLS_CID_MAX = 64,            /* longest CID that cidlb walks past, octets */
 };
 
 /* Members up to DTLS_EPOCH0_DATA mean: not to be routed. */
 enum dtls_kind {
-	DTLS_MALFORMED,	  /* cut short, or a version that is not DTLS */
-	DTLS_BAD_TYPE,	  /* first octet of a record outside 20..27 and 32..63 */
+	DTLS_MALFORMED,   /* cut short, or a version that is not DTLS */
+	DTLS_BAD_TYPE,    /* first octet of a record outside 20..27 and 32..63 */
 	DTLS_EPOCH0_DATA, /* application data or a CID record that claims epoch 0: protected by no key */
-	DTLS_HELLO,	  /* an epoch-0 ClientHello: a new session whatever follows */
-	DTLS_CID,	  /* the first CID-bearing record */
-	DTLS_OTHER,	  /* well-formed, neither of the two */
+	DTLS_HELLO,       /* an epoch-0 ClientHello: a new session whatever follows */
+	DTLS_CID,         /* the first CID-bearing record */
+	DTLS_OTHER,       /* well-formed, neither of the two */
 };
 
 struct dtls_view {
 	enum dtls_kind kind;
-	bool unified;	   /* DTLS_CID: the record is a DTLS 1.3 one */
-	bool flight;	   /* DTLS_CID: epoch-0 handshake records came before it in the datagram: a last handshake flight */
+	bool unified;       /* DTLS_CID: the record is a DTLS 1.3 one */
+	bool flight;        /* DTLS_CID: epoch-0 handshake records came before it in the datagram: a last handshake flight */
 	uint16_t record_at; /* DTLS_CID: offset of the record that bears the CID */
-	uint16_t cid_at;   /* DTLS_CID: offset of the CID; at least one octet of the datagram is there */
+	uint16_t cid_at;    /* DTLS_CID: offset of the CID; at least one octet of the datagram is there */
 };
 
 /* Walks an uplink datagram (device to server). Never fails: the answer is view->kind. */

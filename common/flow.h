@@ -4,21 +4,32 @@
  * at most one claimant (design, section 5, "Who gets the downlink"):
  *
  *   uplink from            while                            then
- *   the owner              nobody else spoke                E0
- *   the owner              a claimant waits                 contest: the claim is refuted or at least doubtful
- *   a further address      no claimant, or a former owner   it is the claimant; E0
- *   the claimant           answered, owner silent           it is the owner; E0
- *   a further address      claimant answered, owner silent  the claimant is the owner, the further address the claimant; E0
- *   a further address      claimant unanswered and silent   it replaces the claimant; E0
- *                          for settle_ms
- *   a further address      any other claimant               contest
- *   not the owner          a contest (contest_s long)       an endpoint of its own; a downlink arriving there is proof: the backend
- *                                                           checked the record and moved, so that source is the owner
+ *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes a claimant; E0
+ *   an unproven owner      no claimant                      E0
+ *   an unproven owner      a claimant waits                 it refutes the claimant; E0
+ *   an unproven owner      a claimant refuted before        a contest begins; own endpoint
+ *   a further address      no claimant                      it is the claimant; E0
+ *   the claimant           not answered                     E0
+ *   the claimant           answered                         it is the owner; E0
+ *   a further address      claimant answered                the claimant is the owner, the further address the claimant; E0
+ *   a further address      claimant silent for settle_ms,   it replaces the claimant; E0
+ *                          or refuted after its answer
+ *   a further address      any other claimant               a contest begins; own endpoint
+ *   all but the proven     a contest (contest_s long)       an endpoint of its own; a downlink arriving there is proof: the backend
+ *                                                           checked the record and moved, so that source is the owner, and proven
  *
- * Downlinks on E0 go to the owner and to the claimant. An address that has not shown that it is reachable never gets more than three times
- * the octets it sent: every claimant, and an owner until two of its datagrams were each preceded by an answer to the one before.
- * An owner that was replaced stays in the claimant's place as `former`: forged datagrams around one downlink cannot cut off a device that
- * is silent because it waits. It may get three times the octets of its last datagram and makes room for anybody.
+ * One address at most is proven: it finished a handshake, or the backend answered it on its own endpoint. A claimant is answered once a
+ * downlink came on E0 after its uplink. An owner that speaks refutes it: it must send and be answered anew. That alone is no contest, since
+ * a device whose NAT gives it an earlier address again looks just like it, and so does one whose last datagram from its old address is
+ * overtaken.
+ *
+ * Downlinks on E0 go to the owner, to the claimant and to those that were replaced: forgeries around downlinks look just like a device that
+ * moves, and must not cut off the device that is silent because it waits. These are the proven address, as long as nobody else is proven,
+ * and the last other owner if it spoke within contest_s before; each gets FLOW_COPIES downlinks more. A claimant that meets a contest is
+ * kept like a replaced owner.
+ *
+ * An address that has not shown that it is reachable never gets more than three times the octets it sent: everybody but the proven address,
+ * and an owner of which two datagrams each followed an answer to the one before.
  *
  * Owner: the flow table; the caller holds the flow's lock. Times are milliseconds of any monotonic clock and may wrap.
  */
@@ -31,34 +42,48 @@
 
 #include "addr.h"
 
-enum { FLOW_AMPLIFICATION = 3 };
+enum {
+	FLOW_AMPLIFICATION = 3,
+	FLOW_ROUNDS = 2,  /* datagrams of an owner that follow an answer, until it has shown that it is reachable */
+	FLOW_COPIES = 16, /* downlinks that a replaced address still gets */
+	FLOW_WAYS_BACK = 4,
+};
 
 /* One side of the way back: where the device is, and (as a number of the caller's) which service address it had addressed. */
 struct flow_peer {
 	struct addr device;
 	uint16_t service;
 };
-_Static_assert(sizeof(struct flow_peer) == 20, "two of them in every flow");
+_Static_assert(sizeof(struct flow_peer) == 20, "compared and copied in every flow");
 
 struct flow_times {
 	uint32_t settle_ms;
 	uint32_t contest_ms;
 };
 
+/* An address that is not proven. */
+struct flow_guest {
+	struct flow_peer peer;
+	uint32_t budget : 27;  /* octets it may still get: three times what it sent less what it got */
+	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to FLOW_ROUNDS: no limit then while it is the owner */
+	uint32_t answered : 1; /* a downlink came after its last uplink */
+	uint32_t stale : 1;    /* … but then the owner spoke */
+	uint32_t refuted : 1;  /* of a claimant: the owner spoke while it claimed */
+};
+_Static_assert(sizeof(struct flow_guest) == 24, "three of them in every flow");
+
 struct flow_state {
-	struct flow_peer owner;
-	struct flow_peer claimant;
-	uint32_t owner_up, owner_down; /* octets, counted while the owner is unproven */
-	uint32_t claim_up, claim_down; /* octets */
-	uint32_t claim_last_ms;        /* the claimant's last uplink */
+	struct flow_guest owner;
+	struct flow_guest claimant; /* if claimed */
+	struct flow_guest former;   /* if former_left: the last other owner */
+	struct flow_peer proven;    /* if proven_replaced: the proven address */
+	uint32_t owner_last_ms;     /* the owner's last uplink, while it is unproven */
+	uint32_t claim_last_ms;     /* the claimant's last uplink */
 	uint32_t contest_until_ms;
-	uint16_t owner_last;     /* octets of the owner's last uplink */
-	uint8_t owner_rounds;    /* uplinks that followed an answer */
-	bool owner_proven : 1;   /* no limit */
-	bool owner_answered : 1; /* a downlink came after its last uplink */
-	bool claimed : 1;        /* there is a claimant */
-	bool claim_former : 1;   /* … who was the owner before */
-	bool claim_answered : 1; /* a downlink came after its uplink */
+	uint8_t proven_left, former_left; /* downlinks */
+	bool owner_proven : 1;
+	bool proven_replaced : 1;
+	bool claimed : 1;
 	bool contest : 1;
 };
 
@@ -67,16 +92,16 @@ enum flow_way {
 	FLOW_OWN,  /* through an endpoint of this source's own */
 };
 
-/* A new flow whose owner is `owner`. proven: it has shown that it is reachable. */
+/* A new flow whose owner is `owner`. proven: it has finished a handshake. */
 void flow_init(struct flow_state *flow, const struct flow_peer *owner, bool proven);
 
 /* A datagram of `octets` came from `from`. `*contest_began` is set if this one began a contest. */
 enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from, uint32_t octets,
 			  uint32_t now_ms, bool *contest_began);
 
-/* A datagram of `octets` came from the backend on E0: fills `to` and returns how many get it, 0..2; the owner is first if it does. Counts
- * them as sent. 0: every address is on its limit. */
-unsigned flow_downlink(struct flow_state *flow, uint32_t octets, struct flow_peer to[static 2]);
+/* A datagram of `octets` came from the backend on E0: fills `to` and returns how many get it; the owner is first if it does. Counts them as
+ * sent. 0: every address is on its limit. */
+unsigned flow_downlink(struct flow_state *flow, uint32_t octets, struct flow_peer to[static FLOW_WAYS_BACK]);
 
 /* A downlink came to the own endpoint of `source` in answer to its uplink there: it is the owner, and proven. */
 void flow_prove(struct flow_state *flow, const struct flow_peer *source);

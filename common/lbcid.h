@@ -13,8 +13,8 @@
 extern "C" {
 #endif
 
-#define LBCID_MAX_OCTETS 20	 /* longest CID minted */
-#define LBCID_MAX_ID_OCTETS 15	 /* longest server id */
+#define LBCID_MAX_OCTETS    20 /* longest CID minted */
+#define LBCID_MAX_ID_OCTETS 15 /* longest server id */
 
 enum lbcid_scheme {
 	LBCID_NODE_ID, /* octets offset .. offset+size are the server id, big endian, the rest random */
@@ -25,7 +25,7 @@ struct lbcid_config {
 	enum lbcid_scheme scheme;
 	uint8_t length; /* of the whole CID, octets: 1..20 */
 	uint8_t offset; /* of the server id, octets */
-	uint8_t size;	/* of the server id, octets: 1..15, offset + size <= length */
+	uint8_t size;   /* of the server id, octets: 1..15, offset + size <= length */
 };
 
 /* Fills `len` octets with unpredictable ones; returns 0, anything else is an error. */

@@ -14,9 +14,9 @@ enum backend_admin { BACKEND_READY, BACKEND_DRAIN, BACKEND_MAINT };
 struct backend_state {
 	enum backend_health health;
 	enum backend_admin admin;
-	uint8_t rise, fall;	  /* successes to come up, failures to go down; >= 1 */
+	uint8_t rise, fall;       /* successes to come up, failures to go down; >= 1 */
 	uint8_t successes, fails; /* in a row, toward the next change */
-	bool probed;		  /* a probe has ended once */
+	bool probed;              /* a probe has ended once */
 };
 
 /* Backends start up; nothing probed yet. */

@@ -100,7 +100,7 @@ static int step_prepare(struct control *control, struct step *step)
 
 	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names) || listeners_number(control, step))
 		return refuse("too many names of listeners, pools or backends since the start: restart cidlb");
-	err = sockets_prepare(&step->change, control->sockets, step->conf, step->listener_uids, &failed);
+	err = sockets_prepare(&step->change, control->sockets, control->workers, step->conf, step->listener_uids, &failed);
 	if (err) {
 		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "cannot bind %s: %s", addr_format(&failed, text), strerror(-err));
 		return -1;

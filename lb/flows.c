@@ -112,7 +112,8 @@ static int arena_grow(struct flows *flows, size_t capacity)
 		flows->free = flow;
 	}
 	pthread_mutex_unlock(&flows->arena_lock);
-	while (buckets < capacity)
+	/* One to two flows a bucket: at most one of 16 octets each in both tables. */
+	while (buckets * 2 <= capacity)
 		buckets <<= 1;
 	cds_lfht_resize(flows->by_key, buckets);
 	cds_lfht_resize(flows->by_end, buckets);
@@ -206,7 +207,7 @@ static int key_matches(struct cds_lfht_node *node, const void *wanted)
 	race_acquire(flow);
 	same = flow->kind == key->kind && flow->pool == key->pool;
 	if (same && key->kind != FLOW_CID)
-		same = flow->service == key->service && addr_equal(&flow->source, &key->source);
+		same = flow->state.owner.peer.service == key->service && addr_equal(&flow->state.owner.peer.device, &key->source);
 	if (same && (key->kind == FLOW_CID || key->kind == FLOW_SOURCE))
 		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0;
 	race_release(flow);
@@ -267,9 +268,10 @@ void flow_unlock(struct flow *flow)
 static void after_grace(struct rcu_head *head)
 {
 	struct flow *flow = caa_container_of(head, struct flow, grace.head);
-	struct flows *flows = flow->grace.table;
+	struct flows *flows;
 
 	race_acquire(flow);
+	flows = flow->grace.table;
 	pthread_mutex_lock(&flows->arena_lock);
 	flow->next_free = flows->free;
 	flows->free = flow;
@@ -280,6 +282,7 @@ static void after_grace(struct rcu_head *head)
 static void retire(struct flows *flows, struct flow *flow)
 {
 	flow->grace.table = flows;
+	race_release(flow);
 	call_rcu(&flow->grace.head, after_grace);
 }
 
@@ -339,8 +342,6 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 	flow->cid_len = key->cid_len;
 	if (key->cid_len)
 		memcpy(flow->cid, key->cid, key->cid_len);
-	flow->source = key->source;
-	flow->service = key->service;
 	flow->backend_addr = what->backend_addr;
 	flow->trial = true;
 	flow->handshake = flow->protected_seen = flow->awaiting = false;

@@ -35,8 +35,8 @@ enum flow_kind {
 struct flow_key {
 	enum flow_kind kind;
 	uint16_t pool;      /* stable number */
-	uint16_t service;   /* which address of ours it had addressed (services.h); ADDRESS, HELLO */
-	struct addr source; /* ADDRESS, HELLO, SOURCE */
+	uint16_t service;   /* which address of ours it had addressed (services.h); all but CID */
+	struct addr source; /* all but CID */
 	uint8_t cid_len;    /* octets; CID, SOURCE */
 	const uint8_t *cid;
 };
@@ -51,8 +51,6 @@ struct flow {
 	uint8_t kind;
 	uint8_t cid_len;
 	uint8_t cid[LBCID_MAX_OCTETS];
-	struct addr source;       /* of the key; zero for FLOW_CID */
-	uint16_t service;         /* of the key; zero for FLOW_CID and FLOW_SOURCE */
 	struct addr endpoint;     /* cidlb's side */
 	struct addr backend_addr; /* the only address that replies may come from */
 	/* Under the lock. */
@@ -64,14 +62,17 @@ struct flow {
 	uint32_t created_ms, last_ms; /* last: a datagram either way */
 	uint32_t serial;              /* of this use of the descriptor */
 	union {
-		struct flow_state state;
+		struct flow_state state; /* all but CID: only the owner, which is source and service of the key and constant */
 		struct {
+			struct flow_guest owner; /* stays: a reader may still be comparing keys */
 			struct rcu_head head;
 			struct flows *table;
 		} grace;                /* when dead */
 		struct flow *next_free; /* when in no table */
 	};
 };
+_Static_assert(offsetof(struct flow_state, owner) == 0, "shared with grace");
+_Static_assert(sizeof(struct flow) + 2 * sizeof(struct cds_lfht_node) <= 256, "with its share of the buckets: flows.c");
 
 /* What the table must know of a pool. Set by the control thread, relaxed. */
 struct flows_limits {
@@ -121,7 +122,7 @@ struct flow_new {
 	const struct endpoint_space *space;
 	uint64_t endpoint_hash;
 	struct flow_peer owner;
-	bool owner_proven; /* shown to be reachable */
+	bool owner_proven; /* it has finished a handshake */
 	uint32_t now_ms;
 };
 

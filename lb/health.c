@@ -14,8 +14,8 @@
 #include "probe_hello.h"
 
 enum {
-	REPEAT_MS = 20,   /* between a refused probe and its repetition */
-	SPREAD_MS = 100,  /* over which the first probes of many targets spread */
+	REPEAT_MS = 20,  /* between a refused probe and its repetition */
+	SPREAD_MS = 100, /* over which the first probes of many targets spread */
 	ANSWER_OCTETS = 4096,
 	REASON_OCTETS = 128,
 };

@@ -130,7 +130,7 @@ void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 	write_listeners(out, view);
 	write_forwarded(out, view);
 	write_pool_counter(out, view, "cidlb_replies_total", "Datagrams from backends that belong to a flow.", view->sum->replies);
-	write_pool_counter(out, view, "cidlb_copies_total", "Second sends of one reply, to the owner and the claimant of a flow.",
+	write_pool_counter(out, view, "cidlb_copies_total", "Further sends of one reply: to the owner, the claimant and those replaced.",
 			   view->sum->copies);
 	write_pool_counter(out, view, "cidlb_contests_total", "Contests begun over who owns a flow.", view->sum->contests);
 	write_head(out, "cidlb_strays_total", "counter", "Datagrams that reached an endpoint and belong to no flow.");

@@ -13,8 +13,10 @@ static struct flow_key cid_key(enum flow_kind kind, const struct uplink *up)
 {
 	struct flow_key key = { .kind = kind, .pool = up->pool->uid, .cid_len = up->decision->cid_len, .cid = up->decision->cid };
 
-	if (kind == FLOW_SOURCE)
+	if (kind == FLOW_SOURCE) {
+		key.service = up->service;
 		key.source = up->datagram->from;
+	}
 	return key;
 }
 
@@ -319,7 +321,7 @@ void nat_reply(struct worker *worker, const struct table *table, const struct ne
 {
 	struct flow *flow = flows_find_end(worker->flows, endpoint, &reply->from);
 	bool take_over = false, proof = false;
-	struct flow_peer to[2];
+	struct flow_peer to[FLOW_WAYS_BACK];
 	unsigned count = 1;
 
 	if (!flow || table->pool_of_uid[flow->pool] == TABLE_NONE || !flow_lock(flow)) {
@@ -327,7 +329,7 @@ void nat_reply(struct worker *worker, const struct table *table, const struct ne
 		return;
 	}
 	flow->last_ms = worker->now_ms;
-	to[0] = flow->state.owner;
+	to[0] = flow->state.owner.peer;
 	switch ((enum flow_kind)flow->kind) {
 	case FLOW_ADDRESS:
 	case FLOW_HELLO:
@@ -350,8 +352,8 @@ void nat_reply(struct worker *worker, const struct table *table, const struct ne
 		send_down(worker, reply, flow->backend, flow->pool, &to[i]);
 	if (count == 0)
 		stats_add(&worker->stats.refused_down[flow->pool][REFUSED_BUDGET], 1);
-	if (count == 2)
-		stats_add(&worker->stats.copies[flow->pool], 1);
+	else
+		stats_add(&worker->stats.copies[flow->pool], count - 1);
 	if (take_over)
 		hello_succeeds(worker, table, flow, &to[0]);
 	if (proof)

@@ -1,6 +1,7 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -58,12 +59,13 @@ static bool slot_in(const struct slot *slot, const struct slot *slots, size_t co
 	return false;
 }
 
-static bool addr_in(const struct addr *addr, const struct slot *slots, size_t count)
+/* The listener that has this address now, under whatever name; NULL: none. */
+static const struct slot *listener_at(const struct sockets *sockets, const struct addr *addr)
 {
-	for (size_t i = 0; i < count; i++)
-		if (addr_equal(addr, &slots[i].addr))
-			return true;
-	return false;
+	for (size_t i = 0; i < sockets->count; i++)
+		if (sockets->slots[i].kind == SLOT_LISTENER && addr_equal(addr, &sockets->slots[i].addr))
+			return &sockets->slots[i];
+	return NULL;
 }
 
 static void wanted_add(struct sockets_change *change, const struct slot *slot)
@@ -109,14 +111,25 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	return 0;
 }
 
-static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot)
+/* A listener under a new name on an address that we have takes over the sockets, and what waits in them. New ones could not join their
+ * group: the kernel admits only sockets of the user who opened it, who was root. */
+static int slot_open_one(const struct slot *slot, const struct slot *before, const struct worker *worker, bool first)
+{
+	int fd;
+
+	if (!before)
+		return net_bind(&slot->addr, first, slot->kind == SLOT_ENDPOINT);
+	fd = fcntl(atomic_load_explicit(&worker->listener_fds[before->number], memory_order_relaxed), F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+static int slot_open(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers, const struct slot *slot)
 {
 	int *fds = change->fds + change->opened_count * sockets->worker_count;
-	/* A listener under a new name on an address that we have joins its own group. */
-	bool first = !addr_in(&slot->addr, sockets->slots, sockets->count);
+	const struct slot *before = slot->kind == SLOT_LISTENER ? listener_at(sockets, &slot->addr) : NULL;
 
 	for (unsigned i = 0; i < sockets->worker_count; i++) {
-		fds[i] = net_bind(&slot->addr, first && i == 0, slot->kind == SLOT_ENDPOINT);
+		fds[i] = slot_open_one(slot, before, workers[i], i == 0);
 		if (fds[i] >= 0)
 			continue;
 		for (unsigned j = 0; j < i; j++)
@@ -127,8 +140,8 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 	return 0;
 }
 
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const uint16_t *listener_uids,
-		    struct addr *failed)
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, struct worker *const *workers, const struct conf *conf,
+		    const uint16_t *listener_uids, struct addr *failed)
 {
 	struct sockets_change *change = calloc(1, sizeof *change);
 	int err = change ? wanted_fill(change, conf, listener_uids) : -ENOMEM;
@@ -143,7 +156,7 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 		if (slot_in(&change->wanted[i], sockets->slots, sockets->count))
 			continue;
 		*failed = change->wanted[i].addr;
-		err = slot_open(sockets, change, &change->wanted[i]);
+		err = slot_open(sockets, change, workers, &change->wanted[i]);
 	}
 	if (err) {
 		sockets_abandon(sockets, change);

@@ -21,8 +21,8 @@ void sockets_free(struct sockets *sockets);
 
 /* Opens what `conf` needs and the workers do not have. listener_uids: by index in conf->listeners. On failure nothing is open, the result
  * is -errno and `failed` the address. */
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const uint16_t *listener_uids,
-		    struct addr *failed);
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, struct worker *const *workers, const struct conf *conf,
+		    const uint16_t *listener_uids, struct addr *failed);
 
 /* Gives the workers what was opened. Before the table that uses it is published. Returns 0 or -errno. */
 int sockets_add(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers);

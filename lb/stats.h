@@ -37,7 +37,7 @@ struct stats {
 	stats_counter refused_up[STATS_POOLS][REFUSED_REASONS];
 	stats_counter refused_down[STATS_POOLS][REFUSED_REASONS];
 	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow */
-	stats_counter copies[STATS_POOLS];   /* second sends of one reply: to owner and claimant */
+	stats_counter copies[STATS_POOLS];   /* further sends of one reply: flow.h */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
 	stats_counter strays;                /* datagrams on an endpoint that belong to no flow */
 } __attribute__((aligned(64)));

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "exchange.h"
@@ -173,6 +174,11 @@ static void device_begin(struct device *d, uint64_t now_ms)
 		/* The same token every time: a registration replaces the one before. RFC 7641, section 3.3.1. */
 		request.token_len = d->observation.token_len;
 		memcpy(request.token, d->observation.token, d->observation.token_len);
+	} else if (settings->path) {
+		d->readings++;
+		request.code = COAP_GET;
+		strcpy(request.path, settings->path);
+		memcpy(request.token, &d->readings, sizeof d->readings);
 	} else {
 		d->readings++;
 		int len = snprintf(reading, sizeof reading, "{\"device\":%u,\"reading\":%" PRIu32 "}", d->number, d->readings);

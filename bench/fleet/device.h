@@ -35,6 +35,7 @@ struct device_settings {
 	double loss;      /* percent of the datagrams of each direction */
 	bool plain;       /* CoAP without DTLS: there is no session to lose */
 	bool observe;     /* /time */
+	const char *path; /* readings are GETs of it; NULL: POSTs to /echo */
 };
 
 struct device_tally {

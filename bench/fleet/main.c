@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "coap.h"
 #include "fleet.h"
 #include "options.h"
 #include "report.h"
@@ -29,6 +30,7 @@ static const char usage[] =
 	"  --nat-timeout S     change it after S seconds without a datagram from the device\n"
 	"traffic:\n"
 	"  --interval-ms N     between readings (1000; with --nat-timeout one and a half times that)\n"
+	"  --path PATH         readings are GETs of it, not POSTs to /echo\n"
 	"  --observe           observe /time\n"
 	"  --loss PCT          lose datagrams, each way\n"
 	"  --ack-timeout-ms N  first repetition of a request (2000), and of a handshake if less than 1000\n"
@@ -50,6 +52,7 @@ enum option_id {
 	OPT_REBIND_EVERY,
 	OPT_NAT_TIMEOUT,
 	OPT_INTERVAL,
+	OPT_PATH,
 	OPT_OBSERVE,
 	OPT_LOSS,
 	OPT_ACK_TIMEOUT,
@@ -72,6 +75,7 @@ static const struct option options[] = {
 	{ "rebind-every", required_argument, NULL, OPT_REBIND_EVERY },
 	{ "nat-timeout", required_argument, NULL, OPT_NAT_TIMEOUT },
 	{ "interval-ms", required_argument, NULL, OPT_INTERVAL },
+	{ "path", required_argument, NULL, OPT_PATH },
 	{ "observe", no_argument, NULL, OPT_OBSERVE },
 	{ "loss", required_argument, NULL, OPT_LOSS },
 	{ "ack-timeout-ms", required_argument, NULL, OPT_ACK_TIMEOUT },
@@ -115,6 +119,16 @@ refuse:
 	return -EINVAL;
 }
 
+static int read_path(const char **path, const char *text)
+{
+	if (text[0] != '/' || strlen(text) >= COAP_PATH_MAX) {
+		fputs("--path: accepted: a path from /\n", stderr);
+		return -EINVAL;
+	}
+	*path = text;
+	return 0;
+}
+
 static int read_option(struct command *c, int id, const char *name, const char *text)
 {
 	struct fleet_settings *fleet = &c->fleet;
@@ -145,6 +159,8 @@ static int read_option(struct command *c, int id, const char *name, const char *
 		return option_seconds(&device->nat_timeout_ms, name, text);
 	case OPT_INTERVAL:
 		return option_number(&device->interval_ms, name, text, 1, 86400000);
+	case OPT_PATH:
+		return read_path(&device->path, text);
 	case OPT_OBSERVE:
 		device->observe = true;
 		return 0;

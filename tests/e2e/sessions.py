@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness import FULL, Scene, ip, main, total, wait_until
-from udp import Relay, open_socket
+from udp import Relay
 
 DEVICES, MOVES = (1000, 20) if FULL else (100, 6)
 TRAFFIC = {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL else {"interval_ms": 400, "ack_timeout_ms": 200}
@@ -62,6 +62,12 @@ def wait_all_joined(story, devices, timeout=60):
         return sum('"joined"' in line for line in lines) >= devices
 
     wait_until(all_joined, timeout, f"{devices} devices have a session")
+
+
+def told(story, what):
+    """A counter of the fleet, as of its last second."""
+    lines = story.read_text().splitlines() if story.exists() else []
+    return max((json.loads(line).get(what, 0) for line in lines), default=0)
 
 
 def wait_more(of, more, timeout=15):
@@ -126,7 +132,7 @@ def rebind(mode, **nat):
         lb = scene.cidlb([scene.pool("p", [a], nat={"rebind": mode, **nat})])
         story = scene.dir / "story"
         fleet = scene.fleet(lb.address(), devices=10, rebinds=3, rebind_every=1, story=story, **QUICK)
-        wait_all_joined(story, 10)
+        wait_until(lambda: told(story, "rebinds") >= 10, 20, "the devices have moved")
         lb.assert_identities()
         lb.restart()
         assert_survived(fleet.report(), 10)
@@ -167,12 +173,6 @@ def case_follow_after_eviction():
         assert report["sessions_by_changes"] == [0, 8], report
 
 
-def notifications(story):
-    """How many the fleet has told of so far."""
-    told = [json.loads(line).get("notifications", 0) for line in story.read_text().splitlines()] if story.exists() else []
-    return max(told, default=0)
-
-
 def move_with_one_datagram(relay):
     """From now on the device is elsewhere, and only the first datagram of its reaches cidlb from there: the list of those it sent."""
     old, sent = relay.source, []
@@ -195,15 +195,15 @@ def case_notifications_after_a_move():
         with Relay(lb.address()) as relay:
             story = scene.dir / "story"
             fleet = scene.fleet(relay.address, devices=1, observe=True, duration=90, interval_ms=800, ack_timeout_ms=400, story=story)
-            wait_until(lambda: notifications(story) >= 3, 20, "notifications")
+            wait_until(lambda: told(story, "notifications") >= 3, 20, "notifications")
             sent = move_with_one_datagram(relay)
             wait_until(lambda: len(sent) > 0, 10, "the device sends one datagram")
             # What the server answers, and a notification: three times the octets of that one datagram allow it.
             wait_more(relay.downlinks, 2)
             relay.drop_up = lambda datagram: False
             # Once the device has spoken again, and again, it is where the session lives, without that limit.
-            before = notifications(story)
-            wait_until(lambda: notifications(story) >= before + 5, 40, "notifications after the move")
+            before = told(story, "notifications")
+            wait_until(lambda: told(story, "notifications") >= before + 5, 40, "notifications after the move")
             report = end(fleet)
         assert_survived(report, 1)
         assert report["observations_lost"] == 0 and report["notifications"] >= 8, report
@@ -335,6 +335,25 @@ def case_plain_through_a_drain():
         metrics = lb.metrics()
         # Each device's first datagram, and nothing else, asked the hash.
         assert total(metrics, "cidlb_datagrams_total", verdict="hash") == 30, metrics
+
+
+def case_wildcard_listener():
+    """Answers leave from the address that a device had addressed, or it would not take them."""
+    with Scene() as scene:
+        a = scene.backend(1)
+        lb = scene.cidlb([scene.pool("p", [a])], start=False)
+        port = lb.address().rsplit(":", 1)[1]
+        lb.config["listeners"][0]["address"] = f"0.0.0.0:{port}"
+        lb.start()
+        fleets = [
+            scene.fleet(f"127.0.0.{n}:{port}", name=f"to-{n}", devices=5, rebinds=3, rebind_every=0.4, **QUICK)
+            for n in (2, 3)
+        ]
+        for fleet in fleets:
+            assert_survived(fleet.report(), 5)
+        without = scene.fleet(f"127.0.0.4:{port}", name="without", devices=5, duration=1, no_cid=True, **QUICK)
+        assert_survived(without.report(), 5)
+        lb.assert_identities()
 
 
 def case_ipv6():

@@ -72,6 +72,7 @@ class Relay:
     uplinks, downlinks   what passed or was dropped, as (time.monotonic(), datagram)
     stale                what arrived at addresses that the device has left, likewise; a NAT would drop it silently
     drop_up, drop_down   set to a predicate of a datagram to lose those for which it is true
+    watch                set to a function of nothing to be called before and after every datagram that passes
     """
 
     def __init__(self, target, ip="127.0.0.1"):
@@ -81,6 +82,7 @@ class Relay:
         self.device = None
         self.uplinks, self.downlinks, self.stale = [], [], []
         self.drop_up = self.drop_down = lambda datagram: False
+        self.watch = lambda: None
         self.running = True
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -145,18 +147,22 @@ class Relay:
     def _carry_up(self, datagram, source):
         self.device = source
         dropped = self.drop_up(datagram)
+        self.watch()
         self.uplinks.append((time.monotonic(), datagram))
         if not dropped:
             self.outside[-1].sendto(datagram, self.target)
+        self.watch()
 
     def _carry_down(self, datagram, sock):
         if sock is not self.outside[-1]:
             self.stale.append((time.monotonic(), datagram))
             return
         dropped = self.drop_down(datagram)
+        self.watch()
         self.downlinks.append((time.monotonic(), datagram))
         if not dropped and self.device:
             self.inside.sendto(datagram, self.device)
+        self.watch()
 
 
 class Forger:

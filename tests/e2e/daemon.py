@@ -1,0 +1,398 @@
+#!/usr/bin/env python3
+"""The daemon around the packet path: command line, privileges, reloads, logs, health."""
+
+import datetime
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from harness import AS_ROOT, BIN, PSK, SANITIZE, USER, Scene, Skip, free_ports, main, wait_until
+from udp import forge, open_socket, parse_address
+
+QUICK = {"interval_ms": 200, "ack_timeout_ms": 300}
+FAST_HEALTH = {"probe": "dtls", "interval_ms": 150, "timeout_ms": 100, "rise": 2, "fall": 3}
+HASH_KEY = "000102030405060708090a0b0c0d0e0f"
+
+# Twelve mistakes, each in a line of its own.
+MISTAKES = """\
+workers = 65;
+user = "nobody";
+hash_key = "%(key)s0";
+listener = 1;
+listeners = ( {
+  name = "l";
+  address = "127.0.0.1";
+  pool = "p"; } );
+pools = ( {
+  name = "p";
+  protocol = "dtls";
+  affinity = "port";
+  cid = {
+    scheme = "node-id";
+    length = 6; };
+  nat = {
+    ports = "70000";
+    cid_idle_s = 4294967297;
+    sources = [ "127.64.0.1/10" ]; };
+  health = {
+    fall = 0; };
+  backends = (
+    { name = "a"; id = 300; address = "127.0.0.1:6001"; },
+    { name = "b"; id = 2; address = "127.0.0.1:0"; },
+    { name = "a"; id = 3; address = "127.0.0.1:6003"; } ); } );
+"""
+MISTAKEN_LINES = [1, 3, 4, 7, 12, 17, 18, 19, 21, 23, 24, 25]
+
+
+def overwrite(lb, text):
+    """Puts a text of the test's in the place of the configuration."""
+    lb.write()
+    lb.file.write_text(text)
+
+
+def hang_up(lb, pattern):
+    """SIGHUP; waits for a new line of the log, and returns all new ones."""
+    before = len(lb.log_text())
+    lb.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: re.search(pattern, lb.log_text()[before:]), 10, f"log says {pattern!r}")
+    return lb.log_text()[before:].splitlines()
+
+
+def one_pool(scene, count=2, **options):
+    backends = [scene.backend(number) for number in range(1, count + 1)]
+    return backends, scene.cidlb([scene.pool("p", backends, **options)])
+
+
+def survives(fleet, devices):
+    fleet.child.send_signal(signal.SIGTERM)
+    report = fleet.report(60)
+    assert report["survived"] == report["handshakes"] == devices and report["exchanges_lost"] == 0, report
+
+
+def new_session(scene, lb, name, listener=None, devices=12):
+    """New devices get sessions and lose nothing."""
+    report = scene.fleet(lb.address(listener), name=name, devices=devices, duration=1, **QUICK).report(60)
+    assert report["survived"] == report["handshakes"] == devices and report["exchanges_lost"] == 0, report
+
+
+def wait_sessions(lb, devices, **labels):
+    wait_until(lambda: lb.metric("cidlb_flows", kind="proven", **labels) >= 2 * devices, 20, f"{devices} devices have sessions")
+
+
+def case_mistakes_at_reload_change_nothing():
+    with Scene() as scene:
+        _, lb = one_pool(scene)
+        fleet = scene.fleet(lb.address(), devices=3, duration=600, rebind_every=0.5, **QUICK)
+        wait_sessions(lb, 3)
+        generation = lb.metric("cidlb_snapshot_generation")
+        overwrite(lb, MISTAKES % {"key": HASH_KEY})
+        lines = hang_up(lb, "reload_refused")
+        said = [re.search(rf" error configuration: {re.escape(str(lb.file))}:(\d+): (\S+): \S", line) for line in lines[:-1]]
+        assert all(said), lines
+        assert [int(mistake.group(1)) for mistake in said] == MISTAKEN_LINES, lines
+        assert "pools[0].backends[0].id" in [mistake.group(2) for mistake in said], lines
+
+        overwrite(lb, 'workers = 2;\nhash_key = = "";\n')
+        lines = hang_up(lb, "reload_refused")
+        assert len(lines) == 2 and f"{lb.file}:2: " in lines[0], lines
+        lb.file.unlink()
+        assert len(hang_up(lb, "reload_refused")) == 2
+
+        assert lb.metric("cidlb_snapshot_generation") == generation
+        lb.reload()
+        lb.assert_identities()
+        survives(fleet, 3)
+
+
+def case_mistakes_on_the_command_line():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
+        overwrite(lb, MISTAKES % {"key": HASH_KEY})
+        for argv in (["-t", "-c", lb.file], ["-c", lb.file]):
+            done = subprocess.run([BIN / "cidlb", *argv], capture_output=True, text=True, timeout=20)
+            lines = done.stderr.splitlines()
+            assert done.returncode == 1 and not done.stdout, done
+            assert [int(line.removeprefix(f"{lb.file}:").split(":")[0]) for line in lines] == MISTAKEN_LINES, lines
+            assert any(line.endswith("300 does not fit size 1; accepted: 0..255") for line in lines), lines
+
+
+def case_command_line():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [{"name": "a", "id": 1, "address": "127.0.0.1:6001"}])], start=False)
+        lb.write()
+        good, missing = str(lb.file), str(scene.dir / "missing")
+        for argv, status, said in (
+            (["-t", "-c", good], 0, "good"),
+            (["-V"], 0, r"^cidlb \d"),
+            (["-h"], 0, "^usage: "),
+            (["-t", "-c", missing], 1, "No such file"),
+            (["-c", missing], 1, "No such file"),
+            (["-x"], 2, "usage: "),
+            (["-c"], 2, "usage: "),
+            (["-t", "-c", good, "left over"], 2, "usage: "),
+            (["--log-format", "xml", "-t", "-c", good], 2, "usage: "),
+        ):
+            done = subprocess.run([BIN / "cidlb", *argv], capture_output=True, text=True, timeout=20)
+            out, other = (done.stderr, done.stdout) if status else (done.stdout, done.stderr)
+            assert done.returncode == status and re.search(said, out) and not other, (argv, done)
+
+
+def case_second_cidlb():
+    with Scene() as scene:
+        _, lb = one_pool(scene, 1)
+        fleet = scene.fleet(lb.address(), devices=3, duration=600, rebind_every=0.5, **QUICK)
+        wait_sessions(lb, 3)
+        pool = lb.config["pools"][0]
+        for name, same in (("listener", "listeners"), ("http", "admin"), ("ports", "pools")):
+            second = scene.cidlb([scene.pool("p", pool["backends"])], name=name, start=False)
+            second.config[same] = lb.config[same]
+            second.start(ready=False)
+            assert second.wait(10) == 1, second.log_text()
+            lines = second.log_text().splitlines()
+            assert re.search(r" error \S+: cannot bind \S+:\d+: Address already in use$", lines[-1]), lines
+        second = scene.cidlb([pool], name="same", start=False)
+        second.config = lb.config
+        second.start(ready=False)
+        assert second.wait(10) == 1
+        lb.assert_identities()
+        survives(fleet, 3)
+
+
+def status_of(task):
+    return dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+
+
+def case_gives_up_root():
+    if not AS_ROOT or SANITIZE:
+        raise Skip("needs root, and a build without sanitizers: those need a process that can be traced")
+    with Scene() as scene:
+        _, lb = one_pool(scene, 1)
+        tasks = [status_of(task) for task in Path(f"/proc/{lb.pid}/task").iterdir()]
+        assert len(tasks) >= 3, "control thread and two workers"
+        for task in tasks:
+            assert task["Uid"].split() == [str(USER.pw_uid)] * 4, task
+            assert task["Gid"].split() == [str(USER.pw_gid)] * 4, task
+            assert set(task["Groups"].split()) <= {str(USER.pw_gid)}, task
+            assert all(int(task[caps], 16) == 0 for caps in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")), task
+            assert task["NoNewPrivs"].strip() == "1", task
+        # What it needs as root no more: a listener that a reload adds, on a port of the usual kind.
+        lb.config["listeners"].append({"name": "more", "address": f"127.0.0.1:{free_ports()}", "pool": "p"})
+        lb.reload()
+        lb.assert_identities()
+
+
+def case_signals_end_it():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Scene() as scene:
+            _, lb = one_pool(scene, 1)
+            fleet = scene.fleet(lb.address(), devices=3, duration=600, **QUICK)
+            wait_sessions(lb, 3)
+            lb.child.send_signal(number)
+            assert lb.wait(10) == 0, number
+            assert " info stopped: " in lb.log_text().splitlines()[-1]
+            fleet.kill()
+
+
+def case_reload_without_traffic():
+    with Scene() as scene:
+        _, lb = one_pool(scene, 1)
+        start = time.monotonic()
+        for _ in range(10):
+            lb.reload(timeout=5)
+        # A grace period that waited for a datagram would not end at all.
+        assert time.monotonic() - start < 20
+        lb.assert_identities()
+
+
+def case_reloads_under_traffic():
+    with Scene() as scene:
+        backends, lb = one_pool(scene, 3, health=FAST_HEALTH)
+        fleet = scene.fleet(lb.address(), devices=30, duration=600, rebind_every=0.5, **QUICK)
+        wait_sessions(lb, 30)
+        entries = lb.config["pools"][0]["backends"]
+        for n in range(30):
+            entries[0]["weight"] = 50 + n
+            entries[1]["state"] = ("ready", "drain")[n % 2]
+            entries.reverse()
+            lb.reload()
+        survives(fleet, 30)
+        lb.assert_identities()
+        assert sum(backend.report()["handshakes"] for backend in backends) == 30
+
+
+def case_listeners_and_pools_come_and_go():
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a])])
+        first = lb.address()
+        lb.config["pools"].append(scene.pool("q", [b]))
+        lb.config["listeners"].append({"name": "q", "address": f"127.0.0.1:{free_ports()}", "pool": "q"})
+        lb.reload()
+        fleets = [scene.fleet(lb.address(name), name=f"fleet-{name}", devices=3, duration=600, **QUICK) for name in ("p", "q")]
+        for name in ("p", "q"):
+            wait_sessions(lb, 3, pool=name)
+
+        # Its listener gets another name: the pool stays, and so do its sessions.
+        lb.assert_identities()
+        lb.config["listeners"][0]["name"] = "renamed"
+        lb.reload()
+        lb.assert_identities(but=["p"])
+        survives(fleets[0], 3)
+
+        removed = lb.config["listeners"].pop(0), lb.config["pools"].pop(0)
+        lb.reload()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(parse_address(first))
+        lb.assert_identities(but=["p"])
+
+        lb.config["listeners"].insert(0, removed[0])
+        lb.config["pools"].insert(0, removed[1])
+        lb.reload()
+        new_session(scene, lb, "again", "renamed")
+        lb.listener("renamed")["address"] = f"127.0.0.1:{free_ports()}"
+        lb.reload()
+        new_session(scene, lb, "elsewhere", "renamed")
+        lb.assert_identities(but=["p"])
+        survives(fleets[1], 3)
+
+
+def case_refused_listener_changes_nothing():
+    """One of two new addresses is taken: neither is opened, and what runs goes on."""
+    with Scene() as scene, open_socket("127.0.0.1") as taken:
+        _, lb = one_pool(scene, 1)
+        before = list(lb.config["listeners"])
+        free = free_ports()
+        lb.config["listeners"] += [
+            {"name": "free", "address": f"127.0.0.1:{free}", "pool": "p"},
+            {"name": "taken", "address": "127.0.0.1:%d" % taken.getsockname()[1], "pool": "p"},
+        ]
+        lb.write()
+        lines = hang_up(lb, "reload_refused")
+        assert "cannot bind 127.0.0.1:%d: Address already in use" % taken.getsockname()[1] in lines[0], lines
+        open_socket("127.0.0.1", free).close()
+        lb.config["listeners"] = before
+        lb.reload()
+        new_session(scene, lb, "after")
+        lb.assert_identities()
+
+
+def case_json_logs():
+    with Scene() as scene:
+        a = scene.backend(1)
+        lb = scene.cidlb([scene.pool("p", [a], health=FAST_HEALTH)], start=False)
+        lb.argv += ["--log-format", "json"]
+        lb.start()
+        overwrite(lb, MISTAKES % {"key": HASH_KEY})
+        hang_up(lb, "reload_refused")
+        lb.reload()
+        a.kill()
+        lb.wait_log("backend_down")
+        lb.stop()
+        events = [json.loads(line) for line in lb.log_text().splitlines()]
+        for event in events:
+            assert {"time", "level", "event", "reason"} <= set(event) <= {"time", "level", "event", "pool", "backend", "reason"}, event
+            assert event["level"] in ("info", "warning", "error") and all(isinstance(value, str) for value in event.values()), event
+            datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
+        assert [event["event"] for event in events if event["event"] != "configuration"] == [
+            "started",
+            "reload_refused",
+            "reloaded",
+            "backend_down",
+            "stopped",
+        ], events
+        assert sum(event["event"] == "configuration" for event in events) == len(MISTAKEN_LINES), events
+        down = next(event for event in events if event["event"] == "backend_down")
+        assert (down["level"], down["pool"], down["backend"]) == ("warning", "p", "a"), down
+
+
+def case_secrets_stay_secret():
+    with Scene() as scene:
+        a = scene.backend(1)
+        key = scene.dir / "probe.key"
+        key.touch(mode=0o600)
+        key.write_text(PSK[1])
+        if AS_ROOT:
+            os.chown(key, USER.pw_uid, USER.pw_gid)
+        health = {**FAST_HEALTH, "psk_identity": "who-nobody-must-see", "psk_key": f"@{key}"}
+        lb = scene.cidlb([scene.pool("p", [a], health=health)])
+        scene.fleet(lb.address(), devices=2, duration=1, **QUICK).report(60)
+        key.write_text("0123456789abcdef-mistyped")
+        lb.config["hash_key"] = "fedcba9876543210-mistyped"
+        lb.config["pools"][0]["health"]["psk_key"] = "89abcdef01234567-mistyped"
+        lb.write()
+        hang_up(lb, "reload_refused")
+        pages = "".join(lb.get(path)[1] for path in ("/", "/metrics", "/readyz", "/healthz"))
+        shown = (lb.log_text() + pages).lower()
+        for secret in (HASH_KEY, PSK[1], "who-nobody-must-see", "mistyped", "fedcba98", "89abcdef"):
+            assert secret not in shown, secret
+
+
+def state(lb, backend):
+    return next(name for name in ("up", "down") if lb.metric("cidlb_backend_state", backend=backend.name, state=name))
+
+
+def case_ready_once_all_are_probed():
+    with Scene() as scene, open_socket("127.0.0.1") as silent:
+        a = scene.backend(1)
+        mute = {"name": "mute", "id": 2, "address": "127.0.0.1:%d" % silent.getsockname()[1]}
+        health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 3000}
+        lb = scene.cidlb([scene.pool("p", [a, mute], health=health)], start=False).start(ready=False)
+        wait_until(lambda: lb.get("/healthz")[0] == 200, 10, "the door is open")
+        assert lb.get("/readyz")[0] == 503
+        wait_until(lambda: lb.get("/readyz")[0] == 200, 10, "both were probed")
+        assert state(lb, a) == "up" and lb.metric("cidlb_backend_state", backend="mute", state="down") == 1
+        assert lb.get("/nonsense")[0] == 404
+
+
+def forwarded(lb, backend):
+    return lb.metric("cidlb_forwarded_total", backend=backend.name, direction="up")
+
+
+def case_server_dies_and_returns():
+    with Scene() as scene:
+        (a, b, c), lb = one_pool(scene, 3, health=FAST_HEALTH)
+        new_session(scene, lb, "before")
+        assert forwarded(lb, a) > 0
+        a.kill()
+        lb.wait_log(r"warning backend_down pool=p backend=a: connection refused")
+        assert [state(lb, backend) for backend in (a, b, c)] == ["down", "up", "up"]
+
+        lost = forwarded(lb, a)
+        with open_socket("127.0.0.1") as sock:
+            fleet = scene.fleet(lb.address(), name="while", devices=12, duration=600, rebind_every=0.5, **QUICK)
+            wait_sessions(lb, 12)
+            for n in range(200):
+                sock.sendto(forge(b"\1\2\3\4\5\6", seq=n), parse_address(lb.address()))
+                time.sleep(0.002)
+        wait_until(lambda: lb.metric("cidlb_datagrams_total", verdict="cid_down") == 200, 10, "datagrams to a server that is down")
+        survives(fleet, 12)
+        assert forwarded(lb, a) + lb.metric("cidlb_refused_total", direction="up") == lost + 200
+        lb.assert_identities()
+
+        a.start()
+        lb.wait_log(r"info backend_up pool=p backend=a: ")
+        assert state(lb, a) == "up"
+        back = forwarded(lb, a)
+        new_session(scene, lb, "after")
+        assert forwarded(lb, a) > back
+        lb.assert_identities()
+
+
+def case_all_servers_down():
+    for all_down, verdict in (("hash", "hash"), ("drop", "no_backend")):
+        with Scene() as scene:
+            (a,), lb = one_pool(scene, 1, health={**FAST_HEALTH, "all_down": all_down})
+            a.kill()
+            lb.wait_log("backend_down")
+            report = scene.fleet(lb.address(), devices=1, duration=1, max_seconds=5, **QUICK).report(60)
+            assert report["survived"] == 0
+            assert lb.metric("cidlb_datagrams_total", verdict=verdict) == lb.metric("cidlb_received_total") > 0
+            lb.assert_identities()
+
+
+main(globals())
