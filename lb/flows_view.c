@@ -21,8 +21,8 @@ static bool filter_passes(const struct flows_filter *filter, const struct flow *
 {
 	if (filter->cid && (flow->cid_len != filter->cid_len || memcmp(flow->cid, filter->cid, filter->cid_len) != 0))
 		return false;
-	return !filter->from || is_from(&flow->state.owner, filter->from) ||
-	       (is_claimed(flow) && is_from(&flow->state.claimant, filter->from));
+	return !filter->from || is_from(&flow->state.owner.peer, filter->from) ||
+	       (is_claimed(flow) && is_from(&flow->state.claimant.peer, filter->from));
 }
 
 static void describe(const struct flow *flow, uint32_t now_ms, struct flow_description *out)
@@ -37,8 +37,8 @@ static void describe(const struct flow *flow, uint32_t now_ms, struct flow_descr
 		.cid_len = flow->cid_len,
 		.endpoint = flow->endpoint,
 		.backend_addr = flow->backend_addr,
-		.owner = state->owner,
-		.claimant = state->claimant,
+		.owner = state->owner.peer,
+		.claimant = state->claimant.peer,
 		.owner_proven = state->owner_proven,
 		.claimed = is_claimed(flow),
 		/* A contest that is over ends with the next uplink. */
