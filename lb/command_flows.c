@@ -62,6 +62,11 @@ static json_t *address_json(const struct addr *addr)
 	return json_string(addr_format(addr, text));
 }
 
+static json_t *peer_json(bool present, const struct flow_peer *peer)
+{
+	return present ? address_json(&peer->device) : json_null();
+}
+
 /* A flow may outlive its listener, pool or backend by a while. */
 static json_t *listener_name(const struct control *control, uint16_t service)
 {
@@ -98,13 +103,14 @@ static json_t *flow_json(const struct control *control, const struct flow_descri
 
 	for (size_t i = 0; i < flow->cid_len; i++)
 		sprintf(cid + 2 * i, "%02x", flow->cid[i]);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:b, s:I, s:I}", "kind", kinds[flow->kind], "cid",
-			 flow->cid_len ? json_string(cid) : json_null(), "listener", listener_name(control, flow->owner.service), "pool",
-			 pool_name(control, flow->pool), "backend", backend_name(control, flow->backend), "backend_address",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:b, s:I, s:I}", "kind", kinds[flow->kind],
+			 "cid", flow->cid_len ? json_string(cid) : json_null(), "listener", listener_name(control, flow->owner.service),
+			 "pool", pool_name(control, flow->pool), "backend", backend_name(control, flow->backend), "backend_address",
 			 address_json(&flow->backend_addr), "endpoint", address_json(&flow->endpoint), "owner",
 			 address_json(&flow->owner.device), "owner_proven", (int)flow->owner_proven, "claimant",
-			 flow->claimed ? address_json(&flow->claimant.device) : json_null(), "contest", (int)flow->contest, "trial",
-			 (int)flow->trial, "first_ms_ago", (json_int_t)(uint32_t)(now_ms - flow->created_ms), "last_ms_ago",
+			 peer_json(flow->claimed, &flow->claimant), "replaced_proven", peer_json(flow->has_proven, &flow->proven),
+			 "replaced", peer_json(flow->has_former, &flow->former), "contest", (int)flow->contest, "trial", (int)flow->trial,
+			 "first_ms_ago", (json_int_t)(uint32_t)(now_ms - flow->created_ms), "last_ms_ago",
 			 (json_int_t)(uint32_t)(now_ms - flow->last_ms));
 }
 

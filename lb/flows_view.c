@@ -46,6 +46,12 @@ static void describe(const struct flow *flow, uint32_t now_ms, struct flow_descr
 		.created_ms = flow->created_ms,
 		.last_ms = flow->last_ms,
 	};
+	if (flow->kind == FLOW_CID) {
+		out->has_proven = state->proven_replaced && state->proven_left > 0;
+		out->has_former = state->former_left > 0;
+		out->proven = state->proven;
+		out->former = state->former.peer;
+	}
 	memcpy(out->cid, flow->cid, flow->cid_len);
 }
 

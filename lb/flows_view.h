@@ -13,7 +13,9 @@ struct flow_description {
 	uint8_t cid[LBCID_MAX_OCTETS];
 	struct addr endpoint, backend_addr;
 	struct flow_peer owner;
-	struct flow_peer claimant; /* CID, if claimed */
+	struct flow_peer claimant;       /* CID, if claimed */
+	struct flow_peer proven, former; /* CID: replaced, but still sent copies, if has_… */
+	bool has_proven, has_former;
 	bool owner_proven, claimed, contest;
 	uint32_t created_ms, last_ms;
 };

@@ -333,6 +333,38 @@ static void make_session(const uint8_t cid[static 6])
 	ck_assert_ptr_nonnull(flow);
 }
 
+/* What the session's flow says under `key`. */
+static const char *said(const char *line, const char *key)
+{
+	return json_string_value(json_object_get(json_array_get(json_object_get(ask_ok(line), "flows"), 0), key));
+}
+
+/* The owner is unproven; 198.51.100.9 sends after an answer, and again. */
+START_TEST(flow_moves)
+{
+	static const char line[] = "{\"command\": \"flows\", \"from\": \"198.51.100.9\"}";
+	static const uint8_t cid[6] = { 2, 1 };
+	static const struct flow_times times = { 5000, 60000 };
+	const struct flow_key key = { .kind = FLOW_CID, .pool = control->plan.pools[0].uid, .cid_len = 6, .cid = cid };
+	struct flow_peer further = { .service = control->listener_uids[0] }, to[FLOW_WAYS_BACK];
+	struct flow *flow;
+	bool contest_began;
+
+	make_session(cid);
+	ck_assert_int_eq(addr_parse(&further.device, "198.51.100.9:5000"), 0);
+	rcu_thread_online();
+	flow = flows_find(control->flows, &key);
+	rcu_thread_offline();
+	flow_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
+	ck_assert_str_eq(said(line, "claimant"), "198.51.100.9:5000");
+	ck_assert_str_eq(said(line, "owner"), "192.0.2.1:4000");
+	ck_assert_uint_ge(flow_downlink(&flow->state, 50, to), 1);
+	flow_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
+	ck_assert_str_eq(said(line, "owner"), "198.51.100.9:5000");
+	ck_assert_ptr_null(said(line, "claimant"));
+}
+END_TEST
+
 static json_int_t matched(const char *line, size_t shown)
 {
 	json_t *answer = ask_ok(line);
@@ -367,6 +399,7 @@ START_TEST(flows)
 	ck_assert_str_eq(json_string_value(json_object_get(flow, "owner")), "192.0.2.1:4000");
 	ck_assert_int_eq(strncmp(json_string_value(json_object_get(flow, "endpoint")), "127.", 4), 0);
 	ck_assert(json_is_null(json_object_get(flow, "claimant")));
+	ck_assert(json_is_null(json_object_get(flow, "replaced")));
 	ck_assert(json_is_true(json_object_get(flow, "trial")));
 	ck_assert(json_is_false(json_object_get(flow, "contest")));
 	ck_assert_int_lt(json_integer_value(json_object_get(flow, "last_ms_ago")), 10000);
@@ -389,6 +422,7 @@ int main(void)
 	tcase_add_test(tc, backends);
 	tcase_add_test(tc, status);
 	tcase_add_test(tc, flows);
+	tcase_add_test(tc, flow_moves);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
