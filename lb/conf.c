@@ -10,10 +10,11 @@
 #include "conf_priv.h"
 #include "stats.h"
 
-enum { ROOT_WORKERS, ROOT_USER, ROOT_HASH_KEY, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
+enum { ROOT_WORKERS, ROOT_RCVBUF, ROOT_USER, ROOT_HASH_KEY, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
 
 static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_WORKERS] = { "workers", .type = CONF_NUMBER, .min = 0, .max = CONF_MAX_WORKERS, .fallback = 0 },
+	[ROOT_RCVBUF] = { "rcvbuf_octets", .type = CONF_NUMBER, .min = 4096, .max = 1 << 30, .fallback = 4 << 20, .unit = "octets" },
 	[ROOT_USER] = { "user", .type = CONF_TEXT },
 	[ROOT_HASH_KEY] = { "hash_key", .type = CONF_TEXT, .required = true },
 	[ROOT_ADMIN] = { "admin", .type = CONF_GROUP },
@@ -228,6 +229,7 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 
 	conf_read_section(reader, conf_at(root), &conf_section_root, values);
 	conf->workers = values[ROOT_WORKERS].number ? (unsigned)values[ROOT_WORKERS].number : count_cpus();
+	conf->rcvbuf_octets = (uint32_t)values[ROOT_RCVBUF].number;
 	read_user(reader, &values[ROOT_USER]);
 	read_admin(reader, &values[ROOT_ADMIN]);
 	read_listeners(reader, &values[ROOT_LISTENERS]);

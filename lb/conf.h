@@ -31,6 +31,7 @@ struct conf_prefix {
 struct conf_nat {
 	enum conf_rebind rebind;
 	struct conf_prefix sources[CONF_MAX_SOURCES];
+	bool single;                    /* the sources are addresses, at most one of a family: a port per endpoint */
 	size_t source_count;            /* >= 1 after conf_load(), defaults filled in */
 	uint16_t port_first, port_last; /* inclusive */
 	uint32_t idle_s;                /* flows without CID */
@@ -83,6 +84,7 @@ struct conf_listener {
 struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
+	uint32_t rcvbuf_octets;
 	char *user;       /* NULL: cidlb if it exists, else nobody */
 	uint8_t hash_key[16];
 	bool has_http;

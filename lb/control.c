@@ -60,6 +60,9 @@ static void only_at_start(const struct control *control, const struct conf *conf
 {
 	if (conf->workers != control->worker_count)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "workers: %u takes effect at the next start", conf->workers);
+	if (conf->rcvbuf_octets != control->conf->rcvbuf_octets)
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "rcvbuf_octets: %u holds for new sockets; for all at the next start",
+			  conf->rcvbuf_octets);
 	if (strcmp(conf->socket ? conf->socket : "", control->conf->socket ? control->conf->socket : "") != 0)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "admin.socket: \"%s\" takes effect at the next start",
 			  conf->socket ? conf->socket : "");
@@ -112,6 +115,22 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	control_explain(control);
 }
 
+static void suspect(void *ctx, uint16_t uid)
+{
+	struct control *control = ctx;
+
+	health_suspect(control->health, uid);
+}
+
+static void on_alarm(evutil_socket_t fd, short what, void *ctx)
+{
+	struct control *control = ctx;
+
+	(void)fd;
+	(void)what;
+	icmp_alarm_answer(control->alarm, suspect, control);
+}
+
 static int event_watch(struct control *control, struct event *event, const struct timeval *period)
 {
 	if (!event || event_add(event, period) < 0) {
@@ -132,6 +151,8 @@ static int events_init(struct control *control)
 	} signals[] = { { SIGHUP, on_reload }, { SIGTERM, on_stop }, { SIGINT, on_stop } };
 	int err = event_watch(control, event_new(control->base, -1, EV_PERSIST, on_tick, control), &tick);
 
+	if (!err)
+		err = event_watch(control, event_new(control->base, control->alarm->wake, EV_READ | EV_PERSIST, on_alarm, control), NULL);
 	for (size_t i = 0; !err && i < sizeof signals / sizeof signals[0]; i++)
 		err = event_watch(control, evsignal_new(control->base, signals[i].signal, signals[i].handler, control), NULL);
 	return err;
@@ -141,6 +162,7 @@ static int parts_init(struct control *control, unsigned workers)
 {
 	uint8_t secret[16];
 	struct timespec now;
+	int err;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	control->started_s = now.tv_sec;
@@ -157,12 +179,15 @@ static int parts_init(struct control *control, unsigned workers)
 	if (!control->listener_names || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
 	    !control->limit || !control->sockets || !control->base)
 		return -ENOMEM;
+	err = icmp_alarm_new(&control->alarm);
+	if (err)
+		return err;
 	control->health = health_new(control->base, on_probe, control);
 	if (!control->health)
 		return -ENOMEM;
 	for (; control->worker_count < workers; control->worker_count++) {
-		int err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services,
-				     control->limit);
+		err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services,
+				 control->limit, control->alarm);
 
 		if (err)
 			return err;
@@ -255,6 +280,7 @@ static void stop(struct control *control)
 	rcu_thread_offline();
 	services_free(control->services);
 	limit_free(control->limit);
+	icmp_alarm_free(control->alarm);
 	sockets_free(control->sockets);
 	plan_free(&control->plan);
 	conf_free(control->conf);

@@ -11,6 +11,7 @@
 #include "conf.h"
 #include "flows.h"
 #include "health.h"
+#include "icmp.h"
 #include "plan.h"
 #include "pool.h"
 #include "publish.h"
@@ -32,11 +33,12 @@ struct control {
 	struct flows *flows;
 	struct services *services;
 	struct limit *limit;
+	struct icmp_alarm *alarm;
 	struct sockets *sockets;
 	struct worker *workers[CONF_MAX_WORKERS];
 	unsigned worker_count;
 	struct event_base *base;
-	struct event *events[5];
+	struct event *events[6];
 	size_t event_count;
 	struct health *health;
 	struct admin *admin;

@@ -10,8 +10,8 @@ enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT };
 /* One group of sockets: a listener by its stable number, or an endpoint port of one family. */
 struct slot {
 	enum slot_kind kind;
-	uint16_t number;           /* listener, or port */
-	enum worker_family family; /* endpoint */
+	uint16_t number;        /* listener, or port */
+	enum net_family family; /* endpoint */
 	struct addr addr;
 };
 
@@ -27,6 +27,7 @@ struct sockets_change {
 	struct slot *opened;
 	int *fds; /* worker_count per opened slot; -1: given away */
 	size_t opened_count;
+	uint32_t rcvbuf_octets;
 };
 
 struct sockets *sockets_new(unsigned worker_count)
@@ -74,13 +75,13 @@ static void wanted_add(struct sockets_change *change, const struct slot *slot)
 		change->wanted[change->wanted_count++] = *slot;
 }
 
-static void wanted_add_ports(struct sockets_change *change, const struct conf_nat *nat, enum worker_family family)
+static void wanted_add_ports(struct sockets_change *change, const struct conf_nat *nat, enum net_family family)
 {
 	for (unsigned port = nat->port_first; port <= nat->port_last; port++) {
 		struct slot slot = { .kind = SLOT_ENDPOINT, .number = (uint16_t)port, .family = family };
 
 		slot.addr.port = (uint16_t)port;
-		if (family == WORKER_V4)
+		if (family == NET_V4)
 			slot.addr.ip[10] = slot.addr.ip[11] = 0xff;
 		wanted_add(change, &slot);
 	}
@@ -96,7 +97,7 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	size_t most = conf->listener_count;
 
 	for (size_t i = 0; i < conf->pool_count; i++)
-		most += WORKER_FAMILIES * ports_of(&conf->pools[i].nat);
+		most += conf->pools[i].nat.single ? 0 : NET_FAMILIES * ports_of(&conf->pools[i].nat);
 	change->wanted = calloc(most, sizeof *change->wanted);
 	if (!change->wanted)
 		return -ENOMEM;
@@ -105,20 +106,25 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
-		for (size_t j = 0; j < nat->source_count; j++)
-			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? WORKER_V4 : WORKER_V6);
+		for (size_t j = 0; !nat->single && j < nat->source_count; j++)
+			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? NET_V4 : NET_V6);
 	}
 	return 0;
 }
 
 /* A listener under a new name on an address that we have takes over the sockets, and what waits in them. New ones could not join their
  * group: the kernel admits only sockets of the user who opened it, who was root. */
-static int slot_open_one(const struct slot *slot, const struct slot *before, const struct worker *worker, bool first)
+static int slot_open_one(const struct sockets_change *change, const struct slot *slot, const struct slot *before,
+			 const struct worker *worker, bool first)
 {
 	int fd;
 
-	if (!before)
-		return net_bind(&slot->addr, first, slot->kind == SLOT_ENDPOINT);
+	if (!before) {
+		fd = net_bind(&slot->addr, first, slot->kind == SLOT_ENDPOINT);
+		if (fd >= 0)
+			net_set_rcvbuf(fd, change->rcvbuf_octets);
+		return fd;
+	}
 	fd = fcntl(atomic_load_explicit(&worker->listener_fds[before->number], memory_order_relaxed), F_DUPFD_CLOEXEC, 0);
 	return fd < 0 ? -errno : fd;
 }
@@ -129,7 +135,7 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, str
 	const struct slot *before = slot->kind == SLOT_LISTENER ? listener_at(sockets, &slot->addr) : NULL;
 
 	for (unsigned i = 0; i < sockets->worker_count; i++) {
-		fds[i] = slot_open_one(slot, before, workers[i], i == 0);
+		fds[i] = slot_open_one(change, slot, before, workers[i], i == 0);
 		if (fds[i] >= 0)
 			continue;
 		for (unsigned j = 0; j < i; j++)
@@ -147,6 +153,7 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, struct
 	int err = change ? wanted_fill(change, conf, listener_uids) : -ENOMEM;
 
 	if (!err) {
+		change->rcvbuf_octets = conf->rcvbuf_octets;
 		change->opened = calloc(change->wanted_count, sizeof *change->opened);
 		change->fds = calloc(change->wanted_count * sockets->worker_count, sizeof *change->fds);
 		if (!change->opened || !change->fds)
