@@ -9,7 +9,7 @@
 
 enum {
 	BUCKETS_AT_START = 1024,
-	PROBES = 16,        /* endpoints tried before a flow is refused */
+	PROBES = 64,        /* endpoints tried before a flow is refused */
 	GRACE_SLACK = 4096, /* descriptors on their way through a grace period */
 };
 
@@ -358,6 +358,8 @@ static bool end_insert(struct flows *flows, struct flow *flow, const struct flow
 
 		if (!endpoint_at(&flow->endpoint, what->space, addr_is_v4(&what->backend_addr), what->endpoint_hash, probe))
 			return false;
+		if (what->usable && !what->usable(what->usable_ctx, &flow->endpoint))
+			continue;
 		hash = end_hash(flows, end.endpoint, end.backend);
 		cds_lfht_node_init(&flow->by_end);
 		race_release(flow);

@@ -121,6 +121,8 @@ struct flow_new {
 	struct addr backend_addr;
 	const struct endpoint_space *space;
 	uint64_t endpoint_hash;
+	bool (*usable)(void *ctx, const struct addr *endpoint); /* may it be taken? NULL: any may */
+	void *usable_ctx;
 	struct flow_peer owner;
 	bool owner_proven; /* it has finished a handshake */
 	uint32_t now_ms;

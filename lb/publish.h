@@ -13,7 +13,9 @@
 #include "endpoint.h"
 #include "flow.h"
 #include "limit.h"
+#include "net.h"
 #include "plan.h"
+#include "ports.h"
 #include "snapshot.h"
 #include "stats.h"
 
@@ -24,7 +26,8 @@ struct table_pool {
 	enum conf_rebind rebind;
 	struct flow_times times;
 	struct endpoint_space space;
-	struct siphash_key endpoint_key; /* of its CIDs */
+	struct ports *ports[NET_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
+	struct siphash_key endpoint_key;   /* of its CIDs */
 	struct limit_rates hello_rates;
 };
 

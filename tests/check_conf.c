@@ -115,12 +115,30 @@ static const struct {
 	{ .pool = CID "nat = { sources = [ ]; };", .errors = "t.conf:2: pools[0].nat.sources: 0 entries; accepted: 1..8" },
 	{ .pool = CID "nat = { sources = [ 127 ]; };", .errors = "t.conf:2: pools[0].nat.sources[0]: not a text in quotes" },
 	{ .pool = CID "nat = { sources = \"127.64.0.0/10\"; };", .errors = "t.conf:2: pools[0].nat.sources: not a list ( ... )" },
-	{ .pool = CID "nat = { sources = [ \"127.64.0.1\" ]; };",
-	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.0.1\": single-address sources are not built yet; give a prefix" },
+	{ .pool = CID "nat = { sources = [ \"127.64.0.1\" ]; };", .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"127.64.0.1\", \"fd00::1\" ]; };", .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"0.0.0.0\" ]; };",
+	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"0.0.0.0\" is no source; accepted: an address of this host, or a prefix" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\", \"127.0.0.2\" ]; };",
+	  .errors = "t.conf:2: pools[0].nat.sources[1]: a second IPv4 address; accepted: one of each family" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\", \"fd00::/64\" ]; };",
+	  .errors = "t.conf:2: pools[0].nat.sources[1]: addresses and prefixes do not mix" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 100; };", .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 101; };",
+	  .errors = "t.conf:2: pools[0].nat.max_flows: 101 flows need as many endpoints; sources and ports give 100" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 200; };",
+	  .backend = BACKEND "}, { name = \"b\"; id = 2; address = \"127.0.0.1:6002\";",
+	  .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"5684\"; max_flows = 8; };",
+	  .errors = "t.conf:2: pools[0].nat.ports: 5684-5684 has the port of listeners[0], 127.0.0.1:5684\n"
+		    "t.conf:2: pools[0].nat.max_flows: 8 flows need as many endpoints; sources and ports give 1" },
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/\", \"x/10\", \"127.64.0.0/010\" ]; };",
-	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.0.0/\" is no prefix; accepted: A.B.C.D/BITS, IPV6/BITS\n"
-		    "t.conf:2: pools[0].nat.sources[1]: \"x/10\" is no prefix; accepted: A.B.C.D/BITS, IPV6/BITS\n"
-		    "t.conf:2: pools[0].nat.sources[2]: \"127.64.0.0/010\" is no prefix; accepted: A.B.C.D/BITS, IPV6/BITS" },
+	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.0.0/\" is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address of "
+		    "this host\n"
+		    "t.conf:2: pools[0].nat.sources[1]: \"x/10\" is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address of this "
+		    "host\n"
+		    "t.conf:2: pools[0].nat.sources[2]: \"127.64.0.0/010\" is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address "
+		    "of this host" },
 	{ .pool = CID "nat = { sources = [ \"127.64.3.1/10\" ]; };",
 	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.3.1/10\" has host bits set; the prefix is 127.64.0.0/10" },
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\", \"fd00::1/64\" ]; };",
@@ -136,12 +154,9 @@ static const struct {
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\", \"127.65.0.0/16\" ]; };",
 	  .errors = "t.conf:2: pools[0].nat.sources[1]: overlaps sources[0]" },
 	{ .pool = CID,
-	  .backend = "id = 1; address = \"10.0.0.1:5684\";",
-	  .errors = "t.conf:2: pools[0].nat: no sources: backends[0] is not on loopback; name a prefix that is routed to this host" },
-	{ .pool = CID "nat = { };",
-	  .backend = "id = 1; address = \"10.0.0.1:5684\";",
-	  .errors =
-		  "t.conf:2: pools[0].nat.sources: no sources: backends[0] is not on loopback; name a prefix that is routed to this host" },
+	  .backend = "id = 1; address = \"255.255.255.255:5684\";",
+	  .errors = "t.conf:2: pools[0].nat: no sources, and no route to backends[0] at 255.255.255.255:5684 that would tell one; give an "
+		    "address of this host or a prefix" },
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\" ]; };",
 	  .backend = BACKEND "}, { name = \"b\"; id = 2; address = \"10.0.0.1:5684\";",
 	  .errors = "t.conf:2: pools[0].nat.sources: 127.64.0.0/10 is on loopback, backends[1] is not" },
