@@ -5,13 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/un.h>
+
 #include "conf_priv.h"
 #include "stats.h"
 
-enum { ROOT_WORKERS, ROOT_USER, ROOT_HASH_KEY, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
+enum { ROOT_WORKERS, ROOT_RCVBUF, ROOT_USER, ROOT_HASH_KEY, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
 
 static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_WORKERS] = { "workers", .type = CONF_NUMBER, .min = 0, .max = CONF_MAX_WORKERS, .fallback = 0 },
+	[ROOT_RCVBUF] = { "rcvbuf_octets", .type = CONF_NUMBER, .min = 4096, .max = 1 << 30, .fallback = 4 << 20, .unit = "octets" },
 	[ROOT_USER] = { "user", .type = CONF_TEXT },
 	[ROOT_HASH_KEY] = { "hash_key", .type = CONF_TEXT, .required = true },
 	[ROOT_ADMIN] = { "admin", .type = CONF_GROUP },
@@ -19,10 +22,11 @@ static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_POOLS] = { "pools", .type = CONF_LIST, .required = true },
 };
 
-enum { ADMIN_HTTP, ADMIN_OPTIONS };
+enum { ADMIN_HTTP, ADMIN_SOCKET, ADMIN_OPTIONS };
 
 static const struct conf_option admin_options[ADMIN_OPTIONS] = {
 	[ADMIN_HTTP] = { "http", .type = CONF_TEXT },
+	[ADMIN_SOCKET] = { "socket", .type = CONF_TEXT },
 };
 
 enum { LISTENER_NAME, LISTENER_ADDRESS, LISTENER_POOL, LISTENER_OPTIONS };
@@ -57,6 +61,24 @@ static void read_user(struct conf_reader *reader, const struct conf_value *user)
 		conf_warn(reader, user->place, "the user that cidlb runs as cannot read this file: a reload will fail");
 }
 
+static void read_socket(struct conf_reader *reader, const struct conf_value *value)
+{
+	const char *path = value->text ? value->text : CONF_SOCKET;
+	const size_t room = sizeof((struct sockaddr_un *)NULL)->sun_path;
+	struct conf *conf = reader->conf;
+	char quoted[CONF_QUOTE_OCTETS];
+
+	conf->socket_default = !value->text;
+	if (!*path)
+		return;
+	if (*path != '/' || strlen(path) >= room) {
+		conf_error(reader, value->place, "%s is no absolute path of at most %zu octets", conf_quote(quoted, path), room - 1);
+		return;
+	}
+	conf->socket = strdup(path);
+	reader->no_memory |= !conf->socket;
+}
+
 static void read_admin(struct conf_reader *reader, const struct conf_value *admin)
 {
 	struct conf_value values[ADMIN_OPTIONS];
@@ -65,6 +87,7 @@ static void read_admin(struct conf_reader *reader, const struct conf_value *admi
 	if (admin->found == CONF_WRONG)
 		return;
 	conf_read_section(reader, admin->place, &conf_section_admin, values);
+	read_socket(reader, &values[ADMIN_SOCKET]);
 	conf->has_http = conf_read_addr(reader, &values[ADMIN_HTTP], &conf->http);
 	if (conf->has_http && !addr_is_loopback(&conf->http))
 		conf_warn(reader, values[ADMIN_HTTP].place, "not on loopback: everyone who reaches it sees metrics and states");
@@ -206,6 +229,7 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 
 	conf_read_section(reader, conf_at(root), &conf_section_root, values);
 	conf->workers = values[ROOT_WORKERS].number ? (unsigned)values[ROOT_WORKERS].number : count_cpus();
+	conf->rcvbuf_octets = (uint32_t)values[ROOT_RCVBUF].number;
 	read_user(reader, &values[ROOT_USER]);
 	read_admin(reader, &values[ROOT_ADMIN]);
 	read_listeners(reader, &values[ROOT_LISTENERS]);
@@ -278,6 +302,7 @@ void conf_free(struct conf *conf)
 	free(conf->pools);
 	free(conf->listeners);
 	free(conf->user);
+	free(conf->socket);
 	free(conf->file);
 	free(conf);
 }

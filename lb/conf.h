@@ -18,6 +18,8 @@
 
 enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /* per pool */, CONF_MAX_SOURCES = 8, CONF_MAX_WORKERS = 64 };
 
+#define CONF_SOCKET "/run/cidlb/admin.sock"
+
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_NONE };
 
@@ -29,6 +31,7 @@ struct conf_prefix {
 struct conf_nat {
 	enum conf_rebind rebind;
 	struct conf_prefix sources[CONF_MAX_SOURCES];
+	bool single;                    /* the sources are addresses, at most one of a family: a port per endpoint */
 	size_t source_count;            /* >= 1 after conf_load(), defaults filled in */
 	uint16_t port_first, port_last; /* inclusive */
 	uint32_t idle_s;                /* flows without CID */
@@ -42,6 +45,11 @@ struct conf_health {
 	enum conf_probe probe;
 	uint32_t interval_ms, timeout_ms;
 	uint8_t rise, fall;
+};
+
+/* ClientHellos per second; 0: unlimited. */
+struct conf_hello_rate {
+	uint32_t pool, backend, prefix;
 };
 
 struct conf_backend {
@@ -62,6 +70,7 @@ struct conf_pool {
 	struct cid_layout layout;
 	struct conf_nat nat;
 	struct conf_health health;
+	struct conf_hello_rate hello_rate;
 	struct conf_backend *backends;
 	size_t backend_count;
 };
@@ -75,10 +84,13 @@ struct conf_listener {
 struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
-	char *user;       /* NULL: cidlb if it exists, else nobody */
+	uint32_t rcvbuf_octets;
+	char *user; /* NULL: cidlb if it exists, else nobody */
 	uint8_t hash_key[16];
 	bool has_http;
 	struct addr http;
+	char *socket;        /* of commands, an absolute path; NULL: none */
+	bool socket_default; /* not in the file: where it cannot be made, cidlb does without */
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_pool *pools;

@@ -1,8 +1,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "conf_priv.h"
+#include "net.h"
 
 enum { NAT_REBIND, NAT_SOURCES, NAT_PORTS, NAT_IDLE, NAT_CID_IDLE, NAT_MAX_FLOWS, NAT_SETTLE, NAT_CONTEST, NAT_OPTIONS };
 
@@ -20,9 +24,12 @@ static const struct conf_option nat_options[NAT_OPTIONS] = {
 const struct conf_section conf_section_nat = { "pools.nat", nat_options, NAT_OPTIONS };
 
 enum {
-	MAX_PORTS = 64,
-	PORT_FIRST = 40684, /* the default range */
+	MAX_PORTS = 64,     /* of prefixes */
+	PORT_FIRST = 40684, /* the default range of prefixes */
 	PORT_LAST = 40691,
+	SINGLE_PORT_FIRST = 20000, /* and of single addresses */
+	SINGLE_PORT_LAST = 28191,
+	OTHER_DESCRIPTORS = 256, /* that cidlb may need besides those of single addresses' ports */
 	V4_BITS_MIN = 8,
 	V4_BITS_MAX = 30,
 	V6_BITS_MIN = 8,
@@ -81,24 +88,28 @@ static bool parse_prefix(struct conf_prefix *out, const char *text)
 	return *at == '\0';
 }
 
-static bool read_source(struct conf_reader *reader, const config_setting_t *setting, struct conf_prefix *out)
+/* `single`: it is an address without /BITS. */
+static bool read_source(struct conf_reader *reader, const config_setting_t *setting, struct conf_prefix *out, bool *single)
 {
 	const struct conf_place place = conf_at(setting);
 	const char *text = config_setting_get_string(setting);
 	char quoted[CONF_QUOTE_OCTETS], right[ADDR_TEXT_OCTETS];
-	struct addr single;
 
 	if (!text) {
 		conf_error(reader, place, "not a text in quotes");
 		return false;
 	}
 	conf_quote(quoted, text);
-	if (addr_parse_ip(&single, text) == 0) {
-		conf_error(reader, place, "%s: single-address sources are not built yet; give a prefix", quoted);
+	*single = addr_parse_ip(&out->addr, text) == 0;
+	if (*single) {
+		out->bits = (uint8_t)family_bits(&out->addr);
+		if (!addr_is_wildcard(&out->addr))
+			return true;
+		conf_error(reader, place, "%s is no source; accepted: an address of this host, or a prefix", quoted);
 		return false;
 	}
 	if (!parse_prefix(out, text)) {
-		conf_error(reader, place, "%s is no prefix; accepted: A.B.C.D/BITS, IPV6/BITS", quoted);
+		conf_error(reader, place, "%s is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address of this host", quoted);
 		return false;
 	}
 	const bool v4 = addr_is_v4(&out->addr);
@@ -114,6 +125,29 @@ static bool read_source(struct conf_reader *reader, const config_setting_t *sett
 	return false;
 }
 
+/* A source beside those before it. */
+static bool fits_in(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat, size_t i, bool single)
+{
+	const struct conf_prefix *source = &nat->sources[i];
+
+	if (i > 0 && single != nat->single) {
+		conf_error(reader, place, "addresses and prefixes do not mix");
+		return false;
+	}
+	for (size_t j = 0; j < i; j++) {
+		if (single && addr_is_v4(&nat->sources[j].addr) == addr_is_v4(&source->addr)) {
+			conf_error(reader, place, "a second IPv%d address; accepted: one of each family",
+				   addr_is_v4(&source->addr) ? 4 : 6);
+			return false;
+		}
+		if (prefix_contains(source, &nat->sources[j].addr) || prefix_contains(&nat->sources[j], &source->addr)) {
+			conf_error(reader, place, "overlaps sources[%zu]", j);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* False: some source is wrong (reported). */
 static bool read_sources(struct conf_reader *reader, const struct conf_value *list, struct conf_nat *nat)
 {
@@ -122,16 +156,14 @@ static bool read_sources(struct conf_reader *reader, const struct conf_value *li
 
 	for (size_t i = 0; i < count; i++) {
 		const config_setting_t *setting = config_setting_get_elem(list->place.setting, (unsigned)i);
-		struct conf_prefix *source = &nat->sources[i];
-		if (!read_source(reader, setting, source)) {
+		bool single = false;
+		if (!read_source(reader, setting, &nat->sources[i], &single)) {
 			good = false;
 			continue;
 		}
-		for (size_t j = 0; good && j < i; j++)
-			if (prefix_contains(source, &nat->sources[j].addr) || prefix_contains(&nat->sources[j], &source->addr)) {
-				conf_error(reader, conf_at(setting), "overlaps sources[%zu]", j);
-				good = false;
-			}
+		if (i == 0)
+			nat->single = single;
+		good = good && fits_in(reader, conf_at(setting), nat, i, single);
 	}
 	nat->source_count = count;
 	return good;
@@ -148,16 +180,62 @@ static const struct conf_backend *first_remote(const struct conf_pool *pool, con
 	return NULL;
 }
 
+static bool family_has_source(const struct conf_nat *nat, bool v4)
+{
+	for (size_t i = 0; i < nat->source_count; i++)
+		if (addr_is_v4(&nat->sources[i].addr) == v4)
+			return true;
+	return false;
+}
+
+/* The address that the kernel would use towards `to`: a connected UDP socket knows, and sends nothing. */
+static bool kernel_source(const struct addr *to, struct conf_prefix *out)
+{
+	struct sockaddr_storage sockaddr;
+	socklen_t len = net_sockaddr(&sockaddr, to);
+	int fd = socket(sockaddr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool found = fd >= 0 && connect(fd, (struct sockaddr *)&sockaddr, len) == 0;
+
+	len = sizeof sockaddr;
+	found = found && getsockname(fd, (struct sockaddr *)&sockaddr, &len) == 0;
+	if (fd >= 0)
+		close(fd);
+	if (found)
+		*out = (struct conf_prefix){ .addr = net_addr(&sockaddr), .bits = (uint8_t)family_bits(to) };
+	out->addr.port = 0;
+	return found;
+}
+
+/* One of each family that backends have. */
+static bool kernel_sources(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
+{
+	struct conf_nat *nat = &pool->nat;
+	char text[ADDR_TEXT_OCTETS];
+
+	nat->single = true;
+	nat->source_count = 0;
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct addr *backend = &pool->backends[i].addr;
+		if (!backend->port || family_has_source(nat, addr_is_v4(backend)))
+			continue;
+		if (!kernel_source(backend, &nat->sources[nat->source_count])) {
+			conf_error(reader, place,
+				   "no sources, and no route to backends[%zu] at %s that would tell one; give an address of this host or a "
+				   "prefix",
+				   i, addr_format(backend, text));
+			return false;
+		}
+		nat->source_count++;
+	}
+	return true;
+}
+
 static bool default_sources(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
 {
 	static const struct conf_prefix loopback = { .addr.ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [13] = 64 }, .bits = 10 };
-	const struct conf_backend *remote = first_remote(pool, NULL);
 
-	if (remote) {
-		conf_error(reader, place, "no sources: backends[%td] is not on loopback; name a prefix that is routed to this host",
-			   remote - pool->backends);
-		return false;
-	}
+	if (first_remote(pool, NULL))
+		return kernel_sources(reader, place, pool);
 	pool->nat.sources[0] = loopback;
 	pool->nat.source_count = 1;
 	return true;
@@ -167,14 +245,6 @@ static bool family_used(const struct conf_pool *pool, bool v4)
 {
 	for (size_t i = 0; i < pool->backend_count; i++)
 		if (pool->backends[i].addr.port && addr_is_v4(&pool->backends[i].addr) == v4)
-			return true;
-	return false;
-}
-
-static bool family_has_source(const struct conf_nat *nat, bool v4)
-{
-	for (size_t i = 0; i < nat->source_count; i++)
-		if (addr_is_v4(&nat->sources[i].addr) == v4)
 			return true;
 	return false;
 }
@@ -207,7 +277,8 @@ static bool read_ports(struct conf_reader *reader, const struct conf_value *port
 {
 	const char *at = ports->text;
 	char quoted[CONF_QUOTE_OCTETS];
-	unsigned first = PORT_FIRST, last = PORT_LAST;
+	unsigned first = nat->single ? SINGLE_PORT_FIRST : PORT_FIRST, last = nat->single ? SINGLE_PORT_LAST : PORT_LAST;
+	const unsigned most = nat->single ? UINT16_MAX : MAX_PORTS;
 
 	if (ports->found == CONF_WRONG)
 		return false;
@@ -218,9 +289,9 @@ static bool read_ports(struct conf_reader *reader, const struct conf_value *port
 			at++;
 			good = parse_number(&at, UINT16_MAX, &last);
 		}
-		if (!good || *at || first > last || last - first >= MAX_PORTS) {
-			conf_error(reader, ports->place, "%s is no port range; accepted: PORT, or LOW-HIGH of at most %d ports",
-				   conf_quote(quoted, ports->text), MAX_PORTS);
+		if (!good || *at || first > last || last - first >= most) {
+			conf_error(reader, ports->place, "%s is no port range; accepted: PORT, or LOW-HIGH of at most %u ports",
+				   conf_quote(quoted, ports->text), most);
 			return false;
 		}
 	}
@@ -248,22 +319,55 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, con
 	}
 }
 
-/* Endpoints of a family that no backend has are of no use. */
-static void check_endpoints(struct conf_reader *reader, struct conf_place place, const struct conf_pool *pool)
+static unsigned ports_of(const struct conf_nat *nat)
+{
+	return nat->port_last - nat->port_first + 1u;
+}
+
+/* Endpoints of a family that no backend has are of no use. An endpoint of a prefix is for one session, so that it may have it for life; a
+ * port of a single address is for one per backend. */
+static uint64_t endpoints_of(const struct conf_pool *pool)
 {
 	const struct conf_nat *nat = &pool->nat;
-	uint64_t addresses = 0;
+	uint64_t endpoints = 0;
 
-	for (size_t i = 0; i < nat->source_count; i++) {
+	for (size_t i = 0; !nat->single && i < nat->source_count; i++) {
 		const struct conf_prefix *source = &nat->sources[i];
 		const unsigned host_bits = family_bits(&source->addr) - source->bits;
 		if (family_used(pool, addr_is_v4(&source->addr)))
-			addresses += (uint64_t)1 << (host_bits < 32 ? host_bits : 32);
+			endpoints += ((uint64_t)1 << (host_bits < 32 ? host_bits : 32)) * ports_of(nat);
 	}
-	const uint64_t endpoints = addresses * (nat->port_last - nat->port_first + 1u);
-	if (addresses && endpoints < nat->max_flows)
-		conf_error(reader, place, "%" PRIu32 " flows need as many endpoints; sources and ports give %" PRIu64, nat->max_flows,
-			   endpoints);
+	for (size_t i = 0; nat->single && i < pool->backend_count; i++)
+		endpoints += pool->backends[i].addr.port ? ports_of(nat) : 0;
+	return endpoints;
+}
+
+static void check_endpoints(struct conf_reader *reader, const struct conf_value *max_flows, struct conf_pool *pool)
+{
+	struct conf_nat *nat = &pool->nat;
+	const uint64_t endpoints = endpoints_of(pool);
+
+	if (endpoints == 0 || endpoints >= nat->max_flows)
+		return;
+	if (max_flows->found == CONF_ABSENT && nat->single)
+		nat->max_flows = (uint32_t)endpoints;
+	else
+		conf_error(reader, max_flows->place, "%" PRIu32 " flows need as many endpoints; sources and ports give %" PRIu64,
+			   nat->max_flows, endpoints);
+}
+
+/* Each port of a single address is a descriptor once a flow needs it. */
+static void check_descriptors(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat)
+{
+	struct rlimit limit;
+
+	if (!nat->single || getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY)
+		return;
+	const uint64_t needed = (uint64_t)ports_of(nat) * nat->source_count;
+	const uint64_t there = limit.rlim_max > OTHER_DESCRIPTORS ? limit.rlim_max - OTHER_DESCRIPTORS : 0;
+	if (needed > there)
+		conf_error(reader, place, "%u-%u may need %" PRIu64 " descriptors; the limit (ulimit -n) leaves %" PRIu64, nat->port_first,
+			   nat->port_last, needed, there);
 }
 
 void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool)
@@ -291,7 +395,8 @@ void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct c
 		check_reach(reader, sources->place, pool);
 	if (sources_known && ports_known) {
 		check_ports(reader, values[NAT_PORTS].place, nat);
+		check_descriptors(reader, values[NAT_PORTS].place, nat);
 		if (values[NAT_MAX_FLOWS].found != CONF_WRONG)
-			check_endpoints(reader, values[NAT_MAX_FLOWS].place, pool);
+			check_endpoints(reader, &values[NAT_MAX_FLOWS], pool);
 	}
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf_priv.h"
+#include "limit.h"
 
 enum {
 	POOL_NAME,
@@ -14,6 +15,7 @@ enum {
 	POOL_NAT,
 	POOL_TUNNEL,
 	POOL_HEALTH,
+	POOL_HELLO_RATE,
 	POOL_BACKENDS,
 	POOL_OPTIONS,
 };
@@ -29,6 +31,7 @@ static const struct conf_option pool_options[POOL_OPTIONS] = {
 	[POOL_NAT] = { "nat", .type = CONF_GROUP },
 	[POOL_TUNNEL] = { "tunnel", .type = CONF_ANY },
 	[POOL_HEALTH] = { "health", .type = CONF_GROUP },
+	[POOL_HELLO_RATE] = { "hello_rate", .type = CONF_GROUP },
 	[POOL_BACKENDS] = { "backends", .type = CONF_LIST, .required = true },
 };
 
@@ -71,6 +74,14 @@ static const struct conf_option health_options[HEALTH_OPTIONS] = {
 	[HEALTH_PSK_KEY] = { "psk_key", .type = CONF_TEXT },
 };
 
+enum { HELLO_RATE_POOL, HELLO_RATE_BACKEND, HELLO_RATE_PREFIX, HELLO_RATE_OPTIONS };
+
+static const struct conf_option hello_rate_options[HELLO_RATE_OPTIONS] = {
+	[HELLO_RATE_POOL] = { "pool", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
+	[HELLO_RATE_BACKEND] = { "backend", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
+	[HELLO_RATE_PREFIX] = { "prefix", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
+};
+
 enum { BACKEND_NAME, BACKEND_ID, BACKEND_ADDRESS, BACKEND_WEIGHT, BACKEND_STATE, BACKEND_OPTIONS };
 
 static const struct conf_option backend_options[BACKEND_OPTIONS] = {
@@ -85,6 +96,7 @@ static const struct conf_option backend_options[BACKEND_OPTIONS] = {
 const struct conf_section conf_section_pool = { "pools", pool_options, POOL_OPTIONS };
 const struct conf_section conf_section_cid = { "pools.cid", cid_options, CID_OPTIONS };
 const struct conf_section conf_section_health = { "pools.health", health_options, HEALTH_OPTIONS };
+const struct conf_section conf_section_hello_rate = { "pools.hello_rate", hello_rate_options, HELLO_RATE_OPTIONS };
 const struct conf_section conf_section_backend = { "pools.backends", backend_options, BACKEND_OPTIONS };
 
 /* False (reported): the numbers give no layout. */
@@ -168,6 +180,25 @@ static void read_health(struct conf_reader *reader, const struct conf_value *hea
 		if (values[i].found == CONF_GOOD && probe->found != CONF_WRONG)
 			conf_warn(reader, values[i].place, "no effect with probe \"%s\"",
 				  health_options[HEALTH_PROBE].words[pool->health.probe]);
+}
+
+static void read_hello_rate(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *rate,
+			    struct conf_pool *pool)
+{
+	struct conf_value values[HELLO_RATE_OPTIONS];
+
+	if (rate->found == CONF_WRONG)
+		return;
+	if (rate->found == CONF_GOOD && protocol->found != CONF_WRONG && pool->protocol == POOL_UDP) {
+		conf_error(reader, rate->place, "a udp pool has no ClientHellos; remove it, or say protocol = \"dtls\"");
+		return;
+	}
+	conf_read_section(reader, rate->place, &conf_section_hello_rate, values);
+	pool->hello_rate = (struct conf_hello_rate){
+		.pool = (uint32_t)values[HELLO_RATE_POOL].number,
+		.backend = (uint32_t)values[HELLO_RATE_BACKEND].number,
+		.prefix = (uint32_t)values[HELLO_RATE_PREFIX].number,
+	};
 }
 
 static void read_number_id(struct conf_reader *reader, struct conf_place place, const struct cid_layout *layout,
@@ -272,6 +303,7 @@ void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct 
 		conf_error(reader, values[POOL_TUNNEL].place, "belongs to forward = \"tunnel\", which is not built yet");
 	const bool layout_known = read_cid(reader, &values[POOL_PROTOCOL], &values[POOL_CID], pool);
 	read_health(reader, &values[POOL_HEALTH], pool);
+	read_hello_rate(reader, &values[POOL_PROTOCOL], &values[POOL_HELLO_RATE], pool);
 	read_backends(reader, &values[POOL_BACKENDS], layout_known, pool);
 	if (values[POOL_NAT].found != CONF_WRONG && values[POOL_FORWARD].found != CONF_WRONG)
 		conf_nat_read(reader, values[POOL_NAT].place, pool);

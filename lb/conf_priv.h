@@ -134,7 +134,7 @@ bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, u
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value);
 
 /* conf_pool.c */
-extern const struct conf_section conf_section_pool, conf_section_cid, conf_section_health, conf_section_backend;
+extern const struct conf_section conf_section_pool, conf_section_cid, conf_section_health, conf_section_hello_rate, conf_section_backend;
 
 /* Fills `pool`, which is zero before, from the group at `place`. */
 void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool);

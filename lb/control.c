@@ -7,9 +7,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <urcu-qsbr.h>
 
+#include "command.h"
 #include "control_priv.h"
 #include "log.h"
 #include "priv.h"
@@ -43,7 +46,7 @@ static void on_probe(void *ctx, uint16_t uid, bool ok, const char *reason)
 	up = state->health == BACKEND_UP;
 	pool = backend_pool(control, uid, &name);
 	log_event(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "backend_up" : "backend_down", pool, name, "%s", reason);
-	control_publish(control);
+	(void)control_publish(control);
 }
 
 static void report_log(const struct conf_report *report)
@@ -60,26 +63,38 @@ static void only_at_start(const struct control *control, const struct conf *conf
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "workers: %u takes effect at the next start", conf->workers);
 	if (!!conf->user != !!control->conf->user || (conf->user && strcmp(conf->user, control->conf->user) != 0))
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "user takes effect at the next start");
+	if (conf->rcvbuf_octets != control->conf->rcvbuf_octets)
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "rcvbuf_octets: %u holds for new sockets; for all at the next start",
+			  conf->rcvbuf_octets);
+	if (strcmp(conf->socket ? conf->socket : "", control->conf->socket ? control->conf->socket : "") != 0)
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "admin.socket: \"%s\" takes effect at the next start",
+			  conf->socket ? conf->socket : "");
 }
 
-static void on_reload(evutil_socket_t signal, short what, void *ctx)
+int control_reload(struct control *control, struct conf_report *report)
 {
-	struct control *control = ctx;
-	struct conf_report report = { 0 };
-	struct conf *conf = conf_load(control->conf->file, &report);
+	struct conf *conf = conf_load(control->conf->file, report);
 
-	(void)signal;
-	(void)what;
-	report_log(&report);
-	conf_report_free(&report);
+	report_log(report);
 	if (conf)
 		only_at_start(control, conf);
 	if (!conf || control_apply(control, conf)) {
 		conf_free(conf);
 		log_event(LOG_LEVEL_ERROR, "reload_refused", NULL, NULL, "the running configuration stays as it was");
-		return;
+		return -1;
 	}
 	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools", conf->listener_count, conf->pool_count);
+	return 0;
+}
+
+static void on_reload(evutil_socket_t signal, short what, void *ctx)
+{
+	struct conf_report report = { 0 };
+
+	(void)signal;
+	(void)what;
+	(void)control_reload(ctx, &report);
+	conf_report_free(&report);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *ctx)
@@ -103,6 +118,22 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	control_explain(control);
 }
 
+static void suspect(void *ctx, uint16_t uid)
+{
+	struct control *control = ctx;
+
+	health_suspect(control->health, uid);
+}
+
+static void on_alarm(evutil_socket_t fd, short what, void *ctx)
+{
+	struct control *control = ctx;
+
+	(void)fd;
+	(void)what;
+	icmp_alarm_answer(control->alarm, suspect, control);
+}
+
 static int event_watch(struct control *control, struct event *event, const struct timeval *period)
 {
 	if (!event || event_add(event, period) < 0) {
@@ -123,6 +154,8 @@ static int events_init(struct control *control)
 	} signals[] = { { SIGHUP, on_reload }, { SIGTERM, on_stop }, { SIGINT, on_stop } };
 	int err = event_watch(control, event_new(control->base, -1, EV_PERSIST, on_tick, control), &tick);
 
+	if (!err)
+		err = event_watch(control, event_new(control->base, control->alarm->wake, EV_READ | EV_PERSIST, on_alarm, control), NULL);
 	for (size_t i = 0; !err && i < sizeof signals / sizeof signals[0]; i++)
 		err = event_watch(control, evsignal_new(control->base, signals[i].signal, signals[i].handler, control), NULL);
 	return err;
@@ -131,7 +164,11 @@ static int events_init(struct control *control)
 static int parts_init(struct control *control, unsigned workers)
 {
 	uint8_t secret[16];
+	struct timespec now;
+	int err;
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	control->started_s = now.tv_sec;
 	if (getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -EIO;
 	control->listener_addrs = registry_new(STATS_LISTENERS);
@@ -139,16 +176,21 @@ static int parts_init(struct control *control, unsigned workers)
 	control->backend_names = registry_new(STATS_BACKENDS);
 	control->flows = flows_new(secret);
 	control->services = services_new();
+	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
 	control->sockets = sockets_new(workers);
 	control->base = event_base_new();
 	if (!control->listener_addrs || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
-	    !control->sockets || !control->base)
+	    !control->limit || !control->sockets || !control->base)
 		return -ENOMEM;
+	err = icmp_alarm_new(&control->alarm);
+	if (err)
+		return err;
 	control->health = health_new(control->base, on_probe, control);
 	if (!control->health)
 		return -ENOMEM;
 	for (; control->worker_count < workers; control->worker_count++) {
-		int err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services);
+		err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services,
+				 control->limit, control->alarm);
 
 		if (err)
 			return err;
@@ -177,6 +219,26 @@ static int fail(const char *what, int err)
 	return -1;
 }
 
+/* As root still: the usual directories let nobody else. Returns 0 or -1. */
+static int door_open(struct control *control)
+{
+	const struct conf *conf = control->conf;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int err;
+
+	if (!conf->socket)
+		return 0;
+	err = priv_owner(conf->user, &uid, &gid);
+	if (!err)
+		err = unix_open(&control->door, control->base, conf->socket, uid, gid, command_answer, control);
+	if (!err)
+		return 0;
+	log_event(conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL, "no socket for cidlbctl at %s: %s",
+		  conf->socket, err == -EADDRINUSE ? "another process answers there" : strerror(-err));
+	return conf->socket_default ? 0 : -1;
+}
+
 static int start(struct control *control, struct conf *conf)
 {
 	const char *why = "";
@@ -190,6 +252,8 @@ static int start(struct control *control, struct conf *conf)
 		conf_free(conf);
 		return -1;
 	}
+	if (door_open(control))
+		return -1;
 	err = priv_drop(conf->user, &why);
 	if (err)
 		return fail(why, err);
@@ -207,6 +271,7 @@ static void stop(struct control *control)
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_free(control->workers[i]);
 	admin_free(control->admin);
+	unix_close(control->door);
 	health_free(control->health);
 	for (size_t i = 0; i < control->event_count; i++)
 		event_free(control->events[i]);
@@ -217,6 +282,8 @@ static void stop(struct control *control)
 	flows_free(control->flows);
 	rcu_thread_offline();
 	services_free(control->services);
+	limit_free(control->limit);
+	icmp_alarm_free(control->alarm);
 	sockets_free(control->sockets);
 	plan_free(&control->plan);
 	conf_free(control->conf);

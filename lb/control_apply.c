@@ -22,22 +22,42 @@ static int refuse(const char *why)
 	return -1;
 }
 
-/* Whether this backend runs already, at this address; if not, nothing is known of its health. */
-static bool is_running(const struct control *control, const struct snapshot_backend *backend)
+/* What runs under the number `uid`, or NULL. */
+static const struct conf_backend *running(const struct control *control, uint16_t uid)
 {
-	for (size_t i = 0; i < control->plan.backend_count; i++)
-		if (control->plan.backends[i].uid == backend->uid)
-			return addr_equal(&control->plan.backends[i].addr, &backend->addr);
-	return false;
+	size_t at = 0;
+
+	for (size_t i = 0; at < control->plan.backend_count; i++)
+		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++)
+			if (control->plan.backends[at].uid == uid)
+				return &control->conf->pools[i].backends[j];
+	return NULL;
 }
 
-static void health_keep(const struct control *control, struct step *step)
+static bool entry_is_same(const struct conf_backend *a, const struct conf_backend *b)
 {
-	for (size_t i = 0; i < step->plan.backend_count; i++) {
-		struct snapshot_backend *backend = &step->plan.backends[i];
+	return a->has_id == b->has_id && a->id.len == b->id.len && memcmp(a->id.octets, b->id.octets, a->id.len) == 0 &&
+	       addr_equal(&a->addr, &b->addr) && a->weight == b->weight && a->admin == b->admin;
+}
 
-		if (is_running(control, backend))
-			backend->health = control->states[backend->uid].health;
+/* A backend that runs already, at this address, keeps its health. What was set by command outlives a reload, unless that backend's entry
+ * changed. */
+static void states_plan(const struct control *control, struct step *step)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < step->conf->pool_count; i++) {
+		for (size_t j = 0; j < step->conf->pools[i].backend_count; j++, at++) {
+			struct snapshot_backend *backend = &step->plan.backends[at];
+			const struct conf_backend *before = running(control, backend->uid);
+
+			if (before && addr_equal(&before->addr, &backend->addr))
+				backend->health = control->states[backend->uid].health;
+			if (!before || !entry_is_same(before, &step->conf->pools[i].backends[j]))
+				continue;
+			backend->admin = control->states[backend->uid].admin;
+			backend->weight = control->weights[backend->uid];
+		}
 	}
 }
 
@@ -51,13 +71,15 @@ static void states_take(struct control *control, const struct step *step)
 
 		for (size_t j = 0; j < pool->backend_count; j++, at++) {
 			const struct snapshot_backend *backend = &step->plan.backends[at];
+			const struct conf_backend *before = running(control, backend->uid);
 			struct backend_state *state = &control->states[backend->uid];
 
-			if (!is_running(control, backend))
+			if (!before || !addr_equal(&before->addr, &backend->addr))
 				backend_state_init(state, backend->admin, pool->health.rise, pool->health.fall);
 			state->admin = backend->admin;
 			state->rise = pool->health.rise;
 			state->fall = pool->health.fall;
+			control->weights[backend->uid] = backend->weight;
 		}
 	}
 }
@@ -164,7 +186,7 @@ static int step_prepare(struct control *control, struct step *step)
 		return cannot_bind(&failed, err);
 	if (admin_prepare(control, step))
 		return -1;
-	health_keep(control, step);
+	states_plan(control, step);
 	step->table = table_build(step->conf, &step->plan, step->listener_uids, publisher_read(&control->publisher));
 	if (!step->table)
 		return refuse("out of memory");
@@ -215,7 +237,7 @@ int control_apply(struct control *control, struct conf *conf)
 	return 0;
 }
 
-void control_publish(struct control *control)
+int control_publish(struct control *control)
 {
 	struct table *table;
 
@@ -224,10 +246,13 @@ void control_publish(struct control *control)
 
 		backend->health = control->states[backend->uid].health;
 		backend->admin = control->states[backend->uid].admin;
+		backend->weight = control->weights[backend->uid];
 	}
 	table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
-	if (table)
-		publisher_publish(&control->publisher, table);
-	else
+	if (!table) {
 		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was");
+		return -ENOMEM;
+	}
+	publisher_publish(&control->publisher, table);
+	return 0;
 }

@@ -59,17 +59,25 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 	free(backends);
 }
 
-void control_metrics(void *ctx, struct evbuffer *out)
+struct stats *control_stats(const struct control *control)
 {
-	struct control *control = ctx;
 	struct stats *sum = aligned_alloc(_Alignof(struct stats), sizeof *sum);
 
 	if (!sum)
-		return;
+		return NULL;
 	memset(sum, 0, sizeof *sum);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		stats_sum(sum, &control->workers[i]->stats);
-	view_write(control, sum, out);
+	return sum;
+}
+
+void control_metrics(void *ctx, struct evbuffer *out)
+{
+	struct control *control = ctx;
+	struct stats *sum = control_stats(control);
+
+	if (sum)
+		view_write(control, sum, out);
 	free(sum);
 }
 

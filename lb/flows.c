@@ -9,7 +9,7 @@
 
 enum {
 	BUCKETS_AT_START = 1024,
-	PROBES = 16,        /* endpoints tried before a flow is refused */
+	PROBES = 64,        /* endpoints tried before a flow is refused */
 	GRACE_SLACK = 4096, /* descriptors on their way through a grace period */
 };
 
@@ -368,6 +368,8 @@ static bool end_insert(struct flows *flows, struct flow *flow, const struct flow
 
 		if (!endpoint_at(&flow->endpoint, what->space, addr_is_v4(&what->backend_addr), what->endpoint_hash, probe))
 			return false;
+		if (what->usable && !what->usable(what->usable_ctx, &flow->endpoint))
+			continue;
 		hash = end_hash(flows, end.endpoint, end.backend);
 		cds_lfht_node_init(&flow->by_end);
 		race_release(flow);
@@ -473,4 +475,16 @@ void flows_sweep(struct flows *flows, uint32_t now_ms)
 			sweep_one(flows, &chunk->flows[i], now_ms);
 	}
 	flows->sweep_at = (flows->sweep_at + 1) % FLOWS_SWEEP_CALLS;
+}
+
+void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow *flow), void *ctx)
+{
+	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next) {
+		for (size_t i = 0; i < chunk->count; i++) {
+			if (!flow_lock(&chunk->flows[i]))
+				continue;
+			visit(ctx, &chunk->flows[i]);
+			flow_unlock(&chunk->flows[i]);
+		}
+	}
 }

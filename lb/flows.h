@@ -104,6 +104,9 @@ struct flows_count {
 };
 struct flows_count flows_count(struct flows *flows, uint16_t pool);
 
+/* Shows `visit` every live flow, with its lock held. All of the table, so only for people who ask. Control thread. */
+void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow *flow), void *ctx);
+
 /* Readers: workers. */
 
 /* The live flow of a key, or NULL. */
@@ -118,6 +121,8 @@ struct flow_new {
 	struct addr backend_addr;
 	const struct endpoint_space *space;
 	uint64_t endpoint_hash;
+	bool (*usable)(void *ctx, const struct addr *endpoint); /* may it be taken? NULL: any may */
+	void *usable_ctx;
 	struct flow_peer owner;
 	bool owner_proven; /* it has finished a handshake */
 	uint32_t now_ms;

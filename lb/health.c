@@ -14,8 +14,9 @@
 #include "probe_hello.h"
 
 enum {
-	REPEAT_MS = 20,  /* between a refused probe and its repetition */
-	SPREAD_MS = 100, /* over which the first probes of many targets spread */
+	REPEAT_MS = 20,   /* between a refused probe and its repetition */
+	SUSPECT_MS = 100, /* between probes that the packet path asks for */
+	SPREAD_MS = 100,  /* over which the first probes of many targets spread */
 	ANSWER_OCTETS = 4096,
 	REASON_OCTETS = 128,
 };
@@ -337,6 +338,17 @@ int health_set_targets(struct health *health, const struct health_target *target
 		fresh++;
 	}
 	return 0;
+}
+
+void health_suspect(struct health *health, uint16_t uid)
+{
+	for (size_t i = 0; i < health->count; i++) {
+		struct target *target = health->targets[i];
+		if (target->spec.uid != uid || target->spec.how.probe == PROBE_NONE || target->phase != PHASE_PAUSE || target->refusals > 0)
+			continue;
+		uint64_t ago_ms = now_ms() - target->began_ms;
+		target_wake_in(target, ago_ms < SUSPECT_MS ? SUSPECT_MS - ago_ms : 0);
+	}
 }
 
 void health_free(struct health *health)

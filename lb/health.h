@@ -29,6 +29,9 @@ struct health *health_new(struct event_base *base, health_report report, void *c
  * is new is probed at once. Probe "none" reports success once. Returns 0 or -errno. */
 int health_set_targets(struct health *health, const struct health_target *targets, size_t count);
 
+/* The packet path met an ICMP error of this backend: probes it at once, at most every 100 ms. */
+void health_suspect(struct health *health, uint16_t uid);
+
 void health_free(struct health *health);
 
 #endif

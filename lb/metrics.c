@@ -66,6 +66,19 @@ static void write_listeners(struct evbuffer *out, const struct metrics_view *vie
 	}
 }
 
+static void write_errors(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_icmp_errors_total", "counter", "ICMP errors about datagrams sent to a backend.");
+	for (size_t i = 0; i < view->backend_count; i++) {
+		const struct metrics_backend *b = &view->backends[i];
+		SAMPLE(out, "cidlb_icmp_errors_total", read_counter(&view->sum->icmp_errors[b->uid]), { "pool", b->pool_name },
+		       { "backend", b->name });
+	}
+	write_head(out, "cidlb_endpoint_kernel_drops_total", "counter",
+		   "Datagrams from backends that the kernel dropped before cidlb read them.");
+	write_sample(out, "cidlb_endpoint_kernel_drops_total", read_counter(&view->sum->endpoint_drops), NULL, 0);
+}
+
 static void write_forwarded(struct evbuffer *out, const struct metrics_view *view)
 {
 	write_head(out, "cidlb_forwarded_total", "counter", "Datagrams sent to a backend (up) or to devices on its behalf (down).");
@@ -129,11 +142,12 @@ void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 {
 	write_listeners(out, view);
 	write_forwarded(out, view);
+	write_errors(out, view);
 	write_pool_counter(out, view, "cidlb_replies_total", "Datagrams from backends that belong to a flow.", view->sum->replies);
 	write_pool_counter(out, view, "cidlb_copies_total", "Further sends of one reply: to the owner, the claimant and those replaced.",
 			   view->sum->copies);
 	write_pool_counter(out, view, "cidlb_contests_total", "Contests begun over who owns a flow.", view->sum->contests);
-	write_head(out, "cidlb_strays_total", "counter", "Datagrams that reached an endpoint and belong to no flow.");
+	write_head(out, "cidlb_strays_total", "counter", "Datagrams and ICMP errors that reached an endpoint and belong to no flow.");
 	write_sample(out, "cidlb_strays_total", read_counter(&view->sum->strays), NULL, 0);
 	write_flows(out, view);
 	write_backend_states(out, view);

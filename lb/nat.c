@@ -59,33 +59,59 @@ static struct flow_peer peer_of(const struct uplink *up)
 	return (struct flow_peer){ .device = up->datagram->from, .service = up->service };
 }
 
+static int endpoint_fd(struct worker *worker, const struct uplink *up, const struct flow *flow)
+{
+	enum net_family family = addr_is_v4(&flow->backend_addr) ? NET_V4 : NET_V6;
+
+	if (up->settings->ports[family])
+		return ports_get(up->settings->ports[family], flow->endpoint.port);
+	return atomic_load_explicit(&worker->endpoint_fds[family][flow->endpoint.port], memory_order_relaxed);
+}
+
 /* The lock is held. */
 static void send_up(struct worker *worker, const struct uplink *up, struct flow *flow)
 {
-	enum worker_family family = addr_is_v4(&flow->backend_addr) ? WORKER_V4 : WORKER_V6;
-
 	flow->last_ms = worker->now_ms;
-	net_queue(worker->outbox,
-		  &(struct net_send){
-			  .fd = atomic_load_explicit(&worker->endpoint_fds[family][flow->endpoint.port], memory_order_relaxed),
-			  .data = up->datagram->data,
-			  .len = up->datagram->len,
-			  .to = flow->backend_addr,
-			  .local = flow->endpoint.ip,
-			  .sent = &worker->stats.sent_up[flow->backend],
-			  .refused = &worker->stats.refused_up[flow->pool][REFUSED_SEND],
-		  });
+	net_queue(worker->outbox, &(struct net_send){
+					  .fd = endpoint_fd(worker, up, flow),
+					  .data = up->datagram->data,
+					  .len = up->datagram->len,
+					  .to = flow->backend_addr,
+					  .local = flow->endpoint.ip,
+					  .sent = &worker->stats.sent_up[flow->backend],
+					  .refused = &worker->stats.refused_up[flow->pool][REFUSED_SEND],
+				  });
+}
+
+struct opening {
+	struct worker *worker;
+	struct ports *ports;
+};
+
+static struct opening opening_of(struct worker *worker, const struct table_pool *settings, const struct addr *backend)
+{
+	return (struct opening){ worker, settings->ports[addr_is_v4(backend) ? NET_V4 : NET_V6] };
+}
+
+static bool port_opens(void *ctx, const struct addr *endpoint)
+{
+	const struct opening *opening = ctx;
+
+	return worker_open_port(opening->worker, opening->ports, endpoint->port) >= 0;
 }
 
 /* A new flow of `key` to the decided backend, locked; NULL: none to be had. */
 static struct flow *make_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key, bool proven)
 {
+	struct opening opening = opening_of(worker, up->settings, &decided(up)->addr);
 	struct flow *flow = flows_make(worker->flows, &(struct flow_new){
 							      .key = *key,
 							      .backend = decided(up)->uid,
 							      .backend_addr = decided(up)->addr,
 							      .space = &up->settings->space,
 							      .endpoint_hash = endpoint_hash(up, key),
+							      .usable = opening.ports ? port_opens : NULL,
+							      .usable_ctx = &opening,
 							      .owner = peer_of(up),
 							      .owner_proven = proven,
 							      .now_ms = worker->now_ms,
@@ -266,12 +292,16 @@ static void send_down(struct worker *worker, const struct net_datagram *reply, u
 static void hello_succeeds(struct worker *worker, const struct table *table, struct flow *hello, const struct flow_peer *owner)
 {
 	const struct table_listener *listener = &table->listeners[services_get(worker->services, owner->service).listener];
+	const struct table_pool *settings = &table->pools[table->pool_of_uid[hello->pool]];
+	struct opening opening = opening_of(worker, settings, &hello->backend_addr);
 	struct flow_new what = {
 		.key = address_key(FLOW_ADDRESS, hello->pool, owner->service, &owner->device),
 		.backend = hello->backend,
 		.backend_addr = hello->backend_addr,
-		.space = &table->pools[table->pool_of_uid[hello->pool]].space,
+		.space = &settings->space,
 		.endpoint_hash = siphash_addr(&listener->endpoint_key, &owner->device, true),
+		.usable = opening.ports ? port_opens : NULL,
+		.usable_ctx = &opening,
 		.owner = *owner,
 		.owner_proven = true,
 		.now_ms = worker->now_ms,

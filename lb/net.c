@@ -1,6 +1,7 @@
 #include "net.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,28 +54,51 @@ static int option_set(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
 }
 
-static int options_before_bind(int fd, bool v4, bool first, bool freebind)
+static int options_v4(int fd, bool endpoint)
 {
-	int err = 0;
+	int err = option_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 
-	/* The group is opened by a member that joins none, so that a second cidlb cannot slip into it. */
-	if (!first)
-		err = option_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (!err && !v4)
-		err = option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (!err && !v4 && freebind)
-		err = option_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 	if (!err)
-		err = v4 ? option_set(fd, IPPROTO_IP, IP_PKTINFO, 1) : option_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	if (!err)
-		err = option_set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-	/* The limit of an unprivileged process is no reason not to start. */
-	if (!err && option_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, NET_RCVBUF) < 0)
-		(void)option_set(fd, SOL_SOCKET, SO_RCVBUF, NET_RCVBUF);
+		err = option_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	if (!err && endpoint)
+		err = option_set(fd, IPPROTO_IP, IP_RECVERR, 1);
 	return err;
 }
 
-int net_bind(const struct addr *addr, bool first, bool freebind)
+static int options_v6(int fd, bool endpoint)
+{
+	int err = option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+
+	if (!err)
+		err = option_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	if (!err)
+		err = option_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	if (!err && endpoint)
+		err = option_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+	if (!err && endpoint)
+		err = option_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+	return err;
+}
+
+static int options_before_bind(int fd, bool v4, bool first, bool endpoint)
+{
+	int err = v4 ? options_v4(fd, endpoint) : options_v6(fd, endpoint);
+
+	/* The group is opened by a member that joins none, so that a second cidlb cannot slip into it. */
+	if (!err && !first)
+		err = option_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!err)
+		err = option_set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+	return err;
+}
+
+void net_set_rcvbuf(int fd, uint32_t octets)
+{
+	if (option_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)octets) < 0)
+		(void)option_set(fd, SOL_SOCKET, SO_RCVBUF, (int)octets);
+}
+
+int net_bind(const struct addr *addr, bool first, bool endpoint)
 {
 	struct sockaddr_storage local;
 	socklen_t len = net_sockaddr(&local, addr);
@@ -83,7 +107,7 @@ int net_bind(const struct addr *addr, bool first, bool freebind)
 
 	if (fd < 0)
 		return -errno;
-	err = options_before_bind(fd, addr_is_v4(addr), first, freebind);
+	err = options_before_bind(fd, addr_is_v4(addr), first, endpoint);
 	if (!err && bind(fd, (struct sockaddr *)&local, len) < 0)
 		err = -errno;
 	if (!err && first)
@@ -93,6 +117,15 @@ int net_bind(const struct addr *addr, bool first, bool freebind)
 		return err;
 	}
 	return fd;
+}
+
+uint32_t net_kernel_drops(int fd)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof memory;
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len);
+	return memory[SK_MEMINFO_DROPS];
 }
 
 struct net_inbox {
@@ -123,22 +156,28 @@ void net_inbox_free(struct net_inbox *inbox)
 	free(inbox);
 }
 
+void net_read_local(const struct cmsghdr *c, uint8_t local[static 16])
+{
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		struct in_pktinfo info;
+
+		memcpy(&info, CMSG_DATA(c), sizeof info);
+		ip_from_v4(local, &info.ipi_addr);
+	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		struct in6_pktinfo info;
+
+		memcpy(&info, CMSG_DATA(c), sizeof info);
+		memcpy(local, &info.ipi6_addr, 16);
+	}
+}
+
 static void control_read(struct msghdr *header, struct net_datagram *datagram, uint32_t *kernel_drops)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof info);
-			ip_from_v4(datagram->local, &info.ipi_addr);
-		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			struct in6_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof info);
-			memcpy(datagram->local, &info.ipi6_addr, 16);
-		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
 			memcpy(kernel_drops, CMSG_DATA(c), sizeof *kernel_drops);
-		}
+		else
+			net_read_local(c, datagram->local);
 	}
 }
 
@@ -151,6 +190,7 @@ size_t net_receive(struct net_inbox *inbox, int fd, struct net_datagram **out, u
 		inbox->headers[i].msg_hdr.msg_control = inbox->control[i];
 		inbox->headers[i].msg_hdr.msg_controllen = NET_CONTROL;
 	}
+	/* A pending ICMP error fails a receive once; the next round comes to what it held up. */
 	count = recvmmsg(fd, inbox->headers, NET_BATCH, MSG_DONTWAIT, NULL);
 	*out = inbox->datagrams;
 	for (int i = 0; i < count; i++) {
@@ -231,7 +271,7 @@ static void header_fill(struct net_outbox *outbox, size_t at, const struct net_s
 
 static void group_send(struct net_outbox *outbox, int fd, size_t count)
 {
-	bool retried = false;
+	unsigned tries = 0;
 
 	for (size_t at = 0; at < count;) {
 		int sent = sendmmsg(fd, outbox->headers + at, (unsigned)(count - at), MSG_DONTWAIT);
@@ -240,12 +280,10 @@ static void group_send(struct net_outbox *outbox, int fd, size_t count)
 			for (int i = 0; i < sent; i++)
 				stats_add(outbox->grouped[at + (size_t)i]->sent, 1);
 			at += (size_t)sent;
-			retried = false;
-		} else if (!retried) {
-			retried = true;
-		} else {
+			tries = 0;
+		} else if (++tries == NET_TRIES || errno == EAGAIN) {
 			stats_add(outbox->grouped[at++]->refused, 1);
-			retried = false;
+			tries = 0;
 		}
 	}
 }

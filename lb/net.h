@@ -13,20 +13,29 @@
 #include "addr.h"
 #include "stats.h"
 
+enum net_family { NET_V4, NET_V6, NET_FAMILIES };
+
 enum {
 	NET_BATCH = 32,       /* datagrams per system call: more gain nothing (measured), and batches this small are fair */
 	NET_DATAGRAM = 65536, /* octets: no UDP datagram is larger */
-	NET_RCVBUF = 4 << 20, /* octets of socket buffer asked for: the kernel's default holds 256 small datagrams */
 	NET_CONTROL = 128,    /* octets of control messages per datagram */
+	NET_TRIES = 8,
 };
 
 socklen_t net_sockaddr(struct sockaddr_storage *out, const struct addr *addr);
 struct addr net_addr(const struct sockaddr_storage *from);
 
 /* One member of an SO_REUSEPORT group, bound to `addr`, non-blocking, that reports the local address of each datagram and the kernel's
- * drops. first: refuses an address that anybody has bound (-EADDRINUSE). freebind: IPv6 sources outside the host's addresses may be used.
+ * drops, and sends what is larger than the path's MTU in fragments. first: refuses an address that anybody has bound (-EADDRINUSE).
+ * endpoint: IPv6 sources outside the host's addresses may be used, and ICMP errors are queued (icmp.h).
  * Returns the descriptor, or -errno. */
-int net_bind(const struct addr *addr, bool first, bool freebind);
+int net_bind(const struct addr *addr, bool first, bool endpoint);
+
+/* Asks for a receive buffer; without privilege the kernel gives no more than net.core.rmem_max. */
+void net_set_rcvbuf(int fd, uint32_t octets);
+
+/* Datagrams that the kernel has dropped at a socket so far. */
+uint32_t net_kernel_drops(int fd);
 
 struct net_datagram {
 	uint8_t *data;
@@ -38,6 +47,9 @@ struct net_datagram {
 struct net_inbox;
 struct net_inbox *net_inbox_new(void);
 void net_inbox_free(struct net_inbox *inbox);
+
+/* The address that a datagram came to, if that is what the control message says. */
+void net_read_local(const struct cmsghdr *c, uint8_t local[static 16]);
 
 /* Receives at most NET_BATCH datagrams without waiting. Returns how many, with *out their array, valid until the next call. *kernel_drops
  * is the socket's drop count so far, unchanged if nothing was said. */
@@ -61,7 +73,7 @@ void net_outbox_free(struct net_outbox *outbox);
 void net_queue(struct net_outbox *outbox, const struct net_send *send);
 
 /* Sends everything, a system call per socket and batch, and counts each datagram as sent or refused. One that the kernel refuses is tried
- * once more: the first refusal may be an ICMP error of another datagram. */
+ * again, NET_TRIES times in all: a refusal may be the ICMP error of another datagram, and other workers' errors come to this socket too. */
 void net_flush(struct net_outbox *outbox);
 
 #endif

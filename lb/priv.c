@@ -18,6 +18,21 @@ static const struct passwd *priv_find(const char *user)
 	return found != NULL ? found : getpwnam("nobody");
 }
 
+int priv_owner(const char *user, uid_t *uid, gid_t *gid)
+{
+	*uid = geteuid();
+	*gid = getegid();
+	if (*uid != 0)
+		return 0;
+	errno = 0;
+	const struct passwd *to = priv_find(user);
+	if (to == NULL)
+		return errno != 0 ? -errno : -ENOENT;
+	*uid = to->pw_uid;
+	*gid = to->pw_gid;
+	return 0;
+}
+
 static int clear_bounding_set(void)
 {
 	for (unsigned long cap = 0;; cap++) {

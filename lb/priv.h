@@ -2,6 +2,11 @@
 #ifndef CIDLB_PRIV_H
 #define CIDLB_PRIV_H
 
+#include <sys/types.h>
+
+/* Who priv_drop(user) becomes: oneself when not started as root. -ENOENT, -errno: no such user. */
+int priv_owner(const char *user, uid_t *uid, gid_t *gid);
+
 /* Becomes `user` (NULL: cidlb if it exists, else nobody): groups, gid, uid, no capabilities, no new privileges; then verifies that root
  * cannot be had back. Does nothing when not started as root. Returns 0, or -errno with *why set to a sentence. */
 int priv_drop(const char *user, const char **why);

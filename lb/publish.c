@@ -28,6 +28,38 @@ static struct siphash_key endpoint_key(const struct siphash_key *key, const char
 	return siphash_key_derive(key, label);
 }
 
+static struct ports *ports_in(const struct table *table, size_t pools, const struct addr *address, const struct conf_nat *nat)
+{
+	for (size_t i = 0; table && i < pools; i++)
+		for (size_t family = 0; family < NET_FAMILIES; family++)
+			if (table->pools[i].ports[family] &&
+			    ports_are_of(table->pools[i].ports[family], address, nat->port_first, nat->port_last))
+				return table->pools[i].ports[family];
+	return NULL;
+}
+
+/* Sockets of single addresses stay open from table to table, and pools on one address share them. */
+static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *nat, const struct table *previous)
+{
+	for (size_t i = 0; nat->single && i < nat->source_count; i++) {
+		const struct addr *address = &nat->sources[i].addr;
+		struct ports **ports = &table->pools[pool].ports[addr_is_v4(address) ? NET_V4 : NET_V6];
+		struct ports *there = ports_in(table, pool, address, nat);
+
+		if (!there)
+			there = ports_in(previous, CONF_MAX_POOLS, address, nat);
+		*ports = there ? ports_share(there) : ports_new(address, nat->port_first, nat->port_last);
+		if (!*ports)
+			return false;
+	}
+	return true;
+}
+
+static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
+{
+	return (struct limit_rates){ limit_rate_make(rate->pool), limit_rate_make(rate->backend), limit_rate_make(rate->prefix) };
+}
+
 struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids, const struct table *previous)
 {
 	struct siphash_key key = siphash_key_load(conf->hash_key);
@@ -53,6 +85,11 @@ struct table *table_build(const struct conf *conf, const struct plan *plan, cons
 		pool->times = (struct flow_times){ nat->settle_ms, nat->contest_s * 1000 };
 		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
 		space_fill(&pool->space, nat);
+		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
+		if (!ports_fill(table, i, nat, previous)) {
+			table_free(table);
+			return NULL;
+		}
 	}
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		struct table_listener *listener = &table->listeners[listener_uids[i]];
@@ -68,6 +105,9 @@ void table_free(struct table *table)
 {
 	if (!table)
 		return;
+	for (size_t i = 0; i < CONF_MAX_POOLS; i++)
+		for (size_t family = 0; family < NET_FAMILIES; family++)
+			ports_drop(table->pools[i].ports[family]);
 	snapshot_free(table->snapshot);
 	free(table);
 }

@@ -12,18 +12,23 @@
 #include "conf.h"
 #include "endpoint.h"
 #include "flow.h"
+#include "limit.h"
+#include "net.h"
 #include "plan.h"
+#include "ports.h"
 #include "snapshot.h"
 #include "stats.h"
 
 #define TABLE_NONE UINT16_MAX
 
-/* How a pool forwards; beside snapshot->pools[i]. */
+/* How a pool forwards, and how much; beside snapshot->pools[i]. */
 struct table_pool {
 	enum conf_rebind rebind;
 	struct flow_times times;
 	struct endpoint_space space;
-	struct siphash_key endpoint_key; /* of its CIDs */
+	struct ports *ports[NET_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
+	struct siphash_key endpoint_key;   /* of its CIDs */
+	struct limit_rates hello_rates;
 };
 
 struct table_listener {

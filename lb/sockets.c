@@ -9,8 +9,8 @@ enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT };
 /* One group of sockets: a listener by its stable number (an address has one), or an endpoint port of one family. */
 struct slot {
 	enum slot_kind kind;
-	uint16_t number;           /* listener, or port */
-	enum worker_family family; /* endpoint */
+	uint16_t number;        /* listener, or port */
+	enum net_family family; /* endpoint */
 	struct addr addr;
 };
 
@@ -26,6 +26,7 @@ struct sockets_change {
 	struct slot *opened;
 	int *fds; /* worker_count per opened slot; -1: given away */
 	size_t opened_count;
+	uint32_t rcvbuf_octets;
 };
 
 struct sockets *sockets_new(unsigned worker_count)
@@ -64,13 +65,13 @@ static void wanted_add(struct sockets_change *change, const struct slot *slot)
 		change->wanted[change->wanted_count++] = *slot;
 }
 
-static void wanted_add_ports(struct sockets_change *change, const struct conf_nat *nat, enum worker_family family)
+static void wanted_add_ports(struct sockets_change *change, const struct conf_nat *nat, enum net_family family)
 {
 	for (unsigned port = nat->port_first; port <= nat->port_last; port++) {
 		struct slot slot = { .kind = SLOT_ENDPOINT, .number = (uint16_t)port, .family = family };
 
 		slot.addr.port = (uint16_t)port;
-		if (family == WORKER_V4)
+		if (family == NET_V4)
 			slot.addr.ip[10] = slot.addr.ip[11] = 0xff;
 		wanted_add(change, &slot);
 	}
@@ -86,7 +87,7 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	size_t most = conf->listener_count;
 
 	for (size_t i = 0; i < conf->pool_count; i++)
-		most += WORKER_FAMILIES * ports_of(&conf->pools[i].nat);
+		most += conf->pools[i].nat.single ? 0 : NET_FAMILIES * ports_of(&conf->pools[i].nat);
 	change->wanted = calloc(most, sizeof *change->wanted);
 	if (!change->wanted)
 		return -ENOMEM;
@@ -95,8 +96,8 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
-		for (size_t j = 0; j < nat->source_count; j++)
-			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? WORKER_V4 : WORKER_V6);
+		for (size_t j = 0; !nat->single && j < nat->source_count; j++)
+			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? NET_V4 : NET_V6);
 	}
 	return 0;
 }
@@ -107,6 +108,8 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 
 	for (unsigned i = 0; i < sockets->worker_count; i++) {
 		fds[i] = net_bind(&slot->addr, i == 0, slot->kind == SLOT_ENDPOINT);
+		if (fds[i] >= 0)
+			net_set_rcvbuf(fds[i], change->rcvbuf_octets);
 		if (fds[i] >= 0)
 			continue;
 		for (unsigned j = 0; j < i; j++)
@@ -124,6 +127,7 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 	int err = change ? wanted_fill(change, conf, listener_uids) : -ENOMEM;
 
 	if (!err) {
+		change->rcvbuf_octets = conf->rcvbuf_octets;
 		change->opened = calloc(change->wanted_count, sizeof *change->opened);
 		change->fds = calloc(change->wanted_count * sockets->worker_count, sizeof *change->fds);
 		if (!change->opened || !change->fds)

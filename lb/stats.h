@@ -38,7 +38,9 @@ struct stats {
 	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow */
 	stats_counter copies[STATS_POOLS];   /* further sends of one reply: flow.h */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
-	stats_counter strays;                /* datagrams on an endpoint that belong to no flow: of an ended one, or not from its backend */
+	stats_counter icmp_errors[STATS_BACKENDS];
+	stats_counter endpoint_drops; /* by the kernel, of datagrams from backends */
+	stats_counter strays;         /* datagrams, and ICMP errors, on an endpoint that belong to no flow */
 } __attribute__((aligned(64)));
 
 /* One writer: no locked instruction. */

@@ -9,131 +9,114 @@
 
 #include <urcu-qsbr.h>
 
-#include "forward.h"
+#include "batch.h"
 #include "race.h"
 
-enum { EVENTS = 64 };
+enum { EVENTS = 64, ERROR_BATCHES = 8 /* per socket and round */ };
 
-/* What an epoll event is about: the kind above, a stable number or a port below. */
-enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6 };
+/* What an epoll event is about: the kind above, a stable number or a port below, and between them the descriptor of a TAG_PORT. */
+enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT };
 
 static uint64_t tag_make(enum tag tag, uint16_t number)
 {
-	return (uint64_t)tag << 32 | number;
+	return (uint64_t)tag << 56 | number;
 }
 
-uint32_t worker_clock_ms(void)
+static uint64_t clock_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* One batch of one pool, on its way through walk, hint, route and forward. */
-struct batch {
-	struct route_in in[NET_BATCH];
-	struct route_out out[NET_BATCH];
-	uint16_t service[NET_BATCH];
-};
-
-static void batch_fill(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, const struct table_listener *listener,
-		       uint16_t number, const struct net_datagram *datagrams, size_t count)
+uint32_t worker_clock_ms(void)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct route_in *in = &batch->in[i];
+	return (uint32_t)clock_ms();
+}
 
-		in->data = datagrams[i].data;
-		in->len = datagrams[i].len;
-		in->source = datagrams[i].from;
-		in->hint = ROUTE_NO_HINT;
-		batch->service[i] = listener->wildcard ? services_number(worker->services, number, datagrams[i].local) : number;
-		if (pool->protocol == POOL_DTLS)
-			dtls_walk(&in->view, in->data, in->len);
-		if (pool->protocol == POOL_UDP || (in->view.kind >= DTLS_CID && !route_by_cid(pool, &in->view)))
-			in->hint = nat_hint(worker, pool, batch->service[i], &in->source);
+static size_t receive(struct worker *worker, int fd, struct net_datagram **datagrams, stats_counter *drops)
+{
+	_Atomic uint32_t none = 0, *seen = fd < WORKER_COUNTED ? &worker->drops_seen[fd] : &none;
+	uint32_t before = atomic_load_explicit(seen, memory_order_relaxed), now = before;
+	size_t count = net_receive(worker->inbox, fd, datagrams, &now);
+
+	if (now != before && seen != &none) {
+		stats_add(drops, now - before);
+		atomic_store_explicit(seen, now, memory_order_relaxed);
 	}
-}
-
-/* A wrong cid.length must not be silent. */
-static void sample_take(struct worker *worker, const struct snapshot_pool *pool, const struct route_in *in)
-{
-	struct worker_sample *sample = &worker->sample;
-
-	if (atomic_load_explicit(&sample->full, memory_order_acquire))
-		return;
-	sample->pool = pool->uid;
-	sample->fits = dtls_cid_fits(&in->view, in->data, in->len, pool->layout.length);
-	sample->lengths = dtls_cid_lengths(&in->view, in->data, in->len);
-	atomic_store_explicit(&sample->full, true, memory_order_release);
-}
-
-static bool led_nowhere(const struct snapshot_pool *pool, enum verdict verdict)
-{
-	return verdict == VERDICT_UNKNOWN_CID || (verdict == VERDICT_CID_HASHED && pool->layout.scheme == CID_LAYOUT_ID);
+	return count;
 }
 
 static void uplink_batch(struct worker *worker, const struct table *table, uint16_t number, int fd)
 {
-	const struct table_listener *listener = &table->listeners[number];
-	stats_counter *drops = &worker->stats.kernel_drops[number];
-	uint32_t kernel_drops = (uint32_t)atomic_load_explicit(drops, memory_order_relaxed);
 	struct net_datagram *datagrams;
-	struct batch batch;
 	size_t count;
 
 	/* Between the sockets and the table of a reload: what waits is read once the table is there. */
-	if (listener->pool == TABLE_NONE)
+	if (table->listeners[number].pool == TABLE_NONE)
 		return;
-	count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
-	atomic_store_explicit(drops, kernel_drops, memory_order_relaxed);
-	stats_add(&worker->stats.received[number], count);
-
-	const struct snapshot_pool *pool = &table->snapshot->pools[listener->pool];
-
-	batch_fill(worker, &batch, pool, listener, number, datagrams, count);
-	route_batch(batch.out, pool, batch.in, count);
-	for (size_t i = 0; i < count; i++) {
-		stats_add(&worker->stats.verdicts[number][batch.out[i].verdict], 1);
-		if (led_nowhere(pool, batch.out[i].verdict))
-			sample_take(worker, pool, &batch.in[i]);
-		if (verdict_is_routed(batch.out[i].verdict))
-			nat_uplink(worker, &(struct uplink){
-						   .table = table,
-						   .datagram = &datagrams[i],
-						   .listener = listener,
-						   .pool = pool,
-						   .settings = &table->pools[listener->pool],
-						   .view = &batch.in[i].view,
-						   .decision = &batch.out[i],
-						   .service = batch.service[i],
-					   });
-	}
+	count = receive(worker, fd, &datagrams, &worker->stats.kernel_drops[number]);
+	batch_uplink(worker, table, number, datagrams, count);
 	net_flush(worker->outbox);
 }
 
 static void reply_batch(struct worker *worker, const struct table *table, uint16_t port, int fd)
 {
 	struct net_datagram *datagrams;
-	uint32_t kernel_drops = 0;
-	size_t count = net_receive(worker->inbox, fd, &datagrams, &kernel_drops);
+	size_t count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
 
-	for (size_t i = 0; i < count; i++) {
-		struct addr endpoint = { .port = port };
-
-		memcpy(endpoint.ip, datagrams[i].local, sizeof endpoint.ip);
-		nat_reply(worker, table, &datagrams[i], &endpoint);
-	}
+	batch_reply(worker, table, port, datagrams, count);
 	net_flush(worker->outbox);
 }
 
-static void event_serve(struct worker *worker, const struct table *table, uint64_t event)
+static void error_take(struct worker *worker, uint16_t port, const struct icmp_error *error)
 {
-	uint16_t number = (uint16_t)event;
-	enum worker_family family;
+	struct addr endpoint = { .port = port };
+	struct flow *flow;
+	uint16_t backend;
+
+	memcpy(endpoint.ip, error->local, sizeof endpoint.ip);
+	flow = flows_find_end(worker->flows, &endpoint, &error->to);
+	if (!flow || !flow_lock(flow)) {
+		stats_add(&worker->stats.strays, 1);
+		return;
+	}
+	backend = flow->backend;
+	flow_unlock(flow);
+	stats_add(&worker->stats.icmp_errors[backend], 1);
+	if (!error->too_big)
+		icmp_alarm_ring(worker->alarm, backend, worker->now_ms);
+}
+
+static void error_batches(struct worker *worker, uint16_t port, int fd)
+{
+	struct icmp_error *errors;
+	bool more = true;
+
+	for (unsigned batch = 0; more && batch < ERROR_BATCHES; batch++) {
+		size_t count = icmp_receive(worker->errors, fd, &errors, &more);
+
+		for (size_t i = 0; i < count; i++)
+			error_take(worker, port, &errors[i]);
+	}
+}
+
+static void endpoint_serve(struct worker *worker, const struct table *table, uint16_t port, int fd, uint32_t events)
+{
+	if (events & EPOLLERR)
+		error_batches(worker, port, fd);
+	reply_batch(worker, table, port, fd);
+}
+
+static void event_serve(struct worker *worker, const struct table *table, const struct epoll_event *event)
+{
+	uint64_t tag = event->data.u64;
+	uint16_t number = (uint16_t)tag;
+	enum net_family family;
 	int fd;
 
-	switch (event >> 32) {
+	switch (tag >> 56) {
 	case TAG_LISTENER:
 		fd = atomic_load_explicit(&worker->listener_fds[number], memory_order_acquire);
 		if (fd >= 0)
@@ -141,10 +124,13 @@ static void event_serve(struct worker *worker, const struct table *table, uint64
 		return;
 	case TAG_ENDPOINT_V4:
 	case TAG_ENDPOINT_V6:
-		family = event >> 32 == TAG_ENDPOINT_V4 ? WORKER_V4 : WORKER_V6;
+		family = tag >> 56 == TAG_ENDPOINT_V4 ? NET_V4 : NET_V6;
 		fd = atomic_load_explicit(&worker->endpoint_fds[family][number], memory_order_acquire);
 		if (fd >= 0)
-			reply_batch(worker, table, number, fd);
+			endpoint_serve(worker, table, number, fd, event->events);
+		return;
+	case TAG_PORT:
+		endpoint_serve(worker, table, number, (int)(tag >> 16 & INT32_MAX), event->events);
 		return;
 	}
 }
@@ -165,12 +151,13 @@ static void *worker_run(void *arg)
 		rcu_thread_offline();
 		count = epoll_wait(worker->epoll, events, EVENTS, -1);
 		rcu_thread_online();
-		worker->now_ms = worker_clock_ms();
+		worker->clock_ms = clock_ms();
+		worker->now_ms = (uint32_t)worker->clock_ms;
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.u64 == tag_make(TAG_WAKE, 0))
 				running = false;
 			else
-				event_serve(worker, publisher_read(worker->publisher), events[i].data.u64);
+				event_serve(worker, publisher_read(worker->publisher), &events[i]);
 		}
 	}
 	rcu_unregister_thread();
@@ -181,6 +168,8 @@ static int epoll_watch(struct worker *worker, int fd, uint64_t tag)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag };
 
+	if (fd < WORKER_COUNTED)
+		atomic_store_explicit(&worker->drops_seen[fd], net_kernel_drops(fd), memory_order_relaxed);
 	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
@@ -188,12 +177,13 @@ static void descriptors_init(struct worker *worker)
 {
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		atomic_init(&worker->listener_fds[i], -1);
-	for (size_t family = 0; family < WORKER_FAMILIES; family++)
+	for (size_t family = 0; family < NET_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
 			atomic_init(&worker->endpoint_fds[family][port], -1);
 }
 
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services)
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services, struct limit *limit,
+	       struct icmp_alarm *alarm)
 {
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
 	int err = 0;
@@ -205,11 +195,14 @@ int worker_new(struct worker **out, struct publisher *publisher, struct flows *f
 	worker->publisher = publisher;
 	worker->flows = flows;
 	worker->services = services;
+	worker->limit = limit;
+	worker->alarm = alarm;
+	worker->errors = icmp_inbox_new();
 	worker->inbox = net_inbox_new();
 	worker->outbox = net_outbox_new();
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!worker->inbox || !worker->outbox)
+	if (!worker->inbox || !worker->outbox || !worker->errors)
 		err = -ENOMEM;
 	else if (worker->epoll < 0 || worker->wake < 0)
 		err = -errno;
@@ -243,7 +236,7 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		if (worker->listener_fds[i] >= 0)
 			close(worker->listener_fds[i]);
-	for (size_t family = 0; family < WORKER_FAMILIES; family++)
+	for (size_t family = 0; family < NET_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
 			if (worker->endpoint_fds[family][port] >= 0)
 				close(worker->endpoint_fds[family][port]);
@@ -253,6 +246,7 @@ void worker_free(struct worker *worker)
 		close(worker->wake);
 	net_inbox_free(worker->inbox);
 	net_outbox_free(worker->outbox);
+	icmp_inbox_free(worker->errors);
 	free(worker);
 }
 
@@ -276,9 +270,27 @@ int worker_set_listener(struct worker *worker, uint16_t listener, int fd)
 	return descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
 }
 
-int worker_set_endpoint(struct worker *worker, enum worker_family family, uint16_t port, int fd)
+int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd)
 {
-	enum tag tag = family == WORKER_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
+	enum tag tag = family == NET_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
 
 	return descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
+}
+
+int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
+{
+	int fd = ports_get(ports, port), err;
+
+	if (fd >= 0)
+		return fd;
+	fd = ports_bind(ports, port);
+	/* Another worker may be a moment ahead. */
+	if (fd < 0)
+		return ports_get(ports, port) >= 0 ? ports_get(ports, port) : fd;
+	err = epoll_watch(worker, fd, tag_make(TAG_PORT, port) | (uint64_t)fd << 16);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return ports_keep(ports, port, fd);
 }

@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #include "flows.h"
+#include "icmp.h"
+#include "limit.h"
 #include "net.h"
 #include "publish.h"
 #include "services.h"
 #include "stats.h"
 
-enum worker_family { WORKER_V4, WORKER_V6, WORKER_FAMILIES };
+enum { WORKER_COUNTED = 1 << 16 }; /* descriptors; of higher ones kernel drops are not counted */
 
 /* One datagram whose CID led nowhere, for the control thread to explain; the worker fills it while it is empty. */
 struct worker_sample {
@@ -29,20 +31,26 @@ struct worker {
 	struct publisher *publisher; /* shared by all workers */
 	struct flows *flows;
 	struct services *services;
+	struct limit *limit; /* shared by all workers */
+	struct icmp_alarm *alarm;
 	struct stats stats;
 	int epoll, wake;
 	pthread_t thread;
 	bool running;
-	_Atomic int listener_fds[STATS_LISTENERS];          /* by stable number; -1: none */
-	_Atomic int endpoint_fds[WORKER_FAMILIES][1 << 16]; /* by port; -1: none */
+	_Atomic int listener_fds[STATS_LISTENERS];       /* by stable number; -1: none */
+	_Atomic int endpoint_fds[NET_FAMILIES][1 << 16]; /* by port; -1: none */
+	_Atomic uint32_t drops_seen[WORKER_COUNTED];     /* by descriptor: what the kernel had dropped at that socket when last heard of */
+	struct icmp_inbox *errors;
 	struct net_inbox *inbox;
 	struct net_outbox *outbox;
-	uint32_t now_ms; /* once per batch */
+	uint64_t clock_ms; /* once per batch */
+	uint32_t now_ms;   /* the same, as flows keep it */
 	struct worker_sample sample;
 };
 
 /* A worker without a thread yet, so that it can be given sockets while cidlb is still root. -errno on failure. */
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services);
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services, struct limit *limit,
+	       struct icmp_alarm *alarm);
 int worker_start(struct worker *worker);
 
 /* Ends the thread, if it runs, closes the worker's sockets, frees it. */
@@ -51,7 +59,11 @@ void worker_free(struct worker *worker);
 /* Gives the worker a socket (it owns it from now on), or with -1 takes away and closes the one it has, after a grace period. Control
  * thread. Returns 0 or -errno. */
 int worker_set_listener(struct worker *worker, uint16_t listener, int fd);
-int worker_set_endpoint(struct worker *worker, enum worker_family family, uint16_t port, int fd);
+int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd);
+
+/* The socket of a port of a single source address, opened by this worker (which receives on it from now on) if nobody did before. -errno:
+ * cannot be had. */
+int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port);
 
 /* Milliseconds of the workers' clock. */
 uint32_t worker_clock_ms(void);

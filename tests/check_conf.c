@@ -18,6 +18,8 @@ static const char *compose(const char *listener, const char *pool, const char *b
 	return text;
 }
 
+#define OCTETS_53 "01234567890123456789012345678901234567890123456789012"
+
 static const struct {
 	const char *listener, *pool, *backend, *top; /* NULL: one without a mistake */
 	const char *errors;                          /* "": accepted */
@@ -31,6 +33,15 @@ static const struct {
 	{ .top = "admin = 9180;", .errors = "t.conf:4: admin: not a group { ... }" },
 	{ .top = "admin = { http = \"localhost:9180\"; };",
 	  .errors = "t.conf:4: admin.http: \"localhost:9180\": host names are not supported yet; give an IP address" },
+	{ .top = "admin = { socket = \"\"; };", .errors = "" },
+	{ .top = "admin = { socket = 1; };", .errors = "t.conf:4: admin.socket: not a text in quotes" },
+	{ .top = "admin = { socket = \"admin.sock\"; };",
+	  .errors = "t.conf:4: admin.socket: \"admin.sock\" is no absolute path of at most 107 octets" },
+	{ .top = "admin = { socket = \"/" OCTETS_53 OCTETS_53 "\"; };", .errors = "" },
+	{ .top = "admin = { socket = \"//" OCTETS_53 OCTETS_53 "\"; };",
+	  .errors = "t.conf:4: admin.socket: \"//01234567890123456789012345678901234567890123456789012012...\" is no absolute path of at "
+		    "most "
+		    "107 octets" },
 	{ .top = "admin = { htpp = \"127.0.0.1:1\"; };", .errors = "t.conf:4: admin.htpp: unknown; did you mean \"http\"?" },
 	/* listeners */
 	{ .listener = "address = \"127.0.0.1:5684\"; pool = \"p\";", .errors = "t.conf:1: listeners[0].name: missing" },
@@ -92,18 +103,42 @@ static const struct {
 	{ .pool = CID "health = { path = \"x\"; };", .errors = "t.conf:2: pools[0].health.path: not a path; it begins with '/'" },
 	{ .pool = CID "health = { all_down = \"up\"; };",
 	  .errors = "t.conf:2: pools[0].health.all_down: \"up\" is unknown; accepted: hash, drop" },
+	/* hello_rate */
+	{ .pool = CID "hello_rate = 100;", .errors = "t.conf:2: pools[0].hello_rate: not a group { ... }" },
+	{ .pool = CID "hello_rate = { backends = 100; };",
+	  .errors = "t.conf:2: pools[0].hello_rate.backends: unknown; did you mean \"backend\"?" },
+	{ .pool = "protocol = \"udp\"; hello_rate = { pool = 100; };",
+	  .errors = "t.conf:2: pools[0].hello_rate: a udp pool has no ClientHellos; remove it, or say protocol = \"dtls\"" },
 	/* nat */
 	{ .pool = CID "nat = { rebind = \"both\"; };",
 	  .errors = "t.conf:2: pools[0].nat.rebind: \"both\" is unknown; accepted: follow, backend" },
 	{ .pool = CID "nat = { sources = [ ]; };", .errors = "t.conf:2: pools[0].nat.sources: 0 entries; accepted: 1..8" },
 	{ .pool = CID "nat = { sources = [ 127 ]; };", .errors = "t.conf:2: pools[0].nat.sources[0]: not a text in quotes" },
 	{ .pool = CID "nat = { sources = \"127.64.0.0/10\"; };", .errors = "t.conf:2: pools[0].nat.sources: not a list ( ... )" },
-	{ .pool = CID "nat = { sources = [ \"127.64.0.1\" ]; };",
-	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.0.1\": single-address sources are not built yet; give a prefix" },
+	{ .pool = CID "nat = { sources = [ \"127.64.0.1\" ]; };", .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"127.64.0.1\", \"fd00::1\" ]; };", .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"0.0.0.0\" ]; };",
+	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"0.0.0.0\" is no source; accepted: an address of this host, or a prefix" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\", \"127.0.0.2\" ]; };",
+	  .errors = "t.conf:2: pools[0].nat.sources[1]: a second IPv4 address; accepted: one of each family" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\", \"fd00::/64\" ]; };",
+	  .errors = "t.conf:2: pools[0].nat.sources[1]: addresses and prefixes do not mix" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 100; };", .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 101; };",
+	  .errors = "t.conf:2: pools[0].nat.max_flows: 101 flows need as many endpoints; sources and ports give 100" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 200; };",
+	  .backend = BACKEND "}, { name = \"b\"; id = 2; address = \"127.0.0.1:6002\";",
+	  .errors = "" },
+	{ .pool = CID "nat = { sources = [ \"127.0.0.1\" ]; ports = \"5684\"; max_flows = 8; };",
+	  .errors = "t.conf:2: pools[0].nat.ports: 5684-5684 has the port of listeners[0], 127.0.0.1:5684\n"
+		    "t.conf:2: pools[0].nat.max_flows: 8 flows need as many endpoints; sources and ports give 1" },
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/\", \"x/10\", \"127.64.0.0/010\" ]; };",
-	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.0.0/\" is no prefix; accepted: A.B.C.D/BITS, IPV6/BITS\n"
-		    "t.conf:2: pools[0].nat.sources[1]: \"x/10\" is no prefix; accepted: A.B.C.D/BITS, IPV6/BITS\n"
-		    "t.conf:2: pools[0].nat.sources[2]: \"127.64.0.0/010\" is no prefix; accepted: A.B.C.D/BITS, IPV6/BITS" },
+	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.0.0/\" is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address of "
+		    "this host\n"
+		    "t.conf:2: pools[0].nat.sources[1]: \"x/10\" is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address of this "
+		    "host\n"
+		    "t.conf:2: pools[0].nat.sources[2]: \"127.64.0.0/010\" is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address "
+		    "of this host" },
 	{ .pool = CID "nat = { sources = [ \"127.64.3.1/10\" ]; };",
 	  .errors = "t.conf:2: pools[0].nat.sources[0]: \"127.64.3.1/10\" has host bits set; the prefix is 127.64.0.0/10" },
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\", \"fd00::1/64\" ]; };",
@@ -119,12 +154,9 @@ static const struct {
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\", \"127.65.0.0/16\" ]; };",
 	  .errors = "t.conf:2: pools[0].nat.sources[1]: overlaps sources[0]" },
 	{ .pool = CID,
-	  .backend = "id = 1; address = \"10.0.0.1:5684\";",
-	  .errors = "t.conf:2: pools[0].nat: no sources: backends[0] is not on loopback; name a prefix that is routed to this host" },
-	{ .pool = CID "nat = { };",
-	  .backend = "id = 1; address = \"10.0.0.1:5684\";",
-	  .errors =
-		  "t.conf:2: pools[0].nat.sources: no sources: backends[0] is not on loopback; name a prefix that is routed to this host" },
+	  .backend = "id = 1; address = \"255.255.255.255:5684\";",
+	  .errors = "t.conf:2: pools[0].nat: no sources, and no route to backends[0] at 255.255.255.255:5684 that would tell one; give an "
+		    "address of this host or a prefix" },
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\" ]; };",
 	  .backend = BACKEND "}, { name = \"b\"; id = 2; address = \"10.0.0.1:5684\";",
 	  .errors = "t.conf:2: pools[0].nat.sources: 127.64.0.0/10 is on loopback, backends[1] is not" },
@@ -245,6 +277,9 @@ static const struct {
 	{ "2: pools[0].health.timeout_ms", CID "health = { timeout_ms = {}; };", .min = 1, .max = 60000, .unit = " ms" },
 	{ "2: pools[0].health.rise", CID "health = { rise = {}; };", .min = 1, .max = 255, .unit = "" },
 	{ "2: pools[0].health.fall", CID "health = { fall = {}; };", .min = 1, .max = 255, .unit = "" },
+	{ "2: pools[0].hello_rate.pool", CID "hello_rate = { pool = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
+	{ "2: pools[0].hello_rate.backend", CID "hello_rate = { backend = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
+	{ "2: pools[0].hello_rate.prefix", CID "hello_rate = { prefix = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
 	{ "3: pools[0].backends[0].weight", CID, BACKEND "weight = {};", .min = 0, .max = 256, .unit = "" },
 };
 

@@ -112,6 +112,8 @@ START_TEST(defaults)
 	ck_assert_ptr_null(conf->user);
 	ck_assert_mem_eq(conf->hash_key, key_octets, sizeof key_octets);
 	ck_assert(!conf->has_http);
+	ck_assert_str_eq(conf->socket, "/run/cidlb/admin.sock");
+	ck_assert(conf->socket_default);
 	ck_assert_uint_eq(conf->listener_count, 1);
 	ck_assert_uint_eq(conf->pool_count, 1);
 	ck_assert_int_eq(pool->protocol, POOL_DTLS);
@@ -134,6 +136,9 @@ START_TEST(defaults)
 	ck_assert_uint_eq(pool->nat.max_flows, 100000);
 	ck_assert_uint_eq(pool->nat.settle_ms, 5000);
 	ck_assert_uint_eq(pool->nat.contest_s, 60);
+	ck_assert_uint_eq(pool->hello_rate.pool, 0);
+	ck_assert_uint_eq(pool->hello_rate.backend, 0);
+	ck_assert_uint_eq(pool->hello_rate.prefix, 0);
 	ck_assert_int_eq(pool->health.probe, PROBE_DTLS);
 	ck_assert_uint_eq(pool->health.interval_ms, 2000);
 	ck_assert_uint_eq(pool->health.timeout_ms, 1000);
@@ -152,7 +157,7 @@ END_TEST
 START_TEST(every_value)
 {
 	struct conf *conf = load_good(
-		"workers = 3; user = \"root\"; hash_key = \"" KEY "\"; admin = { http = \"[::1]:9180\"; };"
+		"workers = 3; user = \"root\"; hash_key = \"" KEY "\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
 		"listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { name = \"l4\"; address = \"127.0.0.1:5684\"; "
 		"pool = \"p\"; } );"
 		"pools = ( { name = \"p\"; protocol = \"udp\"; affinity = \"address\"; backends = ( { name = \"a\"; address = "
@@ -163,6 +168,7 @@ START_TEST(every_value)
 		"cid_idle_s = 12;"
 		"          max_flows = 0x0D; settle_ms = 114; contest_s = 15L; };"
 		"  health = { probe = \"none\"; interval_ms = 16; timeout_ms = 17; rise = 18; fall = 19; all_down = \"drop\"; };"
+		"  hello_rate = { pool = 20; backend = 21; prefix = 22; };"
 		"  backends = ( { name = \"A.b_c-1\"; id = \"ed793a\"; address = \"10.0.0.1:6001\"; weight = 0; state = \"drain\"; },"
 		"               { name = \"b\"; id = 65537; address = \"[fd00::2]:6002\"; weight = 256; state = \"maint\"; } ); } );");
 	const struct conf_pool *p = &conf->pools[0], *q = &conf->pools[1];
@@ -172,6 +178,8 @@ START_TEST(every_value)
 	ck_assert_str_eq(conf->user, "root");
 	ck_assert(conf->has_http);
 	ck_assert_str_eq(addr_format(&conf->http, text), "[::1]:9180");
+	ck_assert_str_eq(conf->socket, "/s");
+	ck_assert(!conf->socket_default);
 	ck_assert_str_eq(conf->listeners[0].name, "l6");
 	ck_assert_str_eq(addr_format(&conf->listeners[0].addr, text), "[::1]:5684");
 	ck_assert_uint_eq(conf->listeners[0].pool, 1);
@@ -199,6 +207,9 @@ START_TEST(every_value)
 	ck_assert_uint_eq(q->nat.max_flows, 13);
 	ck_assert_uint_eq(q->nat.settle_ms, 114);
 	ck_assert_uint_eq(q->nat.contest_s, 15);
+	ck_assert_uint_eq(q->hello_rate.pool, 20);
+	ck_assert_uint_eq(q->hello_rate.backend, 21);
+	ck_assert_uint_eq(q->hello_rate.prefix, 22);
 	ck_assert_int_eq(q->health.probe, PROBE_NONE);
 	ck_assert_uint_eq(q->health.interval_ms, 16);
 	ck_assert_uint_eq(q->health.timeout_ms, 17);
@@ -391,9 +402,9 @@ static bool documented(const char *text, const struct conf_option *option)
 
 START_TEST(cidlb_conf_names_every_option_with_its_default)
 {
-	static const struct conf_section *const sections[] = { &conf_section_root,   &conf_section_admin,  &conf_section_listener,
-							       &conf_section_pool,   &conf_section_cid,    &conf_section_nat,
-							       &conf_section_health, &conf_section_backend };
+	static const struct conf_section *const sections[] = { &conf_section_root,   &conf_section_admin,      &conf_section_listener,
+							       &conf_section_pool,   &conf_section_cid,        &conf_section_nat,
+							       &conf_section_health, &conf_section_hello_rate, &conf_section_backend };
 	char *text = shipped("cidlb.conf", "# cidlb", "# cidlb");
 
 	for (int i = 0; i < COUNT_OF(sections); i++)

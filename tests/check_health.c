@@ -394,6 +394,24 @@ START_TEST(test_set_targets)
 }
 END_TEST
 
+START_TEST(test_suspect)
+{
+	manner = ANSWER;
+	say = verify_request;
+	say_len = sizeof verify_request;
+	target.how.interval_ms = 10000;
+	probe_once();
+	health_suspect(health, 7);
+	health_suspect(health, 7);
+	health_suspect(health, 99);
+	run(2, 3000);
+	ck_assert_uint_eq(report_count, 2);
+	ck_assert_uint_ge(reports[1].at_ms - reports[0].at_ms, 95);
+	run(3, 150);
+	ck_assert_uint_eq(report_count, 2);
+}
+END_TEST
+
 /* A target taken away by the report of its own probe. */
 static void remove_all(void *ctx, uint16_t uid, bool ok, const char *reason)
 {
@@ -452,6 +470,7 @@ int main(void)
 	tcase_add_test(tc, test_coap_reset_of_another_message);
 	tcase_add_test(tc, test_none_reports_once);
 	tcase_add_test(tc, test_set_targets);
+	tcase_add_test(tc, test_suspect);
 	tcase_add_test(tc, test_report_may_remove);
 	tcase_add_test(tc, test_no_descriptors);
 	suite_add_tcase(suite, tc);

@@ -59,6 +59,8 @@ START_TEST(test_every_sample)
 	sum.copies[1] = 8;
 	sum.contests[1] = 9;
 	sum.strays = 11;
+	sum.icmp_errors[5] = 13;
+	sum.endpoint_drops = 14;
 	render();
 	assert_line("cidlb_received_total{listener=\"coaps\",pool=\"lwm2m\"} 100");
 	assert_line("cidlb_datagrams_total{listener=\"coaps\",pool=\"lwm2m\",verdict=\"cid\"} 90");
@@ -74,6 +76,8 @@ START_TEST(test_every_sample)
 	assert_line("cidlb_copies_total{pool=\"lwm2m\"} 8");
 	assert_line("cidlb_contests_total{pool=\"lwm2m\"} 9");
 	assert_line("cidlb_strays_total 11");
+	assert_line("cidlb_icmp_errors_total{pool=\"lwm2m\",backend=\"a\"} 13");
+	assert_line("cidlb_endpoint_kernel_drops_total 14");
 	assert_line("cidlb_flows{pool=\"lwm2m\",kind=\"trial\"} 7");
 	assert_line("cidlb_flows{pool=\"lwm2m\",kind=\"proven\"} 50");
 	assert_line("cidlb_snapshot_generation 12");
@@ -120,7 +124,7 @@ START_TEST(test_families)
 			sscanf(line, "%127[a-z_]", name);
 		ck_assert_str_eq(name, family);
 	}
-	ck_assert_uint_eq(families, 12);
+	ck_assert_uint_eq(families, 14);
 	free(text);
 }
 END_TEST

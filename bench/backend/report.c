@@ -25,6 +25,7 @@ int report_write(FILE *out, unsigned id, const struct report *report)
 		uint64_t value;
 	} numbers[] = {
 		{ "datagrams", report->datagrams },
+		{ "hellos", report->hellos },
 		{ "handshakes", report->handshakes },
 		{ "handshakes_started", report->handshakes_started },
 		{ "sessions", report->sessions },

@@ -9,6 +9,7 @@ enum { REPORT_CHANGES = 256 };
 
 struct report {
 	uint64_t datagrams;          /* received, whatever they were */
+	uint64_t hellos;             /* ClientHellos, with a cookie or without */
 	uint64_t handshakes_started; /* cookie verified */
 	uint64_t handshakes;         /* finished */
 	uint64_t sessions;           /* alive; of a plain server: addresses it keeps state for */

@@ -57,6 +57,7 @@ static void input_dtls(struct server *server, const struct addr *source, const u
 	dtls_walk(&view, data, len);
 	switch (view.kind) {
 	case DTLS_HELLO:
+		server->report.hellos++;
 		input_hello(server, source, data, len);
 		return;
 	case DTLS_CID:

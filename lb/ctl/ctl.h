@@ -9,11 +9,18 @@ enum ctl_exit { CTL_OK = 0, CTL_REFUSED = 1, CTL_USAGE = 2 };
 struct ctl_options {
 	const char *file;     /* -c */
 	const char *from;     /* --from; may be NULL */
+	const char *cid;      /* --cid; may be NULL */
+	const char *limit;    /* --limit; may be NULL */
 	const char *listener; /* --listener; may be NULL */
+	const char *socket;   /* --socket */
 	bool json;
 };
 
 /* Explains one datagram off-line. `hex` "-": from stdin. */
 enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options);
+
+/* Asks the running cidlb. argv: the command, then a backend's name and a weight where it takes them; cid, from and limit are
+ * for flows. */
+enum ctl_exit ctl_live(int argc, char **argv, const struct ctl_options *options);
 
 #endif

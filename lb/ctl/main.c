@@ -2,15 +2,32 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf.h"
 #include "ctl.h"
 
-static const char usage[] = "usage: cidlbctl route HEX|- [--from IP:PORT] [-c FILE] [--listener NAME] [--json]\n"
+static const char usage[] = "usage: cidlbctl status | backends | reload          [--socket PATH] [--json]\n"
+			    "       cidlbctl flows [--cid HEX | --from IP[:PORT]] [--limit N] [--socket PATH] [--json]\n"
+			    "       cidlbctl drain | ready | maint NAME         [--socket PATH] [--json]\n"
+			    "       cidlbctl weight NAME N                      [--socket PATH] [--json]\n"
+			    "       cidlbctl route HEX|- [--from IP:PORT] [-c FILE] [--listener NAME] [--json]\n"
 			    "       cidlbctl -V | --help\n"
 			    "\n"
-			    "route   explains where one datagram would go: the records seen, the CID and what the pool's layout\n"
-			    "        makes of it, the verdict and the backend, with every backend up. HEX may hold spaces and\n"
-			    "        colons; - reads it from stdin. Without --from, a decision by address is left open.\n"
+			    "status    the running cidlb: listeners, pools, flows, verdicts\n"
+			    "backends  health, state and traffic of every server\n"
+			    "flows     where devices are and which way they go: all, one session's, or one address's\n"
+			    "drain     the server NAME (POOL/NAME where several pools have it) keeps its sessions, gets no new ones\n"
+			    "ready     it gets new sessions again\n"
+			    "maint     it gets nothing\n"
+			    "weight    its share of new sessions, 0..256; 0: none\n"
+			    "          All four last until cidlb ends or the server's entry in the configuration changes.\n"
+			    "reload    reads the configuration again; a wrong one changes nothing\n"
+			    "route     explains where one datagram would go: the records seen, the CID and what the pool's layout\n"
+			    "          makes of it, the verdict and the backend, with every backend up. HEX may hold spaces and\n"
+			    "          colons; - reads it from stdin. Without --from, a decision by address is left open.\n"
 			    "\n"
+			    "      --socket PATH      of the running cidlb (default " CONF_SOCKET ")\n"
+			    "      --cid HEX          of a session\n"
+			    "      --limit N          flows shown, 1..1000 (default 100)\n"
 			    "  -c, --config FILE      configuration (default /etc/cidlb/cidlb.conf)\n"
 			    "      --from IP:PORT     the device's address\n"
 			    "      --listener NAME    where the datagram arrives (default: the only listener)\n"
@@ -26,6 +43,20 @@ static enum ctl_exit misused(void)
 
 static enum ctl_exit run(int argc, char **argv, const struct ctl_options *options)
 {
+	static const struct {
+		const char *name;
+		int argc;
+	} live[] = { { "status", 1 }, { "backends", 1 }, { "reload", 1 }, { "drain", 2 }, { "ready", 2 }, { "maint", 2 }, { "weight", 3 } };
+
+	const bool asks_flows = argc > 0 && strcmp(argv[0], "flows") == 0;
+
+	if ((options->cid || options->limit) && !asks_flows)
+		return misused();
+	if (asks_flows)
+		return argc == 1 && !(options->cid && options->from) ? ctl_live(argc, argv, options) : misused();
+	for (size_t i = 0; argc > 0 && i < sizeof live / sizeof live[0]; i++)
+		if (strcmp(argv[0], live[i].name) == 0)
+			return argc == live[i].argc ? ctl_live(argc, argv, options) : misused();
 	if (argc == 2 && strcmp(argv[0], "route") == 0)
 		return ctl_route(argv[1], options);
 	return misused();
@@ -33,17 +64,20 @@ static enum ctl_exit run(int argc, char **argv, const struct ctl_options *option
 
 int main(int argc, char **argv)
 {
-	enum { FROM = 256, LISTENER, JSON };
+	enum { FROM = 256, CID, LIMIT, LISTENER, SOCKET, JSON };
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "from", required_argument, NULL, FROM },
+		{ "cid", required_argument, NULL, CID },
+		{ "limit", required_argument, NULL, LIMIT },
 		{ "listener", required_argument, NULL, LISTENER },
+		{ "socket", required_argument, NULL, SOCKET },
 		{ "json", no_argument, NULL, JSON },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct ctl_options options = { .file = "/etc/cidlb/cidlb.conf" };
+	struct ctl_options options = { .file = "/etc/cidlb/cidlb.conf", .socket = CONF_SOCKET };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:Vh", longs, NULL)) != -1) {
@@ -54,8 +88,17 @@ int main(int argc, char **argv)
 		case FROM:
 			options.from = optarg;
 			break;
+		case CID:
+			options.cid = optarg;
+			break;
+		case LIMIT:
+			options.limit = optarg;
+			break;
 		case LISTENER:
 			options.listener = optarg;
+			break;
+		case SOCKET:
+			options.socket = optarg;
 			break;
 		case JSON:
 			options.json = true;

@@ -254,6 +254,11 @@ class Cidlb(Process):
 
     def __init__(self, scene, name, config):
         self.config, self.file = config, scene.dir / f"{name}.conf"
+        run = scene.dir / f"{name}.run"
+        run.mkdir(exist_ok=True)
+        if AS_ROOT:
+            os.chown(run, USER.pw_uid, USER.pw_gid)
+        self.config["admin"].setdefault("socket", str(run / "admin.sock"))
         program, user = BIN / "cidlb", None
         if AS_ROOT and SANITIZE:
             # A process that gave up root cannot be traced, which the leak check at its end needs: it never has root.

@@ -1,0 +1,152 @@
+#include "limit.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "siphash.h"
+
+enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000, ROW_BUCKETS = 1 << LIMIT_ROW_BITS };
+_Static_assert(LIMIT_ROWS *LIMIT_ROW_BITS <= 64, "one hash chooses a bucket in each row");
+
+/* When it is full again, ns; the past: it is full. */
+typedef _Atomic uint64_t limit_bucket;
+
+struct prefixes {
+	limit_bucket rows[LIMIT_ROWS][ROW_BUCKETS];
+};
+
+struct limit {
+	struct siphash_key key; /* nobody can aim at another's buckets */
+	limit_bucket *pools, *backends;
+	struct prefixes *prefixes; /* per pool: their rates differ */
+};
+
+struct limit_rate limit_rate_make(uint32_t per_second)
+{
+	const uint64_t burst = per_second < LIMIT_BURST_MIN ? LIMIT_BURST_MIN : per_second;
+	struct limit_rate rate = { 0 };
+
+	if (per_second) {
+		rate.cost_ns = (NS_PER_S + per_second - 1) / per_second;
+		rate.depth_ns = burst * rate.cost_ns;
+	}
+	return rate;
+}
+
+struct limit *limit_new(uint16_t pools, uint16_t backends, const uint8_t secret[static 16])
+{
+	const struct siphash_key key = siphash_key_load(secret);
+	struct limit *limit = calloc(1, sizeof *limit);
+
+	if (!limit)
+		return NULL;
+	limit->key = siphash_key_derive(&key, "limit");
+	limit->pools = calloc(pools, sizeof *limit->pools);
+	limit->backends = calloc(backends, sizeof *limit->backends);
+	limit->prefixes = calloc(pools, sizeof *limit->prefixes);
+	if (!limit->pools || !limit->backends || !limit->prefixes) {
+		limit_free(limit);
+		return NULL;
+	}
+	return limit;
+}
+
+void limit_free(struct limit *limit)
+{
+	if (!limit)
+		return;
+	free(limit->pools);
+	free(limit->backends);
+	free(limit->prefixes);
+	free(limit);
+}
+
+/* When a bucket that is full again at `full_at` will be after one more. */
+static inline uint64_t charge(uint64_t full_at, const struct limit_rate *rate, uint64_t now_ns)
+{
+	return (full_at > now_ns ? full_at : now_ns) + rate->cost_ns;
+}
+
+static bool bucket_take(limit_bucket *bucket, const struct limit_rate *rate, uint64_t now_ns)
+{
+	uint64_t full_at = atomic_load_explicit(bucket, memory_order_relaxed), after;
+
+	if (!rate->cost_ns)
+		return true;
+	do {
+		after = charge(full_at, rate, now_ns);
+		if (after > now_ns + rate->depth_ns)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(bucket, &full_at, after, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+static void bucket_give_back(limit_bucket *bucket, const struct limit_rate *rate)
+{
+	atomic_fetch_sub_explicit(bucket, rate->cost_ns, memory_order_relaxed);
+}
+
+static void bucket_raise(limit_bucket *bucket, uint64_t to)
+{
+	uint64_t full_at = atomic_load(bucket);
+
+	while (full_at < to && !atomic_compare_exchange_weak(bucket, &full_at, to))
+		;
+}
+
+static uint64_t prefix_hash(const struct siphash_key *key, const struct addr *source)
+{
+	return addr_is_v4(source) ? siphash24(key, source->ip + 12, 24 / 8) : siphash24(key, source->ip, 56 / 8);
+}
+
+/* The others are raised before the fullest, which decides: whoever wins that exchange has seen every bucket with all that was admitted
+ * before, so that two workers never count as one. Where prefixes that share a bucket race, the loser may be charged one too many. */
+static bool prefix_take(struct prefixes *prefixes, uint64_t hash, const struct limit_rate *rate, uint64_t now_ns)
+{
+	limit_bucket *own[LIMIT_ROWS];
+	uint64_t full_at, after;
+	size_t fullest;
+
+	for (size_t row = 0; row < LIMIT_ROWS; row++)
+		own[row] = &prefixes->rows[row][hash >> row * LIMIT_ROW_BITS & (ROW_BUCKETS - 1)];
+	do {
+		full_at = UINT64_MAX;
+		fullest = 0;
+		for (size_t row = 0; row < LIMIT_ROWS; row++) {
+			const uint64_t other = atomic_load(own[row]);
+			if (other < full_at) {
+				full_at = other;
+				fullest = row;
+			}
+		}
+		after = charge(full_at, rate, now_ns);
+		if (after > now_ns + rate->depth_ns)
+			return false;
+		for (size_t row = 0; row < LIMIT_ROWS; row++)
+			if (row != fullest)
+				bucket_raise(own[row], after);
+	} while (!atomic_compare_exchange_strong(own[fullest], &full_at, after));
+	return true;
+}
+
+static bool source_take(struct limit *limit, const struct limit_rate *rate, const struct limit_hello *hello, uint64_t now_ns)
+{
+	return !rate->cost_ns || prefix_take(&limit->prefixes[hello->pool], prefix_hash(&limit->key, hello->source), rate, now_ns);
+}
+
+bool limit_admit(struct limit *limit, const struct limit_rates *rates, const struct limit_hello *hello, uint64_t now_ms)
+{
+	const uint64_t now_ns = now_ms * NS_PER_MS;
+	limit_bucket *pool = &limit->pools[hello->pool], *backend = &limit->backends[hello->backend];
+
+	if (!bucket_take(pool, &rates->pool, now_ns))
+		return false;
+	if (bucket_take(backend, &rates->backend, now_ns)) {
+		if (source_take(limit, &rates->prefix, hello, now_ns))
+			return true;
+		bucket_give_back(backend, &rates->backend);
+	}
+	bucket_give_back(pool, &rates->pool);
+	return false;
+}

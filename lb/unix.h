@@ -1,0 +1,28 @@
+/* The Unix socket of commands (admin.socket): one line in, one line out, non-blocking on the control thread's event loop.
+ *
+ * Who may connect is the file's mode, 0660, and its owner. At most a few clients at once, further ones wait; lines are bounded, and a
+ * client that is silent, or does not read its answer, is let go. */
+#ifndef CIDLB_UNIX_H
+#define CIDLB_UNIX_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <event2/event.h>
+
+enum { UNIX_LINE_OCTETS = 4096, UNIX_CLIENTS = 8, UNIX_IDLE_S = 30 };
+
+struct unix_door;
+
+/* The answer to one line (NUL-terminated, without its newline) as one line without newline, malloc'd. NULL: out of memory, and the client
+ * is let go. */
+typedef char *(*unix_answer)(void *ctx, const char *line);
+
+/* Makes the socket at `path`, and its directory if only that is missing; both belong to uid and gid if root makes them. The file of a dead
+ * process is replaced. -EADDRINUSE: a living process has it; -EEXIST: something else is there; else -errno. */
+int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid, unix_answer answer, void *ctx);
+
+/* Lets everybody go and removes the file if it is still this one and the directory lets us. */
+void unix_close(struct unix_door *door);
+
+#endif

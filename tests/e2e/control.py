@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""cidlbctl's live commands, against a cidlb that carries sessions: what an operator may do without any session being lost."""
+
+import ipaddress
+import json
+import os
+import shutil
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+from harness import AS_ROOT, BIN, USER, Scene, Skip, main, wait_until
+from udp import Relay
+
+TRAFFIC = {"interval_ms": 300, "ack_timeout_ms": 300}
+
+
+def ctl(lb, *arguments, status=0):
+    """What cidlbctl says: stdout, and stderr of a command that must fail."""
+    argv = [BIN / "cidlbctl", *map(str, arguments), "--socket", lb.config["admin"]["socket"]]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    assert ran.returncode == status, f"{arguments}: status {ran.returncode}: {ran.stdout}{ran.stderr}"
+    assert (ran.stderr == "") == (status == 0), f"{arguments}: {ran.stderr}"
+    return ran.stdout if status == 0 else ran.stderr
+
+
+def ask(lb, *arguments):
+    return json.loads(ctl(lb, *arguments, "--json"))
+
+
+def backend_of(lb, name):
+    return next(row for row in ask(lb, "backends")["backends"] if row["name"] == name)
+
+
+def entry_of(lb, name):
+    return next(entry for entry in lb.config["pools"][0]["backends"] if entry["name"] == name)
+
+
+def fleet_joined(scene, lb, name, devices):
+    """A fleet that has all its sessions and goes on until it is told to end."""
+    story = scene.dir / f"{name}.story"
+    fleet = scene.fleet(lb.address(), name=name, devices=devices, rebinds=1000, rebind_every=1, story=story, **TRAFFIC)
+
+    def joined():
+        return story.exists() and story.read_text().count('"joined"') >= devices
+
+    wait_until(joined, 30, f"{devices} devices have a session")
+    return fleet
+
+
+def end(fleet):
+    fleet.child.terminate()
+    report = fleet.report(60)
+    assert report["survived"] == report["sessions"] == report["handshakes"] and report["extra_handshakes"] == 0, report
+
+
+def case_drain_moves_no_session():
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b])])
+        first = fleet_joined(scene, lb, "first", 20)
+        assert ctl(lb, "drain", "a") == "p/a: drain, up, weight 100\n"
+        had = a.counters()["handshakes"]
+        assert 0 < had < 20, had
+        second = fleet_joined(scene, lb, "second", 20)
+        draining = backend_of(lb, "a")
+        assert draining["state"] == "drain" and draining["health"] == "up", draining
+        assert a.counters()["handshakes"] == had, "a draining server took a new session"
+        wait_until(lambda: backend_of(lb, "a")["forwarded_up"] > draining["forwarded_up"], 10, "its sessions go on")
+        assert lb.metric("cidlb_datagrams_total", verdict="cid_draining") > 0
+
+        assert ctl(lb, "ready", "p/a") == "p/a: ready, up, weight 100\n"
+        assert ctl(lb, "weight", "b", 0) == "p/b: ready, up, weight 0\n"
+        before = b.counters()["handshakes"]
+        third = fleet_joined(scene, lb, "third", 10)
+        assert b.counters()["handshakes"] == before, "a server of weight 0 took a new session"
+        assert a.counters()["handshakes"] == had + 10
+        for fleet in (first, second, third):
+            end(fleet)
+        lb.assert_identities()
+        for backend in (a, b):
+            assert backend.report()["max_address_changes_per_session"] <= 1
+
+
+def case_maint_drops():
+    with Scene() as scene:
+        a = scene.backend(1)
+        lb = scene.cidlb([scene.pool("p", [a])])
+        fleet = fleet_joined(scene, lb, "fleet", 3)
+        ctl(lb, "maint", "a")
+        wait_until(lambda: ask(lb, "status")["verdicts"]["maint"] > 0, 10, "its datagrams are dropped")
+        ctl(lb, "ready", "a")
+        end(fleet)
+        lb.assert_identities()
+
+
+def case_reload_keeps_runtime_state():
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b])])
+        ctl(lb, "drain", "a")
+        ctl(lb, "weight", "a", 7)
+        ctl(lb, "drain", "b")
+        entry_of(lb, "b")["weight"] = 50
+        lb.write()
+        assert ctl(lb, "reload") == "reloaded\n"
+        assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("drain", 7)
+        assert (backend_of(lb, "b")["state"], backend_of(lb, "b")["weight"]) == ("ready", 50)
+        lb.reload()  # by signal
+        assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("drain", 7)
+        lb.restart()  # a new process begins with the file
+        assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("ready", 100)
+
+
+def case_wrong_file():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])])
+        ctl(lb, "drain", "a")
+        entry_of(lb, "a")["weight"] = 257
+        lb.write()
+        said = ctl(lb, "reload", status=1)
+        assert f"{lb.file}:" in said and "pools[0].backends[0].weight: 257 is out of range" in said, said
+        assert "the running configuration stays as it was" in said, said
+        assert backend_of(lb, "a")["state"] == "drain"
+
+
+def case_mistakes():
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b]), scene.pool("q", [a])])
+        generation = ask(lb, "status")["generation"]
+        assert "no backend is called x" in ctl(lb, "drain", "x", status=1)
+        assert "no backend is called q/b" in ctl(lb, "drain", "q/b", status=1)
+        assert "say which, as in p/a" in ctl(lb, "drain", "a", status=1)
+        assert "0..256" in ctl(lb, "weight", "b", 257, status=1)
+        for arguments in (["drain"], ["drain", "a", "b"], ["status", "x"], ["weight", "b"], ["weight", "b", "much"], ["stop"], []):
+            ctl(lb, *arguments, status=2)
+        assert ask(lb, "status")["generation"] == generation
+        lb.stop()
+        assert "no cidlb answers at" in ctl(lb, "status", status=1)
+
+
+def case_status_and_tables():
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b])])
+        fleet = fleet_joined(scene, lb, "fleet", 8)
+        # A flow is proven by the first answer on its endpoint: every device had one.
+        wait_until(lambda: ask(lb, "status")["pools"][0]["flows"]["proven"] >= 8, 10, "flows are proven")
+        time.sleep(1.1)
+        status = ask(lb, "status")
+        assert status["ok"] and status["ready"] and status["workers"] == 2 and status["uptime_s"] >= 1, status
+        assert status["file"] == str(lb.file), status
+        assert status["version"] == subprocess.run([BIN / "cidlb", "-V"], capture_output=True, text=True).stdout.split()[1]
+        assert status["pools"][0]["backends"] == status["pools"][0]["accepting"] == 2, status
+        assert sum(status["verdicts"].values()) == status["listeners"][0]["received"] > 0, status
+        assert status["verdicts"]["cid"] > 0 and status["verdicts"]["malformed"] == 0, status
+
+        text = ctl(lb, "status")
+        assert text.startswith(f"cidlb {status['version']}, up ") and ", 2 workers, ready\n" in text, text
+        assert f"p         {lb.address()}" in text and "cid " in text.splitlines()[-1] and "malformed" not in text, text
+        head, *rows = (line.split() for line in ctl(lb, "backends").splitlines())
+        assert head == ["POOL", "BACKEND", "HEALTH", "STATE", "WEIGHT", "ID", "ADDRESS", "UP", "DOWN"], head
+        assert [row[:7] for row in rows] == [
+            ["p", "a", "up", "ready", "100", "01", a.address],
+            ["p", "b", "up", "ready", "100", "02", b.address],
+        ], rows
+        assert all(int(row[7]) > 0 and int(row[8]) > 0 for row in rows), rows
+        end(fleet)
+
+
+def case_flows():
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b])])
+        assert ctl(lb, "flows") == "no flow\n"
+        with Relay(lb.address()) as relay:
+            fleet = scene.fleet(relay.address, devices=1, duration=60, interval_ms=150, ack_timeout_ms=300)
+            cid = relay.wait_record(6).cid.hex()
+
+            def session():
+                flows = ask(lb, "flows", "--cid", cid)["flows"]
+                return next((flow for flow in flows if flow["kind"] == "cid"), None)
+
+            def owned(source):
+                flow = session()
+                return flow and flow["owner"] == "%s:%d" % source and not flow["trial"] and flow
+
+            home = wait_until(lambda: owned(relay.source), 10, "the device owns its session")
+            assert home["pool"] == home["listener"] == "p" and home["backend"] == {"01": "a", "02": "b"}[cid[:2]], home
+            assert home["backend_address"] == {"01": a, "02": b}[cid[:2]].address, home
+            assert home["claimant"] is None and not home["contest"] and home["first_ms_ago"] >= home["last_ms_ago"], home
+            assert ipaddress.ip_address(home["endpoint"].split(":")[0]) in ipaddress.ip_network("127.64.0.0/10"), home
+
+            relay.rebind()
+            moved = wait_until(lambda: owned(relay.source), 10, "the moved device owns its session")
+            assert moved["endpoint"] == home["endpoint"] and moved["backend"] == home["backend"], (home, moved)
+            ip, port = relay.source
+            for where, found in ((f"{ip}:{port}", True), (ip, True), (f"{ip}:{port ^ 1}", False), ("192.0.2.1", False), ("::1", False)):
+                flows = ask(lb, "flows", "--from", where)["flows"]
+                assert any(flow["cid"] == cid for flow in flows) == found, (where, flows)
+
+            answer = ask(lb, "flows", "--limit", 1)
+            assert len(answer["flows"]) == 1 < answer["matched"], answer
+            assert f"{answer['matched'] - 1} more" in ctl(lb, "flows", "--limit", 1)
+            table = ctl(lb, "flows").splitlines()
+            assert table[0].startswith("POOL  KIND") and len(table) == 1 + answer["matched"], table
+            assert ctl(lb, "flows", "--cid", "ff" * 6) == "no flow\n"
+            assert "1..20 octets" in ctl(lb, "flows", "--cid", "f", status=1)
+            assert "1..1000" in ctl(lb, "flows", "--limit", 0, status=1)
+            for arguments in (["flows", "x"], ["flows", "--limit", "x"], ["flows", "--cid", "00", "--from", ip], ["status", "--cid", "00"]):
+                ctl(lb, *arguments, status=2)
+            end(fleet)
+
+
+def case_socket():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])])
+        path = Path(lb.config["admin"]["socket"])
+        made = path.stat()
+        assert stat.S_ISSOCK(made.st_mode) and stat.S_IMODE(made.st_mode) == 0o660, oct(made.st_mode)
+        owner = USER.pw_uid if AS_ROOT else os.geteuid()
+        assert made.st_uid == path.parent.stat().st_uid == owner, made
+
+        second = scene.cidlb([scene.pool("p", [scene.backend(2)])], name="second", start=False)
+        second.config["admin"]["socket"] = str(path)
+        second.start(ready=False)
+        assert second.wait(10) == 1
+        assert "another process answers there" in second.log_text(), second.log_text()
+        assert path.stat().st_ino == made.st_ino
+
+        lb.kill()
+        assert path.exists()
+        lb.start()  # over the stale file
+        assert ask(lb, "status")["ok"]
+        lb.stop()
+        assert not path.exists()
+
+
+def case_no_socket():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
+        lb.config["admin"]["socket"] = ""
+        lb.start()
+        assert "cidlbctl" not in lb.log_text()
+        lb.stop()
+
+        # The default, where it cannot be made, is a warning; a socket that was asked for is needed.
+        lb.config["admin"]["socket"] = "/proc/nowhere/admin.sock"
+        lb.start(ready=False)
+        assert lb.wait(10) == 1
+        assert "no socket for cidlbctl at /proc/nowhere/admin.sock" in lb.log_text(), lb.log_text()
+
+
+def case_default_socket():
+    default = Path("/run/cidlb/admin.sock")
+    leave_directory = default.parent.exists()
+    with Scene() as scene:
+        first = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
+        second = scene.cidlb([scene.pool("p", [scene.backend(2)])], name="second", start=False)
+        for lb in (first, second):
+            del lb.config["admin"]["socket"]
+            lb.start()
+        assert f"no socket for cidlbctl at {default}" in second.log_text(), second.log_text()
+    if default.parent.exists() and not leave_directory:
+        default.parent.rmdir()
+
+
+def case_strangers_keep_out():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])])
+        if not AS_ROOT:
+            raise Skip("needs root, to be others")
+        argv = [shutil.copy(BIN / "cidlbctl", scene.dir), "status", "--socket", lb.config["admin"]["socket"]]
+        other = subprocess.run(argv, capture_output=True, text=True, user=USER.pw_uid + 1, group=12345, extra_groups=[], timeout=20)
+        assert other.returncode == 1 and "Permission denied" in other.stderr, other
+        same = subprocess.run(argv, capture_output=True, text=True, user=12345, group=USER.pw_gid, extra_groups=[], timeout=20)
+        assert same.returncode == 0, same
+
+
+if __name__ == "__main__":
+    main(globals())
