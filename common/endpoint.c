@@ -58,15 +58,21 @@ bool endpoint_at(struct addr *out, const struct endpoint_space *space, bool v4, 
 	return true;
 }
 
-bool endpoint_contains(const struct endpoint_space *space, const struct addr *addr)
+bool endpoint_has_address(const struct endpoint_space *space, const uint8_t ip[static 16])
 {
-	if (addr->port < space->port_first || addr->port > space->port_last)
-		return false;
+	struct addr addr = { .port = 0 };
+
+	memcpy(addr.ip, ip, sizeof addr.ip);
 	for (size_t i = 0; i < space->prefix_count; i++) {
 		const struct endpoint_prefix *prefix = &space->prefixes[i];
 
-		if (memcmp(addr->ip, prefix->first.ip, 8) == 0 && (low_load(addr) & ~host_mask(prefix)) == low_load(&prefix->first))
+		if (memcmp(addr.ip, prefix->first.ip, 8) == 0 && (low_load(&addr) & ~host_mask(prefix)) == low_load(&prefix->first))
 			return true;
 	}
 	return false;
+}
+
+bool endpoint_contains(const struct endpoint_space *space, const struct addr *addr)
+{
+	return addr->port >= space->port_first && addr->port <= space->port_last && endpoint_has_address(space, addr->ip);
 }

@@ -27,6 +27,9 @@ struct endpoint_space {
  * The prefix is drawn in proportion to its size. False: the space has no prefix of that family. */
 bool endpoint_at(struct addr *out, const struct endpoint_space *space, bool v4, uint64_t hash, unsigned probe);
 
+/* True if the address, whatever the port, is in one of the space's prefixes. */
+bool endpoint_has_address(const struct endpoint_space *space, const uint8_t ip[static 16]);
+
 /* True if `addr` is an endpoint of this space. */
 bool endpoint_contains(const struct endpoint_space *space, const struct addr *addr);
 

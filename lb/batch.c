@@ -9,8 +9,18 @@ struct batch {
 	uint16_t service[NET_BATCH];
 };
 
+/* From where to answer. The addresses of a routed prefix are all this host's, and a stranger could have a number given out for each: they
+ * are no service addresses. */
+static uint16_t service_of(struct worker *worker, const struct table_listener *listener, const struct table_pool *settings, uint16_t number,
+			   const uint8_t local[static 16])
+{
+	if (!listener->wildcard || (!settings->single && endpoint_has_address(&settings->space, local)))
+		return number;
+	return services_number(worker->services, number, local);
+}
+
 static void batch_fill(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, const struct table_listener *listener,
-		       uint16_t number, const struct net_datagram *datagrams, size_t count)
+		       const struct table_pool *settings, uint16_t number, const struct net_datagram *datagrams, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct route_in *in = &batch->in[i];
@@ -19,7 +29,7 @@ static void batch_fill(struct worker *worker, struct batch *batch, const struct 
 		in->len = datagrams[i].len;
 		in->source = datagrams[i].from;
 		in->hint = ROUTE_NO_HINT;
-		batch->service[i] = listener->wildcard ? services_number(worker->services, number, datagrams[i].local) : number;
+		batch->service[i] = service_of(worker, listener, settings, number, datagrams[i].local);
 		if (pool->protocol == POOL_DTLS)
 			dtls_walk(&in->view, in->data, in->len);
 		if (pool->protocol == POOL_UDP || (in->view.kind >= DTLS_CID && !route_by_cid(pool, &in->view)))
@@ -84,7 +94,7 @@ void batch_uplink(struct worker *worker, const struct table *table, uint16_t num
 	struct batch batch;
 
 	stats_add(&worker->stats.received[number], count);
-	batch_fill(worker, &batch, pool, listener, number, datagrams, count);
+	batch_fill(worker, &batch, pool, listener, &table->pools[listener->pool], number, datagrams, count);
 	route_batch(batch.out, pool, batch.in, count);
 	if (limit_rates_limit(rates))
 		batch_limit(worker, &batch, pool, rates, count);

@@ -360,20 +360,30 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 	flow_init(&flow->state, &what->owner, what->owner_proven);
 }
 
+/* False: another flow has the endpoint. */
+static bool end_insert_at(struct flows *flows, struct flow *flow, const struct addr *endpoint)
+{
+	struct end end = { &flow->endpoint, &flow->backend_addr };
+
+	flow->endpoint = *endpoint;
+	cds_lfht_node_init(&flow->by_end);
+	race_release(flow);
+	return cds_lfht_add_unique(flows->by_end, end_hash(flows, end.endpoint, end.backend), end_matches, &end, &flow->by_end) ==
+	       &flow->by_end;
+}
+
 static bool end_insert(struct flows *flows, struct flow *flow, const struct flow_new *what)
 {
-	for (unsigned probe = 0; probe < PROBES; probe++) {
-		struct end end = { &flow->endpoint, &flow->backend_addr };
-		uint64_t hash;
+	struct addr endpoint;
 
-		if (!endpoint_at(&flow->endpoint, what->space, addr_is_v4(&what->backend_addr), what->endpoint_hash, probe))
+	if (what->endpoint)
+		return end_insert_at(flows, flow, what->endpoint);
+	for (unsigned probe = 0; probe < PROBES; probe++) {
+		if (!endpoint_at(&endpoint, what->space, addr_is_v4(&what->backend_addr), what->endpoint_hash, probe))
 			return false;
-		if (what->usable && !what->usable(what->usable_ctx, &flow->endpoint))
+		if (what->usable && !what->usable(what->usable_ctx, &endpoint))
 			continue;
-		hash = end_hash(flows, end.endpoint, end.backend);
-		cds_lfht_node_init(&flow->by_end);
-		race_release(flow);
-		if (cds_lfht_add_unique(flows->by_end, hash, end_matches, &end, &flow->by_end) == &flow->by_end)
+		if (end_insert_at(flows, flow, &endpoint))
 			return true;
 	}
 	return false;

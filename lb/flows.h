@@ -49,6 +49,7 @@ struct flow {
 	uint16_t pool;
 	uint16_t backend; /* stable number */
 	uint8_t kind;
+	/* Of the key; ADDRESS: of the session that its handshake made, under the lock. */
 	uint8_t cid_len;
 	uint8_t cid[LBCID_MAX_OCTETS];
 	struct addr endpoint;     /* cidlb's side */
@@ -119,6 +120,7 @@ struct flow_new {
 	struct flow_key key;
 	uint16_t backend; /* stable number */
 	struct addr backend_addr;
+	const struct addr *endpoint; /* this one; NULL: the first of `space` by `endpoint_hash` that is free */
 	const struct endpoint_space *space;
 	uint64_t endpoint_hash;
 	bool (*usable)(void *ctx, const struct addr *endpoint); /* may it be taken? NULL: any may */

@@ -20,19 +20,27 @@ static struct flow_key cid_key(enum flow_kind kind, const struct uplink *up)
 	return key;
 }
 
+/* The same on every node and after every start: of the CID, or of the source and the address that it asked, by keys of the configuration
+ * alone. */
 static uint64_t endpoint_hash(const struct uplink *up, const struct flow_key *key)
 {
-	uint8_t octets[LBCID_MAX_OCTETS + sizeof(struct addr)];
+	const struct siphash_key *hash_key = key->cid_len ? &up->settings->endpoint_key : &up->listener->endpoint_key;
+	uint8_t octets[LBCID_MAX_OCTETS + sizeof(uint64_t) + 16];
 	size_t len = key->cid_len;
 
-	if (len == 0)
-		return siphash_addr(&up->listener->endpoint_key, &key->source, true);
-	memcpy(octets, key->cid, len);
-	if (key->kind == FLOW_SOURCE) {
-		memcpy(octets + len, &key->source, sizeof key->source);
-		len += sizeof key->source;
+	if (len)
+		memcpy(octets, key->cid, len);
+	if (key->kind != FLOW_CID) {
+		uint64_t source = siphash_addr(hash_key, &key->source, true);
+
+		for (size_t i = 0; i < sizeof source; i++)
+			octets[len++] = (uint8_t)(source >> 8 * i);
 	}
-	return siphash24(&up->settings->endpoint_key, octets, len);
+	if (key->cid_len == 0 && up->listener->wildcard) {
+		memcpy(octets + len, up->datagram->local, 16);
+		len += 16;
+	}
+	return siphash24(hash_key, octets, len);
 }
 
 static const struct snapshot_backend *decided(const struct uplink *up)
@@ -185,8 +193,13 @@ static void address_uplink(struct worker *worker, const struct uplink *up)
 /* What the source's handshake says of a CID datagram. */
 struct handshake {
 	bool sent;   /* the datagram belongs to it and has left through its endpoint */
-	bool proven; /* it ended well: this source is reachable */
+	bool proven; /* it ended well, and with this CID: the source is reachable, and the session its own */
 };
+
+static bool is_cid(const struct flow *flow, const struct route_out *decision)
+{
+	return flow->cid_len == decision->cid_len && memcmp(flow->cid, decision->cid, flow->cid_len) == 0;
+}
 
 /* A handshake keeps its endpoint to the end: the server knows it by that address until the first application record. Some clients send
  * Finished in a datagram of its own; most in one with epoch-0 records before it, which also tells a flight that is repeated because the
@@ -200,10 +213,13 @@ static struct handshake handshake_uplink(struct worker *worker, const struct upl
 	if (!flow || !flow_lock(flow))
 		return of;
 	if (leads_there(flow, up)) {
-		of.proven = flow->protected_seen;
 		of.sent = flow->handshake || up->view->flight;
-		if (of.sent)
+		if (of.sent) {
+			flow->cid_len = up->decision->cid_len;
+			memcpy(flow->cid, up->decision->cid, flow->cid_len);
 			send_up(worker, up, flow);
+		}
+		of.proven = flow->protected_seen && is_cid(flow, up->decision);
 	}
 	flow_unlock(flow);
 	return of;
@@ -247,7 +263,9 @@ static void follow_uplink(struct worker *worker, const struct uplink *up)
 
 		if (of.sent)
 			return;
-		flow = make_locked(worker, up, &key, of.proven);
+		flow = find_locked(worker, up, &key);
+		if (!flow)
+			flow = make_locked(worker, up, &key, of.proven);
 	}
 	if (!flow) {
 		refuse_up(worker, up, REFUSED_FLOWS);
@@ -291,17 +309,12 @@ static void send_down(struct worker *worker, const struct net_datagram *reply, u
 /* The backend goes on with the handshake of a ClientHello that had a flow of its own: it takes the place of the source's old flow. */
 static void hello_succeeds(struct worker *worker, const struct table *table, struct flow *hello, const struct flow_peer *owner)
 {
-	const struct table_listener *listener = &table->listeners[services_get(worker->services, owner->service).listener];
-	const struct table_pool *settings = &table->pools[table->pool_of_uid[hello->pool]];
-	struct opening opening = opening_of(worker, settings, &hello->backend_addr);
 	struct flow_new what = {
 		.key = address_key(FLOW_ADDRESS, hello->pool, owner->service, &owner->device),
 		.backend = hello->backend,
 		.backend_addr = hello->backend_addr,
-		.space = &settings->space,
-		.endpoint_hash = siphash_addr(&listener->endpoint_key, &owner->device, true),
-		.usable = opening.ports ? port_opens : NULL,
-		.usable_ctx = &opening,
+		.space = &table->pools[table->pool_of_uid[hello->pool]].space,
+		.endpoint = &hello->endpoint,
 		.owner = *owner,
 		.owner_proven = true,
 		.now_ms = worker->now_ms,

@@ -85,6 +85,7 @@ struct table *table_build(const struct conf *conf, const struct plan *plan, cons
 		pool->times = (struct flow_times){ nat->settle_ms, nat->contest_s * 1000 };
 		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
 		space_fill(&pool->space, nat);
+		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
 		if (!ports_fill(table, i, nat, previous)) {
 			table_free(table);

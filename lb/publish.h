@@ -26,6 +26,7 @@ struct table_pool {
 	enum conf_rebind rebind;
 	struct flow_times times;
 	struct endpoint_space space;
+	bool single;                       /* the space is of single addresses: `ports` */
 	struct ports *ports[NET_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
 	struct siphash_key endpoint_key;   /* of its CIDs */
 	struct limit_rates hello_rates;
