@@ -47,6 +47,8 @@ static bool is_proven(const struct flow_state *flow, const struct flow_peer *fro
 static void begin_contest(struct flow_state *flow, const struct flow_times *times, uint32_t now_ms, bool *contest_began)
 {
 	flow->contest = true;
+	if (flow->contests < UINT8_MAX)
+		flow->contests++;
 	flow->contest_until_ms = now_ms + times->contest_ms;
 	*contest_began = true;
 }

@@ -81,6 +81,7 @@ struct flow_state {
 	uint32_t claim_last_ms;     /* the claimant's last uplink */
 	uint32_t contest_until_ms;
 	uint8_t proven_left, former_left; /* downlinks */
+	uint8_t contests;                 /* begun, 255 at most */
 	bool owner_proven : 1;
 	bool proven_replaced : 1;
 	bool claimed : 1;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000 };
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, CLOCKS_APART_MS = 10000 /* a worker looked at its clock after this thread did */ };
 
 /* What request.cid, .from and .limit ask for. */
 struct query {
@@ -94,6 +94,13 @@ static json_t *backend_name(const struct control *control, uint16_t uid)
 	return json_null();
 }
 
+static json_int_t ms_ago(uint32_t now_ms, uint32_t then_ms)
+{
+	const uint32_t ms = now_ms - then_ms;
+
+	return ms > UINT32_MAX - CLOCKS_APART_MS ? 0 : ms;
+}
+
 static json_t *flow_json(const struct control *control, const struct flow_description *flow, uint32_t now_ms)
 {
 	static const char *const kinds[] = {
@@ -103,15 +110,16 @@ static json_t *flow_json(const struct control *control, const struct flow_descri
 
 	for (size_t i = 0; i < flow->cid_len; i++)
 		sprintf(cid + 2 * i, "%02x", flow->cid[i]);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:b, s:I, s:I}", "kind", kinds[flow->kind],
-			 "cid", flow->cid_len ? json_string(cid) : json_null(), "listener", listener_name(control, flow->owner.service),
-			 "pool", pool_name(control, flow->pool), "backend", backend_name(control, flow->backend), "backend_address",
-			 address_json(&flow->backend_addr), "endpoint", address_json(&flow->endpoint), "owner",
-			 address_json(&flow->owner.device), "owner_proven", (int)flow->owner_proven, "claimant",
-			 peer_json(flow->claimed, &flow->claimant), "replaced_proven", peer_json(flow->has_proven, &flow->proven),
-			 "replaced", peer_json(flow->has_former, &flow->former), "contest", (int)flow->contest, "trial", (int)flow->trial,
-			 "first_ms_ago", (json_int_t)(uint32_t)(now_ms - flow->created_ms), "last_ms_ago",
-			 (json_int_t)(uint32_t)(now_ms - flow->last_ms));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:b, s:i, s:i, s:I, s:I, s:o}", "kind",
+			 kinds[flow->kind], "cid", flow->cid_len ? json_string(cid) : json_null(), "listener",
+			 listener_name(control, flow->owner.service), "pool", pool_name(control, flow->pool), "backend",
+			 backend_name(control, flow->backend), "backend_address", address_json(&flow->backend_addr), "endpoint",
+			 address_json(&flow->endpoint), "owner", address_json(&flow->owner.device), "owner_proven", (int)flow->owner_proven,
+			 "claimant", peer_json(flow->claimed, &flow->claimant), "replaced_proven",
+			 peer_json(flow->has_proven, &flow->proven), "replaced", peer_json(flow->has_former, &flow->former), "contest",
+			 (int)flow->contest, "trial", (int)flow->trial, "copies", (int)flow->copies, "contests", (int)flow->contests,
+			 "first_ms_ago", ms_ago(now_ms, flow->created_ms), "last_up_ms_ago", ms_ago(now_ms, flow->up_ms),
+			 "last_down_ms_ago", flow->replied ? json_integer(ms_ago(now_ms, flow->down_ms)) : json_null());
 }
 
 json_t *command_flows(struct control *control, const json_t *request)

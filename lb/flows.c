@@ -27,7 +27,7 @@ struct pool_flows {
 
 struct chunk {
 	struct chunk *next;
-	size_t count;
+	size_t count, used; /* used: the first ones, that were ever taken; only their memory was touched. Under the arena's lock */
 	struct flow flows[];
 };
 
@@ -38,7 +38,7 @@ struct flows {
 	struct flow *free;
 	uint32_t serial;
 	size_t capacity;
-	struct chunk *chunks; /* control thread only */
+	struct chunk *chunks; /* the control thread adds, under the arena's lock */
 	size_t sweep_at;
 	struct pool_flows pools[STATS_POOLS];
 };
@@ -65,14 +65,14 @@ void flows_free(struct flows *flows)
 	if (!flows)
 		return;
 	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next)
-		for (size_t i = 0; i < chunk->count; i++)
+		for (size_t i = 0; i < chunk->used; i++)
 			flows_end(flows, &chunk->flows[i]);
 	rcu_barrier();
 	race_acquire(flows);
 	while (flows->chunks) {
 		struct chunk *next = flows->chunks->next;
 
-		for (size_t i = 0; i < flows->chunks->count; i++)
+		for (size_t i = 0; i < flows->chunks->used; i++)
 			pthread_spin_destroy(&flows->chunks->flows[i].lock);
 		free(flows->chunks);
 		flows->chunks = next;
@@ -99,18 +99,10 @@ static int arena_grow(struct flows *flows, size_t capacity)
 	if (!chunk)
 		return -ENOMEM;
 	chunk->count = count;
-	chunk->next = flows->chunks;
-	flows->chunks = chunk;
 	flows->capacity = capacity;
 	pthread_mutex_lock(&flows->arena_lock);
-	for (size_t i = count; i > 0; i--) {
-		struct flow *flow = &chunk->flows[i - 1];
-
-		pthread_spin_init(&flow->lock, PTHREAD_PROCESS_PRIVATE);
-		flow->dead = true;
-		flow->next_free = flows->free;
-		flows->free = flow;
-	}
+	chunk->next = flows->chunks;
+	flows->chunks = chunk;
 	pthread_mutex_unlock(&flows->arena_lock);
 	/* One to two flows a bucket: at most one of 16 octets each in both tables. */
 	while (buckets * 2 <= capacity)
@@ -275,6 +267,23 @@ void flow_unlock(struct flow *flow)
 	pthread_spin_unlock(&flow->lock);
 }
 
+void flow_pass_up(struct flow *flow, uint32_t now_ms)
+{
+	if (flow->last_down)
+		flow->turned_ms = flow->last_ms;
+	flow->last_down = false;
+	flow->last_ms = now_ms;
+}
+
+void flow_pass_down(struct flow *flow, unsigned copies, uint32_t now_ms)
+{
+	if (!flow->last_down)
+		flow->turned_ms = flow->last_ms;
+	flow->last_down = flow->replied = true;
+	flow->last_ms = now_ms;
+	flow->copies = (flow->copies + copies < FLOW_COUNTED ? flow->copies + copies : FLOW_COUNTED) & FLOW_COUNTED;
+}
+
 static void after_grace(struct rcu_head *head)
 {
 	struct flow *flow = caa_container_of(head, struct flow, grace.head);
@@ -329,6 +338,22 @@ static void trial_end(struct flows *flows, const struct trial *trial)
 	flow_remove(flows, trial->flow);
 }
 
+/* One that was never taken, or NULL. With the arena's lock held. */
+static struct flow *descriptor_untouched(struct flows *flows)
+{
+	struct chunk *chunk = flows->chunks;
+	struct flow *flow;
+
+	while (chunk && chunk->used == chunk->count)
+		chunk = chunk->next;
+	if (!chunk)
+		return NULL;
+	flow = &chunk->flows[chunk->used++];
+	pthread_spin_init(&flow->lock, PTHREAD_PROCESS_PRIVATE);
+	flow->dead = true;
+	return flow;
+}
+
 static struct flow *descriptor_take(struct flows *flows, uint32_t *serial)
 {
 	struct flow *flow;
@@ -337,6 +362,8 @@ static struct flow *descriptor_take(struct flows *flows, uint32_t *serial)
 	flow = flows->free;
 	if (flow)
 		flows->free = flow->next_free;
+	else
+		flow = descriptor_untouched(flows);
 	*serial = ++flows->serial;
 	pthread_mutex_unlock(&flows->arena_lock);
 	return flow;
@@ -354,8 +381,9 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 		memcpy(flow->cid, key->cid, key->cid_len);
 	flow->backend_addr = what->backend_addr;
 	flow->trial = true;
-	flow->handshake = flow->protected_seen = flow->awaiting = false;
-	flow->created_ms = flow->last_ms = what->now_ms;
+	flow->handshake = flow->protected_seen = flow->awaiting = flow->replied = flow->last_down = false;
+	flow->copies = 0;
+	flow->created_ms = flow->last_ms = flow->turned_ms = what->now_ms;
 	flow->serial = serial;
 	flow_init(&flow->state, &what->owner, what->owner_proven);
 }
@@ -475,11 +503,25 @@ static void sweep_one(struct flows *flows, struct flow *flow, uint32_t now_ms)
 	flow_remove(flows, flow);
 }
 
+static size_t chunk_used(struct flows *flows, const struct chunk *chunk)
+{
+	size_t used;
+
+	pthread_mutex_lock(&flows->arena_lock);
+	used = chunk->used;
+	pthread_mutex_unlock(&flows->arena_lock);
+	return used;
+}
+
 void flows_sweep(struct flows *flows, uint32_t now_ms)
 {
 	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next) {
+		size_t used = chunk_used(flows, chunk);
 		size_t first = chunk->count * flows->sweep_at / FLOWS_SWEEP_CALLS;
 		size_t end = chunk->count * (flows->sweep_at + 1) / FLOWS_SWEEP_CALLS;
+
+		if (end > used)
+			end = used;
 
 		for (size_t i = first; i < end; i++)
 			sweep_one(flows, &chunk->flows[i], now_ms);
@@ -490,7 +532,9 @@ void flows_sweep(struct flows *flows, uint32_t now_ms)
 void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow *flow), void *ctx)
 {
 	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next) {
-		for (size_t i = 0; i < chunk->count; i++) {
+		size_t used = chunk_used(flows, chunk);
+
+		for (size_t i = 0; i < used; i++) {
 			if (!flow_lock(&chunk->flows[i]))
 				continue;
 			visit(ctx, &chunk->flows[i]);

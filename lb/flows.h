@@ -60,10 +60,16 @@ struct flow {
 	bool handshake : 1;           /* ADDRESS, HELLO: a ClientHello was seen, no protected reply yet */
 	bool protected_seen : 1;      /* ADDRESS: a protected reply went to the source: it is reachable and has a session */
 	bool awaiting : 1;            /* SOURCE: an uplink went out since the last proof */
+	bool replied : 1;             /* a downlink came */
+	bool last_down : 1;           /* the last datagram was one */
+	uint16_t copies : 9;          /* further sends of one downlink, FLOW_COUNTED at most */
 	uint32_t created_ms, last_ms; /* last: a datagram either way */
 	uint32_t serial;              /* of this use of the descriptor */
 	union {
-		struct flow_state state; /* all but CID: only the owner, which is source and service of the key and constant */
+		struct {
+			struct flow_state state; /* all but CID: only the owner, which is source and service of the key and constant */
+			uint32_t turned_ms;      /* the last datagram the other way than the last */
+		};
 		struct {
 			struct flow_guest owner; /* stays: a reader may still be comparing keys */
 			struct rcu_head head;
@@ -81,6 +87,8 @@ struct flows_limits {
 	uint32_t idle_ms;     /* flows without CID */
 	uint32_t cid_idle_ms; /* CID and SOURCE flows */
 };
+
+enum { FLOW_COUNTED = 511 /* and no further */ };
 
 enum { FLOWS_TRIAL_MS = 30000, FLOWS_TRIAL_PART = 8 /* of max_flows */, FLOWS_SWEEP_CALLS = 8 };
 
@@ -140,6 +148,10 @@ void flow_unlock(struct flow *flow);
 
 /* With the lock held: the backend has answered on the endpoint. Stays on trial while the pool has max_flows proven ones. */
 void flows_prove(struct flows *flows, struct flow *flow);
+
+/* With the lock held: a datagram passes. */
+void flow_pass_up(struct flow *flow, uint32_t now_ms);
+void flow_pass_down(struct flow *flow, unsigned copies, uint32_t now_ms);
 
 /* Ends a flow; not with its lock held. */
 void flows_end(struct flows *flows, struct flow *flow);

@@ -44,7 +44,11 @@ static void describe(const struct flow *flow, uint32_t now_ms, struct flow_descr
 		/* A contest that is over ends with the next uplink. */
 		.contest = flow->kind == FLOW_CID && state->contest && (int32_t)(state->contest_until_ms - now_ms) > 0,
 		.created_ms = flow->created_ms,
-		.last_ms = flow->last_ms,
+		.copies = flow->copies,
+		.contests = state->contests,
+		.up_ms = flow->last_down ? flow->turned_ms : flow->last_ms,
+		.down_ms = flow->last_down ? flow->last_ms : flow->turned_ms,
+		.replied = flow->replied,
 	};
 	if (flow->kind == FLOW_CID) {
 		out->has_proven = state->proven_replaced && state->proven_left > 0;

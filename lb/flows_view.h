@@ -17,7 +17,9 @@ struct flow_description {
 	struct flow_peer proven, former; /* CID: replaced, but still sent copies, if has_… */
 	bool has_proven, has_former;
 	bool owner_proven, claimed, contest;
-	uint32_t created_ms, last_ms;
+	unsigned copies, contests;           /* FLOW_COUNTED and 255 at most */
+	uint32_t created_ms, up_ms, down_ms; /* down: if `replied` */
+	bool replied;
 };
 
 struct flows_filter {

@@ -79,7 +79,7 @@ static int endpoint_fd(struct worker *worker, const struct uplink *up, const str
 /* The lock is held. */
 static void send_up(struct worker *worker, const struct uplink *up, struct flow *flow)
 {
-	flow->last_ms = worker->now_ms;
+	flow_pass_up(flow, worker->now_ms);
 	net_queue(worker->outbox, &(struct net_send){
 					  .fd = endpoint_fd(worker, up, flow),
 					  .data = up->datagram->data,
@@ -371,7 +371,6 @@ void nat_reply(struct worker *worker, const struct table *table, const struct ne
 		stats_add(&worker->stats.strays, 1);
 		return;
 	}
-	flow->last_ms = worker->now_ms;
 	to[0] = flow->state.owner.peer;
 	switch ((enum flow_kind)flow->kind) {
 	case FLOW_ADDRESS:
@@ -388,6 +387,7 @@ void nat_reply(struct worker *worker, const struct table *table, const struct ne
 		flows_prove(worker->flows, flow);
 		break;
 	}
+	flow_pass_down(flow, count ? count - 1 : 0, worker->now_ms);
 	flow_unlock(flow);
 
 	stats_add(&worker->stats.replies[flow->pool], 1);

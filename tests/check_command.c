@@ -402,7 +402,8 @@ START_TEST(flows)
 	ck_assert(json_is_null(json_object_get(flow, "replaced")));
 	ck_assert(json_is_true(json_object_get(flow, "trial")));
 	ck_assert(json_is_false(json_object_get(flow, "contest")));
-	ck_assert_int_lt(json_integer_value(json_object_get(flow, "last_ms_ago")), 10000);
+	ck_assert_int_lt(json_integer_value(json_object_get(flow, "last_up_ms_ago")), 10000);
+	ck_assert(json_is_null(json_object_get(flow, "last_down_ms_ago")));
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "flows.h"
+#include "flows_view.h"
 
 enum { POOL = 2, OTHER_POOL = 3, BACKEND = 7, MAX_FLOWS = 64, IDLE_MS = 300000, CID_IDLE_MS = 86400000, THREADS = 4 };
 
@@ -270,11 +271,45 @@ START_TEST(traffic_keeps_flows)
 	for (int i = 0; i < 3; i++) {
 		now_ms += IDLE_MS - 1;
 		ck_assert(flow_lock(flow));
-		flow->last_ms = now_ms;
+		if (i % 2)
+			flow_pass_up(flow, now_ms);
+		else
+			flow_pass_down(flow, 0, now_ms);
 		flow_unlock(flow);
 		sweep();
 	}
 	assert_count(0, 1);
+}
+END_TEST
+
+/* The last datagram each way, and how many copies. */
+START_TEST(passes_are_kept)
+{
+	const struct flows_filter all = { 0 };
+	struct flow *flow = make(FLOW_CID, 1);
+	struct flow_description is;
+	const uint32_t made_ms = now_ms;
+
+	flows_describe(flows, &all, now_ms, &is, 1);
+	ck_assert(!is.replied);
+	ck_assert_uint_eq(is.up_ms, made_ms);
+	flow_pass_up(flow, made_ms + 1);
+	flow_pass_down(flow, 2, made_ms + 2);
+	flow_pass_down(flow, FLOW_COUNTED - 3, made_ms + 3);
+	flows_describe(flows, &all, now_ms, &is, 1);
+	ck_assert(is.replied);
+	ck_assert_uint_eq(is.created_ms, made_ms);
+	ck_assert_uint_eq(is.up_ms, made_ms + 1);
+	ck_assert_uint_eq(is.down_ms, made_ms + 3);
+	ck_assert_uint_eq(is.copies, FLOW_COUNTED - 1);
+	flow_pass_up(flow, made_ms + 4);
+	flow_pass_up(flow, made_ms + 5);
+	flow_pass_down(flow, 3, made_ms + 6);
+	flow_pass_up(flow, made_ms + 7);
+	flows_describe(flows, &all, now_ms, &is, 1);
+	ck_assert_uint_eq(is.up_ms, made_ms + 7);
+	ck_assert_uint_eq(is.down_ms, made_ms + 6);
+	ck_assert_uint_eq(is.copies, FLOW_COUNTED);
 }
 END_TEST
 
@@ -445,6 +480,7 @@ int main(void)
 	tcase_add_test(tc, trials_expire);
 	tcase_add_test(tc, idle_flows_expire);
 	tcase_add_test(tc, traffic_keeps_flows);
+	tcase_add_test(tc, passes_are_kept);
 	tcase_add_test(tc, pool_removed);
 	tcase_add_test(tc, limits_grow_and_shrink);
 	tcase_add_test(tc, endpoints_run_out);

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 12, CELL_OCTETS = 128 };
+enum { COLUMNS_MAX = 16, CELL_OCTETS = 128 };
 
 /* A column shows the member `key`, or its member `sub`, of every object of a list. */
 struct column {
@@ -167,12 +167,14 @@ static void print_flows(const json_t *answer, FILE *out)
 		{ "CID", "cid", NULL },
 		{ "OWNER", "owner", NULL },
 		{ "CLAIMANT", "claimant", NULL },
-		{ "CONTEST", "contest", NULL },
+		{ "COPIES", "copies", NULL },
+		{ "CONTESTS", "contests", NULL },
 		{ "ENDPOINT", "endpoint", NULL },
 		{ "BACKEND", "backend", NULL },
 		{ "TRIAL", "trial", NULL },
 		{ "FIRST, MS AGO", "first_ms_ago", NULL },
-		{ "LAST, MS AGO", "last_ms_ago", NULL },
+		{ "LAST UP", "last_up_ms_ago", NULL },
+		{ "LAST DOWN", "last_down_ms_ago", NULL },
 	};
 	json_t *flows = json_object_get(answer, "flows");
 	const json_int_t matched = number_of(answer, "matched"), shown = (json_int_t)json_array_size(flows);

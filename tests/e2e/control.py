@@ -190,7 +190,8 @@ def case_flows():
             home = wait_until(lambda: owned(relay.source), 10, "the device owns its session")
             assert home["pool"] == home["listener"] == "p" and home["backend"] == {"01": "a", "02": "b"}[cid[:2]], home
             assert home["backend_address"] == {"01": a, "02": b}[cid[:2]].address, home
-            assert home["claimant"] is None and not home["contest"] and home["first_ms_ago"] >= home["last_ms_ago"], home
+            assert home["claimant"] is None and not home["contest"] and home["first_ms_ago"] >= home["last_up_ms_ago"], home
+            assert home["first_ms_ago"] >= home["last_down_ms_ago"] and home["copies"] == home["contests"] == 0, home
             assert ipaddress.ip_address(home["endpoint"].split(":")[0]) in ipaddress.ip_network("127.64.0.0/10"), home
 
             relay.rebind()
