@@ -179,7 +179,7 @@ enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *time
 	if (flow->contest)
 		return FLOW_OWN;
 	if (same_device(from, &flow->owner.peer)) {
-		if (flow->claimed && flow->claimant.refuted) {
+		if (flow->claimed && flow->claimant.refuted && !flow->claimant.stale) {
 			begin_contest(flow, times, now_ms, contest_began);
 			return FLOW_OWN;
 		}

@@ -7,7 +7,8 @@
  *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes a claimant; E0
  *   an unproven owner      no claimant                      E0
  *   an unproven owner      a claimant waits                 it refutes the claimant; E0
- *   an unproven owner      a claimant refuted before        a contest begins; own endpoint
+ *   an unproven owner      a claimant that it refuted and   a contest begins; own endpoint
+ *                          that spoke again
  *   a further address      no claimant                      it is the claimant; E0
  *   the claimant           not answered                     E0
  *   the claimant           answered                         it is the owner; E0

@@ -128,6 +128,7 @@ START_TEST(refuted_claimant_makes_room)
 	up('B', 60);
 	down(50);
 	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_int_eq(up('A', 60), HOME);
 	down(50);
 	ck_assert_int_eq(up('C', 60), HOME);
 	ck_assert_str_eq(down(50), "ACB");

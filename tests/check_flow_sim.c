@@ -283,8 +283,10 @@ static void alone_and_back(struct world *w)
 	for (int step = 0; step < STEPS / 2; step++) {
 		int here = w->device;
 
-		WORLD_ASSERT(w, exchange(w, SMALL, true));
-		WORLD_ASSERT(w, w->backend_at == HOME);
+		do {
+			WORLD_ASSERT(w, exchange(w, SMALL, true));
+			WORLD_ASSERT(w, w->backend_at == HOME);
+		} while (roll(w, 2));
 		if (step % 5 == 4)
 			w->device = previous;
 		else if (roll(w, 4) == 0)
