@@ -104,8 +104,8 @@ static int arena_grow(struct flows *flows, size_t capacity)
 	chunk->next = flows->chunks;
 	flows->chunks = chunk;
 	pthread_mutex_unlock(&flows->arena_lock);
-	/* One to two flows a bucket: at most one of 16 octets each in both tables. */
-	while (buckets * 2 <= capacity)
+	/* A bucket is 16 octets in each of two tables, a flow's share of them and of those on trial at most 0.8 * 9/8 * 2 * 16 = 29. */
+	while (buckets * 5 / 2 <= capacity)
 		buckets <<= 1;
 	cds_lfht_resize(flows->by_key, buckets);
 	cds_lfht_resize(flows->by_end, buckets);
@@ -522,7 +522,6 @@ void flows_sweep(struct flows *flows, uint32_t now_ms)
 
 		if (end > used)
 			end = used;
-
 		for (size_t i = first; i < end; i++)
 			sweep_one(flows, &chunk->flows[i], now_ms);
 	}
