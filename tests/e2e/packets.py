@@ -6,6 +6,7 @@ import random
 import signal
 import struct
 import time
+from pathlib import Path
 
 from harness import FULL, Scene, main, total, wait_until
 from udp import Relay, drain, forge, open_socket, parse_address
@@ -178,28 +179,106 @@ def case_states_of_a_server():
         lb.assert_identities()
 
 
-def mutated(dice):
-    """A datagram that begins well: records of the table with a few octets changed, or cut, or joined."""
-    datagram = bytearray(b"".join(dice.choice(TABLE)[1][:2000] for _ in range(dice.randrange(1, 4))))
-    for _ in range(dice.randrange(0, 4)):
-        if datagram:
-            datagram[dice.randrange(min(len(datagram), 64))] = dice.randrange(256)
-    return bytes(datagram[: dice.randrange(len(datagram) + 1)] if dice.random() < 0.3 else datagram)
+CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "dtls"
+FUZZ_BATCH = 250
+LENGTHS = (0, 1, 11, 12, 13, 16, 255, 256, 1472, 0x3FFF, 0x4000, 0xFFFE, 0xFFFF)
 
 
-def case_random_datagrams():
-    dice = random.Random(9146)
-    count = 100_000 if FULL else 4_000
+class Fuzz:
+    """Datagrams made of good ones: of the table, the corpus, and what devices send just now."""
+
+    def __init__(self, seed, device):
+        self.dice, self.device = random.Random(seed), device
+        self.seeds = [datagram for _, datagram, _ in TABLE if 0 < len(datagram) <= 2000]
+        self.seeds += [file.read_bytes()[:2000] for file in sorted(CORPUS.iterdir()) if file.stat().st_size]
+
+    def seed(self):
+        of_now = self.device.uplinks[-20:] if self.dice.random() < 0.3 else ()
+        return bytearray(self.dice.choice(of_now)[1] if of_now else self.dice.choice(self.seeds))
+
+    def place(self, datagram, span=64):
+        """A place, near the start: that is where records say what they are."""
+        return self.dice.randrange(min(len(datagram), span) if self.dice.random() < 0.8 else len(datagram))
+
+    def flip(self, datagram):
+        datagram[self.place(datagram)] ^= 1 << self.dice.randrange(8)
+
+    def put(self, datagram):
+        datagram[self.place(datagram)] = self.dice.choice((0, 1, 19, 20, 22, 25, 32, 47, 63, 64, 127, 128, 254, 255))
+
+    def lie(self, datagram):
+        """A length field, of a record, a handshake message or a CID record, or whatever is there."""
+        at = self.dice.choice((3, 7, 11, 14, 17, 19, 22, 43, self.place(datagram)))
+        near = len(datagram) - at - 2 + self.dice.randrange(-2, 3)
+        datagram[at : at + 2] = (self.dice.choice(LENGTHS) if self.dice.random() < 0.5 else near & 0xFFFF).to_bytes(2, "big")
+
+    def cut(self, datagram):
+        del datagram[self.place(datagram) :]
+
+    def remove(self, datagram):
+        at = self.place(datagram)
+        del datagram[at : at + self.dice.randrange(1, 9)]
+
+    def insert(self, datagram):
+        at = self.place(datagram)
+        datagram[at:at] = self.dice.randbytes(self.dice.randrange(1, 9))
+
+    def splice(self, datagram):
+        other = self.seed()
+        datagram[self.place(datagram) :] = other[self.place(other) :]
+
+    def join(self, datagram):
+        datagram += self.seed()
+
+    def datagram(self):
+        if self.dice.random() < 0.02:
+            return self.dice.randbytes(self.dice.randrange(1500))
+        datagram = self.seed()
+        for _ in range(self.dice.choice((0, 1, 1, 1, 2, 2, 3, 5, 8))):
+            if not datagram:
+                break
+            self.dice.choice((self.flip, self.flip, self.put, self.lie, self.cut, self.remove, self.insert, self.splice, self.join))(datagram)
+        return bytes(datagram[:4000])
+
+
+def send_all(sock, datagrams):
+    for datagram in datagrams:
+        try:
+            sock.send(datagram)
+        except ConnectionRefusedError:
+            sock.send(datagram)  # that was the ICMP error of an earlier one
+
+
+def case_fuzzed_datagrams():
+    """From several addresses, among them records of a device that is there, beside sessions that move: none is lost."""
+    count, devices = 1_000_000 if FULL else 10_000, 5
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2)]
         lb = two_listeners(scene, backends)
-        fleet = live(scene, lb)
-        with connected(lb.address("p")) as sock:
-            for _ in range(count // 100):
-                some = [mutated(dice) if dice.random() < 0.8 else dice.randbytes(dice.randrange(1500)) for _ in range(100)]
-                grown = add(sock, some, lb, "p")
-                assert sum(grown.values()) == 100, grown
-        assert_lived(fleet, lb)
+        with Relay(lb.address("live")) as relay:
+            watched = scene.fleet(relay.address, name="watched", devices=1, duration=7200, **QUICK)
+            relay.wait_record(6)
+            fleet = scene.fleet(lb.address("live"), devices=devices, duration=7200, rebind_every=1, **QUICK)
+            wait_until(lambda: lb.metric("cidlb_flows", kind="proven") >= 2 * (devices + 1), 20, "the devices have sessions")
+            fuzz = Fuzz(9146, relay)
+            sockets = [connected(lb.address("p"), f"127.9.8.{n}") for n in range(1, 9)]
+            for sent in range(FUZZ_BATCH, count + 1, FUZZ_BATCH):
+                send_all(sockets[sent // FUZZ_BATCH % len(sockets)], [fuzz.datagram() for _ in range(FUZZ_BATCH)])
+                wait_until(lambda: counts(lb, "p")[0] >= sent, 20, f"{sent} datagrams are counted")
+                for sock in sockets:
+                    sock.setblocking(False)
+                    drain(sock)
+                    sock.setblocking(True)
+                del relay.uplinks[:-50], relay.downlinks[:-50]
+            received, verdicts = counts(lb, "p")
+            print(f"    {received} datagrams: {', '.join(f'{verdicts[name]} {name}' for name in sorted(verdicts) if verdicts[name])}")
+            assert received == sum(verdicts.values()) == count, (received, verdicts)
+            reached = {"malformed", "type", "epoch0_data", "unknown_cid", "cid", "hash", "hint"}
+            assert all(verdicts[name] > count / 1000 for name in reached), verdicts
+            assert_lived(watched, lb, 1)
+        assert_lived(fleet, lb, devices)
+        for sock in sockets:
+            sock.close()
 
 
 def case_misfits_are_explained():
@@ -250,7 +329,8 @@ def case_flood_of_cids():
                 sources[n % len(sources)].send(forge(b"\1" + dice.randbytes(5), seq=n))
                 if n % 500 == 0:
                     assert lb.metric("cidlb_flows", kind="proven") == 2 * devices
-                    assert lb.metric("cidlb_flows", kind="trial") <= 4 * devices / 8 + 1
+                    # Each of the two workers may have made one whose predecessor it has yet to end.
+                    assert lb.metric("cidlb_flows", kind="trial") <= 4 * devices / 8 + 2
                     time.sleep(0.01 if FULL else 0.1)
             for sock in sources:
                 sock.setblocking(False)
@@ -258,7 +338,6 @@ def case_flood_of_cids():
             answered = len(relay.downlinks)
             wait_until(lambda: len(relay.downlinks) > answered + 3, 10, "the device is answered")
             assert lb.metric("cidlb_flows", kind="proven") == 2 * devices
-            assert lb.metric("cidlb_strays_total") == 0
             assert_lived(watched, lb, 1)
         assert_lived(fleet, lb, devices - 1)
         for sock in sources:
