@@ -15,6 +15,7 @@
 #include "control_priv.h"
 #include "log.h"
 #include "priv.h"
+#include "sandbox.h"
 
 enum { TICK_MS = 250 };
 
@@ -236,7 +237,15 @@ static int door_open(struct control *control)
 	return conf->socket_default ? 0 : -1;
 }
 
-static int start(struct control *control, struct conf *conf)
+static void sandbox_try(void)
+{
+	int err = sandbox_enter();
+
+	if (err && err != -ENOTSUP)
+		log_event(LOG_LEVEL_WARNING, "sandbox", NULL, NULL, "runs without a filter of system calls: %s", strerror(-err));
+}
+
+static int start(struct control *control, struct conf *conf, bool sandbox)
 {
 	const char *why = "";
 	int err = parts_init(control, conf->workers);
@@ -257,6 +266,8 @@ static int start(struct control *control, struct conf *conf)
 	err = workers_start(control);
 	if (err)
 		return fail("cannot start a thread", err);
+	if (sandbox)
+		sandbox_try();
 	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers", CIDLB_VERSION,
 		  conf->listener_count, conf->pool_count, control->worker_count);
 	return 0;
@@ -289,7 +300,7 @@ static void stop(struct control *control)
 	registry_free(control->backend_names);
 }
 
-int control_run(struct conf *conf)
+int control_run(struct conf *conf, bool sandbox)
 {
 	struct control *control = calloc(1, sizeof *control);
 	int result;
@@ -302,7 +313,7 @@ int control_run(struct conf *conf)
 	signal(SIGPIPE, SIG_IGN);
 	rcu_register_thread();
 	rcu_thread_offline();
-	result = start(control, conf);
+	result = start(control, conf, sandbox);
 	if (result == 0 && event_base_dispatch(control->base) < 0)
 		result = fail("event loop", -EIO);
 	if (result == 0)
