@@ -12,6 +12,7 @@
 #include <urcu-qsbr.h>
 
 #include "command.h"
+#include "conntrack.h"
 #include "control_priv.h"
 #include "log.h"
 #include "priv.h"
@@ -114,6 +115,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	flows_sweep(control->flows, worker_clock_ms());
 	rcu_thread_offline();
 	control_explain(control);
+	control_watch(control);
 }
 
 static void suspect(void *ctx, uint16_t uid)
@@ -268,6 +270,7 @@ static int start(struct control *control, struct conf *conf, bool sandbox)
 		return fail("cannot start a thread", err);
 	if (sandbox)
 		sandbox_try();
+	conntrack_check(conf);
 	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers", CIDLB_VERSION,
 		  conf->listener_count, conf->pool_count, control->worker_count);
 	return 0;
