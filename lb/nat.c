@@ -176,7 +176,8 @@ static void address_uplink(struct worker *worker, const struct uplink *up)
 		refuse_up(worker, up, REFUSED_FLOWS);
 		return;
 	}
-	if (hello)
+	/* After a restart the ClientHello is forgotten: what else belongs to a handshake tells. */
+	if (hello || (up->pool->protocol == POOL_DTLS && up->view->flight))
 		flow->handshake = true;
 	send_up(worker, up, flow);
 	flow_unlock(flow);
