@@ -23,7 +23,7 @@ enum {
 	BODY_OCTETS = 1024, /* nothing that is served takes one */
 	BACKLOG = 16,
 	SWEEP_MS = 100,
-	RETRY_MS = 1000, /* after an accept that failed */
+	IDLE_SWEEP_MS = 1000,
 };
 
 /* evhttp knows no bound on its connections, nor tells when one has gone: so we hold a reference to the stream of each, whose callbacks are
@@ -38,7 +38,7 @@ struct admin {
 	struct evconnlistener *listener; /* evhttp's */
 	struct event *sweep;
 	struct connection connections[ADMIN_CONNECTIONS];
-	struct admin_stalls stalls;
+	uint64_t stalls; /* for want of places */
 	struct admin_source source;
 };
 
@@ -224,8 +224,7 @@ static void sweep_in(struct admin *admin, time_t ms)
 {
 	const struct timeval delay = { ms / 1000, ms % 1000 * 1000 };
 
-	if (!evtimer_pending(admin->sweep, NULL))
-		evtimer_add(admin->sweep, &delay);
+	evtimer_add(admin->sweep, &delay);
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *ctx)
@@ -237,8 +236,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (free_places > 0)
 		evconnlistener_enable(admin->listener);
-	if (free_places < ADMIN_CONNECTIONS)
-		sweep_in(admin, SWEEP_MS);
+	sweep_in(admin, free_places < ADMIN_CONNECTIONS ? SWEEP_MS : IDLE_SWEEP_MS);
 }
 
 /* A stream for the connection that evhttp has just accepted; it gives it the descriptor, and closes that itself. */
@@ -258,26 +256,26 @@ static struct bufferevent *on_connection(struct event_base *base, void *ctx)
 	}
 	if (free_places <= 1) {
 		evconnlistener_disable(admin->listener);
-		admin->stalls.connections++;
+		admin->stalls++;
 	}
 	sweep_in(admin, SWEEP_MS);
 	return stream;
 }
 
-/* Out of descriptors, most likely: the event would be back at once, for ever. */
+/* Of all doors: the context that this callback gets is evhttp's. Control thread. */
+static uint64_t failed_accepts;
+
+/* Out of descriptors, most likely: the event would be back at once, for ever. The next sweep enables it again. */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
-	struct admin *admin = ctx;
-
+	(void)ctx;
 	evconnlistener_disable(listener);
-	admin->stalls.descriptors++;
-	evtimer_del(admin->sweep);
-	sweep_in(admin, RETRY_MS);
+	failed_accepts++;
 }
 
 struct admin_stalls admin_stalls(const struct admin *admin)
 {
-	return admin->stalls;
+	return (struct admin_stalls){ admin->stalls, failed_accepts };
 }
 
 /* A listening socket, or -errno. */
@@ -324,6 +322,7 @@ static int admin_start(struct admin *admin, struct event_base *base, const struc
 	}
 	admin->listener = evhttp_bound_socket_get_listener(bound);
 	evconnlistener_set_error_cb(admin->listener, on_accept_error);
+	sweep_in(admin, IDLE_SWEEP_MS);
 	return 0;
 }
 

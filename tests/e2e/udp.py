@@ -213,6 +213,7 @@ class Echo:
     def __init__(self, names):
         self.sockets = {name: open_socket("127.0.0.1", free_ports()) for name in names}
         self.got = {name: 0 for name in names}
+        self.last = None  # who was answered last
         self.running = True
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -246,6 +247,7 @@ class Echo:
                         sock.sendto(bytes([COAP_RST]) + datagram[1:], source)
                         continue
                     self.got[name] += 1
+                    self.last = source
                     sock.sendto(name.encode() + datagram, source)
 
 
