@@ -13,9 +13,11 @@
 #include <urcu-qsbr.h>
 
 #include "command.h"
+#include "conntrack.h"
 #include "control_priv.h"
 #include "log.h"
 #include "priv.h"
+#include "sandbox.h"
 
 enum { TICK_MS = 250 };
 
@@ -116,6 +118,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	flows_sweep(control->flows, worker_clock_ms());
 	rcu_thread_offline();
 	control_explain(control);
+	control_watch(control);
 }
 
 static void suspect(void *ctx, uint16_t uid)
@@ -239,7 +242,15 @@ static int door_open(struct control *control)
 	return conf->socket_default ? 0 : -1;
 }
 
-static int start(struct control *control, struct conf *conf)
+static void sandbox_try(void)
+{
+	int err = sandbox_enter();
+
+	if (err && err != -ENOTSUP)
+		log_event(LOG_LEVEL_WARNING, "sandbox", NULL, NULL, "runs without a filter of system calls: %s", strerror(-err));
+}
+
+static int start(struct control *control, struct conf *conf, bool sandbox)
 {
 	const char *why = "";
 	int err = parts_init(control, conf->workers);
@@ -260,6 +271,9 @@ static int start(struct control *control, struct conf *conf)
 	err = workers_start(control);
 	if (err)
 		return fail("cannot start a thread", err);
+	if (sandbox)
+		sandbox_try();
+	conntrack_check(conf);
 	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers", CIDLB_VERSION,
 		  conf->listener_count, conf->pool_count, control->worker_count);
 	return 0;
@@ -303,7 +317,7 @@ static void descriptors_allow(void)
 	}
 }
 
-int control_run(struct conf *conf)
+int control_run(struct conf *conf, bool sandbox)
 {
 	struct control *control = calloc(1, sizeof *control);
 	int result;
@@ -317,7 +331,7 @@ int control_run(struct conf *conf)
 	descriptors_allow();
 	rcu_register_thread();
 	rcu_thread_offline();
-	result = start(control, conf);
+	result = start(control, conf, sandbox);
 	if (result == 0 && event_base_dispatch(control->base) < 0)
 		result = fail("event loop", -EIO);
 	if (result == 0)

@@ -154,7 +154,7 @@ static void step_free(struct control *control, struct step *step)
 	plan_free(&step->plan);
 }
 
-static void targets_set(struct control *control)
+void control_probe(struct control *control)
 {
 	struct health_target *targets = calloc(control->plan.backend_count, sizeof *targets);
 	size_t at = 0;
@@ -168,8 +168,11 @@ static void targets_set(struct control *control)
 				.how = control->conf->pools[i].health,
 			};
 	err = targets ? health_set_targets(control->health, targets, at) : -ENOMEM;
-	if (err)
-		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "new backends are not probed: %s", strerror(-err));
+	if (err && !control->watch.targets_due)
+		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "not every backend is probed: %s", strerror(-err));
+	else if (!err && control->watch.targets_due)
+		log_event(LOG_LEVEL_INFO, "health", NULL, NULL, "every backend is probed again");
+	control->watch.targets_due = err != 0;
 	free(targets);
 }
 
@@ -233,7 +236,7 @@ int control_apply(struct control *control, struct conf *conf)
 		return -1;
 	}
 	step_commit(control, &step);
-	targets_set(control);
+	control_probe(control);
 	return 0;
 }
 
@@ -250,9 +253,12 @@ int control_publish(struct control *control)
 	}
 	table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
 	if (!table) {
-		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was");
+		if (!control->watch.publish_due)
+			log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was for now");
+		control->watch.publish_due = true;
 		return -ENOMEM;
 	}
+	control->watch.publish_due = false;
 	publisher_publish(&control->publisher, table);
 	return 0;
 }

@@ -17,9 +17,19 @@
 #include "publish.h"
 #include "registry.h"
 #include "services.h"
+#include "shortage.h"
 #include "sockets.h"
 #include "unix.h"
 #include "worker.h"
+
+/* What was too little, and is tried or looked at again. */
+struct control_watch {
+	unsigned ticks;
+	bool publish_due; /* the published table is not up to date */
+	bool targets_due; /* not every backend is probed */
+	struct shortage flows[STATS_POOLS], evicted[STATS_POOLS], sends[STATS_POOLS], drops[STATS_LISTENERS];
+	struct shortage endpoint_drops, connections, descriptors;
+};
 
 struct control {
 	struct conf *conf;
@@ -43,17 +53,23 @@ struct control {
 	struct admin *admin;
 	struct addr http; /* where admin listens */
 	struct unix_door *door;
-	time_t started_s;    /* monotonic */
+	time_t started_s; /* monotonic */
+	struct control_watch watch;
 	unsigned explain_in; /* ticks until a sampled datagram may be explained again */
 };
 
 /* control_apply.c: makes `conf` what runs, or changes nothing and logs why. Takes conf over if it succeeds. Returns 0 or -1. */
 int control_apply(struct control *control, struct conf *conf);
-/* Publishes states and weights as they are. Returns 0 or -ENOMEM (logged): the published table stays. */
+/* Publishes states and weights as they are. Returns 0 or -ENOMEM (logged): the published table stays until the next tick tries again. */
 int control_publish(struct control *control);
+/* Probes the backends of the running configuration; where that fails (logged), the next tick tries again. */
+void control_probe(struct control *control);
 
 /* control.c: reads conf->file again. Fills `report`, and logs it. Returns 0, or -1: the running configuration stays as it was. */
 int control_reload(struct control *control, struct conf_report *report);
+
+/* control_watch.c: once per tick. */
+void control_watch(struct control *control);
 
 /* control_view.c */
 bool control_ready(void *ctx);

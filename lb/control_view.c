@@ -38,7 +38,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 		uint16_t uid = control->plan.pools[i].uid;
 		struct flows_count count = flows_count(control->flows, uid);
 
-		pools[i] = (struct metrics_pool){ uid, conf->pools[i].name, count.trial, count.proven };
+		pools[i] = (struct metrics_pool){ uid, conf->pools[i].name, count.trial, count.proven, count.evicted };
 		for (size_t j = 0; j < conf->pools[i].backend_count; j++, at++) {
 			uint16_t backend = control->plan.backends[at].uid;
 
@@ -46,6 +46,8 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 								 control->states[backend] };
 		}
 	}
+	struct admin_stalls stalls = control->admin ? admin_stalls(control->admin) : (struct admin_stalls){ 0 };
+
 	metrics_write(out, &(struct metrics_view){
 				   .sum = sum,
 				   .listeners = listeners,
@@ -54,6 +56,8 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 				   .pool_count = conf->pool_count,
 				   .backends = backends,
 				   .backend_count = at,
+				   .admin_connections = stalls.connections,
+				   .admin_descriptors = stalls.descriptors,
 				   .generation = publisher_read(&control->publisher)->snapshot->generation,
 			   });
 	free(backends);

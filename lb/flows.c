@@ -20,7 +20,7 @@ struct trial {
 
 struct pool_flows {
 	_Atomic uint32_t max_flows, idle_ms, cid_idle_ms;
-	_Atomic uint64_t trial, proven;
+	_Atomic uint64_t trial, proven, evicted;
 	struct trial *ring; /* the last ring_size flows made: whoever leaves it and is still on trial, ends */
 	size_t ring_size, ring_at;
 };
@@ -170,6 +170,7 @@ struct flows_count flows_count(struct flows *flows, uint16_t pool)
 	return (struct flows_count){
 		.trial = atomic_load_explicit(&of->trial, memory_order_relaxed),
 		.proven = atomic_load_explicit(&of->proven, memory_order_relaxed),
+		.evicted = atomic_load_explicit(&of->evicted, memory_order_relaxed),
 	};
 }
 
@@ -334,6 +335,7 @@ static void trial_end(struct flows *flows, const struct trial *trial)
 		return;
 	}
 	trial->flow->dead = true;
+	atomic_fetch_add_explicit(&flows->pools[trial->flow->pool].evicted, 1, memory_order_relaxed);
 	flow_unlock(trial->flow);
 	flow_remove(flows, trial->flow);
 }

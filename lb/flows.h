@@ -110,6 +110,7 @@ void flows_sweep(struct flows *flows, uint32_t now_ms);
 
 struct flows_count {
 	uint64_t trial, proven;
+	uint64_t evicted; /* so far: ended on trial, before their time, to make room */
 };
 struct flows_count flows_count(struct flows *flows, uint16_t pool);
 

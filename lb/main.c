@@ -11,11 +11,12 @@
 
 enum { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
-static const char usage[] = "usage: cidlb [-c FILE] [-t] [-V] [--log-format text|json]\n"
+static const char usage[] = "usage: cidlb [-c FILE] [-t] [-V] [--log-format text|json] [--no-sandbox]\n"
 			    "  -c FILE       configuration (default " DEFAULT_FILE ")\n"
 			    "  -t            checks the configuration and ends: 0 good, 1 refused\n"
 			    "  -V            prints the version\n"
-			    "  --log-format  of the lines on stderr (default text)\n";
+			    "  --log-format  of the lines on stderr (default text)\n"
+			    "  --no-sandbox  keeps core dumps and all system calls, for debuggers\n";
 
 static struct conf *load(const char *file)
 {
@@ -33,10 +34,11 @@ static struct conf *load(const char *file)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "log-format", required_argument, NULL, 'l' },
+						 { "no-sandbox", no_argument, NULL, 's' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	const char *file = DEFAULT_FILE;
-	bool only_check = false;
+	bool only_check = false, sandbox = true;
 	struct conf *conf;
 
 	for (int option; (option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1;) {
@@ -44,6 +46,8 @@ int main(int argc, char **argv)
 			file = optarg;
 		} else if (option == 't') {
 			only_check = true;
+		} else if (option == 's') {
+			sandbox = false;
 		} else if (option == 'V') {
 			return puts("cidlb " CIDLB_VERSION) < 0 ? EXIT_REFUSED : EXIT_OK;
 		} else if (option == 'h') {
@@ -67,5 +71,5 @@ int main(int argc, char **argv)
 		printf("%s: good\n", file);
 		return EXIT_OK;
 	}
-	return control_run(conf) == 0 ? EXIT_OK : EXIT_REFUSED;
+	return control_run(conf, sandbox) == 0 ? EXIT_OK : EXIT_REFUSED;
 }

@@ -120,6 +120,18 @@ static void write_flows(struct evbuffer *out, const struct metrics_view *view)
 	}
 }
 
+/* Whom shortages have cost something; see also cidlb_refused_total. */
+static void write_shortages(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_flows_evicted_total", "counter", "Flows on trial that ended before their time, to make room.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		SAMPLE(out, "cidlb_flows_evicted_total", view->pools[i].flows_evicted, { "pool", view->pools[i].name });
+	write_head(out, "cidlb_admin_stalls_total", "counter",
+		   "Times that admin.http accepted nobody more for a while, by what had run out.");
+	SAMPLE(out, "cidlb_admin_stalls_total", view->admin_connections, { "reason", "connections" });
+	SAMPLE(out, "cidlb_admin_stalls_total", view->admin_descriptors, { "reason", "descriptors" });
+}
+
 static void write_state(struct evbuffer *out, const struct metrics_backend *backend, const char *state, bool is)
 {
 	SAMPLE(out, "cidlb_backend_state", is, { "pool", backend->pool_name }, { "backend", backend->name }, { "state", state });
@@ -150,6 +162,7 @@ void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 	write_head(out, "cidlb_strays_total", "counter", "Datagrams and ICMP errors that reached an endpoint and belong to no flow.");
 	write_sample(out, "cidlb_strays_total", read_counter(&view->sum->strays), NULL, 0);
 	write_flows(out, view);
+	write_shortages(out, view);
 	write_backend_states(out, view);
 	write_head(out, "cidlb_snapshot_generation", "gauge", "Number of the published routing table; it grows with every change.");
 	write_sample(out, "cidlb_snapshot_generation", view->generation, NULL, 0);

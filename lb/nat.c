@@ -184,7 +184,8 @@ static void address_uplink(struct worker *worker, const struct uplink *up)
 		refuse_up(worker, up, REFUSED_FLOWS);
 		return;
 	}
-	if (hello)
+	/* After a restart the ClientHello is forgotten: what else belongs to a handshake tells. */
+	if (hello || (up->pool->protocol == POOL_DTLS && up->view->flight))
 		flow->handshake = true;
 	send_up(worker, up, flow);
 	flow_unlock(flow);
@@ -239,13 +240,29 @@ static void source_send(struct worker *worker, const struct uplink *up, struct f
 	flow_unlock(flow);
 }
 
+/* The live flow of `key`, locked, unless the datagram belongs to its source's handshake: that keeps its endpoint, whoever has shown the CID
+ * before. A flow that its backend has answered is of no handshake. */
+static struct flow *find_beyond_handshake(struct worker *worker, const struct uplink *up, const struct flow_key *key, struct handshake *of)
+{
+	struct flow *flow = find_locked(worker, up, key);
+
+	*of = (struct handshake){ false, false };
+	if (flow && !flow->trial && !up->view->flight)
+		return flow;
+	if (flow)
+		flow_unlock(flow);
+	*of = handshake_uplink(worker, up);
+	return flow && !of->sent ? find_locked(worker, up, key) : NULL;
+}
+
 /* rebind = "backend". */
 static void backend_uplink(struct worker *worker, const struct uplink *up)
 {
 	struct flow_key key = cid_key(FLOW_SOURCE, up);
-	struct flow *flow = find_locked(worker, up, &key);
+	struct handshake of;
+	struct flow *flow = find_beyond_handshake(worker, up, &key, &of);
 
-	if (flow || !handshake_uplink(worker, up).sent)
+	if (!of.sent)
 		source_send(worker, up, flow, &key);
 }
 
@@ -254,19 +271,15 @@ static void follow_uplink(struct worker *worker, const struct uplink *up)
 {
 	struct flow_key key = cid_key(FLOW_CID, up), source_key = cid_key(FLOW_SOURCE, up);
 	struct flow_peer from = peer_of(up);
-	struct flow *flow = up->view->flight ? NULL : find_locked(worker, up, &key);
+	struct handshake of;
+	struct flow *flow = find_beyond_handshake(worker, up, &key, &of);
 	bool contest_began;
 	enum flow_way way;
 
-	if (!flow) {
-		struct handshake of = handshake_uplink(worker, up);
-
-		if (of.sent)
-			return;
-		flow = find_locked(worker, up, &key);
-		if (!flow)
-			flow = make_locked(worker, up, &key, of.proven);
-	}
+	if (of.sent)
+		return;
+	if (!flow)
+		flow = make_locked(worker, up, &key, of.proven);
 	if (!flow) {
 		refuse_up(worker, up, REFUSED_FLOWS);
 		return;

@@ -137,7 +137,7 @@ class Stage:
         for number, name in SERVERS.items():
             argv = ["--listen", f"127.0.0.1:{6000 + number}", "--id", number, "--cid-length", 6, "--psk", PSK]
             Program(self, f"server-{name}", BIN / "cidlb-backend", *argv)
-        self.cidlb = Program(self, "cidlb", BIN / "cidlb", "-c", self.conf)
+        self.cidlb = Program(self, "cidlb", BIN / "cidlb", "-c", self.conf, *(["--no-sandbox"] if self.wrap else []))
         self.wait_ready()
 
     def write_conf(self, text):

@@ -124,7 +124,7 @@ START_TEST(test_families)
 			sscanf(line, "%127[a-z_]", name);
 		ck_assert_str_eq(name, family);
 	}
-	ck_assert_uint_eq(families, 14);
+	ck_assert_uint_eq(families, 16);
 	free(text);
 }
 END_TEST

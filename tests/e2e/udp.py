@@ -1,4 +1,4 @@
-"""A man in the middle between one device and cidlb, and forgers of DTLS records, for the end-to-end tests.
+"""A man in the middle between one device and cidlb, forgers of DTLS records, and plain servers and clients, for the end-to-end tests.
 
     with Relay(lb.address()) as relay:
         fleet = scene.fleet(relay.address, devices=1)
@@ -7,6 +7,12 @@
         with Forger("127.9.9.9", lb.address()) as forger:
             forger.send(forge(record.cid, record.epoch, record.seq + 1))
             assert forger.received_octets <= 3 * forger.sent_octets
+
+    with Echo("abc") as servers:
+        lb = scene.cidlb([scene.pool("u", servers.entries(), protocol="udp", cid=None)])
+        with Clients(lb.address(), 60) as clients:
+            clients.run(seconds=1, per_second=600)
+            assert clients.lost_to("abc") == 0
 """
 
 import os
@@ -17,7 +23,10 @@ import threading
 import time
 from collections import namedtuple
 
+from harness import free_ports
+
 TLS12_CID = 25  # RFC 9146, section 4
+COAP_EMPTY_CON, COAP_RST = 0x40, 0x70  # RFC 7252, section 4.3
 
 Record = namedtuple("Record", "type epoch seq cid length")
 
@@ -196,3 +205,86 @@ class Forger:
     @property
     def received_octets(self):
         return sum(map(len, self.received))
+
+
+class Echo:
+    """Servers on 127.0.0.1 that send back what they get after their name, and answer a CoAP ping."""
+
+    def __init__(self, names):
+        self.sockets = {name: open_socket("127.0.0.1", free_ports()) for name in names}
+        self.got = {name: 0 for name in names}
+        self.last = None  # who was answered last
+        self.running = True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.running = False
+        self.thread.join()
+        for sock in self.sockets.values():
+            sock.close()
+
+    def entries(self):
+        return [{"name": name, "address": "127.0.0.1:%d" % sock.getsockname()[1]} for name, sock in self.sockets.items()]
+
+    def refuse(self, name):
+        """Closes its socket: whoever sends to it gets an ICMP error. Returns when."""
+        sock = self.sockets.pop(name)
+        time.sleep(0.1)  # the thread waits at most half of it
+        sock.close()
+        return time.monotonic()
+
+    def _run(self):
+        while self.running:
+            names = dict(self.sockets)
+            ready, _, _ = select.select(names.values(), [], [], 0.05)
+            for name, sock in names.items():
+                for datagram, source in drain(sock) if sock in ready else []:
+                    if len(datagram) == 4 and datagram[0] == COAP_EMPTY_CON:
+                        sock.sendto(bytes([COAP_RST]) + datagram[1:], source)
+                        continue
+                    self.got[name] += 1
+                    self.last = source
+                    sock.sendto(name.encode() + datagram, source)
+
+
+class Clients:
+    """Each from its own port, with numbered datagrams; `server` is who answered it first."""
+
+    def __init__(self, target, count):
+        self.target = parse_address(target)
+        self.sockets = [open_socket("127.0.0.1") for _ in range(count)]
+        self.server, self.waiting, self.sent = {}, [set() for _ in self.sockets], 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for sock in self.sockets:
+            sock.close()
+
+    def send(self, index):
+        self.sent += 1
+        self.waiting[index].add(self.sent)
+        self.sockets[index].sendto(b"%d" % self.sent, self.target)
+
+    def collect(self):
+        for index, sock in enumerate(self.sockets):
+            for datagram, _ in drain(sock):
+                self.server.setdefault(index, chr(datagram[0]))
+                self.waiting[index].discard(int(datagram[1:]))
+
+    def run(self, seconds, per_second):
+        start, sent = time.monotonic(), 0
+        while time.monotonic() - start < seconds:
+            while sent < per_second * (time.monotonic() - start):
+                self.send(sent % len(self.sockets))
+                sent += 1
+            self.collect()
+            time.sleep(0.002)
+
+    def lost_to(self, names):
+        return sum(len(waiting) for index, waiting in enumerate(self.waiting) if self.server.get(index) in names)
