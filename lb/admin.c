@@ -22,23 +22,13 @@ enum {
 	HEADERS_OCTETS = 8192,
 	BODY_OCTETS = 1024, /* nothing that is served takes one */
 	BACKLOG = 16,
-	SWEEP_MS = 100,
-	IDLE_SWEEP_MS = 1000,
-};
-
-/* evhttp knows no bound on its connections, nor tells when one has gone: so we hold a reference to the stream of each, whose callbacks are
- * taken away when evhttp lets go of it. */
-struct connection {
-	struct bufferevent *stream; /* NULL: nobody */
-	time_t began_s;
+	RETRY_MS = 100, /* after nobody could be accepted */
 };
 
 struct admin {
 	struct evhttp *http;
 	struct evconnlistener *listener; /* evhttp's */
-	struct event *sweep;
-	struct connection connections[ADMIN_CONNECTIONS];
-	uint64_t stalls; /* for want of places */
+	struct event *retry;
 	struct admin_source source;
 };
 
@@ -185,87 +175,10 @@ static void on_request(struct evhttp_request *request, void *ctx)
 	evbuffer_free(out);
 }
 
-static time_t now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-static bool connection_is_over(const struct connection *connection)
-{
-	bufferevent_event_cb on_event;
-
-	bufferevent_getcb(connection->stream, NULL, NULL, &on_event, NULL);
-	return on_event == NULL;
-}
-
-/* Forgets the connections that are over and ends those that last too long. Returns how many places are free. */
-static size_t connections_sweep(struct admin *admin)
-{
-	size_t free_places = 0;
-
-	for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-		struct connection *connection = &admin->connections[i];
-		if (connection->stream != NULL && connection_is_over(connection)) {
-			bufferevent_decref(connection->stream);
-			connection->stream = NULL;
-		}
-		if (connection->stream == NULL)
-			free_places++;
-		else if (now_s() - connection->began_s > ADMIN_LIFE_S)
-			shutdown(bufferevent_getfd(connection->stream), SHUT_RDWR); /* evhttp sees its end */
-	}
-	return free_places;
-}
-
-static void sweep_in(struct admin *admin, time_t ms)
-{
-	const struct timeval delay = { ms / 1000, ms % 1000 * 1000 };
-
-	evtimer_add(admin->sweep, &delay);
-}
-
-static void on_sweep(evutil_socket_t fd, short what, void *ctx)
-{
-	struct admin *admin = ctx;
-	size_t free_places = connections_sweep(admin);
-
-	(void)fd;
-	(void)what;
-	if (free_places > 0)
-		evconnlistener_enable(admin->listener);
-	sweep_in(admin, free_places < ADMIN_CONNECTIONS ? SWEEP_MS : IDLE_SWEEP_MS);
-}
-
-/* A stream for the connection that evhttp has just accepted; it gives it the descriptor, and closes that itself. */
-static struct bufferevent *on_connection(struct event_base *base, void *ctx)
-{
-	struct admin *admin = ctx;
-	struct bufferevent *stream = bufferevent_socket_new(base, -1, 0);
-	size_t free_places = connections_sweep(admin), at = 0;
-
-	if (stream == NULL)
-		return NULL;
-	while (at < ADMIN_CONNECTIONS && admin->connections[at].stream != NULL)
-		at++;
-	if (at < ADMIN_CONNECTIONS) {
-		bufferevent_incref(stream);
-		admin->connections[at] = (struct connection){ stream, now_s() };
-	}
-	if (free_places <= 1) {
-		evconnlistener_disable(admin->listener);
-		admin->stalls++;
-	}
-	sweep_in(admin, SWEEP_MS);
-	return stream;
-}
-
 /* Of all doors: the context that this callback gets is evhttp's. Control thread. */
 static uint64_t failed_accepts;
 
-/* Out of descriptors, most likely: the event would be back at once, for ever. The next sweep enables it again. */
+/* Out of descriptors, most likely: the event would be back at once, for ever. */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
 	(void)ctx;
@@ -273,9 +186,18 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 	failed_accepts++;
 }
 
-struct admin_stalls admin_stalls(const struct admin *admin)
+static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
-	return (struct admin_stalls){ admin->stalls, failed_accepts };
+	struct admin *admin = ctx;
+
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(admin->listener);
+}
+
+uint64_t admin_stalls(void)
+{
+	return failed_accepts;
 }
 
 /* A listening socket, or -errno. */
@@ -299,18 +221,18 @@ static int listen_on(const struct addr *addr)
 
 static int admin_start(struct admin *admin, struct event_base *base, const struct addr *addr)
 {
+	static const struct timeval retry = { 0, RETRY_MS * 1000 };
 	struct evhttp_bound_socket *bound;
 
 	admin->http = evhttp_new(base);
-	admin->sweep = evtimer_new(base, on_sweep, admin);
-	if (admin->http == NULL || admin->sweep == NULL)
+	admin->retry = event_new(base, -1, EV_PERSIST, on_retry, admin);
+	if (admin->http == NULL || admin->retry == NULL)
 		return -ENOMEM;
 	evhttp_set_timeout(admin->http, TIMEOUT_S);
 	evhttp_set_max_headers_size(admin->http, HEADERS_OCTETS);
 	evhttp_set_max_body_size(admin->http, BODY_OCTETS);
 	evhttp_set_allowed_methods(admin->http, UINT16_MAX); /* or evhttp answers 501 where 405 is meant */
 	evhttp_set_gencb(admin->http, on_request, admin);
-	evhttp_set_bevcb(admin->http, on_connection, admin);
 
 	int fd = listen_on(addr);
 	if (fd < 0)
@@ -322,8 +244,7 @@ static int admin_start(struct admin *admin, struct event_base *base, const struc
 	}
 	admin->listener = evhttp_bound_socket_get_listener(bound);
 	evconnlistener_set_error_cb(admin->listener, on_accept_error);
-	sweep_in(admin, IDLE_SWEEP_MS);
-	return 0;
+	return event_add(admin->retry, &retry) < 0 ? -ENOMEM : 0;
 }
 
 int admin_new(struct admin **out, struct event_base *base, const struct addr *addr, const struct admin_source *source)
@@ -349,10 +270,7 @@ void admin_free(struct admin *admin)
 		return;
 	if (admin->http != NULL)
 		evhttp_free(admin->http);
-	if (admin->sweep != NULL)
-		event_free(admin->sweep);
-	for (size_t i = 0; i < ADMIN_CONNECTIONS; i++)
-		if (admin->connections[i].stream != NULL)
-			bufferevent_decref(admin->connections[i].stream);
+	if (admin->retry != NULL)
+		event_free(admin->retry);
 	free(admin);
 }

@@ -11,8 +11,6 @@
 
 #include "addr.h"
 
-enum { ADMIN_CONNECTIONS = 32 /* at once; others wait */, ADMIN_LIFE_S = 10 /* of a connection, however busy */ };
-
 struct admin;
 
 struct admin_source {
@@ -25,11 +23,7 @@ struct admin_source {
 int admin_new(struct admin **out, struct event_base *base, const struct addr *addr, const struct admin_source *source);
 void admin_free(struct admin *admin);
 
-/* How often nobody more was accepted for a while. */
-struct admin_stalls {
-	uint64_t connections; /* ADMIN_CONNECTIONS are open */
-	uint64_t descriptors; /* none is left */
-};
-struct admin_stalls admin_stalls(const struct admin *admin);
+/* How often nobody could be accepted: no descriptor was left. */
+uint64_t admin_stalls(void);
 
 #endif

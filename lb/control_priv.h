@@ -28,7 +28,7 @@ struct control_watch {
 	bool publish_due; /* the published table is not up to date */
 	bool targets_due; /* not every backend is probed */
 	struct shortage flows[STATS_POOLS], evicted[STATS_POOLS], sends[STATS_POOLS], drops[STATS_LISTENERS];
-	struct shortage endpoint_drops, connections, descriptors;
+	struct shortage endpoint_drops, descriptors;
 };
 
 struct control {

@@ -46,7 +46,6 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 								 control->states[backend] };
 		}
 	}
-	struct admin_stalls stalls = control->admin ? admin_stalls(control->admin) : (struct admin_stalls){ 0 };
 
 	metrics_write(out, &(struct metrics_view){
 				   .sum = sum,
@@ -56,8 +55,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 				   .pool_count = conf->pool_count,
 				   .backends = backends,
 				   .backend_count = at,
-				   .admin_connections = stalls.connections,
-				   .admin_descriptors = stalls.descriptors,
+				   .admin_stalls = admin_stalls(),
 				   .generation = publisher_read(&control->publisher)->snapshot->generation,
 			   });
 	free(backends);

@@ -45,7 +45,6 @@ static void watch_pool(struct control *control, const struct stats *sum, uint16_
 static void watch_shortages(struct control *control, const struct stats *sum)
 {
 	struct control_watch *watch = &control->watch;
-	struct admin_stalls stalls = control->admin ? admin_stalls(control->admin) : (struct admin_stalls){ 0 };
 
 	for (size_t i = 0; i < control->plan.pool_count; i++)
 		watch_pool(control, sum, control->plan.pools[i].uid, &control->conf->pools[i]);
@@ -57,8 +56,7 @@ static void watch_shortages(struct control *control, const struct stats *sum)
 	}
 	tell(&watch->endpoint_drops, read_counter(&sum->endpoint_drops), "kernel_drops", NULL,
 	     "the kernel drops what servers send: more comes than the workers read");
-	tell(&watch->connections, stalls.connections, "admin", NULL, "admin.http has as many connections as it may: others wait");
-	tell(&watch->descriptors, stalls.descriptors, "admin", NULL, "admin.http can accept nobody: out of descriptors?");
+	tell(&watch->descriptors, admin_stalls(), "admin", NULL, "admin.http can accept nobody: out of descriptors?");
 }
 
 void control_watch(struct control *control)

@@ -126,10 +126,8 @@ static void write_shortages(struct evbuffer *out, const struct metrics_view *vie
 	write_head(out, "cidlb_flows_evicted_total", "counter", "Flows on trial that ended before their time, to make room.");
 	for (size_t i = 0; i < view->pool_count; i++)
 		SAMPLE(out, "cidlb_flows_evicted_total", view->pools[i].flows_evicted, { "pool", view->pools[i].name });
-	write_head(out, "cidlb_admin_stalls_total", "counter",
-		   "Times that admin.http accepted nobody more for a while, by what had run out.");
-	SAMPLE(out, "cidlb_admin_stalls_total", view->admin_connections, { "reason", "connections" });
-	SAMPLE(out, "cidlb_admin_stalls_total", view->admin_descriptors, { "reason", "descriptors" });
+	write_head(out, "cidlb_admin_stalls_total", "counter", "Times that admin.http could accept nobody for want of descriptors.");
+	evbuffer_add_printf(out, "cidlb_admin_stalls_total %llu\n", (unsigned long long)view->admin_stalls);
 }
 
 static void write_state(struct evbuffer *out, const struct metrics_backend *backend, const char *state, bool is)

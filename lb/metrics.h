@@ -35,8 +35,8 @@ struct metrics_view {
 	size_t pool_count;
 	const struct metrics_backend *backends;
 	size_t backend_count;
-	uint64_t admin_connections, admin_descriptors; /* stalls of admin.http: admin.h */
-	uint64_t generation;                           /* of the published snapshot */
+	uint64_t admin_stalls; /* admin.h */
+	uint64_t generation;   /* of the published snapshot */
 };
 
 void metrics_write(struct evbuffer *out, const struct metrics_view *view);
