@@ -9,7 +9,7 @@ import threading
 import time
 
 import harness
-from harness import SANITIZE, Scene, free_ports, main, wait_until
+from harness import Scene, free_ports, main, wait_until
 from udp import drain, open_socket, parse_address
 
 COAP_EMPTY_CON, COAP_RST = 0x40, 0x70
@@ -86,7 +86,8 @@ class Clients:
     def run(self, seconds, per_second):
         start, sent = time.monotonic(), 0
         while time.monotonic() - start < seconds:
-            while sent < per_second * (time.monotonic() - start):
+            # After a pause of this process no more at once than the servers' sockets hold.
+            for _ in range(min(200, int(per_second * (time.monotonic() - start)) - sent)):
                 self.send(sent % len(self.sockets))
                 sent += 1
             self.collect()
@@ -119,7 +120,7 @@ def case_one_of_three_refuses():
             print(f"    {clients.sent} datagrams, {errors} ICMP errors; c is down {1000 * took:.0f} ms after it closed; 0 lost at a and b")
             assert clients.lost_to("ab") == 0 and errors > 0
             assert lb.metric("cidlb_icmp_errors_total") == errors
-            assert took < (0.3 if not SANITIZE else 2), took
+            assert took < health["interval_ms"] / 1000 / 4, took
             assert lb.metric("cidlb_refused_total", direction="up") == 0
         lb.assert_identities()
 
