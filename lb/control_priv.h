@@ -43,8 +43,9 @@ struct control {
 	struct admin *admin;
 	struct addr http; /* where admin listens */
 	struct unix_door *door;
-	time_t started_s;    /* monotonic */
-	unsigned explain_in; /* ticks until a sampled datagram may be explained again */
+	struct command_trace *trace; /* NULL: none runs */
+	time_t started_s;            /* monotonic */
+	unsigned explain_in;         /* ticks until a sampled datagram may be explained again */
 };
 
 /* control_apply.c: makes `conf` what runs, or changes nothing and logs why. Takes conf over if it succeeds. Returns 0 or -1. */
