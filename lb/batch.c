@@ -71,19 +71,26 @@ static bool led_nowhere(const struct snapshot_pool *pool, enum verdict verdict)
 	return verdict == VERDICT_UNKNOWN_CID || (verdict == VERDICT_CID_HASHED && pool->layout.scheme == CID_LAYOUT_ID);
 }
 
+/* To its backend, or nowhere, which only a trace is told. */
 static void forward(struct worker *worker, const struct table *table, const struct table_listener *listener, const struct batch *batch,
 		    const struct net_datagram *datagrams, size_t at)
 {
-	nat_uplink(worker, &(struct uplink){
-				   .table = table,
-				   .datagram = &datagrams[at],
-				   .listener = listener,
-				   .pool = &table->snapshot->pools[listener->pool],
-				   .settings = &table->pools[listener->pool],
-				   .view = &batch->in[at].view,
-				   .decision = &batch->out[at],
-				   .service = batch->service[at],
-			   });
+	const struct uplink up = {
+		.table = table,
+		.datagram = &datagrams[at],
+		.listener = listener,
+		.pool = &table->snapshot->pools[listener->pool],
+		.settings = &table->pools[listener->pool],
+		.view = &batch->in[at].view,
+		.decision = &batch->out[at],
+		.service = batch->service[at],
+	};
+	struct trace_ring *trace;
+
+	if (verdict_is_routed(up.decision->verdict))
+		nat_uplink(worker, &up);
+	else if ((trace = worker_trace(worker)))
+		trace_up(trace, &up, NULL);
 }
 
 void batch_uplink(struct worker *worker, const struct table *table, uint16_t number, const struct net_datagram *datagrams, size_t count)
@@ -102,8 +109,7 @@ void batch_uplink(struct worker *worker, const struct table *table, uint16_t num
 		stats_add(&worker->stats.verdicts[number][batch.out[i].verdict], 1);
 		if (led_nowhere(pool, batch.out[i].verdict))
 			sample_take(worker, pool, &batch.in[i]);
-		if (verdict_is_routed(batch.out[i].verdict))
-			forward(worker, table, listener, &batch, datagrams, i);
+		forward(worker, table, listener, &batch, datagrams, i);
 	}
 }
 

@@ -159,7 +159,7 @@ static const struct {
 	{ "ready", run_ready },       { "maint", run_maint },           { "weight", run_weight },   { "reload", run_reload },
 };
 
-static json_t *run(struct control *control, const char *line)
+static json_t *run(struct control *control, struct unix_client *client, const char *line)
 {
 	json_error_t error;
 	json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, &error), *answer = NULL;
@@ -167,6 +167,11 @@ static json_t *run(struct control *control, const char *line)
 
 	if (!request)
 		return command_refuse("not JSON: %s", error.text);
+	if (name && strcmp(name, "trace") == 0) {
+		answer = command_trace(control, client, request);
+		json_decref(request);
+		return answer;
+	}
 	for (size_t i = 0; !answer && name && i < sizeof commands / sizeof *commands; i++) {
 		if (strcmp(name, commands[i].name) == 0) {
 			answer = commands[i].run(control, request);
@@ -179,9 +184,9 @@ static json_t *run(struct control *control, const char *line)
 	return answer;
 }
 
-char *command_answer(void *control, const char *line)
+char *command_answer(void *control, struct unix_client *client, const char *line)
 {
-	json_t *answer = run(control, line);
+	json_t *answer = run(control, client, line);
 	char *text = answer ? json_dumps(answer, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 
 	json_decref(answer);

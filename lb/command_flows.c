@@ -15,18 +15,17 @@ struct query {
 	size_t limit;
 };
 
-static bool read_cid(struct query *query, const char *hex)
+bool command_read_cid(uint8_t cid[static LBCID_MAX_OCTETS], size_t *octets, const char *hex)
 {
 	size_t digits = 0;
 
 	while (isxdigit((unsigned char)hex[digits]))
 		digits++;
-	if (hex[digits] || digits == 0 || digits % 2 || digits / 2 > sizeof query->cid)
+	if (hex[digits] || digits == 0 || digits % 2 || digits / 2 > LBCID_MAX_OCTETS)
 		return false;
 	for (size_t i = 0; i < digits / 2; i++)
-		sscanf(hex + 2 * i, "%2hhx", &query->cid[i]);
-	query->filter.cid = query->cid;
-	query->filter.cid_len = digits / 2;
+		sscanf(hex + 2 * i, "%2hhx", &cid[i]);
+	*octets = digits / 2;
 	return true;
 }
 
@@ -44,8 +43,9 @@ static const char *query_read(struct query *query, const json_t *request)
 	const json_int_t most = json_integer_value(limit);
 
 	*query = (struct query){ .limit = LIMIT_DEFAULT };
-	if (cid && (!json_is_string(cid) || !read_cid(query, json_string_value(cid))))
+	if (cid && (!json_is_string(cid) || !command_read_cid(query->cid, &query->filter.cid_len, json_string_value(cid))))
 		return "a CID is 1..20 octets in hex";
+	query->filter.cid = cid ? query->cid : NULL;
 	if (from && (!json_is_string(from) || !read_from(query, json_string_value(from))))
 		return "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT";
 	if (limit && (!json_is_integer(limit) || most < 1 || most > LIMIT_MAX))
@@ -55,7 +55,7 @@ static const char *query_read(struct query *query, const json_t *request)
 	return NULL;
 }
 
-static json_t *address_json(const struct addr *addr)
+json_t *command_address_json(const struct addr *addr)
 {
 	char text[ADDR_TEXT_OCTETS];
 
@@ -64,7 +64,7 @@ static json_t *address_json(const struct addr *addr)
 
 static json_t *peer_json(bool present, const struct flow_peer *peer)
 {
-	return present ? address_json(&peer->device) : json_null();
+	return present ? command_address_json(&peer->device) : json_null();
 }
 
 /* A flow may outlive its listener, pool or backend by a while. */
@@ -86,7 +86,7 @@ static json_t *pool_name(const struct control *control, uint16_t uid)
 	return json_null();
 }
 
-static json_t *backend_name(const struct control *control, uint16_t uid)
+json_t *command_backend_name(const struct control *control, uint16_t uid)
 {
 	for (size_t at = 0; at < control->plan.backend_count; at++)
 		if (control->plan.backends[at].uid == uid)
@@ -113,9 +113,9 @@ static json_t *flow_json(const struct control *control, const struct flow_descri
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:b, s:i, s:i, s:I, s:I, s:o}", "kind",
 			 kinds[flow->kind], "cid", flow->cid_len ? json_string(cid) : json_null(), "listener",
 			 listener_name(control, flow->owner.service), "pool", pool_name(control, flow->pool), "backend",
-			 backend_name(control, flow->backend), "backend_address", address_json(&flow->backend_addr), "endpoint",
-			 address_json(&flow->endpoint), "owner", address_json(&flow->owner.device), "owner_proven", (int)flow->owner_proven,
-			 "claimant", peer_json(flow->claimed, &flow->claimant), "replaced_proven",
+			 command_backend_name(control, flow->backend), "backend_address", command_address_json(&flow->backend_addr),
+			 "endpoint", command_address_json(&flow->endpoint), "owner", command_address_json(&flow->owner.device),
+			 "owner_proven", (int)flow->owner_proven, "claimant", peer_json(flow->claimed, &flow->claimant), "replaced_proven",
 			 peer_json(flow->has_proven, &flow->proven), "replaced", peer_json(flow->has_former, &flow->former), "contest",
 			 (int)flow->contest, "trial", (int)flow->trial, "copies", (int)flow->copies, "contests", (int)flow->contests,
 			 "first_ms_ago", ms_ago(now_ms, flow->created_ms), "last_up_ms_ago", ms_ago(now_ms, flow->up_ms),

@@ -9,13 +9,6 @@ static json_t *counter_json(const stats_counter *counter)
 	return json_integer((json_int_t)atomic_load_explicit(counter, memory_order_relaxed));
 }
 
-static json_t *address_json(const struct addr *addr)
-{
-	char text[ADDR_TEXT_OCTETS];
-
-	return json_string(addr_format(addr, text));
-}
-
 json_t *command_backend_json(const struct control *control, const struct command_backend *backend, const struct stats *sum)
 {
 	const uint16_t uid = control->plan.backends[backend->at].uid;
@@ -23,7 +16,7 @@ json_t *command_backend_json(const struct control *control, const struct command
 	char id[2 * LBCID_MAX_ID_OCTETS + 1] = "";
 	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "pool", backend->pool->name, "name", backend->conf->name, "health",
 				backend_health_name(state->health), "state", backend_admin_name(state->admin), "weight",
-				(int)control->weights[uid], "address", address_json(&backend->conf->addr));
+				(int)control->weights[uid], "address", command_address_json(&backend->conf->addr));
 
 	for (size_t i = 0; backend->conf->has_id && i < backend->conf->id.len; i++)
 		sprintf(id + 2 * i, "%02x", backend->conf->id.octets[i]);
@@ -72,7 +65,7 @@ static json_t *listener_json(const struct control *control, size_t index, const 
 		counts[verdict] = atomic_load_explicit(&sum->verdicts[uid][verdict], memory_order_relaxed);
 		total[verdict] += counts[verdict];
 	}
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "name", listener->name, "address", address_json(&listener->addr), "pool",
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "name", listener->name, "address", command_address_json(&listener->addr), "pool",
 			 control->conf->pools[listener->pool].name, "received", counter_json(&sum->received[uid]), "kernel_drops",
 			 counter_json(&sum->kernel_drops[uid]), "verdicts", verdicts_json(counts));
 }

@@ -282,6 +282,7 @@ static int start(struct control *control, struct conf *conf, bool sandbox)
 /* The mirror image of parts_init(), from any point of it. */
 static void stop(struct control *control)
 {
+	command_trace_end(control->trace);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_free(control->workers[i]);
 	admin_free(control->admin);

@@ -59,7 +59,11 @@ static bool leads_there(const struct flow *flow, const struct uplink *up)
 
 static void refuse_up(struct worker *worker, const struct uplink *up, enum refused reason)
 {
+	struct trace_ring *trace = worker_trace(worker);
+
 	stats_add(&worker->stats.refused_up[up->pool->uid][reason], 1);
+	if (trace)
+		trace_up(trace, up, NULL);
 }
 
 static struct flow_peer peer_of(const struct uplink *up)
@@ -79,7 +83,11 @@ static int endpoint_fd(struct worker *worker, const struct uplink *up, const str
 /* The lock is held. */
 static void send_up(struct worker *worker, const struct uplink *up, struct flow *flow)
 {
+	struct trace_ring *trace = worker_trace(worker);
+
 	flow_pass_up(flow, worker->now_ms);
+	if (trace)
+		trace_up(trace, up, flow);
 	net_queue(worker->outbox, &(struct net_send){
 					  .fd = endpoint_fd(worker, up, flow),
 					  .data = up->datagram->data,
@@ -376,6 +384,7 @@ static bool address_reply(struct worker *worker, const struct table *table, cons
 void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint)
 {
 	struct flow *flow = flows_find_end(worker->flows, endpoint, &reply->from);
+	struct trace_ring *trace = worker_trace(worker);
 	bool take_over = false, proof = false;
 	struct flow_peer to[FLOW_WAYS_BACK];
 	unsigned count = 1;
@@ -401,6 +410,8 @@ void nat_reply(struct worker *worker, const struct table *table, const struct ne
 		break;
 	}
 	flow_pass_down(flow, count ? count - 1 : 0, worker->now_ms);
+	if (trace)
+		trace_down(trace, reply, flow, to, count);
 	flow_unlock(flow);
 
 	stats_add(&worker->stats.replies[flow->pool], 1);

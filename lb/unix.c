@@ -14,10 +14,12 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
-struct client {
+struct unix_client {
 	struct unix_door *door;
 	struct bufferevent *stream; /* NULL: nobody */
 	bool last;                  /* nothing more is read; ends once its answer has left */
+	void (*gone)(void *ctx);    /* while it gets a stream */
+	void *gone_ctx;
 };
 
 struct unix_door {
@@ -25,35 +27,63 @@ struct unix_door {
 	struct stat file; /* what was made at `name` */
 	struct evconnlistener *listener;
 	struct event *retry; /* accepts again after a failure */
-	struct client clients[UNIX_CLIENTS];
+	struct unix_client clients[UNIX_CLIENTS];
 	unix_answer answer;
 	void *ctx;
 };
 
-static void client_end(struct client *client)
+static const struct timeval idle = { .tv_sec = UNIX_IDLE_S };
+
+static void client_end(struct unix_client *client)
 {
+	if (client->gone)
+		client->gone(client->gone_ctx);
+	client->gone = NULL;
 	bufferevent_free(client->stream);
 	client->stream = NULL;
 	evconnlistener_enable(client->door->listener);
 }
 
-static bool client_owed(const struct client *client)
+void unix_stream_begin(struct unix_client *client, void (*gone)(void *ctx), void *ctx)
 {
-	return evbuffer_get_length(bufferevent_get_output(client->stream)) > 0;
+	client->gone = gone;
+	client->gone_ctx = ctx;
+	bufferevent_set_timeouts(client->stream, NULL, &idle);
+}
+
+bool unix_stream_line(struct unix_client *client, const char *line)
+{
+	return evbuffer_add_printf(bufferevent_get_output(client->stream), "%s\n", line) >= 0;
+}
+
+size_t unix_stream_owed(const struct unix_client *client)
+{
+	return evbuffer_get_length(bufferevent_get_output(client->stream));
+}
+
+void unix_stream_end(struct unix_client *client)
+{
+	client->gone = NULL;
+	bufferevent_set_timeouts(client->stream, &idle, &idle);
+}
+
+static bool client_owed(const struct unix_client *client)
+{
+	return unix_stream_owed(client) > 0;
 }
 
 /* False: out of memory. */
-static bool client_answer(struct client *client, const char *line)
+static bool client_answer(struct unix_client *client, const char *line)
 {
-	char *answer = client->door->answer(client->door->ctx, line);
-	bool ok = answer && evbuffer_add_printf(bufferevent_get_output(client->stream), "%s\n", answer) >= 0;
+	char *answer = client->door->answer(client->door->ctx, client, line);
+	bool ok = answer && unix_stream_line(client, answer);
 
 	free(answer);
 	return ok;
 }
 
 /* A line without an end. */
-static bool client_refuse(struct client *client)
+static bool client_refuse(struct unix_client *client)
 {
 	struct evbuffer *in = bufferevent_get_input(client->stream);
 
@@ -65,7 +95,7 @@ static bool client_refuse(struct client *client)
 }
 
 /* The next line only once the last answer has left: a client that does not read makes nothing grow. */
-static void client_serve(struct client *client)
+static void client_serve(struct unix_client *client)
 {
 	struct evbuffer *in = bufferevent_get_input(client->stream);
 	bool ok = true;
@@ -83,24 +113,29 @@ static void client_serve(struct client *client)
 
 static void on_ready(struct bufferevent *stream, void *ctx)
 {
-	(void)stream;
-	client_serve(ctx);
+	const struct unix_client *client = ctx;
+	struct evbuffer *in = bufferevent_get_input(stream);
+
+	if (client->gone)
+		evbuffer_drain(in, evbuffer_get_length(in));
+	else
+		client_serve(ctx);
 }
 
 static void on_event(struct bufferevent *stream, short what, void *ctx)
 {
-	struct client *client = ctx;
+	struct unix_client *client = ctx;
 
 	(void)stream;
-	if (what & BEV_EVENT_EOF) {
+	if (what & BEV_EVENT_EOF && !client->gone) {
 		client->last = true;
 		client_serve(client);
-	} else if (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
+	} else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
 		client_end(client);
 	}
 }
 
-static struct client *client_free_slot(struct unix_door *door)
+static struct unix_client *client_free_slot(struct unix_door *door)
 {
 	for (size_t i = 0; i < UNIX_CLIENTS; i++)
 		if (!door->clients[i].stream)
@@ -110,9 +145,8 @@ static struct client *client_free_slot(struct unix_door *door)
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int octets, void *ctx)
 {
-	static const struct timeval idle = { .tv_sec = UNIX_IDLE_S };
 	struct unix_door *door = ctx;
-	struct client *client = client_free_slot(door);
+	struct unix_client *client = client_free_slot(door);
 	struct bufferevent *stream = bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
 
 	(void)from;
@@ -121,7 +155,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		close(fd);
 		return;
 	}
-	*client = (struct client){ .door = door, .stream = stream };
+	*client = (struct unix_client){ .door = door, .stream = stream };
 	bufferevent_setcb(stream, on_ready, on_ready, on_event, client);
 	bufferevent_setwatermark(stream, EV_READ, 0, UNIX_LINE_OCTETS + 1);
 	bufferevent_set_timeouts(stream, &idle, &idle);
@@ -257,7 +291,7 @@ void unix_close(struct unix_door *door)
 		return;
 	for (size_t i = 0; i < UNIX_CLIENTS; i++)
 		if (door->clients[i].stream)
-			bufferevent_free(door->clients[i].stream);
+			client_end(&door->clients[i]);
 	if (door->listener)
 		evconnlistener_free(door->listener);
 	if (door->retry)

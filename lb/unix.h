@@ -5,6 +5,7 @@
 #ifndef CIDLB_UNIX_H
 #define CIDLB_UNIX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -13,14 +14,28 @@
 enum { UNIX_LINE_OCTETS = 4096, UNIX_CLIENTS = 8, UNIX_IDLE_S = 30 };
 
 struct unix_door;
+struct unix_client;
 
 /* The answer to one line (NUL-terminated, without its newline) as one line without newline, malloc'd. NULL: out of memory, and the client
  * is let go. */
-typedef char *(*unix_answer)(void *ctx, const char *line);
+typedef char *(*unix_answer)(void *ctx, struct unix_client *client, const char *line);
 
 /* Makes the socket at `path`, and its directory if only that is missing; both belong to uid and gid if root makes them. The file of a dead
  * process is replaced. -EADDRINUSE: a living process has it; -EEXIST: something else is there; else -errno. */
 int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid, unix_answer answer, void *ctx);
+
+/* Called while a line is answered: the client gets further lines after the answer, and what it says meanwhile is not listened to. `gone` is
+ * called if it goes away before unix_stream_end(). */
+void unix_stream_begin(struct unix_client *client, void (*gone)(void *ctx), void *ctx);
+
+/* One more line, given without its newline. False: out of memory. */
+bool unix_stream_line(struct unix_client *client, const char *line);
+
+/* Octets that the client has not read yet: its owner must give it no more when they are many. */
+size_t unix_stream_owed(const struct unix_client *client);
+
+/* The client may ask again. */
+void unix_stream_end(struct unix_client *client);
 
 /* Lets everybody go and removes the file if it is still this one and the directory lets us. */
 void unix_close(struct unix_door *door);

@@ -294,3 +294,8 @@ int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
 	}
 	return ports_keep(ports, port, fd);
 }
+
+void worker_set_trace(struct worker *worker, struct trace_ring *ring)
+{
+	atomic_store_explicit(&worker->trace, ring, memory_order_release);
+}

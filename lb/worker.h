@@ -16,6 +16,7 @@
 #include "publish.h"
 #include "services.h"
 #include "stats.h"
+#include "trace.h"
 
 enum { WORKER_COUNTED = 1 << 16 }; /* descriptors; of higher ones kernel drops are not counted */
 
@@ -46,6 +47,7 @@ struct worker {
 	uint64_t clock_ms; /* once per batch */
 	uint32_t now_ms;   /* the same, as flows keep it */
 	struct worker_sample sample;
+	_Atomic(struct trace_ring *) trace; /* NULL: none runs */
 };
 
 /* A worker without a thread yet, so that it can be given sockets while cidlb is still root. -errno on failure. */
@@ -64,6 +66,15 @@ int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t 
 /* The socket of a port of a single source address, opened by this worker (which receives on it from now on) if nobody did before. -errno:
  * cannot be had. */
 int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port);
+
+/* Has the worker write to `ring`, or to none (NULL). Control thread; the ring before may still be written to until a grace period is over.
+ */
+void worker_set_trace(struct worker *worker, struct trace_ring *ring);
+
+static inline struct trace_ring *worker_trace(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->trace, memory_order_acquire);
+}
 
 /* Milliseconds of the workers' clock. */
 uint32_t worker_clock_ms(void);

@@ -82,7 +82,7 @@ static void teardown(void)
 static json_t *ask(const char *line)
 {
 	static json_t *answer;
-	char *text = command_answer(control, line);
+	char *text = command_answer(control, NULL, line);
 
 	ck_assert_ptr_nonnull(text);
 	ck_assert_ptr_null(strchr(text, '\n'));
@@ -149,6 +149,12 @@ static const struct {
 	{ "{\"command\": \"flows\", \"from\": \"x\"}", "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT" },
 	{ "{\"command\": \"flows\", \"limit\": 0}", "a limit is a number of 1..1000" },
 	{ "{\"command\": \"flows\", \"limit\": 1001}", "a limit is a number of 1..1000" },
+	{ "{\"command\": \"trace\", \"seconds\": 1}", "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"trace\", \"cid\": \"0\", \"seconds\": 1}", "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"trace\", \"cid\": \"00\"}", "a trace lasts 1..3600 seconds" },
+	{ "{\"command\": \"trace\", \"cid\": \"00\", \"seconds\": 0}", "a trace lasts 1..3600 seconds" },
+	{ "{\"command\": \"trace\", \"cid\": \"00\", \"seconds\": 3601}", "a trace lasts 1..3600 seconds" },
+	{ "{\"command\": \"trace\", \"cid\": \"00\", \"seconds\": 3600}", "nobody to send a trace to" },
 	{ "{\"command\": \"weight\", \"name\": \"b\"}", "a weight is a number of 0..256" },
 	{ "{\"command\": \"weight\", \"name\": \"b\", \"weight\": 257}", "a weight is a number of 0..256" },
 	{ "{\"command\": \"weight\", \"name\": \"b\", \"weight\": -1}", "a weight is a number of 0..256" },

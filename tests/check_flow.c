@@ -203,6 +203,19 @@ START_TEST(two_claims_at_once_are_a_contest)
 }
 END_TEST
 
+START_TEST(contests_are_counted)
+{
+	ck_assert_uint_eq(flow.contests, 0);
+	for (unsigned i = 1; i <= 300; i++) {
+		up('B', 60);
+		ck_assert_int_eq(up('C', 60), OWN_CONTEST);
+		ck_assert_int_eq(up('C', 60), OWN);
+		ck_assert_uint_eq(flow.contests, i < 255 ? i : 255);
+		now_ms += CONTEST_MS;
+	}
+}
+END_TEST
+
 START_TEST(contest_ends)
 {
 	up('B', 60);
@@ -456,6 +469,7 @@ int main(void)
 		further_address_confirms_an_answered_claimant,
 		silent_claimant_is_replaced,
 		two_claims_at_once_are_a_contest,
+		contests_are_counted,
 		contest_ends,
 		contest_is_not_begun_twice,
 		proof_makes_the_owner,

@@ -21,13 +21,27 @@ static struct unix_door *door;
 static unsigned asked;
 static size_t answer_octets;
 
-/* "re: LINE", or as many octets as the test wants. */
-static char *answer(void *ctx, const char *line)
+static struct unix_client *streaming;
+static unsigned gone;
+
+static void on_gone(void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &gone);
+	gone++;
+	streaming = NULL;
+}
+
+/* "re: LINE", or as many octets as the test wants. "stream": more lines may follow. */
+static char *answer(void *ctx, struct unix_client *client, const char *line)
 {
 	char *text = malloc(answer_octets + strlen(line) + 5);
 
 	ck_assert_ptr_eq(ctx, &asked);
 	asked++;
+	if (strcmp(line, "stream") == 0) {
+		streaming = client;
+		unix_stream_begin(client, on_gone, &gone);
+	}
 	if (strcmp(line, "die") == 0) {
 		free(text);
 		return NULL;
@@ -286,6 +300,53 @@ START_TEST(only_its_own_file_is_removed)
 }
 END_TEST
 
+START_TEST(stream)
+{
+	int fd = dial(), other = dial();
+	bool ended;
+
+	say(fd, "stream\n");
+	ck_assert_str_eq(hear(fd, &ended), "re: stream\n");
+	ck_assert_uint_eq(unix_stream_owed(streaming), 0);
+	ck_assert(unix_stream_line(streaming, "one"));
+	ck_assert(unix_stream_line(streaming, "two"));
+	ck_assert_uint_eq(unix_stream_owed(streaming), 8);
+	say(fd, "nobody listens\n");
+	say(other, "as ever\n");
+	ck_assert_str_eq(hear(fd, &ended), "one\ntwo\n");
+	ck_assert_str_eq(hear(other, &ended), "re: as ever\n");
+	ck_assert(unix_stream_line(streaming, "end"));
+	unix_stream_end(streaming);
+	turn();
+	say(fd, "again\n");
+	ck_assert_str_eq(hear(fd, &ended), "end\nre: again\n");
+	ck_assert(!ended);
+	close(fd);
+	close(other);
+	turn();
+	ck_assert_uint_eq(gone, 0);
+}
+END_TEST
+
+START_TEST(stream_to_nobody)
+{
+	int fd = dial();
+	bool ended;
+
+	say(fd, "stream\n");
+	close(fd);
+	turn();
+	ck_assert_uint_eq(gone, 1);
+	fd = dial();
+	say(fd, "stream\n");
+	ck_assert_str_eq(hear(fd, &ended), "re: stream\n");
+	unix_close(door);
+	door = NULL;
+	ck_assert_uint_eq(gone, 2);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("unix");
@@ -301,6 +362,8 @@ int main(void)
 	tcase_add_test(tc, answers_wait_for_the_reader);
 	tcase_add_test(tc, no_answer_ends_the_client);
 	tcase_add_test(tc, clients_are_bounded);
+	tcase_add_test(tc, stream);
+	tcase_add_test(tc, stream_to_nobody);
 	tcase_add_test(tc, permissions);
 	tcase_add_test(tc, living_one_stays);
 	tcase_add_test(tc, stale_one_is_replaced);

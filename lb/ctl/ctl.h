@@ -13,6 +13,8 @@ struct ctl_options {
 	const char *limit;    /* --limit; may be NULL */
 	const char *listener; /* --listener; may be NULL */
 	const char *socket;   /* --socket */
+	const char *duration; /* --for; may be NULL */
+	const char *pcap;     /* --pcap; may be NULL */
 	bool json;
 };
 
@@ -22,5 +24,8 @@ enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options);
 /* Asks the running cidlb. argv: the command, then a backend's name and a weight where it takes them; cid, from and limit are
  * for flows. */
 enum ctl_exit ctl_live(int argc, char **argv, const struct ctl_options *options);
+
+/* Shows the datagrams of the session `cid` as they pass. */
+enum ctl_exit ctl_trace(const struct ctl_options *options);
 
 #endif

@@ -46,23 +46,24 @@ static size_t unified_octets(const uint8_t *start, size_t left)
 }
 
 /* The records up to the one where dtls_walk() stopped: those before it are, each alone, DTLS_OTHER. */
-static void read_records(struct explanation *out, const uint8_t *data, size_t len)
+size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len)
 {
 	struct dtls_view alone;
-	size_t at = 0;
+	size_t at = 0, count = 0;
 
-	while (at < len && out->record_count < EXPLAIN_RECORDS) {
-		struct explain_record *record = &out->records[out->record_count++];
+	while (at < len && count < EXPLAIN_RECORDS) {
+		struct explain_record *record = &records[count++];
 		read_record(record, data, len, at);
 		if (is_unified(data[at]) && !(data[at] & UNIFIED_CID))
 			record->octets = unified_octets(data + at, len - at);
 		if (record->octets == 0)
-			return;
+			break;
 		dtls_walk(&alone, data + at, record->octets);
 		if (alone.kind != DTLS_OTHER)
-			return;
+			break;
 		at += record->octets;
 	}
+	return count;
 }
 
 static void read_slot(struct explanation *out, uint64_t hash)
@@ -85,7 +86,7 @@ void explain_make(struct explanation *out, const struct conf_listener *listener,
 		in.source = out->source = *source;
 	if (pool->protocol == POOL_DTLS) {
 		dtls_walk(&in.view, data, len);
-		read_records(out, data, len);
+		out->record_count = explain_read_records(out->records, data, len);
 		out->by_cid = route_by_cid(pool, &in.view);
 	}
 	out->view = in.view;

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "cid.h"
 #include "conf.h"
 #include "route.h"
@@ -45,6 +47,13 @@ struct explanation {
 /* Source NULL: not known. `listener` and `pool` must outlive the explanation, as must `data`. */
 void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool, const uint8_t *data,
 		  size_t len, const struct addr *source);
+
+/* The records of a datagram as far as its cleartext goes, up to the one that decides (dtls.h). Returns how many. */
+size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len);
+
+/* On one line, without its end: "handshake (22), epoch 0, number 2, 32 octets". */
+void explain_print_record(const struct explain_record *record, FILE *out);
+json_t *explain_records_json(const struct explain_record *records, size_t count);
 
 void explain_print_text(const struct explanation *explanation, FILE *out);
 

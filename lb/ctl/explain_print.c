@@ -118,17 +118,22 @@ static void print_cid(const struct explanation *e, FILE *out)
 	}
 }
 
+void explain_print_record(const struct explain_record *r, FILE *out)
+{
+	fprintf(out, "%s (%u)", record_name(r), r->first);
+	if (r->has_number)
+		fprintf(out, ", epoch %u, number %" PRIu64, r->epoch, r->number);
+	else if (r->first >> 5 == 1)
+		fprintf(out, ", epoch ends in %u", r->epoch);
+	if (r->octets != 0)
+		fprintf(out, ", %zu octets", r->octets);
+}
+
 static void print_records(const struct explanation *e, FILE *out)
 {
 	for (size_t i = 0; i < e->record_count; i++) {
-		const struct explain_record *r = &e->records[i];
-		fprintf(out, "record    at %zu: %s (%u)", r->at, record_name(r), r->first);
-		if (r->has_number)
-			fprintf(out, ", epoch %u, number %" PRIu64, r->epoch, r->number);
-		else if (r->first >> 5 == 1)
-			fprintf(out, ", epoch ends in %u", r->epoch);
-		if (r->octets != 0)
-			fprintf(out, ", %zu octets", r->octets);
+		fprintf(out, "record    at %zu: ", e->records[i].at);
+		explain_print_record(&e->records[i], out);
 		fputc('\n', out);
 	}
 	fprintf(out, "walk      %s\n", kind_words(e->view.kind));
@@ -173,12 +178,12 @@ void explain_print_text(const struct explanation *e, FILE *out)
 	}
 }
 
-static json_t *json_records(const struct explanation *e)
+json_t *explain_records_json(const struct explain_record *list, size_t count)
 {
 	json_t *records = json_array();
 
-	for (size_t i = 0; i < e->record_count; i++) {
-		const struct explain_record *r = &e->records[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct explain_record *r = &list[i];
 		json_t *record = json_pack("{s:I, s:i, s:s}", "at", (json_int_t)r->at, "first_octet", r->first, "name", record_name(r));
 		if (r->has_number || r->first >> 5 == 1)
 			json_object_set_new(record, "epoch", json_integer(r->epoch));
@@ -230,7 +235,7 @@ int explain_print_json(const struct explanation *e, FILE *out)
 	int rc;
 
 	if (e->pool->protocol == POOL_DTLS)
-		json_object_set_new(root, "records", json_records(e));
+		json_object_set_new(root, "records", explain_records_json(e->records, e->record_count));
 	if (e->by_cid)
 		json_object_set_new(root, "cid", json_cid(e));
 	if (e->has_source)

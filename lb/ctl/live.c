@@ -27,10 +27,9 @@ static enum ctl_exit add_number(json_t *request, const char *key, const char *wh
 	return CTL_USAGE;
 }
 
-/* A connected stream, or NULL (said). */
-static FILE *dial(const char *path)
+FILE *live_dial(const char *path, unsigned patience_s)
 {
-	static const struct timeval limit = { .tv_sec = ANSWER_S };
+	const struct timeval limit = { .tv_sec = patience_s };
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd = -1;
 	FILE *stream;
@@ -51,17 +50,14 @@ static FILE *dial(const char *path)
 	return NULL;
 }
 
-/* One line there, one back. NULL: said why. */
-static json_t *ask(FILE *stream, const json_t *request)
+json_t *live_read(FILE *stream)
 {
 	json_error_t error;
 	json_t *answer = NULL;
 	char *line = NULL;
 	size_t room = 0;
 
-	if (json_dumpf(request, stream, JSON_COMPACT) < 0 || fputc('\n', stream) == EOF || fflush(stream) == EOF)
-		fprintf(stderr, "cidlbctl: cannot ask: %s\n", strerror(errno));
-	else if (getline(&line, &room, stream) < 0)
+	if (getline(&line, &room, stream) < 0)
 		fprintf(stderr, "cidlbctl: no answer: %s\n", feof(stream) ? "connection closed" : strerror(errno));
 	else if (!(answer = json_loads(line, 0, &error)))
 		fprintf(stderr, "cidlbctl: the answer is no JSON: %s\n", error.text);
@@ -69,7 +65,15 @@ static json_t *ask(FILE *stream, const json_t *request)
 	return answer;
 }
 
-static void print_refusal(const json_t *answer)
+json_t *live_ask(FILE *stream, const json_t *request)
+{
+	if (json_dumpf(request, stream, JSON_COMPACT) == 0 && fputc('\n', stream) != EOF && fflush(stream) == 0)
+		return live_read(stream);
+	fprintf(stderr, "cidlbctl: cannot ask: %s\n", strerror(errno));
+	return NULL;
+}
+
+void live_print_refusal(const json_t *answer)
 {
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	const json_t *line;
@@ -90,14 +94,14 @@ static enum ctl_exit show(const char *command, const json_t *answer, bool json)
 		live_print(command, answer, stdout);
 	}
 	if (!ok)
-		print_refusal(answer);
+		live_print_refusal(answer);
 	return ok && fflush(stdout) == 0 ? CTL_OK : CTL_REFUSED;
 }
 
 static enum ctl_exit exchange(const char *command, const json_t *request, const struct ctl_options *options)
 {
-	FILE *stream = dial(options->socket);
-	json_t *answer = stream ? ask(stream, request) : NULL;
+	FILE *stream = live_dial(options->socket, ANSWER_S);
+	json_t *answer = stream ? live_ask(stream, request) : NULL;
 	enum ctl_exit status = answer ? show(command, answer, options->json) : CTL_REFUSED;
 
 	if (stream)

@@ -6,6 +6,18 @@
 
 #include <jansson.h>
 
+#include "ctl.h"
+
+/* A stream to the running cidlb that waits at most `patience_s` for anything; NULL: said why not. */
+FILE *live_dial(const char *path, unsigned patience_s);
+
+/* One line there, one back. NULL: said why. */
+json_t *live_ask(FILE *stream, const json_t *request);
+/* A further line. NULL: said why. */
+json_t *live_read(FILE *stream);
+
+void live_print_refusal(const json_t *answer);
+
 /* The answer to `command`, which was not refused. */
 void live_print(const char *command, const json_t *answer, FILE *out);
 

@@ -7,6 +7,7 @@
 
 static const char usage[] = "usage: cidlbctl status | backends | reload          [--socket PATH] [--json]\n"
 			    "       cidlbctl flows [--cid HEX | --from IP[:PORT]] [--limit N] [--socket PATH] [--json]\n"
+			    "       cidlbctl trace --cid HEX [--for TIME] [--pcap FILE] [--socket PATH] [--json]\n"
 			    "       cidlbctl drain | ready | maint NAME         [--socket PATH] [--json]\n"
 			    "       cidlbctl weight NAME N                      [--socket PATH] [--json]\n"
 			    "       cidlbctl route HEX|- [--from IP:PORT] [-c FILE] [--listener NAME] [--json]\n"
@@ -15,6 +16,8 @@ static const char usage[] = "usage: cidlbctl status | backends | reload         
 			    "status    the running cidlb: listeners, pools, flows, verdicts\n"
 			    "backends  health, state and traffic of every server\n"
 			    "flows     where devices are and which way they go: all, one session's, or one address's\n"
+			    "trace     shows the datagrams of a session as they pass: where from, who gets them, their records. One\n"
+			    "          trace runs at a time; of a long datagram the first 256 octets are kept\n"
 			    "drain     the server NAME (POOL/NAME where several pools have it) keeps its sessions, gets no new ones\n"
 			    "ready     it gets new sessions again\n"
 			    "maint     it gets nothing\n"
@@ -27,6 +30,8 @@ static const char usage[] = "usage: cidlbctl status | backends | reload         
 			    "\n"
 			    "      --socket PATH      of the running cidlb (default " CONF_SOCKET ")\n"
 			    "      --cid HEX          of a session\n"
+			    "      --for TIME         that a trace lasts, as in 60s or 5m, up to an hour (default 60s)\n"
+			    "      --pcap FILE        writes what passes between devices and cidlb to FILE, for Wireshark\n"
 			    "      --limit N          flows shown, 1..1000 (default 100)\n"
 			    "  -c, --config FILE      configuration (default /etc/cidlb/cidlb.conf)\n"
 			    "      --from IP:PORT     the device's address\n"
@@ -50,8 +55,13 @@ static enum ctl_exit run(int argc, char **argv, const struct ctl_options *option
 
 	const bool asks_flows = argc > 0 && strcmp(argv[0], "flows") == 0;
 
-	if ((options->cid || options->limit) && !asks_flows)
+	const bool asks_trace = argc > 0 && strcmp(argv[0], "trace") == 0;
+
+	if ((options->limit && !asks_flows) || (options->cid && !asks_flows && !asks_trace) ||
+	    ((options->duration || options->pcap) && !asks_trace))
 		return misused();
+	if (asks_trace)
+		return argc == 1 && options->cid && !options->from ? ctl_trace(options) : misused();
 	if (asks_flows)
 		return argc == 1 && !(options->cid && options->from) ? ctl_live(argc, argv, options) : misused();
 	for (size_t i = 0; argc > 0 && i < sizeof live / sizeof live[0]; i++)
@@ -64,7 +74,7 @@ static enum ctl_exit run(int argc, char **argv, const struct ctl_options *option
 
 int main(int argc, char **argv)
 {
-	enum { FROM = 256, CID, LIMIT, LISTENER, SOCKET, JSON };
+	enum { FROM = 256, CID, LIMIT, LISTENER, SOCKET, FOR, PCAP, JSON };
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "from", required_argument, NULL, FROM },
@@ -72,6 +82,8 @@ int main(int argc, char **argv)
 		{ "limit", required_argument, NULL, LIMIT },
 		{ "listener", required_argument, NULL, LISTENER },
 		{ "socket", required_argument, NULL, SOCKET },
+		{ "for", required_argument, NULL, FOR },
+		{ "pcap", required_argument, NULL, PCAP },
 		{ "json", no_argument, NULL, JSON },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -99,6 +111,12 @@ int main(int argc, char **argv)
 			break;
 		case SOCKET:
 			options.socket = optarg;
+			break;
+		case FOR:
+			options.duration = optarg;
+			break;
+		case PCAP:
+			options.pcap = optarg;
 			break;
 		case JSON:
 			options.json = true;

@@ -15,7 +15,7 @@ from harness import AS_ROOT, BIN, PSK, SANITIZE, USER, Scene, Skip, free_ports, 
 from udp import forge, open_socket, parse_address
 
 QUICK = {"interval_ms": 200, "ack_timeout_ms": 300}
-FAST_HEALTH = {"probe": "dtls", "interval_ms": 150, "timeout_ms": 100, "rise": 2, "fall": 3}
+FAST_HEALTH = {"probe": "dtls", "interval_ms": 150, "timeout_ms": 3000, "rise": 2, "fall": 3}
 HASH_KEY = "000102030405060708090a0b0c0d0e0f"
 
 # Twelve mistakes, each in a line of its own.

@@ -89,6 +89,17 @@ def _is_free(port, kind):
         return True
 
 
+def told(story, what):
+    """A counter of the story that a fleet writes, as of its last second."""
+    lines = story.read_text().split("\n")[:-1] if story.exists() else []  # the last may be half written
+    return max((json.loads(line)[what] for line in lines if f'"{what}"' in line), default=0)
+
+
+def wait_all_joined(story, devices, timeout=60):
+    """Waits until so many devices of a fleet that writes a story have a session."""
+    wait_until(lambda: story.exists() and story.read_text().count('"joined"') >= devices, timeout, f"{devices} devices have a session")
+
+
 def libconfig(value, indent=0):
     """libconfig text of a value: dict for a group, list for a list, tuple for an array."""
     pad = "  " * indent
@@ -385,7 +396,8 @@ class Scene:
         nat = {"ports": f"{first}-{first + 1}", **options.pop("nat", {})}
         entries = [backend.entry() if isinstance(backend, Backend) else backend for backend in backends]
         cid = {"scheme": "node-id", "length": 6}
-        health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 400}
+        # A server that is gone refuses: it is down at once, and one that is only slow is not.
+        health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
         pool = {"name": name, "protocol": "dtls", "cid": cid, "nat": nat, "health": health, **options, "backends": entries}
         return {key: value for key, value in pool.items() if value is not None}
 
