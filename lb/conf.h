@@ -85,7 +85,7 @@ struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
 	uint32_t rcvbuf_octets;
-	char *user;       /* NULL: cidlb if it exists, else nobody */
+	char *user; /* NULL: cidlb if it exists, else nobody */
 	uint8_t hash_key[16];
 	bool has_http;
 	struct addr http;
