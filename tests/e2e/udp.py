@@ -280,7 +280,8 @@ class Clients:
     def run(self, seconds, per_second):
         start, sent = time.monotonic(), 0
         while time.monotonic() - start < seconds:
-            while sent < per_second * (time.monotonic() - start):
+            # After a pause of this process no more at once than the servers' sockets hold.
+            for _ in range(min(200, int(per_second * (time.monotonic() - start)) - sent)):
                 self.send(sent % len(self.sockets))
                 sent += 1
             self.collect()
