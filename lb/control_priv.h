@@ -54,7 +54,7 @@ struct control {
 	struct addr http; /* where admin listens */
 	struct unix_door *door;
 	struct command_trace *trace; /* NULL: none runs */
-	time_t started_s; /* monotonic */
+	time_t started_s;            /* monotonic */
 	struct control_watch watch;
 	unsigned explain_in; /* ticks until a sampled datagram may be explained again */
 };

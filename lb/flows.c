@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow_arena.h"
 #include "race.h"
 
 enum {
@@ -25,20 +26,10 @@ struct pool_flows {
 	size_t ring_size, ring_at;
 };
 
-struct chunk {
-	struct chunk *next;
-	size_t count, used; /* used: the first ones, that were ever taken; only their memory was touched. Under the arena's lock */
-	struct flow flows[];
-};
-
 struct flows {
 	struct cds_lfht *by_key, *by_end;
 	struct siphash_key hash_key;
-	pthread_mutex_t arena_lock; /* free list, rings: taken when a flow is made or ends, never for a datagram of a known one */
-	struct flow *free;
-	uint32_t serial;
-	size_t capacity;
-	struct chunk *chunks; /* the control thread adds, under the arena's lock */
+	struct flow_arena arena; /* its lock is that of the rings too */
 	size_t sweep_at;
 	struct pool_flows pools[STATS_POOLS];
 };
@@ -50,7 +41,7 @@ struct flows *flows_new(const uint8_t secret[static 16])
 	if (!flows)
 		return NULL;
 	flows->hash_key = siphash_key_load(secret);
-	pthread_mutex_init(&flows->arena_lock, NULL);
+	flow_arena_init(&flows->arena);
 	flows->by_key = cds_lfht_new(BUCKETS_AT_START, BUCKETS_AT_START, 0, 0, NULL);
 	flows->by_end = cds_lfht_new(BUCKETS_AT_START, BUCKETS_AT_START, 0, 0, NULL);
 	if (!flows->by_key || !flows->by_end) {
@@ -60,50 +51,36 @@ struct flows *flows_new(const uint8_t secret[static 16])
 	return flows;
 }
 
+static void end_one(void *ctx, struct flow *flow)
+{
+	flows_end(ctx, flow);
+}
+
 void flows_free(struct flows *flows)
 {
 	if (!flows)
 		return;
-	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next)
-		for (size_t i = 0; i < chunk->used; i++)
-			flows_end(flows, &chunk->flows[i]);
+	flow_arena_visit(&flows->arena, 0, 1, end_one, flows);
 	rcu_barrier();
 	race_acquire(flows);
-	while (flows->chunks) {
-		struct chunk *next = flows->chunks->next;
-
-		for (size_t i = 0; i < flows->chunks->used; i++)
-			pthread_spin_destroy(&flows->chunks->flows[i].lock);
-		free(flows->chunks);
-		flows->chunks = next;
-	}
+	flow_arena_destroy(&flows->arena);
 	if (flows->by_key)
 		cds_lfht_destroy(flows->by_key, NULL);
 	if (flows->by_end)
 		cds_lfht_destroy(flows->by_end, NULL);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		free(flows->pools[i].ring);
-	pthread_mutex_destroy(&flows->arena_lock);
 	free(flows);
 }
 
-static int arena_grow(struct flows *flows, size_t capacity)
+static int table_grow(struct flows *flows, size_t capacity)
 {
-	size_t count = capacity - flows->capacity;
-	struct chunk *chunk;
 	size_t buckets = BUCKETS_AT_START;
 
-	if (capacity <= flows->capacity)
+	if (capacity <= flows->arena.capacity)
 		return 0;
-	chunk = calloc(1, sizeof *chunk + count * sizeof chunk->flows[0]);
-	if (!chunk)
+	if (flow_arena_grow(&flows->arena, capacity))
 		return -ENOMEM;
-	chunk->count = count;
-	flows->capacity = capacity;
-	pthread_mutex_lock(&flows->arena_lock);
-	chunk->next = flows->chunks;
-	flows->chunks = chunk;
-	pthread_mutex_unlock(&flows->arena_lock);
 	/* A bucket is 16 octets in each of two tables, a flow's share of them and of those on trial at most 0.8 * 9/8 * 2 * 16 = 29. */
 	while (buckets * 5 / 2 <= capacity)
 		buckets <<= 1;
@@ -135,12 +112,12 @@ static void ring_replace(struct flows *flows, struct pool_flows *of, struct tria
 {
 	struct trial *old;
 
-	pthread_mutex_lock(&flows->arena_lock);
+	pthread_mutex_lock(&flows->arena.lock);
 	old = of->ring;
 	of->ring = ring;
 	of->ring_size = size;
 	of->ring_at = 0;
-	pthread_mutex_unlock(&flows->arena_lock);
+	pthread_mutex_unlock(&flows->arena.lock);
 	free(old);
 }
 
@@ -151,7 +128,7 @@ int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limi
 	bool resize = size != of->ring_size;
 	struct trial *ring = resize && size ? calloc(size, sizeof *ring) : NULL;
 
-	if ((resize && size && !ring) || arena_grow(flows, capacity_wanted(flows, pool, limits->max_flows))) {
+	if ((resize && size && !ring) || table_grow(flows, capacity_wanted(flows, pool, limits->max_flows))) {
 		free(ring);
 		return -ENOMEM;
 	}
@@ -292,10 +269,7 @@ static void after_grace(struct rcu_head *head)
 
 	race_acquire(flow);
 	flows = flow->grace.table;
-	pthread_mutex_lock(&flows->arena_lock);
-	flow->next_free = flows->free;
-	flows->free = flow;
-	pthread_mutex_unlock(&flows->arena_lock);
+	flow_arena_return(&flows->arena, flow);
 	race_release(flows);
 }
 
@@ -338,37 +312,6 @@ static void trial_end(struct flows *flows, const struct trial *trial)
 	atomic_fetch_add_explicit(&flows->pools[trial->flow->pool].evicted, 1, memory_order_relaxed);
 	flow_unlock(trial->flow);
 	flow_remove(flows, trial->flow);
-}
-
-/* One that was never taken, or NULL. With the arena's lock held. */
-static struct flow *descriptor_untouched(struct flows *flows)
-{
-	struct chunk *chunk = flows->chunks;
-	struct flow *flow;
-
-	while (chunk && chunk->used == chunk->count)
-		chunk = chunk->next;
-	if (!chunk)
-		return NULL;
-	flow = &chunk->flows[chunk->used++];
-	pthread_spin_init(&flow->lock, PTHREAD_PROCESS_PRIVATE);
-	flow->dead = true;
-	return flow;
-}
-
-static struct flow *descriptor_take(struct flows *flows, uint32_t *serial)
-{
-	struct flow *flow;
-
-	pthread_mutex_lock(&flows->arena_lock);
-	flow = flows->free;
-	if (flow)
-		flows->free = flow->next_free;
-	else
-		flow = descriptor_untouched(flows);
-	*serial = ++flows->serial;
-	pthread_mutex_unlock(&flows->arena_lock);
-	return flow;
 }
 
 static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint32_t serial)
@@ -425,7 +368,7 @@ struct flow *flows_make(struct flows *flows, const struct flow_new *what)
 	struct trial leaving = { NULL, 0 };
 	struct cds_lfht_node *there;
 	uint32_t serial;
-	struct flow *flow = descriptor_take(flows, &serial);
+	struct flow *flow = flow_arena_take(&flows->arena, &serial);
 
 	if (!flow)
 		return NULL;
@@ -449,13 +392,13 @@ struct flow *flows_make(struct flows *flows, const struct flow_new *what)
 	atomic_fetch_add_explicit(&of->trial, 1, memory_order_relaxed);
 	pthread_spin_unlock(&flow->lock);
 
-	pthread_mutex_lock(&flows->arena_lock);
+	pthread_mutex_lock(&flows->arena.lock);
 	if (of->ring_size) {
 		leaving = of->ring[of->ring_at];
 		of->ring[of->ring_at] = (struct trial){ flow, serial };
 		of->ring_at = (of->ring_at + 1) % of->ring_size;
 	}
-	pthread_mutex_unlock(&flows->arena_lock);
+	pthread_mutex_unlock(&flows->arena.lock);
 	trial_end(flows, &leaving);
 	return flow;
 }
@@ -492,54 +435,52 @@ static bool flow_is_over(const struct flows *flows, const struct flow *flow, uin
 	return elapsed_ms(now_ms, flow->last_ms) >= (has_cid ? of->cid_idle_ms : of->idle_ms);
 }
 
-static void sweep_one(struct flows *flows, struct flow *flow, uint32_t now_ms)
+struct sweep {
+	struct flows *flows;
+	uint32_t now_ms;
+};
+
+static void sweep_one(void *ctx, struct flow *flow)
 {
+	const struct sweep *sweep = ctx;
+
 	if (!flow_lock(flow))
 		return;
-	if (!flow_is_over(flows, flow, now_ms)) {
+	if (!flow_is_over(sweep->flows, flow, sweep->now_ms)) {
 		flow_unlock(flow);
 		return;
 	}
 	flow->dead = true;
 	flow_unlock(flow);
-	flow_remove(flows, flow);
-}
-
-static size_t chunk_used(struct flows *flows, const struct chunk *chunk)
-{
-	size_t used;
-
-	pthread_mutex_lock(&flows->arena_lock);
-	used = chunk->used;
-	pthread_mutex_unlock(&flows->arena_lock);
-	return used;
+	flow_remove(sweep->flows, flow);
 }
 
 void flows_sweep(struct flows *flows, uint32_t now_ms)
 {
-	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next) {
-		size_t used = chunk_used(flows, chunk);
-		size_t first = chunk->count * flows->sweep_at / FLOWS_SWEEP_CALLS;
-		size_t end = chunk->count * (flows->sweep_at + 1) / FLOWS_SWEEP_CALLS;
+	struct sweep sweep = { flows, now_ms };
 
-		if (end > used)
-			end = used;
-		for (size_t i = first; i < end; i++)
-			sweep_one(flows, &chunk->flows[i], now_ms);
-	}
+	flow_arena_visit(&flows->arena, flows->sweep_at, FLOWS_SWEEP_CALLS, sweep_one, &sweep);
 	flows->sweep_at = (flows->sweep_at + 1) % FLOWS_SWEEP_CALLS;
+}
+
+struct visit {
+	void (*visit)(void *ctx, const struct flow *flow);
+	void *ctx;
+};
+
+static void visit_one(void *ctx, struct flow *flow)
+{
+	const struct visit *visit = ctx;
+
+	if (!flow_lock(flow))
+		return;
+	visit->visit(visit->ctx, flow);
+	flow_unlock(flow);
 }
 
 void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow *flow), void *ctx)
 {
-	for (struct chunk *chunk = flows->chunks; chunk; chunk = chunk->next) {
-		size_t used = chunk_used(flows, chunk);
+	struct visit both = { visit, ctx };
 
-		for (size_t i = 0; i < used; i++) {
-			if (!flow_lock(&chunk->flows[i]))
-				continue;
-			visit(ctx, &chunk->flows[i]);
-			flow_unlock(&chunk->flows[i]);
-		}
-	}
+	flow_arena_visit(&flows->arena, 0, 1, visit_one, &both);
 }
