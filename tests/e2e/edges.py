@@ -104,11 +104,10 @@ def case_trial_flows():
         silent.close()
 
 
-def case_endpoints():
-    """Eight endpoints, all taken: the ninth session is refused, until one is free."""
+def eight_endpoints(nat):
+    """All taken: the ninth session is refused, until one is free."""
     with Scene() as scene, Echo("a") as servers:
-        nat = {"sources": ("127.66.0.0/30",), "max_flows": 8, "idle_s": 2}
-        lb = scene.cidlb([udp_pool(scene, servers, nat)])
+        lb = scene.cidlb([udp_pool(scene, servers, {**nat, "max_flows": 8, "idle_s": 2})])
         with Clients(lb.address(), 8) as first, Clients(lb.address(), 20) as more:
             assert answered(first) == 8
             more.run(1.2, 200)
@@ -120,6 +119,34 @@ def case_endpoints():
             assert answered(first) == 8
             wait_until(lambda: not lb.metric("cidlb_flows", kind="proven"), 10, "idle flows have ended")
             assert answered(more) == 8
+        lb.assert_identities()
+
+
+def case_endpoints():
+    eight_endpoints({"sources": ("127.66.0.0/30",)})
+
+
+def case_ports_of_an_address():
+    first = free_ports(8)
+    eight_endpoints({"sources": ("127.0.0.1",), "ports": f"{first}-{first + 7}"})
+
+
+def case_descriptors_of_an_address():
+    """None is left for a further port: sessions that have one go on, further ones are refused, until there is one."""
+    with Scene() as scene, Echo("a") as servers:
+        first = free_ports(100)
+        nat = {"sources": ("127.0.0.1",), "ports": f"{first}-{first + 99}", "max_flows": 100}
+        lb = scene.cidlb([udp_pool(scene, servers, nat)])
+        with Clients(lb.address(), 10) as old, Clients(lb.address(), 40) as new:
+            assert answered(old) == 10
+            with limited(lb, resource.RLIMIT_NOFILE, len(os.listdir(f"/proc/{lb.pid}/fd"))):
+                new.run(1, 200)
+                assert len(new.server) == 0
+                assert answered(old) == 10
+            refused = lb.metric("cidlb_refused_total", pool="u", direction="up", reason="flows")
+            assert refused == new.sent, (refused, new.sent)
+            lb.wait_log("flows_refused pool=u: ")
+            assert answered(new) == 40
         lb.assert_identities()
 
 
