@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import AS_ROOT, BIN, PSK, SANITIZE, USER, Scene, Skip, free_ports, main, wait_until
+from harness import AS_ROOT, BIN, PSK, USER, Scene, Skip, free_ports, main, release_only, wait_until
 from udp import forge, open_socket, parse_address
 
 QUICK = {"interval_ms": 200, "ack_timeout_ms": 300}
@@ -167,9 +167,10 @@ def status_of(task):
     return dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
 
 
+@release_only  # sanitizers need a process that can be traced
 def case_gives_up_root():
-    if not AS_ROOT or SANITIZE:
-        raise Skip("needs root, and a build without sanitizers: those need a process that can be traced")
+    if not AS_ROOT:
+        raise Skip("needs root")
     with Scene() as scene:
         _, lb = one_pool(scene, 1)
         tasks = [status_of(task) for task in Path(f"/proc/{lb.pid}/task").iterdir()]
@@ -261,6 +262,7 @@ def case_listeners_and_pools_come_and_go():
         survives(fleets[1], 3)
 
 
+@release_only  # a sanitizer's address space cannot be limited
 def case_renamed_listener_goes_on_answering():
     """Two listeners swap their names: whoever waits for an answer gets it from the address that it had asked."""
     with Scene() as scene, open_socket("127.0.0.1") as server, open_socket("127.0.0.1") as device:
@@ -332,8 +334,6 @@ def case_refused_admin_changes_nothing():
 
 def case_too_many_flows_change_nothing():
     """More than there is memory for."""
-    if SANITIZE:
-        raise Skip("a sanitizer's address space cannot be limited")
     with Scene() as scene:
         lb = scene.cidlb([scene.pool("p", [scene.backend(1)], nat={"max_flows": 1000})], start=False)
         lb.argv[:0] = ["prlimit", f"--as={1 << 30}"]

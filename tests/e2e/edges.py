@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import harness
-from harness import AS_ROOT, SANITIZE, USER, Scene, Skip, free_ports, main, wait_until
+from harness import AS_ROOT, USER, Scene, Skip, free_ports, main, release_only, wait_until
 from udp import Clients, Echo, drain, open_socket, parse_address
 
 NO_PROBES = {"probe": "none"}
@@ -63,6 +63,7 @@ def is_open(address):
         return False
 
 
+@release_only  # sanitizers map memory as they like
 def case_proven_flows():
     """max_flows are proven: those keep their way back; new ones stay on trial, and have one only as long as there is room."""
     with Scene() as scene, Echo("a") as servers:
@@ -178,8 +179,6 @@ def case_descriptors():
 
 def case_memory():
     """No page more: a reload that needs some is refused and changes nothing, datagrams flow."""
-    if SANITIZE:
-        raise Skip("sanitizers map memory as they like")
     with Scene() as scene, Echo("a") as servers:
         lb = scene.cidlb([udp_pool(scene, servers, {"max_flows": 1000})])
         with Clients(lb.address(), 20) as clients:
@@ -199,6 +198,7 @@ def case_memory():
         lb.assert_identities()
 
 
+@release_only  # a build with sanitizers has none
 def case_kernel_drops():
     """Every datagram that finds a socket buffer full is counted, of devices and of servers."""
     with Scene() as scene, Echo("a") as servers:
@@ -257,8 +257,6 @@ def case_fairness():
 
 def case_sandbox():
     """A filter in every thread, no core dump, nobody but root looks into it."""
-    if SANITIZE:
-        raise Skip("a build with sanitizers has none")
     with Scene() as scene, Echo("a") as servers:
         lb = scene.cidlb([udp_pool(scene, servers)])
         assert "sandbox" not in lb.log_text(), lb.log_text()

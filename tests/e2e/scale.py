@@ -7,7 +7,7 @@ import select
 import struct
 from pathlib import Path
 
-from harness import FULL, SANITIZE, Scene, Skip, main
+from harness import FULL, Scene, Skip, main, release_only
 from udp import drain, open_socket, parse_address
 
 MOST_OCTETS = 256  # of user memory for each proven flow
@@ -80,9 +80,8 @@ def filled(scene, server, device, flows, nofile):
     return octets, before, after
 
 
+@release_only  # measures memory, which sanitizers use for themselves
 def case_octets_per_flow():
-    if SANITIZE:
-        raise Skip("measures memory, which sanitizers use for themselves")
     flows = 200_000 if FULL else 20_000
     with Scene() as scene, open_socket("127.0.0.1") as server, open_socket("127.0.0.1") as device:
         few, _, _ = filled(scene, server, device, FEW, 20_000)
