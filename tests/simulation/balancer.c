@@ -78,6 +78,11 @@ bool balancer_accepts(const struct member *member)
 	return member->configured && backend_accepts_new(member->health, member->admin, 100);
 }
 
+bool balancer_keeps(const struct member *member)
+{
+	return member->configured && member->health == BACKEND_UP && member->admin != BACKEND_MAINT;
+}
+
 bool balancer_serves(const struct balancer *balancer, int member)
 {
 	return balancer->members[member].configured && balancer->members[member].admin != BACKEND_MAINT;

@@ -2,7 +2,7 @@
  *
  *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and to no other than it; one that names
  *      anybody else does not leave. (Pools that read ids.)
- *   2  A ClientHello goes to a backend that takes new sessions if any does.
+ *   2  A ClientHello goes to a backend that takes new sessions if any does; a datagram of a plain pool to one that is at least draining.
  *   3  A downlink comes from a backend, and leaves from a service that its receiver has addressed.
  *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to FLOW_WAYS_BACK of them and
  * to each once. What comes to an endpoint of one address' own goes only there, and a record from there has verified. A downlink of no
@@ -240,6 +240,9 @@ void invariants_sent_up(struct world *world, const struct datagram *datagram, co
 	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN)
 		expect(world, balancer_accepts(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
 		       "2: a new session goes to a backend that takes none");
+	if (pool == POOL_PLAIN)
+		expect(world, balancer_keeps(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
+		       "2: a plain datagram goes to a backend that is down");
 }
 
 /* 4, 5: of a session. */
