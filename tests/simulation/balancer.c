@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "batch.h"
-#include "grace.h"
 #include "world.h"
 
 static const uint8_t secret[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };

@@ -44,6 +44,9 @@ struct invariants {
 enum tries_kind { TRIES_FLIGHT, TRIES_SMALL, TRIES_LARGE, TRIES_KINDS };
 extern unsigned invariants_most[WORLD_CLASSES][TRIES_KINDS];
 
+/* The first that does not hold ends the world. */
+void invariants_expect(struct world *world, bool holds, const char *what);
+
 void invariants_begin(struct world *world);
 void invariants_restart(struct world *world);
 void invariants_check(struct world *world);
