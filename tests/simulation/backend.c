@@ -190,16 +190,19 @@ static void say_finished(struct world *world, struct session *session)
 
 static void take_finished(struct world *world, int member, struct session *session, const struct datagram *datagram)
 {
-	if (session->state == SESSION_HANDSHAKING) {
-		bool shared = session->member / POOL_MEMBERS == POOL_HASH;
+	bool shared = session->member / POOL_MEMBERS == POOL_HASH;
 
+	if (session->state == SESSION_HANDSHAKING) {
 		if (!session->key_exchange || !session->change_cipher || (!shared && !addr_equal(&session->peer, &datagram->from)))
 			return;
-		session->member = member;
-		session->peer = datagram->from;
 		session->state = SESSION_ESTABLISHED;
 		session->window = 1;
 		world_schedule(world, dice_between(&world->dice, 1000, 60000), EVENT_NOTIFY, slot_of(world, session), session->generation);
+	}
+	/* Until it says more, a device is where its Finished came from. */
+	if (shared && session->newest == 0) {
+		session->member = member;
+		session->peer = datagram->from;
 	}
 	say_finished(world, session);
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "batch.h"
-#include "grace.h"
 #include "world.h"
 
 static const uint8_t secret[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
@@ -76,6 +75,11 @@ int balancer_member(const struct balancer *balancer, const struct addr *addr)
 bool balancer_accepts(const struct member *member)
 {
 	return member->configured && backend_accepts_new(member->health, member->admin, 100);
+}
+
+bool balancer_keeps(const struct member *member)
+{
+	return member->configured && member->health == BACKEND_UP && member->admin != BACKEND_MAINT;
 }
 
 bool balancer_serves(const struct balancer *balancer, int member)

@@ -55,6 +55,8 @@ int balancer_member(const struct balancer *balancer, const struct addr *addr); /
 const struct cid_layout *balancer_layout(int pool);
 struct server_id balancer_server_id(int member);
 bool balancer_accepts(const struct member *member);
+/* Datagrams that only a flow leads there go on doing so. */
+bool balancer_keeps(const struct member *member);
 /* CID datagrams get there. */
 bool balancer_serves(const struct balancer *balancer, int member);
 

@@ -195,7 +195,7 @@ void device_wake(struct world *world, int number, uint32_t timer)
 	} else if (device->waiting) {
 		if (dice_percent(&world->dice, world->traits.overlap_percent))
 			move(world, device);
-		if (device->unserved == UNSERVED_REPEATS)
+		if (device->unserved == UNSERVED_REPEATS && device->session != NOBODY)
 			handshake(world, device);
 		else
 			send_request(world, device);

@@ -14,8 +14,6 @@ static unsigned any_delay(struct world *world)
 	return dice_below(&world->dice, 4) * dice_below(&world->dice, world->traits.latency_ms + 2);
 }
 
-static const struct datagram none = { .wire = { .len = 0 } };
-
 static unsigned any_seen(struct world *world)
 {
 	unsigned count = world->forgers.seen_count;
@@ -85,7 +83,7 @@ static void forge_cids(struct world *world)
 /* Noise, or what was overheard with some octets changed or its end cut off. */
 static void forge_anything(struct world *world)
 {
-	struct wire wire = none.wire;
+	struct wire wire = { 0 };
 
 	if (world->forgers.seen_count && dice_percent(&world->dice, 80))
 		wire = world->forgers.seen[any_seen(world)].wire;

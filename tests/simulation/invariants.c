@@ -2,7 +2,7 @@
  *
  *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and to no other than it; one that names
  *      anybody else does not leave. (Pools that read ids.)
- *   2  A ClientHello goes to a backend that takes new sessions if any does.
+ *   2  A ClientHello goes to a backend that takes new sessions if any does; a datagram of a plain pool to one that is at least draining.
  *   3  A downlink comes from a backend, and leaves from a service that its receiver has addressed.
  *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to FLOW_WAYS_BACK of them and
  * to each once. What comes to an endpoint of one address' own goes only there, and a record from there has verified. A downlink of no
@@ -16,7 +16,7 @@
 
 #include "world.h"
 
-static void expect(struct world *world, bool holds, const char *what)
+void invariants_expect(struct world *world, bool holds, const char *what)
 {
 	if (!holds && !world->broken)
 		world->broken = what;
@@ -84,7 +84,7 @@ void invariants_verified(struct world *world, int slot, const struct datagram *d
 void invariants_moved(struct world *world, const struct session *session)
 {
 	if (world->invariants.calm && session->member / POOL_MEMBERS == POOL_FOLLOW)
-		expect(world, session->changes <= 1, "6: a backend sees a second change of address");
+		invariants_expect(world, session->changes <= 1, "6: a backend sees a second change of address");
 }
 
 static bool carries(const struct datagram *datagram, const struct wire_cid *cid)
@@ -158,14 +158,14 @@ static void batch_end_up(struct world *world, const struct datagram *datagram, u
 {
 	int pool = balancer_pool(datagram->service), member;
 
-	expect(world, sends <= 1, "1: an uplink datagram leaves twice");
+	invariants_expect(world, sends <= 1, "1: an uplink datagram leaves twice");
 	if (datagram->content == CONTENT_CID && balancer_layout(pool)->scheme == CID_LAYOUT_ID) {
 		member = named_by(pool, &datagram->cid);
-		expect(world, sends == (member != NOBODY && balancer_serves(&world->balancer, member)),
-		       "1: a CID does not reach its owner");
+		invariants_expect(world, sends == (member != NOBODY && balancer_serves(&world->balancer, member)),
+				  "1: a CID does not reach its owner");
 	}
 	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN && any_accepts(&world->balancer, pool) && !world->traits.hello_rate)
-		expect(world, sends == 1, "2: a ClientHello reaches nobody");
+		invariants_expect(world, sends == 1, "2: a ClientHello reaches nobody");
 }
 
 void invariants_batch_ends(struct world *world, int first)
@@ -177,7 +177,7 @@ void invariants_batch_ends(struct world *world, int first)
 		if (datagram->leg == LEG_LISTENER)
 			batch_end_up(world, datagram, sends);
 		else if (balancer_member(&world->balancer, &datagram->from) == NOBODY)
-			expect(world, sends == 0, "3: a downlink of no backend");
+			invariants_expect(world, sends == 0, "3: a downlink of no backend");
 	}
 }
 
@@ -219,23 +219,30 @@ static bool shows_no_cid(const struct datagram *datagram)
 	return view.kind != DTLS_CID;
 }
 
-void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct net_send *send, const struct addr *endpoint)
+void invariants_endpoint(struct world *world, const struct datagram *datagram, const struct addr *endpoint)
+{
+	if (shows_no_cid(datagram))
+		world->invariants.way[datagram->address][datagram->service][family_of(endpoint)] = *endpoint;
+	for (int slot = 0; slot < SESSIONS; slot++)
+		if (of_service(&world->sessions[slot], datagram->service) && carries(datagram, &world->sessions[slot].cid))
+			endpoint_note(world, slot, datagram, endpoint);
+}
+
+void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct net_send *send)
 {
 	struct invariants *invariants = &world->invariants;
 	int member = balancer_member(&world->balancer, &send->to), pool = balancer_pool(datagram->service);
 
 	invariants->sends[index_of(world, datagram)]++;
-	expect(world, member != NOBODY && member / POOL_MEMBERS == pool, "1: an uplink datagram goes to another pool");
+	invariants_expect(world, member != NOBODY && member / POOL_MEMBERS == pool, "1: an uplink datagram goes to another pool");
 	if (datagram->content == CONTENT_CID && balancer_layout(pool)->scheme == CID_LAYOUT_ID)
-		expect(world, member == named_by(pool, &datagram->cid), "1: a CID reaches another than its owner");
+		invariants_expect(world, member == named_by(pool, &datagram->cid), "1: a CID reaches another than its owner");
 	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN)
-		expect(world, balancer_accepts(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
-		       "2: a new session goes to a backend that takes none");
-	if (shows_no_cid(datagram))
-		invariants->way[datagram->address][datagram->service][family_of(endpoint)] = *endpoint;
-	for (int slot = 0; slot < SESSIONS; slot++)
-		if (of_service(&world->sessions[slot], datagram->service) && carries(datagram, &world->sessions[slot].cid))
-			endpoint_note(world, slot, datagram, endpoint);
+		invariants_expect(world, balancer_accepts(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
+				  "2: a new session goes to a backend that takes none");
+	if (pool == POOL_PLAIN)
+		invariants_expect(world, balancer_keeps(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
+				  "2: a plain datagram goes to a backend that is down");
 }
 
 /* 4, 5: of a session. */
@@ -246,19 +253,19 @@ static void session_downlink(struct world *world, const struct datagram *datagra
 	struct account *account = &invariants->accounts[slot][address];
 	enum net_family family = family_of(&datagram->to);
 
-	expect(world, account->shown, "4: a downlink to an address that has not shown the session's CID");
+	invariants_expect(world, account->shown, "4: a downlink to an address that has not shown the session's CID");
 	if (addr_equal(&datagram->to, &invariants->way[address][service][family])) {
 		account->reachable = true;
 		if (world->sessions[slot].state == SESSION_ESTABLISHED)
 			invariants->finished[address] |= (uint8_t)(1U << service);
 	} else if (!addr_equal(&datagram->to, &invariants->home[slot][family])) {
-		expect(world, addr_equal(&datagram->to, &account->own[family]), "4: a downlink to another's own endpoint");
-		expect(world, account->verified, "4: a downlink to an endpoint whose address never verified");
+		invariants_expect(world, addr_equal(&datagram->to, &account->own[family]), "4: a downlink to another's own endpoint");
+		invariants_expect(world, account->verified, "4: a downlink to an endpoint whose address never verified");
 		account->reachable = true;
 	}
 	account->got += datagram->wire.len;
 	if (!account->reachable && !invariants->finished[address] && account->rounds < FLOW_ROUNDS)
-		expect(world, account->got <= FLOW_AMPLIFICATION * account->sent, "5: more than three times what the address sent");
+		invariants_expect(world, account->got <= 3 * account->sent, "5: more than three times what the address sent");
 }
 
 void invariants_sent_down(struct world *world, const struct datagram *datagram, int address, int service)
@@ -267,18 +274,18 @@ void invariants_sent_down(struct world *world, const struct datagram *datagram, 
 	int at = index_of(world, datagram);
 	unsigned before = invariants->sends[at]++;
 
-	expect(world, balancer_member(&world->balancer, &datagram->from) != NOBODY, "3: a downlink of no backend");
-	expect(world, address != NOBODY && service != NOBODY && invariants->services[address] & 1U << service,
-	       "3: a downlink from a service that was not addressed");
-	expect(world, before < FLOW_WAYS_BACK, "4: a downlink to too many");
+	invariants_expect(world, balancer_member(&world->balancer, &datagram->from) != NOBODY, "3: a downlink of no backend");
+	invariants_expect(world, address != NOBODY && service != NOBODY && invariants->services[address] & 1U << service,
+			  "3: a downlink from a service that was not addressed");
+	invariants_expect(world, before < FLOW_WAYS_BACK, "4: a downlink to too many");
 	if (world->broken)
 		return;
 	for (unsigned i = 0; i < before; i++)
-		expect(world, invariants->sent_to[at][i] != address, "4: a downlink twice to one address");
+		invariants_expect(world, invariants->sent_to[at][i] != address, "4: a downlink twice to one address");
 	invariants->sent_to[at][before] = address;
 	if (backend_session(world, datagram->session))
 		session_downlink(world, datagram, address, service);
 	else if (datagram->session.slot == NOBODY)
-		expect(world, addr_equal(&datagram->to, &invariants->way[address][service][family_of(&datagram->to)]),
-		       "4: a downlink to another's endpoint");
+		invariants_expect(world, addr_equal(&datagram->to, &invariants->way[address][service][family_of(&datagram->to)]),
+				  "4: a downlink to another's endpoint");
 }

@@ -44,13 +44,18 @@ struct invariants {
 enum tries_kind { TRIES_FLIGHT, TRIES_SMALL, TRIES_LARGE, TRIES_KINDS };
 extern unsigned invariants_most[WORLD_CLASSES][TRIES_KINDS];
 
+/* The first that does not hold ends the world. */
+void invariants_expect(struct world *world, bool holds, const char *what);
+
 void invariants_begin(struct world *world);
 void invariants_restart(struct world *world);
 void invariants_check(struct world *world);
 
 void invariants_batch_begins(struct world *world, int first);
 void invariants_batch_ends(struct world *world, int first);
-void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct net_send *send, const struct addr *endpoint);
+/* An uplink datagram leaves through `endpoint`, if it is not refused. */
+void invariants_endpoint(struct world *world, const struct datagram *datagram, const struct addr *endpoint);
+void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct net_send *send);
 void invariants_sent_down(struct world *world, const struct datagram *datagram, int address, int service);
 void invariants_refused(struct world *world, const struct datagram *datagram, int address);
 

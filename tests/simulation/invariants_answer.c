@@ -59,8 +59,9 @@ void invariants_tries(struct world *world, struct device *device)
 	}
 	device->tries++;
 	trace_event(world, "device %d tries %u", (int)(device - world->devices), device->tries);
-	if (class != WORLD_CRAMPED && device->tries > limits[class][kind_of(device)] && !world->broken)
-		world->broken = device->state == DEVICE_READY ? "9: a device is not answered" : "9: a handshake does not go on";
+	if (class != WORLD_CRAMPED)
+		invariants_expect(world, device->tries <= limits[class][kind_of(device)],
+				  device->state == DEVICE_READY ? "9: a device is not answered" : "9: a handshake does not go on");
 }
 
 void invariants_answered(struct world *world, const struct device *device)

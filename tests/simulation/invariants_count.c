@@ -12,12 +12,6 @@ static uint64_t read(const stats_counter *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static void expect(struct world *world, bool holds, const char *what)
-{
-	if (!holds && !world->broken)
-		world->broken = what;
-}
-
 struct sums {
 	uint64_t routed, up, down, refused_up, refused_down;
 };
@@ -35,8 +29,8 @@ static void sum_verdicts(struct world *world, int listener, struct sums *sums)
 	}
 	for (int service = 0; service < SERVICES; service++)
 		received += network_listener(service) == listener ? world->invariants.received[service] : 0;
-	expect(world, read(&stats->received[listener]) == received, "7: received is not what arrived");
-	expect(world, all == received, "7: received is not the sum of verdicts");
+	invariants_expect(world, read(&stats->received[listener]) == received, "7: received is not what arrived");
+	invariants_expect(world, all == received, "7: received is not the sum of verdicts");
 }
 
 static void check_pool(struct world *world, int pool, uint64_t *answered)
@@ -59,9 +53,9 @@ static void check_pool(struct world *world, int pool, uint64_t *answered)
 		sums.refused_up += read(&stats->refused_up[uid][reason]);
 		sums.refused_down += read(&stats->refused_down[uid][reason]);
 	}
-	expect(world, sums.routed == sums.up + sums.refused_up, "7: routed is not sent + refused");
-	expect(world, read(&stats->replies[uid]) + read(&stats->copies[uid]) == sums.down + sums.refused_down,
-	       "7: replies and copies are not sent down + refused");
+	invariants_expect(world, sums.routed == sums.up + sums.refused_up, "7: routed is not sent + refused");
+	invariants_expect(world, read(&stats->replies[uid]) + read(&stats->copies[uid]) == sums.down + sums.refused_down,
+			  "7: replies and copies are not sent down + refused");
 	*answered += read(&stats->replies[uid]);
 }
 
@@ -91,11 +85,12 @@ static void check_flows(struct world *world)
 		uint16_t uid = world->balancer.pool_uids[pool];
 		struct flows_count count = flows_count(world->balancer.flows, uid);
 
-		expect(world, count.proven <= max_flows, "8: more than max_flows proven flows");
-		expect(world, count.trial <= (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART, "8: too many flows on trial");
+		invariants_expect(world, count.proven <= max_flows, "8: more than max_flows proven flows");
+		invariants_expect(world, count.trial <= (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART,
+				  "8: too many flows on trial");
 		if (visited)
-			expect(world, count.trial == seen.counts[uid].trial && count.proven == seen.counts[uid].proven,
-			       "8: other flows are counted than there are");
+			invariants_expect(world, count.trial == seen.counts[uid].trial && count.proven == seen.counts[uid].proven,
+					  "8: other flows are counted than there are");
 	}
 }
 
@@ -108,6 +103,6 @@ void invariants_check(struct world *world)
 	answered = read(&world->balancer.worker->stats.strays);
 	for (int pool = 0; pool < POOLS; pool++)
 		check_pool(world, pool, &answered);
-	expect(world, answered == world->invariants.answered, "7: replies and strays are not what arrived at endpoints");
+	invariants_expect(world, answered == world->invariants.answered, "7: replies and strays are not what arrived at endpoints");
 	check_flows(world);
 }

@@ -135,15 +135,21 @@ static struct datagram *datagram_of(struct world *world, const uint8_t *data)
 	return &world->network.datagrams[at / sizeof(struct datagram)];
 }
 
-static void sends_up(struct world *world, const struct net_send *send)
+static struct addr endpoint_of(const struct net_send *send)
 {
-	struct datagram *datagram = datagram_of(world, send->data), *copy;
 	struct addr endpoint = { .port = (uint16_t)(send->fd - BALANCER_ENDPOINTS) };
 
 	memcpy(endpoint.ip, send->local, sizeof endpoint.ip);
-	invariants_sent_up(world, datagram, send, &endpoint);
+	return endpoint;
+}
+
+static void sends_up(struct world *world, const struct net_send *send)
+{
+	struct datagram *datagram = datagram_of(world, send->data), *copy;
+
+	invariants_sent_up(world, datagram, send);
 	copy = copy_of(world, datagram);
-	copy->from = endpoint;
+	copy->from = endpoint_of(send);
 	copy->to = send->to;
 	network_send(world, copy, LEG_BACKEND, 0);
 }
@@ -168,14 +174,21 @@ static void sends_down(struct world *world, const struct net_send *send)
 void net_queue(struct net_outbox *outbox, const struct net_send *send)
 {
 	struct world *world = (struct world *)(void *)outbox;
+	struct datagram *datagram = datagram_of(world, send->data);
+	bool up = send->fd >= BALANCER_ENDPOINTS;
 
+	if (up) {
+		struct addr endpoint = endpoint_of(send);
+
+		invariants_endpoint(world, datagram, &endpoint);
+	}
 	if (dice_percent(&world->dice, world->traits.refuse_percent)) {
-		invariants_refused(world, datagram_of(world, send->data), network_number(&send->to));
+		invariants_refused(world, datagram, network_number(&send->to));
 		stats_add(send->refused, 1);
 		return;
 	}
 	stats_add(send->sent, 1);
-	if (send->fd >= BALANCER_ENDPOINTS)
+	if (up)
 		sends_up(world, send);
 	else
 		sends_down(world, send);
