@@ -2,14 +2,20 @@
  *
  *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and to no other than it; one that names
  *      anybody else does not leave. (Pools that read ids.)
+ *
  *   2  A ClientHello goes to a backend that takes new sessions if any does; a datagram of a plain pool to one that is at least draining.
+ *
  *   3  A downlink comes from a backend, and leaves from a service that its receiver has addressed.
- *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to FLOW_WAYS_BACK of them and
- * to each once. What comes to an endpoint of one address' own goes only there, and a record from there has verified. A downlink of no
- * session goes to the address whose endpoint it came to. 5  An address that has shown nothing gets at most three times what it sent
- * (flow.h): until it has finished a handshake, was answered at an endpoint of its own, or has sent FLOW_ROUNDS datagrams that each followed
- * a downlink of the session. 6  With rebind = "follow", no forgers, no reordering, nothing under way while a device moves and no return to
- * earlier addresses, a backend sees one change of address in the life of a session at most.
+ *
+ *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to FLOW_WAYS_BACK of them
+ *      and to each once. What comes to an endpoint of one address' own goes only there, and a record from there has verified. A downlink
+ *      of no session goes to the address whose endpoint it came to.
+ *
+ *   5  An address that has shown nothing gets at most three times what it sent (flow.h): until it has finished a handshake, was answered
+ *      at an endpoint of its own, or has sent FLOW_ROUNDS datagrams that each followed a downlink of the session.
+ *
+ *   6  With rebind = "follow", no forgers, no reordering, nothing under way while a device moves and no return to earlier addresses, a
+ *      backend sees one change of address in the life of a session at most.
  *
  * Counters and bounds: invariants_count.c. When a device is answered: invariants_answer.c. */
 #include <string.h>
