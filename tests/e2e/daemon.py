@@ -478,6 +478,7 @@ def case_server_at_another_address():
         a.kill()
         lb.wait_log("backend_down")
         moved = scene.backend(1, name="moved")
+        moved.wait_log("server 1")
         lb.config["pools"][0]["backends"][0]["address"] = moved.address
         lb.reload()
         wait_until(lambda: lb.get("/readyz")[0] == 200, 5, "every server was probed")

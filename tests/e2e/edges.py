@@ -221,8 +221,8 @@ def case_kernel_drops():
             time.sleep(0.2)
             up = lb.metric("cidlb_received_total") - received
             down = lb.metric("cidlb_replies_total") - replies
-            assert lb.metric("cidlb_kernel_drops_total", listener="u") == 201 - up > 100, up
-            assert lb.metric("cidlb_endpoint_kernel_drops_total") == 300 + up - down > 200, (up, down)
+            assert lb.metric("cidlb_kernel_drops_total", listener="u") == 201 - up > 0, up
+            assert lb.metric("cidlb_endpoint_kernel_drops_total") == 300 + up - down > 0, (up, down)
             lb.wait_log("kernel_drops: the kernel drops what devices send")
             lb.wait_log("kernel_drops: the kernel drops what servers send")
         lb.assert_identities()

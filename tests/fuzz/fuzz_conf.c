@@ -45,9 +45,10 @@ static void check_pool(const struct conf_pool *pool)
 	require(pool->protocol == POOL_DTLS || layout->scheme == CID_LAYOUT_NONE);
 	require(layout->scheme == CID_LAYOUT_NONE ? layout->length == 0 : layout->length >= 1 && layout->length <= 20);
 	require(layout->scheme != CID_LAYOUT_ID || lbcid_check(&layout->lbcid) == 0);
-	require(nat->source_count >= 1 && nat->source_count <= CONF_MAX_SOURCES);
-	require(nat->port_first >= 1 && nat->port_first <= nat->port_last && nat->port_last - nat->port_first < 64);
-	require(nat->max_flows >= 8 && nat->idle_s >= 1 && nat->cid_idle_s >= 1 && nat->settle_ms >= 100 && nat->contest_s >= 1);
+	require(nat->source_count >= 1 && nat->source_count <= (nat->single ? 2 : CONF_MAX_SOURCES));
+	require(nat->port_first >= 1 && nat->port_first <= nat->port_last && (nat->single || nat->port_last - nat->port_first < 64));
+	require(nat->max_flows >= (nat->single ? 1 : 8) && nat->idle_s >= 1 && nat->cid_idle_s >= 1 && nat->settle_ms >= 100 &&
+		nat->contest_s >= 1);
 	require(pool->health.interval_ms >= 10 && pool->health.timeout_ms >= 1 && pool->health.rise >= 1 && pool->health.fall >= 1);
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct conf_backend *backend = &pool->backends[i];
