@@ -219,7 +219,15 @@ static struct handshake handshake_uplink(struct worker *worker, const struct upl
 	struct flow *flow = flows_find(worker->flows, &key);
 	struct handshake of = { false, false };
 
-	if (!flow || !flow_lock(flow))
+	/* After a restart a repeated flight is the first that is seen of its handshake. */
+	if (!flow && up->view->flight) {
+		flow = make_locked(worker, up, &key, true);
+		if (flow)
+			flow->handshake = true;
+	} else if (flow && !flow_lock(flow)) {
+		flow = NULL;
+	}
+	if (!flow)
 		return of;
 	if (leads_there(flow, up)) {
 		of.sent = flow->handshake || up->view->flight;

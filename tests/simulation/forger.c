@@ -11,7 +11,9 @@ static int any_source(struct world *world)
 
 static unsigned any_delay(struct world *world)
 {
-	return dice_below(&world->dice, 4) * dice_below(&world->dice, world->traits.latency_ms + 2);
+	unsigned legs = dice_below(&world->dice, 4);
+
+	return legs * dice_below(&world->dice, world->traits.latency_ms + 2);
 }
 
 static unsigned any_seen(struct world *world)
@@ -28,6 +30,9 @@ static void forge_record(struct world *world, bool flight)
 	const struct wire_cid cid = world->forgers.seen[at].cid;
 	const struct wire_message message = { WIRE_REQUEST, (uint32_t)dice_roll(&world->dice), WIRE_OCTETS };
 	struct wire wire = { 0 };
+	uint64_t sequence;
+	size_t octets;
+	int source;
 
 	if (world->forgers.seen[at].content != CONTENT_CID)
 		return;
@@ -35,27 +40,30 @@ static void forge_record(struct world *world, bool flight)
 		wire_add_key_exchange(&wire, (uint16_t)dice_below(&world->dice, DEVICES));
 		wire_add_change_cipher(&wire);
 	}
-	wire_add_protected(&wire, 0, &cid, dice_roll(&world->dice), dice_below(&world->dice, 100000), &message,
-			   dice_between(&world->dice, WIRE_LEAST, 300));
-	network_send_up(world, &wire, any_source(world), world->forgers.seen[at].service, CONTENT_CID, &cid, any_delay(world));
+	source = any_source(world);
+	sequence = dice_below(&world->dice, 100000);
+	octets = dice_between(&world->dice, WIRE_LEAST, 300);
+	wire_add_protected(&wire, 0, &cid, dice_roll(&world->dice), sequence, &message, octets);
+	network_send_up(world, &wire, source, world->forgers.seen[at].service, CONTENT_CID, &cid, any_delay(world));
 }
 
 static void replay(struct world *world)
 {
 	unsigned at = any_seen(world);
+	int source = any_source(world);
 
-	network_send_up(world, &world->forgers.seen[at].wire, any_source(world), world->forgers.seen[at].service,
-			world->forgers.seen[at].content, &world->forgers.seen[at].cid, any_delay(world));
+	network_send_up(world, &world->forgers.seen[at].wire, source, world->forgers.seen[at].service, world->forgers.seen[at].content,
+			&world->forgers.seen[at].cid, any_delay(world));
 }
 
 /* In the name of a device, from its own address. */
 static void forge_hello(struct world *world)
 {
 	const struct device *device = &world->devices[dice_below(&world->dice, world->traits.devices)];
-	uint64_t cookie = dice_roll(&world->dice);
+	uint64_t cookie = dice_roll(&world->dice), random = dice_roll(&world->dice);
 	struct wire wire = { 0 };
 
-	wire_add_hello(&wire, dice_roll(&world->dice), dice_percent(&world->dice, 50) ? &cookie : NULL);
+	wire_add_hello(&wire, random, dice_percent(&world->dice, 50) ? &cookie : NULL);
 	network_send_up(world, &wire, device->address, device->service, CONTENT_HELLO, NULL, any_delay(world));
 }
 
@@ -84,16 +92,21 @@ static void forge_cids(struct world *world)
 static void forge_anything(struct world *world)
 {
 	struct wire wire = { 0 };
+	int source;
 
 	if (world->forgers.seen_count && dice_percent(&world->dice, 80))
 		wire = world->forgers.seen[any_seen(world)].wire;
 	else
 		wire.len = dice_below(&world->dice, 100);
-	for (unsigned i = dice_below(&world->dice, 4); i > 0 && wire.len; i--)
-		wire.data[dice_below(&world->dice, (unsigned)wire.len)] = (uint8_t)dice_roll(&world->dice);
+	for (unsigned i = dice_below(&world->dice, 4); i > 0 && wire.len; i--) {
+		unsigned at = dice_below(&world->dice, (unsigned)wire.len);
+
+		wire.data[at] = (uint8_t)dice_roll(&world->dice);
+	}
 	if (wire.len && dice_percent(&world->dice, 30))
 		wire.len = dice_below(&world->dice, (unsigned)wire.len);
-	network_send_up(world, &wire, any_source(world), (int)dice_below(&world->dice, SERVICES), CONTENT_OTHER, NULL, 0);
+	source = any_source(world);
+	network_send_up(world, &wire, source, (int)dice_below(&world->dice, SERVICES), CONTENT_OTHER, NULL, 0);
 }
 
 /* A reply from somebody who is no backend. */

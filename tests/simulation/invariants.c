@@ -211,23 +211,25 @@ static void endpoint_note(struct world *world, int slot, const struct datagram *
 	if (balancer_pool(datagram->service) != POOL_BACKEND && home->port == 0)
 		*home = *endpoint;
 	else if (!addr_equal(endpoint, home))
-		invariants->accounts[slot][datagram->address].own[family] = *endpoint;
+		invariants->accounts[slot][datagram->address].own[datagram->service % OWN_SERVICES][family] = *endpoint;
 }
 
-/* Forgers also send what was a CID's and is not quite any more. */
-static bool shows_no_cid(const struct datagram *datagram)
+/* Through its source's endpoint of handshakes, or of plain datagrams. What begins with records of a handshake leaves there too, unless its
+ * CID leads elsewhere; forgers also send what was a CID's and is not quite any more. */
+static bool is_of_source(const struct world *world, const struct datagram *datagram, const struct addr *endpoint)
 {
+	const struct addr *way = &world->invariants.way[datagram->address][datagram->service][family_of(endpoint)];
 	struct dtls_view view;
 
-	if (datagram->content != CONTENT_OTHER || balancer_pool(datagram->service) == POOL_PLAIN)
-		return datagram->content != CONTENT_CID;
+	if (datagram->content == CONTENT_HELLO || balancer_pool(datagram->service) == POOL_PLAIN)
+		return true;
 	dtls_walk(&view, datagram->wire.data, datagram->wire.len);
-	return view.kind != DTLS_CID;
+	return view.kind != DTLS_CID || (view.flight && way->port == 0);
 }
 
 void invariants_endpoint(struct world *world, const struct datagram *datagram, const struct addr *endpoint)
 {
-	if (shows_no_cid(datagram))
+	if (is_of_source(world, datagram, endpoint))
 		world->invariants.way[datagram->address][datagram->service][family_of(endpoint)] = *endpoint;
 	for (int slot = 0; slot < SESSIONS; slot++)
 		if (of_service(&world->sessions[slot], datagram->service) && carries(datagram, &world->sessions[slot].cid))
@@ -265,7 +267,8 @@ static void session_downlink(struct world *world, const struct datagram *datagra
 		if (world->sessions[slot].state == SESSION_ESTABLISHED)
 			invariants->finished[address] |= (uint8_t)(1U << service);
 	} else if (!addr_equal(&datagram->to, &invariants->home[slot][family])) {
-		invariants_expect(world, addr_equal(&datagram->to, &account->own[family]), "4: a downlink to another's own endpoint");
+		invariants_expect(world, addr_equal(&datagram->to, &account->own[service % OWN_SERVICES][family]),
+				  "4: a downlink to another's own endpoint");
 		invariants_expect(world, account->verified, "4: a downlink to an endpoint whose address never verified");
 		account->reachable = true;
 	}

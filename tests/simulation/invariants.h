@@ -12,6 +12,8 @@
 struct world;
 struct device;
 
+enum { OWN_SERVICES = 3 /* of a pool at most: their numbers differ modulo this */ };
+
 /* What one address has shown of one session. Its own books: nothing here knows of owners and claimants. */
 struct account {
 	bool shown;     /* it sent the session's CID or began its handshake */
@@ -20,8 +22,8 @@ struct account {
 	uint8_t rounds; /* datagrams that followed a downlink of the session; since the last restart */
 	bool counted;   /* a datagram; since the last restart */
 	uint32_t downlinks;
-	uint64_t sent, got;            /* octets; since the last restart */
-	struct addr own[NET_FAMILIES]; /* the endpoints of its own by which it reached backends; port 0: none */
+	uint64_t sent, got;                          /* octets; since the last restart */
+	struct addr own[OWN_SERVICES][NET_FAMILIES]; /* the endpoints of its own by which it reached backends; port 0: none */
 };
 
 enum world_class { WORLD_QUIET, WORLD_CONTESTED, WORLD_LOSSY, WORLD_CRAMPED, WORLD_CLASSES };

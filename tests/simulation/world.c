@@ -57,21 +57,18 @@ static void traits_draw(struct world *world)
 	struct dice *dice = &world->dice;
 	struct traits *traits = &world->traits;
 
-	*traits = (struct traits){
-		.devices = dice_between(dice, 3, DEVICES),
-		.latency_ms = dice_between(dice, 2, 60),
-		.move_percent = dice_between(dice, 20, 90),
-		.restart_ms = dice_percent(dice, 70) ? dice_between(dice, 60000, 900000) : 0,
-		.control_ms = dice_percent(dice, 70) ? dice_between(dice, 60000, 600000) : 0,
-		.reboot_percent = dice_percent(dice, 50) ? 2 : 0,
-		.large_percent = dice_percent(dice, 50) ? dice_between(dice, 5, 50) : 0,
-		.late_percent = dice_percent(dice, 50) ? dice_between(dice, 5, 50) : 0,
-		.max_flows = 2000,
-		.idle_s = dice_percent(dice, 50) ? 300 : 30,
-		.cid_idle_s = dice_percent(dice, 50)   ? 86400
-			      : dice_percent(dice, 50) ? 300
-						       : 60,
-	};
+	memset(traits, 0, sizeof *traits);
+	traits->devices = dice_between(dice, 3, DEVICES);
+	traits->latency_ms = dice_between(dice, 2, 60);
+	traits->move_percent = dice_between(dice, 20, 90);
+	traits->restart_ms = dice_percent(dice, 70) ? dice_between(dice, 60000, 900000) : 0;
+	traits->control_ms = dice_percent(dice, 70) ? dice_between(dice, 60000, 600000) : 0;
+	traits->reboot_percent = dice_percent(dice, 50) ? 2 : 0;
+	traits->large_percent = dice_percent(dice, 50) ? dice_between(dice, 5, 50) : 0;
+	traits->late_percent = dice_percent(dice, 50) ? dice_between(dice, 5, 50) : 0;
+	traits->max_flows = 2000;
+	traits->idle_s = dice_percent(dice, 50) ? 300 : 30;
+	traits->cid_idle_s = dice_percent(dice, 50) ? 86400 : dice_percent(dice, 50) ? 300 : 60;
 	if (dice_percent(dice, 25))
 		return;
 	if (dice_percent(dice, 50))
