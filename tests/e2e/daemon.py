@@ -262,7 +262,6 @@ def case_listeners_and_pools_come_and_go():
         survives(fleets[1], 3)
 
 
-@release_only  # a sanitizer's address space cannot be limited
 def case_renamed_listener_goes_on_answering():
     """Two listeners swap their names: whoever waits for an answer gets it from the address that it had asked."""
     with Scene() as scene, open_socket("127.0.0.1") as server, open_socket("127.0.0.1") as device:
@@ -332,6 +331,7 @@ def case_refused_admin_changes_nothing():
         new_session(scene, lb, "after", "free")
 
 
+@release_only  # a sanitizer's address space cannot be limited
 def case_too_many_flows_change_nothing():
     """More than there is memory for."""
     with Scene() as scene:

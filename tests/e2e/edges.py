@@ -63,7 +63,6 @@ def is_open(address):
         return False
 
 
-@release_only  # sanitizers map memory as they like
 def case_proven_flows():
     """max_flows are proven: those keep their way back; new ones stay on trial, and have one only as long as there is room."""
     with Scene() as scene, Echo("a") as servers:
@@ -177,6 +176,7 @@ def case_descriptors():
         lb.assert_identities()
 
 
+@release_only  # sanitizers map memory as they like
 def case_memory():
     """No page more: a reload that needs some is refused and changes nothing, datagrams flow."""
     with Scene() as scene, Echo("a") as servers:
@@ -198,7 +198,6 @@ def case_memory():
         lb.assert_identities()
 
 
-@release_only  # a build with sanitizers has none
 def case_kernel_drops():
     """Every datagram that finds a socket buffer full is counted, of devices and of servers."""
     with Scene() as scene, Echo("a") as servers:
@@ -255,6 +254,7 @@ def case_fairness():
         lb.assert_identities()
 
 
+@release_only  # a build with sanitizers has none
 def case_sandbox():
     """A filter in every thread, no core dump, nobody but root looks into it."""
     with Scene() as scene, Echo("a") as servers:
