@@ -57,8 +57,10 @@ uint16_t services_number(struct services *services, uint16_t listener, const uin
 {
 	uint16_t number = listener, count;
 
-	/* No lock once all are given out: that may be for every datagram. */
-	if (entry_find(services, listener, local, &number) || atomic_load_explicit(&services->count, memory_order_relaxed) == NUMBERS)
+	/* No lock once all are given out: that may be for every datagram. Looked at first: what is not among all of them then has none. */
+	bool all = atomic_load_explicit(&services->count, memory_order_acquire) == NUMBERS;
+
+	if (entry_find(services, listener, local, &number) || all)
 		return number;
 	pthread_mutex_lock(&services->lock);
 	count = atomic_load_explicit(&services->count, memory_order_relaxed);
