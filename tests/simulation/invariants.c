@@ -79,6 +79,7 @@ void invariants_session_begins(struct world *world, int slot, const struct datag
 
 	memset(invariants->accounts[slot], 0, sizeof invariants->accounts[slot]);
 	memset(invariants->home[slot], 0, sizeof invariants->home[slot]);
+	invariants->relearned[slot] = false;
 	invariants->accounts[slot][hello->address].shown = true;
 }
 
@@ -199,7 +200,18 @@ void invariants_refused(struct world *world, const struct datagram *datagram, in
 			!addr_equal(&datagram->to, &invariants->home[slot][family_of(&datagram->to)]);
 }
 
-/* Remembers the endpoint by which a session's datagram left. */
+/* Whether another address has left by this endpoint, which is then no one's own. */
+static bool is_shared(const struct invariants *invariants, int slot, const struct datagram *datagram, const struct addr *endpoint)
+{
+	for (int i = 0; i < ADDRESSES; i++)
+		for (int service = 0; i != datagram->address && service < OWN_SERVICES; service++)
+			if (addr_equal(&invariants->accounts[slot][i].own[service][family_of(endpoint)], endpoint))
+				return true;
+	return false;
+}
+
+/* Remembers the endpoint by which a session's datagram left. The first is taken for home; if it was that of a handshake which a restart
+ * forgot, the first that two addresses share is, once. */
 static void endpoint_note(struct world *world, int slot, const struct datagram *datagram, const struct addr *endpoint)
 {
 	struct invariants *invariants = &world->invariants;
@@ -208,10 +220,15 @@ static void endpoint_note(struct world *world, int slot, const struct datagram *
 
 	if (addr_equal(endpoint, &invariants->way[datagram->address][datagram->service][family]))
 		return;
-	if (balancer_pool(datagram->service) != POOL_BACKEND && home->port == 0)
+	if (balancer_pool(datagram->service) != POOL_BACKEND && home->port == 0) {
 		*home = *endpoint;
-	else if (!addr_equal(endpoint, home))
+	} else if (balancer_pool(datagram->service) != POOL_BACKEND && !invariants->relearned[slot] && !addr_equal(endpoint, home) &&
+		   is_shared(invariants, slot, datagram, endpoint)) {
+		*home = *endpoint;
+		invariants->relearned[slot] = true;
+	} else if (!addr_equal(endpoint, home)) {
 		invariants->accounts[slot][datagram->address].own[datagram->service % OWN_SERVICES][family] = *endpoint;
+	}
 }
 
 /* Through its source's endpoint of handshakes, or of plain datagrams. What begins with records of a handshake leaves there too, unless its

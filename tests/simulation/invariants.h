@@ -33,6 +33,7 @@ struct invariants {
 	bool calm;
 	struct account accounts[SESSIONS][ADDRESSES];
 	struct addr home[SESSIONS][NET_FAMILIES];           /* E0; port 0: not seen yet */
+	bool relearned[SESSIONS];                           /* home was learned anew: see endpoint_note() */
 	uint32_t downlinks[SESSIONS];                       /* of the session */
 	struct addr way[ADDRESSES][SERVICES][NET_FAMILIES]; /* the endpoint of datagrams without CID */
 	uint8_t finished[ADDRESSES];           /* bit n: a protected reply of a handshake came from service n; since the last restart */
