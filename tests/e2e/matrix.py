@@ -15,7 +15,8 @@ def sessions_live(device, server, kind, rebind):
         source = PREFIX[server] if kind == "prefix" else LOOPBACK[server]
         nat = {"rebind": rebind, "sources": (source,)}
         if kind == "address":
-            nat |= {"ports": "20000-20499", "max_flows": 1000}
+            # With "backend" each address that a device has had is a flow of its own.
+            nat |= {"ports": "20000-22499", "max_flows": 5000}
         else:
             nat |= {"ports": "40684-40691"}
         lb = scene.cidlb([scene.pool("p", backends, nat=nat)], start=False)
