@@ -71,16 +71,17 @@ def wait_until(condition, timeout, what):
         time.sleep(0.02)
 
 
-_ports = random.SystemRandom().randrange(20000, 31000)
+PORTS = range(10000, 20000)  # of what a test starts; 20000-32767 are free for the ranges that tests write out
+_ports = random.SystemRandom().randrange(PORTS.start, PORTS.stop - 1000)
 
 
 def free_ports(count=1):
-    """The first of `count` consecutive ports that nobody uses: below the ephemeral range, given out once."""
+    """The first of `count` consecutive ports that nobody uses: of PORTS, given out once."""
     global _ports
     while True:
         first, _ports = _ports, _ports + count
-        if _ports > 32000:
-            _ports = 20000
+        if _ports > PORTS.stop:
+            _ports = PORTS.start
             continue
         if all(_is_free(port, kind) for port in range(first, first + count) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
             return first
@@ -446,6 +447,8 @@ def _enter_own_network():
     if AS_ROOT and _libc.unshare(CLONE_NEWNET) == 0:
         _own_network = True
         ip("link", "set", "lo", "up")
+        # What the configurations here bind must not become the port of a device while cidlb is down.
+        Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text("40684-40691")
 
 
 def main(names):
