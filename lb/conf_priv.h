@@ -134,10 +134,22 @@ bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, u
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value);
 
 /* conf_pool.c */
-extern const struct conf_section conf_section_pool, conf_section_cid, conf_section_health, conf_section_hello_rate, conf_section_backend;
+extern const struct conf_section conf_section_pool, conf_section_hello_rate;
 
 /* Fills `pool`, which is zero before, from the group at `place`. */
 void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool);
+
+/* conf_cid.c: fills pool->layout. True: it is known, so that server ids can be held against it. */
+extern const struct conf_section conf_section_cid;
+bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *cid, struct conf_pool *pool);
+
+/* conf_health.c: fills pool->health and pool->all_down. */
+extern const struct conf_section conf_section_health;
+void conf_health_read(struct conf_reader *reader, const struct conf_value *health, struct conf_pool *pool);
+
+/* conf_backend.c: fills pool->backends. */
+extern const struct conf_section conf_section_backend;
+void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known, struct conf_pool *pool);
 
 /* conf_nat.c */
 extern const struct conf_section conf_section_nat;
