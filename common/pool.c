@@ -1,8 +1,8 @@
 #include "pool.h"
 
-void backend_state_init(struct backend_state *state, enum backend_admin admin, uint8_t rise, uint8_t fall)
+void backend_state_init(struct backend_state *state, enum backend_admin wish, uint8_t rise, uint8_t fall)
 {
-	*state = (struct backend_state){ .health = BACKEND_UP, .admin = admin, .rise = rise, .fall = fall };
+	*state = (struct backend_state){ .probes = BACKEND_UP, .wish = wish, .steering = steering_none, .rise = rise, .fall = fall };
 }
 
 bool backend_state_probe(struct backend_state *state, bool ok)
@@ -10,19 +10,43 @@ bool backend_state_probe(struct backend_state *state, bool ok)
 	uint8_t *in_a_row = ok ? &state->successes : &state->fails;
 	uint8_t needed = ok ? state->rise : state->fall;
 
-	/* A backend is only assumed to be up until its first probe has ended: one failure refutes that. */
+	/* What holds before the first probe has ended is assumed: that probe decides. */
 	if (!state->probed)
 		needed = 1;
 	state->probed = true;
-	if (ok == (state->health == BACKEND_UP)) {
+	if (ok == (state->probes == BACKEND_UP)) {
 		state->successes = state->fails = 0;
 		return false;
 	}
 	if (++*in_a_row < needed)
 		return false;
 	state->successes = state->fails = 0;
-	state->health = ok ? BACKEND_UP : BACKEND_DOWN;
+	state->probes = ok ? BACKEND_UP : BACKEND_DOWN;
 	return true;
+}
+
+void backend_state_renew(struct backend_state *state)
+{
+	state->probed = false;
+	state->successes = state->fails = 0;
+	state->steering = steering_none;
+}
+
+enum backend_health backend_state_health(const struct backend_state *state)
+{
+	return state->steering.down ? BACKEND_DOWN : state->probes;
+}
+
+enum backend_admin backend_state_admin(const struct backend_state *state)
+{
+	return state->steering.admin > state->wish ? state->steering.admin : state->wish;
+}
+
+uint16_t backend_state_weight(const struct backend_state *state, uint16_t weight)
+{
+	const unsigned scaled = weight * (unsigned)state->steering.percent;
+
+	return (uint16_t)((scaled + 99) / 100);
 }
 
 bool backend_accepts_new(enum backend_health health, enum backend_admin admin, uint16_t weight)

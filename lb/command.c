@@ -74,7 +74,7 @@ static json_t *set_admin(struct control *control, const json_t *request, enum ba
 
 	if (refusal)
 		return refusal;
-	now = &control->states[control->plan.backends[backend.at].uid].admin;
+	now = &control->states[control->plan.backends[backend.at].uid].wish;
 	before = *now;
 	*now = admin;
 	if (before != admin && control_publish(control)) {

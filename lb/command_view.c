@@ -15,8 +15,8 @@ json_t *command_backend_json(const struct control *control, const struct command
 	const struct backend_state *state = &control->states[uid];
 	char id[2 * LBCID_MAX_ID_OCTETS + 1] = "";
 	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "pool", backend->pool->name, "name", backend->conf->name, "health",
-				backend_health_name(state->health), "state", backend_admin_name(state->admin), "weight",
-				(int)control->weights[uid], "address", command_address_json(&backend->conf->addr));
+				backend_health_name(backend_state_health(state)), "state", backend_admin_name(backend_state_admin(state)),
+				"weight", (int)control->weights[uid], "address", command_address_json(&backend->conf->addr));
 
 	for (size_t i = 0; backend->conf->has_id && i < backend->conf->id.len; i++)
 		sprintf(id + 2 * i, "%02x", backend->conf->id.octets[i]);
@@ -88,7 +88,10 @@ static json_t *pool_json(const struct control *control, size_t index, const stru
 	for (size_t i = 0; i < spec->backend_count; i++) {
 		const uint16_t uid = spec->backends[i].uid;
 
-		accepting += backend_accepts_new(control->states[uid].health, control->states[uid].admin, control->weights[uid]);
+		const struct backend_state *state = &control->states[uid];
+
+		accepting += backend_accepts_new(backend_state_health(state), backend_state_admin(state),
+						 backend_state_weight(state, control->weights[uid]));
 	}
 	return json_pack("{s:s, s:i, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}", "name", control->conf->pools[index].name, "backends",
 			 (int)spec->backend_count, "accepting", (int)accepting, "flows", "trial", (json_int_t)flows.trial, "proven",

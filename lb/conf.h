@@ -21,7 +21,9 @@ enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /*
 #define CONF_SOCKET "/run/cidlb/admin.sock"
 
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
-enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_NONE };
+enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };
+
+enum { CONF_PSK_OCTETS = 32 };
 
 struct conf_prefix {
 	struct addr addr; /* host bits and port are 0 */
@@ -45,6 +47,11 @@ struct conf_health {
 	enum conf_probe probe;
 	uint32_t interval_ms, timeout_ms;
 	uint8_t rise, fall;
+	uint16_t port;      /* of the probe; 0: the backend's own */
+	char *path;         /* coaps, http; else NULL */
+	char *psk_identity; /* coaps; else NULL */
+	uint8_t psk_key[CONF_PSK_OCTETS];
+	uint8_t psk_key_len; /* octets */
 };
 
 /* ClientHellos per second; 0: unlimited. */
@@ -56,8 +63,9 @@ struct conf_backend {
 	char *name;
 	bool has_id; /* exactly if the pool's layout carries ids */
 	struct server_id id;
-	struct addr addr;
-	uint16_t weight; /* 0..256 */
+	struct addr addr; /* of a name: only the port */
+	char *host;       /* a name for the DNS; NULL: addr is the address */
+	uint16_t weight;  /* 0..256 */
 	enum backend_admin admin;
 };
 
@@ -91,6 +99,7 @@ struct conf {
 	struct addr http;
 	char *socket;        /* of commands, an absolute path; NULL: none */
 	bool socket_default; /* not in the file: where it cannot be made, cidlb does without */
+	char *state_file;    /* of overrides.h, an absolute path; NULL: none */
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_pool *pools;

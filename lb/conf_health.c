@@ -14,8 +14,12 @@ enum {
 };
 
 static const struct conf_option health_options[HEALTH_OPTIONS] = {
-	[HEALTH_PROBE] = { "probe", .type = CONF_WORD, .words = { [PROBE_DTLS] = "dtls", [PROBE_COAP] = "coap", [PROBE_NONE] = "none" },
-			   .later = { "coaps", "http" } },
+	[HEALTH_PROBE] = { "probe", .type = CONF_WORD,
+			   .words = { [PROBE_DTLS] = "dtls",
+				      [PROBE_COAP] = "coap",
+				      [PROBE_COAPS] = "coaps",
+				      [PROBE_HTTP] = "http",
+				      [PROBE_NONE] = "none" } },
 	[HEALTH_INTERVAL] = { "interval_ms", .type = CONF_NUMBER, .min = 10, .max = 3600000, .fallback = 2000, .unit = "ms" },
 	[HEALTH_TIMEOUT] = { "timeout_ms", .type = CONF_NUMBER, .min = 1, .max = 60000, .fallback = 1000, .unit = "ms" },
 	[HEALTH_RISE] = { "rise", .type = CONF_NUMBER, .min = 1, .max = UINT8_MAX, .fallback = 2 },

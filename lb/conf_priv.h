@@ -32,7 +32,7 @@ struct conf_option {
 	bool required;
 	int64_t min, max, fallback; /* CONF_NUMBER; CONF_WORD: fallback is an index in words */
 	const char *unit;           /* CONF_NUMBER; NULL: a count */
-	const char *words[4];       /* accepted, NULL-ended; the value is the index */
+	const char *words[6];       /* accepted, NULL-ended; the value is the index */
 	const char *later[3];       /* designed but not built yet, NULL-ended: refused, and said so */
 };
 

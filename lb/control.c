@@ -36,18 +36,18 @@ static const char *backend_pool(const struct control *control, uint16_t uid, con
 	return NULL;
 }
 
-static void on_probe(void *ctx, uint16_t uid, bool ok, const char *reason)
+static void on_probe(void *ctx, uint16_t uid, const struct health_result *result)
 {
 	struct control *control = ctx;
 	struct backend_state *state = &control->states[uid];
 	const char *name = NULL, *pool;
 	bool up;
 
-	if (!backend_state_probe(state, ok))
+	if (!backend_state_probe(state, result->ok))
 		return;
-	up = state->health == BACKEND_UP;
+	up = state->probes == BACKEND_UP;
 	pool = backend_pool(control, uid, &name);
-	log_event(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "backend_up" : "backend_down", pool, name, "%s", reason);
+	log_event(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "backend_up" : "backend_down", pool, name, "%s", result->reason);
 	(void)control_publish(control);
 }
 

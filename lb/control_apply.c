@@ -52,10 +52,10 @@ static void states_plan(const struct control *control, struct step *step)
 			const struct conf_backend *before = running(control, backend->uid);
 
 			if (before && addr_equal(&before->addr, &backend->addr))
-				backend->health = control->states[backend->uid].health;
+				backend->health = backend_state_health(&control->states[backend->uid]);
 			if (!before || !entry_is_same(before, &step->conf->pools[i].backends[j]))
 				continue;
-			backend->admin = control->states[backend->uid].admin;
+			backend->admin = control->states[backend->uid].wish;
 			backend->weight = control->weights[backend->uid];
 		}
 	}
@@ -76,7 +76,7 @@ static void states_take(struct control *control, const struct step *step)
 
 			if (!before || !addr_equal(&before->addr, &backend->addr))
 				backend_state_init(state, backend->admin, pool->health.rise, pool->health.fall);
-			state->admin = backend->admin;
+			state->wish = backend->admin;
 			state->rise = pool->health.rise;
 			state->fall = pool->health.fall;
 			control->weights[backend->uid] = backend->weight;
@@ -247,9 +247,11 @@ int control_publish(struct control *control)
 	for (size_t i = 0; i < control->plan.backend_count; i++) {
 		struct snapshot_backend *backend = &control->plan.backends[i];
 
-		backend->health = control->states[backend->uid].health;
-		backend->admin = control->states[backend->uid].admin;
-		backend->weight = control->weights[backend->uid];
+		const struct backend_state *state = &control->states[backend->uid];
+
+		backend->health = backend_state_health(state);
+		backend->admin = backend_state_admin(state);
+		backend->weight = backend_state_weight(state, control->weights[backend->uid]);
 	}
 	table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
 	if (!table) {

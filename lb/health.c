@@ -85,7 +85,7 @@ static void target_finish(struct target *target, bool ok, bool refused, const ch
 	else if (target->refusals < target->spec.how.fall)
 		target->refusals++;
 	target_wake_in(target, repeat ? REPEAT_MS : pause_ms(target));
-	target->health->report(target->health->ctx, target->spec.uid, ok, reason);
+	target->health->report(target->health->ctx, target->spec.uid, &(struct health_result){ .ok = ok, .reason = reason });
 }
 
 static void target_fail(struct target *target, int error)
@@ -136,7 +136,8 @@ static void target_probe(struct target *target)
 	int error;
 
 	if (target->spec.how.probe == PROBE_NONE) {
-		target->health->report(target->health->ctx, target->spec.uid, true, "not probed");
+		target->health->report(target->health->ctx, target->spec.uid,
+				       &(struct health_result){ .ok = true, .reason = "not probed" });
 		return;
 	}
 	target->began_ms = now_ms();

@@ -17,11 +17,38 @@ struct health;
 struct health_target {
 	uint16_t uid; /* of the backend */
 	struct addr addr;
-	struct conf_health how;
+	struct conf_health how;   /* its texts are copied */
+	struct cid_layout layout; /* what a CID of this backend is held against: `coaps` */
+	bool has_id;
+	struct server_id id;
 };
 
-/* One finished probe: `reason` says in plain words what was seen ("no answer for 1000 ms", "connection refused"). */
-typedef void (*health_report)(void *ctx, uint16_t uid, bool ok, const char *reason);
+/* What `coaps` learns beside life. */
+enum health_finding { FINDING_UNKNOWN, FINDING_GOOD, FINDING_BAD };
+
+enum { HEALTH_REASON_OCTETS = 128 };
+
+struct health_findings {
+	enum health_finding rebinding;               /* a session goes on from a new address without a handshake */
+	enum health_finding cid;                     /* fits the layout, and carries the backend's id */
+	char rebinding_reason[HEALTH_REASON_OCTETS]; /* FINDING_BAD: "CID not negotiated", "answered to the old port", "needed a handshake"
+						      */
+	char cid_reason[HEALTH_REASON_OCTETS];       /* FINDING_BAD: "length 8, configured 6", "id 0, configured 2" */
+	uint64_t sessions;                           /* begun so far */
+	uint64_t sessions_lost;                      /* and lost: the backend had forgotten them, or closed them */
+};
+
+/* One finished probe. Valid during the report. */
+struct health_result {
+	bool ok;
+	const char *reason; /* what was seen, in plain words: "no answer for 1000 ms", "connection refused", "2.05 Content" */
+	uint32_t took_us;
+	const struct health_findings *findings; /* NULL: the probe has none */
+	const uint8_t *words;                   /* an answer that may steer (steering.h); NULL: the probe, or its address, may not */
+	size_t words_len;                       /* octets */
+};
+
+typedef void (*health_report)(void *ctx, uint16_t uid, const struct health_result *result);
 
 struct health *health_new(struct event_base *base, health_report report, void *ctx);
 

@@ -142,9 +142,9 @@ static void write_backend_states(struct evbuffer *out, const struct metrics_view
 	for (size_t i = 0; i < view->backend_count; i++) {
 		const struct metrics_backend *b = &view->backends[i];
 		for (enum backend_health h = BACKEND_UP; h <= BACKEND_DOWN; h++)
-			write_state(out, b, backend_health_name(h), b->state.health == h);
+			write_state(out, b, backend_health_name(h), backend_state_health(&b->state) == h);
 		for (enum backend_admin a = BACKEND_READY; a <= BACKEND_MAINT; a++)
-			write_state(out, b, backend_admin_name(a), b->state.admin == a);
+			write_state(out, b, backend_admin_name(a), backend_state_admin(&b->state) == a);
 	}
 }
 

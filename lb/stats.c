@@ -19,6 +19,7 @@ const char *refused_name(enum refused reason)
 		[REFUSED_FLOWS] = "flows",
 		[REFUSED_SEND] = "send",
 		[REFUSED_BUDGET] = "budget",
+		[REFUSED_NO_ADDRESS] = "no_address",
 	};
 
 	return names[reason];

@@ -19,9 +19,10 @@ enum { STATS_LISTENERS = 64, STATS_POOLS = 64, STATS_BACKENDS = 4096 };
 
 /* Why a routed datagram, or a backend's reply, was not sent. */
 enum refused {
-	REFUSED_FLOWS,  /* no flow to be had: max_flows proven ones, or all of its endpoints taken */
-	REFUSED_SEND,   /* the kernel refused the send, twice */
-	REFUSED_BUDGET, /* downlink: only addresses on their three-fold limit */
+	REFUSED_FLOWS,      /* no flow to be had: max_flows proven ones, or all of its endpoints taken */
+	REFUSED_SEND,       /* the kernel refused the send, twice */
+	REFUSED_BUDGET,     /* downlink: only addresses on their three-fold limit */
+	REFUSED_NO_ADDRESS, /* uplink: the name of the backend has never been resolved */
 	REFUSED_REASONS,
 };
 

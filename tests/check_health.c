@@ -64,14 +64,14 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void on_report(void *ctx, uint16_t uid, bool ok, const char *reason)
+static void on_report(void *ctx, uint16_t uid, const struct health_result *result)
 {
 	struct seen_report *r = &reports[report_count++];
 
 	(void)ctx;
 	ck_assert_uint_lt(report_count, MAX_SEEN);
-	*r = (struct seen_report){ .uid = uid, .ok = ok, .at_ms = now_ms() };
-	snprintf(r->reason, sizeof r->reason, "%s", reason);
+	*r = (struct seen_report){ .uid = uid, .ok = result->ok, .at_ms = now_ms() };
+	snprintf(r->reason, sizeof r->reason, "%s", result->reason);
 	if (report_count == stop_at)
 		event_base_loopbreak(base);
 }

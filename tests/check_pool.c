@@ -9,11 +9,11 @@
 static const char *health_after(struct backend_state *state, const char *probes)
 {
 	for (; *probes; probes++) {
-		enum backend_health before = state->health;
+		enum backend_health before = state->probes;
 		bool changed = backend_state_probe(state, *probes == '+');
-		ck_assert_int_eq(changed, state->health != before);
+		ck_assert_int_eq(changed, state->probes != before);
 	}
-	return backend_health_name(state->health);
+	return backend_health_name(state->probes);
 }
 
 /* Probes in order, + for a success, - for a failure; rise 2, fall 3. */
@@ -50,7 +50,7 @@ START_TEST(rise_and_fall_of_one)
 	struct backend_state state;
 
 	backend_state_init(&state, BACKEND_DRAIN, 1, 1);
-	ck_assert_int_eq(state.admin, BACKEND_DRAIN);
+	ck_assert_int_eq(state.wish, BACKEND_DRAIN);
 	ck_assert_str_eq(health_after(&state, "+-"), "down");
 	ck_assert_str_eq(health_after(&state, "+"), "up");
 }

@@ -1,0 +1,3 @@
+#include "steering.h"
+
+const struct steering steering_none = { .admin = BACKEND_READY, .percent = 100 };

@@ -1,0 +1,39 @@
+/* What a backend says of itself in the answer to a probe: the words of HAProxy's agent check, and the server ids that it claims.
+ *
+ * The first line counts, up to CR or LF; words are separated by spaces, tabs and commas, in any order and case:
+ *   up | down | fail | stopped   healthy or not, whatever the probe found
+ *   ready | drain | maint        the administrative state
+ *   75%                          of the configured weight, 0..100; 0: CID traffic only
+ *   id:9, id:0xed793a            a server id it serves: a number, or exactly as many octets as the layout has in hex
+ * An answer says everything: what it leaves out is up, ready, 100 % and no claim.
+ */
+#ifndef CIDLB_STEERING_H
+#define CIDLB_STEERING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cid.h"
+
+enum backend_admin { BACKEND_READY, BACKEND_DRAIN, BACKEND_MAINT };
+
+enum { STEERING_IDS = 32, STEERING_WORD_OCTETS = 32 };
+
+struct steering {
+	bool down;
+	enum backend_admin admin;
+	uint8_t percent; /* of the weight, 0..100 */
+	uint8_t id_count;
+	struct server_id ids[STEERING_IDS];
+};
+
+/* Up, ready, 100 %, no claims. */
+extern const struct steering steering_none;
+
+/* Reads an answer. Of contradictory words the stricter counts. Words that mean nothing, or an id that does not fit `layout`, are
+ * skipped: the first of them is in `unknown`, printable and shortened ("" if there is none). */
+void steering_read(struct steering *out, const struct cid_layout *layout, const uint8_t *text, size_t len,
+		   char unknown[static STEERING_WORD_OCTETS]);
+
+#endif
