@@ -413,10 +413,10 @@ START_TEST(test_suspect)
 END_TEST
 
 /* A target taken away by the report of its own probe. */
-static void remove_all(void *ctx, uint16_t uid, bool ok, const char *reason)
+static void remove_all(void *ctx, uint16_t uid, const struct health_result *result)
 {
 	health_set_targets(health, NULL, 0);
-	on_report(ctx, uid, ok, reason);
+	on_report(ctx, uid, result);
 }
 
 START_TEST(test_report_may_remove)
