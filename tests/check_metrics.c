@@ -11,8 +11,8 @@ static char *text;
 static const struct metrics_listener listeners[] = { { .uid = 3, .pool = 1, .name = "coaps", .pool_name = "lwm2m" } };
 static const struct metrics_pool pools[] = { { .uid = 1, .name = "lwm2m", .flows_trial = 7, .flows_proven = 50 } };
 static const struct metrics_backend backends[] = {
-	{ .uid = 5, .name = "a", .pool_name = "lwm2m", .state = { .health = BACKEND_UP, .admin = BACKEND_DRAIN } },
-	{ .uid = 9, .name = "b\"\\\n", .pool_name = "lwm2m", .state = { .health = BACKEND_DOWN, .admin = BACKEND_READY } },
+	{ .uid = 5, .name = "a", .pool_name = "lwm2m", .state = { .probes = BACKEND_UP, .wish = BACKEND_DRAIN } },
+	{ .uid = 9, .name = "b\"\\\n", .pool_name = "lwm2m", .state = { .probes = BACKEND_DOWN, .wish = BACKEND_READY } },
 };
 
 static void render(void)
