@@ -20,12 +20,11 @@
 
 static struct control *control;
 
-static void no_report(void *ctx, uint16_t uid, bool ok, const char *reason)
+static void no_report(void *ctx, uint16_t uid, const struct health_result *result)
 {
 	(void)ctx;
 	(void)uid;
-	(void)ok;
-	(void)reason;
+	(void)result;
 }
 
 static struct conf *load_good(const char *text)
