@@ -295,6 +295,8 @@ void conf_free(struct conf *conf)
 		for (size_t j = 0; j < pool->backend_count; j++)
 			free(pool->backends[j].name);
 		free(pool->backends);
+		free(pool->health.path);
+		free(pool->health.psk_identity);
 		free(pool->name);
 	}
 	for (size_t i = 0; i < conf->listener_count; i++)

@@ -23,7 +23,7 @@ enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /*
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };
 
-enum { CONF_PSK_OCTETS = 32 };
+enum { CONF_PSK_OCTETS = 32, CONF_IDENTITY_OCTETS = 128 };
 
 struct conf_prefix {
 	struct addr addr; /* host bits and port are 0 */

@@ -9,7 +9,13 @@
 
 #include "conf_priv.h"
 
-enum { KEY_OCTETS = 16 };
+enum { HASH_KEY_OCTETS = 16 };
+
+struct key {
+	uint8_t *octets;
+	size_t min, max, len;        /* octets */
+	const char *wanted, *advice; /* for messages */
+};
 
 bool conf_user_find(struct conf_reader *reader, const struct conf_value *value)
 {
@@ -67,22 +73,24 @@ bool conf_user_reads(const struct conf_user *user, const char *path)
 }
 
 /* Trailing white space is what an editor or openssl leaves behind. */
-static bool parse_key(const char *text, uint8_t key[static KEY_OCTETS])
+static bool parse_key(const char *text, struct key *key)
 {
 	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	const size_t len = strspn(text, digits);
 
-	if (len != 2 * KEY_OCTETS || text[len + strspn(text + len, " \t\r\n")] != '\0')
+	if (len % 2 || len < 2 * key->min || len > 2 * key->max || text[len + strspn(text + len, " \t\r\n")] != '\0')
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		const unsigned digit = (unsigned)(strchr(digits, text[i]) - digits) % 16;
-		key[i / 2] = (uint8_t)((unsigned)key[i / 2] << 4 | digit);
+		key->octets[i / 2] = (uint8_t)((unsigned)key->octets[i / 2] << 4 | digit);
 	}
+	key->len = len / 2;
 	return true;
 }
 
-/* Why the file at `path` gives no key; NULL: it does. Not blocked by a FIFO, not fooled by a change between check and use. */
-static const char *read_key_file(const struct conf_user *user, const char *path, uint8_t key[static KEY_OCTETS])
+/* Why the file at `path` cannot be taken; NULL: it is read, and *parsed tells whether it has the key. Not blocked by a FIFO, not fooled
+ * by a change between check and use. */
+static const char *read_key_file(const struct conf_user *user, const char *path, struct key *key, bool *parsed)
 {
 	char text[128];
 	struct stat st;
@@ -102,26 +110,26 @@ static const char *read_key_file(const struct conf_user *user, const char *path,
 		why = strerror(errno);
 	else {
 		text[n] = '\0';
-		if (!parse_key(text, key))
-			why = "not 32 hex digits; make one with: openssl rand -hex 16";
+		*parsed = parse_key(text, key);
 		explicit_bzero(text, sizeof text);
 	}
 	close(fd);
 	return why;
 }
 
-bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static KEY_OCTETS])
+static bool read_key(struct conf_reader *reader, const struct conf_value *value, struct key *key)
 {
 	char path[PATH_MAX], quoted[CONF_QUOTE_OCTETS];
 	const char *slash = strrchr(reader->file, '/');
 	const char *why;
+	bool parsed = false;
 
 	if (!value->text)
 		return false;
 	if (*value->text != '@') {
 		if (parse_key(value->text, key))
 			return true;
-		conf_error(reader, value->place, "not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16");
+		conf_error(reader, value->place, "not %s nor \"@FILE\"%s", key->wanted, key->advice);
 		return false;
 	}
 	const char *name = value->text + 1;
@@ -129,10 +137,34 @@ bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, u
 	if (snprintf(path, sizeof path, "%.*s%s", dir_len, reader->file, name) >= (int)sizeof path)
 		why = strerror(ENAMETOOLONG);
 	else
-		why = read_key_file(&reader->user, path, key);
+		why = read_key_file(&reader->user, path, key, &parsed);
 	if (why)
 		conf_error(reader, value->place, "%s: %s", conf_quote(quoted, name), why);
-	return !why;
+	else if (!parsed)
+		conf_error(reader, value->place, "%s: not %s%s", conf_quote(quoted, name), key->wanted, key->advice);
+	return parsed;
+}
+
+bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static HASH_KEY_OCTETS])
+{
+	struct key key = { .octets = octets,
+			   .min = HASH_KEY_OCTETS,
+			   .max = HASH_KEY_OCTETS,
+			   .wanted = "32 hex digits",
+			   .advice = "; make one with: openssl rand -hex 16" };
+
+	return read_key(reader, value, &key);
+}
+
+bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static CONF_PSK_OCTETS], uint8_t *len)
+{
+	struct key key = { .octets = octets, .min = 1, .max = CONF_PSK_OCTETS, .wanted = "hex digits of 1..32 octets", .advice = "" };
+	_Static_assert(CONF_PSK_OCTETS == 32, "as the message says");
+
+	if (!read_key(reader, value, &key))
+		return false;
+	*len = (uint8_t)key.len;
+	return true;
 }
 
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value)

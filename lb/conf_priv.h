@@ -130,6 +130,9 @@ bool conf_user_reads(const struct conf_user *user, const char *path);
 /* Sixteen octets from "HEX" or "@FILE" (relative to the configuration file). False (reported): refused. */
 bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static 16]);
 
+/* The same of 1..CONF_PSK_OCTETS octets. */
+bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static CONF_PSK_OCTETS], uint8_t *len);
+
 /* True if the key is in the file itself and others can access that (reported). */
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value);
 

@@ -18,7 +18,11 @@ static const char *compose(const char *listener, const char *pool, const char *b
 	return text;
 }
 
-#define OCTETS_53 "01234567890123456789012345678901234567890123456789012"
+#define HEALTH(probe, more) "health = { probe = \"" probe "\"; " more " };"
+#define COAPS(key, more)    CID HEALTH("coaps", "psk_identity = \"i\"; psk_key = \"" key "\";" more)
+#define NO_PATH             "not a path; accepted: '/' and what follows, at most 63 printable characters, no \"//\""
+#define OCTETS_32           "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F"
+#define OCTETS_53           "01234567890123456789012345678901234567890123456789012"
 
 static const struct {
 	const char *listener, *pool, *backend, *top; /* NULL: one without a mistake */
@@ -96,11 +100,29 @@ static const struct {
 	{ .pool = "cid = { scheme = \"node-id\"; length = 6; offset = 4; size = 3; };",
 	  .errors = "t.conf:2: pools[0].cid: offset 4 + size 3 is more than length 6" },
 	/* health */
-	{ .pool = CID "health = { probe = \"coaps\"; path = \"/x\"; };",
-	  .errors = "t.conf:2: pools[0].health.probe: \"coaps\" is not built yet; accepted: dtls, coap, none" },
-	{ .pool = CID "health = { probe = \"http\"; };",
-	  .errors = "t.conf:2: pools[0].health.probe: \"http\" is not built yet; accepted: dtls, coap, none" },
-	{ .pool = CID "health = { path = \"x\"; };", .errors = "t.conf:2: pools[0].health.path: not a path; it begins with '/'" },
+	{ .pool = CID "health = { probe = \"coaps\"; };",
+	  .errors = "t.conf:2: pools[0].health.psk_identity: missing; probe \"coaps\" begins a session\n"
+		    "t.conf:2: pools[0].health.psk_key: missing; probe \"coaps\" begins a session" },
+	{ .pool = CID "health = { probe = \"coaps\"; psk_identity = \"\"; psk_key = \"\"; };",
+	  .errors = "t.conf:2: pools[0].health.psk_identity: 0 octets; accepted: 1..128\n"
+		    "t.conf:2: pools[0].health.psk_key: not hex digits of 1..32 octets nor \"@FILE\"" },
+	{ .pool = COAPS("00", ""), .errors = "" },
+	{ .pool = COAPS(OCTETS_32, ""), .errors = "" },
+	{ .pool = COAPS(OCTETS_32 "00", ""), .errors = "t.conf:2: pools[0].health.psk_key: not hex digits of 1..32 octets nor \"@FILE\"" },
+	{ .pool = COAPS("000", ""), .errors = "t.conf:2: pools[0].health.psk_key: not hex digits of 1..32 octets nor \"@FILE\"" },
+	{ .pool = COAPS("@absent", ""), .errors = "t.conf:2: pools[0].health.psk_key: \"absent\": No such file or directory" },
+	{ .pool = "protocol = \"udp\";" HEALTH("coaps", "psk_identity = \"i\"; psk_key = \"00\"; port = 5684;"), .errors = "" },
+	{ .pool = CID HEALTH("http", "port = 8080; path = \"/api/clients?a=1\";"), .errors = "" },
+	{ .pool = CID HEALTH("http", "path = \"x\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
+	{ .pool = CID HEALTH("http", "path = \"\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
+	{ .pool = CID HEALTH("http", "path = \"/a b\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
+	{ .pool = CID HEALTH("http", "path = \"/a//b\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
+	{ .pool = CID HEALTH("http", "path = \"/\\x7f\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
+	{ .pool = CID HEALTH("http", "path = \"/123456789" OCTETS_53 "\";"), .errors = "" },
+	{ .pool = CID HEALTH("http", "path = \"/1234567890" OCTETS_53 "\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
+	{ .pool = CID HEALTH("ping", "psk_identity = \"\"; psk_key = \"0\";"),
+	  .errors = "t.conf:2: pools[0].health.probe: \"ping\" is unknown; accepted: dtls, coap, coaps, http, none" },
+	{ .pool = CID HEALTH("dtls", "path = \"x\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
 	{ .pool = CID "health = { all_down = \"up\"; };",
 	  .errors = "t.conf:2: pools[0].health.all_down: \"up\" is unknown; accepted: hash, drop" },
 	/* hello_rate */
@@ -277,6 +299,7 @@ static const struct {
 	{ "2: pools[0].health.timeout_ms", CID "health = { timeout_ms = {}; };", .min = 1, .max = 60000, .unit = " ms" },
 	{ "2: pools[0].health.rise", CID "health = { rise = {}; };", .min = 1, .max = 255, .unit = "" },
 	{ "2: pools[0].health.fall", CID "health = { fall = {}; };", .min = 1, .max = 255, .unit = "" },
+	{ "2: pools[0].health.port", CID "health = { port = {}; };", .min = 1, .max = 65535, .unit = "" },
 	{ "2: pools[0].hello_rate.pool", CID "hello_rate = { pool = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
 	{ "2: pools[0].hello_rate.backend", CID "hello_rate = { backend = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
 	{ "2: pools[0].hello_rate.prefix", CID "hello_rate = { prefix = {}; };", .min = 0, .max = 1000000, .unit = " per second" },
@@ -328,6 +351,10 @@ static const struct {
 	  "t.conf:2: pools[0].health.path: no effect with probe \"dtls\"\n"
 	  "t.conf:2: pools[0].health.psk_identity: no effect with probe \"dtls\"\n"
 	  "t.conf:2: pools[0].health.psk_key: no effect with probe \"dtls\"" },
+	{ CID HEALTH("http", "psk_identity = \"i\"; port = 1;"), "",
+	  "t.conf:2: pools[0].health.psk_identity: no effect with probe \"http\"" },
+	{ COAPS("00", "path = \"/a\"; port = 1;"), "", "" },
+	{ CID HEALTH("none", "port = 1;"), "", "t.conf:2: pools[0].health.port: no effect with probe \"none\"" },
 	{ CID, "admin = { http = \"[::1]:9180\"; };", "" },
 	{ CID, "admin = { http = \"0.0.0.0:9180\"; };",
 	  "t.conf:4: admin.http: not on loopback: everyone who reaches it sees metrics and states" },
@@ -393,7 +420,7 @@ START_TEST(twelve_mistakes)
 		"t.conf:10: pools[0].cid.lenght: unknown; did you mean \"length\"?\n"
 		"t.conf:12: pools[0].nat.idle_s: 4294967297 is out of range; accepted: 1..86400 s\n"
 		"t.conf:13: pools[0].nat.ports: \"1-99\" is no port range; accepted: PORT, or LOW-HIGH of at most 64 ports\n"
-		"t.conf:14: pools[0].health.probe: \"ping\" is unknown; accepted: dtls, coap, none\n"
+		"t.conf:14: pools[0].health.probe: \"ping\" is unknown; accepted: dtls, coap, coaps, http, none\n"
 		"t.conf:16: pools[0].backends[0].weight: 257 is out of range; accepted: 0..256\n"
 		"t.conf:17: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255\n"
 		"t.conf:18: pools[0].backends[2].id: already the id of backends[0]\n"

@@ -289,6 +289,67 @@ START_TEST(key_file_is_a_file)
 }
 END_TEST
 
+#define PROBED(probe)                                                                                                                      \
+	"user = \"root\"; hash_key = \"" KEY "\";" LISTENERS "pools = ( { name = \"p\"; protocol = \"udp\";"                               \
+	"health = { " probe " }; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );"
+
+START_TEST(coaps_credentials)
+{
+	static const char from_file[] =
+		PROBED("probe = \"coaps\"; psk_identity = \"who\"; psk_key = \"@k.key\"; port = 5684; path = \"/a/b\";");
+	const struct conf_health *health;
+
+	write_file("k.key", 0600, "ed793A\n");
+	struct conf *conf = load_good(from_file);
+	health = &conf->pools[0].health;
+	ck_assert_int_eq(health->probe, PROBE_COAPS);
+	ck_assert_uint_eq(health->port, 5684);
+	ck_assert_str_eq(health->path, "/a/b");
+	ck_assert_str_eq(health->psk_identity, "who");
+	ck_assert_uint_eq(health->psk_key_len, 3);
+	ck_assert_mem_eq(health->psk_key, "\xed\x79\x3a", 3);
+	conf_free(conf);
+
+	write_file("k.key", 0604, "ed793a");
+	expect_errors(from_file, "t.conf:2: pools[0].health.psk_key: \"k.key\": others can access it; chmod o-rwx it");
+	write_file("k.key", 0600, "ed793");
+	expect_errors(from_file, "t.conf:2: pools[0].health.psk_key: \"k.key\": not hex digits of 1..32 octets");
+	unlink("k.key");
+}
+END_TEST
+
+START_TEST(coaps_key_in_a_file_of_others)
+{
+	static const char exposed[] = "t.conf:2: pools[0].health.psk_key: others can access this file; chmod o-rwx it, or put the key "
+				      "into a file of its own: \"@FILE\"";
+	static const char *const probes[] = { PROBED("probe = \"coaps\"; psk_identity = \"i\"; psk_key = \"00\";"),
+					      PROBED("probe = \"coap\"; psk_key = \"00\";") };
+	struct conf_report report;
+
+	for (int i = 0; i < COUNT_OF(probes); i++) {
+		write_file(FILE_NAME, 0644, probes[i]);
+		ck_assert_ptr_null(conf_load(FILE_NAME, &report));
+		ck_assert_ptr_nonnull(strstr(join_lines(report.errors, report.error_count), exposed));
+		conf_report_free(&report);
+	}
+}
+END_TEST
+
+START_TEST(probe_options_have_defaults)
+{
+	struct conf *conf = load_good(PROBED("probe = \"http\";"));
+
+	ck_assert_int_eq(conf->pools[0].health.probe, PROBE_HTTP);
+	ck_assert_str_eq(conf->pools[0].health.path, "/.well-known/cidlb");
+	ck_assert_uint_eq(conf->pools[0].health.port, 0);
+	ck_assert_ptr_null(conf->pools[0].health.psk_identity);
+	conf_free(conf);
+	conf = load_good(PROBED("probe = \"coap\";"));
+	ck_assert_ptr_null(conf->pools[0].health.path);
+	conf_free(conf);
+}
+END_TEST
+
 START_TEST(inline_key)
 {
 	static const char exposed[] =
@@ -432,6 +493,9 @@ int main(void)
 	tcase_add_loop_test(tc, key_file, 0, COUNT_OF(key_files));
 	tcase_add_test(tc, key_file_is_relative_to_the_configuration);
 	tcase_add_test(tc, key_file_is_a_file);
+	tcase_add_test(tc, coaps_credentials);
+	tcase_add_test(tc, coaps_key_in_a_file_of_others);
+	tcase_add_test(tc, probe_options_have_defaults);
 	tcase_add_test(tc, inline_key);
 	tcase_add_test(tc, key_file_of_another_user);
 	tcase_add_test(tc, shipped_files_load);
