@@ -5,7 +5,8 @@
  *   ready | drain | maint        the administrative state
  *   75%                          of the configured weight, 0..100; 0: CID traffic only
  *   id:9, id:0xed793a            a server id it serves: a number, or exactly as many octets as the layout has in hex
- * An answer says everything: what it leaves out is up, ready, 100 % and no claim.
+ * A # ends the line: what follows is a remark, as in "down#overloaded". An answer says everything: what it leaves out is up, ready, 100 %
+ * and no claim. One that begins with {, [ or < is JSON, HTML or a list of links, and says nothing at all: no word of it is read.
  */
 #ifndef CIDLB_STEERING_H
 #define CIDLB_STEERING_H
@@ -31,8 +32,9 @@ struct steering {
 /* Up, ready, 100 %, no claims. */
 extern const struct steering steering_none;
 
-/* Reads an answer. Of contradictory words the stricter counts. Words that mean nothing, or an id that does not fit `layout`, are
- * skipped: the first of them is in `unknown`, printable and shortened ("" if there is none). */
+/* Reads an answer of any octets. Of contradictory words the stricter counts, and an id counts once. Words that mean nothing, an id that
+ * does not fit `layout` and ids beyond STEERING_IDS are skipped: the first of them is in `unknown`, printable and shortened ("" if there is
+ * none). */
 void steering_read(struct steering *out, const struct cid_layout *layout, const uint8_t *text, size_t len,
 		   char unknown[static STEERING_WORD_OCTETS]);
 
