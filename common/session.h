@@ -111,4 +111,17 @@ enum session_check {
 /* Judges the first protected record (epoch >= 1) of the datagram without changing the session. */
 enum session_check session_check(struct session *session, const uint8_t *data, size_t len);
 
+/* Hand-over to another process. What is written holds the keys: keep it from everybody, wipe it after use, and load it once only, since two
+ * sessions made of it would use each nonce twice. A saved session has ended: it is SESSION_CLOSED and can send nothing any more.
+ *
+ * -ENOTCONN: not established. -ENOTSUP: mbedTLS cannot save it, or not yet: no AEAD suite, not DTLS 1.2, or the peer, who may still ask
+ * for our last handshake flight, has sent no application record; it goes on. -ENOSPC: *len octets are needed; it goes on. -EIO: it is
+ * lost (SESSION_FAILED). */
+int session_save(struct session *session, uint8_t *out, size_t size, size_t *len);
+
+/* The session goes on where the saved one ended: the same keys and CIDs, the next sequence number, and records that it has seen are
+ * refused. `own_cid`: the one that it was made with, which mbedTLS does not keep. -EBADMSG: not saved under such a config. -ENOMEM. */
+int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
+		 void *ctx, const uint8_t *data, size_t len);
+
 #endif
