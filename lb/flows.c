@@ -32,6 +32,7 @@ struct flows {
 	struct flow_arena arena; /* its lock is that of the rings too */
 	size_t sweep_at;
 	struct pool_flows pools[STATS_POOLS];
+	_Atomic uint64_t backends[STATS_BACKENDS]; /* proven flows */
 };
 
 struct flows *flows_new(const uint8_t secret[static 16])
@@ -149,6 +150,11 @@ struct flows_count flows_count(struct flows *flows, uint16_t pool)
 		.proven = atomic_load_explicit(&of->proven, memory_order_relaxed),
 		.evicted = atomic_load_explicit(&of->evicted, memory_order_relaxed),
 	};
+}
+
+uint64_t flows_of_backend(const struct flows *flows, uint16_t backend)
+{
+	return atomic_load_explicit(&flows->backends[backend], memory_order_relaxed);
 }
 
 static uint64_t key_hash(const struct flows *flows, const struct flow_key *key)
@@ -288,6 +294,8 @@ static void flow_remove(struct flows *flows, struct flow *flow)
 	cds_lfht_del(flows->by_key, &flow->by_key);
 	cds_lfht_del(flows->by_end, &flow->by_end);
 	atomic_fetch_sub_explicit(flow->trial ? &of->trial : &of->proven, 1, memory_order_relaxed);
+	if (!flow->trial)
+		atomic_fetch_sub_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
 	retire(flows, flow);
 }
 
@@ -414,6 +422,7 @@ void flows_prove(struct flows *flows, struct flow *flow)
 		return;
 	}
 	atomic_fetch_sub_explicit(&of->trial, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
 	flow->trial = false;
 }
 

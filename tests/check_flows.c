@@ -232,6 +232,35 @@ START_TEST(no_more_than_max_flows_are_proven)
 }
 END_TEST
 
+/* Proven ones of all kinds and pools, and no other. */
+START_TEST(counted_by_backend)
+{
+	struct what what;
+	struct flow *other;
+
+	ck_assert_int_eq(flows_set_limits(flows, OTHER_POOL, &limits), 0);
+	prove(make(FLOW_CID, 1));
+	prove(make(FLOW_SOURCE, 2));
+	prove(make(FLOW_ADDRESS, 3));
+	make(FLOW_CID, 4);
+	what_of(&what, FLOW_CID, POOL, 5);
+	what.made.backend = STATS_BACKENDS - 1;
+	other = flows_make(flows, &what.made);
+	prove(other);
+	ck_assert_uint_eq(flows_of_backend(flows, BACKEND), 3);
+	ck_assert_uint_eq(flows_of_backend(flows, STATS_BACKENDS - 1), 1);
+	ck_assert_uint_eq(flows_of_backend(flows, 0), 0);
+	flows_end(flows, other);
+	flows_end(flows, find(FLOW_CID, 4));
+	flows_end(flows, find(FLOW_CID, 1));
+	ck_assert_uint_eq(flows_of_backend(flows, STATS_BACKENDS - 1), 0);
+	ck_assert_uint_eq(flows_of_backend(flows, BACKEND), 2);
+	now_ms += CID_IDLE_MS;
+	sweep();
+	ck_assert_uint_eq(flows_of_backend(flows, BACKEND), 0);
+}
+END_TEST
+
 START_TEST(trials_expire)
 {
 	make(FLOW_CID, 1);
@@ -448,6 +477,7 @@ START_TEST(threads_at_once)
 	count = flows_count(flows, POOL);
 	ck_assert_uint_le(count.trial, MAX_FLOWS / FLOWS_TRIAL_PART);
 	ck_assert_uint_le(count.proven, MAX_FLOWS);
+	ck_assert_uint_eq(count.proven, flows_of_backend(flows, BACKEND));
 	/* Every flow that is counted is there, and ends once. */
 	for (unsigned n = 0; n < 100; n++) {
 		struct flow *flows_of[2] = { find(FLOW_CID, n), find(FLOW_ADDRESS, n) };
@@ -457,6 +487,7 @@ START_TEST(threads_at_once)
 				flows_end(flows, flows_of[i]);
 	}
 	assert_count(0, 0);
+	ck_assert_uint_eq(flows_of_backend(flows, BACKEND), 0);
 }
 END_TEST
 
@@ -477,6 +508,7 @@ int main(void)
 	tcase_add_test(tc, trials_are_bounded);
 	tcase_add_test(tc, proven_flows_outlive_any_trials);
 	tcase_add_test(tc, no_more_than_max_flows_are_proven);
+	tcase_add_test(tc, counted_by_backend);
 	tcase_add_test(tc, trials_expire);
 	tcase_add_test(tc, idle_flows_expire);
 	tcase_add_test(tc, traffic_keeps_flows);

@@ -61,6 +61,7 @@ static void check_pool(struct world *world, int pool, uint64_t *answered)
 
 struct seen {
 	struct flows_count counts[STATS_POOLS];
+	uint64_t backends[STATS_BACKENDS];
 };
 
 static void count_flow(void *ctx, const struct flow *flow)
@@ -71,6 +72,7 @@ static void count_flow(void *ctx, const struct flow *flow)
 		seen->counts[flow->pool].trial++;
 	else
 		seen->counts[flow->pool].proven++;
+	seen->backends[flow->backend] += !flow->trial;
 }
 
 static void check_flows(struct world *world)
@@ -92,6 +94,9 @@ static void check_flows(struct world *world)
 			invariants_expect(world, count.trial == seen.counts[uid].trial && count.proven == seen.counts[uid].proven,
 					  "8: other flows are counted than there are");
 	}
+	for (uint16_t backend = 0; visited && backend < STATS_BACKENDS; backend++)
+		invariants_expect(world, flows_of_backend(world->balancer.flows, backend) == seen.backends[backend],
+				  "8: other flows are counted of a backend than lead there");
 }
 
 void invariants_check(struct world *world)
