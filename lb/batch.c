@@ -71,6 +71,20 @@ static bool led_nowhere(const struct snapshot_pool *pool, enum verdict verdict)
 	return verdict == VERDICT_UNKNOWN_CID || (verdict == VERDICT_CID_HASHED && pool->layout.scheme == CID_LAYOUT_ID);
 }
 
+static bool by_known_id(enum verdict verdict)
+{
+	return verdict == VERDICT_CID || verdict == VERDICT_CID_DRAINING || verdict == VERDICT_CID_DOWN;
+}
+
+/* Written once a second at most: others read the line. */
+static void cid_note(struct worker *worker, uint16_t backend, uint32_t now_s)
+{
+	_Atomic uint32_t *last_s = &worker->cid_last_s[backend];
+
+	if (atomic_load_explicit(last_s, memory_order_relaxed) != now_s)
+		atomic_store_explicit(last_s, now_s, memory_order_relaxed);
+}
+
 /* To its backend, or nowhere, which only a trace is told. */
 static void forward(struct worker *worker, const struct table *table, const struct table_listener *listener, const struct batch *batch,
 		    const struct net_datagram *datagrams, size_t at)
@@ -98,6 +112,7 @@ void batch_uplink(struct worker *worker, const struct table *table, uint16_t num
 	const struct table_listener *listener = &table->listeners[number];
 	const struct snapshot_pool *pool = &table->snapshot->pools[listener->pool];
 	const struct limit_rates *rates = &table->pools[listener->pool].hello_rates;
+	const uint32_t now_s = (uint32_t)(worker->clock_ms / 1000);
 	struct batch batch;
 
 	stats_add(&worker->stats.received[number], count);
@@ -109,6 +124,8 @@ void batch_uplink(struct worker *worker, const struct table *table, uint16_t num
 		stats_add(&worker->stats.verdicts[number][batch.out[i].verdict], 1);
 		if (led_nowhere(pool, batch.out[i].verdict))
 			sample_take(worker, pool, &batch.in[i]);
+		if (by_known_id(batch.out[i].verdict))
+			cid_note(worker, pool->backends[batch.out[i].backend].uid, now_s);
 		forward(worker, table, listener, &batch, datagrams, i);
 	}
 }

@@ -312,7 +312,9 @@ static void follow_uplink(struct worker *worker, const struct uplink *up)
 
 void nat_uplink(struct worker *worker, const struct uplink *up)
 {
-	if (up->decision->cid_len == 0)
+	if (addr_is_wildcard(&decided(up)->addr))
+		refuse_up(worker, up, REFUSED_NO_ADDRESS);
+	else if (up->decision->cid_len == 0)
 		address_uplink(worker, up);
 	else if (up->settings->rebind == REBIND_BACKEND)
 		backend_uplink(worker, up);

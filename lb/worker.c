@@ -295,6 +295,19 @@ int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
 	return ports_keep(ports, port, fd);
 }
 
+uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend)
+{
+	uint32_t last_s = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t of_worker_s = atomic_load_explicit(&workers[i]->cid_last_s[backend], memory_order_relaxed);
+
+		if (of_worker_s > last_s)
+			last_s = of_worker_s;
+	}
+	return last_s;
+}
+
 void worker_set_trace(struct worker *worker, struct trace_ring *ring)
 {
 	atomic_store_explicit(&worker->trace, ring, memory_order_release);

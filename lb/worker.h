@@ -46,6 +46,8 @@ struct worker {
 	struct net_outbox *outbox;
 	uint64_t clock_ms; /* once per batch */
 	uint32_t now_ms;   /* the same, as flows keep it */
+	/* When a CID led to a backend last, by its stable number: CLOCK_MONOTONIC_COARSE; 0: never. */
+	_Atomic uint32_t cid_last_s[STATS_BACKENDS];
 	struct worker_sample sample;
 	_Atomic(struct trace_ring *) trace; /* NULL: none runs */
 };
@@ -75,6 +77,9 @@ static inline struct trace_ring *worker_trace(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->trace, memory_order_acquire);
 }
+
+/* When a datagram was last routed to a backend by its CID, in seconds of CLOCK_MONOTONIC, which is never behind; 0: never. Any thread. */
+uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend);
 
 /* Milliseconds of the workers' clock. */
 uint32_t worker_clock_ms(void);
