@@ -1,0 +1,44 @@
+#include "probe.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "net.h"
+
+uint64_t probe_clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t probe_left_us(const struct probe *probe)
+{
+	uint64_t until_us = probe->began_us + (uint64_t)probe->spec.how.timeout_ms * 1000, now_us = probe_clock_us();
+
+	return until_us > now_us ? until_us - now_us : 0;
+}
+
+int probe_socket(const struct probe *probe)
+{
+	int fd = socket(addr_is_v4(&probe->to) ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int probe_connect(const struct probe *probe, int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = net_sockaddr(&sa, &probe->to);
+
+	return connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : errno;
+}
+
+int probe_send(int fd, const uint8_t *data, size_t len)
+{
+	if (send(fd, data, len, 0) == (ssize_t)len || send(fd, data, len, 0) == (ssize_t)len)
+		return 0;
+	return errno;
+}

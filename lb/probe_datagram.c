@@ -1,0 +1,137 @@
+/* The probes without credentials, `dtls` and `coap`: one datagram, and any answer of its kind. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/util.h>
+
+#include "coap.h"
+#include "probe.h"
+#include "probe_hello.h"
+
+enum { ANSWER_OCTETS = 4096 };
+
+/* Its socket keeps its port for life: a server that makes a session per port makes one, not one per probe. */
+struct datagram {
+	struct probe probe;
+	int fd;
+	bool connected;
+	struct event *readable;
+	uint16_t message_id; /* of the last coap question */
+	size_t noise_octets; /* of the last thing received that was no answer; 0: nothing */
+};
+
+static bool is_coap(const struct datagram *datagram)
+{
+	return datagram->probe.spec.how.probe == PROBE_COAP;
+}
+
+static int ask(struct datagram *datagram)
+{
+	uint8_t question[PROBE_HELLO_OCTETS], random[PROBE_HELLO_RANDOM_OCTETS];
+	size_t len = sizeof question;
+
+	if (is_coap(datagram)) {
+		struct coap_message ping = { .type = COAP_CON, .code = COAP_EMPTY };
+		evutil_secure_rng_get_bytes(&datagram->message_id, sizeof datagram->message_id);
+		ping.id = datagram->message_id;
+		coap_encode(&ping, question, sizeof question, &len);
+	} else {
+		evutil_secure_rng_get_bytes(random, sizeof random);
+		probe_hello_write(question, random);
+	}
+	return probe_send(datagram->fd, question, len);
+}
+
+static void datagram_begin(struct probe *probe)
+{
+	struct datagram *datagram = (struct datagram *)probe;
+	int error = datagram->connected ? 0 : probe_connect(probe, datagram->fd);
+
+	datagram->connected = error == 0;
+	datagram->noise_octets = 0;
+	if (error == 0)
+		error = ask(datagram);
+	if (error == 0)
+		probe_wake_in(probe, probe_left_us(probe));
+	else
+		probe_fail(probe, error);
+}
+
+static void datagram_wake(struct probe *probe)
+{
+	const struct datagram *datagram = (struct datagram *)probe;
+	char reason[HEALTH_REASON_OCTETS];
+	unsigned ms = probe->spec.how.timeout_ms;
+
+	if (datagram->noise_octets == 0)
+		snprintf(reason, sizeof reason, "no answer for %u ms", ms);
+	else
+		snprintf(reason, sizeof reason, "no %s answer for %u ms, but %zu octets of something else",
+			 is_coap(datagram) ? "CoAP" : "DTLS", ms, datagram->noise_octets);
+	probe_finish(probe, false, &(struct health_result){ .reason = reason });
+}
+
+/* What life it shows, in words, or NULL. */
+static const char *read_answer(struct datagram *datagram, const uint8_t *data, size_t len)
+{
+	struct coap_message message;
+
+	if (is_coap(datagram)) {
+		if (coap_decode(&message, data, len) != 0 || message.code != COAP_EMPTY || message.id != datagram->message_id)
+			return NULL;
+		return message.type == COAP_RST ? "RST" : message.type == COAP_ACK ? "ACK" : NULL;
+	}
+	enum probe_answer answer = probe_hello_read(data, len);
+	if (answer == PROBE_ANSWER_SERVER_HELLO) /* also when it comes late: or the server keeps a session, and sends it again */
+		probe_send(datagram->fd, probe_hello_abort, sizeof probe_hello_abort);
+	return answer != PROBE_ANSWER_NONE ? probe_answer_name(answer) : NULL;
+}
+
+/* One datagram, or one ICMP error, a call: the loop comes back while there are more. */
+static void on_readable(evutil_socket_t fd, short events, void *ctx)
+{
+	struct datagram *datagram = ctx;
+	uint8_t data[ANSWER_OCTETS];
+	ssize_t n = recv(fd, data, sizeof data, MSG_DONTWAIT);
+	int error = errno;
+	const char *life;
+
+	(void)events;
+	if (n < 0) {
+		if (datagram->probe.asking && error != EAGAIN && error != EINTR)
+			probe_fail(&datagram->probe, error);
+		return;
+	}
+	life = read_answer(datagram, data, (size_t)n);
+	if (!datagram->probe.asking)
+		return;
+	if (life != NULL)
+		probe_finish(&datagram->probe, false, &(struct health_result){ .ok = true, .reason = life });
+	else
+		datagram->noise_octets = (size_t)n;
+}
+
+static int datagram_open(struct probe *probe)
+{
+	struct datagram *datagram = (struct datagram *)probe;
+
+	datagram->fd = probe_socket(probe);
+	if (datagram->fd < 0)
+		return datagram->fd;
+	datagram->readable = event_new(probe->base, datagram->fd, EV_READ | EV_PERSIST, on_readable, datagram);
+	return datagram->readable != NULL && event_add(datagram->readable, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static void datagram_close(struct probe *probe)
+{
+	struct datagram *datagram = (struct datagram *)probe;
+
+	if (datagram->readable != NULL)
+		event_free(datagram->readable);
+	if (datagram->fd >= 0)
+		close(datagram->fd);
+}
+
+const struct probe_kind probe_datagram = { sizeof(struct datagram), datagram_open, datagram_begin, datagram_wake, datagram_close };
