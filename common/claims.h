@@ -4,6 +4,9 @@
  * maint, or no longer claims it, and exactly one backend that is up (and not in maint) claims it. A backend that claims nothing claims its
  * configured id. Two claims at once change nothing. No id ever has two owners.
  *
+ * An id of no configuration belongs to who alone claims it, and stays with that backend when it claims it no more or is down, since its
+ * sessions go on. A backend that leaves the pool loses its ids: to whom they are configured for, else to who alone claims them.
+ *
  * Owner: the control thread.
  */
 #ifndef CIDLB_CLAIMS_H
@@ -15,40 +18,44 @@
 
 #include "cid.h"
 
+#define CLAIMS_NOBODY UINT16_MAX
+
 struct claims_backend {
 	uint16_t uid;
 	bool serves; /* up and not in maint */
 	bool has_id; /* by configuration */
 	struct server_id id;
 	const struct server_id *claims;
-	size_t claim_count; /* 0: its configured id */
+	size_t claim_count; /* 0: its configured id; at most STEERING_IDS */
 };
 
 struct claims_entry {
 	struct server_id id;
-	uint16_t owner; /* uid */
+	uint16_t owner; /* uid; CLAIMS_NOBODY: contested from the first, or since its owner left the pool */
 	bool contested; /* several claim it that serve */
+	uint64_t heard; /* the last round in which somebody claimed it or was configured for it */
 };
 
-/* Sorted by id. */
+/* Sorted by id. All zero is an empty one. */
 struct claims {
 	struct claims_entry *entries;
-	size_t count;
+	size_t count;   /* <= backends * (1 + STEERING_IDS) */
+	uint64_t round; /* settlings so far */
 };
 
 enum claims_event {
-	CLAIMS_MOVED,     /* from `a` to `b`; CLAIMS_NOBODY for an id that was new */
-	CLAIMS_CONTESTED, /* by `a` and `b`, maybe more */
-	CLAIMS_SETTLED,   /* contested no more; owned by `a` */
+	CLAIMS_MOVED,     /* from `a` to `b`; `a` is CLAIMS_NOBODY if it was nobody's */
+	CLAIMS_CONTESTED, /* by `a` and `b`, maybe more; if its owner is one of them, that is `a` */
+	CLAIMS_SETTLED,   /* contested no more; `a` owns it, or CLAIMS_NOBODY */
 };
-
-#define CLAIMS_NOBODY UINT16_MAX
 
 typedef void (*claims_report)(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b);
 
-/* Takes in what the backends of the pool say now: distinct uids, distinct configured ids. Entries of ids that nobody is configured for or
- * claims any more are kept while their owner is among the backends. Returns true if an owner changed; nothing has changed where memory ran
- * out (*failed, may be NULL). */
+/* Takes in what the backends of the pool say now: distinct uids, distinct configured ids, in any order. Of an id's changes each is reported
+ * once, a move first; that a new id goes to its configured backend, or is forgotten with its backend, is no news. Ids that a backend claims
+ * no more are kept while it has room: STEERING_IDS less what it claims now; the ones unheard of longest go first.
+ *
+ * Returns true if any id has another owner now. *failed (may be NULL): memory ran out, nothing has changed or was reported. */
 bool claims_settle(struct claims *claims, const struct claims_backend *backends, size_t count, claims_report report, void *ctx,
 		   bool *failed);
 
