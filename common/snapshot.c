@@ -142,7 +142,7 @@ static struct snapshot_ids *ids_new(const struct siphash_key *key, uint8_t octet
 	return ids;
 }
 
-static bool pool_fill_ids(struct snapshot_pool *pool)
+static bool pool_fill_ids(struct snapshot_pool *pool, const struct snapshot_pool_spec *spec)
 {
 	const struct siphash_key key = siphash_key_derive(&pool->hash_key, "ids");
 
@@ -153,18 +153,18 @@ static bool pool_fill_ids(struct snapshot_pool *pool)
 		for (size_t i = 0; pool->index_of_id && i < rows; i++)
 			pool->index_of_id[i] = SNAPSHOT_NO_BACKEND;
 	} else {
-		pool->ids = ids_new(&key, pool->id_octets, pool->backend_count);
+		pool->ids = ids_new(&key, pool->id_octets, spec->id_count);
 	}
 	if (!pool->index_of_id && !pool->ids)
 		return false;
-	for (size_t i = 0; i < pool->backend_count; i++) {
-		const struct snapshot_backend *backend = &pool->backends[i];
-		if (!backend->has_id || backend->id.len != pool->id_octets)
+	for (size_t i = 0; i < spec->id_count; i++) {
+		const struct snapshot_id *entry = &spec->ids[i];
+		if (entry->id.len != pool->id_octets)
 			continue;
 		if (pool->ids)
-			ids_add(pool->ids, &backend->id, (uint16_t)i);
+			ids_add(pool->ids, &entry->id, entry->backend);
 		else
-			pool->index_of_id[snapshot_prefetch_id(pool, &backend->id)] = (uint16_t)i;
+			pool->index_of_id[snapshot_prefetch_id(pool, &entry->id)] = entry->backend;
 	}
 	return true;
 }
@@ -246,7 +246,7 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 	pool->unknown_cid = spec->unknown_cid;
 	pool->all_down = spec->all_down;
 	pool->layout = spec->layout;
-	if (!pool_fill_backends(pool, key, spec) || !pool_fill_uids(pool) || !pool_fill_ids(pool))
+	if (!pool_fill_backends(pool, key, spec) || !pool_fill_uids(pool) || !pool_fill_ids(pool, spec))
 		return false;
 	pool_fill_states(pool);
 	slots_key = siphash_key_derive(&pool->hash_key, "slots");

@@ -29,11 +29,15 @@ struct snapshot_backend {
 	const char *name; /* the snapshot holds its own copy */
 	uint16_t uid;
 	uint16_t weight; /* 0..256; 0: CID traffic only */
-	bool has_id;
-	struct server_id id;
 	struct addr addr;
 	enum backend_health health;
 	enum backend_admin admin;
+};
+
+/* A server id and whose it is. A backend may have several, or none. */
+struct snapshot_id {
+	struct server_id id;
+	uint16_t backend; /* index in the pool's backends */
 };
 
 struct snapshot_pool_spec {
@@ -45,7 +49,9 @@ struct snapshot_pool_spec {
 	enum all_down all_down;
 	struct cid_layout layout;
 	const struct snapshot_backend *backends;
-	size_t backend_count; /* 1..RENDEZVOUS_MAX_MEMBERS; distinct names, uids and ids */
+	size_t backend_count;          /* 1..RENDEZVOUS_MAX_MEMBERS; distinct names and uids */
+	const struct snapshot_id *ids; /* distinct; those that are not as long as the layout's are of nobody */
+	size_t id_count;
 };
 
 struct snapshot_ids;   /* server ids of three and more octets: snapshot.c */

@@ -9,13 +9,22 @@ static int plan_backend(struct snapshot_backend *out, const struct conf_backend 
 		.name = conf->name,
 		.uid = registry_uid(registry, pool, conf->name),
 		.weight = conf->weight,
-		.has_id = conf->has_id,
-		.id = conf->id,
 		.addr = conf->addr,
 		.health = BACKEND_UP,
 		.admin = conf->admin,
 	};
 	return out->uid == REGISTRY_FULL ? -ENOSPC : 0;
+}
+
+static struct snapshot_id *ids_of_file(const struct conf_pool *conf, size_t *count)
+{
+	struct snapshot_id *ids = calloc(conf->backend_count + 1, sizeof *ids);
+
+	*count = 0;
+	for (size_t i = 0; ids != NULL && i < conf->backend_count; i++)
+		if (conf->backends[i].has_id)
+			ids[(*count)++] = (struct snapshot_id){ conf->backends[i].id, (uint16_t)i };
+	return ids;
 }
 
 static int plan_pool(struct plan *plan, const struct conf_pool *conf, struct registry *pools, struct registry *backends)
@@ -40,6 +49,9 @@ static int plan_pool(struct plan *plan, const struct conf_pool *conf, struct reg
 		if (rc != 0)
 			return rc;
 	}
+	spec.ids = plan->ids[plan->pool_count] = ids_of_file(conf, &spec.id_count);
+	if (spec.ids == NULL)
+		return -ENOMEM;
 	plan->backend_count += conf->backend_count;
 	plan->pools[plan->pool_count++] = spec;
 	return 0;
@@ -55,8 +67,9 @@ int plan_make(struct plan *out, const struct conf *conf, struct registry *pools,
 	*out = (struct plan){
 		.pools = calloc(conf->pool_count + 1, sizeof *out->pools),
 		.backends = calloc(backend_count + 1, sizeof *out->backends),
+		.ids = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 	};
-	if (out->pools == NULL || out->backends == NULL)
+	if (out->pools == NULL || out->backends == NULL || out->ids == NULL)
 		rc = -ENOMEM;
 	for (size_t i = 0; rc == 0 && i < conf->pool_count; i++)
 		rc = plan_pool(out, &conf->pools[i], pools, backends);
@@ -65,8 +78,38 @@ int plan_make(struct plan *out, const struct conf *conf, struct registry *pools,
 	return rc;
 }
 
+static uint16_t backend_of_uid(const struct snapshot_pool_spec *pool, uint16_t uid)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (pool->backends[i].uid == uid)
+			return (uint16_t)i;
+	return SNAPSHOT_NO_BACKEND;
+}
+
+int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims)
+{
+	struct snapshot_pool_spec *spec = &plan->pools[pool];
+	struct snapshot_id *ids = calloc(claims->count + 1, sizeof *ids);
+
+	if (ids == NULL)
+		return -ENOMEM;
+	spec->id_count = 0;
+	for (size_t i = 0; i < claims->count; i++) {
+		const uint16_t backend = backend_of_uid(spec, claims->entries[i].owner);
+
+		if (backend != SNAPSHOT_NO_BACKEND)
+			ids[spec->id_count++] = (struct snapshot_id){ claims->entries[i].id, backend };
+	}
+	free(plan->ids[pool]);
+	spec->ids = plan->ids[pool] = ids;
+	return 0;
+}
+
 void plan_free(struct plan *plan)
 {
+	for (size_t i = 0; i < plan->pool_count; i++)
+		free(plan->ids[i]);
+	free(plan->ids);
 	free(plan->pools);
 	free(plan->backends);
 	*plan = (struct plan){ 0 };

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+#include "claims.h"
 #include "conf.h"
 #include "registry.h"
 #include "snapshot.h"
@@ -16,12 +17,17 @@ struct plan {
 	size_t pool_count;
 	struct snapshot_backend *backends; /* of all pools, one behind the other; pools[i].backends points in here */
 	size_t backend_count;
+	struct snapshot_id **ids; /* per pool; pools[i].ids points here */
 };
 
-/* Every backend starts up, in the administrative state of the file; the caller may change both before snapshot_build().
+/* Every backend starts up, in the administrative state of the file, and owns the id that the file gives it; the caller may change all that
+ * before snapshot_build().
  * A backend's number is given out by `backends` within the scope of its pool's number.
  * -ENOMEM, or -ENOSPC: a registry has no number left. `out` is then empty. */
 int plan_make(struct plan *out, const struct conf *conf, struct registry *pools, struct registry *backends);
+
+/* The ids of pools[pool] become those of `claims`, but for those whose owner is not in that pool. -ENOMEM: they stay as they were. */
+int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims);
 
 /* Leaves an empty plan. */
 void plan_free(struct plan *plan);

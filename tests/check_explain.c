@@ -21,9 +21,10 @@ static const char client_hello[] =
 	"292a981c00000004c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000";
 static const struct conf_listener listener = { .name = (char *)"coaps" };
 static const struct snapshot_backend backends[] = {
-	{ .name = "a", .uid = 0, .weight = 100, .has_id = true, .id = { 1, { 7 } }, .addr = { .ip = { [15] = 1 }, .port = 6001 } },
-	{ .name = "b", .uid = 1, .weight = 100, .has_id = true, .id = { 1, { 8 } }, .addr = { .ip = { [15] = 1 }, .port = 6002 } },
+	{ .name = "a", .uid = 0, .weight = 100, .addr = { .ip = { [15] = 1 }, .port = 6001 } },
+	{ .name = "b", .uid = 1, .weight = 100, .addr = { .ip = { [15] = 1 }, .port = 6002 } },
 };
+static const struct snapshot_id ids[] = { { { 1, { 7 } }, 0 }, { { 1, { 8 } }, 1 } };
 static struct snapshot *snapshot;
 static struct explanation explanation;
 static uint8_t data[256];
@@ -38,6 +39,8 @@ static void setup(void)
 		.layout = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 8, .size = 1 }, .length = 8 },
 		.backends = backends,
 		.backend_count = 2,
+		.ids = ids,
+		.id_count = 2,
 	};
 
 	snapshot = snapshot_build(&key, &pool, 1, NULL);

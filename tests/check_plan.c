@@ -46,8 +46,11 @@ START_TEST(test_copies_what_routing_needs)
 	ck_assert_uint_eq(plan.pools[1].backend_count, 2);
 	const struct snapshot_backend *b = &plan.backends[2];
 	ck_assert_str_eq(b->name, "b");
-	ck_assert(b->has_id);
-	ck_assert_uint_eq(b->id.octets[0], 9);
+	ck_assert_uint_eq(plan.pools[0].id_count, 0);
+	ck_assert_uint_eq(plan.pools[1].id_count, 1);
+	ck_assert_uint_eq(plan.pools[1].ids[0].id.len, 1);
+	ck_assert_uint_eq(plan.pools[1].ids[0].id.octets[0], 9);
+	ck_assert_uint_eq(plan.pools[1].ids[0].backend, 1);
 	ck_assert_uint_eq(b->addr.port, 6003);
 	ck_assert_uint_eq(plan.backends[1].weight, 50);
 	ck_assert_int_eq(b->health, BACKEND_UP);
@@ -84,6 +87,31 @@ START_TEST(test_numbers_outlive_a_reload)
 }
 END_TEST
 
+/* "a" of pool "q" has taken 9 over and owns 7; an id of nobody, and one of a backend that is in the other pool, are left out. */
+START_TEST(test_ids_as_they_are_owned)
+{
+	struct claims_entry entries[] = { { .id = { 1, { 7 } }, .owner = 1 },
+					  { .id = { 1, { 8 } }, .owner = CLAIMS_NOBODY, .contested = true },
+					  { .id = { 1, { 9 } }, .owner = 1 },
+					  { .id = { 1, { 10 } }, .owner = 0 },
+					  { .id = { 1, { 11 } }, .owner = 2 } };
+	const struct claims claims = { .entries = entries, .count = 5 }, none = { 0 };
+
+	ck_assert_int_eq(plan_make(&plan, &conf, pools, backends), 0);
+	ck_assert_int_eq(plan_set_ids(&plan, 1, &claims), 0);
+	ck_assert_uint_eq(plan.pools[1].id_count, 3);
+	ck_assert_uint_eq(plan.pools[1].ids[0].id.octets[0], 7);
+	ck_assert_uint_eq(plan.pools[1].ids[0].backend, 0);
+	ck_assert_uint_eq(plan.pools[1].ids[1].id.octets[0], 9);
+	ck_assert_uint_eq(plan.pools[1].ids[1].backend, 0);
+	ck_assert_uint_eq(plan.pools[1].ids[2].id.octets[0], 11);
+	ck_assert_uint_eq(plan.pools[1].ids[2].backend, 1);
+	ck_assert_uint_eq(plan.pools[0].id_count, 0);
+	ck_assert_int_eq(plan_set_ids(&plan, 1, &none), 0);
+	ck_assert_uint_eq(plan.pools[1].id_count, 0);
+}
+END_TEST
+
 START_TEST(test_no_number_left)
 {
 	ck_assert_uint_eq(registry_uid(backends, 7, "x"), 0);
@@ -111,6 +139,7 @@ int main(void)
 	tcase_add_test(tc, test_copies_what_routing_needs);
 	tcase_add_test(tc, test_numbers);
 	tcase_add_test(tc, test_numbers_outlive_a_reload);
+	tcase_add_test(tc, test_ids_as_they_are_owned);
 	tcase_add_test(tc, test_no_number_left);
 	tcase_add_test(tc, test_no_pool_number_left);
 	suite_add_tcase(suite, tc);

@@ -55,7 +55,8 @@ enum pool_name {
 
 static struct snapshot *snapshot;
 
-static void spec_fill(struct snapshot_pool_spec *spec, struct snapshot_backend backends[CAST], enum pool_name pool)
+static void spec_fill(struct snapshot_pool_spec *spec, struct snapshot_backend backends[CAST], struct snapshot_id ids[CAST],
+		      enum pool_name pool)
 {
 	static const char *const names[POOLS] = { "node-id", "node-id-hash", "none",   "hashed",      "hashed-hash", "plain",
 						  "address", "all-down",     "nobody", "nobody-hash", "nobody-plain" };
@@ -73,13 +74,16 @@ static void spec_fill(struct snapshot_pool_spec *spec, struct snapshot_backend b
 	spec->affinity = pool == ADDRESS ? AFFINITY_ADDRESS : AFFINITY_ADDRESS_PORT;
 	spec->unknown_cid = pool == NODE_ID_HASH || pool == HASHED_HASH || pool == NOBODY_HASH ? UNKNOWN_CID_HASH : UNKNOWN_CID_DROP;
 	spec->all_down = pool == ALL_DOWN ? ALL_DOWN_HASH : ALL_DOWN_DROP;
+	if (spec->layout.scheme == CID_LAYOUT_ID) {
+		spec->ids = ids;
+		spec->id_count = CAST;
+	}
 	for (size_t i = 0; i < CAST; i++) {
+		ids[i] = (struct snapshot_id){ { .len = 1, .octets = { cast[i].id } }, (uint16_t)i };
 		backends[i] = (struct snapshot_backend){
 			.name = cast[i].name,
 			.uid = HINT(i),
 			.weight = cast[i].weight,
-			.has_id = spec->layout.scheme == CID_LAYOUT_ID,
-			.id = { .len = 1, .octets = { cast[i].id } },
 			.health = nobody_up && (i == A || i == B || i == IDLE) ? BACKEND_DOWN : cast[i].health,
 			.admin = cast[i].admin,
 		};
@@ -90,10 +94,11 @@ static void setup(void)
 {
 	const struct siphash_key key = { 1, 2 };
 	static struct snapshot_backend backends[POOLS][CAST];
+	static struct snapshot_id ids[POOLS][CAST];
 	struct snapshot_pool_spec specs[POOLS];
 
 	for (int i = 0; i < POOLS; i++)
-		spec_fill(&specs[i], backends[i], (enum pool_name)i);
+		spec_fill(&specs[i], backends[i], ids[i], (enum pool_name)i);
 	snapshot = snapshot_build(&key, specs, POOLS, NULL);
 	ck_assert_ptr_nonnull(snapshot);
 }

@@ -11,11 +11,12 @@ enum { BACKENDS_MAX = RENDEZVOUS_MAX_MEMBERS, NAME_OCTETS = 24 };
 static const struct siphash_key key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 static char names[BACKENDS_MAX][NAME_OCTETS];
 static struct snapshot_backend backends[BACKENDS_MAX];
+static struct snapshot_id ids[BACKENDS_MAX];
 
 /* A DTLS pool with node ids of `id_octets` (0: no layout) and `count` backends; backend i has uid 3 i + 1 and id i. */
 static struct snapshot_pool_spec spec_of(size_t count, uint8_t id_octets)
 {
-	struct snapshot_pool_spec spec = { .name = "lwm2m", .uid = 5, .backends = backends, .backend_count = count };
+	struct snapshot_pool_spec spec = { .name = "lwm2m", .uid = 5, .backends = backends, .backend_count = count, .ids = ids };
 
 	if (id_octets) {
 		spec.layout.scheme = CID_LAYOUT_ID;
@@ -25,7 +26,9 @@ static struct snapshot_pool_spec spec_of(size_t count, uint8_t id_octets)
 	for (size_t i = 0; i < count; i++) {
 		snprintf(names[i], sizeof names[i], "b%zu", i);
 		backends[i] = (struct snapshot_backend){ .name = names[i], .uid = (uint16_t)(3 * i + 1), .weight = 100 };
-		backends[i].has_id = id_octets && cid_id_from_number(&backends[i].id, &spec.layout, i) == 0;
+		ids[i].backend = (uint16_t)i;
+		if (id_octets && cid_id_from_number(&ids[i].id, &spec.layout, i) == 0)
+			spec.id_count++;
 	}
 	return spec;
 }
@@ -53,12 +56,14 @@ START_TEST(holds_its_own_copy)
 	memset(pool_name, 'x', sizeof pool_name - 1);
 	memset(names, 'x', sizeof names);
 	memset(backends, 0xff, sizeof backends);
+	memset(ids, 0xff, sizeof ids);
 	ck_assert_str_eq(snapshot->pools[0].name, "lwm2m");
 	ck_assert_uint_eq(snapshot->pools[0].uid, 5);
 	ck_assert_uint_eq(snapshot->pools[0].backend_count, 3);
 	ck_assert_str_eq(snapshot->pools[0].backends[0].name, "b0");
 	ck_assert_str_eq(snapshot->pools[0].backends[2].name, "b2");
 	ck_assert_uint_eq(snapshot->pools[0].backends[2].uid, 7);
+	ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &(struct server_id){ 1, { 2 } }), 2);
 	snapshot_free(snapshot);
 }
 END_TEST
@@ -210,13 +215,58 @@ START_TEST(ids_that_are_not_there)
 	struct snapshot_pool_spec spec = spec_of(2, 1);
 	struct snapshot *snapshot;
 
-	backends[0].has_id = false; /* its id field is still 0 */
+	spec.ids++;
+	spec.id_count--;
+	snapshot = build(&spec, NULL);
+	ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &zero), SNAPSHOT_NO_BACKEND);
+	snapshot_free(snapshot);
+	spec = spec_of(2, 1);
+	ids[0].id.len = 2; /* as if the layout had been another when it was claimed */
 	snapshot = build(&spec, NULL);
 	ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &zero), SNAPSHOT_NO_BACKEND);
 	snapshot_free(snapshot);
 	spec = spec_of(2, 0);
 	snapshot = build(&spec, NULL);
 	ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &zero), SNAPSHOT_NO_BACKEND);
+	snapshot_free(snapshot);
+}
+END_TEST
+
+/* Three backends: the second owns four ids, the third owns none; in tables by index and by hash. */
+static const uint8_t several_octets[] = { 1, 2, 3, 15 };
+
+START_TEST(a_backend_has_several_ids)
+{
+	static const uint16_t owners[] = { 1, 0, 1, 1, 1 };
+	struct snapshot_pool_spec spec = spec_of(5, several_octets[_i]);
+	struct server_id id;
+
+	spec.backend_count = 3;
+	for (size_t i = 0; i < 5; i++)
+		ids[i].backend = owners[i];
+	struct snapshot *snapshot = build(&spec, NULL);
+	for (uint16_t number = 0; number < 256; number++) {
+		ck_assert_int_eq(cid_id_from_number(&id, &spec.layout, number), 0);
+		ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &id), number < 5 ? owners[number] : SNAPSHOT_NO_BACKEND);
+	}
+	snapshot_free(snapshot);
+}
+END_TEST
+
+/* More ids than rows for one each would be. */
+START_TEST(one_backend_has_all_ids)
+{
+	struct snapshot_pool_spec spec = spec_of(BACKENDS_MAX, 3);
+	struct server_id id;
+
+	spec.backend_count = 1;
+	for (size_t i = 0; i < BACKENDS_MAX; i++)
+		ids[i].backend = 0;
+	struct snapshot *snapshot = build(&spec, NULL);
+	for (size_t i = 0; i < BACKENDS_MAX; i++)
+		ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &ids[i].id), 0);
+	ck_assert_int_eq(cid_id_from_number(&id, &spec.layout, BACKENDS_MAX), 0);
+	ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &id), SNAPSHOT_NO_BACKEND);
 	snapshot_free(snapshot);
 }
 END_TEST
@@ -387,6 +437,8 @@ int main(void)
 	tcase_add_test(tcase, slots_of_another_key_are_not_shared);
 	tcase_add_loop_test(tcase, ids_lead_to_their_backends, 0, sizeof id_tables / sizeof *id_tables);
 	tcase_add_test(tcase, ids_that_are_not_there);
+	tcase_add_loop_test(tcase, a_backend_has_several_ids, 0, sizeof several_octets);
+	tcase_add_test(tcase, one_backend_has_all_ids);
 	tcase_add_test(tcase, uids_lead_to_their_backends);
 	tcase_add_test(tcase, verdicts_of_cids);
 	tcase_add_loop_test(tcase, who_accepts_new_sessions, 0, sizeof accepts / sizeof *accepts);
