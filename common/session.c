@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mbedtls/error.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_ciphersuites.h>
 #include <mbedtls/ssl_cookie.h>
@@ -20,6 +21,10 @@ enum {
 	LENGTH_OCTETS = 2,
 	RECORD_MAX = DTLS_HEADER_OCTETS + SESSION_CID_MAX + SESSION_PLAIN_MAX + 2048,
 	CLIENT_HELLO = 1,
+	CLIENT_KEY_EXCHANGE = 16,
+	ALERT_OCTETS = 2, /* RFC 5246, section 7.2: level, description */
+	ALERT_FATAL = 2,
+	ALERT_NONE = -1,
 };
 
 struct session_config {
@@ -37,6 +42,9 @@ struct session {
 	void *ctx;
 	enum session_state state;
 	bool sent;           /* since the last input began */
+	bool key_exchanged;  /* client: its last flight is out */
+	int error;           /* SESSION_FAILED: of mbedTLS */
+	int alert;           /* the last fatal one in clear, or ALERT_NONE */
 	const uint8_t *in;   /* what mbedTLS has not asked for yet of the datagram that is being fed */
 	size_t in_len;       /* octets */
 	uint64_t in_number;  /* epoch and sequence number of the record that it asked for last */
@@ -46,7 +54,18 @@ struct session {
 	uint64_t final_at_ms;
 };
 
-static const int suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, 0 };
+static const int device_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, 0 };
+
+/* AEAD only: mbedTLS saves no others. */
+static const int server_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, MBEDTLS_TLS_PSK_WITH_AES_128_CCM,
+				     MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256, 0 };
+
+static const int all_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8,
+				  MBEDTLS_TLS_PSK_WITH_AES_128_CCM,
+				  MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256,
+				  MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256,
+				  MBEDTLS_TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
+				  0 };
 
 static int config_setup(struct session_config *config, const struct session_options *options)
 {
@@ -59,7 +78,7 @@ static int config_setup(struct session_config *config, const struct session_opti
 	mbedtls_ssl_conf_rng(ssl, options->random, options->random_ctx);
 	mbedtls_ssl_conf_min_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
 	mbedtls_ssl_conf_max_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
-	mbedtls_ssl_conf_ciphersuites(ssl, suites);
+	mbedtls_ssl_conf_ciphersuites(ssl, server ? server_suites : options->all_suites ? all_suites : device_suites);
 	mbedtls_ssl_conf_dtls_anti_replay(ssl, MBEDTLS_SSL_ANTI_REPLAY_ENABLED);
 	mbedtls_ssl_conf_handshake_timeout(ssl, options->handshake_min_ms ? options->handshake_min_ms : 1000,
 					   options->handshake_max_ms ? options->handshake_max_ms : 60000);
@@ -131,6 +150,7 @@ static int send_datagram(void *ctx, const unsigned char *data, size_t len)
 	struct session *session = ctx;
 
 	session->sent = true;
+	session->key_exchanged |= data[0] == DTLS_HANDSHAKE && len > DTLS_HEADER_OCTETS && data[DTLS_HEADER_OCTETS] == CLIENT_KEY_EXCHANGE;
 	session->callbacks.send(session->ctx, data, len);
 	return (int)len;
 }
@@ -153,6 +173,13 @@ static bool record_is_hello(const uint8_t *record, size_t len)
 {
 	return len > DTLS_HEADER_OCTETS && record[0] == DTLS_HANDSHAKE && !record_is_protected(record) &&
 	       record[DTLS_HEADER_OCTETS] == CLIENT_HELLO;
+}
+
+static void note_alert(struct session *session, const uint8_t *record, size_t len)
+{
+	if (record[0] == DTLS_ALERT && !record_is_protected(record) && len == DTLS_HEADER_OCTETS + ALERT_OCTETS &&
+	    record[DTLS_HEADER_OCTETS] == ALERT_FATAL)
+		session->alert = record[DTLS_HEADER_OCTETS + 1];
 }
 
 /* Octets of the record that `data` begins with, or 0 if it is none: the rest of the datagram is then worthless. */
@@ -191,6 +218,7 @@ static int receive_record(void *ctx, unsigned char *out, size_t size)
 		if (octets > size || (session->state == SESSION_ESTABLISHED && record_is_hello(record, octets)))
 			continue;
 		session->in_number = record_number(record);
+		note_alert(session, record, octets);
 		memcpy(out, record, octets);
 		return (int)octets;
 	}
@@ -208,6 +236,7 @@ int session_new(struct session **out, struct session_config *config, const uint8
 	session->ctx = ctx;
 	session->state = config->role == SESSION_SERVER ? SESSION_LISTENING : SESSION_HANDSHAKING;
 	session->step_at_ms = session->final_at_ms = SESSION_NEVER;
+	session->alert = ALERT_NONE;
 	mbedtls_ssl_init(&session->ssl);
 	if (mbedtls_ssl_setup(&session->ssl, &config->ssl) != 0 ||
 	    (config->use_cid && mbedtls_ssl_set_cid(&session->ssl, MBEDTLS_SSL_CID_ENABLED, own_cid, config->cid_length) != 0)) {
@@ -269,6 +298,7 @@ static bool step(struct session *session)
 	if (rc == MBEDTLS_ERR_SSL_WANT_READ)
 		return session->in_len && session->in_len < before;
 	session->state = rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? SESSION_CLOSED : SESSION_FAILED;
+	session->error = rc;
 	return false;
 }
 
@@ -329,8 +359,10 @@ int session_write(struct session *session, const uint8_t *data, size_t len)
 		return -ENOTCONN;
 	if (len > SESSION_PLAIN_MAX)
 		return -EMSGSIZE;
-	if (mbedtls_ssl_write(&session->ssl, data, len) != (int)len) {
+	int rc = mbedtls_ssl_write(&session->ssl, data, len);
+	if (rc != (int)len) {
 		session->state = SESSION_FAILED;
+		session->error = rc;
 		return -EIO;
 	}
 	return 0;
@@ -347,6 +379,54 @@ void session_close(struct session *session)
 enum session_state session_state(const struct session *session)
 {
 	return session->state;
+}
+
+/* RFC 5246, section 7.2.2; RFC 4279, section 6; RFC 8446, section 6.2. */
+static const char *alert_name(int alert)
+{
+	static const struct {
+		int alert;
+		const char *name;
+	} names[] = {
+		{ 10, "unexpected_message" },    { 20, "bad_record_mac" },         { 22, "record_overflow" },
+		{ 40, "handshake_failure" },     { 47, "illegal_parameter" },      { 49, "access_denied" },
+		{ 50, "decode_error" },          { 51, "decrypt_error" },          { 70, "protocol_version" },
+		{ 71, "insufficient_security" }, { 80, "internal_error" },         { 90, "user_canceled" },
+		{ 109, "missing_extension" },    { 110, "unsupported_extension" }, { 115, "unknown_psk_identity" },
+		{ 116, "certificate_required" },
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (names[i].alert == alert)
+			return names[i].name;
+	return "fatal alert";
+}
+
+const char *session_reason(const struct session *session)
+{
+	const char *text;
+
+	if (session->state != SESSION_FAILED)
+		return NULL;
+	switch (session->error) {
+	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+		return alert_name(session->alert);
+	case MBEDTLS_ERR_SSL_TIMEOUT:
+		return "no answer";
+	default:
+		text = mbedtls_high_level_strerr(session->error);
+		return text ? text : "out of memory";
+	}
+}
+
+int session_alert(const struct session *session)
+{
+	return session->state == SESSION_FAILED && session->error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE ? session->alert : ALERT_NONE;
+}
+
+bool session_awaits_finished(const struct session *session)
+{
+	return session->state == SESSION_HANDSHAKING && session->key_exchanged;
 }
 
 size_t session_peer_cid(struct session *session, uint8_t cid[static SESSION_CID_MAX])

@@ -1,4 +1,4 @@
-/* One DTLS 1.2 session (PSK, AES128-CCM-8, RFC 9146 CIDs) of mbedTLS over the caller's buffers: no socket, no clock.
+/* One DTLS 1.2 session (PSK, AES128-CCM-8 or what both have, RFC 9146 CIDs) of mbedTLS over the caller's buffers: no socket, no clock.
  *
  * The caller feeds received datagrams, tells the time, and gets outgoing datagrams and plaintext through callbacks. A program
  * may hold thousands in one thread. A config is shared by its sessions and outlives them. Times are in ms of any monotonic
@@ -44,6 +44,7 @@ struct session_options {
 	const uint8_t *psk_key;
 	size_t psk_key_len; /* octets, 1..SESSION_PSK_MAX */
 	bool use_cid;       /* offer or accept the connection_id extension */
+	bool all_suites;    /* client: offer every PSK suite, for any server; else CCM_8 alone, as constrained devices do */
 	uint8_t cid_length; /* of our own CIDs, octets; 0: the peer sends none, while we use the one it hands out */
 	uint32_t handshake_min_ms, handshake_max_ms; /* first retransmission, and the interval after which it is given up; 0: 1000, 60000 */
 	session_random random;
@@ -94,6 +95,15 @@ int session_write(struct session *session, const uint8_t *data, size_t len);
 void session_close(struct session *session);
 
 enum session_state session_state(const struct session *session);
+
+/* Why it is SESSION_FAILED, in words: the peer's fatal alert ("unknown_psk_identity"), or what mbedTLS found. NULL: it is not. Static. */
+const char *session_reason(const struct session *session);
+
+/* The fatal alert by which the peer refused the handshake (RFC 5246, section 7.2), or -1. It came in clear: anybody may have sent it. */
+int session_alert(const struct session *session);
+
+/* Client: the handshake lacks only the server's Finished, so the server has agreed to everything but the key. */
+bool session_awaits_finished(const struct session *session);
 
 /* Whether the handshake agreed on CIDs: the peer's records carry our own, ours carry the peer's. Established only. */
 bool session_uses_cid(struct session *session);

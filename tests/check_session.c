@@ -437,6 +437,90 @@ START_TEST(longest_record_passes_and_one_more_octet_does_not)
 }
 END_TEST
 
+/* A pair whose client offers every suite, with another identity if it is given. */
+static struct pair *pair_with_all_suites(const uint8_t *client_key, const char *identity)
+{
+	struct pair *pair = pair_new(key, sizeof server_cid);
+	struct session_options client = options_of(SESSION_CLIENT, client_key, 0);
+
+	session_free(pair->client.session);
+	session_config_free(pair->client_config);
+	client.all_suites = true;
+	client.psk_identity = identity ? identity : client.psk_identity;
+	ck_assert_int_eq(session_config_new(&pair->client_config, &client), 0);
+	ck_assert_int_eq(session_new(&pair->client.session, pair->client_config, NULL, &callbacks, &pair->client), 0);
+	return pair;
+}
+
+START_TEST(all_suites_are_offered)
+{
+	static const uint8_t offered[] = { 0, 12, 0xc0, 0xa8, 0xc0, 0xa4, 0x00, 0xa8, 0x00, 0xae, 0xc0, 0x37, 0x00, 0xff };
+	struct pair *pair = pair_with_all_suites(key, NULL);
+	const struct datagram *hello = &pair->client.queue[0];
+
+	session_start(pair->client.session, pair->now_ms);
+	ck_assert_mem_eq(hello->octets + 61, offered, sizeof offered); /* behind random, no session id, no cookie */
+	exchange(pair);
+	ck_assert(both(pair, SESSION_ESTABLISHED));
+	ck_assert(session_uses_cid(pair->client.session));
+	ck_assert_ptr_null(session_reason(pair->client.session));
+	say(pair, &pair->client, &pair->server, "up");
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(refusals_have_their_reason)
+{
+	struct pair *pair = pair_with_all_suites(key, "nobody");
+
+	session_start(pair->client.session, pair->now_ms);
+	exchange(pair);
+	ck_assert_int_eq(session_state(pair->client.session), SESSION_FAILED);
+	ck_assert_int_eq(session_alert(pair->client.session), 115);
+	ck_assert_str_eq(session_reason(pair->client.session), "unknown_psk_identity");
+	pair_free(pair);
+
+	pair = pair_with_all_suites(other_key, NULL);
+	session_start(pair->client.session, pair->now_ms);
+	exchange(pair);
+	ck_assert_int_eq(session_state(pair->client.session), SESSION_FAILED);
+	ck_assert_int_eq(session_alert(pair->client.session), 20);
+	ck_assert_str_eq(session_reason(pair->client.session), "bad_record_mac");
+	pair_free(pair);
+
+	pair = pair_with_all_suites(key, NULL);
+	session_start(pair->client.session, pair->now_ms);
+	pair->client.queued = 0;
+	ck_assert_int_eq(session_alert(pair->client.session), -1);
+	while (session_deadline(pair->client.session) != SESSION_NEVER) {
+		session_expire(pair->client.session, session_deadline(pair->client.session));
+		pair->client.queued = 0;
+	}
+	ck_assert_int_eq(session_alert(pair->client.session), -1);
+	ck_assert_str_eq(session_reason(pair->client.session), "no answer");
+	pair_free(pair);
+}
+END_TEST
+
+/* A server that drops what it cannot verify leaves the client waiting for Finished. */
+START_TEST(the_last_flight_is_told)
+{
+	struct pair *pair = pair_with_all_suites(other_key, NULL);
+
+	session_start(pair->client.session, pair->now_ms);
+	while (pair->client.queued == 0 || pair->client.queue[0].octets[13] != 16) {
+		struct side *from = pair->client.queued ? &pair->client : &pair->server;
+		ck_assert(!session_awaits_finished(pair->client.session));
+		struct datagram datagram = take(from);
+		input(pair, from == &pair->client ? &pair->server : &pair->client, &datagram);
+	}
+	ck_assert(session_awaits_finished(pair->client.session));
+	exchange(pair);
+	ck_assert(!session_awaits_finished(pair->client.session));
+	pair_free(pair);
+}
+END_TEST
+
 START_TEST(config_refuses_what_is_out_of_range)
 {
 	struct session_options good = options_of(SESSION_SERVER, key, 8), bad;
@@ -475,6 +559,9 @@ int main(void)
 	tcase_add_test(tests, established_session_ignores_a_client_hello);
 	tcase_add_test(tests, close_is_seen_by_the_peer);
 	tcase_add_test(tests, longest_record_passes_and_one_more_octet_does_not);
+	tcase_add_test(tests, all_suites_are_offered);
+	tcase_add_test(tests, refusals_have_their_reason);
+	tcase_add_test(tests, the_last_flight_is_told);
 	tcase_add_test(tests, config_refuses_what_is_out_of_range);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
