@@ -86,22 +86,32 @@ static uint16_t backend_of_uid(const struct snapshot_pool_spec *pool, uint16_t u
 	return SNAPSHOT_NO_BACKEND;
 }
 
+/* True if `claims` has an owner for it in this pool. */
+static bool is_claimed(const struct snapshot_pool_spec *spec, const struct claims *claims, const struct server_id *id)
+{
+	return backend_of_uid(spec, claims_owner(claims, id)) != SNAPSHOT_NO_BACKEND;
+}
+
 int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims)
 {
 	struct snapshot_pool_spec *spec = &plan->pools[pool];
-	struct snapshot_id *ids = calloc(claims->count + 1, sizeof *ids);
+	struct snapshot_id *ids = calloc(spec->id_count + claims->count + 1, sizeof *ids);
+	size_t count = 0;
 
 	if (ids == NULL)
 		return -ENOMEM;
-	spec->id_count = 0;
+	for (size_t i = 0; i < spec->id_count; i++)
+		if (!is_claimed(spec, claims, &spec->ids[i].id))
+			ids[count++] = spec->ids[i];
 	for (size_t i = 0; i < claims->count; i++) {
 		const uint16_t backend = backend_of_uid(spec, claims->entries[i].owner);
 
 		if (backend != SNAPSHOT_NO_BACKEND)
-			ids[spec->id_count++] = (struct snapshot_id){ claims->entries[i].id, backend };
+			ids[count++] = (struct snapshot_id){ claims->entries[i].id, backend };
 	}
 	free(plan->ids[pool]);
 	spec->ids = plan->ids[pool] = ids;
+	spec->id_count = count;
 	return 0;
 }
 

@@ -26,7 +26,8 @@ struct plan {
  * -ENOMEM, or -ENOSPC: a registry has no number left. `out` is then empty. */
 int plan_make(struct plan *out, const struct conf *conf, struct registry *pools, struct registry *backends);
 
-/* The ids of pools[pool] become those of `claims`, but for those whose owner is not in that pool. -ENOMEM: they stay as they were. */
+/* The ids of pools[pool] go to their owners as `claims` has them; those without an owner in that pool stay whose they are. -ENOMEM: all
+ * stay. */
 int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims);
 
 /* Leaves an empty plan. */

@@ -108,7 +108,8 @@ START_TEST(test_ids_as_they_are_owned)
 	ck_assert_uint_eq(plan.pools[1].ids[2].backend, 1);
 	ck_assert_uint_eq(plan.pools[0].id_count, 0);
 	ck_assert_int_eq(plan_set_ids(&plan, 1, &none), 0);
-	ck_assert_uint_eq(plan.pools[1].id_count, 0);
+	ck_assert_uint_eq(plan.pools[1].id_count, 3);
+	ck_assert_uint_eq(plan.pools[1].ids[1].backend, 0);
 }
 END_TEST
 
