@@ -18,7 +18,8 @@
 
 enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /* per pool */, CONF_MAX_SOURCES = 8, CONF_MAX_WORKERS = 64 };
 
-#define CONF_SOCKET "/run/cidlb/admin.sock"
+#define CONF_SOCKET     "/run/cidlb/admin.sock"
+#define CONF_STATE_FILE "/var/lib/cidlb/state.json"
 
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };

@@ -2,6 +2,10 @@
  * for a start without DNS. Control thread only.
  *
  * An override belongs to the entry of its backend as it was in the configuration: where that has changed it is void.
+ *
+ * The file is JSON: {"version": 1,
+ *   "backends": {POOL: {BACKEND: {"entry": {"id": "02", "address": "h:5684", "weight": 100, "state": "ready"}, "state": "drain", "weight":
+ * 100}}}, "addresses": {HOST: {"v4": "192.0.2.1", "v6": "2001:db8::1"}}}
  */
 #ifndef CIDLB_OVERRIDES_H
 #define CIDLB_OVERRIDES_H
@@ -9,12 +13,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <sys/types.h>
+
 #include "conf.h"
 
 struct overrides;
 
-/* Reads `file` (NULL: nothing is kept). One that is damaged is set aside as FILE.bad, with a log line; one that cannot be read or whose
- * directory cannot be written is logged, and cidlb does without. NULL: out of memory. */
+/* As root still, and before any thread: the place of `file`, for who runs later (state_file.h). What is missing is logged, as a warning if
+ * it is the usual file, else as an error; cidlb does without. 0 or -errno. */
+int overrides_prepare(const char *file, uid_t uid, gid_t gid);
+
+/* Reads `file` (NULL: nothing is kept). One that is damaged is set aside as FILE.bad, with a log line; one that cannot be read is logged,
+ * left alone, and cidlb does without. NULL: out of memory. */
 struct overrides *overrides_new(const char *file);
 void overrides_free(struct overrides *overrides);
 
@@ -22,16 +32,20 @@ void overrides_free(struct overrides *overrides);
 bool overrides_get(const struct overrides *overrides, const char *pool, const struct conf_backend *backend, enum backend_admin *admin,
 		   uint16_t *weight);
 
-/* The state and weight now in force by command; the same as in the entry: no override. Written at once, as a whole: 0 or -errno
- * (logged). */
+/* The state and weight now in force by command; the same as in the entry: no override. Written at once, as a whole. -errno: known from now
+ * on, but not kept over a restart unless a later change can be written (the first failure of a row is logged). */
 int overrides_set(struct overrides *overrides, const char *pool, const struct conf_backend *backend, enum backend_admin admin,
 		  uint16_t weight);
 
 /* The last good address of a name. */
 bool overrides_address(const struct overrides *overrides, const char *host, bool v6, uint8_t ip[static 16]);
+/* Written by the next overrides_save(): names come by the hundred. 0 or -ENOMEM; -EINVAL: not of that family. */
 int overrides_set_address(struct overrides *overrides, const char *host, bool v6, const uint8_t ip[static 16]);
 
-/* Forgets backends and names that `conf` does not have; written if that changed anything. */
+/* Forgets backends and names that `conf` does not have, and overrides that are void. Written by the next overrides_save(). */
 void overrides_prune(struct overrides *overrides, const struct conf *conf);
+
+/* Writes what waits for it; once per tick. As overrides_set(). */
+int overrides_save(struct overrides *overrides);
 
 #endif

@@ -1,9 +1,12 @@
 #include "priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -31,6 +34,22 @@ int priv_owner(const char *user, uid_t *uid, gid_t *gid)
 	*uid = to->pw_uid;
 	*gid = to->pw_gid;
 	return 0;
+}
+
+int priv_access(const char *path, int mode, uid_t uid, gid_t gid)
+{
+	bool root = geteuid() == 0;
+	gid_t before = getegid();
+	int err = 0;
+
+	if (root && (setegid(gid) != 0 || seteuid(uid) != 0))
+		err = -errno;
+	if (err == 0 && faccessat(AT_FDCWD, path, mode, AT_EACCESS) != 0)
+		err = -errno;
+	/* A root that is half given up must do nothing more. */
+	if (root && (seteuid(0) != 0 || setegid(before) != 0))
+		abort();
+	return err;
 }
 
 static int clear_bounding_set(void)

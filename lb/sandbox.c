@@ -44,15 +44,16 @@ static const uint16_t allowed[] = {
 	/* sockets: reload, probes, admin */
 	SYS_recvfrom, SYS_sendto, SYS_recvmsg, SYS_sendmsg, SYS_bind, SYS_connect, SYS_listen, SYS_accept, SYS_accept4, SYS_shutdown,
 	SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_epoll_ctl, SYS_epoll_create1, SYS_ppoll, SYS_eventfd2,
-	/* files: the configuration, keys, the socket of cidlbctl */
-	SYS_openat, SYS_close, SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_unlinkat, SYS_fcntl,
-	SYS_dup, SYS_dup3, SYS_getdents64, SYS_umask,
+	/* files: the configuration, keys, the state file, the socket of cidlbctl */
+	SYS_openat, SYS_close, SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_unlinkat, SYS_renameat,
+	SYS_renameat2, SYS_fsync, SYS_fcntl, SYS_dup, SYS_dup3, SYS_getdents64, SYS_umask,
 	/* memory, threads, signals */
 	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_set_robust_list, SYS_rseq, SYS_exit, SYS_exit_group, SYS_gettid, SYS_getpid,
 	SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_sched_getaffinity, SYS_getcpu,
 	SYS_getrandom, SYS_prlimit64, SYS_uname, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
 #ifdef __x86_64__
-	SYS_epoll_wait, SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_unlink, SYS_time, SYS_dup2, SYS_getrlimit,
+	SYS_epoll_wait, SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_unlink, SYS_rename, SYS_time, SYS_dup2,
+	SYS_getrlimit,
 #endif
 };
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -56,6 +57,33 @@ START_TEST(test_goes_on)
 	ck_assert_int_ge(fds[1], 0);
 	ck_assert_int_eq(recv(fds[0], &byte, 1, MSG_DONTWAIT), -1);
 	ck_assert_int_eq(errno, EAGAIN);
+}
+END_TEST
+
+/* As state_file.h does it. */
+START_TEST(test_replaces_files)
+{
+	char directory[] = "/tmp/check_sandbox.XXXXXX", from[64], to[64];
+	int fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(from, sizeof from, "%s/from", directory);
+	snprintf(to, sizeof to, "%s/to", directory);
+	pid_t child = fork();
+	if (child == 0) {
+		enter();
+		fd = open(from, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		ck_assert_int_eq((int)write(fd, "x", 1), 1);
+		ck_assert_int_eq(fsync(fd), 0);
+		ck_assert_int_eq(rename(from, to), 0);
+		ck_assert_int_eq(renameat(AT_FDCWD, to, AT_FDCWD, from), 0);
+		ck_assert_int_eq(unlink(from), 0);
+		_exit(0);
+	}
+	int status;
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(rmdir(directory), 0);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 END_TEST
 
@@ -166,6 +194,7 @@ int main(void)
 	TCase *tc = tcase_create("sandbox");
 
 	tcase_add_test(tc, test_goes_on);
+	tcase_add_test(tc, test_replaces_files);
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_no_core_no_privilege);
 	tcase_add_test(tc, test_all_threads);

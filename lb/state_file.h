@@ -1,0 +1,28 @@
+/* A small file of state that is replaced as a whole: whoever reads it, also after a crash at any moment, meets the old one or the new one.
+ */
+#ifndef CIDLB_STATE_FILE_H
+#define CIDLB_STATE_FILE_H
+
+#include <limits.h>
+#include <stddef.h>
+
+#include <sys/types.h>
+
+enum { STATE_FILE_MAX_OCTETS = 16 << 20 };
+
+/* As root, before privileges are dropped: makes the directory of `file` if only that is missing, and gives it to uid and gid; the
+ * directory of CONF_STATE_FILE is cidlb's own and is given over in any case. Then, as whoever calls: 0 if uid may replace the file, else
+ * -errno. Only while there is one thread. */
+int state_file_prepare(const char *file, uid_t uid, gid_t gid);
+
+/* All of it, with a NUL behind, to be freed. -ENOENT; -EINVAL: no regular file (nor is a link followed); -EFBIG; -errno. */
+int state_file_read(const char *file, char **text, size_t *octets);
+
+/* Replaces it durably (mode 0644 less the umask). -errno: what was there stays; only if the directory's own fsync failed it is the new
+ * one, though perhaps not after a loss of power. */
+int state_file_write(const char *file, const char *text, size_t octets);
+
+/* Renames it to FILE.bad, FILE.bad.1, …, whichever is free, written to `aside`. -EEXIST: none is; -errno. */
+int state_file_set_aside(const char *file, char aside[static PATH_MAX]);
+
+#endif
