@@ -1,6 +1,7 @@
 #include "conf.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,14 @@
 #include "conf_priv.h"
 #include "stats.h"
 
-enum { ROOT_WORKERS, ROOT_RCVBUF, ROOT_USER, ROOT_HASH_KEY, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
+enum { ROOT_WORKERS, ROOT_RCVBUF, ROOT_USER, ROOT_HASH_KEY, ROOT_STATE_FILE, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
 
 static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_WORKERS] = { "workers", .type = CONF_NUMBER, .min = 0, .max = CONF_MAX_WORKERS, .fallback = 0 },
 	[ROOT_RCVBUF] = { "rcvbuf_octets", .type = CONF_NUMBER, .min = 4096, .max = 1 << 30, .fallback = 4 << 20, .unit = "octets" },
 	[ROOT_USER] = { "user", .type = CONF_TEXT },
 	[ROOT_HASH_KEY] = { "hash_key", .type = CONF_TEXT, .required = true },
+	[ROOT_STATE_FILE] = { "state_file", .type = CONF_TEXT },
 	[ROOT_ADMIN] = { "admin", .type = CONF_GROUP },
 	[ROOT_LISTENERS] = { "listeners", .type = CONF_LIST, .required = true },
 	[ROOT_POOLS] = { "pools", .type = CONF_LIST, .required = true },
@@ -61,22 +63,21 @@ static void read_user(struct conf_reader *reader, const struct conf_value *user)
 		conf_warn(reader, user->place, "the user that cidlb runs as cannot read this file: a reload will fail");
 }
 
-static void read_socket(struct conf_reader *reader, const struct conf_value *value)
+/* A copy of an absolute path of less than `room` octets; NULL: "", or (reported) something else. */
+static char *read_path(struct conf_reader *reader, const struct conf_value *value, const char *fallback, size_t room)
 {
-	const char *path = value->text ? value->text : CONF_SOCKET;
-	const size_t room = sizeof((struct sockaddr_un *)NULL)->sun_path;
-	struct conf *conf = reader->conf;
-	char quoted[CONF_QUOTE_OCTETS];
+	const char *path = value->text ? value->text : fallback;
+	char quoted[CONF_QUOTE_OCTETS], *copy;
 
-	conf->socket_default = !value->text;
 	if (!*path)
-		return;
+		return NULL;
 	if (*path != '/' || strlen(path) >= room) {
 		conf_error(reader, value->place, "%s is no absolute path of at most %zu octets", conf_quote(quoted, path), room - 1);
-		return;
+		return NULL;
 	}
-	conf->socket = strdup(path);
-	reader->no_memory |= !conf->socket;
+	copy = strdup(path);
+	reader->no_memory |= !copy;
+	return copy;
 }
 
 static void read_admin(struct conf_reader *reader, const struct conf_value *admin)
@@ -87,7 +88,8 @@ static void read_admin(struct conf_reader *reader, const struct conf_value *admi
 	if (admin->found == CONF_WRONG)
 		return;
 	conf_read_section(reader, admin->place, &conf_section_admin, values);
-	read_socket(reader, &values[ADMIN_SOCKET]);
+	conf->socket = read_path(reader, &values[ADMIN_SOCKET], CONF_SOCKET, sizeof((struct sockaddr_un *)NULL)->sun_path);
+	conf->socket_default = !values[ADMIN_SOCKET].text;
 	conf->has_http = conf_read_addr(reader, &values[ADMIN_HTTP], &conf->http);
 	if (conf->has_http && !addr_is_loopback(&conf->http))
 		conf_warn(reader, values[ADMIN_HTTP].place, "not on loopback: everyone who reaches it sees metrics and states");
@@ -231,6 +233,8 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 	conf->workers = values[ROOT_WORKERS].number ? (unsigned)values[ROOT_WORKERS].number : count_cpus();
 	conf->rcvbuf_octets = (uint32_t)values[ROOT_RCVBUF].number;
 	read_user(reader, &values[ROOT_USER]);
+	/* It is written under a longer name first. */
+	conf->state_file = read_path(reader, &values[ROOT_STATE_FILE], CONF_STATE_FILE, PATH_MAX - 16);
 	read_admin(reader, &values[ROOT_ADMIN]);
 	read_listeners(reader, &values[ROOT_LISTENERS]);
 	read_pools(reader, &values[ROOT_POOLS]);
@@ -292,8 +296,10 @@ void conf_free(struct conf *conf)
 		return;
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		struct conf_pool *pool = &conf->pools[i];
-		for (size_t j = 0; j < pool->backend_count; j++)
+		for (size_t j = 0; j < pool->backend_count; j++) {
 			free(pool->backends[j].name);
+			free(pool->backends[j].host);
+		}
 		free(pool->backends);
 		free(pool->health.path);
 		free(pool->health.psk_identity);
@@ -305,6 +311,7 @@ void conf_free(struct conf *conf)
 	free(conf->listeners);
 	free(conf->user);
 	free(conf->socket);
+	free(conf->state_file);
 	free(conf->file);
 	free(conf);
 }

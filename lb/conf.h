@@ -66,6 +66,7 @@ struct conf_backend {
 	struct server_id id;
 	struct addr addr; /* of a name: only the port */
 	char *host;       /* a name for the DNS; NULL: addr is the address */
+	size_t entry;     /* the index of its entry in the file, where a numbered set is one */
 	uint16_t weight;  /* 0..256 */
 	enum backend_admin admin;
 };
@@ -106,6 +107,9 @@ struct conf {
 	struct conf_pool *pools;
 	size_t pool_count;
 };
+
+/* The address family that the names of the pool's backends are asked for: IPv4 if there is a source for it. */
+bool conf_pool_asks_v6(const struct conf_pool *pool);
 
 /* One line per entry, without the newline, in the order of the file. `warnings` never refuse a file. */
 struct conf_report {

@@ -169,12 +169,18 @@ static bool read_sources(struct conf_reader *reader, const struct conf_value *li
 	return good;
 }
 
+/* Where a name leads nobody knows yet. */
+static bool has_address(const struct conf_backend *backend)
+{
+	return backend->addr.port && !backend->host;
+}
+
 /* The first backend that is not on loopback, or NULL. */
 static const struct conf_backend *first_remote(const struct conf_pool *pool, const struct conf_prefix *source)
 {
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct addr *a = &pool->backends[i].addr;
-		if (a->port && !addr_is_loopback(a) && (!source || addr_is_v4(a) == addr_is_v4(&source->addr)))
+		if (has_address(&pool->backends[i]) && !addr_is_loopback(a) && (!source || addr_is_v4(a) == addr_is_v4(&source->addr)))
 			return &pool->backends[i];
 	}
 	return NULL;
@@ -186,6 +192,11 @@ static bool family_has_source(const struct conf_nat *nat, bool v4)
 		if (addr_is_v4(&nat->sources[i].addr) == v4)
 			return true;
 	return false;
+}
+
+bool conf_pool_asks_v6(const struct conf_pool *pool)
+{
+	return pool->nat.source_count > 0 && !family_has_source(&pool->nat, true);
 }
 
 /* The address that the kernel would use towards `to`: a connected UDP socket knows, and sends nothing. */
@@ -222,7 +233,7 @@ static bool kernel_sources(struct conf_reader *reader, struct conf_place place, 
 			conf_error(reader, place,
 				   "no sources, and no route to backends[%zu] at %s that would tell one; give an address of this host or a "
 				   "prefix",
-				   i, addr_format(backend, text));
+				   pool->backends[i].entry, addr_format(backend, text));
 			return false;
 		}
 		nat->source_count++;
@@ -234,6 +245,13 @@ static bool default_sources(struct conf_reader *reader, struct conf_place place,
 {
 	static const struct conf_prefix loopback = { .addr.ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [13] = 64 }, .bits = 10 };
 
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (pool->backends[i].host) {
+			conf_error(reader, place,
+				   "no sources, and the name of backends[%zu] does not tell them; give an address of this host or a prefix",
+				   pool->backends[i].entry);
+			return false;
+		}
 	if (first_remote(pool, NULL))
 		return kernel_sources(reader, place, pool);
 	pool->nat.sources[0] = loopback;
@@ -243,9 +261,11 @@ static bool default_sources(struct conf_reader *reader, struct conf_place place,
 
 static bool family_used(const struct conf_pool *pool, bool v4)
 {
-	for (size_t i = 0; i < pool->backend_count; i++)
-		if (pool->backends[i].addr.port && addr_is_v4(&pool->backends[i].addr) == v4)
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct conf_backend *backend = &pool->backends[i];
+		if (backend->addr.port && (backend->host ? !conf_pool_asks_v6(pool) : addr_is_v4(&backend->addr)) == v4)
 			return true;
+	}
 	return false;
 }
 
@@ -259,16 +279,16 @@ static void check_reach(struct conf_reader *reader, struct conf_place place, con
 		const struct conf_backend *remote = addr_is_loopback(&source->addr) ? first_remote(pool, source) : NULL;
 		if (!remote)
 			continue;
-		conf_error(reader, place, "%s/%u is on loopback, backends[%td] is not", addr_format(&source->addr, text), source->bits,
-			   remote - pool->backends);
+		conf_error(reader, place, "%s/%u is on loopback, backends[%zu] is not", addr_format(&source->addr, text), source->bits,
+			   remote->entry);
 		break;
 	}
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct addr *a = &pool->backends[i].addr;
-		if (!a->port || family_has_source(&pool->nat, addr_is_v4(a)))
+		if (!has_address(&pool->backends[i]) || family_has_source(&pool->nat, addr_is_v4(a)))
 			continue;
-		conf_error(reader, place, "no source is IPv%d, as backends[%zu] at %s needs", addr_is_v4(a) ? 4 : 6, i,
-			   addr_format(a, text));
+		conf_error(reader, place, "no source is IPv%d, as backends[%zu] at %s needs", addr_is_v4(a) ? 4 : 6,
+			   pool->backends[i].entry, addr_format(a, text));
 		break;
 	}
 }

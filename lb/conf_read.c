@@ -214,7 +214,7 @@ bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, 
 	*out = (struct addr){ 0 };
 	/* A host name has a letter and its port the only colon; an IPv6 address without brackets has more. */
 	if (strchr(text, ':') == strrchr(text, ':') && strpbrk(text, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ"))
-		conf_error(reader, value->place, "%s: host names are not supported yet; give an IP address", conf_quote(quoted, text));
+		conf_error(reader, value->place, "%s: only backends may have host names; give an IP address", conf_quote(quoted, text));
 	else
 		conf_error(reader, value->place, "%s is no address with port; accepted: A.B.C.D:PORT, [IPV6]:PORT",
 			   conf_quote(quoted, text));

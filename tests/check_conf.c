@@ -36,7 +36,7 @@ static const struct {
 	{ .top = "workers = 1.5;", .errors = "t.conf:4: workers: not a whole number; accepted: 0..64" },
 	{ .top = "admin = 9180;", .errors = "t.conf:4: admin: not a group { ... }" },
 	{ .top = "admin = { http = \"localhost:9180\"; };",
-	  .errors = "t.conf:4: admin.http: \"localhost:9180\": host names are not supported yet; give an IP address" },
+	  .errors = "t.conf:4: admin.http: \"localhost:9180\": only backends may have host names; give an IP address" },
 	{ .top = "admin = { socket = \"\"; };", .errors = "" },
 	{ .top = "admin = { socket = 1; };", .errors = "t.conf:4: admin.socket: not a text in quotes" },
 	{ .top = "admin = { socket = \"admin.sock\"; };",
@@ -46,6 +46,11 @@ static const struct {
 	  .errors = "t.conf:4: admin.socket: \"//01234567890123456789012345678901234567890123456789012012...\" is no absolute path of at "
 		    "most "
 		    "107 octets" },
+	{ .top = "state_file = \"\";", .errors = "" },
+	{ .top = "state_file = \"/s\";", .errors = "" },
+	{ .top = "state_file = 1;", .errors = "t.conf:4: state_file: not a text in quotes" },
+	{ .top = "state_file = \"state.json\";",
+	  .errors = "t.conf:4: state_file: \"state.json\" is no absolute path of at most 4079 octets" },
 	{ .top = "admin = { htpp = \"127.0.0.1:1\"; };", .errors = "t.conf:4: admin.htpp: unknown; did you mean \"http\"?" },
 	/* listeners */
 	{ .listener = "address = \"127.0.0.1:5684\"; pool = \"p\";", .errors = "t.conf:1: listeners[0].name: missing" },
@@ -239,9 +244,6 @@ static const struct {
 		    "t.conf:3: pools[0].backends[1].id: already the id of backends[0]" },
 	{ .backend = "id = 1; address = \"0.0.0.0:6001\";",
 	  .errors = "t.conf:3: pools[0].backends[0].address: a backend needs an address of its own" },
-	{ .backend = "id = 1; address = \"coap.example.org:5684\";",
-	  .errors = "t.conf:3: pools[0].backends[0].address: \"coap.example.org:5684\": host names are not supported yet; give an IP "
-		    "address" },
 	{ .backend = BACKEND "state = \"down\";",
 	  .errors = "t.conf:3: pools[0].backends[0].state: \"down\" is unknown; accepted: ready, drain, maint" },
 	/* integers that libconfig would wrap to 8, 1, or nonsense */
@@ -410,7 +412,7 @@ START_TEST(twelve_mistakes)
 		"    { name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; weight = 257; },\n"
 		"    { name = \"b\"; id = 300; address = \"127.0.0.1:6002\"; },\n"
 		"    { name = \"c\"; id = 1; address = \"127.0.0.1:6003\"; },\n"
-		"    { name = \"d\"; id = 4; address = \"server.example:6004\"; }\n"
+		"    { name = \"d\"; id = 4; address = \"server example:6004\"; }\n"
 		"  );\n"
 		"} );\n",
 		"t.conf:1: workers: 65 is out of range; accepted: 0..64\n"
@@ -424,7 +426,8 @@ START_TEST(twelve_mistakes)
 		"t.conf:16: pools[0].backends[0].weight: 257 is out of range; accepted: 0..256\n"
 		"t.conf:17: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255\n"
 		"t.conf:18: pools[0].backends[2].id: already the id of backends[0]\n"
-		"t.conf:19: pools[0].backends[3].address: \"server.example:6004\": host names are not supported yet; give an IP address");
+		"t.conf:19: pools[0].backends[3].address: \"server example:6004\": no host name; accepted: 1..63 letters, digits, '_' "
+		"and inner '-' between dots, in all at most 253");
 }
 END_TEST
 

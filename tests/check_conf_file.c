@@ -114,6 +114,7 @@ START_TEST(defaults)
 	ck_assert(!conf->has_http);
 	ck_assert_str_eq(conf->socket, "/run/cidlb/admin.sock");
 	ck_assert(conf->socket_default);
+	ck_assert_str_eq(conf->state_file, "/var/lib/cidlb/state.json");
 	ck_assert_uint_eq(conf->listener_count, 1);
 	ck_assert_uint_eq(conf->pool_count, 1);
 	ck_assert_int_eq(pool->protocol, POOL_DTLS);
@@ -148,6 +149,7 @@ START_TEST(defaults)
 	ck_assert(pool->backends[0].has_id);
 	ck_assert_uint_eq(pool->backends[0].id.len, 1);
 	ck_assert_uint_eq(pool->backends[0].id.octets[0], 7);
+	ck_assert_ptr_null(pool->backends[0].host);
 	ck_assert_uint_eq(pool->backends[0].weight, 100);
 	ck_assert_int_eq(pool->backends[0].admin, BACKEND_READY);
 	conf_free(conf);
@@ -157,7 +159,8 @@ END_TEST
 START_TEST(every_value)
 {
 	struct conf *conf = load_good(
-		"workers = 3; user = \"root\"; hash_key = \"" KEY "\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
+		"workers = 3; user = \"root\"; state_file = \"/t\"; hash_key = \"" KEY
+		"\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
 		"listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { name = \"l4\"; address = \"127.0.0.1:5684\"; "
 		"pool = \"p\"; } );"
 		"pools = ( { name = \"p\"; protocol = \"udp\"; affinity = \"address\"; backends = ( { name = \"a\"; address = "
@@ -179,6 +182,7 @@ START_TEST(every_value)
 	ck_assert(conf->has_http);
 	ck_assert_str_eq(addr_format(&conf->http, text), "[::1]:9180");
 	ck_assert_str_eq(conf->socket, "/s");
+	ck_assert_str_eq(conf->state_file, "/t");
 	ck_assert(!conf->socket_default);
 	ck_assert_str_eq(conf->listeners[0].name, "l6");
 	ck_assert_str_eq(addr_format(&conf->listeners[0].addr, text), "[::1]:5684");
