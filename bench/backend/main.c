@@ -8,24 +8,30 @@
 
 #include <event2/event.h>
 
+#include "handover.h"
 #include "options.h"
 #include "server.h"
 
 enum { EXIT_USAGE = 2, DEFAULT_CID_LENGTH = 6, DEFAULT_NOTIFY_MS = 1000 };
 
-static const char usage[] = "usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N] [--notify-ms N] [--report FILE]\n"
-			    "       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE]\n"
-			    "  --listen A:P       address to serve, [V6]:P for IPv6\n"
-			    "  --id N             server id, 0..255: the first octet of every CID handed out\n"
-			    "  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share\n"
-			    "  --cid-length N     octets, 1..20 (default 6); 0: no CID\n"
-			    "  --plain            CoAP without DTLS\n"
-			    "  --notify-ms N      time between notifications of /time (default 1000)\n"
-			    "  --report FILE      counters as JSON, at exit and on SIGUSR1 (default: standard output)\n";
+static const char usage[] =
+	"usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N] [--notify-ms N] [--report FILE]\n"
+	"                     [--sessions FILE] [--steer FILE]\n"
+	"       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE]\n"
+	"  --listen A:P       address to serve, [V6]:P for IPv6\n"
+	"  --id N             server id, 0..255: the first octet of every CID handed out\n"
+	"  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share\n"
+	"  --cid-length N     octets, 1..20 (default 6); 0: no CID\n"
+	"  --plain            CoAP without DTLS\n"
+	"  --notify-ms N      time between notifications of /time (default 1000)\n"
+	"  --report FILE      counters as JSON, at exit and on SIGUSR1 (default: standard output)\n"
+	"  --sessions FILE    at exit, sessions go into it; at the start, those of the server before are taken out of it\n"
+	"  --steer FILE       its first line, if there is one, follows `up` in the answer to probes: drain, 75%\n";
 
 struct arguments {
 	struct server_options server;
-	const char *report; /* NULL: standard output */
+	const char *report;   /* NULL: standard output */
+	const char *sessions; /* NULL: they end with the server */
 };
 
 struct program {
@@ -68,7 +74,7 @@ static int read_psk(struct server_options *out, const char *text)
 	return 0;
 }
 
-enum argument { OPT_LISTEN, OPT_ID, OPT_CID_LENGTH, OPT_PSK, OPT_PLAIN, OPT_NOTIFY_MS, OPT_REPORT, OPT_HELP };
+enum argument { OPT_LISTEN, OPT_ID, OPT_CID_LENGTH, OPT_PSK, OPT_PLAIN, OPT_NOTIFY_MS, OPT_REPORT, OPT_SESSIONS, OPT_STEER, OPT_HELP };
 
 static const struct option options[] = {
 	{ "listen", required_argument, NULL, OPT_LISTEN },
@@ -78,6 +84,8 @@ static const struct option options[] = {
 	{ "plain", no_argument, NULL, OPT_PLAIN },
 	{ "notify-ms", required_argument, NULL, OPT_NOTIFY_MS },
 	{ "report", required_argument, NULL, OPT_REPORT },
+	{ "sessions", required_argument, NULL, OPT_SESSIONS },
+	{ "steer", required_argument, NULL, OPT_STEER },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -113,6 +121,12 @@ static int read_option(struct arguments *out, int option, const char *value)
 	case OPT_REPORT:
 		out->report = value;
 		return 0;
+	case OPT_SESSIONS:
+		out->sessions = value;
+		return 0;
+	case OPT_STEER:
+		server->steer = value;
+		return 0;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EXIT_SUCCESS);
@@ -140,6 +154,8 @@ static int read_arguments(struct arguments *out, int argc, char **argv)
 		fputs("--id is missing: the server id, 0..255\n", stderr);
 	else if (given[OPT_PSK] == given[OPT_PLAIN])
 		fputs("one of --psk IDENTITY:HEX and --plain is required\n", stderr);
+	else if (given[OPT_SESSIONS] && given[OPT_PLAIN])
+		fputs("--sessions needs --psk: there are none without DTLS\n", stderr);
 	else
 		return 0;
 	return -EINVAL;
@@ -189,12 +205,14 @@ static int serve(struct program *program)
 	}
 	if (!rc && event_base_dispatch(program->base) < 0)
 		rc = -EIO;
-	if (!rc)
-		rc = report(program);
+	/* While the signals are still caught: a second one must not end it half way. */
+	if (program->arguments.sessions && !rc)
+		rc = handover_save(program->server, &program->arguments.server, program->arguments.sessions, stderr);
+	int reported = report(program);
 	for (size_t i = 0; i < SIGNALS; i++)
 		if (handlers[i])
 			event_free(handlers[i]);
-	return rc;
+	return rc ? rc : reported;
 }
 
 int main(int argc, char **argv)
@@ -214,6 +232,9 @@ int main(int argc, char **argv)
 	} else {
 		fprintf(stderr, "server %u: %s on %s\n", server->id, server->plain ? "CoAP" : "CoAP over DTLS",
 			addr_format(&server->listen, text));
+		/* The socket is bound: what devices send meanwhile waits in it, and no other server is at this address. */
+		if (program.arguments.sessions)
+			handover_load(program.server, server, program.arguments.sessions, stderr);
 		rc = serve(&program);
 	}
 	server_free(program.server);

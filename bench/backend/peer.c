@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "random.h"
@@ -46,20 +47,35 @@ static int mint_cid(struct peer *peer)
 	return rc;
 }
 
-int peer_new(struct peer **out, struct server *server)
-{
-	static const struct session_callbacks callbacks = { send_datagram, deliver };
-	uint64_t seed;
-	int rc = -ENOMEM;
+static const struct session_callbacks callbacks = { send_datagram, deliver };
 
+/* Without CID and session. */
+static int peer_begin(struct peer **out, struct server *server)
+{
+	uint64_t seed;
+
+	int rc = random_octets(NULL, (uint8_t *)&seed, sizeof seed);
+	if (rc)
+		return rc;
 	struct peer *peer = calloc(1, sizeof *peer);
 	if (!peer)
-		return rc;
+		return -ENOMEM;
 	peer->server = server;
 	peer->timer_at_ms = SESSION_NEVER;
 	evtimer_assign(&peer->timer, server->base, on_timer, peer);
-	rc = random_octets(NULL, (uint8_t *)&seed, sizeof seed);
-	if (!rc && server->cid_length)
+	responder_init(&peer->responder, &server->service, seed, write_message, peer);
+	*out = peer;
+	return 0;
+}
+
+int peer_new(struct peer **out, struct server *server)
+{
+	struct peer *peer;
+
+	int rc = peer_begin(&peer, server);
+	if (rc)
+		return rc;
+	if (server->cid_length)
 		rc = mint_cid(peer);
 	if (!rc && !server->plain)
 		rc = session_new(&peer->session, server->config, server->cid_length ? peer->cid : NULL, &callbacks, peer);
@@ -67,7 +83,23 @@ int peer_new(struct peer **out, struct server *server)
 		peer_free(peer);
 		return rc;
 	}
-	responder_init(&peer->responder, &server->service, seed, write_message, peer);
+	*out = peer;
+	return 0;
+}
+
+int peer_load(struct peer **out, struct server *server, const uint8_t *cid, const uint8_t *saved, size_t len)
+{
+	struct peer *peer;
+
+	int rc = peer_begin(&peer, server);
+	if (rc)
+		return rc;
+	memcpy(peer->cid, cid, server->cid_length);
+	rc = session_load(&peer->session, server->config, server->cid_length ? peer->cid : NULL, &callbacks, peer, saved, len);
+	if (rc) {
+		peer_free(peer);
+		return rc;
+	}
 	*out = peer;
 	return 0;
 }
@@ -108,30 +140,51 @@ static void set_established(struct peer *peer)
 	struct server *server = peer->server;
 
 	peer->established = true;
-	server->report.sessions++;
-	if (!peer->session)
+	if (!peer->session) {
+		server->report.sessions++;
 		return;
+	}
 	server->report.handshakes++;
-	server->report.sessions_by_changes[0]++;
+	report_count_session(&server->report, 0);
 	peer->uses_cid = server->cid_length && session_uses_cid(peer->session);
 	if (!peer->uses_cid)
 		table_drop_cid(&server->table, peer);
 }
 
-void peer_enter(struct peer *peer)
+static void enter(struct peer *peer, bool by_addr, bool by_cid)
 {
 	struct server *server = peer->server;
 
 	if (server->peer_count >= SERVER_MAX_PEERS)
 		peer_free(TAILQ_FIRST(&server->by_use));
-	take_addr(peer);
-	if (server->cid_length)
+	if (by_addr)
+		take_addr(peer);
+	if (by_cid)
 		table_add_cid(&server->table, peer);
 	TAILQ_INSERT_TAIL(&server->by_use, peer, by_use);
 	server->peer_count++;
 	peer->entered = true;
+}
+
+void peer_enter(struct peer *peer)
+{
+	enter(peer, true, peer->server->cid_length > 0);
 	if (!peer->session)
 		set_established(peer);
+}
+
+void peer_resume(struct peer *peer)
+{
+	struct server *server = peer->server;
+
+	peer->uses_cid = server->cid_length && session_uses_cid(peer->session);
+	if (peer->uses_cid)
+		server->service.serves[peer->cid[0]] = true;
+	enter(peer, peer->by_addr, peer->uses_cid);
+	peer->established = true;
+	server->report.sessions_loaded++;
+	report_count_session(&server->report, peer->address_changes);
+	peer_settle(peer);
 }
 
 static void set_timer(struct peer *peer)

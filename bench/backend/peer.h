@@ -32,6 +32,7 @@ struct peer {
 	uint8_t cid[LBCID_MAX_OCTETS];
 	uint8_t hello_random[HELLO_RANDOM_OCTETS]; /* of the ClientHello that began the session */
 	bool entered, established, uses_cid;
+	bool by_addr; /* loaded: it was the one that is found by its address */
 	uint64_t address_changes;
 	struct responder responder;
 	struct event timer;
@@ -43,6 +44,13 @@ int peer_new(struct peer **out, struct server *server);
 
 /* From now on it is found by its address and CID. Another peer at that address loses it, and ends if nothing else leads to it. */
 void peer_enter(struct peer *peer);
+
+/* One of a server before: `cid` that its session was made with, and what session_save() wrote. Its address, the ClientHello's random, the
+ * changes and the responder are the caller's to restore before peer_resume(). Returns 0 or -errno, as session_load(). */
+int peer_load(struct peer **out, struct server *server, const uint8_t *cid, const uint8_t *saved, size_t len);
+
+/* The session goes on. From now on it is found by its CID and, if it was so before, by its address, as with peer_enter(). */
+void peer_resume(struct peer *peer);
 
 /* Forgets it. NULL is fine. */
 void peer_free(struct peer *peer);

@@ -9,6 +9,14 @@ static size_t bucket(uint64_t changes)
 	return changes < REPORT_CHANGES ? (size_t)changes : REPORT_CHANGES - 1;
 }
 
+void report_count_session(struct report *report, uint64_t changes)
+{
+	report->sessions++;
+	report->sessions_by_changes[bucket(changes)]++;
+	if (changes > report->max_address_changes)
+		report->max_address_changes = changes;
+}
+
 void report_count_change(struct report *report, uint64_t before)
 {
 	report->address_changes++;
@@ -29,6 +37,9 @@ int report_write(FILE *out, unsigned id, const struct report *report)
 		{ "handshakes", report->handshakes },
 		{ "handshakes_started", report->handshakes_started },
 		{ "sessions", report->sessions },
+		{ "sessions_loaded", report->sessions_loaded },
+		{ "sessions_saved", report->sessions_saved },
+		{ "sessions_unsaved", report->sessions_unsaved },
 		{ "address_changes", report->address_changes },
 		{ "max_address_changes_per_session", report->max_address_changes },
 		{ "forged_records", report->forged_records },

@@ -13,15 +13,20 @@ struct report {
 	uint64_t handshakes_started; /* cookie verified */
 	uint64_t handshakes;         /* finished */
 	uint64_t sessions;           /* alive; of a plain server: addresses it keeps state for */
+	uint64_t sessions_loaded;    /* of a server before */
+	uint64_t sessions_saved;     /* for a server to come */
+	uint64_t sessions_unsaved;   /* alive at the end, but such that mbedTLS cannot save them */
 	uint64_t address_changes;
 	uint64_t max_address_changes; /* of one session */
 	uint64_t forged_records;      /* session_check() said no */
 	uint64_t unknown_cid;
 	uint64_t notifications;                       /* without retransmissions */
 	uint64_t requests;                            /* without repeated ones */
-	uint64_t sessions_by_changes[REPORT_CHANGES]; /* finished handshakes, also of sessions that have ended; the last: that many or more
-						       */
+	uint64_t sessions_by_changes[REPORT_CHANGES]; /* established or loaded, also those that have ended; the last: that many or more */
 };
+
+/* There is a new session, or a loaded one that has changed its address `changes` times. */
+void report_count_session(struct report *report, uint64_t changes);
 
 /* A session that had changed its address `before` times does so again. */
 void report_count_change(struct report *report, uint64_t before);

@@ -9,10 +9,8 @@
 enum {
 	ACK_TIMEOUT_MS = 2000, /* RFC 7252, section 4.8 */
 	ACK_RANDOM_MS = 1000,  /* ACK_RANDOM_FACTOR 1.5 */
-	MAX_RETRANSMIT = 4,
 	SLOW_MS = 300,
 	MESSAGE_OCTETS = 2048, /* longest answer; a longer echo is answered 4.13 */
-	JSON_OCTETS = 160,
 };
 
 #define REQUEST_ENTITY_TOO_LARGE COAP_CODE(4, 13)
@@ -104,7 +102,7 @@ static bool transmit_due(struct responder *responder, struct confirmable *con, u
 {
 	if (!con->waiting || now_ms < con->due_ms)
 		return true;
-	if (con->transmissions > MAX_RETRANSMIT) {
+	if (con->transmissions >= RESPONDER_TRANSMISSIONS) {
 		con->waiting = false;
 		return false;
 	}
@@ -210,19 +208,15 @@ static void get_slow(struct responder *responder, const struct coap_message *req
 	send_reply(responder, request, octets, len);
 }
 
-static void get_counts(struct responder *responder, const struct coap_message *request)
+static void get_service(struct responder *responder, const struct coap_message *request)
 {
-	const struct report *report = responder->service->report;
-	char text[JSON_OCTETS];
-	int len = snprintf(text, sizeof text,
-			   "{\"id\":%u,\"handshakes\":%" PRIu64 ",\"sessions\":%" PRIu64 ",\"address_changes\":%" PRIu64 "}",
-			   responder->service->id, report->handshakes, report->sessions, report->address_changes);
+	char text[SERVICE_TEXT_OCTETS];
 	struct coap_message response = {
 		.code = COAP_CONTENT,
 		.has_format = true,
-		.format = COAP_FORMAT_JSON,
+		.format = COAP_FORMAT_TEXT,
 		.payload = (const uint8_t *)text,
-		.payload_len = (size_t)len,
+		.payload_len = service_describe(responder->service, text),
 	};
 
 	answer(responder, request, &response);
@@ -242,7 +236,7 @@ static void serve(struct responder *responder, const struct coap_message *reques
 	else if (strcmp(request->path, "/slow") == 0 && get)
 		get_slow(responder, request, now_ms);
 	else if (strcmp(request->path, "/.well-known/cidlb") == 0 && get)
-		get_counts(responder, request);
+		get_service(responder, request);
 	else if (strcmp(request->path, "/echo") == 0 || strcmp(request->path, "/time") == 0 || strcmp(request->path, "/slow") == 0 ||
 		 strcmp(request->path, "/.well-known/cidlb") == 0)
 		answer_code(responder, request, COAP_METHOD_NOT_ALLOWED);

@@ -3,7 +3,7 @@
  *   /time               seconds; observable: CON notifications every notify_ms
  *   /echo               POST or GET: the payload back
  *   /slow               an empty ACK at once, a separate CON response 300 ms later
- *   /.well-known/cidlb  what the server counted, as JSON
+ *   /.well-known/cidlb  a line of steering words, and what the server counted as JSON: service.h
  *
  * One observation and one slow response at a time; a further registration replaces the first. No socket; told the time in ms.
  */
@@ -16,18 +16,17 @@
 
 #include "coap.h"
 #include "dice.h"
-#include "report.h"
+#include "pack.h"
+#include "service.h"
 
-enum { RESPONDER_REPLIES = 4, RESPONDER_REPLY_OCTETS = 192, RESPONDER_CON_OCTETS = 48 };
+enum {
+	RESPONDER_REPLIES = 4,
+	RESPONDER_REPLY_OCTETS = 192,
+	RESPONDER_CON_OCTETS = 48,
+	RESPONDER_TRANSMISSIONS = 5, /* MAX_RETRANSMIT 4 and the first: RFC 7252, section 4.8 */
+};
 
 #define RESPONDER_NEVER UINT64_MAX
-
-/* What all sessions of the server share. */
-struct service {
-	unsigned id;
-	uint32_t notify_ms;
-	struct report *report;
-};
 
 /* The answer to a message id (RFC 7252, section 4.5). */
 struct reply {
@@ -74,5 +73,9 @@ void responder_input(struct responder *responder, const uint8_t *data, size_t le
 /* When responder_expire() is due, or RESPONDER_NEVER. */
 uint64_t responder_deadline(const struct responder *responder);
 void responder_expire(struct responder *responder, uint64_t now_ms);
+
+/* Everything that goes on in another process. Load into one that was just initialized; in->bad: no such state, it is good for nothing. */
+void responder_save(const struct responder *responder, struct pack *out, uint64_t now_ms);
+void responder_load(struct responder *responder, struct unpack *in, uint64_t now_ms);
 
 #endif

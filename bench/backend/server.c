@@ -146,7 +146,8 @@ int server_new(struct server **out, struct event_base *base, const struct server
 	server->cid_length = options->plain ? 0 : options->cid_length;
 	server->table.cid_len = server->cid_length;
 	server->layout = (struct lbcid_config){ .scheme = LBCID_NODE_ID, .length = server->cid_length, .offset = 0, .size = 1 };
-	server->service = (struct service){ .id = options->id, .notify_ms = options->notify_ms, .report = &server->report };
+	server->service =
+		(struct service){ .id = options->id, .notify_ms = options->notify_ms, .report = &server->report, .steer = options->steer };
 	server->now_ms = clock_ms();
 	TAILQ_INIT(&server->by_use);
 	int rc = set_up(server, options);
