@@ -5,7 +5,7 @@
 
 struct entry {
 	uint16_t scope;
-	char *name;
+	char *name; /* NULL: taken back */
 };
 
 struct registry {
@@ -34,16 +34,32 @@ void registry_free(struct registry *registry)
 
 uint16_t registry_uid(struct registry *registry, uint16_t scope, const char *name)
 {
+	uint16_t unused = registry->count;
+
 	for (uint16_t i = 0; i < registry->count; i++) {
 		const struct entry *entry = &registry->entries[i];
-		if (entry->scope == scope && strcmp(entry->name, name) == 0)
+		if (entry->name == NULL)
+			unused = unused == registry->count ? i : unused;
+		else if (entry->scope == scope && strcmp(entry->name, name) == 0)
 			return i;
 	}
-	if (registry->count == registry->capacity)
+	if (unused == registry->capacity)
 		return REGISTRY_FULL;
 	char *copy = strdup(name);
 	if (copy == NULL)
 		return REGISTRY_FULL;
-	registry->entries[registry->count] = (struct entry){ .scope = scope, .name = copy };
-	return registry->count++;
+	registry->entries[unused] = (struct entry){ .scope = scope, .name = copy };
+	if (unused == registry->count)
+		registry->count++;
+	return unused;
+}
+
+void registry_take_back(struct registry *registry, const bool *used)
+{
+	for (uint16_t i = 0; i < registry->count; i++) {
+		if (used[i])
+			continue;
+		free(registry->entries[i].name);
+		registry->entries[i].name = NULL;
+	}
 }

@@ -81,6 +81,26 @@ START_TEST(test_refused_users)
 }
 END_TEST
 
+/* What root could do anyway, for a user that it only asks about. */
+START_TEST(test_access)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+
+	ck_assert_int_eq(priv_access("/", R_OK | X_OK, geteuid(), getegid()), 0);
+	ck_assert_int_eq(priv_access("/no-such-file-here", F_OK, geteuid(), getegid()), -ENOENT);
+	if (geteuid() != 0 || nobody == NULL)
+		return;
+	ck_assert_int_eq(priv_access("/etc/shadow", R_OK, 0, 0), 0);
+	ck_assert_int_eq(priv_access("/etc/shadow", R_OK, nobody->pw_uid, nobody->pw_gid), -EACCES);
+	ck_assert_int_eq(priv_access("/tmp", W_OK | X_OK, nobody->pw_uid, nobody->pw_gid), 0);
+	ck_assert_uint_eq(geteuid(), 0);
+	ck_assert_uint_eq(getegid(), 0);
+	int fd = open("/etc/shadow", O_RDONLY);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(test_default_user)
 {
 	const char *why;
@@ -104,6 +124,7 @@ int main(void)
 	tcase_add_test(tc, test_drop);
 	tcase_add_test(tc, test_twice_does_nothing);
 	tcase_add_test(tc, test_refused_users);
+	tcase_add_test(tc, test_access);
 	tcase_add_test(tc, test_default_user);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

@@ -50,6 +50,43 @@ START_TEST(test_full)
 }
 END_TEST
 
+START_TEST(test_taken_back)
+{
+	struct registry *r = registry_new(3);
+	const bool used[3] = { [1] = true };
+
+	ck_assert_uint_eq(registry_uid(r, 0, "a"), 0);
+	ck_assert_uint_eq(registry_uid(r, 0, "b"), 1);
+	ck_assert_uint_eq(registry_uid(r, 0, "c"), 2);
+	ck_assert_uint_eq(registry_uid(r, 0, "d"), REGISTRY_FULL);
+	registry_take_back(r, used);
+	ck_assert_uint_eq(registry_uid(r, 0, "b"), 1);
+	ck_assert_uint_eq(registry_uid(r, 0, "d"), 0);
+	ck_assert_uint_eq(registry_uid(r, 0, "c"), 2);
+	ck_assert_uint_eq(registry_uid(r, 0, "d"), 0);
+	ck_assert_uint_eq(registry_uid(r, 0, "a"), REGISTRY_FULL);
+	registry_free(r);
+}
+END_TEST
+
+/* Numbers that were never given out are given out as before. */
+START_TEST(test_taken_back_before_full)
+{
+	struct registry *r = registry_new(3);
+	const bool none[3] = { false };
+
+	registry_take_back(r, none);
+	ck_assert_uint_eq(registry_uid(r, 1, "a"), 0);
+	registry_take_back(r, none);
+	registry_take_back(r, none);
+	ck_assert_uint_eq(registry_uid(r, 2, "a"), 0);
+	ck_assert_uint_eq(registry_uid(r, 1, "a"), 1);
+	ck_assert_uint_eq(registry_uid(r, 1, "b"), 2);
+	ck_assert_uint_eq(registry_uid(r, 1, "c"), REGISTRY_FULL);
+	registry_free(r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("registry");
@@ -59,6 +96,8 @@ int main(void)
 	tcase_add_test(tc, test_scopes_are_apart);
 	tcase_add_test(tc, test_keeps_its_own_copy);
 	tcase_add_test(tc, test_full);
+	tcase_add_test(tc, test_taken_back);
+	tcase_add_test(tc, test_taken_back_before_full);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
