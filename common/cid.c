@@ -1,14 +1,119 @@
 #include "cid.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
+struct cid_rotations {
+	atomic_size_t users;                          /* layouts; who drops it last may be on another thread */
+	struct lbcid_config configs[LBCID_ROTATIONS]; /* by rotation; length 0: not live */
+	struct lbcid_key *keys[LBCID_ROTATIONS];
+};
+
+static void rotations_drop(struct cid_rotations *rotations)
+{
+	if (!rotations || atomic_fetch_sub(&rotations->users, 1) > 1)
+		return;
+	for (size_t i = 0; i < LBCID_ROTATIONS; i++)
+		lbcid_key_free(rotations->keys[i]);
+	free(rotations);
+}
+
+static int rotations_add(struct cid_rotations *rotations, const struct cid_rotation *added)
+{
+	struct lbcid_config config = {
+		.scheme = LBCID_QUIC_LB,
+		.length = (uint8_t)(1 + added->id_octets + added->nonce_octets),
+		.size = added->id_octets,
+		.rotation = added->rotation,
+	};
+
+	if (added->id_octets > LBCID_MAX_ID_OCTETS || added->nonce_octets > LBCID_MAX_TEXT_OCTETS || lbcid_check(&config) != 0)
+		return -EINVAL;
+	if (rotations->configs[added->rotation].length)
+		return -EINVAL;
+	if (added->has_key) {
+		config.key = rotations->keys[added->rotation] = lbcid_key_new(added->key);
+		if (!config.key)
+			return -ENOMEM;
+	}
+	rotations->configs[added->rotation] = config;
+	return 0;
+}
+
+int cid_layout_make(struct cid_layout *out, const struct cid_rotation *configs, size_t count)
+{
+	struct cid_rotations *rotations = calloc(1, sizeof *rotations);
+	uint8_t length = 0;
+	int err = count ? 0 : -EINVAL;
+
+	*out = (struct cid_layout){ .scheme = CID_LAYOUT_NONE };
+	if (!rotations)
+		return -ENOMEM;
+	atomic_init(&rotations->users, 1);
+	for (size_t i = 0; !err && i < count; i++) {
+		err = configs[i].id_octets == configs[0].id_octets ? rotations_add(rotations, &configs[i]) : -EINVAL;
+		if (!err && rotations->configs[configs[i].rotation].length > length)
+			length = rotations->configs[configs[i].rotation].length;
+	}
+	if (err) {
+		rotations_drop(rotations);
+		return err;
+	}
+	*out = (struct cid_layout){ CID_LAYOUT_ID, rotations->configs[configs[0].rotation], length, rotations };
+	return 0;
+}
+
+struct cid_layout cid_layout_share(const struct cid_layout *layout)
+{
+	if (layout->rotations)
+		atomic_fetch_add(&layout->rotations->users, 1);
+	return *layout;
+}
+
+void cid_layout_drop(struct cid_layout *layout)
+{
+	rotations_drop(layout->rotations);
+	*layout = (struct cid_layout){ .scheme = CID_LAYOUT_NONE };
+}
+
+const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t rotation)
+{
+	if (layout->scheme != CID_LAYOUT_ID)
+		return NULL;
+	if (!layout->rotations)
+		return &layout->lbcid;
+	if (rotation >= LBCID_ROTATIONS || !layout->rotations->configs[rotation].length)
+		return NULL;
+	return &layout->rotations->configs[rotation];
+}
+
+uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
+{
+	const struct lbcid_config *config;
+	uint8_t own;
+
+	if (!layout->rotations)
+		return layout->length;
+	config = cid_config(layout, first >> 5);
+	own = (first & 0x1f) + 1;
+	if (config)
+		return config->length;
+	return own < LBCID_MAX_OCTETS ? own : LBCID_MAX_OCTETS;
+}
+
+/* `cid` is as long as the layout says. */
 static enum cid_result open_as(const struct cid_layout *layout, const uint8_t *cid, struct server_id *id)
 {
+	const struct lbcid_config *config = &layout->lbcid;
+
 	switch (layout->scheme) {
 	case CID_LAYOUT_ID:
-		id->len = layout->lbcid.size;
-		return lbcid_open(&layout->lbcid, cid, layout->length, id->octets) == 0 ? CID_OPENED : CID_MISFIT;
+		if (layout->rotations && !(config = cid_config(layout, cid[0] >> 5)))
+			break;
+		id->len = config->size;
+		return lbcid_open(config, cid, config->length, id->octets) == 0 ? CID_OPENED : CID_MISFIT;
 	case CID_LAYOUT_HASH:
 		return CID_HASHED;
 	case CID_LAYOUT_NONE:
@@ -20,11 +125,20 @@ static enum cid_result open_as(const struct cid_layout *layout, const uint8_t *c
 void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view, const uint8_t *data, size_t len)
 {
 	const size_t there = len - view->cid_at;
+	const uint8_t length = cid_length(layout, data[view->cid_at]);
 
 	out->cid = data + view->cid_at;
-	out->cid_len = there < layout->length ? (uint8_t)there : layout->length;
+	out->cid_len = there < length ? (uint8_t)there : length;
 	out->id = (struct server_id){ 0 };
-	out->result = dtls_cid_fits(view, data, len, layout->length) ? open_as(layout, out->cid, &out->id) : CID_MISFIT;
+	out->result = dtls_cid_fits(view, data, len, length) ? open_as(layout, out->cid, &out->id) : CID_MISFIT;
+}
+
+enum cid_result cid_open_octets(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid, size_t len)
+{
+	*id = (struct server_id){ 0 };
+	if (len == 0 || len != cid_length(layout, cid[0]))
+		return CID_MISFIT;
+	return open_as(layout, cid, id);
 }
 
 size_t cid_id_octets(const struct cid_layout *layout)

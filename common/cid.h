@@ -1,6 +1,6 @@
 /* Layouts: how the CIDs of a pool are read (design: pools.cid). One switch, one case per scheme.
  *
- * `quic-lb` will be a further lbcid scheme behind CID_LAYOUT_ID; `learned` a further member of enum cid_scheme.
+ * `learned` will be a further member of enum cid_scheme.
  */
 #ifndef CIDLB_CID_H
 #define CIDLB_CID_H
@@ -18,10 +18,24 @@ enum cid_scheme {
 	CID_LAYOUT_HASH, /* any CID of fixed length on the consistent hash */
 };
 
+/* The live configs of scheme quic-lb and their keys: immutable, shared by the copies of a layout, and counted. */
+struct cid_rotations;
+
+/* Copied by assignment it is lent, not shared: the copy must not outlive what it was copied from. See cid_layout_share(). */
 struct cid_layout {
 	enum cid_scheme scheme;
-	struct lbcid_config lbcid; /* CID_LAYOUT_ID */
-	uint8_t length;            /* octets, 1..20; CID_LAYOUT_ID: the same as lbcid.length; CID_LAYOUT_NONE: 0 */
+	struct lbcid_config lbcid;       /* CID_LAYOUT_ID; quic-lb: the first of the configs, and all have its `size` */
+	uint8_t length;                  /* octets, 1..20; CID_LAYOUT_ID: of the longest CID; CID_LAYOUT_NONE: 0 */
+	struct cid_rotations *rotations; /* quic-lb; else NULL */
+};
+
+/* A config of scheme quic-lb as an operator writes it. */
+struct cid_rotation {
+	uint8_t rotation;     /* 0..6 */
+	uint8_t id_octets;    /* 1..15 */
+	uint8_t nonce_octets; /* 4..18; with id_octets at most 19 */
+	bool has_key;
+	uint8_t key[LBCID_KEY_OCTETS];
 };
 
 struct server_id {
@@ -38,12 +52,32 @@ enum cid_result {
 struct cid_opened {
 	enum cid_result result;
 	const uint8_t *cid; /* in the datagram */
-	uint8_t cid_len;    /* octets; CID_MISFIT: what is there of layout->length, at least 1 */
+	uint8_t cid_len;    /* octets; CID_MISFIT: what is there of cid_length(), at least 1 */
 	struct server_id id;
 };
 
+/* A layout of scheme quic-lb with `count` (1..7) configs live at once, of distinct rotations and one id_octets: the first is the one that
+ * mints unless another is asked for. -EINVAL: something else than that. -ENOMEM. `out` is then CID_LAYOUT_NONE. */
+int cid_layout_make(struct cid_layout *out, const struct cid_rotation *configs, size_t count);
+
+/* A copy of its own for as long as it is wanted. Cannot fail, from any thread. */
+struct cid_layout cid_layout_share(const struct cid_layout *layout);
+
+/* Ends what cid_layout_make() or cid_layout_share() began; leaves CID_LAYOUT_NONE. Of any other layout as well. */
+void cid_layout_drop(struct cid_layout *layout);
+
+/* What mints and opens CIDs of this rotation, or of any if the layout knows none. NULL: no such config, or CIDs without ids. */
+const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t rotation);
+
+/* Octets of a CID that begins with the octet `first`. quic-lb: as the config of its rotation has it; of a rotation that is not live, what
+ * the octet says of itself, at most 20. CID_LAYOUT_NONE: 0. */
+uint8_t cid_length(const struct cid_layout *layout, uint8_t first);
+
 /* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. */
 void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view, const uint8_t *data, size_t len);
+
+/* Opens a CID that was taken out of its datagram. CID_MISFIT: also if it is not as long as the layout says. */
+enum cid_result cid_open_octets(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid, size_t len);
 
 /* Octets of the server id this layout carries (0: none). */
 size_t cid_id_octets(const struct cid_layout *layout);

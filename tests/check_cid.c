@@ -10,7 +10,8 @@
 
 #define NODE_ID(length_, offset_, size_)                                                                                                   \
 	{                                                                                                                                  \
-		.scheme = CID_LAYOUT_ID, .lbcid = { LBCID_NODE_ID, (length_), (offset_), (size_) }, .length = (length_)                    \
+		.scheme = CID_LAYOUT_ID, .lbcid = { .scheme = LBCID_NODE_ID, .length = (length_), .offset = (offset_), .size = (size_) },  \
+		.length = (length_)                                                                                                        \
 	}
 #define HASH(length_)                                                                                                                      \
 	{                                                                                                                                  \
@@ -57,6 +58,7 @@ START_TEST(open_datagram)
 {
 	const struct octets in = octets_of(opens[_i].hex), cid = octets_of(opens[_i].cid), id = octets_of(opens[_i].id);
 	struct cid_opened got;
+	struct server_id bare;
 	struct dtls_view view;
 
 	memset(&got, 0xee, sizeof got);
@@ -70,6 +72,12 @@ START_TEST(open_datagram)
 	if (got.result == CID_OPENED) {
 		ck_assert_uint_eq(got.id.len, id.len);
 		ck_assert_mem_eq(got.id.octets, id.at, id.len);
+	}
+	memset(&bare, 0xee, sizeof bare);
+	if (got.result != CID_MISFIT) {
+		ck_assert_int_eq(cid_open_octets(&bare, &opens[_i].layout, cid.at, cid.len), got.result);
+		ck_assert_mem_eq(&bare, &got.id, sizeof bare);
+		ck_assert_int_eq(cid_open_octets(&bare, &opens[_i].layout, cid.at, cid.len - 1), CID_MISFIT);
 	}
 	free(in.at);
 	free(cid.at);

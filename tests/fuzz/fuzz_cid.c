@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	layout = (struct cid_layout){
 		.scheme = data[0] & 1 ? CID_LAYOUT_ID : CID_LAYOUT_HASH,
-		.lbcid = { LBCID_NODE_ID, data[1], data[2], data[3] },
+		.lbcid = { .scheme = LBCID_NODE_ID, .length = data[1], .offset = data[2], .size = data[3] },
 		.length = data[1],
 	};
 	if (layout.scheme == CID_LAYOUT_ID ? lbcid_check(&layout.lbcid) != 0 : layout.length < 1 || layout.length > LBCID_MAX_OCTETS)
