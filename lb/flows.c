@@ -157,6 +157,11 @@ uint64_t flows_of_backend(const struct flows *flows, uint16_t backend)
 	return atomic_load_explicit(&flows->backends[backend], memory_order_relaxed);
 }
 
+void flows_forget_evicted(struct flows *flows, uint16_t pool)
+{
+	atomic_store_explicit(&flows->pools[pool].evicted, 0, memory_order_relaxed);
+}
+
 static uint64_t key_hash(const struct flows *flows, const struct flow_key *key)
 {
 	uint8_t octets[2 + 2 + sizeof(struct addr) + 1 + LBCID_MAX_OCTETS];

@@ -117,6 +117,9 @@ struct flows_count flows_count(struct flows *flows, uint16_t pool);
 /* Proven flows that lead to a backend, by its stable number: who would notice if it stopped. Any thread. */
 uint64_t flows_of_backend(const struct flows *flows, uint16_t backend);
 
+/* Counts `evicted` of a pool from 0 again. Control thread; no flow is of that pool, and none will be meanwhile. */
+void flows_forget_evicted(struct flows *flows, uint16_t pool);
+
 /* Shows `visit` every live flow, with its lock held. All of the table, so only for people who ask. Control thread. */
 void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow *flow), void *ctx);
 
