@@ -7,15 +7,20 @@
 
 static const uint8_t secret[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 
+#define NODE_ID(length_, offset_, size_)                                                                                                   \
+	{                                                                                                                                  \
+		.scheme = CID_LAYOUT_ID, .lbcid = { .length = (length_), .offset = (offset_), .size = (size_) }, .length = (length_)       \
+	}
+
 static const struct {
 	char *name;
 	enum pool_protocol protocol;
 	enum conf_rebind rebind;
 	struct cid_layout layout;
 } shapes[POOLS] = {
-	[POOL_FOLLOW] = { "follow", POOL_DTLS, REBIND_FOLLOW, { CID_LAYOUT_ID, { LBCID_NODE_ID, 8, 0, 1 }, 8 } },
-	[POOL_BACKEND] = { "backend", POOL_DTLS, REBIND_BACKEND, { CID_LAYOUT_ID, { LBCID_NODE_ID, 6, 1, 2 }, 6 } },
-	[POOL_HASH] = { "hash", POOL_DTLS, REBIND_FOLLOW, { CID_LAYOUT_HASH, { 0 }, 5 } },
+	[POOL_FOLLOW] = { "follow", POOL_DTLS, REBIND_FOLLOW, NODE_ID(8, 0, 1) },
+	[POOL_BACKEND] = { "backend", POOL_DTLS, REBIND_BACKEND, NODE_ID(6, 1, 2) },
+	[POOL_HASH] = { "hash", POOL_DTLS, REBIND_FOLLOW, { .scheme = CID_LAYOUT_HASH, .length = 5 } },
 	[POOL_PLAIN] = { "plain", POOL_UDP, REBIND_FOLLOW, { 0 } },
 };
 
