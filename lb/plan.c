@@ -49,7 +49,7 @@ static int plan_pool(struct plan *plan, const struct conf_pool *conf, struct reg
 		if (rc != 0)
 			return rc;
 	}
-	spec.ids = plan->ids[plan->pool_count] = ids_of_file(conf, &spec.id_count);
+	spec.ids = plan->of_file[plan->pool_count] = ids_of_file(conf, &spec.id_count);
 	if (spec.ids == NULL)
 		return -ENOMEM;
 	plan->backend_count += conf->backend_count;
@@ -67,9 +67,10 @@ int plan_make(struct plan *out, const struct conf *conf, struct registry *pools,
 	*out = (struct plan){
 		.pools = calloc(conf->pool_count + 1, sizeof *out->pools),
 		.backends = calloc(backend_count + 1, sizeof *out->backends),
+		.of_file = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 		.ids = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 	};
-	if (out->pools == NULL || out->backends == NULL || out->ids == NULL)
+	if (out->pools == NULL || out->backends == NULL || out->of_file == NULL || out->ids == NULL)
 		rc = -ENOMEM;
 	for (size_t i = 0; rc == 0 && i < conf->pool_count; i++)
 		rc = plan_pool(out, &conf->pools[i], pools, backends);
@@ -95,14 +96,14 @@ static bool is_claimed(const struct snapshot_pool_spec *spec, const struct claim
 int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims)
 {
 	struct snapshot_pool_spec *spec = &plan->pools[pool];
-	struct snapshot_id *ids = calloc(spec->id_count + claims->count + 1, sizeof *ids);
+	struct snapshot_id *ids = calloc(spec->backend_count + claims->count, sizeof *ids);
 	size_t count = 0;
 
 	if (ids == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < spec->id_count; i++)
-		if (!is_claimed(spec, claims, &spec->ids[i].id))
-			ids[count++] = spec->ids[i];
+	for (const struct snapshot_id *entry = plan->of_file[pool]; entry->id.len > 0; entry++)
+		if (!is_claimed(spec, claims, &entry->id))
+			ids[count++] = *entry;
 	for (size_t i = 0; i < claims->count; i++) {
 		const uint16_t backend = backend_of_uid(spec, claims->entries[i].owner);
 
@@ -117,8 +118,11 @@ int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims)
 
 void plan_free(struct plan *plan)
 {
-	for (size_t i = 0; i < plan->pool_count; i++)
+	for (size_t i = 0; i < plan->pool_count; i++) {
+		free(plan->of_file[i]);
 		free(plan->ids[i]);
+	}
+	free(plan->of_file);
 	free(plan->ids);
 	free(plan->pools);
 	free(plan->backends);

@@ -17,7 +17,8 @@ struct plan {
 	size_t pool_count;
 	struct snapshot_backend *backends; /* of all pools, one behind the other; pools[i].backends points in here */
 	size_t backend_count;
-	struct snapshot_id **ids; /* per pool; pools[i].ids points here */
+	struct snapshot_id **of_file; /* per pool: the ids of the configuration, up to one of no length */
+	struct snapshot_id **ids;     /* per pool: of plan_set_ids(), or NULL */
 };
 
 /* Every backend starts up, in the administrative state of the file, and owns the id that the file gives it; the caller may change all that
@@ -26,8 +27,8 @@ struct plan {
  * -ENOMEM, or -ENOSPC: a registry has no number left. `out` is then empty. */
 int plan_make(struct plan *out, const struct conf *conf, struct registry *pools, struct registry *backends);
 
-/* The ids of pools[pool] go to their owners as `claims` has them; those without an owner in that pool stay whose they are. -ENOMEM: all
- * stay. */
+/* The ids of pools[pool] go to their owners as `claims` has them; those of the file without an owner in that pool are as in the file, and
+ * what an earlier call knew is forgotten. -ENOMEM: all stay as they were. */
 int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims);
 
 /* Leaves an empty plan. */
