@@ -78,6 +78,25 @@ void cid_layout_drop(struct cid_layout *layout)
 	*layout = (struct cid_layout){ .scheme = CID_LAYOUT_NONE };
 }
 
+static int zeros(void *ctx, uint8_t *out, size_t len)
+{
+	(void)ctx;
+	memset(out, 0, len);
+	return 0;
+}
+
+uint64_t cid_layout_hash(const struct cid_layout *layout, const struct siphash_key *key)
+{
+	static const uint8_t nobody[LBCID_MAX_ID_OCTETS];
+	uint8_t octets[5 + LBCID_ROTATIONS * LBCID_MAX_OCTETS] = { (uint8_t)layout->scheme, layout->length, layout->lbcid.offset,
+								   layout->lbcid.size, layout->rotations != NULL };
+
+	/* A CID minted of zeros is what a config and its key make of them. */
+	for (size_t i = 0; layout->rotations && i < LBCID_ROTATIONS; i++)
+		(void)lbcid_mint(&layout->rotations->configs[i], nobody, zeros, NULL, octets + 5 + i * LBCID_MAX_OCTETS);
+	return siphash24(key, octets, sizeof octets);
+}
+
 const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t rotation)
 {
 	if (layout->scheme != CID_LAYOUT_ID)

@@ -11,6 +11,7 @@
 
 #include "dtls.h"
 #include "lbcid.h"
+#include "siphash.h"
 
 enum cid_scheme {
 	CID_LAYOUT_NONE, /* CIDs are ignored: all by address */
@@ -65,6 +66,9 @@ struct cid_layout cid_layout_share(const struct cid_layout *layout);
 
 /* Ends what cid_layout_make() or cid_layout_share() began; leaves CID_LAYOUT_NONE. Of any other layout as well. */
 void cid_layout_drop(struct cid_layout *layout);
+
+/* Tells layouts apart that do not open all CIDs alike, those with other keys too. */
+uint64_t cid_layout_hash(const struct cid_layout *layout, const struct siphash_key *key);
 
 /* What mints and opens CIDs of this rotation, or of any if the layout knows none. NULL: no such config, or CIDs without ids. */
 const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t rotation);

@@ -245,7 +245,7 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 	pool->affinity = spec->affinity;
 	pool->unknown_cid = spec->unknown_cid;
 	pool->all_down = spec->all_down;
-	pool->layout = spec->layout;
+	pool->layout = cid_layout_share(&spec->layout);
 	if (!pool_fill_backends(pool, key, spec) || !pool_fill_uids(pool) || !pool_fill_ids(pool, spec))
 		return false;
 	pool_fill_states(pool);
@@ -303,6 +303,7 @@ void snapshot_free(struct snapshot *snapshot)
 		free(pool->index_of_id);
 		free(pool->ids);
 		slots_drop(pool->slots_owner);
+		cid_layout_drop(&pool->layout);
 	}
 	free(snapshot->pools);
 	free(snapshot);
