@@ -140,7 +140,8 @@ int sessions_writer_finish(struct sessions_writer *writer, const char *file, cha
 	}
 	mbedtls_sha256_free(&writer->digest);
 	close(writer->fd);
-	return sync_folder(file);
+	sync_folder(file); /* best effort: it is complete, and a power failure may take it, but not make two of it */
+	return 0;
 }
 
 /* Another name of the same file could be loaded a second time. */
