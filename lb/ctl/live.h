@@ -21,4 +21,7 @@ void live_print_refusal(const json_t *answer);
 /* The answer to `command`, which was not refused. */
 void live_print(const char *command, const json_t *answer, FILE *out);
 
+/* live_backends.c: what each does, and in words what is not as it should be. */
+void live_print_backends(const json_t *answer, FILE *out);
+
 #endif

@@ -162,12 +162,12 @@ def case_status_and_tables():
         assert text.startswith(f"cidlb {status['version']}, up ") and ", 2 workers, ready\n" in text, text
         assert f"p         {lb.address()}" in text and "cid " in text.splitlines()[-1] and "malformed" not in text, text
         head, *rows = (line.split() for line in ctl(lb, "backends").splitlines())
-        assert head == ["POOL", "BACKEND", "HEALTH", "STATE", "WEIGHT", "ID", "ADDRESS", "UP", "DOWN"], head
-        assert [row[:7] for row in rows] == [
-            ["p", "a", "up", "ready", "100", "01", a.address],
-            ["p", "b", "up", "ready", "100", "02", b.address],
+        assert head == ["BACKEND", "HEALTH", "STATE", "WEIGHT", "ADDRESS", "IDS", "FLOWS", "LAST", "CID", "PROBE"], head
+        assert [row[:6] for row in rows] == [
+            ["p/a", "up", "ready", "100", a.address, "01"],
+            ["p/b", "up", "ready", "100", b.address, "02"],
         ], rows
-        assert all(int(row[7]) > 0 and int(row[8]) > 0 for row in rows), rows
+        assert all(int(row[6]) > 0 and row[8:10] == ["s", "ago"] for row in rows), rows
         end(fleet)
 
 
