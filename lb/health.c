@@ -41,7 +41,7 @@ static void none_close(struct probe *probe)
 static const struct probe_kind probe_none = { sizeof(struct probe), none_open, none_begin, NULL, none_close };
 
 static const struct probe_kind *const kinds[] = {
-	[PROBE_DTLS] = &probe_datagram, [PROBE_COAP] = &probe_datagram, [PROBE_COAPS] = &probe_datagram,
+	[PROBE_DTLS] = &probe_datagram, [PROBE_COAP] = &probe_datagram, [PROBE_COAPS] = &probe_coaps,
 	[PROBE_HTTP] = &probe_datagram, [PROBE_NONE] = &probe_none,
 };
 
@@ -108,6 +108,7 @@ static void free_probe(struct probe *probe)
 {
 	if (probe->timer != NULL)
 		event_free(probe->timer);
+	cid_layout_drop(&probe->spec.layout);
 	free(probe->spec.how.path);
 	free(probe->spec.how.psk_identity);
 	explicit_bzero(probe->spec.how.psk_key, sizeof probe->spec.how.psk_key);
@@ -140,6 +141,7 @@ static int open_probe(struct probe **out, struct health *health, const struct he
 	*probe = (struct probe){ .kind = kind, .health = health, .base = health->base, .spec = *spec, .to = spec->addr };
 	if (spec->how.port != 0)
 		probe->to.port = spec->how.port;
+	probe->spec.layout = cid_layout_share(&spec->layout);
 	rc = copy_texts(&probe->spec.how);
 	probe->timer = evtimer_new(health->base, on_timer, probe);
 	if (rc != 0 || probe->timer == NULL) {
@@ -213,7 +215,8 @@ static int collect_probes(struct health *health, struct probe **out, const struc
 static void update_probe(struct probe *probe, const struct health_target *spec)
 {
 	probe->kept = true;
-	probe->spec.layout = spec->layout;
+	cid_layout_drop(&probe->spec.layout);
+	probe->spec.layout = cid_layout_share(&spec->layout);
 	probe->spec.has_id = spec->has_id;
 	probe->spec.id = spec->id;
 }

@@ -37,6 +37,7 @@ struct probe_kind {
 };
 
 extern const struct probe_kind probe_datagram; /* `dtls`, `coap` */
+extern const struct probe_kind probe_coaps;
 
 /* One wake-up at a time: a later call replaces an earlier one. */
 void probe_wake_in(struct probe *probe, uint64_t us);
