@@ -301,6 +301,7 @@ void conf_free(struct conf *conf)
 			free(pool->backends[j].host);
 		}
 		free(pool->backends);
+		cid_layout_drop(&pool->layout);
 		free(pool->health.path);
 		free(pool->health.psk_identity);
 		free(pool->name);

@@ -62,7 +62,8 @@ static void read_id(struct conf_reader *reader, const struct conf_value *id, con
 	if (size == 0)
 		return;
 	if (id->found == CONF_ABSENT)
-		conf_error(reader, id->place, "missing: scheme \"node-id\" needs one for each backend");
+		conf_error(reader, id->place, "missing: scheme \"%s\" needs one for each backend",
+			   layout->rotations ? "quic-lb" : "node-id");
 	else if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)
 		read_number_id(reader, id->place, layout, backend);
 	else if (type != CONFIG_TYPE_STRING)

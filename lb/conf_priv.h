@@ -143,7 +143,7 @@ extern const struct conf_section conf_section_pool, conf_section_hello_rate;
 void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool);
 
 /* conf_cid.c: fills pool->layout. True: it is known, so that server ids can be held against it. */
-extern const struct conf_section conf_section_cid;
+extern const struct conf_section conf_section_cid, conf_section_cid_config;
 bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *cid, struct conf_pool *pool);
 
 /* conf_health.c: fills pool->health and pool->all_down. */

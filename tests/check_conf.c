@@ -1,8 +1,11 @@
 #include "conf_fixture.h"
 
-#define CID      "cid = { scheme = \"node-id\"; length = 6; };"
-#define BACKEND  "id = 1; address = \"127.0.0.1:6001\";"
-#define LISTENER "name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\";"
+#define CID                         "cid = { scheme = \"node-id\"; length = 6; };"
+#define ROTATION(number, id, nonce) "rotation = " #number "; server_id_length = " #id "; nonce_length = " #nonce ";"
+#define QUIC_LB(configs)            "cid = { scheme = \"quic-lb\"; configs = ( { " configs " } ); };"
+#define CID_KEY                     "key = \"8f95f09245765f80256934e50c66207f\";"
+#define BACKEND                     "id = 1; address = \"127.0.0.1:6001\";"
+#define LISTENER                    "name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\";"
 
 /* Line 1 is the listener, 2 the pool, 3 its backend, 4 the rest. */
 static const char *compose(const char *listener, const char *pool, const char *backend, const char *top)
@@ -93,12 +96,49 @@ static const struct {
 	{ .pool = "cid = { scheme = \"none\"; };", .errors = "" },
 	{ .pool = "cid = { scheme = \"hash\"; };", .errors = "t.conf:2: pools[0].cid.length: missing" },
 	{ .pool = "cid = { scheme = \"node-id\"; };", .errors = "t.conf:2: pools[0].cid.length: missing" },
-	{ .pool = "cid = { scheme = \"quic-lb\"; configs = ( { rotation = 0; } ); };",
-	  .errors = "t.conf:2: pools[0].cid.scheme: \"quic-lb\" is not built yet; accepted: node-id, hash, none" },
 	{ .pool = "cid = { scheme = \"learned\"; };",
-	  .errors = "t.conf:2: pools[0].cid.scheme: \"learned\" is not built yet; accepted: node-id, hash, none" },
+	  .errors = "t.conf:2: pools[0].cid.scheme: \"learned\" is not built yet; accepted: node-id, quic-lb, hash, none" },
 	{ .pool = "cid = { scheme = \"node-id\"; length = 6; configs = (); };",
-	  .errors = "t.conf:2: pools[0].cid.configs: belongs to scheme \"quic-lb\", which is not built yet" },
+	  .errors = "t.conf:2: pools[0].cid.configs: belongs to scheme \"quic-lb\"" },
+	{ .pool = "cid = { scheme = \"quic-lb\"; };", .errors = "t.conf:2: pools[0].cid.configs: missing" },
+	{ .pool = "cid = { scheme = \"quic-lb\"; length = 9; offset = 1; size = 2; configs = ( { " ROTATION(0, 2, 6) " } ); };",
+	  .errors = "t.conf:2: pools[0].cid.length: belongs to other schemes; \"quic-lb\" has lengths in its configs\n"
+		    "t.conf:2: pools[0].cid.offset: belongs to other schemes; \"quic-lb\" has lengths in its configs\n"
+		    "t.conf:2: pools[0].cid.size: belongs to other schemes; \"quic-lb\" has lengths in its configs" },
+	{ .pool = QUIC_LB(ROTATION(0, 1, 18)), .errors = "" },
+	{ .pool = QUIC_LB(ROTATION(0, 1, 4)), .errors = "" },
+	{ .pool = QUIC_LB(ROTATION(0, 15, 4)),
+	  .backend = "id = \"000102030405060708090a0b0c0d0e\"; address = \"127.0.0.1:6001\";",
+	  .errors = "" },
+	{ .pool = QUIC_LB(ROTATION(0, 15, 5)),
+	  .errors = "t.conf:2: pools[0].cid.configs[0]: server_id_length 15 + nonce_length 5 is more than 19" },
+	{ .pool = QUIC_LB(ROTATION(0, 2, 18)),
+	  .errors = "t.conf:2: pools[0].cid.configs[0]: server_id_length 2 + nonce_length 18 is more than 19" },
+	{ .pool = QUIC_LB(""),
+	  .errors = "t.conf:2: pools[0].cid.configs[0].rotation: missing\n"
+		    "t.conf:2: pools[0].cid.configs[0].server_id_length: missing\n"
+		    "t.conf:2: pools[0].cid.configs[0].nonce_length: missing" },
+	{ .pool = "cid = { scheme = \"quic-lb\"; configs = ( ); };",
+	  .errors = "t.conf:2: pools[0].cid.configs: 0 entries; accepted: 1..7" },
+	{ .pool = "cid = { scheme = \"quic-lb\"; configs = ( 5 ); };", .errors = "t.conf:2: pools[0].cid.configs[0]: not a group { ... }" },
+	{ .pool = QUIC_LB(ROTATION(0, 1, 7) "}, {" ROTATION(1, 1, 7) "}, {" ROTATION(2, 1, 7) "}, {" ROTATION(3, 1, 7) "}, {" ROTATION(
+		  4, 1, 7) "}, {" ROTATION(5, 1, 7) "}, {" ROTATION(6, 1, 7)),
+	  .errors = "" },
+	{ .pool = QUIC_LB(ROTATION(4, 1, 7) "}, {" ROTATION(2, 1, 7) "}, {" ROTATION(4, 1, 7)),
+	  .errors = "t.conf:2: pools[0].cid.configs[2].rotation: already the rotation of configs[0]" },
+	{ .pool = QUIC_LB(ROTATION(0, 2, 6) "}, {" ROTATION(1, 1, 7)),
+	  .errors = "t.conf:2: pools[0].cid.configs[1].server_id_length: 1, but 2 in configs[0]: a server has one id in all of them" },
+	{ .pool = QUIC_LB(ROTATION(0, 1, 7) "key = \"00\";"),
+	  .errors = "t.conf:2: pools[0].cid.configs[0].key: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16" },
+	{ .pool = QUIC_LB(ROTATION(0, 1, 7) "key = \"@none.key\";"),
+	  .errors = "t.conf:2: pools[0].cid.configs[0].key: \"none.key\": No such file or directory" },
+	{ .pool = QUIC_LB(ROTATION(0, 1, 7)),
+	  .backend = "address = \"127.0.0.1:6001\";",
+	  .errors = "t.conf:3: pools[0].backends[0].id: missing: scheme \"quic-lb\" needs one for each backend" },
+	{ .pool = QUIC_LB(ROTATION(0, 3, 4)), .backend = "id = \"ed793a\"; address = \"127.0.0.1:6001\";", .errors = "" },
+	{ .pool = QUIC_LB(ROTATION(0, 2, 6)),
+	  .backend = "id = 65536; address = \"127.0.0.1:6001\";",
+	  .errors = "t.conf:3: pools[0].backends[0].id: 65536 does not fit size 2; accepted: 0..65535" },
 	{ .pool = "cid = { scheme = \"node-id\"; length = 6; offset = 5; };", .errors = "" },
 	{ .pool = "cid = { scheme = \"node-id\"; length = 6; offset = 6; };",
 	  .errors = "t.conf:2: pools[0].cid: offset 6 + size 1 is more than length 6" },
@@ -292,6 +332,10 @@ static const struct {
 	{ "2: pools[0].cid.length", "cid = { scheme = \"hash\"; length = {}; };", .min = 1, .max = 20, .unit = " octets" },
 	{ "2: pools[0].cid.offset", "cid = { scheme = \"node-id\"; length = 20; offset = {}; };", .min = 0, .max = 19, .unit = " octets" },
 	{ "2: pools[0].cid.size", "cid = { scheme = \"node-id\"; length = 20; size = {}; };", .min = 1, .max = 15, .unit = " octets" },
+	{ "2: pools[0].cid.configs[0].rotation", QUIC_LB("rotation = {}; server_id_length = 1; nonce_length = 4;"), .min = 0, .max = 6,
+	  .unit = "" },
+	{ "2: pools[0].cid.configs[0].nonce_length", QUIC_LB("rotation = 1; server_id_length = 1; nonce_length = {};"), .min = 4, .max = 18,
+	  .unit = " octets" },
 	{ "2: pools[0].nat.idle_s", CID "nat = { idle_s = {}; };", .min = 1, .max = 86400, .unit = " s" },
 	{ "2: pools[0].nat.cid_idle_s", CID "nat = { cid_idle_s = {}; };", .min = 1, .max = 2000000, .unit = " s" },
 	{ "2: pools[0].nat.max_flows", CID "nat = { ports = \"1-64\"; max_flows = {}; };", .min = 8, .max = 50000000, .unit = "" },
@@ -346,6 +390,13 @@ static const struct {
 	{ CID, "", "" },
 	{ "cid = { scheme = \"hash\"; length = 8; };", "",
 	  "t.conf:2: pools[0].cid.scheme: with \"hash\", adding a backend moves sessions; only for servers that share session state" },
+	{ QUIC_LB(ROTATION(0, 1, 7) CID_KEY "}, {" ROTATION(1, 1, 7) CID_KEY), "", "" },
+	{ QUIC_LB(ROTATION(0, 1, 7) CID_KEY "}, {" ROTATION(1, 1, 7)), "",
+	  "t.conf:2: pools[0].cid.configs[1].key: missing: everyone can read the server ids in the CIDs" },
+	{ QUIC_LB(ROTATION(0, 1, 7) CID_KEY "}, {" ROTATION(1, 1, 8) CID_KEY), "",
+	  "t.conf:2: pools[0].cid.configs[1]: CIDs of 10 octets, those of configs[0] have 9: only for servers that take the length of a "
+	  "CID "
+	  "from its first octet" },
 	{ "cid = { scheme = \"none\"; };", "",
 	  "t.conf:2: pools[0].cid.scheme: with \"none\", sessions are lost when devices change address" },
 	{ "protocol = \"udp\"; health = { probe = \"none\"; };", "", "" },

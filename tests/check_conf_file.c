@@ -402,19 +402,26 @@ START_TEST(key_file_of_another_user)
 }
 END_TEST
 
-/* The text of a shipped file, with `from` (once) replaced. */
+/* `text`, which is freed, with `from` (once) replaced. */
+static char *replaced(char *text, const char *from, const char *to)
+{
+	char *at = strstr(text, from), *out = NULL;
+
+	ck_assert_msg(at, "no %s in: %s", from, text);
+	ck_assert_int_gt(asprintf(&out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)), 0);
+	free(text);
+	return out;
+}
+
+/* The text of a shipped file, with `from` replaced. */
 static char *shipped(const char *name, const char *from, const char *to)
 {
-	char path[512], *text, *at, *out = NULL;
+	char path[512], *text;
 	mode_t mode;
 
 	snprintf(path, sizeof path, PROJECT_DIR "/conf/%s", name);
 	ck_assert_int_eq(conf_text_read(path, &text, &mode), 0);
-	at = strstr(text, from);
-	ck_assert_msg(at, "%s lacks %s", name, from);
-	ck_assert_int_gt(asprintf(&out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)), 0);
-	free(text);
-	return out;
+	return replaced(text, from, to);
 }
 
 START_TEST(shipped_files_load)
@@ -430,6 +437,58 @@ START_TEST(shipped_files_load)
 		expect_errors(text, "");
 		free(text);
 	}
+	char *text = replaced(shipped("quic-lb.conf", "@/etc/cidlb/hash.key", "@k.key"), "@/etc/cidlb/cid0.key", "@k.key");
+	expect_errors(text, "");
+	free(text);
+	unlink("k.key");
+}
+END_TEST
+
+#define QUIC_LB_POOL(key)                                                                                                                  \
+	"pools = ( { name = \"p\"; cid = { scheme = \"quic-lb\"; configs = (\n"                                                            \
+	"  { rotation = 5; server_id_length = 3; nonce_length = 4; key = \"" key "\"; },\n"                                                \
+	"  { rotation = 0; server_id_length = 3; nonce_length = 9; } ); };\n"                                                              \
+	"backends = ( { name = \"a\"; id = \"ed793a\"; address = \"127.0.0.1:6001\"; } ); } );"
+
+START_TEST(quic_lb_configs)
+{
+	struct conf *conf = load_good("hash_key = \"" KEY "\";" LISTENERS QUIC_LB_POOL("8f95f09245765f80256934e50c66207f"));
+	static const uint8_t cid[] = { 0xa7, 0x20, 0xb1, 0xd0, 0x7b, 0x35, 0x9d, 0x3c };
+	const struct cid_layout *layout = &conf->pools[0].layout;
+	struct server_id id;
+
+	ck_assert_int_eq(layout->scheme, CID_LAYOUT_ID);
+	ck_assert_uint_eq(layout->length, 13);
+	ck_assert_uint_eq(cid_length(layout, 0xa0), 8);
+	ck_assert_uint_eq(cid_length(layout, 0x00), 13);
+	ck_assert_uint_eq(cid_id_octets(layout), 3);
+	ck_assert_uint_eq(layout->lbcid.rotation, 5);
+	ck_assert_ptr_nonnull(cid_config(layout, 5)->key);
+	ck_assert_ptr_null(cid_config(layout, 0)->key);
+	ck_assert_int_eq(cid_open_octets(&id, layout, cid, sizeof cid), CID_OPENED);
+	ck_assert_mem_eq(&id, &conf->pools[0].backends[0].id, sizeof id);
+	conf_free(conf);
+}
+END_TEST
+
+START_TEST(quic_lb_keys_are_secrets)
+{
+	static const char both[] =
+		"t.conf:1: hash_key: others can access this file; chmod o-rwx it, or put the key into a file of its own: "
+		"\"@FILE\"\n"
+		"t.conf:3: pools[0].cid.configs[0].key: others can access this file; chmod o-rwx it, or put the key into a "
+		"file of its own: \"@FILE\"";
+	static const char of_others[] = "t.conf:3: pools[0].cid.configs[0].key: \"k.key\": others can access it; chmod o-rwx it";
+	struct conf_report report;
+
+	write_file(FILE_NAME, 0644, "hash_key = \"" KEY "\"; user = \"root\";" LISTENERS QUIC_LB_POOL(KEY));
+	conf_free(conf_load(FILE_NAME, &report));
+	ck_assert_str_eq(join_lines(report.errors, report.error_count), both);
+	conf_report_free(&report);
+	write_file("k.key", 0644, KEY);
+	expect_errors("hash_key = \"" KEY "\"; user = \"root\";" LISTENERS QUIC_LB_POOL("@k.key"), of_others);
+	write_file("k.key", 0600, KEY);
+	expect_errors("hash_key = \"" KEY "\"; user = \"root\";" LISTENERS QUIC_LB_POOL("@k.key"), "");
 	unlink("k.key");
 }
 END_TEST
@@ -467,15 +526,16 @@ static bool documented(const char *text, const struct conf_option *option)
 
 START_TEST(cidlb_conf_names_every_option_with_its_default)
 {
-	static const struct conf_section *const sections[] = { &conf_section_root,   &conf_section_admin,      &conf_section_listener,
-							       &conf_section_pool,   &conf_section_cid,        &conf_section_nat,
-							       &conf_section_health, &conf_section_hello_rate, &conf_section_backend };
+	static const struct conf_section *const sections[] = { &conf_section_root,   &conf_section_admin,  &conf_section_listener,
+							       &conf_section_pool,   &conf_section_cid,    &conf_section_cid_config,
+							       &conf_section_nat,    &conf_section_health, &conf_section_hello_rate,
+							       &conf_section_backend };
 	char *text = shipped("cidlb.conf", "# cidlb", "# cidlb");
 
 	for (int i = 0; i < COUNT_OF(sections); i++)
 		for (size_t j = 0; j < sections[i]->count; j++) {
 			const struct conf_option *option = &sections[i]->options[j];
-			const bool later = strcmp(option->name, "tunnel") == 0 || strcmp(option->name, "configs") == 0;
+			const bool later = strcmp(option->name, "tunnel") == 0;
 			ck_assert_msg(later || documented(text, option), "%s: %s", sections[i]->path, option->name);
 		}
 	free(text);
@@ -503,6 +563,8 @@ int main(void)
 	tcase_add_test(tc, inline_key);
 	tcase_add_test(tc, key_file_of_another_user);
 	tcase_add_test(tc, shipped_files_load);
+	tcase_add_test(tc, quic_lb_configs);
+	tcase_add_test(tc, quic_lb_keys_are_secrets);
 	tcase_add_test(tc, demo_loads_from_anywhere_but_stays_on_loopback);
 	tcase_add_test(tc, cidlb_conf_names_every_option_with_its_default);
 	suite_add_tcase(suite, tc);
