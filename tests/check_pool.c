@@ -71,6 +71,77 @@ START_TEST(rise_and_fall_of_255)
 }
 END_TEST
 
+/* What is in force of wish and answer: the stricter. */
+START_TEST(admin_in_force)
+{
+	struct backend_state state;
+
+	for (int wish = BACKEND_READY; wish <= BACKEND_MAINT; wish++) {
+		for (int said = BACKEND_READY; said <= BACKEND_MAINT; said++) {
+			backend_state_init(&state, (enum backend_admin)wish, 2, 3);
+			state.steering.admin = (enum backend_admin)said;
+			ck_assert_int_eq(backend_state_admin(&state), wish > said ? wish : said);
+			ck_assert_int_eq(state.wish, wish);
+		}
+	}
+}
+END_TEST
+
+START_TEST(health_in_force)
+{
+	struct backend_state state;
+
+	backend_state_init(&state, BACKEND_READY, 1, 1);
+	ck_assert_int_eq(backend_state_health(&state), BACKEND_UP);
+	state.steering.down = true;
+	ck_assert_int_eq(backend_state_health(&state), BACKEND_DOWN);
+	ck_assert_int_eq(state.probes, BACKEND_UP);
+	state.steering.down = false;
+	backend_state_probe(&state, false);
+	ck_assert_int_eq(backend_state_health(&state), BACKEND_DOWN);
+}
+END_TEST
+
+static const struct {
+	uint16_t weight;
+	uint8_t percent;
+	uint16_t in_force;
+} weights[] = {
+	{ 256, 100, 256 }, { 256, 75, 192 }, { 256, 1, 3 }, { 1, 1, 1 }, { 1, 99, 1 }, { 100, 50, 50 }, { 0, 100, 0 }, { 256, 0, 0 }
+};
+
+START_TEST(weight_in_force)
+{
+	struct backend_state state;
+
+	backend_state_init(&state, BACKEND_READY, 2, 3);
+	state.steering.percent = weights[_i].percent;
+	ck_assert_uint_eq(backend_state_weight(&state, weights[_i].weight), weights[_i].in_force);
+}
+END_TEST
+
+START_TEST(renewed)
+{
+	struct backend_state state;
+
+	backend_state_init(&state, BACKEND_DRAIN, 2, 3);
+	ck_assert_str_eq(health_after(&state, "+--"), "up");
+	state.steering = (struct steering){ .down = true, .admin = BACKEND_MAINT, .id_count = 1 };
+	backend_state_renew(&state);
+	ck_assert(!state.probed);
+	ck_assert_int_eq(backend_state_health(&state), BACKEND_UP);
+	ck_assert_int_eq(backend_state_admin(&state), BACKEND_DRAIN);
+	ck_assert_uint_eq(backend_state_weight(&state, 100), 100);
+	ck_assert_uint_eq(state.steering.id_count, 0);
+	ck_assert_str_eq(health_after(&state, "-"), "down");
+	ck_assert_str_eq(health_after(&state, "+"), "down");
+	backend_state_renew(&state);
+	ck_assert_str_eq(backend_health_name(state.probes), "down"); /* holds until the next probe */
+	ck_assert_str_eq(health_after(&state, "+"), "up");
+	ck_assert_str_eq(health_after(&state, "--"), "up");
+}
+END_TEST
+
 START_TEST(accepts_new)
 {
 	for (int health = BACKEND_UP; health <= BACKEND_DOWN; health++) {
@@ -115,6 +186,10 @@ int main(void)
 	tcase_add_loop_test(tcase, walk, 0, sizeof walks / sizeof *walks);
 	tcase_add_test(tcase, rise_and_fall_of_one);
 	tcase_add_test(tcase, rise_and_fall_of_255);
+	tcase_add_test(tcase, admin_in_force);
+	tcase_add_test(tcase, health_in_force);
+	tcase_add_loop_test(tcase, weight_in_force, 0, sizeof weights / sizeof *weights);
+	tcase_add_test(tcase, renewed);
 	tcase_add_test(tcase, accepts_new);
 	tcase_add_test(tcase, names);
 	tcase_add_test(tcase, verdict_names);

@@ -73,6 +73,8 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 	of->moved += event == CLAIMS_MOVED;
 	of->begun += event == CLAIMS_CONTESTED;
 	of->settled += event == CLAIMS_SETTLED;
+	if (event == CLAIMS_CONTESTED)
+		of->named_first = a;
 	if (event != CLAIMS_MOVED)
 		return;
 	of->moved_from = a;
@@ -182,6 +184,18 @@ static struct parties parties_of(const struct pool_world *world, unsigned id)
 	return parties;
 }
 
+static void check_contest(struct pool_world *world, unsigned id, const struct parties *parties)
+{
+	const struct pool_id *now = &world->id[id], *before = &world->id_before[id];
+	const unsigned owner = pool_member_of(world, now->owner);
+
+	pool_expect(world, now->contested == (parties->claimants > 1), "contested is what several claim");
+	pool_expect(world, now->begun == (now->contested && !before->contested), "a contest is reported when it begins");
+	pool_expect(world, now->settled == (!now->contested && before->contested), "a contest is reported when it ends");
+	if (now->begun && owner != NO_MEMBER && claims_id(&world->members[owner], id))
+		pool_expect(world, now->named_first == now->owner, "of those who contest the owner is named first");
+}
+
 static void check_move(struct pool_world *world, unsigned id, const struct parties *parties)
 {
 	const struct pool_id *now = &world->id[id], *before = &world->id_before[id];
@@ -217,13 +231,11 @@ void pool_check_ids(struct pool_world *world)
 		const struct parties parties = parties_of(world, id);
 
 		check_move(world, id, &parties);
+		check_contest(world, id, &parties);
 		pool_expect(world, now->owner == CLAIMS_NOBODY || pool_member_of(world, now->owner) != NO_MEMBER,
 			    "an owner is in the pool");
 		pool_expect(world, parties.claimants != 1 || now->owner == parties.claimant, "who alone claims an id has it");
 		pool_expect(world, parties.configured == CLAIMS_NOBODY || now->owner != CLAIMS_NOBODY, "a configured id has an owner");
-		pool_expect(world, now->contested == (parties.claimants > 1), "contested is what several claim");
-		pool_expect(world, now->begun == (now->contested && !before->contested), "a contest is reported when it begins");
-		pool_expect(world, now->settled == (!now->contested && before->contested), "a contest is reported when it ends");
 		pool_expect(world,
 			    before->owner == CLAIMS_NOBODY || pool_member_of(world, before->owner) == NO_MEMBER || world->ids == IDS ||
 				    now->owner != CLAIMS_NOBODY,

@@ -17,7 +17,7 @@ static bool options_read(struct options *options, int argc, char **argv)
 {
 	char behind;
 
-	*options = (struct options){ 1, 100, 200, false };
+	*options = (struct options){ 1, 100, 100, false };
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
 

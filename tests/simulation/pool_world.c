@@ -137,7 +137,8 @@ const char *pool_world_run(struct pool_world *world, uint64_t seed, uint64_t ste
 	world_publish(world);
 	while (!world->broken && world->step < steps) {
 		world->step++;
-		pool_happen(world);
+		for (unsigned i = dice_percent(&world->dice, 90) ? 1 : dice_between(&world->dice, 2, 8); i > 0; i--)
+			pool_happen(world);
 		world_publish(world);
 	}
 	claims_free(&world->claims);

@@ -1,6 +1,6 @@
 /* A pool as the control thread keeps it, without the thread: probes end, backends speak of themselves, people give commands, the
- * configuration is read again. After each event ids are settled and the routing table is built, and both are held against a model that
- * knows only what happened. One dice: a seed is a history. */
+ * configuration is read again. After each event, or a few, ids are settled and the routing table is built, and both are held against a
+ * model that knows only what happened. One dice: a seed is a history. */
 #ifndef CIDLB_SIMULATION_POOL_WORLD_H
 #define CIDLB_SIMULATION_POOL_WORLD_H
 
@@ -49,8 +49,8 @@ struct pool_member {
 struct pool_id {
 	uint16_t owner; /* uid */
 	bool contested;
-	unsigned moved, begun, settled; /* reports of the last settling */
-	uint16_t moved_from, moved_to;
+	unsigned moved, begun, settled;             /* reports of the last settling */
+	uint16_t moved_from, moved_to, named_first; /* the last: of a contest */
 };
 
 /* Reports of a settling, in any order. */
@@ -97,7 +97,7 @@ unsigned pool_member_of(const struct pool_world *world, uint16_t uid);
 
 struct server_id pool_id_of(unsigned number);
 
-/* What happens in a step. */
+/* One event. */
 void pool_happen(struct pool_world *world);
 
 /* A new member, in place of what it was before. */
