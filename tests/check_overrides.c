@@ -267,6 +267,8 @@ START_TEST(test_prune)
 }
 END_TEST
 
+#define ONE_BACKEND(kept) "{\"version\": 1, \"backends\": {\"p\": {\"b\": {" kept "}}}, \"addresses\": {}}"
+
 START_TEST(test_damaged_is_set_aside)
 {
 	static const char *const faults[] = {
@@ -277,10 +279,9 @@ START_TEST(test_damaged_is_set_aside)
 		"{\"version\": 2, \"backends\": {}, \"addresses\": {}}",
 		"{\"version\": 1, \"version\": 1, \"backends\": {}, \"addresses\": {}}",
 		"{\"version\": 1, \"backends\": {\"p\": 1}, \"addresses\": {}}",
-		"{\"version\": 1, \"backends\": {\"p\": {\"b\": {\"entry\": {}, \"state\": \"off\", \"weight\": 1}}}, \"addresses\": {}}",
-		"{\"version\": 1, \"backends\": {\"p\": {\"b\": {\"entry\": {}, \"state\": \"drain\", \"weight\": 257}}}, \"addresses\": "
-		"{}}",
-		"{\"version\": 1, \"backends\": {\"p\": {\"b\": {\"state\": \"drain\", \"weight\": 1}}}, \"addresses\": {}}",
+		ONE_BACKEND("\"entry\": {}, \"state\": \"off\", \"weight\": 1"),
+		ONE_BACKEND("\"entry\": {}, \"state\": \"drain\", \"weight\": 257"),
+		ONE_BACKEND("\"state\": \"drain\", \"weight\": 1"),
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"::1\"}}}",
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v6\": \"192.0.2.1\"}}}",
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": \"192.0.2.1\"}}",
