@@ -190,6 +190,7 @@ static void on_stop(evutil_socket_t fd, short what, void *ctx)
 
 static int serve(struct program *program)
 {
+	const struct arguments *arguments = &program->arguments;
 	static const struct {
 		int number;
 		event_callback_fn handler;
@@ -203,11 +204,14 @@ static int serve(struct program *program)
 		if (!handlers[i] || event_add(handlers[i], NULL))
 			rc = -ENOMEM;
 	}
+	/* Both while signals are caught: sessions that are in no file must not end with the process. The socket is bound: no other server
+	 * is at this address, and what devices send meanwhile waits in it. */
+	if (!rc && arguments->sessions)
+		handover_load(program->server, &arguments->server, arguments->sessions, stderr);
 	if (!rc && event_base_dispatch(program->base) < 0)
 		rc = -EIO;
-	/* While the signals are still caught: a second one must not end it half way. */
-	if (program->arguments.sessions && !rc)
-		rc = handover_save(program->server, &program->arguments.server, program->arguments.sessions, stderr);
+	if (!rc && arguments->sessions)
+		rc = handover_save(program->server, &arguments->server, arguments->sessions, stderr);
 	int reported = report(program);
 	for (size_t i = 0; i < SIGNALS; i++)
 		if (handlers[i])
@@ -232,9 +236,6 @@ int main(int argc, char **argv)
 	} else {
 		fprintf(stderr, "server %u: %s on %s\n", server->id, server->plain ? "CoAP" : "CoAP over DTLS",
 			addr_format(&server->listen, text));
-		/* The socket is bound: what devices send meanwhile waits in it, and no other server is at this address. */
-		if (program.arguments.sessions)
-			handover_load(program.server, server, program.arguments.sessions, stderr);
 		rc = serve(&program);
 	}
 	server_free(program.server);

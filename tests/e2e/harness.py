@@ -255,6 +255,13 @@ class Backend(Process):
         self.stop()
         return json.loads(self.report_file.read_text())
 
+    def replace(self, timeout=20):
+        """Ends it and starts another one in its place; what it had counted. With --sessions in its options, sessions go on."""
+        counted, logged = self.report(), self.log_text()
+        self.start()
+        wait_until(lambda: "server" in self.log_text()[len(logged) :], timeout, f"{self.name} is back")
+        return counted
+
 
 class Fleet(Process):
     """cidlb-fleet: one JSON report on stdout."""
@@ -277,6 +284,7 @@ class Cidlb(Process):
         if AS_ROOT:
             os.chown(run, USER.pw_uid, USER.pw_gid)
         self.config["admin"].setdefault("socket", str(run / "admin.sock"))
+        self.config.setdefault("state_file", str(run / "state.json"))
         program, user = BIN / "cidlb", None
         if AS_ROOT and SANITIZE:
             # A process that gave up root cannot be traced, which the leak check at its end needs: it never has root.
