@@ -61,7 +61,8 @@ static void sample_take(struct worker *worker, const struct snapshot_pool *pool,
 	if (atomic_load_explicit(&sample->full, memory_order_acquire))
 		return;
 	sample->pool = pool->uid;
-	sample->fits = dtls_cid_fits(&in->view, in->data, in->len, pool->layout.length);
+	sample->first = in->data[in->view.cid_at];
+	sample->fits = dtls_cid_fits(&in->view, in->data, in->len, cid_length(&pool->layout, sample->first));
 	sample->lengths = dtls_cid_lengths(&in->view, in->data, in->len);
 	atomic_store_explicit(&sample->full, true, memory_order_release);
 }

@@ -88,16 +88,22 @@ static void sample_log(const struct worker_sample *sample, const struct conf_poo
 	char lengths[256] = "";
 	size_t used = 0;
 
+	if (pool->layout.rotations && !cid_config(&pool->layout, sample->first >> 5)) {
+		log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a CID is of rotation %u, which none of cid.configs has",
+			  sample->first >> 5);
+		return;
+	}
 	if (sample->fits) {
 		log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL,
-			  "a CID carries a server id that no backend has: is a backend missing, or is cid.offset or cid.size wrong?");
+			  "a CID carries a server id that no backend has: is a backend missing, or is %s wrong?",
+			  pool->layout.rotations ? "a key, or a length, in cid.configs" : "cid.offset or cid.size");
 		return;
 	}
 	for (unsigned n = 1; n <= LBCID_MAX_OCTETS; n++)
 		if (sample->lengths >> n & 1)
 			used += (size_t)snprintf(lengths + used, sizeof lengths - used, "%s%u", used ? ", " : "", n);
-	log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a record does not fit cid.length %u; lengths that would fit: %s",
-		  pool->layout.length, used ? lengths : "none");
+	log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a record does not fit %s %u; lengths that would fit: %s",
+		  pool->layout.rotations ? "1 + server_id_length + nonce_length =" : "cid.length", cid_length(&pool->layout, sample->first), used ? lengths : "none");
 }
 
 void control_explain(struct control *control)

@@ -24,6 +24,7 @@ enum { WORKER_COUNTED = 1 << 16 }; /* descriptors; of higher ones kernel drops a
 struct worker_sample {
 	_Atomic bool full;
 	uint16_t pool;    /* stable number */
+	uint8_t first;    /* octet of the CID */
 	bool fits;        /* the layout fits: the server id is unknown */
 	uint64_t lengths; /* dtls_cid_lengths() */
 };

@@ -112,8 +112,12 @@ static void print_cid(const struct explanation *e, FILE *out)
 		fprintf(out, "cid       %s: the pool's scheme is \"hash\"\n", cid);
 		break;
 	case CID_MISFIT:
-		fprintf(out, "cid       %s...: cid.length %u does not fit this record; lengths that would: %s\n", cid,
-			e->pool->layout.length, lengths_words(lengths, e->cid_lengths));
+		if (e->pool->layout.rotations && !cid_config(&e->pool->layout, e->opened.cid[0] >> 5))
+			fprintf(out, "cid       %s...: no config has rotation %u\n", cid, e->opened.cid[0] >> 5);
+		else
+			fprintf(out, "cid       %s...: %s %u does not fit this record; lengths that would: %s\n", cid,
+				e->pool->layout.rotations ? "1 + server_id_length + nonce_length =" : "cid.length",
+				cid_length(&e->pool->layout, e->opened.cid[0]), lengths_words(lengths, e->cid_lengths));
 		break;
 	}
 }
