@@ -1,6 +1,7 @@
 /* The probes without credentials, `dtls` and `coap`: one datagram, and any answer of its kind. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ struct datagram {
 	struct probe probe;
 	int fd;
 	bool connected;
+	uint64_t records; /* of DTLS, sent so far */
 	struct event *readable;
 	uint16_t message_id; /* of the last coap question */
 	size_t noise_octets; /* of the last thing received that was no answer; 0: nothing */
@@ -25,6 +27,12 @@ struct datagram {
 static bool is_coap(const struct datagram *datagram)
 {
 	return datagram->probe.spec.how.probe == PROBE_COAP;
+}
+
+static int send_record(struct datagram *datagram, uint8_t *record, size_t len)
+{
+	probe_hello_number(record, datagram->records++);
+	return probe_send(datagram->fd, record, len);
 }
 
 static int ask(struct datagram *datagram)
@@ -37,11 +45,19 @@ static int ask(struct datagram *datagram)
 		evutil_secure_rng_get_bytes(&datagram->message_id, sizeof datagram->message_id);
 		ping.id = datagram->message_id;
 		coap_encode(&ping, question, sizeof question, &len);
-	} else {
-		evutil_secure_rng_get_bytes(random, sizeof random);
-		probe_hello_write(question, random);
+		return probe_send(datagram->fd, question, len);
 	}
-	return probe_send(datagram->fd, question, len);
+	evutil_secure_rng_get_bytes(random, sizeof random);
+	probe_hello_write(question, random);
+	return send_record(datagram, question, len);
+}
+
+static void end_session(struct datagram *datagram)
+{
+	uint8_t alert[PROBE_ABORT_OCTETS];
+
+	memcpy(alert, probe_hello_abort, sizeof alert);
+	send_record(datagram, alert, sizeof alert);
 }
 
 static void datagram_begin(struct probe *probe)
@@ -85,7 +101,7 @@ static const char *read_answer(struct datagram *datagram, const uint8_t *data, s
 	}
 	enum probe_answer answer = probe_hello_read(data, len);
 	if (answer == PROBE_ANSWER_SERVER_HELLO) /* also when it comes late: or the server keeps a session, and sends it again */
-		probe_send(datagram->fd, probe_hello_abort, sizeof probe_hello_abort);
+		end_session(datagram);
 	return answer != PROBE_ANSWER_NONE ? probe_answer_name(answer) : NULL;
 }
 

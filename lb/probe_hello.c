@@ -50,6 +50,12 @@ void probe_hello_write(uint8_t out[static PROBE_HELLO_OCTETS], const uint8_t ran
 	memcpy(out + PROBE_HELLO_RANDOM_AT, random, PROBE_HELLO_RANDOM_OCTETS);
 }
 
+void probe_hello_number(uint8_t record[static PROBE_ABORT_OCTETS], uint64_t number)
+{
+	for (int i = 5; i >= 0; i--, number >>= 8)
+		record[PROBE_NUMBER_AT + i] = (uint8_t)number;
+}
+
 enum probe_answer probe_hello_read(const uint8_t *data, size_t len)
 {
 	struct dtls_view view;

@@ -8,12 +8,13 @@
 
 enum {
 	PROBE_HELLO_OCTETS = 148,
+	PROBE_NUMBER_AT = 5,
 	PROBE_HELLO_RANDOM_AT = 27,
 	PROBE_HELLO_RANDOM_OCTETS = 32,
 	PROBE_ABORT_OCTETS = 15,
 };
 
-/* One record, one fragment: no CID, no session id, no cookie. */
+/* One record, number 0, one fragment: no CID, no session id, no cookie. */
 void probe_hello_write(uint8_t out[static PROBE_HELLO_OCTETS], const uint8_t random[static PROBE_HELLO_RANDOM_OCTETS]);
 
 /* What a server that may be alive said. Any DTLS is life: a server without a common suite answers with an alert. */
@@ -30,7 +31,11 @@ enum probe_answer probe_hello_read(const uint8_t *data, size_t len);
 /* In words, for logs. */
 const char *probe_answer_name(enum probe_answer answer);
 
-/* The fatal alert after a ServerHello: the record that follows the ClientHello. */
+/* The fatal alert after a ServerHello: record 1. */
 extern const uint8_t probe_hello_abort[PROBE_ABORT_OCTETS];
+
+/* Numbers a record anew. What leaves a port needs numbers that rise: a server that keeps a session per address, as pion and OpenSSL do,
+ * takes a repeated one for a replay (RFC 6347, section 4.1.2.6), and would be silent from the second probe on. */
+void probe_hello_number(uint8_t record[static PROBE_ABORT_OCTETS], uint64_t number);
 
 #endif

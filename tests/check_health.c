@@ -259,6 +259,19 @@ START_TEST(test_server_hello_is_life_and_aborted)
 }
 END_TEST
 
+/* Or a server that keeps a session per address takes the second question for a replay of the first. */
+START_TEST(test_record_numbers_rise)
+{
+	probe_answered_by(verify_request, sizeof verify_request);
+	run(3, 3000);
+	ck_assert_uint_eq(got_count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_mem_eq(got[i].data, "\26\xfe\xfd\0\0\0\0\0\0\0", 10);
+		ck_assert_uint_eq(got[i].data[10], i);
+	}
+}
+END_TEST
+
 START_TEST(test_silence)
 {
 	uint64_t begin = now_ms();
@@ -458,6 +471,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_hello_is_well_formed);
 	tcase_add_test(tc, test_hello_answers);
+	tcase_add_test(tc, test_record_numbers_rise);
 	tcase_add_test(tc, test_verify_request_is_life);
 	tcase_add_test(tc, test_alert_is_life);
 	tcase_add_test(tc, test_server_hello_is_life_and_aborted);
