@@ -6,11 +6,11 @@
 
 #include "steering.h"
 
-static const struct cid_layout node_id = { CID_LAYOUT_ID, { .length = 6, .size = 1 }, 6 };
-static const struct cid_layout long_id = { CID_LAYOUT_ID, { .length = 8, .size = 3 }, 8 };
-static const struct cid_layout huge_id = { CID_LAYOUT_ID, { .length = 20, .size = 15 }, 20 };
-static const struct cid_layout eight_octets = { CID_LAYOUT_ID, { .length = 8, .size = 8 }, 8 };
-static const struct cid_layout no_ids = { CID_LAYOUT_HASH, { 0 }, 6 };
+static const struct cid_layout node_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 6, .size = 1 }, .length = 6 };
+static const struct cid_layout long_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 8, .size = 3 }, .length = 8 };
+static const struct cid_layout huge_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 20, .size = 15 }, .length = 20 };
+static const struct cid_layout eight_octets = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 8, .size = 8 }, .length = 8 };
+static const struct cid_layout no_ids = { .scheme = CID_LAYOUT_HASH, .length = 6 };
 
 static struct steering said;
 static char unknown[STEERING_WORD_OCTETS];

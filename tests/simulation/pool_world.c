@@ -6,7 +6,9 @@
 #include <string.h>
 
 const char *const pool_member_names[MEMBERS] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l" };
-const struct cid_layout pool_layout = { CID_LAYOUT_ID, { .scheme = LBCID_NODE_ID, .length = 6, .size = 1 }, 6 };
+const struct cid_layout pool_layout = { .scheme = CID_LAYOUT_ID,
+					.lbcid = { .scheme = LBCID_NODE_ID, .length = 6, .size = 1 },
+					.length = 6 };
 
 static const struct siphash_key key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 
