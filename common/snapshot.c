@@ -257,6 +257,28 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 	return true;
 }
 
+static uint64_t place_hash(const struct siphash_key *key, uint16_t pool, uint16_t backend, const void *what, uint8_t octets)
+{
+	uint8_t place[2 + 2 + sizeof(struct addr)] = { (uint8_t)(pool >> 8), (uint8_t)pool, (uint8_t)(backend >> 8), (uint8_t)backend };
+
+	memcpy(place + 4, what, octets);
+	return siphash24(key, place, 4 + (size_t)octets);
+}
+
+/* A sum, so that order does not count. Addresses are longer than ids. */
+static uint64_t places_of(const struct siphash_key *key, const struct snapshot_pool_spec *pool)
+{
+	const struct cid_layout *layout = &pool->layout;
+	const uint8_t reads[] = { (uint8_t)layout->scheme, layout->length, layout->lbcid.offset, layout->lbcid.size };
+	uint64_t places = place_hash(key, pool->uid, SNAPSHOT_NO_BACKEND, reads, sizeof reads);
+
+	for (size_t i = 0; i < pool->backend_count; i++)
+		places += place_hash(key, pool->uid, pool->backends[i].uid, &pool->backends[i].addr, sizeof(struct addr));
+	for (size_t i = 0; i < pool->id_count; i++)
+		places += place_hash(key, pool->uid, pool->backends[pool->ids[i].backend].uid, pool->ids[i].id.octets, pool->ids[i].id.len);
+	return places;
+}
+
 static const struct snapshot_pool *pool_named(const struct snapshot *snapshot, const char *name)
 {
 	for (size_t i = 0; snapshot && i < snapshot->pool_count; i++) {
@@ -282,6 +304,7 @@ struct snapshot *snapshot_build(const struct siphash_key *key, const struct snap
 	for (size_t i = 0; i < pool_count; i++) {
 		if (!pool_build(&snapshot->pools[i], key, &pools[i], pool_named(previous, pools[i].name)))
 			goto fail;
+		snapshot->places += places_of(key, &pools[i]);
 	}
 	return snapshot;
 fail:

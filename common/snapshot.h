@@ -88,6 +88,7 @@ struct snapshot {
 	struct siphash_key key;
 	struct snapshot_pool *pools;
 	size_t pool_count;
+	uint64_t places; /* a keyed hash of which backend owns which id, and of where the backends are */
 };
 
 /* Builds a snapshot; slot tables of pools whose members and weights did not change are shared with `previous` (may be NULL), and
