@@ -1,38 +1,16 @@
 #include "flows.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "flow_arena.h"
+#include "flows_priv.h"
 #include "race.h"
 
 enum {
 	BUCKETS_AT_START = 1024,
 	PROBES = 64,        /* endpoints tried before a flow is refused */
 	GRACE_SLACK = 4096, /* descriptors on their way through a grace period */
-};
-
-struct trial {
-	struct flow *flow;
-	uint32_t serial;
-};
-
-struct pool_flows {
-	_Atomic uint32_t max_flows, idle_ms, cid_idle_ms;
-	_Atomic uint64_t trial, proven, evicted;
-	struct trial *ring; /* the last ring_size flows made: whoever leaves it and is still on trial, ends */
-	size_t ring_size, ring_at;
-};
-
-struct flows {
-	struct cds_lfht *by_key, *by_end;
-	struct siphash_key hash_key;
-	struct flow_arena arena; /* its lock is that of the rings too */
-	size_t sweep_at;
-	struct pool_flows pools[STATS_POOLS];
-	_Atomic uint64_t backends[STATS_BACKENDS]; /* proven flows */
 };
 
 struct flows *flows_new(const uint8_t secret[static 16])
@@ -162,86 +140,6 @@ void flows_forget_evicted(struct flows *flows, uint16_t pool)
 	atomic_store_explicit(&flows->pools[pool].evicted, 0, memory_order_relaxed);
 }
 
-static uint64_t key_hash(const struct flows *flows, const struct flow_key *key)
-{
-	uint8_t octets[2 + 2 + sizeof(struct addr) + 1 + LBCID_MAX_OCTETS];
-	size_t len = 0;
-
-	octets[len++] = (uint8_t)key->kind;
-	octets[len++] = (uint8_t)key->pool;
-	if (key->kind != FLOW_CID) {
-		memcpy(octets + len, &key->service, 2);
-		memcpy(octets + len + 2, &key->source, sizeof key->source);
-		len += 2 + sizeof key->source;
-	}
-	if (key->kind == FLOW_CID || key->kind == FLOW_SOURCE) {
-		octets[len++] = key->cid_len;
-		memcpy(octets + len, key->cid, key->cid_len);
-		len += key->cid_len;
-	}
-	return siphash24(&flows->hash_key, octets, len);
-}
-
-static uint64_t end_hash(const struct flows *flows, const struct addr *endpoint, const struct addr *backend)
-{
-	struct addr both[2] = { *endpoint, *backend };
-
-	return siphash24(&flows->hash_key, both, sizeof both);
-}
-
-static int key_matches(struct cds_lfht_node *node, const void *wanted)
-{
-	struct flow *flow = caa_container_of(node, struct flow, by_key);
-	const struct flow_key *key = wanted;
-	bool same;
-
-	race_acquire(flow);
-	same = flow->kind == key->kind && flow->pool == key->pool;
-	if (same && key->kind != FLOW_CID)
-		same = flow->state.owner.peer.service == key->service && addr_equal(&flow->state.owner.peer.device, &key->source);
-	if (same && (key->kind == FLOW_CID || key->kind == FLOW_SOURCE))
-		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0;
-	race_release(flow);
-	return same;
-}
-
-struct end {
-	const struct addr *endpoint, *backend;
-};
-
-static int end_matches(struct cds_lfht_node *node, const void *wanted)
-{
-	struct flow *flow = caa_container_of(node, struct flow, by_end);
-	const struct end *end = wanted;
-	bool same;
-
-	race_acquire(flow);
-	same = addr_equal(&flow->endpoint, end->endpoint) && addr_equal(&flow->backend_addr, end->backend);
-	race_release(flow);
-	return same;
-}
-
-struct flow *flows_find(struct flows *flows, const struct flow_key *key)
-{
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
-
-	cds_lfht_lookup(flows->by_key, key_hash(flows, key), key_matches, key, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct flow, by_key) : NULL;
-}
-
-struct flow *flows_find_end(struct flows *flows, const struct addr *endpoint, const struct addr *backend)
-{
-	struct end end = { endpoint, backend };
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
-
-	cds_lfht_lookup(flows->by_end, end_hash(flows, endpoint, backend), end_matches, &end, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct flow, by_end) : NULL;
-}
-
 bool flow_lock(struct flow *flow)
 {
 	pthread_spin_lock(&flow->lock);
@@ -291,17 +189,22 @@ static void retire(struct flows *flows, struct flow *flow)
 	call_rcu(&flow->grace.head, after_grace);
 }
 
-/* The flow is dead: nobody else will remove it. */
-static void flow_remove(struct flows *flows, struct flow *flow)
+void flows_remove_key(struct flows *flows, struct flow *flow)
 {
 	struct pool_flows *of = &flows->pools[flow->pool];
 
 	cds_lfht_del(flows->by_key, &flow->by_key);
-	cds_lfht_del(flows->by_end, &flow->by_end);
 	atomic_fetch_sub_explicit(flow->trial ? &of->trial : &of->proven, 1, memory_order_relaxed);
 	if (!flow->trial)
 		atomic_fetch_sub_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
 	retire(flows, flow);
+}
+
+/* One that is between two backends is in one table only. */
+static void flow_remove(struct flows *flows, struct flow *flow)
+{
+	(void)cds_lfht_del(flows->by_end, &flow->by_end);
+	flows_remove_key(flows, flow);
 }
 
 void flows_end(struct flows *flows, struct flow *flow)
@@ -349,13 +252,8 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 /* False: another flow has the endpoint. */
 static bool end_insert_at(struct flows *flows, struct flow *flow, const struct addr *endpoint)
 {
-	struct end end = { &flow->endpoint, &flow->backend_addr };
-
 	flow->endpoint = *endpoint;
-	cds_lfht_node_init(&flow->by_end);
-	race_release(flow);
-	return cds_lfht_add_unique(flows->by_end, end_hash(flows, end.endpoint, end.backend), end_matches, &end, &flow->by_end) ==
-	       &flow->by_end;
+	return flows_index_end(flows, flow);
 }
 
 static bool end_insert(struct flows *flows, struct flow *flow, const struct flow_new *what)
@@ -379,9 +277,8 @@ struct flow *flows_make(struct flows *flows, const struct flow_new *what)
 {
 	struct pool_flows *of = &flows->pools[what->key.pool];
 	struct trial leaving = { NULL, 0 };
-	struct cds_lfht_node *there;
 	uint32_t serial;
-	struct flow *flow = flow_arena_take(&flows->arena, &serial);
+	struct flow *flow = flow_arena_take(&flows->arena, &serial), *there;
 
 	if (!flow)
 		return NULL;
@@ -392,14 +289,12 @@ struct flow *flows_make(struct flows *flows, const struct flow_new *what)
 		retire(flows, flow);
 		return NULL;
 	}
-	cds_lfht_node_init(&flow->by_key);
-	race_release(flow);
-	there = cds_lfht_add_unique(flows->by_key, key_hash(flows, &what->key), key_matches, &what->key, &flow->by_key);
-	if (there != &flow->by_key) {
+	there = flows_index_key(flows, flow, &what->key);
+	if (there != flow) {
 		pthread_spin_unlock(&flow->lock);
 		cds_lfht_del(flows->by_end, &flow->by_end);
 		retire(flows, flow);
-		return caa_container_of(there, struct flow, by_key);
+		return there;
 	}
 	flow->dead = false;
 	atomic_fetch_add_explicit(&of->trial, 1, memory_order_relaxed);
