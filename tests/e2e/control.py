@@ -110,8 +110,60 @@ def case_reload_keeps_runtime_state():
         assert (backend_of(lb, "b")["state"], backend_of(lb, "b")["weight"]) == ("ready", 50)
         lb.reload()  # by signal
         assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("drain", 7)
-        lb.restart()  # a new process begins with the file
+        lb.restart()
+        assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("drain", 7)
+        entry_of(lb, "a")["weight"] = 99
+        lb.write()
+        lb.restart()
+        assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("ready", 99)
+        wait_until(lambda: json.loads(Path(lb.config["state_file"]).read_text())["backends"] == {}, 5, "what is void is forgotten")
+        entry_of(lb, "a")["weight"] = 100
+        lb.write()
+        lb.restart()
         assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("ready", 100)
+
+
+def case_state_file():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])])
+        state = Path(lb.config["state_file"])
+        ctl(lb, "drain", "a")
+        assert json.loads(state.read_text())["backends"]["p"]["a"]["state"] == "drain"
+        assert not AS_ROOT or state.stat().st_uid == USER.pw_uid
+        lb.kill()
+        state.write_text("{")
+        lb.start()
+        lb.wait_log("warning state_file: .* is damaged, .*: set aside as .*/state.json.bad")
+        assert backend_of(lb, "a")["state"] == "ready"
+        ctl(lb, "maint", "a")
+        assert state.with_suffix(".json.bad").read_text() == "{"
+        assert json.loads(state.read_text())["backends"]["p"]["a"]["state"] == "maint"
+
+        # It goes on without a place for it.
+        lb.config["state_file"] = str(scene.dir / "missing" / "too" / "state.json")
+        lb.restart()
+        lb.wait_log("error state_file: .* cannot be written: No such file or directory")
+        ctl(lb, "drain", "a")
+        assert backend_of(lb, "a")["state"] == "drain"
+
+
+def case_numbers_do_not_run_out():
+    """More names of pools and addresses of listeners than there are numbers; whoever gets one again begins at 0."""
+    with Scene() as scene:
+        a = scene.backend(1)
+        lb = scene.cidlb([scene.pool("p", [a])])
+        end(fleet_joined(scene, lb, "first", 5))
+        assert lb.metric("cidlb_forwarded_total") > 0
+        port = lb.address().split(":")[1]
+        for number in range(70):
+            lb.config["pools"][0]["name"] = lb.config["listeners"][0]["pool"] = f"p{number}"
+            lb.config["listeners"][0]["address"] = f"127.0.1.{number + 1}:{port}"
+            lb.write()
+            ctl(lb, "reload")
+            assert lb.metric("cidlb_forwarded_total") == lb.metric("cidlb_datagrams_total") == 0, number
+            assert backend_of(lb, "a")["last_cid_s"] is None, number
+        end(fleet_joined(scene, lb, "second", 5))
+        lb.assert_identities()
 
 
 def case_wrong_file():
