@@ -20,17 +20,7 @@ json_t *command_refuse(const char *format, ...)
 	return json_pack("{s:b, s:s}", "ok", 0, "error", text);
 }
 
-struct command_backend command_backend_at(const struct control *control, size_t at)
-{
-	const struct conf_pool *pool = control->conf->pools;
-	size_t first = 0;
-
-	while (at - first >= pool->backend_count)
-		first += pool++->backend_count;
-	return (struct command_backend){ at, pool, &pool->backends[at - first] };
-}
-
-static bool backend_is(const struct command_backend *backend, const char *name)
+static bool backend_is(const struct control_place *backend, const char *name)
 {
 	const char *slash = strchr(name, '/');
 	const size_t pool = slash ? (size_t)(slash - name) : 0;
@@ -42,7 +32,7 @@ static bool backend_is(const struct command_backend *backend, const char *name)
 }
 
 /* The one backend that request.name means. NULL, or why not. */
-static json_t *backend_find(const struct control *control, const json_t *request, struct command_backend *out)
+static json_t *backend_find(struct control *control, const json_t *request, struct control_place *out)
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
 	size_t found = 0;
@@ -50,7 +40,7 @@ static json_t *backend_find(const struct control *control, const json_t *request
 	if (!name)
 		return command_refuse("\"name\" is missing: a backend, or POOL/BACKEND");
 	for (size_t at = 0; at < control->plan.backend_count; at++) {
-		struct command_backend one = command_backend_at(control, at);
+		struct control_place one = control_place_at(control, at);
 
 		if (!backend_is(&one, name))
 			continue;
@@ -61,30 +51,40 @@ static json_t *backend_find(const struct control *control, const json_t *request
 	return found ? NULL : command_refuse("no backend is called %s; `cidlbctl backends` lists them", name);
 }
 
-static json_t *backend_answer(const struct control *control, const struct command_backend *backend)
+static json_t *backend_answer(const struct control *control, const struct control_place *backend)
 {
 	return json_pack("{s:b, s:o}", "ok", 1, "backend", command_backend_json(control, backend, NULL));
 }
 
-static json_t *set_admin(struct control *control, const json_t *request, enum backend_admin admin)
+/* Publishes a backend's wish and weight, and keeps them over restarts. */
+static json_t *backend_set(struct control *control, const struct control_place *backend, enum backend_admin wish, uint16_t weight)
 {
-	struct command_backend backend;
-	json_t *refusal = backend_find(control, request, &backend);
-	enum backend_admin *now, before;
+	const uint16_t uid = backend->plan->uid;
+	const enum backend_admin wish_before = control->states[uid].wish;
+	const uint16_t weight_before = control->weights[uid];
 
-	if (refusal)
-		return refusal;
-	now = &control->states[control->plan.backends[backend.at].uid].wish;
-	before = *now;
-	*now = admin;
-	if (before != admin && control_publish(control)) {
-		*now = before;
+	control->states[uid].wish = wish;
+	control->weights[uid] = weight;
+	if ((wish != wish_before || weight != weight_before) && control_publish(control)) {
+		control->states[uid].wish = wish_before;
+		control->weights[uid] = weight_before;
 		return command_refuse("out of memory");
 	}
-	if (before != admin)
-		log_event(LOG_LEVEL_INFO, "backend_state", backend.pool->name, backend.conf->name, "%s, by command",
-			  backend_admin_name(admin));
-	return backend_answer(control, &backend);
+	if (wish != wish_before)
+		log_event(LOG_LEVEL_INFO, "backend_state", backend->pool->name, backend->conf->name, "%s, by command",
+			  backend_admin_name(wish));
+	if (weight != weight_before)
+		log_event(LOG_LEVEL_INFO, "backend_weight", backend->pool->name, backend->conf->name, "%u, by command", weight);
+	(void)overrides_set(control->overrides, backend->pool->name, backend->conf, wish, weight);
+	return backend_answer(control, backend);
+}
+
+static json_t *set_admin(struct control *control, const json_t *request, enum backend_admin admin)
+{
+	struct control_place backend;
+	json_t *refusal = backend_find(control, request, &backend);
+
+	return refusal ? refusal : backend_set(control, &backend, admin, control->weights[backend.plan->uid]);
 }
 
 static json_t *run_drain(struct control *control, const json_t *request)
@@ -106,24 +106,14 @@ static json_t *run_weight(struct control *control, const json_t *request)
 {
 	const json_t *wanted = json_object_get(request, "weight");
 	const json_int_t weight = json_integer_value(wanted);
-	struct command_backend backend;
+	struct control_place backend;
 	json_t *refusal = backend_find(control, request, &backend);
-	uint16_t *now, before;
 
 	if (refusal)
 		return refusal;
 	if (!json_is_integer(wanted) || weight < 0 || weight > RENDEZVOUS_MAX_WEIGHT)
 		return command_refuse("a weight is a number of 0..%d", RENDEZVOUS_MAX_WEIGHT);
-	now = &control->weights[control->plan.backends[backend.at].uid];
-	before = *now;
-	*now = (uint16_t)weight;
-	if (before != *now && control_publish(control)) {
-		*now = before;
-		return command_refuse("out of memory");
-	}
-	if (before != *now)
-		log_event(LOG_LEVEL_INFO, "backend_weight", backend.pool->name, backend.conf->name, "%u, by command", *now);
-	return backend_answer(control, &backend);
+	return backend_set(control, &backend, control->states[backend.plan->uid].wish, (uint16_t)weight);
 }
 
 static json_t *lines_json(char *const *lines, size_t count)

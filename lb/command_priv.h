@@ -9,20 +9,10 @@
 /* {"ok": false, "error": …} */
 json_t *command_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* One backend, by its place in the plan. */
-struct command_backend {
-	size_t at; /* in plan.backends */
-	const struct conf_pool *pool;
-	const struct conf_backend *conf;
-};
-
-/* The backend at `at`, which is less than plan.backend_count. */
-struct command_backend command_backend_at(const struct control *control, size_t at);
-
 /* command_view.c */
 json_t *command_status(struct control *control, const json_t *request);
 json_t *command_backends(struct control *control, const json_t *request);
-json_t *command_backend_json(const struct control *control, const struct command_backend *backend, const struct stats *sum);
+json_t *command_backend_json(const struct control *control, const struct control_place *backend, const struct stats *sum);
 
 /* command_flows.c */
 json_t *command_flows(struct control *control, const json_t *request);

@@ -2,27 +2,82 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static json_t *counter_json(const stats_counter *counter)
 {
 	return json_integer((json_int_t)atomic_load_explicit(counter, memory_order_relaxed));
 }
 
-json_t *command_backend_json(const struct control *control, const struct command_backend *backend, const struct stats *sum)
+static json_t *finding_json(enum health_finding finding, const char *good, const char *bad, const char *reason)
 {
-	const uint16_t uid = control->plan.backends[backend->at].uid;
-	const struct backend_state *state = &control->states[uid];
-	char id[2 * LBCID_MAX_ID_OCTETS + 1] = "";
-	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "pool", backend->pool->name, "name", backend->conf->name, "health",
-				backend_health_name(backend_state_health(state)), "state", backend_admin_name(backend_state_admin(state)),
-				"weight", (int)control->weights[uid], "address", command_address_json(&backend->conf->addr));
+	const char *word = finding == FINDING_GOOD ? good : finding == FINDING_BAD ? bad : "unknown";
+	json_t *json = json_pack("{s:s}", "finding", word);
 
-	for (size_t i = 0; backend->conf->has_id && i < backend->conf->id.len; i++)
-		sprintf(id + 2 * i, "%02x", backend->conf->id.octets[i]);
-	if (backend->conf->has_id)
-		json_object_set_new(row, "id", json_string(id));
-	json_object_set_new(row, "probed", json_boolean(state->probed));
+	if (finding == FINDING_BAD)
+		json_object_set_new(json, "reason", json_string(reason));
+	return json;
+}
+
+/* The server ids whose CIDs lead there now. */
+static json_t *ids_json(const struct control *control, const struct control_place *backend)
+{
+	const struct snapshot_pool_spec *pool = control->plan.pools;
+	char hex[2 * LBCID_MAX_ID_OCTETS + 1];
+	json_t *ids = json_array();
+
+	while (backend->plan < pool->backends || backend->plan >= pool->backends + pool->backend_count)
+		pool++;
+	for (size_t i = 0; i < pool->id_count; i++)
+		if (&pool->backends[pool->ids[i].backend] == backend->plan)
+			json_array_append_new(ids, json_string(control_id_format(&pool->ids[i].id, hex)));
+	return ids;
+}
+
+static json_t *last_cid_json(const struct control *control, uint16_t uid)
+{
+	const uint32_t last_s = worker_cid_last_s(control->workers, control->worker_count, uid);
+
+	return last_s ? json_integer((json_int_t)(control_clock_s() - (time_t)last_s)) : json_null();
+}
+
+/* What probes have found out. */
+static void probe_json(json_t *row, const struct control *control, uint16_t uid)
+{
+	const struct control_backend *known = &control->backends[uid];
+
+	json_object_set_new(row, "probed", json_boolean(control->states[uid].probed));
+	json_object_set_new(row, "reason", json_string(known->reason));
+	json_object_set_new(row, "since_s", json_integer((json_int_t)(control_clock_s() - known->since_s)));
+	json_object_set_new(row, "latency_us", json_integer(known->took_us));
+	if (known->has_findings) {
+		const struct health_findings *f = &known->findings;
+
+		json_object_set_new(row, "rebinding", finding_json(f->rebinding, "yes", "no", f->rebinding_reason));
+		json_object_set_new(row, "cid", finding_json(f->cid, "ok", "wrong", f->cid_reason));
+		json_object_set_new(row, "probe_sessions", json_integer((json_int_t)f->sessions));
+		json_object_set_new(row, "probe_sessions_lost", json_integer((json_int_t)f->sessions_lost));
+	}
+	if (known->words[0])
+		json_object_set_new(row, "steering", json_string(known->words));
+	if (known->name_reason[0])
+		json_object_set_new(row, "name_reason", json_string(known->name_reason));
+}
+
+json_t *command_backend_json(const struct control *control, const struct control_place *backend, const struct stats *sum)
+{
+	const uint16_t uid = backend->plan->uid;
+	const struct backend_state *state = &control->states[uid];
+	const bool somewhere = !addr_is_wildcard(&backend->plan->addr);
+	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:I, s:o}", "pool", backend->pool->name, "name", backend->conf->name,
+				"health", backend_health_name(backend_state_health(state)), "state",
+				backend_admin_name(backend_state_admin(state)), "weight",
+				(int)backend_state_weight(state, control->weights[uid]), "address",
+				somewhere ? command_address_json(&backend->plan->addr) : json_null(), "ids", ids_json(control, backend),
+				"flows", (json_int_t)flows_of_backend(control->flows, uid), "last_cid_s", last_cid_json(control, uid));
+
+	if (backend->conf->host)
+		json_object_set_new(row, "host", json_string(backend->conf->host));
+	probe_json(row, control, uid);
 	if (sum) {
 		json_object_set_new(row, "forwarded_up", counter_json(&sum->sent_up[uid]));
 		json_object_set_new(row, "forwarded_down", counter_json(&sum->sent_down[uid]));
@@ -37,7 +92,7 @@ json_t *command_backends(struct control *control, const json_t *request)
 
 	(void)request;
 	for (size_t at = 0; rows && at < control->plan.backend_count; at++) {
-		struct command_backend backend = command_backend_at(control, at);
+		struct control_place backend = control_place_at(control, at);
 
 		json_array_append_new(rows, command_backend_json(control, &backend, sum));
 	}
@@ -93,19 +148,13 @@ static json_t *pool_json(const struct control *control, size_t index, const stru
 		accepting += backend_accepts_new(backend_state_health(state), backend_state_admin(state),
 						 backend_state_weight(state, control->weights[uid]));
 	}
-	return json_pack("{s:s, s:i, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}", "name", control->conf->pools[index].name, "backends",
-			 (int)spec->backend_count, "accepting", (int)accepting, "flows", "trial", (json_int_t)flows.trial, "proven",
-			 (json_int_t)flows.proven, "replies", counter_json(&sum->replies[spec->uid]), "copies",
-			 counter_json(&sum->copies[spec->uid]), "contests", counter_json(&sum->contests[spec->uid]), "refused_up",
-			 refused_json(sum->refused_up[spec->uid]), "refused_down", refused_json(sum->refused_down[spec->uid]));
-}
-
-static json_int_t uptime_s(const struct control *control)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (json_int_t)(now.tv_sec - control->started_s);
+	return json_pack("{s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}", "name", control->conf->pools[index].name,
+			 "backends", (int)spec->backend_count, "accepting", (int)accepting, "id_moves",
+			 (json_int_t)control->id_moves[spec->uid], "ids_contested", (int)control_ids_contested(control, spec->uid), "flows",
+			 "trial", (json_int_t)flows.trial, "proven", (json_int_t)flows.proven, "replies",
+			 counter_json(&sum->replies[spec->uid]), "copies", counter_json(&sum->copies[spec->uid]), "contests",
+			 counter_json(&sum->contests[spec->uid]), "refused_up", refused_json(sum->refused_up[spec->uid]), "refused_down",
+			 refused_json(sum->refused_down[spec->uid]));
 }
 
 json_t *command_status(struct control *control, const json_t *request)
@@ -125,9 +174,10 @@ json_t *command_status(struct control *control, const json_t *request)
 	for (size_t i = 0; i < conf->pool_count; i++)
 		json_array_append_new(pools, pool_json(control, i, sum));
 	status = json_pack("{s:b, s:s, s:I, s:i, s:s, s:I, s:b, s:o, s:o, s:o, s:o}", "ok", 1, "version", CIDLB_VERSION, "uptime_s",
-			   uptime_s(control), "workers", (int)control->worker_count, "file", conf->file, "generation",
-			   (json_int_t)publisher_read(&control->publisher)->snapshot->generation, "ready", (int)control_ready(control),
-			   "listeners", listeners, "pools", pools, "verdicts", verdicts_json(total), "strays", counter_json(&sum->strays));
+			   (json_int_t)(control_clock_s() - control->started_s), "workers", (int)control->worker_count, "file", conf->file,
+			   "generation", (json_int_t)publisher_read(&control->publisher)->snapshot->generation, "ready",
+			   (int)control_ready(control), "listeners", listeners, "pools", pools, "verdicts", verdicts_json(total), "strays",
+			   counter_json(&sum->strays));
 	free(sum);
 	return status;
 }

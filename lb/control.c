@@ -21,36 +21,6 @@
 
 enum { TICK_MS = 250 };
 
-static const char *backend_pool(const struct control *control, uint16_t uid, const char **name)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < control->conf->pool_count; i++) {
-		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++) {
-			if (control->plan.backends[at].uid == uid) {
-				*name = control->conf->pools[i].backends[j].name;
-				return control->conf->pools[i].name;
-			}
-		}
-	}
-	return NULL;
-}
-
-static void on_probe(void *ctx, uint16_t uid, const struct health_result *result)
-{
-	struct control *control = ctx;
-	struct backend_state *state = &control->states[uid];
-	const char *name = NULL, *pool;
-	bool up;
-
-	if (!backend_state_probe(state, result->ok))
-		return;
-	up = state->probes == BACKEND_UP;
-	pool = backend_pool(control, uid, &name);
-	log_event(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "backend_up" : "backend_down", pool, name, "%s", result->reason);
-	(void)control_publish(control);
-}
-
 static void report_log(const struct conf_report *report)
 {
 	for (size_t i = 0; i < report->error_count; i++)
@@ -68,6 +38,9 @@ static void only_at_start(const struct control *control, const struct conf *conf
 	if (conf->rcvbuf_octets != control->conf->rcvbuf_octets)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "rcvbuf_octets: %u holds for new sockets; for all at the next start",
 			  conf->rcvbuf_octets);
+	if (strcmp(conf->state_file ? conf->state_file : "", control->conf->state_file ? control->conf->state_file : "") != 0)
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "state_file: \"%s\" takes effect at the next start",
+			  conf->state_file ? conf->state_file : "");
 	if (strcmp(conf->socket ? conf->socket : "", control->conf->socket ? control->conf->socket : "") != 0)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "admin.socket: \"%s\" takes effect at the next start",
 			  conf->socket ? conf->socket : "");
@@ -119,6 +92,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	rcu_thread_offline();
 	control_explain(control);
 	control_watch(control);
+	(void)overrides_save(control->overrides);
 }
 
 static void suspect(void *ctx, uint16_t uid)
@@ -167,11 +141,9 @@ static int events_init(struct control *control)
 static int parts_init(struct control *control, unsigned workers)
 {
 	uint8_t secret[16];
-	struct timespec now;
 	int err;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	control->started_s = now.tv_sec;
+	control->started_s = control_clock_s();
 	if (getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -EIO;
 	control->listener_addrs = registry_new(STATS_LISTENERS);
@@ -188,7 +160,7 @@ static int parts_init(struct control *control, unsigned workers)
 	err = icmp_alarm_new(&control->alarm);
 	if (err)
 		return err;
-	control->health = health_new(control->base, on_probe, control);
+	control->health = health_new(control->base, control_on_probe, control);
 	if (!control->health)
 		return -ENOMEM;
 	for (; control->worker_count < workers; control->worker_count++) {
@@ -242,6 +214,20 @@ static int door_open(struct control *control)
 	return conf->socket_default ? 0 : -1;
 }
 
+/* As root still. */
+static int overrides_open(struct control *control, const struct conf *conf)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int err = conf->state_file ? priv_owner(conf->user, &uid, &gid) : 0;
+
+	if (!err && conf->state_file)
+		err = overrides_prepare(conf->state_file, uid, gid);
+	/* Where it cannot be had it is not tried at every change. */
+	control->overrides = overrides_new(err ? NULL : conf->state_file);
+	return control->overrides ? 0 : -ENOMEM;
+}
+
 static void sandbox_try(void)
 {
 	int err = sandbox_enter();
@@ -255,6 +241,8 @@ static int start(struct control *control, struct conf *conf, bool sandbox)
 	const char *why = "";
 	int err = parts_init(control, conf->workers);
 
+	if (!err)
+		err = overrides_open(control, conf);
 	if (err) {
 		conf_free(conf);
 		return fail("cannot start", err);
@@ -288,6 +276,7 @@ static void stop(struct control *control)
 	admin_free(control->admin);
 	unix_close(control->door);
 	health_free(control->health);
+	resolve_free(control->resolve);
 	for (size_t i = 0; i < control->event_count; i++)
 		event_free(control->events[i]);
 	if (control->base)
@@ -300,7 +289,11 @@ static void stop(struct control *control)
 	limit_free(control->limit);
 	icmp_alarm_free(control->alarm);
 	sockets_free(control->sockets);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		claims_free(&control->claims[i]);
 	plan_free(&control->plan);
+	(void)overrides_save(control->overrides);
+	overrides_free(control->overrides);
 	conf_free(control->conf);
 	registry_free(control->listener_addrs);
 	registry_free(control->pool_names);

@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flows_rehome.h"
 #include "log.h"
 
 /* A configuration on its way to being the running one. */
 struct step {
 	struct conf *conf;
 	struct plan plan;
+	struct backend_state *states; /* by place in the plan */
+	uint16_t *weights;            /* configured or commanded, by place in the plan */
 	uint16_t listener_uids[CONF_MAX_LISTENERS];
 	struct sockets_change *change;
 	struct table *table;
@@ -22,65 +25,85 @@ static int refuse(const char *why)
 	return -1;
 }
 
-/* What runs under the number `uid`, or NULL. */
-static const struct conf_backend *running(const struct control *control, uint16_t uid)
+/* The same backend as it runs now, or NULL. */
+static const struct snapshot_backend *running(const struct control *control, uint16_t uid)
 {
-	size_t at = 0;
-
-	for (size_t i = 0; at < control->plan.backend_count; i++)
-		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++)
-			if (control->plan.backends[at].uid == uid)
-				return &control->conf->pools[i].backends[j];
+	for (size_t i = 0; i < control->plan.backend_count; i++)
+		if (control->plan.backends[i].uid == uid)
+			return &control->plan.backends[i];
 	return NULL;
 }
 
-static bool entry_is_same(const struct conf_backend *a, const struct conf_backend *b)
+/* What new sessions and the table see of a backend. */
+static void put_in_force(struct snapshot_backend *backend, const struct backend_state *state, uint16_t weight)
 {
-	return a->has_id == b->has_id && a->id.len == b->id.len && memcmp(a->id.octets, b->id.octets, a->id.len) == 0 &&
-	       addr_equal(&a->addr, &b->addr) && a->weight == b->weight && a->admin == b->admin;
+	backend->health = backend_state_health(state);
+	backend->admin = backend_state_admin(state);
+	backend->weight = backend_state_weight(state, weight);
 }
 
-/* A backend that runs already, at this address, keeps its health. What was set by command outlives a reload, unless that backend's entry
- * changed. */
-static void states_plan(const struct control *control, struct step *step)
+/* The state that a backend begins or goes on with. One that runs already, at this address, keeps its health; where there is no address yet
+ * nobody is up. What was set by command outlives reloads and restarts, unless the backend's entry changed. */
+static void state_plan(const struct control *control, struct step *step, size_t at, const struct conf_pool *pool,
+		       const struct conf_backend *conf)
+{
+	struct snapshot_backend *backend = &step->plan.backends[at];
+	const struct snapshot_backend *before = running(control, backend->uid);
+	struct backend_state *state = &step->states[at];
+	enum backend_admin wish = conf->admin;
+
+	step->weights[at] = conf->weight;
+	(void)overrides_get(control->overrides, pool->name, conf, &wish, &step->weights[at]);
+	if (before && addr_equal(&before->addr, &backend->addr))
+		*state = control->states[backend->uid];
+	else
+		backend_state_init(state, wish, pool->health.rise, pool->health.fall);
+	if (addr_is_wildcard(&backend->addr))
+		state->probes = BACKEND_DOWN;
+	if (pool->health.probe != PROBE_COAPS && pool->health.probe != PROBE_HTTP)
+		state->steering = steering_none;
+	state->wish = wish;
+	state->rise = pool->health.rise;
+	state->fall = pool->health.fall;
+	put_in_force(backend, state, step->weights[at]);
+}
+
+static int states_plan(const struct control *control, struct step *step)
 {
 	size_t at = 0;
 
-	for (size_t i = 0; i < step->conf->pool_count; i++) {
-		for (size_t j = 0; j < step->conf->pools[i].backend_count; j++, at++) {
-			struct snapshot_backend *backend = &step->plan.backends[at];
-			const struct conf_backend *before = running(control, backend->uid);
-
-			if (before && addr_equal(&before->addr, &backend->addr))
-				backend->health = backend_state_health(&control->states[backend->uid]);
-			if (!before || !entry_is_same(before, &step->conf->pools[i].backends[j]))
-				continue;
-			backend->admin = control->states[backend->uid].wish;
-			backend->weight = control->weights[backend->uid];
-		}
-	}
+	step->states = calloc(step->plan.backend_count + 1, sizeof *step->states);
+	step->weights = calloc(step->plan.backend_count + 1, sizeof *step->weights);
+	if (!step->states || !step->weights)
+		return -ENOMEM;
+	for (size_t i = 0; i < step->conf->pool_count; i++)
+		for (size_t j = 0; j < step->conf->pools[i].backend_count; j++, at++)
+			state_plan(control, step, at, &step->conf->pools[i], &step->conf->pools[i].backends[j]);
+	return 0;
 }
 
 /* While control->plan is still the old one. */
 static void states_take(struct control *control, const struct step *step)
 {
-	size_t at = 0;
+	for (size_t at = 0; at < step->plan.backend_count; at++) {
+		const struct snapshot_backend *backend = &step->plan.backends[at];
+		const struct snapshot_backend *before = running(control, backend->uid);
 
-	for (size_t i = 0; i < step->conf->pool_count; i++) {
-		const struct conf_pool *pool = &step->conf->pools[i];
+		if (!before || !addr_equal(&before->addr, &backend->addr))
+			control->backends[backend->uid] = (struct control_backend){ .since_s = control_clock_s() };
+		control->states[backend->uid] = step->states[at];
+		control->weights[backend->uid] = step->weights[at];
+	}
+}
 
-		for (size_t j = 0; j < pool->backend_count; j++, at++) {
-			const struct snapshot_backend *backend = &step->plan.backends[at];
-			const struct conf_backend *before = running(control, backend->uid);
-			struct backend_state *state = &control->states[backend->uid];
+/* Ids of another length are of nobody. */
+static void claims_drop(struct control *control, const struct conf *conf, const struct plan *plan)
+{
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		struct claims *claims = &control->claims[plan->pools[i].uid];
 
-			if (!before || !addr_equal(&before->addr, &backend->addr))
-				backend_state_init(state, backend->admin, pool->health.rise, pool->health.fall);
-			state->wish = backend->admin;
-			state->rise = pool->health.rise;
-			state->fall = pool->health.fall;
-			control->weights[backend->uid] = backend->weight;
-		}
+		if (claims->count && claims->entries[0].id.len != cid_id_octets(&conf->pools[i].layout))
+			claims_free(claims);
 	}
 }
 
@@ -97,6 +120,16 @@ static int listeners_number(struct control *control, struct step *step)
 			return -1;
 	}
 	return 0;
+}
+
+static int numbers_give(struct control *control, struct step *step)
+{
+	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names))
+		return -1;
+	if (listeners_number(control, step) == 0)
+		return 0;
+	plan_free(&step->plan);
+	return -1;
 }
 
 static int cannot_bind(const struct addr *addr, int err)
@@ -152,28 +185,8 @@ static void step_free(struct control *control, struct step *step)
 	admin_free(step->admin);
 	table_free(step->table);
 	plan_free(&step->plan);
-}
-
-void control_probe(struct control *control)
-{
-	struct health_target *targets = calloc(control->plan.backend_count, sizeof *targets);
-	size_t at = 0;
-	int err;
-
-	for (size_t i = 0; targets && i < control->conf->pool_count; i++)
-		for (size_t j = 0; j < control->conf->pools[i].backend_count; j++, at++)
-			targets[at] = (struct health_target){
-				.uid = control->plan.backends[at].uid,
-				.addr = control->plan.backends[at].addr,
-				.how = control->conf->pools[i].health,
-			};
-	err = targets ? health_set_targets(control->health, targets, at) : -ENOMEM;
-	if (err && !control->watch.targets_due)
-		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "not every backend is probed: %s", strerror(-err));
-	else if (!err && control->watch.targets_due)
-		log_event(LOG_LEVEL_INFO, "health", NULL, NULL, "every backend is probed again");
-	control->watch.targets_due = err != 0;
-	free(targets);
+	free(step->states);
+	free(step->weights);
 }
 
 /* Everything that can fail, and nothing that shows. */
@@ -182,14 +195,16 @@ static int step_prepare(struct control *control, struct step *step)
 	struct addr failed = { 0 };
 	int err;
 
-	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names) || listeners_number(control, step))
-		return refuse("too many addresses of listeners or names of pools or backends since the start: restart cidlb");
+	if (numbers_give(control, step) && (control_recycle(control), numbers_give(control, step)))
+		return refuse("out of memory, or too many listeners, pools and backends at once with those that sessions are left of");
 	err = sockets_prepare(&step->change, control->sockets, step->conf, step->listener_uids, &failed);
 	if (err)
 		return cannot_bind(&failed, err);
 	if (admin_prepare(control, step))
 		return -1;
-	states_plan(control, step);
+	control_addresses_plan(control, step->conf, &step->plan);
+	if (states_plan(control, step) || control_ids_plan(control, step->conf, &step->plan))
+		return refuse("out of memory");
 	step->table = table_build(step->conf, &step->plan, step->listener_uids, publisher_read(&control->publisher));
 	if (!step->table)
 		return refuse("out of memory");
@@ -198,6 +213,14 @@ static int step_prepare(struct control *control, struct step *step)
 	(void)limits_set(control, control->conf, &control->plan);
 	limits_drop(control, &step->plan, &control->plan);
 	return refuse("out of memory: nat.max_flows is too high for this host");
+}
+
+/* Sessions whose server is somewhere else now: what it says first must find them. */
+static void flows_follow(struct control *control)
+{
+	rcu_thread_online();
+	(void)flows_rehome(control->flows, publisher_read(&control->publisher));
+	rcu_thread_offline();
 }
 
 static void admin_move(struct control *control, struct step *step)
@@ -217,6 +240,7 @@ static void step_commit(struct control *control, struct step *step)
 	if (sockets_add(control->sockets, step->change, control->workers))
 		log_event(LOG_LEVEL_ERROR, "sockets", NULL, NULL, "a worker could not take a socket");
 	publisher_publish(&control->publisher, step->table);
+	flows_follow(control);
 	sockets_remove(control->sockets, step->change, control->workers);
 	limits_drop(control, &old_plan, &step->plan);
 	admin_move(control, step);
@@ -225,11 +249,15 @@ static void step_commit(struct control *control, struct step *step)
 	control->conf = step->conf;
 	control->plan = step->plan;
 	memcpy(control->listener_uids, step->listener_uids, sizeof control->listener_uids);
+	claims_drop(control, control->conf, &control->plan);
+	free(step->states);
+	free(step->weights);
 }
 
 int control_apply(struct control *control, struct conf *conf)
 {
 	struct step step = { .conf = conf };
+	bool ids_moved;
 
 	if (step_prepare(control, &step)) {
 		step_free(control, &step);
@@ -237,30 +265,41 @@ int control_apply(struct control *control, struct conf *conf)
 	}
 	step_commit(control, &step);
 	control_probe(control);
+	control_names(control);
+	overrides_prune(control->overrides, control->conf);
+	if (control_ids_settle(control, &ids_moved) || ids_moved)
+		(void)control_publish(control);
+	return 0;
+}
+
+/* What is published, but for the claims. */
+static int publish(struct control *control)
+{
+	struct table *table = NULL;
+
+	for (size_t i = 0; i < control->plan.backend_count; i++) {
+		struct snapshot_backend *backend = &control->plan.backends[i];
+
+		put_in_force(backend, &control->states[backend->uid], control->weights[backend->uid]);
+	}
+	if (control_ids_plan(control, control->conf, &control->plan) == 0)
+		table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
+	if (!table)
+		return -ENOMEM;
+	publisher_publish(&control->publisher, table);
+	flows_follow(control);
 	return 0;
 }
 
 int control_publish(struct control *control)
 {
-	struct table *table;
+	bool ids_moved;
+	int err = control_ids_settle(control, &ids_moved);
 
-	for (size_t i = 0; i < control->plan.backend_count; i++) {
-		struct snapshot_backend *backend = &control->plan.backends[i];
-
-		const struct backend_state *state = &control->states[backend->uid];
-
-		backend->health = backend_state_health(state);
-		backend->admin = backend_state_admin(state);
-		backend->weight = backend_state_weight(state, control->weights[backend->uid]);
-	}
-	table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
-	if (!table) {
-		if (!control->watch.publish_due)
-			log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was for now");
-		control->watch.publish_due = true;
-		return -ENOMEM;
-	}
-	control->watch.publish_due = false;
-	publisher_publish(&control->publisher, table);
-	return 0;
+	if (!err)
+		err = publish(control);
+	if (err && !control->watch.publish_due)
+		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was for now");
+	control->watch.publish_due = err != 0;
+	return err;
 }

@@ -8,6 +8,35 @@
 
 enum { EXPLAIN_TICKS = 40 }; /* ten seconds */
 
+struct control_place control_place_at(struct control *control, size_t at)
+{
+	const struct conf_pool *pool = control->conf->pools;
+	size_t first = 0;
+
+	while (at - first >= pool->backend_count)
+		first += pool++->backend_count;
+	return (struct control_place){ at, pool, &pool->backends[at - first], &control->plan.backends[at] };
+}
+
+bool control_locate(struct control *control, uint16_t uid, struct control_place *out)
+{
+	for (size_t at = 0; at < control->plan.backend_count; at++) {
+		if (control->plan.backends[at].uid == uid) {
+			*out = control_place_at(control, at);
+			return true;
+		}
+	}
+	return false;
+}
+
+time_t control_clock_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 bool control_ready(void *ctx)
 {
 	const struct control *control = ctx;
@@ -16,6 +45,24 @@ bool control_ready(void *ctx)
 		if (!control->states[control->plan.backends[i].uid].probed)
 			return false;
 	return true;
+}
+
+static struct metrics_backend backend_view(const struct control *control, uint16_t uid, const char *pool, const char *name)
+{
+	const struct control_backend *known = &control->backends[uid];
+	const uint32_t last_s = worker_cid_last_s(control->workers, control->worker_count, uid);
+
+	return (struct metrics_backend){
+		.uid = uid,
+		.name = name,
+		.pool_name = pool,
+		.state = control->states[uid],
+		.probes = { known->probes[false], known->probes[true] },
+		.probe_us = known->took_us,
+		.findings = known->findings,
+		.flows = flows_of_backend(control->flows, uid),
+		.cid_at_s = last_s ? (uint64_t)(time(NULL) - (control_clock_s() - (time_t)last_s)) : 0,
+	};
 }
 
 static void view_write(struct control *control, const struct stats *sum, struct evbuffer *out)
@@ -38,12 +85,17 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 		uint16_t uid = control->plan.pools[i].uid;
 		struct flows_count count = flows_count(control->flows, uid);
 
-		pools[i] = (struct metrics_pool){ uid, conf->pools[i].name, count.trial, count.proven, count.evicted };
+		pools[i] = (struct metrics_pool){ uid,
+						  conf->pools[i].name,
+						  count.trial,
+						  count.proven,
+						  count.evicted,
+						  control->id_moves[uid],
+						  control_ids_contested(control, uid) };
 		for (size_t j = 0; j < conf->pools[i].backend_count; j++, at++) {
 			uint16_t backend = control->plan.backends[at].uid;
 
-			backends[at] = (struct metrics_backend){ backend, conf->pools[i].backends[j].name, conf->pools[i].name,
-								 control->states[backend] };
+			backends[at] = backend_view(control, backend, conf->pools[i].name, conf->pools[i].backends[j].name);
 		}
 	}
 
@@ -103,7 +155,8 @@ static void sample_log(const struct worker_sample *sample, const struct conf_poo
 		if (sample->lengths >> n & 1)
 			used += (size_t)snprintf(lengths + used, sizeof lengths - used, "%s%u", used ? ", " : "", n);
 	log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a record does not fit %s %u; lengths that would fit: %s",
-		  pool->layout.rotations ? "1 + server_id_length + nonce_length =" : "cid.length", cid_length(&pool->layout, sample->first), used ? lengths : "none");
+		  pool->layout.rotations ? "1 + server_id_length + nonce_length =" : "cid.length", cid_length(&pool->layout, sample->first),
+		  used ? lengths : "none");
 }
 
 void control_explain(struct control *control)

@@ -67,6 +67,8 @@ void control_watch(struct control *control)
 		(void)control_publish(control);
 	if (control->watch.targets_due)
 		control_probe(control);
+	if (control->watch.names_due)
+		control_names(control);
 	if (++control->watch.ticks % WATCH_TICKS != 0)
 		return;
 	sum = control_stats(control);

@@ -148,6 +148,61 @@ static void write_backend_states(struct evbuffer *out, const struct metrics_view
 	}
 }
 
+static void write_finding(struct evbuffer *out, const char *name, const struct metrics_backend *backend, enum health_finding finding)
+{
+	if (finding != FINDING_UNKNOWN)
+		SAMPLE(out, name, finding == FINDING_GOOD, { "pool", backend->pool_name }, { "backend", backend->name });
+}
+
+static void write_probes(struct evbuffer *out, const struct metrics_view *view)
+{
+	const struct metrics_backend *end = view->backends + view->backend_count;
+
+	write_head(out, "cidlb_probes_total", "counter", "Finished probes.");
+	for (const struct metrics_backend *b = view->backends; b < end; b++) {
+		SAMPLE(out, "cidlb_probes_total", b->probes[true], { "pool", b->pool_name }, { "backend", b->name }, { "result", "ok" });
+		SAMPLE(out, "cidlb_probes_total", b->probes[false], { "pool", b->pool_name }, { "backend", b->name },
+		       { "result", "failed" });
+	}
+	write_head(out, "cidlb_probe_microseconds", "gauge", "Time that the last probe took.");
+	for (const struct metrics_backend *b = view->backends; b < end; b++)
+		SAMPLE(out, "cidlb_probe_microseconds", b->probe_us, { "pool", b->pool_name }, { "backend", b->name });
+	write_head(out, "cidlb_backend_rebinding", "gauge",
+		   "1: a probe's session goes on from a new address without a handshake; 0: it does not.");
+	for (const struct metrics_backend *b = view->backends; b < end; b++)
+		write_finding(out, "cidlb_backend_rebinding", b, b->findings.rebinding);
+	write_head(out, "cidlb_backend_cid_ok", "gauge", "1: the CIDs of the backend are as configured; 0: they are not.");
+	for (const struct metrics_backend *b = view->backends; b < end; b++)
+		write_finding(out, "cidlb_backend_cid_ok", b, b->findings.cid);
+	write_head(out, "cidlb_probe_sessions_lost_total", "counter", "Sessions of probes that the backend forgot or closed.");
+	for (const struct metrics_backend *b = view->backends; b < end; b++)
+		SAMPLE(out, "cidlb_probe_sessions_lost_total", b->findings.sessions_lost, { "pool", b->pool_name }, { "backend", b->name });
+}
+
+/* May it be stopped now? */
+static void write_left(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_backend_flows", "gauge", "Proven flows that lead to a backend.");
+	for (size_t i = 0; i < view->backend_count; i++)
+		SAMPLE(out, "cidlb_backend_flows", view->backends[i].flows, { "pool", view->backends[i].pool_name },
+		       { "backend", view->backends[i].name });
+	write_head(out, "cidlb_backend_last_cid_timestamp_seconds", "gauge", "When a CID last led to a backend, Unix time; absent: never.");
+	for (size_t i = 0; i < view->backend_count; i++)
+		if (view->backends[i].cid_at_s)
+			SAMPLE(out, "cidlb_backend_last_cid_timestamp_seconds", view->backends[i].cid_at_s,
+			       { "pool", view->backends[i].pool_name }, { "backend", view->backends[i].name });
+}
+
+static void write_ids(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_id_moves_total", "counter", "Server ids that went to another backend, which claimed them.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		SAMPLE(out, "cidlb_id_moves_total", view->pools[i].id_moves, { "pool", view->pools[i].name });
+	write_head(out, "cidlb_ids_contested", "gauge", "Server ids that several backends claim.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		SAMPLE(out, "cidlb_ids_contested", view->pools[i].ids_contested, { "pool", view->pools[i].name });
+}
+
 void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 {
 	write_listeners(out, view);
@@ -162,6 +217,9 @@ void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 	write_flows(out, view);
 	write_shortages(out, view);
 	write_backend_states(out, view);
+	write_probes(out, view);
+	write_left(out, view);
+	write_ids(out, view);
 	write_head(out, "cidlb_snapshot_generation", "gauge", "Number of the published routing table; it grows with every change.");
 	write_sample(out, "cidlb_snapshot_generation", view->generation, NULL, 0);
 }

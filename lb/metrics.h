@@ -7,6 +7,7 @@
 
 #include <event2/buffer.h>
 
+#include "health.h"
 #include "pool.h"
 #include "stats.h"
 
@@ -19,12 +20,18 @@ struct metrics_pool {
 	uint16_t uid;
 	const char *name;
 	uint64_t flows_trial, flows_proven, flows_evicted;
+	uint64_t id_moves, ids_contested;
 };
 
 struct metrics_backend {
 	uint16_t uid;
 	const char *name, *pool_name;
 	struct backend_state state;
+	uint64_t probes[2]; /* that failed, that succeeded */
+	uint32_t probe_us;  /* the last one */
+	struct health_findings findings;
+	uint64_t flows;    /* proven */
+	uint64_t cid_at_s; /* when a CID last led there, Unix time; 0: never */
 };
 
 struct metrics_view {

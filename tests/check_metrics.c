@@ -9,9 +9,19 @@ static struct stats sum;
 static char *text;
 
 static const struct metrics_listener listeners[] = { { .uid = 3, .pool = 1, .name = "coaps", .pool_name = "lwm2m" } };
-static const struct metrics_pool pools[] = { { .uid = 1, .name = "lwm2m", .flows_trial = 7, .flows_proven = 50 } };
+static const struct metrics_pool pools[] = {
+	{ .uid = 1, .name = "lwm2m", .flows_trial = 7, .flows_proven = 50, .id_moves = 3, .ids_contested = 1 }
+};
 static const struct metrics_backend backends[] = {
-	{ .uid = 5, .name = "a", .pool_name = "lwm2m", .state = { .probes = BACKEND_UP, .wish = BACKEND_DRAIN } },
+	{ .uid = 5,
+	  .name = "a",
+	  .pool_name = "lwm2m",
+	  .state = { .probes = BACKEND_UP, .wish = BACKEND_DRAIN },
+	  .probes = { 2, 40 },
+	  .probe_us = 815,
+	  .findings = { .rebinding = FINDING_GOOD, .cid = FINDING_BAD, .sessions_lost = 6 },
+	  .flows = 17,
+	  .cid_at_s = 1700000000 },
 	{ .uid = 9, .name = "b\"\\\n", .pool_name = "lwm2m", .state = { .probes = BACKEND_DOWN, .wish = BACKEND_READY } },
 };
 
@@ -78,6 +88,17 @@ START_TEST(test_every_sample)
 	assert_line("cidlb_strays_total 11");
 	assert_line("cidlb_icmp_errors_total{pool=\"lwm2m\",backend=\"a\"} 13");
 	assert_line("cidlb_endpoint_kernel_drops_total 14");
+	assert_line("cidlb_probes_total{pool=\"lwm2m\",backend=\"a\",result=\"ok\"} 40");
+	assert_line("cidlb_probes_total{pool=\"lwm2m\",backend=\"a\",result=\"failed\"} 2");
+	assert_line("cidlb_probe_microseconds{pool=\"lwm2m\",backend=\"a\"} 815");
+	assert_line("cidlb_backend_rebinding{pool=\"lwm2m\",backend=\"a\"} 1");
+	assert_line("cidlb_backend_cid_ok{pool=\"lwm2m\",backend=\"a\"} 0");
+	assert_line("cidlb_probe_sessions_lost_total{pool=\"lwm2m\",backend=\"a\"} 6");
+	assert_line("cidlb_backend_flows{pool=\"lwm2m\",backend=\"a\"} 17");
+	assert_line("cidlb_backend_last_cid_timestamp_seconds{pool=\"lwm2m\",backend=\"a\"} 1700000000");
+	ck_assert_ptr_null(strstr(text, "cidlb_backend_last_cid_timestamp_seconds{pool=\"lwm2m\",backend=\"b"));
+	assert_line("cidlb_id_moves_total{pool=\"lwm2m\"} 3");
+	assert_line("cidlb_ids_contested{pool=\"lwm2m\"} 1");
 	assert_line("cidlb_flows{pool=\"lwm2m\",kind=\"trial\"} 7");
 	assert_line("cidlb_flows{pool=\"lwm2m\",kind=\"proven\"} 50");
 	assert_line("cidlb_snapshot_generation 12");
@@ -124,7 +145,7 @@ START_TEST(test_families)
 			sscanf(line, "%127[a-z_]", name);
 		ck_assert_str_eq(name, family);
 	}
-	ck_assert_uint_eq(families, 16);
+	ck_assert_uint_eq(families, 25);
 	free(text);
 }
 END_TEST

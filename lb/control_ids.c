@@ -1,0 +1,113 @@
+#include "control_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+
+int control_ids_plan(const struct control *control, const struct conf *conf, struct plan *plan)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < conf->pool_count; i++)
+		if (cid_id_octets(&conf->pools[i].layout))
+			err = plan_set_ids(plan, i, &control->claims[plan->pools[i].uid]);
+	return err;
+}
+
+struct settling {
+	struct control *control;
+	const struct conf_pool *pool;
+	uint16_t pool_uid;
+	bool *moved;
+};
+
+static const char *name_of(struct control *control, uint16_t uid)
+{
+	struct control_place place;
+
+	return control_locate(control, uid, &place) ? place.conf->name : NULL;
+}
+
+static void on_claim(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b)
+{
+	const struct settling *settling = ctx;
+	const char *first = name_of(settling->control, a), *second = name_of(settling->control, b);
+	char hex[2 * LBCID_MAX_ID_OCTETS + 1];
+
+	control_id_format(id, hex);
+	switch (event) {
+	case CLAIMS_MOVED:
+		*settling->moved = true;
+		settling->control->id_moves[settling->pool_uid]++;
+		log_event(LOG_LEVEL_INFO, "id_moved", settling->pool->name, second, "server id %s is its own now, before: %s", hex,
+			  first ? first : "nobody's");
+		return;
+	case CLAIMS_CONTESTED:
+		log_event(LOG_LEVEL_WARNING, "id_contested", settling->pool->name, first,
+			  "server id %s is claimed by %s, too: it stays where it is", hex, second ? second : "another");
+		return;
+	case CLAIMS_SETTLED:
+		log_event(LOG_LEVEL_INFO, "id_settled", settling->pool->name, first, "server id %s is claimed by nobody else any more",
+			  hex);
+		return;
+	}
+}
+
+static int pool_settle(struct control *control, size_t at, bool *moved)
+{
+	const struct conf_pool *pool = &control->conf->pools[at];
+	const struct snapshot_pool_spec *spec = &control->plan.pools[at];
+	struct settling settling = { control, pool, spec->uid, moved };
+	struct claims_backend *backends;
+	bool failed = true;
+
+	if (cid_id_octets(&pool->layout) == 0)
+		return 0;
+	backends = calloc(pool->backend_count, sizeof *backends);
+	for (size_t i = 0; backends && i < pool->backend_count; i++) {
+		const struct backend_state *state = &control->states[spec->backends[i].uid];
+
+		backends[i] = (struct claims_backend){
+			.uid = spec->backends[i].uid,
+			.serves = backend_state_health(state) == BACKEND_UP && backend_state_admin(state) != BACKEND_MAINT,
+			.has_id = pool->backends[i].has_id,
+			.id = pool->backends[i].id,
+			.claims = state->steering.ids,
+			.claim_count = state->steering.id_count,
+		};
+	}
+	if (backends)
+		(void)claims_settle(&control->claims[spec->uid], backends, pool->backend_count, on_claim, &settling, &failed);
+	free(backends);
+	return failed ? -ENOMEM : 0;
+}
+
+int control_ids_settle(struct control *control, bool *moved)
+{
+	int err = 0;
+
+	*moved = false;
+	for (size_t i = 0; !err && i < control->conf->pool_count; i++)
+		err = pool_settle(control, i, moved);
+	return err;
+}
+
+size_t control_ids_contested(const struct control *control, uint16_t pool)
+{
+	const struct claims *claims = &control->claims[pool];
+	size_t contested = 0;
+
+	for (size_t i = 0; i < claims->count; i++)
+		contested += claims->entries[i].contested;
+	return contested;
+}
+
+const char *control_id_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1])
+{
+	hex[0] = '\0';
+	for (size_t i = 0; i < id->len; i++)
+		sprintf(hex + 2 * i, "%02x", id->octets[i]);
+	return hex;
+}

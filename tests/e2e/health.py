@@ -1,0 +1,232 @@
+"""The health channel: who gets new sessions, what probes find out, what backends say of themselves."""
+
+import json
+import os
+import subprocess
+import time
+
+from harness import BIN, FULL, PSK, Scene, main, release_only, wait_all_joined, wait_until
+
+PSK_IDENTITY, PSK_KEY = PSK
+COAPS = {"probe": "coaps", "interval_ms": 200, "timeout_ms": 1000, "psk_identity": PSK_IDENTITY, "psk_key": PSK_KEY}
+
+
+def ctl(lb, *command):
+    """The answer of cidlbctl --json."""
+    out = subprocess.run([BIN / "cidlbctl", "--json", "--socket", lb.config["admin"]["socket"], *command], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    return json.loads(out.stdout)
+
+
+def row(lb, name):
+    """What cidlbctl says of one backend."""
+    return next(one for one in ctl(lb, "backends")["backends"] if one["name"] == name)
+
+
+def verdicts(lb, verdict):
+    return lb.metric("cidlb_datagrams_total", verdict=verdict)
+
+
+def is_down(lb, name):
+    return lb.metric("cidlb_backend_state", backend=name, state="down") == 1
+
+
+def case_one_of_three_is_killed():
+    """New sessions avoid it, its own go on being sent there, the others see nothing."""
+    devices, more = (300, 100) if FULL else (60, 20)
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2, 3)]
+        # A silent server: nothing refuses, so only time tells.
+        health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 200, "fall": 3}
+        lb = scene.cidlb([scene.pool("p", backends, health=health)])
+        story = scene.dir / "story"
+        fleet = scene.fleet(lb.address(), devices=devices, duration=12, interval_ms=500, ack_timeout_ms=500, give_up=4, story=story)
+        wait_all_joined(story, devices)
+        hit = backends[1].counters()["sessions"]
+        others = [backends[i].counters()["handshakes"] for i in (0, 2)]
+        assert hit > 0
+
+        begin = time.monotonic()
+        backends[1].kill()
+        wait_until(lambda: is_down(lb, "b"), 10, "b is down")
+        # The packet path meets a refusal at once; the probe it causes is refused three times in a row.
+        took = time.monotonic() - begin
+        assert took < 300e-3 * 3 + 0.2 + 2, f"down after {took:.2f} s"
+        wait_until(lambda: verdicts(lb, "cid_down") > 0, 10, "its CIDs are counted")
+
+        late = scene.fleet(lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200).report()
+        assert late["survived"] == late["handshakes"] == more and late["exchanges_lost"] == 0, late
+        report = fleet.report()
+        # A device of b tries again elsewhere, which is a handshake more.
+        assert devices - hit <= report["survived"], (report, hit)
+        now = [backends[i].counters() for i in (0, 2)]
+        assert sum(one["handshakes"] for one in now) >= sum(others) + more, now
+        assert sum(one["forged_records"] + one["unknown_cid"] for one in now) == 0, now
+        lb.assert_identities()
+
+
+def case_findings():
+    """Each way to be set up wrongly shows with its own reason within two probes; the right one shows as right."""
+    with Scene() as scene:
+        good = scene.backend(1)
+        no_cid = scene.backend(2, cid_length=0)
+        long_cid = scene.backend(3, cid_length=8)
+        other_id = scene.backend(4)
+        other_key = scene.backend(5, options=("--psk", f"{PSK_IDENTITY}:ffffffffffffffffffffffffffffffff"))
+        other_name = scene.backend(6, options=("--psk", f"nobody:{PSK_KEY}"))
+        entries = [good, no_cid, long_cid, other_id.entry(id=9), other_key, other_name]
+        lb = scene.cidlb([scene.pool("p", entries, health=COAPS)])
+        wait_until(lambda: lb.metric("cidlb_probes_total") >= 2 * len(entries), 10, "two probes each")
+
+        one = row(lb, "a")
+        assert one["health"] == "up" and one["rebinding"] == {"finding": "yes"} and one["cid"] == {"finding": "ok"}, one
+        one = row(lb, "b")
+        assert one["health"] == "up" and one["rebinding"] == {"finding": "no", "reason": "CID not negotiated"}, one
+        one = row(lb, "c")
+        assert one["health"] == "up" and one["cid"] == {"finding": "wrong", "reason": "length 8, configured 6"}, one
+        one = row(lb, "d")
+        assert one["health"] == "up" and one["cid"] == {"finding": "wrong", "reason": "id 4, configured 9"}, one
+        for name, word in (("e", "psk_key"), ("f", "psk_identity")):
+            one = row(lb, name)
+            assert one["health"] == "down" and word in one["reason"], one
+        for name, finding in (("a", 1), ("b", 0)):
+            assert lb.metric("cidlb_backend_rebinding", backend=name) == finding
+        for name, finding in (("a", 1), ("c", 0), ("d", 0)):
+            assert lb.metric("cidlb_backend_cid_ok", backend=name) == finding
+        log = lb.log_text()
+        for line in ("backend_rebinding pool=p backend=b: CID not negotiated", "backend_cid pool=p backend=c: length 8, configured 6"):
+            assert log.count(line) == 1, (line, log)
+        assert PSK_KEY not in log and "ffffffffffffffff" not in log
+
+
+def case_a_backend_steers_itself():
+    """drain, a weight, maint and down by its own word; the wish of people counts, too."""
+    with Scene() as scene:
+        words = scene.dir / "words"
+        backends = [scene.backend(1, options=("--steer", words)), scene.backend(2)]
+        lb = scene.cidlb([scene.pool("p", backends, health=COAPS)])
+
+        def says(text, **expected):
+            words.write_text(text)
+            wait_until(lambda: all(row(lb, "a")[key] == value for key, value in expected.items()), 10, f"{text!r} counts: {row(lb, 'a')}")
+
+        says("drain\n", state="drain", health="up")
+        late = scene.fleet(lb.address(), devices=10, rebinds=1, rebind_every=0.3, interval_ms=200).report()
+        assert late["survived"] == 10 and backends[0].counters()["sessions"] == 1, "only the probe's"
+        says("75%\n", state="ready", weight=75)
+        says("maint", state="maint")
+        says("down", state="ready", health="down")
+        says("", state="ready", health="up", weight=100)
+        ctl(lb, "drain", "a")
+        says("ready\n50%", state="drain", weight=100)  # only the first line counts
+        ctl(lb, "ready", "a")
+        says("perhaps", state="ready")
+        wait_until(lambda: "perhaps, which means nothing here" in lb.log_text(), 5, "an unknown word is named")
+        lb.assert_identities()
+
+
+def case_a_successor_claims_an_id():
+    """A new process elsewhere loads the sessions of one that ends, and their CIDs lead to it: no handshake, also for devices that only wait."""
+    devices = 100 if FULL else 30
+    with Scene() as scene:
+        saved = scene.dir / "sessions"
+        a = scene.backend(1, options=("--sessions", saved))
+        b = scene.backend(2)
+        spare = scene.backend(3, name="spare")
+        spare.stop()
+        lb = scene.cidlb([scene.pool("p", [a, b, spare.entry(weight=0)], health=COAPS)])
+        story = scene.dir / "story"
+        fleet = scene.fleet(lb.address(), devices=devices, rebinds=4, rebind_every=2, interval_ms=500, ack_timeout_ms=500, story=story, observe=True)
+        wait_all_joined(story, devices)
+        time.sleep(1)
+        mine = a.counters()["sessions"] - 1  # the probe's
+        a.stop()
+        heir = scene.backend(3, name="heir", port=spare.port, options=("--sessions", saved))
+        wait_until(lambda: set(row(lb, "spare")["ids"]) == {"01", "03"}, 10, "the id has moved")
+        assert row(lb, "a")["ids"] == [] and lb.metric("cidlb_id_moves_total") == 1
+        report = fleet.report()
+        assert report["survived"] == devices and report["handshakes"] == devices, report
+        assert heir.counters()["sessions_loaded"] >= mine > 0, heir.counters()
+        lb.assert_identities()
+
+
+def case_two_claims_change_nothing():
+    with Scene() as scene:
+        words = scene.dir / "words"
+        words.write_text("id:9\n")
+        backends = [scene.backend(number, options=("--steer", words)) for number in (1, 2)]
+        lb = scene.cidlb([scene.pool("p", backends, health=COAPS)])
+        wait_until(lambda: lb.metric("cidlb_ids_contested") == 1, 10, "the claims are seen")
+        assert lb.log_text().count("id_contested") == 1
+        owners = [row(lb, name)["ids"] for name in ("a", "b")]
+        assert "01" in owners[0] and "02" in owners[1], owners
+        time.sleep(1)
+        assert [row(lb, name)["ids"] for name in ("a", "b")] == owners
+        words.write_text("\n")
+        wait_until(lambda: lb.metric("cidlb_ids_contested") == 0, 10, "the claims are gone")
+
+
+def case_commands_outlive_restarts():
+    """What was set by command holds after a SIGKILL, until the entry changes in the file."""
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2, 3)]
+        lb = scene.cidlb([scene.pool("p", backends)])
+        ctl(lb, "drain", "a")
+        ctl(lb, "weight", "b", "7")
+        ctl(lb, "maint", "c")
+        lb.restart()
+        assert (row(lb, "a")["state"], row(lb, "b")["weight"], row(lb, "c")["state"]) == ("drain", 7, "maint")
+        ctl(lb, "ready", "c")
+        lb.config["pools"][0]["backends"][1]["weight"] = 90
+        lb.reload()
+        lb.restart()
+        assert (row(lb, "a")["state"], row(lb, "b")["weight"], row(lb, "c")["state"]) == ("drain", 90, "ready")
+        # Damaged: said, set aside, and cidlb starts.
+        state = lb.config["state_file"]
+        lb.kill()
+        with open(state, "r+b") as file:
+            file.truncate(os.path.getsize(state) // 2)
+        lb.start()
+        assert row(lb, "a")["state"] == "ready" and os.path.exists(state + ".bad"), os.listdir(os.path.dirname(state))
+        assert ".bad" in lb.log_text()
+
+
+def case_may_it_be_stopped():
+    """The date of the last CID datagram and the flows left tell when a draining backend serves nobody any more."""
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2)]
+        lb = scene.cidlb([scene.pool("p", backends, nat={"cid_idle_s": 3, "idle_s": 3})])
+        fleet = scene.fleet(lb.address(), devices=10, rebinds=3, rebind_every=1, interval_ms=200)
+        wait_until(lambda: row(lb, "a")["flows"] > 0, 10, "it has sessions")
+        ctl(lb, "drain", "a")
+        assert row(lb, "a")["last_cid_s"] <= 2
+        fleet.report()
+        wait_until(lambda: row(lb, "a")["flows"] == 0 and row(lb, "a")["last_cid_s"] >= 2, 30, "nobody is left")
+        lb.assert_identities()
+
+
+@release_only
+def case_two_hundred_backends():
+    """200 sessions of probes, each from a new port every second, cost little of one core."""
+    with Scene() as scene:
+        servers = [scene.backend(number + 1, name=f"s{number}") for number in range(4)]
+        # Fifty names a server: as many sessions as backends.
+        entries = [{**servers[n % 4].entry(), "name": f"b{n}", "id": n} for n in range(200)]
+        quiet = {"probe": "none"}
+        lb = scene.cidlb([scene.pool("p", entries, health={**COAPS, "interval_ms": 1000})])
+        wait_until(lambda: lb.metric("cidlb_probes_total", result="ok") >= 400, 30, "every backend was probed twice")
+
+        def cpu():
+            ticks = open(f"/proc/{lb.child.pid}/stat").read().rsplit(")", 1)[1].split()
+            return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+
+        before, begin, count = cpu(), time.monotonic(), lb.metric("cidlb_probes_total", result="ok")
+        time.sleep(10 if FULL else 5)
+        share = (cpu() - before) / (time.monotonic() - begin)
+        probes = lb.metric("cidlb_probes_total", result="ok") - count
+        print(f"   {probes:.0f} probes, {100 * share:.1f} % of one core")
+        assert probes >= 4 * 200 and lb.metric("cidlb_probes_total", result="failed") == 0
+        del quiet
+
+
+main(globals())
