@@ -15,8 +15,19 @@ struct ctl_options {
 	const char *socket;   /* --socket */
 	const char *duration; /* --for; may be NULL */
 	const char *pcap;     /* --pcap; may be NULL */
+	const char *pool;     /* --pool; may be NULL */
+	const char *rotation; /* --rotation; may be NULL */
+	const char *count;    /* --count; may be NULL */
 	bool json;
 };
+
+struct conf;
+
+/* The configuration; NULL: its mistakes were printed. */
+struct conf *ctl_load(const char *file);
+
+/* Mints or opens CIDs off-line. argv: "cid", then "mint", a pool, and a backend or server id; or "open" and a CID in hex. */
+enum ctl_exit ctl_cid(int argc, char **argv, const struct ctl_options *options);
 
 /* Explains one datagram off-line. `hex` "-": from stdin. */
 enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options);

@@ -11,6 +11,8 @@ static const char usage[] = "usage: cidlbctl status | backends | reload         
 			    "       cidlbctl drain | ready | maint NAME         [--socket PATH] [--json]\n"
 			    "       cidlbctl weight NAME N                      [--socket PATH] [--json]\n"
 			    "       cidlbctl route HEX|- [--from IP:PORT] [-c FILE] [--listener NAME] [--json]\n"
+			    "       cidlbctl cid mint POOL NAME|ID [--rotation N] [--count N] [-c FILE] [--json]\n"
+			    "       cidlbctl cid open HEX [--pool POOL] [-c FILE] [--json]\n"
 			    "       cidlbctl -V | --help\n"
 			    "\n"
 			    "status    the running cidlb: listeners, pools, flows, verdicts\n"
@@ -27,6 +29,8 @@ static const char usage[] = "usage: cidlbctl status | backends | reload         
 			    "route     explains where one datagram would go: the records seen, the CID and what the pool's layout\n"
 			    "          makes of it, the verdict and the backend, with every backend up. HEX may hold spaces and\n"
 			    "          colons; - reads it from stdin. Without --from, a decision by address is left open.\n"
+			    "cid mint  CIDs as the server NAME, or the one with the id ID (a number, or 0x and hex), hands them out\n"
+			    "cid open  whose CID that is, by the configuration; exit status 1 if it is nobody's\n"
 			    "\n"
 			    "      --socket PATH      of the running cidlb (default " CONF_SOCKET ")\n"
 			    "      --cid HEX          of a session\n"
@@ -36,6 +40,9 @@ static const char usage[] = "usage: cidlbctl status | backends | reload         
 			    "  -c, --config FILE      configuration (default /etc/cidlb/cidlb.conf)\n"
 			    "      --from IP:PORT     the device's address\n"
 			    "      --listener NAME    where the datagram arrives (default: the only listener)\n"
+			    "      --pool POOL        of the CID (default: the only pool whose CIDs carry server ids)\n"
+			    "      --rotation N       of the config that mints (default: the first)\n"
+			    "      --count N          CIDs minted, 1..1000 (default 1)\n"
 			    "      --json             answer in JSON\n"
 			    "  -V, --version          print the version\n"
 			    "  -h, --help             print this\n";
@@ -44,6 +51,15 @@ static enum ctl_exit misused(void)
 {
 	fputs(usage, stderr);
 	return CTL_USAGE;
+}
+
+static bool asks_cid(int argc, char **argv, const struct ctl_options *options)
+{
+	if (options->from || options->cid || options->limit || options->listener || options->duration || options->pcap)
+		return false;
+	if (argc == 4 && strcmp(argv[1], "mint") == 0)
+		return !options->pool;
+	return argc == 3 && strcmp(argv[1], "open") == 0 && !options->rotation && !options->count;
 }
 
 static enum ctl_exit run(int argc, char **argv, const struct ctl_options *options)
@@ -57,8 +73,10 @@ static enum ctl_exit run(int argc, char **argv, const struct ctl_options *option
 
 	const bool asks_trace = argc > 0 && strcmp(argv[0], "trace") == 0;
 
-	if ((options->limit && !asks_flows) || (options->cid && !asks_flows && !asks_trace) ||
-	    ((options->duration || options->pcap) && !asks_trace))
+	if (argc > 0 && strcmp(argv[0], "cid") == 0)
+		return asks_cid(argc, argv, options) ? ctl_cid(argc, argv, options) : misused();
+	if (options->pool || options->rotation || options->count || (options->limit && !asks_flows) ||
+	    (options->cid && !asks_flows && !asks_trace) || ((options->duration || options->pcap) && !asks_trace))
 		return misused();
 	if (asks_trace)
 		return argc == 1 && options->cid && !options->from ? ctl_trace(options) : misused();
@@ -74,7 +92,7 @@ static enum ctl_exit run(int argc, char **argv, const struct ctl_options *option
 
 int main(int argc, char **argv)
 {
-	enum { FROM = 256, CID, LIMIT, LISTENER, SOCKET, FOR, PCAP, JSON };
+	enum { FROM = 256, CID, LIMIT, LISTENER, SOCKET, FOR, PCAP, POOL, ROTATION, COUNT, JSON };
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "from", required_argument, NULL, FROM },
@@ -84,6 +102,9 @@ int main(int argc, char **argv)
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "for", required_argument, NULL, FOR },
 		{ "pcap", required_argument, NULL, PCAP },
+		{ "pool", required_argument, NULL, POOL },
+		{ "rotation", required_argument, NULL, ROTATION },
+		{ "count", required_argument, NULL, COUNT },
 		{ "json", no_argument, NULL, JSON },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -117,6 +138,15 @@ int main(int argc, char **argv)
 			break;
 		case PCAP:
 			options.pcap = optarg;
+			break;
+		case POOL:
+			options.pool = optarg;
+			break;
+		case ROTATION:
+			options.rotation = optarg;
+			break;
+		case COUNT:
+			options.count = optarg;
 			break;
 		case JSON:
 			options.json = true;

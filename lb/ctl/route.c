@@ -80,7 +80,7 @@ static const struct conf_listener *choose_listener(const struct conf *conf, cons
 	return NULL;
 }
 
-static struct conf *load(const char *file)
+struct conf *ctl_load(const char *file)
 {
 	struct conf_report report;
 	struct conf *conf = conf_load(file, &report);
@@ -142,7 +142,7 @@ enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options)
 	}
 	if (!read_datagram(&datagram, hex))
 		return CTL_REFUSED;
-	struct conf *conf = load(options->file);
+	struct conf *conf = ctl_load(options->file);
 	if (conf == NULL)
 		return CTL_REFUSED;
 	enum ctl_exit status = explain(conf, &datagram, options->from != NULL ? &from : NULL, options);
