@@ -26,88 +26,36 @@ static void expect(const char *command, const char *answer, const char *printed)
 	free(json);
 }
 
-#define ROW(name, health, state, address, rest)                                                                                            \
-	"{'pool': 'lwm2m', 'name': '" name "', 'health': '" health "', 'state': '" state "', 'weight': 100, 'address': " address ", "      \
-	"'probed': true, " rest "}"
-
 START_TEST(test_backends_that_are_fine)
 {
-	expect(
-		"backends",
-		"{'backends': [" ROW(
-			"a", "up", "ready", "'127.0.0.1:6001'",
-			"'ids': ['01'], 'flows': 1017, 'last_cid_s': 0, 'reason': 'HelloVerifyRequest', 'latency_us': 850") ", " ROW("b",
-																     "up",
-																     "read"
-																     "y",
-																     "'127."
-																     "0.0."
-																     "1:"
-																     "6002"
-																     "'",
-																     "'ids'"
-																     ": "
-																     "['02'"
-																     ", "
-																     "'05',"
-																     " '06'"
-																     ", "
-																     "'07',"
-																     " '08'"
-																     "], "
-																     "'flow"
-																     "s': "
-																     "3, "
-																     "'last"
-																     "_cid_"
-																     "s': "
-																     "null,"
-																     " '"
-																     "reaso"
-																     "n': "
-																     "'aler"
-																     "t', "
-																     "'late"
-																     "ncy_"
-																     "us': "
-																     "1240"
-																     "0") "]}",
-		"BACKEND  HEALTH  STATE  WEIGHT  ADDRESS         IDS          FLOWS  LAST CID  PROBE\n"
-		"lwm2m/a  up      ready     100  127.0.0.1:6001  01            1017  0 s ago   HelloVerifyRequest in 0.8 ms\n"
-		"lwm2m/b  up      ready     100  127.0.0.1:6002  02,05,06 +2      3  never     alert in 12 ms\n");
+	static const char answer[] =
+		"{'backends': ["
+		"{'pool': 'lwm2m', 'name': 'a', 'health': 'up', 'state': 'ready', 'weight': 100, 'address': '127.0.0.1:6001',"
+		" 'ids': ['01'], 'flows': 1017, 'last_cid_s': 0, 'probed': true, 'reason': 'HelloVerifyRequest', 'latency_us': 840},"
+		"{'pool': 'lwm2m', 'name': 'b', 'health': 'up', 'state': 'ready', 'weight': 100, 'address': '127.0.0.1:6002',"
+		" 'ids': ['02', '05', '06', '07', '08'], 'flows': 3, 'last_cid_s': null, 'probed': true, 'reason': 'alert',"
+		" 'latency_us': 12400}]}";
+
+	expect("backends", answer,
+	       "BACKEND  HEALTH  STATE  WEIGHT  ADDRESS         IDS          FLOWS  LAST CID  PROBE\n"
+	       "lwm2m/a  up      ready     100  127.0.0.1:6001  01            1017  0 s ago   HelloVerifyRequest in 0.8 ms\n"
+	       "lwm2m/b  up      ready     100  127.0.0.1:6002  02,05,06 +2      3  never     alert in 12 ms\n");
 }
 END_TEST
 
 START_TEST(test_backends_that_are_not)
 {
-	expect("backends",
-	       "{'backends': [" ROW(
-		       "b", "up", "drain", "'127.0.0.1:6002'",
-		       "'ids': ['02'], 'flows': 17, 'last_cid_s': 12, 'reason': '2.05 Content', 'latency_us': 1100, 'since_s': 9,"
-		       "'rebinding': {'finding': 'no', 'reason': 'answered to the old port'},"
-		       "'cid': {'finding': 'wrong', 'reason': 'length 8, configured 6'}, 'steering': 'drain 75%'") ", " ROW("c", "down",
-															    "ready", "null",
-															    "'ids': [], "
-															    "'flows': 0, "
-															    "'last_cid_s': "
-															    "null, "
-															    "'reason': 'no "
-															    "answer for "
-															    "1000 ms', "
-															    "'latency_us': "
-															    "null,"
-															    "'since_s': "
-															    "7199, 'host': "
-															    "'c.example', "
-															    "'name_reason':"
-															    " 'no such "
-															    "name',"
-															    "'rebinding': "
-															    "{'finding': "
-															    "'unknown'}, "
-															    "'cid': "
-															    "{'finding': "
-															    "'ok'}") "]}",
+	static const char answer[] =
+		"{'backends': ["
+		"{'pool': 'lwm2m', 'name': 'b', 'health': 'up', 'state': 'drain', 'weight': 100, 'address': '127.0.0.1:6002',"
+		" 'ids': ['02'], 'flows': 17, 'last_cid_s': 12, 'reason': '2.05 Content', 'latency_us': 1100, 'since_s': 9,"
+		" 'rebinding': {'finding': 'no', 'reason': 'answered to the old port'},"
+		" 'cid': {'finding': 'wrong', 'reason': 'length 8, configured 6'}, 'steering': 'drain 75%'},"
+		"{'pool': 'lwm2m', 'name': 'c', 'health': 'down', 'state': 'ready', 'weight': 100, 'address': null,"
+		" 'ids': [], 'flows': 0, 'last_cid_s': null, 'reason': 'no answer for 1000 ms', 'latency_us': null, 'since_s': 7199,"
+		" 'host': 'c.example', 'name_reason': 'no such name', 'rebinding': {'finding': 'unknown'}, 'cid': {'finding': 'ok'}}]}";
+
+	expect("backends", answer,
 	       "BACKEND  HEALTH  STATE  WEIGHT  HOST       ADDRESS         IDS  FLOWS  LAST CID  REBINDING  CID    PROBE\n"
 	       "lwm2m/b  up      drain     100  -          127.0.0.1:6002  02      17  12 s ago  no         wrong  2.05 Content in 1.1 ms\n"
 	       "    rebinding: answered to the old port\n"
