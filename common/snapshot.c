@@ -268,9 +268,8 @@ static uint64_t place_hash(const struct siphash_key *key, uint16_t pool, uint16_
 /* A sum, so that order does not count. Addresses are longer than ids. */
 static uint64_t places_of(const struct siphash_key *key, const struct snapshot_pool_spec *pool)
 {
-	const struct cid_layout *layout = &pool->layout;
-	const uint8_t reads[] = { (uint8_t)layout->scheme, layout->length, layout->lbcid.offset, layout->lbcid.size };
-	uint64_t places = place_hash(key, pool->uid, SNAPSHOT_NO_BACKEND, reads, sizeof reads);
+	const uint64_t reads = cid_layout_hash(&pool->layout, key);
+	uint64_t places = place_hash(key, pool->uid, SNAPSHOT_NO_BACKEND, &reads, sizeof reads);
 
 	for (size_t i = 0; i < pool->backend_count; i++)
 		places += place_hash(key, pool->uid, pool->backends[i].uid, &pool->backends[i].addr, sizeof(struct addr));
