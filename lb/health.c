@@ -42,7 +42,7 @@ static const struct probe_kind probe_none = { sizeof(struct probe), none_open, n
 
 static const struct probe_kind *const kinds[] = {
 	[PROBE_DTLS] = &probe_datagram, [PROBE_COAP] = &probe_datagram, [PROBE_COAPS] = &probe_coaps,
-	[PROBE_HTTP] = &probe_datagram, [PROBE_NONE] = &probe_none,
+	[PROBE_HTTP] = &probe_http,     [PROBE_NONE] = &probe_none,
 };
 
 void probe_wake_in(struct probe *probe, uint64_t us)
@@ -63,6 +63,28 @@ static uint64_t pause_us(const struct probe *probe, uint64_t took_us)
 	return interval_us > took_us + REPEAT_US ? interval_us - took_us : REPEAT_US;
 }
 
+static void free_probe(struct probe *probe)
+{
+	if (probe->timer != NULL)
+		event_free(probe->timer);
+	cid_layout_drop(&probe->spec.layout);
+	free(probe->spec.how.path);
+	free(probe->spec.how.psk_identity);
+	explicit_bzero(probe->spec.how.psk_key, sizeof probe->spec.how.psk_key);
+	free(probe);
+}
+
+/* What is reported is the probe's: it stays as long as that. */
+static void close_probe(struct probe *probe)
+{
+	if (probe->reporting) {
+		probe->gone = true;
+		return;
+	}
+	probe->kind->close(probe);
+	free_probe(probe);
+}
+
 /* The report comes last: it may take the probe away. */
 void probe_finish(struct probe *probe, bool refused, const struct health_result *result)
 {
@@ -79,7 +101,11 @@ void probe_finish(struct probe *probe, bool refused, const struct health_result 
 	if (probe->kind != &probe_none)
 		probe_wake_in(probe, repeat ? REPEAT_US : pause_us(probe, took_us));
 	timed.took_us = (uint32_t)took_us;
+	probe->reporting = true;
 	health->report(health->ctx, probe->spec.uid, &timed);
+	probe->reporting = false;
+	if (probe->gone)
+		close_probe(probe);
 }
 
 void probe_fail(struct probe *probe, int error)
@@ -102,23 +128,6 @@ static void on_timer(evutil_socket_t fd, short events, void *ctx)
 	probe->began_us = probe_clock_us();
 	probe->asking = true;
 	probe->kind->begin(probe);
-}
-
-static void free_probe(struct probe *probe)
-{
-	if (probe->timer != NULL)
-		event_free(probe->timer);
-	cid_layout_drop(&probe->spec.layout);
-	free(probe->spec.how.path);
-	free(probe->spec.how.psk_identity);
-	explicit_bzero(probe->spec.how.psk_key, sizeof probe->spec.how.psk_key);
-	free(probe);
-}
-
-static void close_probe(struct probe *probe)
-{
-	probe->kind->close(probe);
-	free_probe(probe);
 }
 
 static int copy_texts(struct conf_health *how)

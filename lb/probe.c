@@ -21,9 +21,9 @@ uint64_t probe_left_us(const struct probe *probe)
 	return until_us > now_us ? until_us - now_us : 0;
 }
 
-int probe_socket(const struct probe *probe)
+int probe_socket(const struct probe *probe, int type)
 {
-	int fd = socket(addr_is_v4(&probe->to) ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(addr_is_v4(&probe->to) ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }

@@ -26,6 +26,7 @@ struct probe {
 	struct event *timer; /* asking: what probe_wake_in() set; else: of the next time */
 	uint8_t refusals;    /* in a row, up to `fall`: then it is down, and repeating finds nothing new */
 	bool started, kept;
+	bool reporting, gone; /* taken away by its own report */
 };
 
 struct probe_kind {
@@ -37,7 +38,7 @@ struct probe_kind {
 };
 
 extern const struct probe_kind probe_datagram; /* `dtls`, `coap` */
-extern const struct probe_kind probe_coaps;
+extern const struct probe_kind probe_coaps, probe_http;
 
 /* One wake-up at a time: a later call replaces an earlier one. */
 void probe_wake_in(struct probe *probe, uint64_t us);
@@ -55,8 +56,8 @@ uint64_t probe_clock_us(void);
 /* What is left of timeout_ms. */
 uint64_t probe_left_us(const struct probe *probe);
 
-/* An unconnected datagram socket of the family of probe->to, or -errno. */
-int probe_socket(const struct probe *probe);
+/* An unconnected, non-blocking socket of the family of probe->to, or -errno. */
+int probe_socket(const struct probe *probe, int type);
 
 /* Returns 0 or an errno. */
 int probe_connect(const struct probe *probe, int fd);

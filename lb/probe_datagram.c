@@ -133,7 +133,7 @@ static int datagram_open(struct probe *probe)
 {
 	struct datagram *datagram = (struct datagram *)probe;
 
-	datagram->fd = probe_socket(probe);
+	datagram->fd = probe_socket(probe, SOCK_DGRAM);
 	if (datagram->fd < 0)
 		return datagram->fd;
 	datagram->readable = event_new(probe->base, datagram->fd, EV_READ | EV_PERSIST, on_readable, datagram);

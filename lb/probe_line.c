@@ -100,7 +100,7 @@ int line_open(struct line *line, struct line_port *port)
 	int error;
 
 	line_close(port);
-	port->fd = probe_socket(line->probe);
+	port->fd = probe_socket(line->probe, SOCK_DGRAM);
 	if (port->fd < 0) {
 		error = -port->fd;
 		port->fd = -1;

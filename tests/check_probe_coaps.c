@@ -266,6 +266,16 @@ START_TEST(words_steer)
 }
 END_TEST
 
+START_TEST(its_report_may_take_it_away)
+{
+	server_start();
+	probe_start();
+	remove_first = true;
+	expect_good(probe_run(1));
+	ck_assert(seen[0].has_words);
+}
+END_TEST
+
 START_TEST(the_session_is_closed_in_the_end)
 {
 	struct timeval limit = { .tv_sec = LIMIT_S };
@@ -634,6 +644,7 @@ int main(void)
 	tcase_add_test(real, any_response_is_life);
 	tcase_add_test(real, separate_response);
 	tcase_add_test(real, words_steer);
+	tcase_add_test(real, its_report_may_take_it_away);
 	tcase_add_test(real, the_session_is_closed_in_the_end);
 	suite_add_tcase(suite, real);
 	tcase_set_timeout(odd, 120);

@@ -1,0 +1,27 @@
+/* A reply of an HTTP/1 server, read as far as a probe needs it (RFC 9112): status, and a body of known end. Pure. */
+#ifndef CIDLB_HTTP_REPLY_H
+#define CIDLB_HTTP_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HTTP_STATUS_OCTETS = 48 };
+
+struct http_reply {
+	unsigned status;               /* 200..999; 0: not known yet */
+	char text[HTTP_STATUS_OCTETS]; /* "503 Service Unavailable", printable, shortened */
+	const uint8_t *body;           /* in the data; HTTP_WHOLE only */
+	size_t body_len;               /* octets */
+};
+
+enum http_reading {
+	HTTP_MORE, /* is to come; `status` and `text` are set once the head is whole */
+	HTTP_WHOLE,
+	HTTP_BROKEN, /* no HTTP/1, or malformed */
+};
+
+/* Reads all that has come so far; `ended`: nothing more will. A chunked body is joined in place, once it is whole. */
+enum http_reading http_reply_read(struct http_reply *out, uint8_t *data, size_t len, bool ended);
+
+#endif
