@@ -65,7 +65,7 @@ struct conf_backend {
 	bool has_id; /* exactly if the pool's layout carries ids */
 	struct server_id id;
 	struct addr addr; /* of a name: only the port */
-	char *host;       /* a name for the DNS; NULL: addr is the address */
+	char *host;       /* a name for the DNS, in small letters; NULL: addr is the address */
 	size_t entry;     /* the index of its entry in the file, where a numbered set is one */
 	uint16_t weight;  /* 0..256 */
 	enum backend_admin admin;

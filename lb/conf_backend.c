@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,8 @@ static bool read_address(struct conf_reader *reader, struct conf_place place, co
 		backend->addr = (struct addr){ .port = port };
 		backend->host = strndup(text, host_len);
 		reader->no_memory |= !backend->host;
+		for (char *c = backend->host; c && *c; c++)
+			*c = (char)tolower((unsigned char)*c);
 		return true;
 	}
 	backend->addr = (struct addr){ 0 };

@@ -1,7 +1,7 @@
 #include "conf_fixture.h"
 
 #define SET      "name = \"s-%d\"; count = 3; "
-#define LABEL_60 "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFGHIJKLMNOPQRSTUV"
+#define LABEL_60 "abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrstuv"
 #define HOST_192 LABEL_60 "abc." LABEL_60 "abc." LABEL_60 "abc."
 
 /* Line 1 is the pool, 2 its backends. */
@@ -45,16 +45,16 @@ static const struct {
 	{ "a:1", "a", 1, NULL },
 	{ "a.:1", "a.", 1, NULL },
 	{ "3com.example.:65535", "3com.example.", 65535, NULL },
-	{ "_dtls._udp.X:5684", "_dtls._udp.X", 5684, NULL },
+	{ "_dtls._UDP.X:5684", "_dtls._udp.x", 5684, NULL },
 	{ "1.2.3.4a:5684", "1.2.3.4a", 5684, NULL },
 	{ LABEL_60 "abc:1", LABEL_60 "abc", 1, NULL },
 	{ LABEL_60 "abcd:1", .errors = AT "\""
-					  "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFGHIJKLMNOPQRST"
+					  "abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrst"
 					  "...\"" NO_HOST },
 	{ HOST_192 LABEL_60 "c:1", HOST_192 LABEL_60 "c", 1, NULL },
 	{ HOST_192 LABEL_60 "c.:1", HOST_192 LABEL_60 "c.", 1, NULL },
 	{ HOST_192 LABEL_60 "cd:1", .errors = AT "\""
-						 "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFGHIJKLMNOPQRST"
+						 "abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrst"
 						 "...\"" NO_HOST },
 	{ "300.1.2.3:5684", .errors = AT "\"300.1.2.3:5684\"" NO_ADDRESS },
 	{ "1.2.3.4.:5684", .errors = AT "\"1.2.3.4.:5684\"" NO_ADDRESS },
@@ -139,7 +139,7 @@ static const struct {
 	  "t.conf:2: pools[0].backends[0].name: \"s-0/\" is no name; accepted: 1..63 letters, digits, '.', '_', '-'" },
 	{ SOURCES, "{ name = \"" LABEL_60 "ab%d\"; count = 10; address = \"s-%d:5684\"; }", "" },
 	{ SOURCES, "{ name = \"" LABEL_60 "ab%d\"; count = 11; address = \"s-%d:5684\"; }",
-	  "t.conf:2: pools[0].backends[0].name: \"abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFGHIJKLMNOPQRST...\" is no name; accepted: "
+	  "t.conf:2: pools[0].backends[0].name: \"abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrst...\" is no name; accepted: "
 	  "1..63 letters, digits, '.', '_', '-'" },
 	{ "", "{ name = \"s-%d\"; count = 256; address = \"127.0.0.%d:5684\"; }", "" },
 	{ "", "{ name = \"s-%d\"; count = 7; address = \"127.0.0.25%d:5684\"; }",
