@@ -57,7 +57,7 @@ static struct wire_cid cid_mint(struct world *world, int member)
 
 	memcpy(cid.octets, &random, sizeof cid.octets);
 	if (layout->scheme == CID_LAYOUT_ID) {
-		struct server_id id = balancer_server_id(member);
+		struct server_id id = balancer_server_id(world->balancer.members[member].id);
 
 		memcpy(cid.octets + layout->lbcid.offset, id.octets, id.len);
 	}
@@ -111,7 +111,9 @@ static void take_hello(struct world *world, int member, const struct datagram *d
 	for (int i = 0; i < SESSIONS; i++) {
 		struct session *session = &world->sessions[i];
 
-		if (session->state == SESSION_NONE || session->client_random != random || session->member != member)
+		if (session->state == SESSION_NONE || session->client_random != random)
+			continue;
+		if (session->member != member && session->state == SESSION_HANDSHAKING)
 			continue;
 		if (session->state == SESSION_HANDSHAKING && addr_equal(&session->peer, &datagram->from))
 			answer_hello(world, session);
@@ -268,11 +270,13 @@ static void take_plain(struct world *world, int member, const struct datagram *d
 void backend_receive(struct world *world, const struct datagram *datagram)
 {
 	int member = balancer_member(&world->balancer, &datagram->to);
-	const uint8_t cid_len = balancer_layout(member / POOL_MEMBERS)->length;
+	const uint8_t cid_len = member == NOBODY ? 0 : balancer_layout(member / POOL_MEMBERS)->length;
 	struct wire_record record;
 	struct session *session;
 	size_t at = 0;
 
+	if (member == NOBODY)
+		return;
 	if (member / POOL_MEMBERS == POOL_PLAIN) {
 		take_plain(world, member, datagram);
 		return;
@@ -323,4 +327,29 @@ void backend_crash(struct world *world, int member)
 	for (int i = 0; i < SESSIONS; i++)
 		if (world->sessions[i].member == member && member / POOL_MEMBERS != POOL_HASH)
 			world->sessions[i].state = SESSION_NONE;
+}
+
+static bool is_of(const struct session *session, int member, int other)
+{
+	return session->state != SESSION_NONE && (session->member == member || session->member == other);
+}
+
+bool backend_swap(struct world *world, int member, int other)
+{
+	struct member *members = world->balancer.members;
+	const int id = members[member].id;
+
+	for (int i = 0; i < SESSIONS; i++) {
+		const struct session *session = &world->sessions[i];
+		const struct device *device = &world->devices[session->device];
+
+		if (is_of(session, member, other) && device->client_random == session->client_random && device->state != DEVICE_READY)
+			return false;
+	}
+	for (int i = 0; i < SESSIONS; i++)
+		if (is_of(&world->sessions[i], member, other) && world->sessions[i].state == SESSION_ESTABLISHED)
+			world->sessions[i].member = world->sessions[i].member == member ? other : member;
+	members[member].id = members[other].id;
+	members[other].id = id;
+	return true;
 }

@@ -43,6 +43,9 @@ void backend_answer_late(struct world *world, int slot, uint32_t generation);
 /* It loses all it knew. */
 void backend_crash(struct world *world, int member);
 
+/* Each goes on with the other's sessions and server id. False: a handshake is under way with one of them, which nobody could take over. */
+bool backend_swap(struct world *world, int member, int other);
+
 /* NULL: the slot is used by another meanwhile. */
 struct session *backend_session(struct world *world, struct session_name name);
 

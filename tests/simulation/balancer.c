@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "batch.h"
+#include "flows_rehome.h"
 #include "world.h"
 
 static const uint8_t secret[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
@@ -54,12 +55,34 @@ const struct cid_layout *balancer_layout(int pool)
 	return &shapes[pool].layout;
 }
 
-struct server_id balancer_server_id(int member)
+struct server_id balancer_server_id(int number)
 {
 	struct server_id id = { 0 };
 
-	(void)cid_id_from_number(&id, &shapes[member / POOL_MEMBERS].layout, (uint64_t)(member % POOL_MEMBERS) + 7);
+	(void)cid_id_from_number(&id, &shapes[number / POOL_MEMBERS].layout, (uint64_t)(number % POOL_MEMBERS) + 7);
 	return id;
+}
+
+int balancer_owner(const struct balancer *balancer, int number)
+{
+	int member = number / POOL_MEMBERS * POOL_MEMBERS;
+
+	while (balancer->members[member].id != number)
+		member++;
+	return member;
+}
+
+bool balancer_can_swap(const struct balancer *balancer, int member, int other)
+{
+	const struct member *one = &balancer->members[member], *two = &balancer->members[other];
+
+	return member != other && one->configured && two->configured && member / POOL_MEMBERS == other / POOL_MEMBERS &&
+	       shapes[member / POOL_MEMBERS].layout.scheme == CID_LAYOUT_ID && addr_is_v4(&one->addr) == addr_is_v4(&two->addr);
+}
+
+void balancer_move(struct balancer *balancer, int member)
+{
+	balancer->members[member].addr.ip[14]++;
 }
 
 /* The third of each pool is reached by IPv6. */
@@ -132,7 +155,7 @@ static void conf_write(struct world *world)
 				pool->backends[pool->backend_count++] = (struct conf_backend){
 					.name = member_names[j],
 					.has_id = shapes[i].layout.scheme == CID_LAYOUT_ID,
-					.id = balancer_server_id(i * POOL_MEMBERS + j),
+					.id = balancer_server_id(member->id),
 					.addr = member->addr,
 					.weight = 100,
 					.admin = member->admin,
@@ -185,6 +208,7 @@ void balancer_reload(struct world *world)
 		first_table = table_build(&balancer->conf, &plan, balancer->listener_uids, table);
 	publisher_publish(&balancer->publisher, table);
 	plan_free(&plan);
+	(void)flows_rehome(balancer->flows, publisher_read(&balancer->publisher));
 }
 
 static struct worker *worker_make(void)
@@ -209,6 +233,7 @@ void balancer_begin(struct world *world)
 	for (int i = 0; i < MEMBERS; i++) {
 		balancer->members[i] = (struct member){ .configured = i % POOL_MEMBERS < 3, .health = BACKEND_UP, .admin = BACKEND_READY };
 		balancer->members[i].addr = member_addr(i);
+		balancer->members[i].id = i;
 	}
 	if (!the_worker)
 		the_worker = worker_make();

@@ -29,6 +29,7 @@ struct member {
 	enum backend_health health;
 	enum backend_admin admin;
 	uint16_t uid;
+	int id; /* number of the server id that it owns: its own, or that of a member of its pool which owns this one's */
 	struct addr addr;
 };
 
@@ -53,7 +54,12 @@ int balancer_pool(int service);
 int balancer_service(int listener, const uint8_t *local);
 int balancer_member(const struct balancer *balancer, const struct addr *addr); /* NOBODY: no backend's address */
 const struct cid_layout *balancer_layout(int pool);
-struct server_id balancer_server_id(int member);
+struct server_id balancer_server_id(int number);
+int balancer_owner(const struct balancer *balancer, int number); /* the member */
+/* They are configured in one pool, with ids, and endpoints serve both. */
+bool balancer_can_swap(const struct balancer *balancer, int member, int other);
+/* Its name leads somewhere else. */
+void balancer_move(struct balancer *balancer, int member);
 bool balancer_accepts(const struct member *member);
 /* Datagrams that only a flow leads there go on doing so. */
 bool balancer_keeps(const struct member *member);

@@ -17,6 +17,9 @@
  *   6  With rebind = "follow", no forgers, no reordering, nothing under way while a device moves and no return to earlier addresses, a
  *      backend sees one change of address in the life of a session at most.
  *
+ *  11  Whom its backend could reach before a change of the configuration, of addresses or of who owns which id, its backend, or who took
+ *      over from it, can reach after.
+ *
  * Counters and bounds: invariants_count.c. When a device is answered: invariants_answer.c. */
 #include <string.h>
 
@@ -140,7 +143,7 @@ void invariants_batch_begins(struct world *world, int first)
 }
 
 /* The member that a CID names; NOBODY: none. */
-static int named_by(int pool, const struct wire_cid *cid)
+static int named_by(const struct balancer *balancer, int pool, const struct wire_cid *cid)
 {
 	const struct cid_layout *layout = balancer_layout(pool);
 
@@ -148,7 +151,7 @@ static int named_by(int pool, const struct wire_cid *cid)
 		struct server_id id = balancer_server_id(i);
 
 		if (memcmp(cid->octets + layout->lbcid.offset, id.octets, id.len) == 0)
-			return i;
+			return balancer_owner(balancer, i);
 	}
 	return NOBODY;
 }
@@ -167,7 +170,7 @@ static void batch_end_up(struct world *world, const struct datagram *datagram, u
 
 	invariants_expect(world, sends <= 1, "1: an uplink datagram leaves twice");
 	if (datagram->content == CONTENT_CID && balancer_layout(pool)->scheme == CID_LAYOUT_ID) {
-		member = named_by(pool, &datagram->cid);
+		member = named_by(&world->balancer, pool, &datagram->cid);
 		invariants_expect(world, sends == (member != NOBODY && balancer_serves(&world->balancer, member)),
 				  "1: a CID does not reach its owner");
 	}
@@ -261,7 +264,8 @@ void invariants_sent_up(struct world *world, const struct datagram *datagram, co
 	invariants->sends[index_of(world, datagram)]++;
 	invariants_expect(world, member != NOBODY && member / POOL_MEMBERS == pool, "1: an uplink datagram goes to another pool");
 	if (datagram->content == CONTENT_CID && balancer_layout(pool)->scheme == CID_LAYOUT_ID)
-		invariants_expect(world, member == named_by(pool, &datagram->cid), "1: a CID reaches another than its owner");
+		invariants_expect(world, member == named_by(&world->balancer, pool, &datagram->cid),
+				  "1: a CID reaches another than its owner");
 	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN)
 		invariants_expect(world, balancer_accepts(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
 				  "2: a new session goes to a backend that takes none");
@@ -314,4 +318,23 @@ void invariants_sent_down(struct world *world, const struct datagram *datagram, 
 	else if (datagram->session.slot == NOBODY)
 		invariants_expect(world, addr_equal(&datagram->to, &invariants->way[address][service][family_of(&datagram->to)]),
 				  "4: a downlink to another's endpoint");
+}
+
+static bool is_reached(const struct world *world, const struct session *session)
+{
+	return world->balancer.running && session->state == SESSION_ESTABLISHED &&
+	       flows_find_end(world->balancer.flows, &session->peer, &world->balancer.members[session->member].addr);
+}
+
+void invariants_change_begins(struct world *world)
+{
+	for (int slot = 0; slot < SESSIONS; slot++)
+		world->invariants.reached[slot] = is_reached(world, &world->sessions[slot]);
+}
+
+void invariants_change_ends(struct world *world)
+{
+	for (int slot = 0; slot < SESSIONS; slot++)
+		if (world->invariants.reached[slot] && world->sessions[slot].state == SESSION_ESTABLISHED)
+			invariants_expect(world, is_reached(world, &world->sessions[slot]), "11: a device cannot be reached any more");
 }

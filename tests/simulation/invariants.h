@@ -35,6 +35,7 @@ struct invariants {
 	struct addr home[SESSIONS][NET_FAMILIES];           /* E0; port 0: not seen yet */
 	bool relearned[SESSIONS];                           /* home was learned anew: see endpoint_note() */
 	uint32_t downlinks[SESSIONS];                       /* of the session */
+	bool reached[SESSIONS];                             /* before the change that is being made */
 	struct addr way[ADDRESSES][SERVICES][NET_FAMILIES]; /* the endpoint of datagrams without CID */
 	uint8_t finished[ADDRESSES];           /* bit n: a protected reply of a handshake came from service n; since the last restart */
 	uint8_t services[ADDRESSES];           /* bit n: it has addressed service n */
@@ -53,6 +54,9 @@ void invariants_expect(struct world *world, bool holds, const char *what);
 void invariants_begin(struct world *world);
 void invariants_restart(struct world *world);
 void invariants_check(struct world *world);
+
+void invariants_change_begins(struct world *world);
+void invariants_change_ends(struct world *world);
 
 void invariants_batch_begins(struct world *world, int first);
 void invariants_batch_ends(struct world *world, int first);

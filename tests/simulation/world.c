@@ -93,41 +93,65 @@ static void traits_draw(struct world *world)
 	}
 }
 
-/* Wrong health, an administrator, a reload that adds or removes, a crash; what is not as usual rather becomes so again. */
+static void take_over(struct world *world, int number)
+{
+	const int other = number / POOL_MEMBERS * POOL_MEMBERS + (int)dice_below(&world->dice, POOL_MEMBERS);
+
+	if (balancer_can_swap(&world->balancer, number, other) && backend_swap(world, number, other))
+		trace_event(world, "members %d and %d take over from each other", number, other);
+}
+
+/* Wrong health, an administrator, a reload that adds or removes, a crash, another address, a hand-over. */
+static void change(struct world *world, int number)
+{
+	struct member *member = &world->balancer.members[number];
+
+	switch (dice_below(&world->dice, 10)) {
+	case 0:
+		member->health = BACKEND_DOWN;
+		break;
+	case 1:
+		member->admin = BACKEND_DRAIN;
+		break;
+	case 2:
+		member->admin = BACKEND_MAINT;
+		break;
+	case 3:
+		/* The first stays: a pool has one backend at least. */
+		member->configured = number % POOL_MEMBERS == 0 || !member->configured;
+		break;
+	case 4:
+		backend_crash(world, number);
+		break;
+	case 5:
+		balancer_move(&world->balancer, number);
+		break;
+	default:
+		take_over(world, number);
+		break;
+	}
+}
+
+/* What is not as usual rather becomes so again. */
 static void control(struct world *world)
 {
 	int number = (int)dice_below(&world->dice, MEMBERS);
 	struct member *member = &world->balancer.members[number];
 	bool usual = member->configured && member->health == BACKEND_UP && member->admin == BACKEND_READY;
 
+	invariants_change_begins(world);
 	if (!usual && dice_percent(&world->dice, 60)) {
 		member->configured = true;
 		member->health = BACKEND_UP;
 		member->admin = BACKEND_READY;
 	} else {
-		switch (dice_below(&world->dice, 5)) {
-		case 0:
-			member->health = BACKEND_DOWN;
-			break;
-		case 1:
-			member->admin = BACKEND_DRAIN;
-			break;
-		case 2:
-			member->admin = BACKEND_MAINT;
-			break;
-		case 3:
-			/* The first stays: a pool has one backend at least. */
-			member->configured = number % POOL_MEMBERS == 0 || !member->configured;
-			break;
-		case 4:
-			backend_crash(world, number);
-			break;
-		}
+		change(world, number);
 	}
 	trace_event(world, "member %d: configured %d, health %s, %s", number, member->configured, backend_health_name(member->health),
 		    backend_admin_name(member->admin));
 	if (world->balancer.running)
 		balancer_reload(world);
+	invariants_change_ends(world);
 	invariants_excuse_all(world);
 	world_schedule(world, about(world, world->traits.control_ms), EVENT_CONTROL, 0, 0);
 }
