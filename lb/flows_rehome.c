@@ -11,7 +11,7 @@ struct rehome {
 	size_t leaving, arrived;
 };
 
-/* Of an address: once its handshake is over, and until the next begins. */
+/* Of an address: once its handshake is over, whatever ClientHello came since, as anybody can send one. */
 static bool has_session(const struct flow *flow)
 {
 	switch ((enum flow_kind)flow->kind) {
@@ -19,7 +19,7 @@ static bool has_session(const struct flow *flow)
 	case FLOW_SOURCE:
 		return true;
 	case FLOW_ADDRESS:
-		return flow->cid_len && flow->protected_seen && !flow->handshake;
+		return flow->cid_len && flow->protected_seen;
 	case FLOW_HELLO:
 		break;
 	}

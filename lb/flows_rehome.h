@@ -10,8 +10,9 @@
  * all else stay as they are. Flows of ids and backends that the table does not know are left alone; those whose endpoint is another's
  * there already, or of the other family, end.
  *
- * Where nothing is somewhere else than at the last call, it returns at once. Else it walks all flows; if any is to move, waits for a grace period, in which nobody's replies find those, and walks once more. Never holds more
- * than one flow. Control thread, a registered reader. Returns how many moved. */
+ * Where nothing is somewhere else than at the last call, it returns at once. Else it walks all flows; if any is to move, waits for a grace
+ * period, in which nobody's replies find those, and walks once more. Never holds more than one flow. Control thread, a registered reader.
+ * Returns how many moved. */
 size_t flows_rehome(struct flows *flows, const struct table *table);
 
 #endif
