@@ -108,31 +108,44 @@ const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t r
 	return &layout->rotations->configs[rotation];
 }
 
-uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
+static __attribute__((noinline)) uint8_t rotated_length(const struct cid_layout *layout, uint8_t first)
 {
-	const struct lbcid_config *config;
-	uint8_t own;
+	const struct lbcid_config *config = cid_config(layout, first >> 5);
+	const uint8_t own = (first & 0x1f) + 1;
 
-	if (!layout->rotations)
-		return layout->length;
-	config = cid_config(layout, first >> 5);
-	own = (first & 0x1f) + 1;
 	if (config)
 		return config->length;
 	return own < LBCID_MAX_OCTETS ? own : LBCID_MAX_OCTETS;
 }
 
+/* This and what follows begins with the short way, of node-id. */
+uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
+{
+	return layout->rotations ? rotated_length(layout, first) : layout->length;
+}
+
+static __attribute__((noinline)) enum cid_result rotated_open(const struct cid_layout *layout, const uint8_t *cid, struct server_id *id)
+{
+	const struct lbcid_config *config = cid_config(layout, cid[0] >> 5);
+
+	if (!config)
+		return CID_MISFIT;
+	id->len = config->size;
+	return lbcid_open(config, cid, config->length, id->octets) == 0 ? CID_OPENED : CID_MISFIT;
+}
+
 /* `cid` is as long as the layout says. */
 static enum cid_result open_as(const struct cid_layout *layout, const uint8_t *cid, struct server_id *id)
 {
-	const struct lbcid_config *config = &layout->lbcid;
-
 	switch (layout->scheme) {
 	case CID_LAYOUT_ID:
-		if (layout->rotations && !(config = cid_config(layout, cid[0] >> 5)))
-			break;
-		id->len = config->size;
-		return lbcid_open(config, cid, config->length, id->octets) == 0 ? CID_OPENED : CID_MISFIT;
+		if (layout->rotations)
+			return rotated_open(layout, cid, id);
+		/* lbcid_open() without a call: it would be a tenth of the time that a datagram takes. */
+		id->len = layout->lbcid.size;
+		for (size_t i = 0; i < id->len; i++)
+			id->octets[i] = cid[layout->lbcid.offset + i];
+		return CID_OPENED;
 	case CID_LAYOUT_HASH:
 		return CID_HASHED;
 	case CID_LAYOUT_NONE:
