@@ -373,9 +373,11 @@ START_TEST(test_what_was_there_stays)
 	struct overrides *overrides = overrides_new(file);
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &room), 0);
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 350, room.rlim_max }), 0);
+	/* Not within an assertion: those write to a file, too. */
+	bool limited = setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 350, room.rlim_max }) == 0;
 	int failed[] = { overrides_set(overrides, "p", &c, BACKEND_DRAIN, 40), overrides_set(overrides, "p", &c, BACKEND_DRAIN, 41) };
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &room), 0);
+	limited &= setrlimit(RLIMIT_FSIZE, &room) == 0;
+	ck_assert(limited);
 	ck_assert_int_eq(failed[0], -EFBIG);
 	ck_assert_int_eq(failed[1], -EFBIG);
 	ck_assert_str_eq(text_of(file), drained);
