@@ -40,6 +40,12 @@ static json_t *last_cid_json(const struct control *control, uint16_t uid)
 	return last_s ? json_integer((json_int_t)(control_clock_s() - (time_t)last_s)) : json_null();
 }
 
+/* Whether a backend says more of itself than that it is up and which ids it has. */
+static bool steers(const struct steering *steering)
+{
+	return steering->down || steering->admin != BACKEND_READY || steering->percent != 100;
+}
+
 /* What probes have found out. */
 static void probe_json(json_t *row, const struct control *control, uint16_t uid)
 {
@@ -57,7 +63,7 @@ static void probe_json(json_t *row, const struct control *control, uint16_t uid)
 		json_object_set_new(row, "probe_sessions", json_integer((json_int_t)f->sessions));
 		json_object_set_new(row, "probe_sessions_lost", json_integer((json_int_t)f->sessions_lost));
 	}
-	if (known->words[0])
+	if (steers(&control->states[uid].steering))
 		json_object_set_new(row, "steering", json_string(known->words));
 	if (known->name_reason[0])
 		json_object_set_new(row, "name_reason", json_string(known->name_reason));

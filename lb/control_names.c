@@ -61,7 +61,7 @@ static void name_is_bad(struct control *control, const struct control_place *pla
 		return;
 	/* That was the probe. */
 	control->states[place->plan->uid].probed = true;
-	snprintf(backend->reason, sizeof backend->reason, "%s: %s", place->conf->host, reason);
+	snprintf(backend->reason, sizeof backend->reason, "no address yet");
 }
 
 /* Returns true if that is another address than before. */
