@@ -58,6 +58,8 @@ struct coaps {
 	uint8_t tries;  /* handshakes since a session lasted */
 	uint64_t tried_us;
 	bool mute;                      /* the last session never answered */
+	bool refused;                   /* the last handshake */
+	uint64_t hellos;                /* without a session, so far: their record numbers rise (probe_hello.h) */
 	char why[HEALTH_REASON_OCTETS]; /* there is no session */
 	struct health_findings findings;
 };
@@ -79,7 +81,8 @@ static void finish(struct coaps *coaps, bool ok, const char *reason)
 
 	if (coaps->line.session != NULL && session_state(coaps->line.session) == SESSION_ESTABLISHED)
 		probe_cid_judge(&coaps->findings, &coaps->probe.spec, coaps->line.cid, coaps->line.cid_len);
-	if (coaps->get.words_len > 0) {
+	/* An answer without words says that there is nothing to say. */
+	if (coaps->phase == PHASE_ASK && coaps->get.answered) {
 		result.words = coaps->get.words;
 		result.words_len = coaps->get.words_len;
 	}
@@ -95,6 +98,15 @@ __attribute__((format(printf, 3, 4))) static void finish_with(struct coaps *coap
 	vsnprintf(reason, sizeof reason, format, args);
 	va_end(args);
 	finish(coaps, ok, reason);
+}
+
+/* A ClientHello is answered; a new session is not begun yet, or cannot be. */
+static void finish_without_session(struct coaps *coaps)
+{
+	if (coaps->refused)
+		finish(coaps, false, coaps->why);
+	else
+		finish_with(coaps, !coaps->mute, "answers a ClientHello; %s", coaps->why);
 }
 
 static void wake_later(struct coaps *coaps)
@@ -137,6 +149,7 @@ static void say_hello(struct coaps *coaps)
 
 	evutil_secure_rng_get_bytes(random, sizeof random);
 	probe_hello_write(hello, random);
+	probe_hello_number(hello, coaps->hellos++);
 	coaps->greeted = true;
 	if (error == 0)
 		error = probe_send(port->fd, hello, sizeof hello);
@@ -235,17 +248,15 @@ static void on_session_missing(struct coaps *coaps)
 		finish_with(coaps, true, "answers a ClientHello; %s", coaps->why);
 }
 
-/* The backend speaks DTLS, so it lives; what the probe is to find out, it cannot. A lost datagram is no such finding. */
+/* Refused is dead: only a CoAP response is life. A handshake that a lost datagram may have ended is no such finding. */
 static void on_handshake_failed(struct coaps *coaps)
 {
 	bool no_key = session_awaits_finished(coaps->line.session) && coaps->tries >= REPEATED;
-	bool refused = line_explain(&coaps->line, coaps->why, sizeof coaps->why);
 
+	coaps->refused = line_explain(&coaps->line, coaps->why, sizeof coaps->why) || no_key;
 	coaps->mute = false;
-	if (refused || no_key)
-		find_rebinding(coaps, FINDING_BAD, coaps->why);
 	line_drop(&coaps->line);
-	finish_with(coaps, true, "answers a ClientHello; %s", coaps->why);
+	finish_without_session(coaps);
 }
 
 static void on_session_ended(struct coaps *coaps)
@@ -328,6 +339,7 @@ static void settle(struct coaps *coaps, enum session_state state, const struct l
 		return;
 	} else if (coaps->phase == PHASE_HANDSHAKE && state == SESSION_ESTABLISHED) {
 		coaps->findings.sessions++;
+		coaps->refused = false;
 		if (coaps->line.cid_len == 0)
 			find_rebinding(coaps, FINDING_BAD, "CID not negotiated");
 		begin_asking(coaps, true);
@@ -404,7 +416,7 @@ static void on_datagram(struct coaps *coaps, struct line_port *port, const uint8
 		if (coaps->phase == PHASE_ASK)
 			on_session_missing(coaps);
 		else
-			finish_with(coaps, !coaps->mute, "answers a ClientHello; %s", coaps->why);
+			finish_without_session(coaps);
 		return;
 	}
 	if (coaps->line.session == NULL)

@@ -39,7 +39,7 @@ static void on_report(void *ctx, uint16_t uid, const struct health_result *resul
 	one->ok = result->ok;
 	one->took_us = result->took_us;
 	one->has_findings = result->findings != NULL;
-	one->has_words = result->words != NULL;
+	one->has_words = result->words_len > 0;
 	snprintf(one->reason, sizeof one->reason, "%s", result->reason);
 	if (one->has_findings)
 		one->findings = *result->findings;
