@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fingerprint.h"
+
 static json_t *counter_json(const stats_counter *counter)
 {
 	return json_integer((json_int_t)atomic_load_explicit(counter, memory_order_relaxed));
@@ -168,6 +170,7 @@ json_t *command_status(struct control *control, const json_t *request)
 	const struct conf *conf = control->conf;
 	struct stats *sum = control_stats(control);
 	uint64_t total[VERDICTS] = { 0 };
+	char fingerprint[FINGERPRINT_TEXT_OCTETS];
 	json_t *listeners, *pools, *status;
 
 	(void)request;
@@ -179,11 +182,11 @@ json_t *command_status(struct control *control, const json_t *request)
 		json_array_append_new(listeners, listener_json(control, i, sum, total));
 	for (size_t i = 0; i < conf->pool_count; i++)
 		json_array_append_new(pools, pool_json(control, i, sum));
-	status = json_pack("{s:b, s:s, s:I, s:i, s:s, s:I, s:b, s:o, s:o, s:o, s:o}", "ok", 1, "version", CIDLB_VERSION, "uptime_s",
+	status = json_pack("{s:b, s:s, s:I, s:i, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}", "ok", 1, "version", CIDLB_VERSION, "uptime_s",
 			   (json_int_t)(control_clock_s() - control->started_s), "workers", (int)control->worker_count, "file", conf->file,
-			   "generation", (json_int_t)publisher_read(&control->publisher)->snapshot->generation, "ready",
-			   (int)control_ready(control), "listeners", listeners, "pools", pools, "verdicts", verdicts_json(total), "strays",
-			   counter_json(&sum->strays));
+			   "fingerprint", fingerprint_format(fingerprint, conf), "generation",
+			   (json_int_t)publisher_read(&control->publisher)->snapshot->generation, "ready", (int)control_ready(control),
+			   "listeners", listeners, "pools", pools, "verdicts", verdicts_json(total), "strays", counter_json(&sum->strays));
 	free(sum);
 	return status;
 }

@@ -11,13 +11,25 @@
 #include "conf_priv.h"
 #include "stats.h"
 
-enum { ROOT_WORKERS, ROOT_RCVBUF, ROOT_USER, ROOT_HASH_KEY, ROOT_STATE_FILE, ROOT_ADMIN, ROOT_LISTENERS, ROOT_POOLS, ROOT_OPTIONS };
+enum {
+	ROOT_WORKERS,
+	ROOT_RCVBUF,
+	ROOT_USER,
+	ROOT_HASH_KEY,
+	ROOT_HASH_KEY_PREVIOUS,
+	ROOT_STATE_FILE,
+	ROOT_ADMIN,
+	ROOT_LISTENERS,
+	ROOT_POOLS,
+	ROOT_OPTIONS
+};
 
 static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_WORKERS] = { "workers", .type = CONF_NUMBER, .min = 0, .max = CONF_MAX_WORKERS, .fallback = 0 },
 	[ROOT_RCVBUF] = { "rcvbuf_octets", .type = CONF_NUMBER, .min = 4096, .max = 1 << 30, .fallback = 4 << 20, .unit = "octets" },
 	[ROOT_USER] = { "user", .type = CONF_TEXT },
 	[ROOT_HASH_KEY] = { "hash_key", .type = CONF_TEXT, .required = true },
+	[ROOT_HASH_KEY_PREVIOUS] = { "hash_key_previous", .type = CONF_TEXT },
 	[ROOT_STATE_FILE] = { "state_file", .type = CONF_TEXT },
 	[ROOT_ADMIN] = { "admin", .type = CONF_GROUP },
 	[ROOT_LISTENERS] = { "listeners", .type = CONF_LIST, .required = true },
@@ -204,25 +216,35 @@ static void join(struct conf_reader *reader, const config_setting_t *listeners, 
 				   conf->pools[i].name);
 }
 
-static void read_hash_key(struct conf_reader *reader, const struct conf_value *value)
+/* False: absent, or (reported) not one to use. */
+static bool read_hash_key(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static 16])
 {
 	static const uint8_t demo_key[16] = {
 		0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff
 	};
-	struct conf *conf = reader->conf;
+	const struct conf *conf = reader->conf;
 	bool on_loopback = true;
 
-	if (!conf_key_read(reader, value, conf->hash_key))
-		return;
-	if (memcmp(conf->hash_key, demo_key, sizeof demo_key) != 0) {
-		conf_key_is_exposed(reader, value);
-		return;
-	}
+	if (!conf_key_read(reader, value, key))
+		return false;
+	if (memcmp(key, demo_key, sizeof demo_key) != 0)
+		return !conf_key_is_exposed(reader, value);
 	for (size_t i = 0; i < conf->listener_count; i++)
 		on_loopback &= !conf->listeners[i].addr.port || addr_is_loopback(&conf->listeners[i].addr);
 	if (!on_loopback)
 		conf_error(reader, value->place, "the demo's key is public; make one with: openssl rand -hex 16");
 }
+	return on_loopback;
+}
+
+static void read_hash_keys(struct conf_reader *reader, const struct conf_value *now, const struct conf_value *previous)
+{
+	struct conf *conf = reader->conf;
+	const bool has_now = read_hash_key(reader, now, conf->hash_key);
+
+	conf->has_previous_key = read_hash_key(reader, previous, conf->previous_key);
+	if (has_now && conf->has_previous_key && memcmp(conf->hash_key, conf->previous_key, sizeof conf->hash_key) == 0)
+		conf_error(reader, previous->place, "the same as hash_key");
 
 static void read_root(struct conf_reader *reader, const config_setting_t *root)
 {
@@ -240,7 +262,7 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 	read_pools(reader, &values[ROOT_POOLS]);
 	if (conf->listener_count && conf->pool_count)
 		join(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
-	read_hash_key(reader, &values[ROOT_HASH_KEY]);
+	read_hash_keys(reader, &values[ROOT_HASH_KEY], &values[ROOT_HASH_KEY_PREVIOUS]);
 }
 
 struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct conf_report *report)

@@ -95,8 +95,10 @@ struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
 	uint32_t rcvbuf_octets;
-	char *user; /* NULL: cidlb if it exists, else nobody */
-	uint8_t hash_key[16];
+	char *user;           /* NULL: cidlb if it exists, else nobody */
+	uint8_t hash_key[16]; /* decides all that is new */
+	bool has_previous_key;
+	uint8_t previous_key[16]; /* what was made with it is good still; another than hash_key */
 	bool has_http;
 	struct addr http;
 	char *socket;        /* of commands, an absolute path; NULL: none */

@@ -15,6 +15,7 @@
 #include "command.h"
 #include "conntrack.h"
 #include "control_priv.h"
+#include "fingerprint.h"
 #include "log.h"
 #include "priv.h"
 #include "sandbox.h"
@@ -49,6 +50,7 @@ static void only_at_start(const struct control *control, const struct conf *conf
 int control_reload(struct control *control, struct conf_report *report)
 {
 	struct conf *conf = conf_load(control->conf->file, report);
+	char fingerprint[FINGERPRINT_TEXT_OCTETS];
 
 	report_log(report);
 	if (conf)
@@ -58,7 +60,8 @@ int control_reload(struct control *control, struct conf_report *report)
 		log_event(LOG_LEVEL_ERROR, "reload_refused", NULL, NULL, "the running configuration stays as it was");
 		return -1;
 	}
-	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools", conf->listener_count, conf->pool_count);
+	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools, fingerprint %s", conf->listener_count,
+		  conf->pool_count, fingerprint_format(fingerprint, conf));
 	return 0;
 }
 
@@ -238,6 +241,7 @@ static void sandbox_try(void)
 
 static int start(struct control *control, struct conf *conf, bool sandbox)
 {
+	char fingerprint[FINGERPRINT_TEXT_OCTETS];
 	const char *why = "";
 	int err = parts_init(control, conf->workers);
 
@@ -262,8 +266,8 @@ static int start(struct control *control, struct conf *conf, bool sandbox)
 	if (sandbox)
 		sandbox_try();
 	conntrack_check(conf);
-	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers", CIDLB_VERSION,
-		  conf->listener_count, conf->pool_count, control->worker_count);
+	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers, fingerprint %s", CIDLB_VERSION,
+		  conf->listener_count, conf->pool_count, control->worker_count, fingerprint_format(fingerprint, conf));
 	return 0;
 }
 

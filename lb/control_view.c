@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fingerprint.h"
 #include "log.h"
 #include "metrics.h"
 
@@ -71,6 +72,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 	struct metrics_listener listeners[CONF_MAX_LISTENERS];
 	struct metrics_pool pools[CONF_MAX_POOLS];
 	struct metrics_backend *backends = calloc(control->plan.backend_count, sizeof *backends);
+	char fingerprint[FINGERPRINT_TEXT_OCTETS];
 	size_t at = 0;
 
 	if (!backends)
@@ -109,6 +111,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 				   .backend_count = at,
 				   .admin_stalls = admin_stalls(),
 				   .generation = publisher_read(&control->publisher)->snapshot->generation,
+				   .fingerprint = fingerprint_format(fingerprint, conf),
 			   });
 	free(backends);
 }

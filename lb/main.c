@@ -5,6 +5,7 @@
 
 #include "conf.h"
 #include "control.h"
+#include "fingerprint.h"
 #include "log.h"
 
 #define DEFAULT_FILE "/etc/cidlb/cidlb.conf"
@@ -67,8 +68,10 @@ int main(int argc, char **argv)
 	if (!conf)
 		return EXIT_REFUSED;
 	if (only_check) {
+		char fingerprint[FINGERPRINT_TEXT_OCTETS];
+
+		printf("%s: good, fingerprint %s\n", file, fingerprint_format(fingerprint, conf));
 		conf_free(conf);
-		printf("%s: good\n", file);
 		return EXIT_OK;
 	}
 	return control_run(conf, sandbox) == 0 ? EXIT_OK : EXIT_REFUSED;

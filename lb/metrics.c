@@ -220,6 +220,8 @@ void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 	write_probes(out, view);
 	write_left(out, view);
 	write_ids(out, view);
+	write_head(out, "cidlb_config_fingerprint", "gauge", "Always 1; the label is the same on nodes whose configurations agree.");
+	SAMPLE(out, "cidlb_config_fingerprint", 1, { "fingerprint", view->fingerprint });
 	write_head(out, "cidlb_snapshot_generation", "gauge", "Number of the published routing table; it grows with every change.");
 	write_sample(out, "cidlb_snapshot_generation", view->generation, NULL, 0);
 }

@@ -44,6 +44,7 @@ struct metrics_view {
 	size_t backend_count;
 	uint64_t admin_stalls; /* admin.h */
 	uint64_t generation;   /* of the published snapshot */
+	const char *fingerprint;
 };
 
 void metrics_write(struct evbuffer *out, const struct metrics_view *view);

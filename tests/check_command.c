@@ -313,6 +313,7 @@ START_TEST(status)
 	listener = json_array_get(json_object_get(answer, "listeners"), 1);
 	ck_assert_str_eq(json_string_value(json_object_get(answer, "version")), CIDLB_VERSION);
 	ck_assert_str_eq(json_string_value(json_object_get(answer, "file")), FILE_NAME);
+	ck_assert_uint_eq(strlen(json_string_value(json_object_get(answer, "fingerprint"))), 16);
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "generation")), 2);
 	ck_assert(json_is_false(json_object_get(answer, "ready")));
 	ck_assert_uint_eq(json_object_size(json_object_get(answer, "verdicts")), VERDICTS);

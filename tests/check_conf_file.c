@@ -293,6 +293,26 @@ START_TEST(key_file_is_a_file)
 }
 END_TEST
 
+START_TEST(previous_key)
+{
+	struct conf *conf = load_good("user = \"root\"; hash_key = \"" KEY "\";" LISTENERS POOLS);
+
+	ck_assert(!conf->has_previous_key);
+	conf_free(conf);
+	write_file("k.key", 0600, "ff0102030405060708090a0b0c0d0e0f\n");
+	conf = load_good("user = \"root\"; hash_key = \"" KEY "\"; hash_key_previous = \"@k.key\";" LISTENERS POOLS);
+	ck_assert(conf->has_previous_key);
+	ck_assert_uint_eq(conf->previous_key[0], 0xff);
+	ck_assert_uint_eq(conf->previous_key[15], 0x0f);
+	conf_free(conf);
+	expect_errors("user = \"root\"; hash_key = \"" KEY "\";\nhash_key_previous = \"" KEY "\";" LISTENERS POOLS,
+		      "t.conf:2: hash_key_previous: the same as hash_key");
+	expect_errors("user = \"root\"; hash_key = \"" KEY "\";\nhash_key_previous = \"00\";" LISTENERS POOLS,
+		      "t.conf:2: hash_key_previous: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16");
+	unlink("k.key");
+}
+END_TEST
+
 #define PROBED(probe)                                                                                                                      \
 	"user = \"root\"; hash_key = \"" KEY "\";" LISTENERS "pools = ( { name = \"p\"; protocol = \"udp\";"                               \
 	"health = { " probe " }; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );"
@@ -557,6 +577,7 @@ int main(void)
 	tcase_add_loop_test(tc, key_file, 0, COUNT_OF(key_files));
 	tcase_add_test(tc, key_file_is_relative_to_the_configuration);
 	tcase_add_test(tc, key_file_is_a_file);
+	tcase_add_test(tc, previous_key);
 	tcase_add_test(tc, coaps_credentials);
 	tcase_add_test(tc, coaps_key_in_a_file_of_others);
 	tcase_add_test(tc, probe_options_have_defaults);

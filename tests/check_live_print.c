@@ -109,7 +109,8 @@ END_TEST
 START_TEST(test_status)
 {
 	expect("status",
-	       "{'version': '0.1', 'uptime_s': 90061, 'workers': 2, 'file': '/etc/cidlb/cidlb.conf', 'generation': 7, 'ready': true,"
+	       "{'version': '0.1', 'uptime_s': 90061, 'workers': 2, 'file': '/etc/cidlb/cidlb.conf', 'fingerprint': '0123456789abcdef',"
+	       "'generation': 7, 'ready': true,"
 	       "'listeners': [{'name': 'coaps', 'address': '0.0.0.0:5684', 'pool': 'lwm2m', 'received': 1000, 'kernel_drops': 0}],"
 	       "'pools': [{'name': 'lwm2m', 'backends': 3, 'accepting': 0, 'id_moves': 1, 'ids_contested': 1,"
 	       "'flows': {'trial': 4, 'proven': 50}, 'replies': 900, 'copies': 2, 'contests': 0,"
@@ -117,7 +118,7 @@ START_TEST(test_status)
 	       "{'name': 'q', 'accepting': 1, 'refused_up': {'flows': 0}, 'refused_down': {'budget': 2}}],"
 	       "'verdicts': {'cid': 990, 'hello': 0, 'malformed': 10}}",
 	       "cidlb 0.1, up 1 d 1 h 1 min 1 s, 2 workers, ready\n"
-	       "configuration /etc/cidlb/cidlb.conf, routing table 7\n"
+	       "configuration /etc/cidlb/cidlb.conf, fingerprint 0123456789abcdef, routing table 7\n"
 	       "\n"
 	       "LISTENER  ADDRESS       POOL   RECEIVED  KERNEL DROPS\n"
 	       "coaps     0.0.0.0:5684  lwm2m      1000             0\n"

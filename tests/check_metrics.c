@@ -37,6 +37,7 @@ static void render(void)
 		.backends = backends,
 		.backend_count = 2,
 		.generation = 12,
+		.fingerprint = "0123456789abcdef",
 	};
 
 	metrics_write(out, &view);
@@ -101,6 +102,7 @@ START_TEST(test_every_sample)
 	assert_line("cidlb_ids_contested{pool=\"lwm2m\"} 1");
 	assert_line("cidlb_flows{pool=\"lwm2m\",kind=\"trial\"} 7");
 	assert_line("cidlb_flows{pool=\"lwm2m\",kind=\"proven\"} 50");
+	assert_line("cidlb_config_fingerprint{fingerprint=\"0123456789abcdef\"} 1");
 	assert_line("cidlb_snapshot_generation 12");
 	free(text);
 }
@@ -145,7 +147,7 @@ START_TEST(test_families)
 			sscanf(line, "%127[a-z_]", name);
 		ck_assert_str_eq(name, family);
 	}
-	ck_assert_uint_eq(families, 25);
+	ck_assert_uint_eq(families, 26);
 	free(text);
 }
 END_TEST

@@ -99,8 +99,8 @@ static void print_status(const json_t *status, FILE *out)
 	print_duration(out, live_number(status, "uptime_s"));
 	fprintf(out, ", %" JSON_INTEGER_FORMAT " workers, %s\n", live_number(status, "workers"),
 		json_is_true(json_object_get(status, "ready")) ? "ready" : "not every backend was probed yet");
-	fprintf(out, "configuration %s, routing table %" JSON_INTEGER_FORMAT "\n\n", live_text(status, "file"),
-		live_number(status, "generation"));
+	fprintf(out, "configuration %s, fingerprint %s, routing table %" JSON_INTEGER_FORMAT "\n\n", live_text(status, "file"),
+		live_text(status, "fingerprint"), live_number(status, "generation"));
 	LIVE_TABLE_PRINT(out, json_object_get(status, "listeners"), listeners);
 	fputc('\n', out);
 	print_pools(json_object_get(status, "pools"), out);
