@@ -43,7 +43,7 @@ void embed_write(uint8_t ip[static 16], const struct embed *embed, const struct 
 	complete(ip, embed, &embed->keys[0]);
 }
 
-static bool is_inside(const struct embed *embed, const uint8_t *ip)
+bool embed_contains(const struct embed *embed, const uint8_t ip[static 16])
 {
 	const size_t whole = embed->bits / 8u;
 	const uint8_t mask = (uint8_t)(0xff00u >> embed->bits % 8u);
@@ -52,22 +52,18 @@ static bool is_inside(const struct embed *embed, const uint8_t *ip)
 }
 
 /* An address is right if it is the one that would be written. */
-enum embed_result embed_read(struct addr *device, const struct embed *embed, const uint8_t ip[static 16])
+bool embed_read(struct addr *device, const struct embed *embed, const uint8_t ip[static 16])
 {
 	uint8_t right[16];
 	bool good = false;
 
-	if (!is_inside(embed, ip))
-		return EMBED_FOREIGN;
 	memcpy(right + AT_DEVICE, ip + AT_DEVICE, 6);
 	for (size_t i = 0; i < embed->key_count; i++) {
 		complete(right, embed, &embed->keys[i]);
 		good |= memcmp(right, ip, sizeof right) == 0;
 	}
-	if (!good)
-		return EMBED_FORGED;
 	*device = (struct addr){ .ip = { [10] = 0xff, [11] = 0xff } };
 	memcpy(device->ip + 12, ip + AT_DEVICE, 4);
 	device->port = (uint16_t)(ip[AT_DEVICE + 4] << 8 | ip[AT_DEVICE + 5]);
-	return EMBED_GOOD;
+	return good;
 }

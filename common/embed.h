@@ -1,6 +1,6 @@
 /* Endpoints of mode nat without a table: IPv6 addresses that carry the device's address and port, and a keyed check over them.
  *
- * In the manner of RFC 6052, a prefix of EMBED_BITS_MAX bits at most is followed by what an IPv4 host is known by:
+ * In the manner of RFC 6052, a prefix is followed by what is embedded in it:
  *
  *      prefix, 8..64 bits | zeros | check, 16..24 bits | IPv4 address, 32 bits | port, 16 bits
  *
@@ -37,13 +37,9 @@ unsigned embed_check_bits(unsigned bits);
 /* The address that a backend sees the device at. device: IPv4. */
 void embed_write(uint8_t ip[static 16], const struct embed *embed, const struct addr *device);
 
-enum embed_result {
-	EMBED_FOREIGN, /* outside the prefix */
-	EMBED_FORGED,  /* inside; the check does not fit, or what must be 0 is not */
-	EMBED_GOOD,    /* `device` is set */
-};
+bool embed_contains(const struct embed *embed, const uint8_t ip[static 16]);
 
-/* Who that is. Takes the same time whatever the address says, but for one that is foreign. */
-enum embed_result embed_read(struct addr *device, const struct embed *embed, const uint8_t ip[static 16]);
+/* Who that is. False: outside the prefix, or the check does not fit, or what must be 0 is not. The same work in any case. */
+bool embed_read(struct addr *device, const struct embed *embed, const uint8_t ip[static 16]);
 
 #endif
