@@ -233,7 +233,6 @@ static bool read_hash_key(struct conf_reader *reader, const struct conf_value *v
 		on_loopback &= !conf->listeners[i].addr.port || addr_is_loopback(&conf->listeners[i].addr);
 	if (!on_loopback)
 		conf_error(reader, value->place, "the demo's key is public; make one with: openssl rand -hex 16");
-}
 	return on_loopback;
 }
 
@@ -245,6 +244,7 @@ static void read_hash_keys(struct conf_reader *reader, const struct conf_value *
 	conf->has_previous_key = read_hash_key(reader, previous, conf->previous_key);
 	if (has_now && conf->has_previous_key && memcmp(conf->hash_key, conf->previous_key, sizeof conf->hash_key) == 0)
 		conf_error(reader, previous->place, "the same as hash_key");
+}
 
 static void read_root(struct conf_reader *reader, const config_setting_t *root)
 {
