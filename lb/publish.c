@@ -7,14 +7,18 @@
 
 #include "race.h"
 
+/* Sorted: the endpoints of a hash do not hang on the order in the file. */
 static void space_fill(struct endpoint_space *space, const struct conf_nat *nat)
 {
 	space->prefix_count = nat->source_count;
 	for (size_t i = 0; i < nat->source_count; i++) {
 		const struct conf_prefix *source = &nat->sources[i];
-		unsigned width = addr_is_v4(&source->addr) ? 32 : 128;
+		const unsigned width = addr_is_v4(&source->addr) ? 32 : 128;
+		size_t at = i;
 
-		space->prefixes[i] = (struct endpoint_prefix){ source->addr, (uint8_t)(width - source->bits) };
+		for (; at > 0 && memcmp(&space->prefixes[at - 1].first, &source->addr, sizeof source->addr) > 0; at--)
+			space->prefixes[at] = space->prefixes[at - 1];
+		space->prefixes[at] = (struct endpoint_prefix){ source->addr, (uint8_t)(width - source->bits) };
 	}
 	space->port_first = nat->port_first;
 	space->port_last = nat->port_last;

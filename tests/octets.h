@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT_OF(table) ((int)(sizeof(table) / sizeof *(table)))
+#define COUNT_OF(array) ((int)(sizeof(array) / sizeof *(array)))
 
 struct octets {
 	uint8_t *at; /* owned; exactly `len` octets, so that AddressSanitizer sees any read behind them */
