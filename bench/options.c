@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int option_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max)
 {
@@ -47,4 +48,21 @@ int option_addr(struct addr *out, const char *option, const char *text)
 	if (err)
 		fprintf(stderr, "--%s: %s; accepted: A.B.C.D:PORT or [V6]:PORT\n", option, text);
 	return err;
+}
+
+int option_hex(uint8_t *out, size_t size, size_t *len, const char *text)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	size_t octets = strlen(text) / 2;
+
+	if (strlen(text) % 2 || !octets || octets > size)
+		return -EINVAL;
+	for (size_t i = 0; i < 2 * octets; i++) {
+		const char *digit = strchr(digits, text[i]);
+		if (!digit)
+			return -EINVAL;
+		out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits) % 16);
+	}
+	*len = octets;
+	return 0;
 }

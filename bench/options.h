@@ -2,6 +2,7 @@
 #ifndef CIDLB_BENCH_OPTIONS_H
 #define CIDLB_BENCH_OPTIONS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "addr.h"
@@ -17,5 +18,8 @@ int option_seconds(uint64_t *out_ms, const char *option, const char *text);
 
 /* An address with a port. -EINVAL: anything else. */
 int option_addr(struct addr *out, const char *option, const char *text);
+
+/* Hex digits of 1..size octets. -EINVAL: anything else, and nothing is said: it may be a key. */
+int option_hex(uint8_t *out, size_t size, size_t *len, const char *text);
 
 #endif

@@ -65,7 +65,7 @@ static inline void server_start(uint8_t cid_length)
 
 	options_used = (struct server_options){
 		.id = SERVER_ID,
-		.cid_length = cid_length,
+		.cid = { .scheme = LBCID_NODE_ID, .length = cid_length, .size = 1 },
 		.notify_ms = 1000,
 		.psk_identity = "device",
 		.psk_key_len = sizeof key,

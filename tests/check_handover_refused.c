@@ -144,9 +144,9 @@ static const struct {
 } changes[] = {
 	{ RECORD, 0x40 },          /* the length of a session leads past the end */
 	{ RECORD + 1, 1 },         /* or an octet too far, or too short */
-	{ RECORD + 2 + 6, 2 },     /* found by its address: 0 or 1 */
-	{ RECORD + 2 + 65, 0x01 }, /* the length of what Mbed TLS wrote */
-	{ RECORD + 2 + 75, 0xff }, /* the version of Mbed TLS: after 8 octets of the newest record's number */
+	{ RECORD + 2 + 10, 2 },    /* found by its address: 0 or 1 */
+	{ RECORD + 2 + 69, 0x01 }, /* the length of what Mbed TLS wrote */
+	{ RECORD + 2 + 79, 0xff }, /* the version of Mbed TLS: after 8 octets of the newest record's number */
 };
 
 START_TEST(content_that_makes_no_sense_is_refused)
@@ -270,9 +270,9 @@ START_TEST(file_of_another_configuration_is_refused)
 	if (_i)
 		strcpy(options_used.psk_identity, "Device");
 	else
-		options_used.cid_length++;
+		options_used.cid.length++;
 	replace();
-	assert_refused(-EINVAL, _i ? "another --psk identity" : "another --cid-length");
+	assert_refused(-EINVAL, _i ? "another --psk identity" : "CIDs of another length");
 	ck_assert_int_eq(access(refused, F_OK), 0);
 	client_free(client);
 }

@@ -59,9 +59,11 @@ static void setup(void)
 	target.has_id = true;
 	target.id = (struct server_id){ .len = 1, .octets = { ID } };
 	free_port("127.0.0.1", &target.addr);
-	options = (struct server_options){
-		.listen = target.addr, .id = ID, .cid_length = CID_OCTETS, .notify_ms = 1000, .psk_key_len = sizeof key
-	};
+	options = (struct server_options){ .listen = target.addr,
+					   .id = ID,
+					   .cid = { .scheme = LBCID_NODE_ID, .length = CID_OCTETS, .size = 1 },
+					   .notify_ms = 1000,
+					   .psk_key_len = sizeof key };
 	strcpy(options.psk_identity, identity);
 	memcpy(options.psk_key, key, sizeof key);
 }
@@ -113,7 +115,7 @@ END_TEST
 
 START_TEST(without_cid)
 {
-	options.cid_length = 0;
+	options.cid.length = 0;
 	server_start();
 	probe_start();
 	for (int i = 0; i < 3; i++) {
@@ -141,7 +143,7 @@ static void expect_cid(const char *reason)
 
 START_TEST(another_length)
 {
-	options.cid_length = 8;
+	options.cid.length = 8;
 	server_start();
 	probe_start();
 	expect_cid("length 8, configured 6");

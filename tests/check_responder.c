@@ -141,8 +141,10 @@ static void assert_described(uint8_t id, const char *text)
 START_TEST(description_claims_the_ids_served)
 {
 	assert_described(1, "up id:3" COUNTS);
-	service.serves[255] = service.serves[0] = service.serves[3] = true;
-	assert_described(2, "up id:3 id:0 id:255" COUNTS);
+	static const uint32_t served[] = { 255, 0, 3, UINT32_MAX, 255, 0, UINT32_MAX };
+	for (int i = 0; i < COUNT_OF(served); i++)
+		service_add_id(&service, served[i]);
+	assert_described(2, "up id:3 id:0 id:255 id:4294967295" COUNTS);
 }
 END_TEST
 
@@ -151,7 +153,9 @@ START_TEST(description_of_every_id)
 {
 	char text[SERVICE_TEXT_OCTETS] = "up id:3";
 
-	memset(service.serves, true, sizeof service.serves);
+	for (uint32_t id = 255; id-- > 0;) /* the lowest that is not known yet, each time; then one that is too high */
+		service_add_id(&service, id);
+	service_add_id(&service, 256);
 	for (int id = 0, ids = 1; ids < 32; id++)
 		if (id != 3)
 			ids++, sprintf(text + strlen(text), " id:%d", id);

@@ -11,17 +11,19 @@
 #include "sessions_file.h"
 
 /* The content: CID length 1 | SHA-256 of the PSK identity 32 | for each session, the least recently used first, length 2 and
- *   CID | found by its address 1 | address 16 | port 2 | random of the ClientHello 32 | address changes 8 | length 2 | session | responder
+ *   CID | server id in it 4 | found by its address 1 | address 16 | port 2 | random of the ClientHello 32 | address changes 8 | length 2 |
+ * session | responder
  */
 enum {
 	HEAD_OCTETS = 1 + 32,
 	SESSION_OCTETS = 4096, /* several times what a PSK session takes */
 	LENGTH_OCTETS = 2,
+	ID_OCTETS = 4,
 };
 
 static int make_head(uint8_t out[static HEAD_OCTETS], const struct server_options *options)
 {
-	out[0] = options->cid_length;
+	out[0] = options->cid.length;
 	return mbedtls_sha256((const uint8_t *)options->psk_identity, strlen(options->psk_identity), out + 1, 0) ? -EIO : 0;
 }
 
@@ -34,7 +36,8 @@ static int save_peer(struct peer *peer, struct pack *out)
 
 	int rc = session_save(peer->session, saved, sizeof saved, &len);
 	if (!rc) {
-		pack_octets(out, peer->cid, server->cid_length);
+		pack_octets(out, peer->cid, server->cid.length);
+		pack_number(out, peer->id, ID_OCTETS);
 		pack_number(out, table_find_addr(&server->table, &peer->addr) == peer, 1);
 		pack_octets(out, peer->addr.ip, sizeof peer->addr.ip);
 		pack_number(out, peer->addr.port, 2);
@@ -114,7 +117,8 @@ static int load_peer(struct peer **out, struct server *server, struct unpack *in
 	struct peer *peer;
 	struct addr addr;
 
-	unpack_octets(in, cid, server->cid_length);
+	unpack_octets(in, cid, server->cid.length);
+	uint32_t id = (uint32_t)unpack_number(in, ID_OCTETS, UINT32_MAX);
 	bool by_addr = unpack_number(in, 1, true);
 	unpack_octets(in, addr.ip, sizeof addr.ip);
 	addr.port = (uint16_t)unpack_number(in, 2, UINT16_MAX);
@@ -127,6 +131,7 @@ static int load_peer(struct peer **out, struct server *server, struct unpack *in
 	int rc = peer_load(&peer, server, cid, saved, len);
 	if (rc)
 		return rc;
+	peer->id = id;
 	peer->by_addr = by_addr;
 	peer->addr = addr;
 	peer->address_changes = changes;
@@ -172,7 +177,7 @@ static int load_content(struct peers *out, struct server *server, const struct s
 	if (!head)
 		return -EBADMSG;
 	if (memcmp(head, own, sizeof own) != 0) {
-		*reason = head[0] == own[0] ? "of another --psk identity" : "of another --cid-length";
+		*reason = head[0] == own[0] ? "of another --psk identity" : "of CIDs of another length";
 		return -EINVAL;
 	}
 	rc = load_peers(out, server, content);

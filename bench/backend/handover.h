@@ -13,7 +13,7 @@ int handover_save(struct server *server, const struct server_options *options, c
 
 /* Before the first send. All of the sessions, or none. Returns 0, or what keeps the server without them, which `log` says too:
  *   -ENOENT  there is no file, or another process has just taken it
- *   -EBADMSG damaged    -ESTALE a copy, maybe loaded elsewhere    -EACCES not ours alone    -EINVAL of other --psk or --cid-length
+ *   -EBADMSG damaged    -ESTALE a copy, maybe loaded elsewhere    -EACCES not ours alone    -EINVAL of other --psk or length of CIDs
  * A file that is refused is set aside. */
 int handover_load(struct server *server, const struct server_options *options, const char *file, FILE *log);
 

@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include "cid_option.h"
 #include "handover.h"
 #include "options.h"
 #include "server.h"
@@ -15,13 +16,15 @@
 enum { EXIT_USAGE = 2, DEFAULT_CID_LENGTH = 6, DEFAULT_NOTIFY_MS = 1000 };
 
 static const char usage[] =
-	"usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N] [--notify-ms N] [--report FILE]\n"
-	"                     [--sessions FILE] [--steer FILE]\n"
+	"usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N | --quic-lb CONFIG] [--notify-ms N]\n"
+	"                     [--report FILE] [--sessions FILE] [--steer FILE]\n"
 	"       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE]\n"
 	"  --listen A:P       address to serve, [V6]:P for IPv6\n"
-	"  --id N             server id, 0..255: the first octet of every CID handed out\n"
+	"  --id N             server id in every CID handed out: its first octet, 0..255, or where --quic-lb has it\n"
 	"  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share\n"
 	"  --cid-length N     octets, 1..20 (default 6); 0: no CID\n"
+	"  --quic-lb CONFIG   CIDs of scheme quic-lb: rotation=0,server_id_length=2,nonce_length=6,key=@FILE, as in cidlb.conf;\n"
+	"                     sessions loaded keep their CIDs, whatever config those are of, if they are of this length\n"
 	"  --plain            CoAP without DTLS\n"
 	"  --notify-ms N      time between notifications of /time (default 1000)\n"
 	"  --report FILE      counters as JSON, at exit and on SIGUSR1 (default: standard output)\n"
@@ -32,6 +35,7 @@ struct arguments {
 	struct server_options server;
 	const char *report;   /* NULL: standard output */
 	const char *sessions; /* NULL: they end with the server */
+	struct lbcid_key *cid_key;
 };
 
 struct program {
@@ -40,23 +44,6 @@ struct program {
 	struct arguments arguments;
 };
 
-static int read_hex(uint8_t *out, size_t size, size_t *len, const char *hex)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	size_t octets = strlen(hex) / 2;
-
-	if (strlen(hex) % 2 || !octets || octets > size)
-		return -EINVAL;
-	for (size_t i = 0; i < 2 * octets; i++) {
-		const char *digit = strchr(digits, hex[i]);
-		if (!digit)
-			return -EINVAL;
-		out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits) % 16);
-	}
-	*len = octets;
-	return 0;
-}
-
 /* The key is after the last colon: identities are often URNs. */
 static int read_psk(struct server_options *out, const char *text)
 {
@@ -64,7 +51,7 @@ static int read_psk(struct server_options *out, const char *text)
 	size_t identity = colon ? (size_t)(colon - text) : 0;
 
 	if (!identity || identity >= sizeof out->psk_identity ||
-	    read_hex(out->psk_key, sizeof out->psk_key, &out->psk_key_len, colon + 1)) {
+	    option_hex(out->psk_key, sizeof out->psk_key, &out->psk_key_len, colon + 1)) {
 		fprintf(stderr, "--psk: accepted: IDENTITY:HEX, an identity of 1..%zu octets and a key of 1..%d\n",
 			sizeof out->psk_identity - 1, SESSION_PSK_MAX);
 		return -EINVAL;
@@ -74,12 +61,25 @@ static int read_psk(struct server_options *out, const char *text)
 	return 0;
 }
 
-enum argument { OPT_LISTEN, OPT_ID, OPT_CID_LENGTH, OPT_PSK, OPT_PLAIN, OPT_NOTIFY_MS, OPT_REPORT, OPT_SESSIONS, OPT_STEER, OPT_HELP };
+enum argument {
+	OPT_LISTEN,
+	OPT_ID,
+	OPT_CID_LENGTH,
+	OPT_QUIC_LB,
+	OPT_PSK,
+	OPT_PLAIN,
+	OPT_NOTIFY_MS,
+	OPT_REPORT,
+	OPT_SESSIONS,
+	OPT_STEER,
+	OPT_HELP
+};
 
 static const struct option options[] = {
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "id", required_argument, NULL, OPT_ID },
 	{ "cid-length", required_argument, NULL, OPT_CID_LENGTH },
+	{ "quic-lb", required_argument, NULL, OPT_QUIC_LB },
 	{ "psk", required_argument, NULL, OPT_PSK },
 	{ "plain", no_argument, NULL, OPT_PLAIN },
 	{ "notify-ms", required_argument, NULL, OPT_NOTIFY_MS },
@@ -99,15 +99,18 @@ static int read_option(struct arguments *out, int option, const char *value)
 	case OPT_LISTEN:
 		return option_addr(&server->listen, "listen", value);
 	case OPT_ID:
-		if (option_number(&number, "id", value, 0, UINT8_MAX))
+		if (option_number(&number, "id", value, 0, UINT32_MAX))
 			return -EINVAL;
-		server->id = (uint8_t)number;
+		server->id = (uint32_t)number;
 		return 0;
 	case OPT_CID_LENGTH:
 		if (option_number(&number, "cid-length", value, 0, LBCID_MAX_OCTETS))
 			return -EINVAL;
-		server->cid_length = (uint8_t)number;
+		server->cid.length = (uint8_t)number;
 		return 0;
+	case OPT_QUIC_LB:
+		lbcid_key_free(out->cid_key);
+		return cid_option_read(&server->cid, &out->cid_key, value);
 	case OPT_PSK:
 		return read_psk(server, value);
 	case OPT_PLAIN:
@@ -135,12 +138,18 @@ static int read_option(struct arguments *out, int option, const char *value)
 	}
 }
 
+static uint32_t highest_id(const struct lbcid_config *cid)
+{
+	return cid->size < sizeof(uint32_t) ? (1U << 8 * cid->size) - 1 : UINT32_MAX;
+}
+
 static int read_arguments(struct arguments *out, int argc, char **argv)
 {
+	const struct lbcid_config node_id = { .scheme = LBCID_NODE_ID, .length = DEFAULT_CID_LENGTH, .size = 1 };
 	bool given[OPT_HELP + 1] = { false };
 	int option;
 
-	*out = (struct arguments){ .server = { .cid_length = DEFAULT_CID_LENGTH, .notify_ms = DEFAULT_NOTIFY_MS } };
+	*out = (struct arguments){ .server = { .cid = node_id, .notify_ms = DEFAULT_NOTIFY_MS } };
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (read_option(out, option, optarg))
 			return -EINVAL;
@@ -151,11 +160,17 @@ static int read_arguments(struct arguments *out, int argc, char **argv)
 	else if (!given[OPT_LISTEN])
 		fputs("--listen is missing: the address to serve\n", stderr);
 	else if (!given[OPT_ID])
-		fputs("--id is missing: the server id, 0..255\n", stderr);
+		fputs("--id is missing: the server id\n", stderr);
+	else if (out->server.id > highest_id(&out->server.cid))
+		fprintf(stderr, "--id: %u; accepted: 0..%u\n", out->server.id, highest_id(&out->server.cid));
 	else if (given[OPT_PSK] == given[OPT_PLAIN])
 		fputs("one of --psk IDENTITY:HEX and --plain is required\n", stderr);
 	else if (given[OPT_SESSIONS] && given[OPT_PLAIN])
 		fputs("--sessions needs --psk: there are none without DTLS\n", stderr);
+	else if (given[OPT_QUIC_LB] && given[OPT_PLAIN])
+		fputs("--quic-lb needs --psk: there are no CIDs without DTLS\n", stderr);
+	else if (given[OPT_QUIC_LB] && given[OPT_CID_LENGTH])
+		fputs("--cid-length does not go with --quic-lb, which has lengths of its own\n", stderr);
 	else
 		return 0;
 	return -EINVAL;
@@ -226,6 +241,7 @@ int main(int argc, char **argv)
 
 	if (read_arguments(&program.arguments, argc, argv)) {
 		fputs(usage, stderr);
+		lbcid_key_free(program.arguments.cid_key);
 		return EXIT_USAGE;
 	}
 	const struct server_options *server = &program.arguments.server;
@@ -239,6 +255,7 @@ int main(int argc, char **argv)
 		rc = serve(&program);
 	}
 	server_free(program.server);
+	lbcid_key_free(program.arguments.cid_key);
 	if (program.base)
 		event_base_free(program.base);
 	libevent_global_shutdown();

@@ -39,10 +39,14 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx);
 static int mint_cid(struct peer *peer)
 {
 	struct server *server = peer->server;
+	uint8_t id[LBCID_MAX_ID_OCTETS] = { 0 };
 	int rc;
 
+	peer->id = server->id;
+	for (unsigned i = 0; i < sizeof server->id && i < server->cid.size; i++)
+		id[server->cid.size - 1 - i] = (uint8_t)(server->id >> 8 * i);
 	do
-		rc = lbcid_mint(&server->layout, &server->id, random_octets, NULL, peer->cid);
+		rc = lbcid_mint(&server->cid, id, random_octets, NULL, peer->cid);
 	while (!rc && table_find_cid(&server->table, peer->cid));
 	return rc;
 }
@@ -75,10 +79,10 @@ int peer_new(struct peer **out, struct server *server)
 	int rc = peer_begin(&peer, server);
 	if (rc)
 		return rc;
-	if (server->cid_length)
+	if (server->cid.length)
 		rc = mint_cid(peer);
 	if (!rc && !server->plain)
-		rc = session_new(&peer->session, server->config, server->cid_length ? peer->cid : NULL, &callbacks, peer);
+		rc = session_new(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer);
 	if (rc) {
 		peer_free(peer);
 		return rc;
@@ -94,8 +98,8 @@ int peer_load(struct peer **out, struct server *server, const uint8_t *cid, cons
 	int rc = peer_begin(&peer, server);
 	if (rc)
 		return rc;
-	memcpy(peer->cid, cid, server->cid_length);
-	rc = session_load(&peer->session, server->config, server->cid_length ? peer->cid : NULL, &callbacks, peer, saved, len);
+	memcpy(peer->cid, cid, server->cid.length);
+	rc = session_load(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer, saved, len);
 	if (rc) {
 		peer_free(peer);
 		return rc;
@@ -146,7 +150,7 @@ static void set_established(struct peer *peer)
 	}
 	server->report.handshakes++;
 	report_count_session(&server->report, 0);
-	peer->uses_cid = server->cid_length && session_uses_cid(peer->session);
+	peer->uses_cid = server->cid.length && session_uses_cid(peer->session);
 	if (!peer->uses_cid)
 		table_drop_cid(&server->table, peer);
 }
@@ -168,7 +172,7 @@ static void enter(struct peer *peer, bool by_addr, bool by_cid)
 
 void peer_enter(struct peer *peer)
 {
-	enter(peer, true, peer->server->cid_length > 0);
+	enter(peer, true, peer->server->cid.length > 0);
 	if (!peer->session)
 		set_established(peer);
 }
@@ -177,9 +181,9 @@ void peer_resume(struct peer *peer)
 {
 	struct server *server = peer->server;
 
-	peer->uses_cid = server->cid_length && session_uses_cid(peer->session);
+	peer->uses_cid = server->cid.length && session_uses_cid(peer->session);
 	if (peer->uses_cid)
-		server->service.serves[peer->cid[0]] = true;
+		service_add_id(&server->service, peer->id);
 	enter(peer, peer->by_addr, peer->uses_cid);
 	peer->established = true;
 	server->report.sessions_loaded++;

@@ -30,6 +30,7 @@ struct peer {
 	struct addr addr;        /* where everything to it goes */
 	struct session *session; /* NULL: plain */
 	uint8_t cid[LBCID_MAX_OCTETS];
+	uint32_t id;                               /* in its CID, which need not be as those of today: of the server that made it */
 	uint8_t hello_random[HELLO_RANDOM_OCTETS]; /* of the ClientHello that began the session */
 	bool entered, established, uses_cid;
 	bool by_addr; /* loaded: it was the one that is found by its address */
@@ -45,8 +46,8 @@ int peer_new(struct peer **out, struct server *server);
 /* From now on it is found by its address and CID. Another peer at that address loses it, and ends if nothing else leads to it. */
 void peer_enter(struct peer *peer);
 
-/* One of a server before: `cid` that its session was made with, and what session_save() wrote. Its address, the ClientHello's random, the
- * changes and the responder are the caller's to restore before peer_resume(). Returns 0 or -errno, as session_load(). */
+/* One of a server before: `cid` that its session was made with, and what session_save() wrote. Its id, its address, the ClientHello's
+ * random, the changes and the responder are the caller's to restore before peer_resume(). Returns 0 or -errno, as session_load(). */
 int peer_load(struct peer **out, struct server *server, const uint8_t *cid, const uint8_t *saved, size_t len);
 
 /* The session goes on. From now on it is found by its CID and, if it was so before, by its address, as with peer_enter(). */

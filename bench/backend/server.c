@@ -61,7 +61,7 @@ static void input_dtls(struct server *server, const struct addr *source, const u
 		input_hello(server, source, data, len);
 		return;
 	case DTLS_CID:
-		peer = server->cid_length && dtls_cid_fits(&view, data, len, server->cid_length)
+		peer = server->cid.length && dtls_cid_fits(&view, data, len, server->cid.length)
 			       ? table_find_cid(&server->table, data + view.cid_at)
 			       : NULL;
 		if (!peer)
@@ -115,8 +115,8 @@ static int set_up(struct server *server, const struct server_options *options)
 		.psk_identity = options->psk_identity,
 		.psk_key = options->psk_key,
 		.psk_key_len = options->psk_key_len,
-		.use_cid = options->cid_length > 0,
-		.cid_length = options->cid_length,
+		.use_cid = options->cid.length > 0,
+		.cid_length = options->cid.length,
 		.random = random_octets,
 	};
 
@@ -143,9 +143,9 @@ int server_new(struct server **out, struct event_base *base, const struct server
 	server->base = base;
 	server->plain = options->plain;
 	server->id = options->id;
-	server->cid_length = options->plain ? 0 : options->cid_length;
-	server->table.cid_len = server->cid_length;
-	server->layout = (struct lbcid_config){ .scheme = LBCID_NODE_ID, .length = server->cid_length, .offset = 0, .size = 1 };
+	if (!options->plain)
+		server->cid = options->cid;
+	server->table.cid_len = server->cid.length;
 	server->service =
 		(struct service){ .id = options->id, .notify_ms = options->notify_ms, .report = &server->report, .steer = options->steer };
 	server->now_ms = clock_ms();

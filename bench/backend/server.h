@@ -20,8 +20,8 @@ enum { SERVER_MAX_PEERS = 20000 /* about 40 KiB each; the one that was silent lo
 
 struct server_options {
 	struct addr listen;
-	uint8_t id;
-	uint8_t cid_length; /* octets; 0: no CID */
+	uint32_t id;
+	struct lbcid_config cid; /* length 0: no CID; its key is the caller's, for the life of the server */
 	bool plain;
 	uint32_t notify_ms;
 	const char *steer;      /* file of further steering words, of the caller's for the life of the server; NULL: none */
@@ -37,9 +37,8 @@ struct server {
 	bool plain;
 	struct event_base *base;
 	struct event *readable;
-	struct lbcid_config layout;
-	uint8_t id;
-	uint8_t cid_length;
+	uint32_t id;
+	struct lbcid_config cid;       /* what is handed out; length 0: nothing */
 	struct session_config *config; /* NULL: plain */
 	struct service service;
 	struct report report;

@@ -3,10 +3,25 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-enum { ID_WORD_OCTETS = 7 /* " id:255" */, JSON_OCTETS = 160 };
+enum { ID_WORD_OCTETS = 14 /* " id:4294967295" */, JSON_OCTETS = 160 };
 _Static_assert(2 + STEERING_IDS * ID_WORD_OCTETS + 1 + SERVICE_WORDS_OCTETS + 1 + JSON_OCTETS <= SERVICE_TEXT_OCTETS, "every answer fits");
+
+void service_add_id(struct service *service, uint32_t id)
+{
+	size_t at = 0;
+
+	while (at < service->serves_count && service->serves[at] < id)
+		at++;
+	if (id == service->id || at == SERVICE_IDS || (at < service->serves_count && service->serves[at] == id))
+		return;
+	if (service->serves_count < SERVICE_IDS)
+		service->serves_count++;
+	memmove(&service->serves[at + 1], &service->serves[at], (service->serves_count - 1 - at) * sizeof *service->serves);
+	service->serves[at] = id;
+}
 
 /* Blank and its first line; nothing if there is none. A pipe without a writer must not keep the sessions waiting. */
 static size_t write_words(const char *file, char out[static 1 + SERVICE_WORDS_OCTETS])
@@ -27,16 +42,13 @@ static size_t write_words(const char *file, char out[static 1 + SERVICE_WORDS_OC
 size_t service_describe(const struct service *service, char out[static SERVICE_TEXT_OCTETS])
 {
 	const struct report *report = service->report;
-	size_t len = (size_t)sprintf(out, "up id:%u", service->id), ids = 1;
+	size_t len = (size_t)sprintf(out, "up id:%" PRIu32, service->id);
 
-	for (unsigned id = 0; id < SERVICE_IDS && ids < STEERING_IDS; id++) {
-		if (!service->serves[id] || id == service->id)
-			continue;
-		len += (size_t)sprintf(out + len, " id:%u", id);
-		ids++;
-	}
+	for (size_t i = 0; i < service->serves_count; i++)
+		len += (size_t)sprintf(out + len, " id:%" PRIu32, service->serves[i]);
 	len += write_words(service->steer, out + len);
 	return len + (size_t)snprintf(out + len, JSON_OCTETS,
-				      "\n{\"id\":%u,\"handshakes\":%" PRIu64 ",\"sessions\":%" PRIu64 ",\"address_changes\":%" PRIu64 "}",
+				      "\n{\"id\":%" PRIu32 ",\"handshakes\":%" PRIu64 ",\"sessions\":%" PRIu64
+				      ",\"address_changes\":%" PRIu64 "}",
 				      service->id, report->handshakes, report->sessions, report->address_changes);
 }

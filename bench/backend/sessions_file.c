@@ -13,7 +13,7 @@
 #include "pack.h"
 #include "random.h"
 
-enum { VERSION = 1, MAGIC_OCTETS = 8, NAMES = 100 };
+enum { VERSION = 2, MAGIC_OCTETS = 8, NAMES = 100 };
 static const char magic[MAGIC_OCTETS] = { 'c', 'i', 'd', 'l', 'b', 's', 'e', 's' };
 
 /* FILE, a word, and something that no other process says. */
