@@ -226,4 +226,25 @@ def case_two_hundred_backends():
         assert probes >= 4 * 200 and lb.metric("cidlb_probes_total", result="failed") == 0
 
 
+@release_only
+def case_packets_beside_probes():
+    """One cidlb, two hundred probed backends or none, in turn: what devices see of the probes is printed, since only a quiet machine can judge it."""
+    with Scene() as scene:
+        servers = [scene.backend(number + 1, name=f"s{number}") for number in range(4)]
+        spread = [{**servers[n % 4].entry(), "name": f"b{n}", "id": n + 10, "weight": 0} for n in range(196)]
+        lb = scene.cidlb([scene.pool("p", [*servers, *spread], health={**COAPS, "interval_ms": 1000})])
+        latencies = {"coaps": [], "none": []}
+        for turn in range(4 if FULL else 2):
+            for probe in latencies:
+                lb.config["pools"][0]["health"] = {**COAPS, "interval_ms": 1000, "probe": probe}
+                if probe == "none":
+                    lb.config["pools"][0]["health"] = {"probe": "none"}
+                lb.reload()
+                report = scene.fleet(lb.address(), name=f"{probe}{turn}", devices=100, duration=5, interval_ms=50).report()
+                assert report["survived"] == 100 and report["exchanges_lost"] == 0, report
+                latencies[probe].append(report["latency_ms"]["p99"])
+        print("   p99 of an exchange in ms:", ", ".join(f"{probe} {sorted(seen)}" for probe, seen in latencies.items()))
+        lb.assert_identities()
+
+
 main(globals())
