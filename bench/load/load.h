@@ -1,0 +1,50 @@
+/* A load and those who answer it: many devices, each sending a datagram in turn at an absolute rate, and servers that echo. One thread.
+ *
+ * A device is an address of 127.16.0.0/12; all share a port. What a device gets back must bear its number, and what a server gets is
+ * counted by whether it names that server. */
+#ifndef CIDLB_BENCH_LOAD_H
+#define CIDLB_BENCH_LOAD_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "places.h"
+#include "proxy2.h"
+
+struct load_settings {
+	struct addr target, servers; /* IPv4; the first of the servers, which are on consecutive ports */
+	uint32_t server_count;       /* 1..PLACES_SERVERS; CIDs name them 1, 2, … */
+	uint32_t sources;            /* 1..PLACES */
+	uint32_t octets;             /* of a datagram */
+	uint32_t batch;              /* datagrams that fall due together */
+	uint64_t rate;               /* of the devices together, per second */
+	uint16_t port;               /* of the devices */
+	bool tunnel;                 /* servers get and send the header of mode tunnel */
+	struct proxy2_keys keys;
+};
+
+/* In datagrams. Written by the load alone; others may read them at any time, out of the file that they are mapped from. */
+struct load_counters {
+	uint64_t sent;         /* by devices */
+	uint64_t arrived;      /* at servers, whole */
+	uint64_t elsewhere;    /* of these, at another server than the CID names */
+	uint64_t answered;     /* by servers */
+	uint64_t returned;     /* to the device that they belong to */
+	uint64_t misdelivered; /* to another device, or changed on the way */
+	uint64_t garbled;      /* at servers: not what a device sent, or a header that is not good */
+	uint64_t refused;      /* by the kernel, when devices or servers sent */
+};
+
+struct load;
+
+/* -errno: what it needs cannot be had. `counters` are the caller's. */
+int load_new(struct load **out, const struct load_settings *settings, volatile struct load_counters *counters);
+void load_free(struct load *load);
+
+/* Until *stop; then waits for what is on its way. */
+void load_run(struct load *load, const volatile sig_atomic_t *stop);
+
+#endif

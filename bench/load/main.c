@@ -1,0 +1,175 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "load.h"
+#include "options.h"
+#include "pace.h"
+#include "record.h"
+
+enum { EXIT_USAGE = 2, KEYS_OCTETS = 256, MAX_BATCH = 1024 };
+
+static const char usage[] =
+	"usage: cidlb-load --target A:P --servers A:P --port P --counters FILE [options]\n"
+	"\n"
+	"Sends CID records of many devices in turn through a forwarder, and echoes them as its servers. IPv4, loopback.\n"
+	"  --target A:P         the forwarder\n"
+	"  --servers A:P        the first of the servers, which are on consecutive ports\n"
+	"  --server-count N     1 to 64; CIDs name them 1, 2, ... (3)\n"
+	"  --port P             of the devices, which are addresses of 127.16.0.0/12\n"
+	"  --sources N          devices (1000)\n"
+	"  --octets N           of a datagram (100)\n"
+	"  --rate N             datagrams a second of all devices (50000)\n"
+	"  --batch N            that fall due together (16)\n"
+	"  --tunnel FILE        servers speak the header of mode tunnel with the keys in FILE\n"
+	"  --counters FILE      8 numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, returned,\n"
+	"                       misdelivered, garbled, refused\n"
+	"Ends on SIGTERM, once nothing is on its way.\n";
+
+static volatile sig_atomic_t stop;
+
+static void on_end(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
+static int read_keys(struct load_settings *s, const char *path)
+{
+	char text[KEYS_OCTETS] = { 0 };
+	FILE *file = fopen(path, "re");
+	size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
+
+	if (file)
+		fclose(file);
+	s->tunnel = true;
+	if (len && !proxy2_parse_keys(&s->keys, text))
+		return 0;
+	fprintf(stderr, "--tunnel: %s has no keys; accepted: a line ID:HEX, or two\n", path);
+	return -EINVAL;
+}
+
+static int number32(uint32_t *out, const char *name, const char *text, uint64_t min, uint64_t max)
+{
+	uint64_t number = 0;
+	int err = option_number(&number, name, text, min, max);
+
+	*out = (uint32_t)number;
+	return err;
+}
+
+static int read_option(struct load_settings *s, int option, const char *name, const char *text)
+{
+	uint32_t port = 0;
+	int err;
+
+	switch (option) {
+	case 't':
+		return option_addr(&s->target, name, text);
+	case 's':
+		return option_addr(&s->servers, name, text);
+	case 'n':
+		return number32(&s->server_count, name, text, 1, PLACES_SERVERS);
+	case 'p':
+		err = number32(&port, name, text, 1, UINT16_MAX);
+		s->port = (uint16_t)port;
+		return err;
+	case 'd':
+		return number32(&s->sources, name, text, 1, PLACES);
+	case 'o':
+		return number32(&s->octets, name, text, RECORD_MIN_OCTETS, RECORD_MAX_OCTETS);
+	case 'r':
+		return option_number(&s->rate, name, text, 1, PACE_MAX_RATE);
+	case 'b':
+		return number32(&s->batch, name, text, 1, MAX_BATCH);
+	case 'k':
+		return read_keys(s, text);
+	case 'h':
+		fputs(usage, stdout);
+		exit(EXIT_SUCCESS);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int read_options(struct load_settings *s, const char **counters, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "target", required_argument, NULL, 't' },
+		{ "servers", required_argument, NULL, 's' },
+		{ "server-count", required_argument, NULL, 'n' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "sources", required_argument, NULL, 'd' },
+		{ "octets", required_argument, NULL, 'o' },
+		{ "rate", required_argument, NULL, 'r' },
+		{ "batch", required_argument, NULL, 'b' },
+		{ "tunnel", required_argument, NULL, 'k' },
+		{ "counters", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option, at;
+
+	while ((option = getopt_long(argc, argv, "", options, &at)) != -1) {
+		if (option == 'c')
+			*counters = optarg;
+		else if (option == '?' || read_option(s, option, options[at].name, optarg))
+			return -EINVAL;
+	}
+	if (optind == argc && *counters && s->port && s->target.port && s->servers.port && addr_is_v4(&s->target) &&
+	    addr_is_v4(&s->servers))
+		return 0;
+	fputs(usage, stderr);
+	return -EINVAL;
+}
+
+static int map_counters(struct load_counters **out, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), err = 0;
+	void *at;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, sizeof **out))
+		err = -errno;
+	at = err ? MAP_FAILED : mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!err && at == MAP_FAILED)
+		err = -errno;
+	close(fd);
+	*out = at;
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct load_settings settings = { .server_count = 3, .sources = 1000, .octets = 100, .batch = 16, .rate = 50000 };
+	const struct sigaction end = { .sa_handler = on_end };
+	struct load_counters *counters = NULL;
+	const char *path = NULL;
+	struct load *load;
+	int err;
+
+	if (read_options(&settings, &path, argc, argv))
+		return EXIT_USAGE;
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGINT, &end, NULL);
+	/* The kernel may else be 50 us late, so that timers of others fall together with ours. */
+	prctl(PR_SET_TIMERSLACK, 1);
+	err = map_counters(&counters, path);
+	if (!err)
+		err = load_new(&load, &settings, counters);
+	if (err) {
+		fprintf(stderr, "cannot load: %s\n", strerror(-err));
+		return EXIT_FAILURE;
+	}
+	fputs("loading\n", stderr);
+	load_run(load, &stop);
+	load_free(load);
+	return EXIT_SUCCESS;
+}

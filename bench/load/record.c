@@ -1,0 +1,42 @@
+#include "record.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	CID_AT = 11,
+	LENGTH_AT = CID_AT + RECORD_CID_OCTETS,
+	BODY_AT = LENGTH_AT + 2,
+};
+
+static const uint8_t head[CID_AT] = { 0x19, 0xfe, 0xfd, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01 };
+static const uint8_t tail[3] = { 0xb1, 0xd0, 0x7b };
+
+void record_write(uint8_t *out, size_t octets, const struct record *record)
+{
+	size_t body = octets - BODY_AT;
+
+	memcpy(out, head, sizeof head);
+	out[CID_AT] = record->server;
+	for (size_t i = 0; i < 4; i++)
+		out[CID_AT + 1 + i] = (uint8_t)(record->source >> 8 * (3 - i));
+	memcpy(out + CID_AT + 5, tail, sizeof tail);
+	out[LENGTH_AT] = (uint8_t)(body >> 8);
+	out[LENGTH_AT + 1] = (uint8_t)body;
+	for (size_t i = 0; i < body; i++)
+		out[BODY_AT + i] = (uint8_t)(0xa3 + 0x25 * i);
+}
+
+int record_read(struct record *out, const uint8_t *data, size_t len)
+{
+	uint32_t source = 0;
+
+	if (len < RECORD_MIN_OCTETS || memcmp(data, head, sizeof head) != 0 || memcmp(data + CID_AT + 5, tail, sizeof tail) != 0)
+		return -EINVAL;
+	if ((size_t)data[LENGTH_AT] << 8 != ((len - BODY_AT) & ~(size_t)0xff) || data[LENGTH_AT + 1] != (uint8_t)(len - BODY_AT))
+		return -EINVAL;
+	for (size_t i = 0; i < 4; i++)
+		source = source << 8 | data[CID_AT + 1 + i];
+	*out = (struct record){ .server = data[CID_AT], .source = source };
+	return 0;
+}
