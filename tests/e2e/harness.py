@@ -449,7 +449,7 @@ def ip(*arguments):
     subprocess.run(["ip", *arguments], check=True)
 
 
-def _enter_own_network():
+def enter_own_network():
     """Threads and processes started from here on are in it; without root, or in a container that may not, all stays as it was."""
     global _own_network
     if AS_ROOT and _libc.unshare(CLONE_NEWNET) == 0:
@@ -470,7 +470,7 @@ def main(names):
     # SystemExit runs the clean-up of the scene that is open.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.stdout.reconfigure(line_buffering=True)
-    _enter_own_network()
+    enter_own_network()
     failed = 0
     for name in sys.argv[1:] or cases:
         start = time.monotonic()
