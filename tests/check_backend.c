@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "backend_fixture.h"
+#include "cid_option.h"
+#include "octets.h"
 
 START_TEST(cid_carries_the_server_id_and_survives_moves)
 {
@@ -24,6 +26,48 @@ START_TEST(cid_carries_the_server_id_and_survives_moves)
 	ck_assert_uint_eq(server->report.sessions, 1);
 	client_free(client);
 	server_stop();
+}
+END_TEST
+
+static const struct {
+	const char *option;
+	uint32_t id;
+	uint8_t id_octets[6];
+} encrypted[] = {
+	{ "rotation=1,server_id_length=2,nonce_length=6,key=8f95f09245765f80256934e50c66207f", 258, { 1, 2 } },
+	{ "rotation=5,server_id_length=6,nonce_length=10,key=8f95f09245765f80256934e50c66207f",
+	  0xfffefdfc,
+	  { 0, 0, 0xff, 0xfe, 0xfd, 0xfc } },
+	{ "rotation=0,server_id_length=2,nonce_length=6", 0xffff, { 0xff, 0xff } },
+};
+
+START_TEST(quic_lb_cid_carries_the_server_id_and_survives_moves)
+{
+	uint8_t cid[SESSION_CID_MAX], id[LBCID_MAX_ID_OCTETS];
+	const struct lbcid_config *config = &options_used.cid;
+	struct lbcid_key *cid_key;
+
+	server_start(CID_OCTETS);
+	server_free(server);
+	ck_assert_int_eq(cid_option_read(&options_used.cid, &cid_key, encrypted[_i].option), 0);
+	options_used.id = encrypted[_i].id;
+	ck_assert_int_eq(server_new(&server, base, &options_used), 0);
+	struct client *client = client_established(new_place(), true);
+	ck_assert_uint_eq(session_peer_cid(client->session, cid), config->length);
+	ck_assert_uint_eq(cid[0], (unsigned)config->rotation << 5 | (config->length - 1U));
+	ck_assert_int_eq(lbcid_open(config, cid, config->length, id), 0);
+	ck_assert_mem_eq(id, encrypted[_i].id_octets, config->size);
+	ck_assert((memcmp(cid + 1, id, config->size) == 0) == !cid_key);
+	for (uint8_t i = 0; i < 5; i++) {
+		ck_assert(is_served(client, i));
+		move(client);
+	}
+	ck_assert_uint_eq(server->report.address_changes, 4);
+	ck_assert_uint_eq(server->report.handshakes, 1);
+	ck_assert_uint_eq(server->report.unknown_cid, 0);
+	client_free(client);
+	server_stop();
+	lbcid_key_free(cid_key);
 }
 END_TEST
 
@@ -215,6 +259,7 @@ int main(void)
 	TCase *tests = tcase_create("backend");
 
 	tcase_add_test(tests, cid_carries_the_server_id_and_survives_moves);
+	tcase_add_loop_test(tests, quic_lb_cid_carries_the_server_id_and_survives_moves, 0, COUNT_OF(encrypted));
 	tcase_add_test(tests, forged_record_does_not_move_the_session);
 	tcase_add_test(tests, late_record_does_not_move_the_session_back);
 	tcase_add_test(tests, nothing_is_kept_before_the_cookie);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cid_option.h"
 #include "handover_fixture.h"
 #include "octets.h"
 
@@ -65,6 +66,49 @@ START_TEST(ids_accumulate)
 	ck_assert_msg(strncmp(text, "up id:5 id:3 id:4\n", 18) == 0, "%s", text);
 	for (int i = 0; i < COUNT_OF(clients); i++)
 		client_free(clients[i]);
+}
+END_TEST
+
+static const struct {
+	const char *option;
+	uint32_t id;
+	uint8_t first; /* octet of its CIDs */
+} rotations[] = {
+	{ "rotation=0,server_id_length=2,nonce_length=6,key=8f95f09245765f80256934e50c66207f", 258, 0x08 },
+	{ "rotation=1,server_id_length=2,nonce_length=6,key=fdf726a9893ec05c0632d3956680baf0", 7, 0x28 },
+	{ "rotation=2,server_id_length=4,nonce_length=4", UINT32_MAX, 0x48 },
+};
+
+/* A successor needs to know nothing of the config before but the length of its CIDs. */
+START_TEST(sessions_and_ids_go_on_when_configs_of_cids_change)
+{
+	struct client *clients[COUNT_OF(rotations)];
+	struct lbcid_key *keys[COUNT_OF(rotations)];
+	char text[SERVICE_TEXT_OCTETS + 1];
+	uint8_t cid[SESSION_CID_MAX];
+
+	for (int i = 0; i < COUNT_OF(rotations); i++) {
+		ck_assert_int_eq(cid_option_read(&options_used.cid, &keys[i], rotations[i].option), 0);
+		options_used.id = rotations[i].id;
+		if (i)
+			hand_over();
+		else
+			replace();
+		clients[i] = client_established(new_place(), true);
+		ck_assert_uint_eq(session_peer_cid(clients[i]->session, cid), 9);
+		ck_assert_uint_eq(cid[0], rotations[i].first);
+		for (int j = 0; j <= i; j++) {
+			ck_assert(is_served(clients[j], 1));
+			move(clients[j]);
+			ck_assert(is_served(clients[j], 2));
+		}
+	}
+	text[service_describe(&server->service, text)] = '\0';
+	ck_assert_msg(strncmp(text, "up id:4294967295 id:7 id:258\n", 29) == 0, "%s", text);
+	for (int i = 0; i < COUNT_OF(rotations); i++) {
+		client_free(clients[i]);
+		lbcid_key_free(keys[i]);
+	}
 }
 END_TEST
 
@@ -295,6 +339,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, sessions_go_on);
 	tcase_add_test(tests, ids_accumulate);
+	tcase_add_test(tests, sessions_and_ids_go_on_when_configs_of_cids_change);
 	tcase_add_test(tests, records_seen_before_are_refused_after);
 	tcase_add_test(tests, late_record_does_not_move_the_session);
 	tcase_add_test(tests, repeated_request_is_answered_but_not_served_again);

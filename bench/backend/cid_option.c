@@ -88,8 +88,9 @@ static int read_words(uint64_t numbers[static NUMBERS], struct lbcid_key **key, 
 		int i = find_setting(word, &value);
 		if (i == SETTINGS || given[i]) {
 			fprintf(stderr,
-				"--quic-lb: %s %.*s; accepted: rotation=0..6,server_id_length=1..15,nonce_length=4..18[,key=@FILE|HEX]\n",
-				i == SETTINGS ? "unknown" : "twice", (int)strcspn(word, "="), word);
+				"--quic-lb: \"%.*s\" is %s; accepted: rotation=0..6,server_id_length=1..15,nonce_length=4..18"
+				"[,key=@FILE|HEX]\n",
+				(int)strcspn(word, "="), word, i == SETTINGS ? "unknown" : "there twice");
 			return -EINVAL;
 		}
 		given[i] = true;
