@@ -1,0 +1,222 @@
+/* The calls of the C library that make a socket a tunnelled one, hand it on or end it; and syscall(), behind which some hide any of them.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+#include "marks.h"
+#include "real.h"
+#include "rewrite.h"
+#include "start.h"
+
+#define EXPORTED __attribute__((visibility("default")))
+
+/* A socket that should be tunnelled and cannot be stays bound, but its server is told that it is not, and it carries nothing. */
+static int tunnel(int fd)
+{
+	const int rc = start_tunnel(fd);
+
+	if (rc == 0)
+		return 0;
+	errno = -rc;
+	return -1;
+}
+
+EXPORTED int bind(int fd, __CONST_SOCKADDR_ARG name, socklen_t len)
+{
+	return real_calls()->bind(fd, name, len) == 0 ? tunnel(fd) : -1;
+}
+
+static int refuse_connect(const struct sockaddr *name, socklen_t len)
+{
+	char text[ADDR_TEXT_OCTETS] = "a device";
+	struct addr to;
+
+	if (rewrite_addr(&to, name, len) == 0)
+		addr_format(&to, text);
+	notice_say("connect() to %s refused: this UDP port is tunnelled, and all devices come from cidlb's nodes", text);
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+EXPORTED int connect(int fd, __CONST_SOCKADDR_ARG name, socklen_t len)
+{
+	const bool undo = len >= sizeof(sa_family_t) && name.__sockaddr__->sa_family == AF_UNSPEC;
+
+	return marks_get(fd) && !undo ? refuse_connect(name.__sockaddr__, len) : real_calls()->connect(fd, name, len);
+}
+
+EXPORTED int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	if (marks_get(fd) && level == IPPROTO_UDP && (option == UDP_SEGMENT || option == UDP_GRO)) {
+		errno = ENOPROTOOPT;
+		return -1;
+	}
+	return real_calls()->setsockopt(fd, level, option, value, len);
+}
+
+/* The mark goes first: as soon as it is closed, another thread may get the same number. */
+EXPORTED int close(int fd)
+{
+	if (marks_get(fd))
+		marks_clear((unsigned)fd, (unsigned)fd);
+	return real_calls()->close(fd);
+}
+
+EXPORTED int close_range(unsigned first, unsigned last, int flags)
+{
+	if (!((unsigned)flags & CLOSE_RANGE_CLOEXEC))
+		marks_clear(first, last);
+	return real_calls()->close_range(first, last, flags);
+}
+
+EXPORTED void closefrom(int first)
+{
+	marks_clear(first > 0 ? (unsigned)first : 0, UINT_MAX);
+	real_calls()->closefrom(first);
+}
+
+static int copied(int from, int to)
+{
+	if (to >= 0)
+		marks_copy(from, to);
+	return to;
+}
+
+EXPORTED int dup(int fd)
+{
+	return copied(fd, real_calls()->dup(fd));
+}
+
+EXPORTED int dup2(int fd, int other)
+{
+	return copied(fd, real_calls()->dup2(fd, other));
+}
+
+EXPORTED int dup3(int fd, int other, int flags)
+{
+	return copied(fd, real_calls()->dup3(fd, other, flags));
+}
+
+static bool duplicates(int command)
+{
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+}
+
+EXPORTED int fcntl(int fd, int command, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, command);
+	void *argument = va_arg(arguments, void *);
+	va_end(arguments);
+	const int rc = real_calls()->fcntl(fd, command, argument);
+	return duplicates(command) ? copied(fd, rc) : rc;
+}
+
+EXPORTED int fcntl64(int fd, int command, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, command);
+	void *argument = va_arg(arguments, void *);
+	va_end(arguments);
+	const int rc = real_calls()->fcntl64(fd, command, argument);
+	return duplicates(command) ? copied(fd, rc) : rc;
+}
+
+enum { SYSCALL_ARGUMENTS = 6 };
+
+/* Those on a tunnelled socket. False: it is none of them. */
+static bool call_tunnelled(long *rc, long number, const long a[static SYSCALL_ARGUMENTS])
+{
+	const int fd = (int)a[0];
+
+	switch (number) {
+	case SYS_recvfrom:
+		*rc = recvfrom(fd, (void *)a[1], (size_t)a[2], (int)a[3], (struct sockaddr *)a[4], (socklen_t *)a[5]);
+		return true;
+	case SYS_recvmsg:
+		*rc = recvmsg(fd, (struct msghdr *)a[1], (int)a[2]);
+		return true;
+	case SYS_recvmmsg:
+		*rc = recvmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
+		return true;
+	case SYS_read:
+		*rc = read(fd, (void *)a[1], (size_t)a[2]);
+		return true;
+	case SYS_readv:
+		*rc = readv(fd, (const struct iovec *)a[1], (int)a[2]);
+		return true;
+	case SYS_sendto:
+		*rc = sendto(fd, (const void *)a[1], (size_t)a[2], (int)a[3], (const struct sockaddr *)a[4], (socklen_t)a[5]);
+		return true;
+	case SYS_sendmsg:
+		*rc = sendmsg(fd, (const struct msghdr *)a[1], (int)a[2]);
+		return true;
+	case SYS_sendmmsg:
+		*rc = sendmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
+		return true;
+	case SYS_write:
+		*rc = write(fd, (const void *)a[1], (size_t)a[2]);
+		return true;
+	case SYS_writev:
+		*rc = writev(fd, (const struct iovec *)a[1], (int)a[2]);
+		return true;
+	case SYS_connect:
+		*rc = connect(fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
+		return true;
+	case SYS_setsockopt:
+		*rc = setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]);
+		return true;
+	case SYS_close:
+		marks_clear((unsigned)fd, (unsigned)fd);
+		return false;
+	default:
+		return false;
+	}
+}
+
+/* What the kernel has done may concern marks. */
+static long note(long number, const long a[static SYSCALL_ARGUMENTS], long rc)
+{
+	if (rc < 0)
+		return rc;
+	switch (number) {
+	case SYS_bind:
+		return tunnel((int)a[0]);
+	case SYS_dup:
+	case SYS_dup3:
+#ifdef SYS_dup2
+	case SYS_dup2:
+#endif
+		return copied((int)a[0], (int)rc);
+	case SYS_fcntl:
+		return duplicates((int)a[1]) ? copied((int)a[0], (int)rc) : rc;
+	case SYS_close_range:
+		if (!((unsigned)a[2] & CLOSE_RANGE_CLOEXEC))
+			marks_clear((unsigned)a[0], (unsigned)a[1]);
+		return rc;
+	default:
+		return rc;
+	}
+}
+
+/* Takes as many arguments as any call has, as the C library's does. */
+EXPORTED long syscall(long number, ...)
+{
+	long a[SYSCALL_ARGUMENTS], rc;
+	va_list arguments;
+
+	va_start(arguments, number);
+	for (int i = 0; i < SYSCALL_ARGUMENTS; i++)
+		a[i] = va_arg(arguments, long);
+	va_end(arguments);
+	if (a[0] >= 0 && a[0] < MARKS_DESCRIPTORS && marks_get((int)a[0]) && call_tunnelled(&rc, number, a))
+		return rc;
+	return note(number, a, real_calls()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
+}

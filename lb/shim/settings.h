@@ -1,0 +1,44 @@
+/* What the shim is told by its environment:
+ *
+ *   CIDLB_SHIM_PORTS=5684,5683                    UDP ports whose sockets are tunnelled
+ *   CIDLB_SHIM_KEY=@FILE                          a line ID:HEX per key, 16 octets each; the first signs
+ *   CIDLB_SHIM_NODES=10.0.0.2:7200-7203,[V6]:PORT where cidlb's nodes send from
+ *
+ * Read once, while the process starts; then it stays as it is, and any thread may look at it.
+ */
+#ifndef CIDLB_SHIM_SETTINGS_H
+#define CIDLB_SHIM_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "proxy2.h"
+
+enum { SETTINGS_PORTS = 16, SETTINGS_NODES = 64, SETTINGS_PROBLEM_OCTETS = 256 };
+
+struct settings_node {
+	struct addr first; /* its address and first port */
+	uint16_t last_port;
+};
+
+struct settings {
+	uint16_t ports[SETTINGS_PORTS];
+	size_t port_count; /* 0: nothing is tunnelled */
+	struct settings_node nodes[SETTINGS_NODES];
+	size_t node_count;
+	struct proxy2_keys keys;
+	char problem[SETTINGS_PROBLEM_OCTETS]; /* why nothing may be served on a port that is to be tunnelled; "": nothing */
+	bool any_port;                         /* the ports cannot be told: no UDP port may be served */
+};
+
+/* Each text as in the environment, NULL if it is not there. What is wrong goes to ->problem. */
+void settings_read(struct settings *out, const char *ports, const char *key, const char *nodes);
+
+/* The place of a port in ->ports, or -1. */
+int settings_port(const struct settings *settings, uint16_t port);
+
+bool settings_is_node(const struct settings *settings, const struct addr *outer);
+
+#endif
