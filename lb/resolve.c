@@ -370,7 +370,7 @@ int resolve_set_names(struct resolve *resolve, const struct resolve_name *names,
 
 void resolve_now(struct resolve *resolve, const struct resolve_name *name)
 {
-	struct entry *entry = find(resolve, name);
+	struct entry *entry = resolve ? find(resolve, name) : NULL;
 	const uint64_t now = now_ms();
 	uint64_t due;
 

@@ -49,7 +49,7 @@ int resolve_new_from(struct resolve **out, struct event_base *base, const char *
  * May be called from a report. -ENOMEM: nothing has changed. */
 int resolve_set_names(struct resolve *resolve, const struct resolve_name *names, size_t count);
 
-/* The backend behind it failed a probe: asks at once, at most every RESOLVE_AGAIN_MS. */
+/* The backend behind it failed a probe: asks at once, at most every RESOLVE_AGAIN_MS. `resolve` may be NULL: nobody can be asked. */
 void resolve_now(struct resolve *resolve, const struct resolve_name *name);
 
 /* When `base` will not run any more. */

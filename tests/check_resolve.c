@@ -398,6 +398,7 @@ START_TEST(asked_at_once_when_a_probe_failed)
 	ck_assert_uint_eq(server.asked, 7);
 	resolve_now(resolve, &(struct resolve_name){ "pod", true });
 	resolve_now(resolve, &(struct resolve_name){ "nobody", false });
+	resolve_now(NULL, &pod);
 }
 END_TEST
 
