@@ -42,10 +42,17 @@ static void put_in_force(struct snapshot_backend *backend, const struct backend_
 	backend->weight = backend_state_weight(state, weight);
 }
 
+/* Another probe finds other things, and its answers may not steer. */
+static bool is_probed_otherwise(struct control *control, uint16_t uid, const struct conf_pool *pool)
+{
+	struct control_place place;
+
+	return control_locate(control, uid, &place) && place.pool->health.probe != pool->health.probe;
+}
+
 /* The state that a backend begins or goes on with. One that runs already, at this address, keeps its health; where there is no address yet
  * nobody is up. What was set by command outlives reloads and restarts, unless the backend's entry changed. */
-static void state_plan(const struct control *control, struct step *step, size_t at, const struct conf_pool *pool,
-		       const struct conf_backend *conf)
+static void state_plan(struct control *control, struct step *step, size_t at, const struct conf_pool *pool, const struct conf_backend *conf)
 {
 	struct snapshot_backend *backend = &step->plan.backends[at];
 	const struct snapshot_backend *before = running(control, backend->uid);
@@ -60,15 +67,17 @@ static void state_plan(const struct control *control, struct step *step, size_t 
 		backend_state_init(state, wish, pool->health.rise, pool->health.fall);
 	if (addr_is_wildcard(&backend->addr))
 		state->probes = BACKEND_DOWN;
-	if (pool->health.probe != PROBE_COAPS && pool->health.probe != PROBE_HTTP)
-		state->steering = steering_none;
+	else if (is_probed_otherwise(control, backend->uid, pool))
+		backend_state_renew(state);
+	if (state->steering.id_count && state->steering.ids[0].len != cid_id_octets(&pool->layout))
+		state->steering.id_count = 0;
 	state->wish = wish;
 	state->rise = pool->health.rise;
 	state->fall = pool->health.fall;
 	put_in_force(backend, state, step->weights[at]);
 }
 
-static int states_plan(const struct control *control, struct step *step)
+static int states_plan(struct control *control, struct step *step)
 {
 	size_t at = 0;
 
@@ -82,6 +91,13 @@ static int states_plan(const struct control *control, struct step *step)
 	return 0;
 }
 
+static void found_forget(struct control_backend *backend)
+{
+	backend->reason[0] = backend->words[0] = '\0';
+	backend->has_findings = false;
+	backend->findings = (struct health_findings){ 0 };
+}
+
 /* While control->plan is still the old one. */
 static void states_take(struct control *control, const struct step *step)
 {
@@ -91,6 +107,8 @@ static void states_take(struct control *control, const struct step *step)
 
 		if (!before || !addr_equal(&before->addr, &backend->addr))
 			control->backends[backend->uid] = (struct control_backend){ .since_s = control_clock_s() };
+		else if (!step->states[at].probed)
+			found_forget(&control->backends[backend->uid]);
 		control->states[backend->uid] = step->states[at];
 		control->weights[backend->uid] = step->weights[at];
 	}

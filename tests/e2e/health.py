@@ -165,6 +165,25 @@ def case_two_claims_change_nothing():
         wait_until(lambda: lb.metric("cidlb_ids_contested") == 0, 10, "the claims are gone")
 
 
+def case_another_probe():
+    """After a reload with another probe nothing sticks of what the last one found and heard."""
+    with Scene() as scene:
+        words = scene.dir / "words"
+        words.write_text("drain\n")
+        a, b = scene.backend(1, options=("--steer", words)), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b], health=COAPS)])
+        wait_until(lambda: row(lb, "a")["state"] == "drain" and "steering" in row(lb, "a"), 10, "it drains")
+        b.kill()
+        wait_until(lambda: is_down(lb, "b"), 10, "b is down")
+        for health in ({"probe": "dtls", "interval_ms": 200, "rise": 200}, {"probe": "none"}):
+            lb.config["pools"][0]["health"] = health
+            lb.reload()
+            wait_until(lambda: lb.get("/readyz")[0] == 200, 10, "every server was probed")
+            now = row(lb, "a")
+            assert (now["state"], now["health"]) == ("ready", "up") and not {"steering", "rebinding"} & now.keys(), now
+            assert is_down(lb, "b") == (health["probe"] == "dtls"), row(lb, "b")
+
+
 def case_commands_outlive_restarts():
     """What was set by command holds after a SIGKILL, until the entry changes in the file."""
     with Scene() as scene:
