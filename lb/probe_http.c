@@ -59,7 +59,8 @@ static void finish_replied(struct http *http, bool whole)
 	struct bufferevent *link = http->link;
 	struct health_result result = { .ok = reply->status < 300, .reason = reply->text };
 
-	if (whole && result.ok && reply->body_len > 0 && addr_is_loopback(&http->probe.to)) {
+	/* Also without words: that says that there is nothing to say. */
+	if (whole && result.ok && addr_is_loopback(&http->probe.to)) {
 		result.words = reply->body;
 		result.words_len = reply->body_len;
 	}

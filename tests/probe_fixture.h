@@ -12,7 +12,7 @@
 enum { MAX_SEEN = 64, LIMIT_S = 20 };
 
 struct seen {
-	bool ok, has_findings, has_words;
+	bool ok, has_findings, may_steer, has_words;
 	char reason[HEALTH_REASON_OCTETS];
 	uint32_t took_us;
 	struct health_findings findings;
@@ -39,6 +39,7 @@ static void on_report(void *ctx, uint16_t uid, const struct health_result *resul
 	one->ok = result->ok;
 	one->took_us = result->took_us;
 	one->has_findings = result->findings != NULL;
+	one->may_steer = result->words != NULL;
 	one->has_words = result->words_len > 0;
 	snprintf(one->reason, sizeof one->reason, "%s", result->reason);
 	if (one->has_findings)
