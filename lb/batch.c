@@ -14,7 +14,8 @@ struct batch {
 static uint16_t service_of(struct worker *worker, const struct table_listener *listener, const struct table_pool *settings, uint16_t number,
 			   const uint8_t local[static 16])
 {
-	if (!listener->wildcard || (!settings->single && endpoint_has_address(&settings->space, local)))
+	if (!listener->wildcard || settings->forward == FORWARD_TUNNEL ||
+	    (!settings->single && endpoint_has_address(&settings->space, local)))
 		return number;
 	return services_number(worker->services, number, local);
 }
@@ -32,7 +33,8 @@ static void batch_fill(struct worker *worker, struct batch *batch, const struct 
 		batch->service[i] = service_of(worker, listener, settings, number, datagrams[i].local);
 		if (pool->protocol == POOL_DTLS)
 			dtls_walk(&in->view, in->data, in->len);
-		if (pool->protocol == POOL_UDP || (in->view.kind >= DTLS_CID && !route_by_cid(pool, &in->view)))
+		if (settings->forward == FORWARD_NAT &&
+		    (pool->protocol == POOL_UDP || (in->view.kind >= DTLS_CID && !route_by_cid(pool, &in->view))))
 			in->hint = nat_hint(worker, pool, batch->service[i], &in->source);
 	}
 }
@@ -102,10 +104,19 @@ static void forward(struct worker *worker, const struct table *table, const stru
 	};
 	struct trace_ring *trace;
 
-	if (verdict_is_routed(up.decision->verdict))
+	if (!verdict_is_routed(up.decision->verdict)) {
+		if ((trace = worker_trace(worker)))
+			trace_up(trace, &up, NULL);
+		return;
+	}
+	switch (up.settings->forward) {
+	case FORWARD_NAT:
 		nat_uplink(worker, &up);
-	else if ((trace = worker_trace(worker)))
-		trace_up(trace, &up, NULL);
+		return;
+	case FORWARD_TUNNEL:
+		tunnel_uplink(worker, &up);
+		return;
+	}
 }
 
 void batch_uplink(struct worker *worker, const struct table *table, uint16_t number, const struct net_datagram *datagrams, size_t count)

@@ -156,13 +156,13 @@ static json_t *pool_json(const struct control *control, size_t index, const stru
 		accepting += backend_accepts_new(backend_state_health(state), backend_state_admin(state),
 						 backend_state_weight(state, control->weights[uid]));
 	}
-	return json_pack("{s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}", "name", control->conf->pools[index].name,
-			 "backends", (int)spec->backend_count, "accepting", (int)accepting, "id_moves",
-			 (json_int_t)control->id_moves[spec->uid], "ids_contested", (int)control_ids_contested(control, spec->uid), "flows",
-			 "trial", (json_int_t)flows.trial, "proven", (json_int_t)flows.proven, "replies",
-			 counter_json(&sum->replies[spec->uid]), "copies", counter_json(&sum->copies[spec->uid]), "contests",
-			 counter_json(&sum->contests[spec->uid]), "refused_up", refused_json(sum->refused_up[spec->uid]), "refused_down",
-			 refused_json(sum->refused_down[spec->uid]));
+	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}", "name", control->conf->pools[index].name,
+			 "forward", control->conf->pools[index].forward == FORWARD_TUNNEL ? "tunnel" : "nat", "backends",
+			 (int)spec->backend_count, "accepting", (int)accepting, "id_moves", (json_int_t)control->id_moves[spec->uid],
+			 "ids_contested", (int)control_ids_contested(control, spec->uid), "flows", "trial", (json_int_t)flows.trial,
+			 "proven", (json_int_t)flows.proven, "replies", counter_json(&sum->replies[spec->uid]), "copies",
+			 counter_json(&sum->copies[spec->uid]), "contests", counter_json(&sum->contests[spec->uid]), "refused_up",
+			 refused_json(sum->refused_up[spec->uid]), "refused_down", refused_json(sum->refused_down[spec->uid]));
 }
 
 json_t *command_status(struct control *control, const json_t *request)

@@ -173,6 +173,7 @@ static void read_pools(struct conf_reader *reader, const struct conf_value *list
 				break;
 			}
 	}
+	conf_tunnels_check(reader, list->place.setting);
 	if (backends > STATS_BACKENDS)
 		conf_error(reader, list->place, "%zu backends in all; accepted: at most %d", backends, STATS_BACKENDS);
 }

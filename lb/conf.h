@@ -14,6 +14,7 @@
 #include "addr.h"
 #include "cid.h"
 #include "pool.h"
+#include "proxy2.h"
 #include "snapshot.h"
 
 enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /* per pool */, CONF_MAX_SOURCES = 8, CONF_MAX_WORKERS = 64 };
@@ -21,6 +22,7 @@ enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /*
 #define CONF_SOCKET     "/run/cidlb/admin.sock"
 #define CONF_STATE_FILE "/var/lib/cidlb/state.json"
 
+enum conf_forward { FORWARD_NAT, FORWARD_TUNNEL };
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };
 
@@ -42,6 +44,11 @@ struct conf_nat {
 	uint32_t max_flows;
 	uint32_t settle_ms;
 	uint32_t contest_s;
+};
+
+struct conf_tunnel {
+	struct addr local; /* of the first worker; the others have the next ports */
+	struct proxy2_keys keys;
 };
 
 struct conf_health {
@@ -78,7 +85,9 @@ struct conf_pool {
 	enum unknown_cid unknown_cid;
 	enum all_down all_down;
 	struct cid_layout layout;
-	struct conf_nat nat;
+	enum conf_forward forward;
+	struct conf_nat nat;       /* FORWARD_NAT; else all zero */
+	struct conf_tunnel tunnel; /* FORWARD_TUNNEL; else all zero */
 	struct conf_health health;
 	struct conf_hello_rate hello_rate;
 	struct conf_backend *backends;
@@ -110,7 +119,7 @@ struct conf {
 	size_t pool_count;
 };
 
-/* The address family that the names of the pool's backends are asked for: IPv4 if there is a source for it. */
+/* The address family that the names of the pool's backends are asked for: IPv4 if there is a source for it; the tunnel's. */
 bool conf_pool_asks_v6(const struct conf_pool *pool);
 
 /* One line per entry, without the newline, in the order of the file. `warnings` never refuse a file. */

@@ -19,13 +19,14 @@ enum {
 static const struct conf_option pool_options[POOL_OPTIONS] = {
 	[POOL_NAME] = { "name", .type = CONF_TEXT, .required = true },
 	[POOL_PROTOCOL] = { "protocol", .type = CONF_WORD, .words = { [POOL_DTLS] = "dtls", [POOL_UDP] = "udp" } },
-	[POOL_FORWARD] = { "forward", .type = CONF_WORD, .words = { "nat" }, .later = { "tunnel", "dsr" } },
+	[POOL_FORWARD] = { "forward", .type = CONF_WORD, .words = { [FORWARD_NAT] = "nat", [FORWARD_TUNNEL] = "tunnel" },
+			   .later = { "dsr" } },
 	[POOL_AFFINITY] = { "affinity", .type = CONF_WORD,
 			    .words = { [AFFINITY_ADDRESS_PORT] = "address-port", [AFFINITY_ADDRESS] = "address" } },
 	[POOL_UNKNOWN_CID] = { "unknown_cid", .type = CONF_WORD, .words = { [UNKNOWN_CID_DROP] = "drop", [UNKNOWN_CID_HASH] = "hash" } },
 	[POOL_CID] = { "cid", .type = CONF_GROUP },
 	[POOL_NAT] = { "nat", .type = CONF_GROUP },
-	[POOL_TUNNEL] = { "tunnel", .type = CONF_ANY },
+	[POOL_TUNNEL] = { "tunnel", .type = CONF_GROUP },
 	[POOL_HEALTH] = { "health", .type = CONF_GROUP },
 	[POOL_HELLO_RATE] = { "hello_rate", .type = CONF_GROUP },
 	[POOL_BACKENDS] = { "backends", .type = CONF_LIST, .required = true },
@@ -61,6 +62,23 @@ static void read_hello_rate(struct conf_reader *reader, const struct conf_value 
 	};
 }
 
+static void read_forward(struct conf_reader *reader, const struct conf_value *forward, const struct conf_value *nat,
+			 const struct conf_value *tunnel, struct conf_pool *pool)
+{
+	pool->forward = (enum conf_forward)forward->number;
+	const struct conf_value *own = pool->forward == FORWARD_TUNNEL ? tunnel : nat;
+	const struct conf_value *other = pool->forward == FORWARD_TUNNEL ? nat : tunnel;
+
+	if (other->found == CONF_GOOD)
+		conf_warn(reader, other->place, "no effect with forward = \"%s\"", pool->forward == FORWARD_TUNNEL ? "tunnel" : "nat");
+	if (own->found == CONF_WRONG)
+		return;
+	if (pool->forward == FORWARD_TUNNEL)
+		conf_tunnel_read(reader, own->place, pool);
+	else
+		conf_nat_read(reader, own->place, pool);
+}
+
 void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
 {
 	struct conf_value values[POOL_OPTIONS];
@@ -70,12 +88,10 @@ void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct 
 	pool->protocol = (enum pool_protocol)values[POOL_PROTOCOL].number;
 	pool->affinity = (enum pool_affinity)values[POOL_AFFINITY].number;
 	pool->unknown_cid = (enum unknown_cid)values[POOL_UNKNOWN_CID].number;
-	if (values[POOL_TUNNEL].found == CONF_GOOD && values[POOL_FORWARD].found != CONF_WRONG)
-		conf_error(reader, values[POOL_TUNNEL].place, "belongs to forward = \"tunnel\", which is not built yet");
 	const bool layout_known = conf_cid_read(reader, &values[POOL_PROTOCOL], &values[POOL_CID], pool);
 	conf_health_read(reader, &values[POOL_HEALTH], pool);
 	read_hello_rate(reader, &values[POOL_PROTOCOL], &values[POOL_HELLO_RATE], pool);
 	conf_backends_read(reader, &values[POOL_BACKENDS], layout_known, pool);
-	if (values[POOL_NAT].found != CONF_WRONG && values[POOL_FORWARD].found != CONF_WRONG)
-		conf_nat_read(reader, values[POOL_NAT].place, pool);
+	if (values[POOL_FORWARD].found != CONF_WRONG)
+		read_forward(reader, &values[POOL_FORWARD], &values[POOL_NAT], &values[POOL_TUNNEL], pool);
 }

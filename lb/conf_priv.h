@@ -160,6 +160,15 @@ extern const struct conf_section conf_section_nat;
 /* Fills pool->nat. The listeners and the pool's backends are read already; those with port 0 are wrong and were reported. */
 void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
 
+/* conf_tunnel.c */
+extern const struct conf_section conf_section_tunnel, conf_section_tunnel_key;
+
+/* Fills pool->tunnel. The pool's backends are read already. */
+void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
+
+/* Holds the tunnels of the pools in `list` against each other, the listeners and the endpoints of mode nat, once all are read. */
+void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list);
+
 /* conf.c */
 extern const struct conf_section conf_section_root, conf_section_admin, conf_section_listener;
 

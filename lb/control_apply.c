@@ -215,7 +215,7 @@ static int step_prepare(struct control *control, struct step *step)
 
 	if (numbers_give(control, step) && (control_recycle(control), numbers_give(control, step)))
 		return refuse("out of memory, or too many listeners, pools and backends at once with those that sessions are left of");
-	err = sockets_prepare(&step->change, control->sockets, step->conf, step->listener_uids, &failed);
+	err = sockets_prepare(&step->change, control->sockets, step->conf, &step->plan, step->listener_uids, &failed);
 	if (err)
 		return cannot_bind(&failed, err);
 	if (admin_prepare(control, step))

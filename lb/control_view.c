@@ -89,6 +89,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 
 		pools[i] = (struct metrics_pool){ uid,
 						  conf->pools[i].name,
+						  conf->pools[i].forward == FORWARD_TUNNEL,
 						  count.trial,
 						  count.proven,
 						  count.evicted,

@@ -36,11 +36,23 @@ static void add_backend(struct fingerprint *to, const struct conf_pool *pool, co
 		 (int)backend->admin, backend->host ? backend->host : addr_format(&backend->addr, address), backend->addr.port);
 }
 
+static void add_tunnel(struct fingerprint *to, const struct conf_pool *pool)
+{
+	const struct proxy2_keys *keys = &pool->tunnel.keys;
+
+	add_line(to, "tunnel %s", pool->name);
+	for (size_t i = 0; i < keys->count; i++)
+		add_line(to, "tunnel %s key %zu id %u %016" PRIx64, pool->name, i, keys->keys[i].id,
+			 siphash_key_derive(&keys->keys[i].key, "fingerprint").k0);
+}
+
 static void add_pool(struct fingerprint *to, const struct conf_pool *pool)
 {
 	add_line(to, "pool %s protocol %d affinity %d unknown_cid %d all_down %d rebind %d cid %016" PRIx64, pool->name,
 		 (int)pool->protocol, (int)pool->affinity, (int)pool->unknown_cid, (int)pool->all_down, (int)pool->nat.rebind,
 		 cid_layout_hash(&pool->layout, &to->key));
+	if (pool->forward == FORWARD_TUNNEL)
+		add_tunnel(to, pool);
 	for (size_t i = 0; i < pool->backend_count; i++)
 		add_backend(to, pool, &pool->backends[i]);
 }

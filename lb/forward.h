@@ -34,4 +34,12 @@ void nat_uplink(struct worker *worker, const struct uplink *up);
 /* A datagram arrived on `endpoint`: queues it to everybody who gets it (flow.h), or counts why nobody does. */
 void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint);
 
+/* Mode tunnel (tunnel.c). */
+
+/* Queues a routed datagram to its backend behind a header, or counts it as refused. */
+void tunnel_uplink(struct worker *worker, const struct uplink *up);
+
+/* What one receive at the socket of pool `at` (index) gave: takes the datagrams apart, and queues each to its device, or counts why not. */
+void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct net_datagram *replies);
+
 #endif

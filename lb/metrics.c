@@ -110,6 +110,29 @@ static void write_pool_counter(struct evbuffer *out, const struct metrics_view *
 		SAMPLE(out, name, read_counter(&counters[view->pools[i].uid]), { "pool", view->pools[i].name });
 }
 
+static void write_tunnels(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_tunnel_dropped_total", "counter",
+		   "Datagrams from servers that came to a tunnel and were dropped, by reason.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct metrics_pool *p = &view->pools[i];
+		for (unsigned r = PROXY2_GOOD + 1; p->tunnel && r < TUNNEL_DROPS; r++)
+			SAMPLE(out, "cidlb_tunnel_dropped_total", read_counter(&view->sum->tunnel_dropped[p->uid][r]), { "pool", p->name },
+			       { "reason", tunnel_drop_name(r) });
+	}
+	write_head(out, "cidlb_tunnel_segmented_total", "counter", "Datagrams to servers that left several in one UDP_SEGMENT send.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		if (view->pools[i].tunnel)
+			SAMPLE(out, "cidlb_tunnel_segmented_total", read_counter(&view->sum->tunnel_segmented[view->pools[i].uid]),
+			       { "pool", view->pools[i].name });
+	write_head(out, "cidlb_tunnel_fragmented_total", "counter",
+		   "Datagrams to servers that were, with their header, too large for the path, and left in fragments.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		if (view->pools[i].tunnel)
+			SAMPLE(out, "cidlb_tunnel_fragmented_total", read_counter(&view->sum->tunnel_fragmented[view->pools[i].uid]),
+			       { "pool", view->pools[i].name });
+}
+
 static void write_flows(struct evbuffer *out, const struct metrics_view *view)
 {
 	write_head(out, "cidlb_flows", "gauge", "Flows: on trial until the backend answers on their endpoint, proven afterwards.");
@@ -208,12 +231,14 @@ void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 	write_listeners(out, view);
 	write_forwarded(out, view);
 	write_errors(out, view);
-	write_pool_counter(out, view, "cidlb_replies_total", "Datagrams from backends that belong to a flow.", view->sum->replies);
+	write_pool_counter(out, view, "cidlb_replies_total", "Datagrams from backends that belong to a flow, or have a good header.",
+			   view->sum->replies);
 	write_pool_counter(out, view, "cidlb_copies_total", "Further sends of one reply: to the owner, the claimant and those replaced.",
 			   view->sum->copies);
 	write_pool_counter(out, view, "cidlb_contests_total", "Contests begun over who owns a flow.", view->sum->contests);
 	write_head(out, "cidlb_strays_total", "counter", "Datagrams and ICMP errors that reached an endpoint and belong to no flow.");
 	write_sample(out, "cidlb_strays_total", read_counter(&view->sum->strays), NULL, 0);
+	write_tunnels(out, view);
 	write_flows(out, view);
 	write_shortages(out, view);
 	write_backend_states(out, view);

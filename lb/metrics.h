@@ -19,6 +19,7 @@ struct metrics_listener {
 struct metrics_pool {
 	uint16_t uid;
 	const char *name;
+	bool tunnel; /* mode */
 	uint64_t flows_trial, flows_proven, flows_evicted;
 	uint64_t id_moves, ids_contested;
 };

@@ -20,6 +20,8 @@ enum {
 	NET_DATAGRAM = 65536, /* octets: no UDP datagram is larger */
 	NET_CONTROL = 128,    /* octets of control messages per datagram */
 	NET_TRIES = 8,
+	NET_OUTBOX = 2 * NET_BATCH, /* datagrams that an outbox holds */
+	NET_HEAD = 80,              /* octets that may precede a payload */
 };
 
 socklen_t net_sockaddr(struct sockaddr_storage *out, const struct addr *addr);
@@ -30,6 +32,10 @@ struct addr net_addr(const struct sockaddr_storage *from);
  * endpoint: IPv6 sources outside the host's addresses may be used, and ICMP errors are queued (icmp.h).
  * Returns the descriptor, or -errno. */
 int net_bind(const struct addr *addr, bool first, bool endpoint);
+
+/* The only socket at `addr`, which must be an address of this host: for datagrams that are sent and received many at a time
+ * (net_send.path, net_datagram.segment). ICMP errors are queued, and what is too large for the path is sent in fragments. */
+int net_bind_tunnel(const struct addr *addr);
 
 /* Asks for a receive buffer; without privilege the kernel gives no more than net.core.rmem_max. */
 void net_set_rcvbuf(int fd, uint32_t octets);
@@ -42,6 +48,7 @@ struct net_datagram {
 	size_t len; /* octets */
 	struct addr from;
 	uint8_t local[16]; /* the address it was sent to */
+	size_t segment;    /* octets; not 0: it is several from one sender, each of so many octets but the last, which may be shorter */
 };
 
 struct net_inbox;
@@ -55,13 +62,26 @@ void net_read_local(const struct cmsghdr *c, uint8_t local[static 16]);
  * is the socket's drop count so far, unchanged if nothing was said. */
 size_t net_receive(struct net_inbox *inbox, int fd, struct net_datagram **out, uint32_t *kernel_drops);
 
+/* What a worker has learnt of the way to one address. */
+struct net_path {
+	struct addr to;
+	uint32_t since_ms; /* when it began to learn */
+	uint16_t most;     /* octets: larger datagrams leave in fragments, the kernel has said so. 0: UDP_SEGMENT does not work there */
+	stats_counter *segmented;  /* datagrams that left several at a time */
+	stats_counter *fragmented; /* datagrams that were too large */
+};
+
 /* One datagram to be sent; the payload stays where it is until net_flush(). */
 struct net_send {
 	int fd;
+	const uint8_t *head; /* precedes the payload; copied */
+	size_t head_len;     /* octets, 0..NET_HEAD */
 	const uint8_t *data;
 	size_t len; /* octets */
 	struct addr to;
-	const uint8_t *local; /* source address, 16 octets; NULL: the socket's own */
+	const uint8_t *local;  /* source address, 16 octets; NULL: the socket's own; copied */
+	struct net_path *path; /* not NULL: may leave together with others of this path; then `local` is NULL */
+	uint64_t stream;       /* with a path: datagrams of one stream keep their order */
 	stats_counter *sent, *refused;
 };
 
@@ -73,7 +93,9 @@ void net_outbox_free(struct net_outbox *outbox);
 void net_queue(struct net_outbox *outbox, const struct net_send *send);
 
 /* Sends everything, a system call per socket and batch, and counts each datagram as sent or refused. One that the kernel refuses is tried
- * again, NET_TRIES times in all: a refusal may be the ICMP error of another datagram, and other workers' errors come to this socket too. */
+ * again, NET_TRIES times in all: a refusal may be the ICMP error of another datagram, and other workers' errors come to this socket too.
+ * Those with a path leave as trains (trains.h); where the kernel refuses such a send for its size, or altogether, the path remembers that,
+ * and they leave one by one. */
 void net_flush(struct net_outbox *outbox);
 
 #endif

@@ -59,6 +59,19 @@ static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *
 	return true;
 }
 
+/* What only mode tunnel needs. */
+static bool tunnel_fill(struct table *table, size_t pool, const struct conf_pool *conf)
+{
+	struct table_pool *out = &table->pools[pool];
+
+	out->forward = conf->forward;
+	if (conf->forward != FORWARD_TUNNEL)
+		return true;
+	out->tunnel_keys = conf->tunnel.keys;
+	out->origins = origins_new(&table->snapshot->pools[pool]);
+	return out->origins;
+}
+
 static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
 {
 	return (struct limit_rates){ limit_rate_make(rate->pool), limit_rate_make(rate->backend), limit_rate_make(rate->prefix) };
@@ -91,7 +104,7 @@ struct table *table_build(const struct conf *conf, const struct plan *plan, cons
 		space_fill(&pool->space, nat);
 		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
-		if (!ports_fill(table, i, nat, previous)) {
+		if (!ports_fill(table, i, nat, previous) || !tunnel_fill(table, i, &conf->pools[i])) {
 			table_free(table);
 			return NULL;
 		}
@@ -101,6 +114,7 @@ struct table *table_build(const struct conf *conf, const struct plan *plan, cons
 
 		listener->pool = (uint16_t)conf->listeners[i].pool;
 		listener->wildcard = addr_is_wildcard(&conf->listeners[i].addr);
+		listener->addr = conf->listeners[i].addr;
 		listener->endpoint_key = endpoint_key(&key, "listener", conf->listeners[i].name);
 	}
 	return table;
@@ -110,9 +124,11 @@ void table_free(struct table *table)
 {
 	if (!table)
 		return;
-	for (size_t i = 0; i < CONF_MAX_POOLS; i++)
+	for (size_t i = 0; i < CONF_MAX_POOLS; i++) {
 		for (size_t family = 0; family < NET_FAMILIES; family++)
 			ports_drop(table->pools[i].ports[family]);
+		origins_free(table->pools[i].origins);
+	}
 	snapshot_free(table->snapshot);
 	free(table);
 }

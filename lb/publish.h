@@ -14,6 +14,7 @@
 #include "flow.h"
 #include "limit.h"
 #include "net.h"
+#include "origins.h"
 #include "plan.h"
 #include "ports.h"
 #include "snapshot.h"
@@ -23,6 +24,7 @@
 
 /* How a pool forwards, and how much; beside snapshot->pools[i]. */
 struct table_pool {
+	enum conf_forward forward;
 	enum conf_rebind rebind;
 	struct flow_times times;
 	struct endpoint_space space;
@@ -30,11 +32,14 @@ struct table_pool {
 	struct ports *ports[NET_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
 	struct siphash_key endpoint_key;   /* of its CIDs */
 	struct limit_rates hello_rates;
+	struct origins *origins;        /* FORWARD_TUNNEL; else NULL */
+	struct proxy2_keys tunnel_keys; /* FORWARD_TUNNEL */
 };
 
 struct table_listener {
 	uint16_t pool; /* index; TABLE_NONE: no such listener */
 	bool wildcard;
+	struct addr addr;
 	struct siphash_key endpoint_key; /* of its sources */
 };
 

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT };
+enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT, SLOT_TUNNEL };
 
-/* One group of sockets: a listener by its stable number (an address has one), or an endpoint port of one family. */
+/* One group of sockets: a listener by its stable number (an address has one), an endpoint port of one family, or the tunnel of a pool. */
 struct slot {
 	enum slot_kind kind;
-	uint16_t number;        /* listener, or port */
+	uint16_t number;        /* listener, port, or pool */
 	enum net_family family; /* endpoint */
 	struct addr addr;
 };
@@ -46,9 +46,15 @@ void sockets_free(struct sockets *sockets)
 	free(sockets);
 }
 
-static bool slot_equal(const struct slot *a, const struct slot *b)
+/* In one place at the workers. */
+static bool slot_same(const struct slot *a, const struct slot *b)
 {
 	return a->kind == b->kind && a->number == b->number && a->family == b->family;
+}
+
+static bool slot_equal(const struct slot *a, const struct slot *b)
+{
+	return slot_same(a, b) && (a->kind != SLOT_TUNNEL || addr_equal(&a->addr, &b->addr));
 }
 
 static bool slot_in(const struct slot *slot, const struct slot *slots, size_t count)
@@ -82,9 +88,9 @@ static size_t ports_of(const struct conf_nat *nat)
 	return (size_t)(nat->port_last - nat->port_first) + 1;
 }
 
-static int wanted_fill(struct sockets_change *change, const struct conf *conf, const uint16_t *listener_uids)
+static int wanted_fill(struct sockets_change *change, const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids)
 {
-	size_t most = conf->listener_count;
+	size_t most = conf->listener_count + conf->pool_count;
 
 	for (size_t i = 0; i < conf->pool_count; i++)
 		most += conf->pools[i].nat.single ? 0 : NET_FAMILIES * ports_of(&conf->pools[i].nat);
@@ -98,8 +104,25 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 
 		for (size_t j = 0; !nat->single && j < nat->source_count; j++)
 			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? NET_V4 : NET_V6);
+		if (conf->pools[i].forward == FORWARD_TUNNEL)
+			wanted_add(change, &(struct slot){
+						   .kind = SLOT_TUNNEL,
+						   .number = plan->pools[i].uid,
+						   .addr = conf->pools[i].tunnel.local,
+					   });
 	}
 	return 0;
+}
+
+/* That of worker `i`. */
+static int slot_bind(const struct slot *slot, unsigned i)
+{
+	struct addr addr = slot->addr;
+
+	if (slot->kind != SLOT_TUNNEL)
+		return net_bind(&addr, i == 0, slot->kind == SLOT_ENDPOINT);
+	addr.port = (uint16_t)(addr.port + i);
+	return net_bind_tunnel(&addr);
 }
 
 static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot)
@@ -107,7 +130,7 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 	int *fds = change->fds + change->opened_count * sockets->worker_count;
 
 	for (unsigned i = 0; i < sockets->worker_count; i++) {
-		fds[i] = net_bind(&slot->addr, i == 0, slot->kind == SLOT_ENDPOINT);
+		fds[i] = slot_bind(slot, i);
 		if (fds[i] >= 0)
 			net_set_rcvbuf(fds[i], change->rcvbuf_octets);
 		if (fds[i] >= 0)
@@ -120,11 +143,11 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 	return 0;
 }
 
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const uint16_t *listener_uids,
-		    struct addr *failed)
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const struct plan *plan,
+		    const uint16_t *listener_uids, struct addr *failed)
 {
 	struct sockets_change *change = calloc(1, sizeof *change);
-	int err = change ? wanted_fill(change, conf, listener_uids) : -ENOMEM;
+	int err = change ? wanted_fill(change, conf, plan, listener_uids) : -ENOMEM;
 
 	if (!err) {
 		change->rcvbuf_octets = conf->rcvbuf_octets;
@@ -149,8 +172,14 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 
 static int slot_give(const struct slot *slot, struct worker *worker, int fd)
 {
-	if (slot->kind == SLOT_LISTENER)
+	switch (slot->kind) {
+	case SLOT_LISTENER:
 		return worker_set_listener(worker, slot->number, fd);
+	case SLOT_TUNNEL:
+		return worker_set_tunnel(worker, slot->number, fd);
+	case SLOT_ENDPOINT:
+		break;
+	}
 	return worker_set_endpoint(worker, slot->family, slot->number, fd);
 }
 
@@ -179,11 +208,20 @@ static void change_free(struct sockets_change *change)
 	free(change);
 }
 
+/* Or another socket has taken its place: a tunnel whose local address is new. */
+static bool slot_stays(const struct slot *slot, const struct sockets_change *change)
+{
+	for (size_t i = 0; i < change->wanted_count; i++)
+		if (slot_same(slot, &change->wanted[i]))
+			return true;
+	return false;
+}
+
 void sockets_remove(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers)
 {
 	for (size_t i = 0; i < sockets->count; i++) {
 		const struct slot *slot = &sockets->slots[i];
-		bool stays = slot_in(slot, change->wanted, change->wanted_count);
+		bool stays = slot_stays(slot, change);
 
 		for (unsigned w = 0; !stays && w < sockets->worker_count; w++)
 			(void)slot_give(slot, workers[w], -1);

@@ -24,3 +24,13 @@ const char *refused_name(enum refused reason)
 
 	return names[reason];
 }
+
+const char *tunnel_drop_name(unsigned reason)
+{
+	static const char *const names[TUNNEL_DROPS - PROXY2_RESULTS] = {
+		[TUNNEL_OUTER_SOURCE - PROXY2_RESULTS] = "outer_source",
+		[TUNNEL_SERVICE - PROXY2_RESULTS] = "service",
+	};
+
+	return reason < PROXY2_RESULTS ? proxy2_result_name((enum proxy2_result)reason) : names[reason - PROXY2_RESULTS];
+}

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy2.h"
 #include "verdict.h"
 
 enum { STATS_LISTENERS = 64, STATS_POOLS = 64, STATS_BACKENDS = 4096 };
@@ -26,6 +27,13 @@ enum refused {
 	REFUSED_REASONS,
 };
 
+/* Why what came to a tunnel's socket was dropped: enum proxy2_result but PROXY2_GOOD, and these. */
+enum tunnel_drop {
+	TUNNEL_OUTER_SOURCE = PROXY2_RESULTS, /* from an address that no backend of the pool has */
+	TUNNEL_SERVICE,                       /* its inner source is no listener of the pool */
+	TUNNEL_DROPS,
+};
+
 typedef _Atomic uint64_t stats_counter;
 
 struct stats {
@@ -36,12 +44,15 @@ struct stats {
 	stats_counter sent_down[STATS_BACKENDS];
 	stats_counter refused_up[STATS_POOLS][REFUSED_REASONS];
 	stats_counter refused_down[STATS_POOLS][REFUSED_REASONS];
-	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow */
+	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow, or have a good header */
 	stats_counter copies[STATS_POOLS];   /* further sends of one reply: flow.h */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
 	stats_counter icmp_errors[STATS_BACKENDS];
-	stats_counter endpoint_drops; /* by the kernel, of datagrams from backends */
-	stats_counter strays;         /* datagrams, and ICMP errors, on an endpoint that belong to no flow */
+	stats_counter tunnel_dropped[STATS_POOLS][TUNNEL_DROPS];
+	stats_counter tunnel_segmented[STATS_POOLS];  /* uplink datagrams that left several in one send */
+	stats_counter tunnel_fragmented[STATS_POOLS]; /* uplink datagrams that were too large for the path */
+	stats_counter endpoint_drops;                 /* by the kernel, of datagrams from backends */
+	stats_counter strays;                         /* datagrams, and ICMP errors, on an endpoint that belong to no flow */
 } __attribute__((aligned(64)));
 
 /* One writer: no locked instruction. */
@@ -54,5 +65,6 @@ static inline void stats_add(stats_counter *counter, uint64_t n)
 void stats_sum(struct stats *sum, const struct stats *one);
 
 const char *refused_name(enum refused reason);
+const char *tunnel_drop_name(unsigned reason); /* proxy2_result_name(), or that of an enum tunnel_drop */
 
 #endif

@@ -128,6 +128,25 @@ void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flo
 	entry_end(ring);
 }
 
+void trace_tunnel_up(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend)
+{
+	struct trace_entry *entry = shows_cid(ring, up) ? entry_begin(ring, up->datagram) : NULL;
+
+	if (!entry)
+		return;
+	entry->up = true;
+	entry->verdict = up->decision->verdict;
+	entry->service = up->service;
+	if (backend) {
+		entry->has_flow = true;
+		entry->backend = backend->uid;
+		entry->endpoint = entry->from;
+		entry->backend_addr = backend->addr;
+		entry->role = TRACE_OWNER;
+	}
+	entry_end(ring);
+}
+
 void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow, const struct flow_peer *to,
 		unsigned count)
 {

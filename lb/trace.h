@@ -28,7 +28,7 @@ const char *trace_role_name(enum trace_role role);
 struct trace_entry {
 	uint64_t time_us;     /* since 1970 */
 	bool up;              /* from the device */
-	bool has_flow;        /* else it was dropped by its verdict, or no flow was to be had */
+	bool has_flow;        /* or a tunnel; else it was dropped by its verdict, or no flow was to be had */
 	enum verdict verdict; /* up */
 	struct addr from;     /* device or backend */
 	uint8_t local[16];    /* ours, that it came to */
@@ -54,10 +54,14 @@ void trace_ring_free(struct trace_ring *ring);
 
 /* The worker: takes the datagram down if it is of the session. */
 
-struct uplink; /* forward.h */
+struct uplink;           /* forward.h */
+struct snapshot_backend; /* snapshot.h */
 
 /* flow (its lock is held): the one by which it leaves; NULL: it does not leave. */
 void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flow *flow);
+
+/* In mode tunnel: to `backend`, which sees the device itself as endpoint; NULL: nowhere. Replies show no CID. */
+void trace_tunnel_up(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend);
 
 /* A reply on `flow`, whose lock is held, and who gets it. */
 void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow, const struct flow_peer *to,

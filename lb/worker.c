@@ -10,12 +10,13 @@
 #include <urcu-qsbr.h>
 
 #include "batch.h"
+#include "forward.h"
 #include "race.h"
 
 enum { EVENTS = 64, ERROR_BATCHES = 8 /* per socket and round */ };
 
 /* What an epoll event is about: the kind above, a stable number or a port below, and between them the descriptor of a TAG_PORT. */
-enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT };
+enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL };
 
 static uint64_t tag_make(enum tag tag, uint16_t number)
 {
@@ -70,6 +71,13 @@ static void reply_batch(struct worker *worker, const struct table *table, uint16
 	net_flush(worker->outbox);
 }
 
+static void error_of_backend(struct worker *worker, uint16_t backend, const struct icmp_error *error)
+{
+	stats_add(&worker->stats.icmp_errors[backend], 1);
+	if (!error->too_big)
+		icmp_alarm_ring(worker->alarm, backend, worker->now_ms);
+}
+
 static void error_take(struct worker *worker, uint16_t port, const struct icmp_error *error)
 {
 	struct addr endpoint = { .port = port };
@@ -84,9 +92,7 @@ static void error_take(struct worker *worker, uint16_t port, const struct icmp_e
 	}
 	backend = flow->backend;
 	flow_unlock(flow);
-	stats_add(&worker->stats.icmp_errors[backend], 1);
-	if (!error->too_big)
-		icmp_alarm_ring(worker->alarm, backend, worker->now_ms);
+	error_of_backend(worker, backend, error);
 }
 
 static void error_batches(struct worker *worker, uint16_t port, int fd)
@@ -109,6 +115,43 @@ static void endpoint_serve(struct worker *worker, const struct table *table, uin
 	reply_batch(worker, table, port, fd);
 }
 
+static void tunnel_errors(struct worker *worker, const struct table *table, uint16_t at, int fd)
+{
+	const struct snapshot_pool *pool = &table->snapshot->pools[at];
+	struct icmp_error *errors;
+	bool more = true;
+
+	for (unsigned batch = 0; more && batch < ERROR_BATCHES; batch++) {
+		size_t count = icmp_receive(worker->errors, fd, &errors, &more);
+
+		for (size_t i = 0; i < count; i++) {
+			uint16_t backend = origins_find(table->pools[at].origins, &errors[i].to);
+
+			if (backend == SNAPSHOT_NO_BACKEND)
+				stats_add(&worker->stats.strays, 1);
+			else
+				error_of_backend(worker, pool->backends[backend].uid, &errors[i]);
+		}
+	}
+}
+
+static void tunnel_serve(struct worker *worker, const struct table *table, uint16_t pool, int fd, uint32_t events)
+{
+	const uint16_t at = table->pool_of_uid[pool];
+	struct net_datagram *datagrams;
+	size_t count;
+
+	/* As with listeners. */
+	if (at == TABLE_NONE || table->pools[at].forward != FORWARD_TUNNEL)
+		return;
+	if (events & EPOLLERR)
+		tunnel_errors(worker, table, at, fd);
+	count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
+	for (size_t i = 0; i < count; i++)
+		tunnel_replies(worker, table, at, &datagrams[i]);
+	net_flush(worker->outbox);
+}
+
 static void event_serve(struct worker *worker, const struct table *table, const struct epoll_event *event)
 {
 	uint64_t tag = event->data.u64;
@@ -128,6 +171,11 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 		fd = atomic_load_explicit(&worker->endpoint_fds[family][number], memory_order_acquire);
 		if (fd >= 0)
 			endpoint_serve(worker, table, number, fd, event->events);
+		return;
+	case TAG_TUNNEL:
+		fd = atomic_load_explicit(&worker->tunnel_fds[number], memory_order_acquire);
+		if (fd >= 0)
+			tunnel_serve(worker, table, number, fd, event->events);
 		return;
 	case TAG_PORT:
 		endpoint_serve(worker, table, number, (int)(tag >> 16 & INT32_MAX), event->events);
@@ -177,6 +225,8 @@ static void descriptors_init(struct worker *worker)
 {
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		atomic_init(&worker->listener_fds[i], -1);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		atomic_init(&worker->tunnel_fds[i], -1);
 	for (size_t family = 0; family < NET_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
 			atomic_init(&worker->endpoint_fds[family][port], -1);
@@ -236,6 +286,9 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		if (worker->listener_fds[i] >= 0)
 			close(worker->listener_fds[i]);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		if (worker->tunnel_fds[i] >= 0)
+			close(worker->tunnel_fds[i]);
 	for (size_t family = 0; family < NET_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
 			if (worker->endpoint_fds[family][port] >= 0)
@@ -275,6 +328,11 @@ int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t 
 	enum tag tag = family == NET_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
 
 	return descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
+}
+
+int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
+{
+	return descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
 }
 
 int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)

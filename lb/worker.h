@@ -41,12 +41,14 @@ struct worker {
 	bool running;
 	_Atomic int listener_fds[STATS_LISTENERS];       /* by stable number; -1: none */
 	_Atomic int endpoint_fds[NET_FAMILIES][1 << 16]; /* by port; -1: none */
+	_Atomic int tunnel_fds[STATS_POOLS];             /* by stable number; -1: none */
 	_Atomic uint32_t drops_seen[WORKER_COUNTED];     /* by descriptor: what the kernel had dropped at that socket when last heard of */
 	struct icmp_inbox *errors;
 	struct net_inbox *inbox;
 	struct net_outbox *outbox;
 	uint64_t clock_ms; /* once per batch */
 	uint32_t now_ms;   /* the same, as flows keep it */
+	struct net_path paths[STATS_BACKENDS]; /* mode tunnel: by stable number */
 	/* When a CID led to a backend last, by its stable number: CLOCK_MONOTONIC_COARSE; 0: never. */
 	_Atomic uint32_t cid_last_s[STATS_BACKENDS];
 	struct worker_sample sample;
@@ -65,6 +67,7 @@ void worker_free(struct worker *worker);
  * thread. Returns 0 or -errno. */
 int worker_set_listener(struct worker *worker, uint16_t listener, int fd);
 int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd);
+int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd);
 
 /* The socket of a port of a single source address, opened by this worker (which receives on it from now on) if nobody did before. -errno:
  * cannot be had. */

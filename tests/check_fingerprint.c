@@ -58,6 +58,9 @@ static void expect_same(const char *text)
 	ck_assert_str_eq(of_file, other);
 }
 
+#define TUNNEL(local, id, key)                                                                                                             \
+	"protocol = \"udp\"; forward = \"tunnel\"; tunnel = { local = \"" local "\"; keys = ( { id = " id "; key = \"" key "\"; } ); }"
+
 struct edit {
 	const char *from, *to;
 };
@@ -74,6 +77,9 @@ static const struct edit counting[] = {
 	{ "protocol = \"udp\"", "cid = { scheme = \"none\"; }" },
 	{ "protocol = \"udp\"", "cid = { scheme = \"hash\"; length = 6; }" },
 	{ "protocol = \"udp\"", "cid = { scheme = \"hash\"; length = 7; }" },
+	{ "protocol = \"udp\"", TUNNEL("127.0.0.1:7200", "1", OTHER) },
+	{ "protocol = \"udp\"", TUNNEL("127.0.0.1:7200", "2", OTHER) },
+	{ "protocol = \"udp\"", TUNNEL("127.0.0.1:7200", "1", KEY) },
 	{ "\"address-port\"", "\"address\"" },
 	{ "unknown_cid = \"drop\"", "unknown_cid = \"hash\"" },
 	{ "rotation = 0", "rotation = 2" },

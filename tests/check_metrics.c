@@ -10,7 +10,7 @@ static char *text;
 
 static const struct metrics_listener listeners[] = { { .uid = 3, .pool = 1, .name = "coaps", .pool_name = "lwm2m" } };
 static const struct metrics_pool pools[] = {
-	{ .uid = 1, .name = "lwm2m", .flows_trial = 7, .flows_proven = 50, .id_moves = 3, .ids_contested = 1 }
+	{ .uid = 1, .name = "lwm2m", .tunnel = true, .flows_trial = 7, .flows_proven = 50, .id_moves = 3, .ids_contested = 1 }
 };
 static const struct metrics_backend backends[] = {
 	{ .uid = 5,
@@ -70,6 +70,10 @@ START_TEST(test_every_sample)
 	sum.copies[1] = 8;
 	sum.contests[1] = 9;
 	sum.strays = 11;
+	sum.tunnel_dropped[1][PROXY2_NO_HEADER] = 15;
+	sum.tunnel_dropped[1][TUNNEL_SERVICE] = 16;
+	sum.tunnel_segmented[1] = 17;
+	sum.tunnel_fragmented[1] = 18;
 	sum.icmp_errors[5] = 13;
 	sum.endpoint_drops = 14;
 	render();
@@ -77,6 +81,12 @@ START_TEST(test_every_sample)
 	assert_line("cidlb_datagrams_total{listener=\"coaps\",pool=\"lwm2m\",verdict=\"cid\"} 90");
 	assert_line("cidlb_datagrams_total{listener=\"coaps\",pool=\"lwm2m\",verdict=\"limited\"} 10");
 	assert_line("cidlb_datagrams_total{listener=\"coaps\",pool=\"lwm2m\",verdict=\"hash\"} 0");
+	assert_line("cidlb_tunnel_dropped_total{pool=\"lwm2m\",reason=\"no_header\"} 15");
+	assert_line("cidlb_tunnel_dropped_total{pool=\"lwm2m\",reason=\"outer_source\"} 0");
+	assert_line("cidlb_tunnel_dropped_total{pool=\"lwm2m\",reason=\"service\"} 16");
+	ck_assert_ptr_null(strstr(text, "reason=\"good\""));
+	assert_line("cidlb_tunnel_segmented_total{pool=\"lwm2m\"} 17");
+	assert_line("cidlb_tunnel_fragmented_total{pool=\"lwm2m\"} 18");
 	assert_line("cidlb_kernel_drops_total{listener=\"coaps\"} 2");
 	assert_line("cidlb_forwarded_total{pool=\"lwm2m\",backend=\"a\",direction=\"up\"} 60");
 	assert_line("cidlb_forwarded_total{pool=\"lwm2m\",backend=\"a\",direction=\"down\"} 61");
@@ -147,7 +157,7 @@ START_TEST(test_families)
 			sscanf(line, "%127[a-z_]", name);
 		ck_assert_str_eq(name, family);
 	}
-	ck_assert_uint_eq(families, 26);
+	ck_assert_uint_eq(families, 29);
 	free(text);
 }
 END_TEST

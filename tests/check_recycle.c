@@ -228,9 +228,10 @@ START_TEST(test_clear_spares_what_is_used)
 	ck_assert_uint_eq(stats->received[3] + stats->verdicts[3][0] + stats->verdicts[3][VERDICTS - 1] + stats->kernel_drops[3], 4);
 	ck_assert_uint_eq(stats->refused_up[2][0] + stats->refused_down[2][REFUSED_REASONS - 1], 2);
 	ck_assert_uint_eq(stats->replies[2] + stats->copies[2] + stats->contests[2], 3);
+	ck_assert_uint_eq(stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] + stats->tunnel_fragmented[2], 3);
 	ck_assert_uint_eq(stats->sent_up[STATS_BACKENDS - 1] + stats->sent_down[STATS_BACKENDS - 1], 2);
 	ck_assert_uint_eq(stats->icmp_errors[STATS_BACKENDS - 1], 1);
-	ck_assert_uint_eq(counted(worker), 2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS) + 3);
+	ck_assert_uint_eq(counted(worker), 2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + TUNNEL_DROPS + 2) + 3);
 	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 1], 1);
 	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 2], 0);
 	free(worker);
