@@ -8,12 +8,14 @@
 A Node stands in for cidlb. Shimmed also serves a real one: nodes=["127.0.0.1:7200-7203"] instead.
 """
 
+import shutil
+import signal
 import socket
 import sys
 from pathlib import Path
 
 import proxy2
-from harness import BIN, Process, Scene, free_ports, main, release_only, wait_until
+from harness import BIN, Process, Scene, Skip, free_ports, main, release_only, wait_until
 from proxy2 import DOWN, UP
 
 SHIM = BIN / "libcidlb-shim.so"
@@ -49,6 +51,14 @@ class Shimmed(Process):
     def wait_out(self, text, timeout=20):
         wait_until(lambda: text in self.out.read_text(), timeout, f"{self.name} says {text!r}")
         return self
+
+
+    def stop(self, timeout=10):
+        """SIGTERM, of which each kind of server makes something else; a crash is none of them."""
+        if self.alive():
+            self.child.terminate()
+        status = self.wait(timeout)
+        assert status in (0, -signal.SIGTERM, 128 + signal.SIGTERM), f"{self.name} ended with status {status}"
 
 
 class Node:
@@ -251,4 +261,70 @@ def case_other_ports_are_untouched():
         assert server.log_text() == ""
 
 
-main(globals())
+def others(scene, nodes, program, *arguments, ip="127.0.0.1", **options):
+    """A server whose program may not be there."""
+    if not shutil.which(program):
+        raise Skip(f"needs {program}")
+    port = free_ports()
+    return Shimmed(scene, nodes, [program, *arguments, ip, port], port, **options).wait_out("ready", 60)
+
+
+@release_only
+def case_java_socket():
+    with Scene() as scene, Node() as node:
+        check_echo(others(scene, [node], "java", PROGRAMS / "Echo.java", "socket"), node)
+
+
+@release_only
+def case_java_channel():
+    with Scene() as scene, Node() as node:
+        server = others(scene, [node], "java", PROGRAMS / "Echo.java", "channel", ip="0.0.0.0")
+        node.send_raw(server, b"nothing of ours")
+        check_echo(server, node)
+        assert node.ask(server, DEVICE6, SERVICE6, b"six").endswith(b" 56324 six")
+
+
+@release_only
+def case_node():
+    with Scene() as scene, Node() as node:
+        server = others(scene, [node], "node", PROGRAMS / "echo.js")
+        node.send_raw(server, b"nothing of ours")
+        check_echo(server, node)
+
+
+@release_only
+def case_c_in_batches():
+    for way in "libc", "syscall":
+        with Scene() as scene, Node() as node:
+            port = free_ports()
+            server = Shimmed(scene, [node], [BIN / "shim_echo", way, port], port).wait_out("ready")
+            check_echo(server, node)
+            devices = [(f"192.0.2.{i % 250}", 1000 + i) for i in range(100)]
+            for device in devices:
+                node.send(server, device, SERVICE, b"%d" % device[1])
+            answers = sorted((device, payload) for _, device, payload in (node.receive() for _ in devices))
+            assert answers == sorted((device, f"{device[0]} {device[1]} {device[1]}".encode()) for device in devices)
+
+
+@release_only
+def case_coap_server():
+    """libcoap's: it answers from the address that it was asked at, and a notification goes where the device was last."""
+    program = next(filter(None, map(shutil.which, ("coap-server", "coap-server-notls", "coap-server-openssl"))), None)
+    if not program:
+        raise Skip("needs libcoap3-bin")
+    for ip in "127.0.0.1", "::1":
+        with Scene() as scene, Node(ip) as node:
+            port = free_ports(2)
+            server = Shimmed(scene, [node], [program, "-A", ip, "-p", port], port, ip).wait_tunnelled()
+            for device, service in ((DEVICE, SERVICE), (DEVICE6, SERVICE6)) if ip == "::1" else ((DEVICE, SERVICE),):
+                # GET /time observed: CON, token 1 octet, Observe 0, Uri-Path "time"; then its acknowledgement with 2.05.
+                answer = node.ask(server, device, service, bytes.fromhex("4101 0001 aa 60 54") + b"time")
+                assert answer[:5] == bytes.fromhex("6145 0001 aa"), answer.hex()
+                _, _, notification = node.receive()
+                assert notification[1] == 0x45 and notification[4] == 0xAA, notification.hex()
+                # Reset: it is no longer observed.
+                node.send(server, device, service, b"\x70\x00" + notification[2:4])
+
+
+if __name__ == "__main__":
+    main(globals())
