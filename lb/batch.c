@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include "forward.h"
+#include "nat_stateless.h"
 
 /* One batch of one pool, on its way through walk, hint, route and forward. */
 struct batch {
@@ -14,8 +15,7 @@ struct batch {
 static uint16_t service_of(struct worker *worker, const struct table_listener *listener, const struct table_pool *settings, uint16_t number,
 			   const uint8_t local[static 16])
 {
-	if (!listener->wildcard || settings->forward == FORWARD_TUNNEL ||
-	    (!settings->single && endpoint_has_address(&settings->space, local)))
+	if (!listener->wildcard || settings->forward != TABLE_NAT || (!settings->single && endpoint_has_address(&settings->space, local)))
 		return number;
 	return services_number(worker->services, number, local);
 }
@@ -33,7 +33,7 @@ static void batch_fill(struct worker *worker, struct batch *batch, const struct 
 		batch->service[i] = service_of(worker, listener, settings, number, datagrams[i].local);
 		if (pool->protocol == POOL_DTLS)
 			dtls_walk(&in->view, in->data, in->len);
-		if (settings->forward == FORWARD_NAT &&
+		if (settings->forward == TABLE_NAT &&
 		    (pool->protocol == POOL_UDP || (in->view.kind >= DTLS_CID && !route_by_cid(pool, &in->view))))
 			in->hint = nat_hint(worker, pool, batch->service[i], &in->source);
 	}
@@ -110,10 +110,13 @@ static void forward(struct worker *worker, const struct table *table, const stru
 		return;
 	}
 	switch (up.settings->forward) {
-	case FORWARD_NAT:
+	case TABLE_NAT:
 		nat_uplink(worker, &up);
 		return;
-	case FORWARD_TUNNEL:
+	case TABLE_NAT_STATELESS:
+		nat_stateless_uplink(worker, &up);
+		return;
+	case TABLE_TUNNEL:
 		tunnel_uplink(worker, &up);
 		return;
 	}
@@ -148,6 +151,7 @@ void batch_reply(struct worker *worker, const struct table *table, uint16_t port
 		struct addr endpoint = { .port = port };
 
 		memcpy(endpoint.ip, datagrams[i].local, sizeof endpoint.ip);
-		nat_reply(worker, table, &datagrams[i], &endpoint);
+		if (!nat_stateless_reply(worker, table, &datagrams[i], &endpoint))
+			nat_reply(worker, table, &datagrams[i], &endpoint);
 	}
 }

@@ -122,6 +122,17 @@ static json_t *flow_json(const struct control *control, const struct flow_descri
 			 "last_down_ms_ago", flow->replied ? json_integer(ms_ago(now_ms, flow->down_ms)) : json_null());
 }
 
+/* The names of those that have no flows, but perhaps of a time before a reload. */
+static json_t *pools_stateless(const struct control *control)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < control->conf->pool_count; i++)
+		if (stateless_listener(control->conf, i))
+			json_array_append_new(names, json_string(control->conf->pools[i].name));
+	return names;
+}
+
 json_t *command_flows(struct control *control, const json_t *request)
 {
 	const uint32_t now_ms = worker_clock_ms();
@@ -143,5 +154,6 @@ json_t *command_flows(struct control *control, const json_t *request)
 	for (size_t i = 0; i < matched && i < query.limit; i++)
 		json_array_append_new(rows, flow_json(control, &found[i], now_ms));
 	free(found);
-	return json_pack("{s:b, s:I, s:o}", "ok", 1, "matched", (json_int_t)matched, "flows", rows);
+	return json_pack("{s:b, s:I, s:o, s:o}", "ok", 1, "matched", (json_int_t)matched, "flows", rows, "stateless",
+			 pools_stateless(control));
 }

@@ -142,6 +142,21 @@ static json_t *refused_json(const stats_counter *counts)
 	return refused;
 }
 
+/* null, or how the pool does without a table, and what it dropped. */
+static json_t *stateless_json(const struct control *control, size_t index, const struct stats *sum)
+{
+	const stats_counter *dropped = sum->stateless_dropped[control->plan.pools[index].uid];
+	char text[STATELESS_TEXT_OCTETS];
+	json_t *stateless;
+
+	if (!stateless_listener(control->conf, index))
+		return json_null();
+	stateless = json_pack("{s:s}", "how", stateless_explain(text, control->conf, index));
+	for (enum stateless_drop reason = 0; reason < STATELESS_DROPS; reason++)
+		json_object_set_new(stateless, stateless_drop_name(reason), counter_json(&dropped[reason]));
+	return stateless;
+}
+
 static json_t *pool_json(const struct control *control, size_t index, const struct stats *sum)
 {
 	const struct snapshot_pool_spec *spec = &control->plan.pools[index];
@@ -156,13 +171,15 @@ static json_t *pool_json(const struct control *control, size_t index, const stru
 		accepting += backend_accepts_new(backend_state_health(state), backend_state_admin(state),
 						 backend_state_weight(state, control->weights[uid]));
 	}
-	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}", "name", control->conf->pools[index].name,
-			 "forward", control->conf->pools[index].forward == FORWARD_TUNNEL ? "tunnel" : "nat", "backends",
-			 (int)spec->backend_count, "accepting", (int)accepting, "id_moves", (json_int_t)control->id_moves[spec->uid],
-			 "ids_contested", (int)control_ids_contested(control, spec->uid), "flows", "trial", (json_int_t)flows.trial,
-			 "proven", (json_int_t)flows.proven, "replies", counter_json(&sum->replies[spec->uid]), "copies",
-			 counter_json(&sum->copies[spec->uid]), "contests", counter_json(&sum->contests[spec->uid]), "refused_up",
-			 refused_json(sum->refused_up[spec->uid]), "refused_down", refused_json(sum->refused_down[spec->uid]));
+	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+			 control->conf->pools[index].name, "forward",
+			 control->conf->pools[index].forward == FORWARD_TUNNEL ? "tunnel" : "nat", "backends", (int)spec->backend_count,
+			 "accepting", (int)accepting, "id_moves", (json_int_t)control->id_moves[spec->uid], "ids_contested",
+			 (int)control_ids_contested(control, spec->uid), "flows", "trial", (json_int_t)flows.trial, "proven",
+			 (json_int_t)flows.proven, "stateless", stateless_json(control, index, sum), "replies",
+			 counter_json(&sum->replies[spec->uid]), "copies", counter_json(&sum->copies[spec->uid]), "contests",
+			 counter_json(&sum->contests[spec->uid]), "refused_up", refused_json(sum->refused_up[spec->uid]), "refused_down",
+			 refused_json(sum->refused_down[spec->uid]));
 }
 
 json_t *command_status(struct control *control, const json_t *request)

@@ -22,6 +22,15 @@
 
 enum { TICK_MS = 250 };
 
+static void stateless_log(const struct conf *conf)
+{
+	char text[STATELESS_TEXT_OCTETS];
+
+	for (size_t i = 0; i < conf->pool_count; i++)
+		if (stateless_listener(conf, i))
+			log_event(LOG_LEVEL_INFO, "stateless", conf->pools[i].name, NULL, "%s", stateless_explain(text, conf, i));
+}
+
 static void report_log(const struct conf_report *report)
 {
 	for (size_t i = 0; i < report->error_count; i++)
@@ -62,6 +71,7 @@ int control_reload(struct control *control, struct conf_report *report)
 	}
 	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools, fingerprint %s", conf->listener_count,
 		  conf->pool_count, fingerprint_format(fingerprint, conf));
+	stateless_log(conf);
 	return 0;
 }
 
@@ -268,6 +278,7 @@ static int start(struct control *control, struct conf *conf, bool sandbox)
 	conntrack_check(conf);
 	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers, fingerprint %s", CIDLB_VERSION,
 		  conf->listener_count, conf->pool_count, control->worker_count, fingerprint_format(fingerprint, conf));
+	stateless_log(conf);
 	return 0;
 }
 

@@ -169,11 +169,13 @@ static int admin_prepare(struct control *control, struct step *step)
 	return err ? cannot_bind(&step->conf->http, err) : 0;
 }
 
+/* Where there is no table any more, flows of the time before may end in peace. */
 static int limits_set(struct control *control, const struct conf *conf, const struct plan *plan)
 {
 	for (size_t i = 0; conf && i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
-		struct flows_limits limits = { nat->max_flows, nat->idle_s * 1000, nat->cid_idle_s * 1000 };
+		const uint32_t max_flows = stateless_listener(conf, i) ? 1 : nat->max_flows;
+		struct flows_limits limits = { max_flows, nat->idle_s * 1000, nat->cid_idle_s * 1000 };
 		int err = flows_set_limits(control->flows, plan->pools[i].uid, &limits);
 
 		if (err)

@@ -31,7 +31,7 @@ struct control_watch {
 	bool publish_due; /* the published table is not up to date */
 	bool targets_due; /* not every backend is probed */
 	bool names_due;   /* not every name is asked for */
-	struct shortage flows[STATS_POOLS], evicted[STATS_POOLS], sends[STATS_POOLS], drops[STATS_LISTENERS];
+	struct shortage flows[STATS_POOLS], evicted[STATS_POOLS], sends[STATS_POOLS], forged[STATS_POOLS], drops[STATS_LISTENERS];
 	struct shortage endpoint_drops, descriptors;
 };
 

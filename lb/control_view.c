@@ -90,6 +90,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 		pools[i] = (struct metrics_pool){ uid,
 						  conf->pools[i].name,
 						  conf->pools[i].forward == FORWARD_TUNNEL,
+						  stateless_listener(conf, i) != NULL,
 						  count.trial,
 						  count.proven,
 						  count.evicted,

@@ -33,6 +33,12 @@ static void watch_pool(struct control *control, const struct stats *sum, uint16_
 	bool full = flows.proven >= conf->nat.max_flows;
 	uint64_t sends = read_counter(&sum->refused_up[uid][REFUSED_SEND]) + read_counter(&sum->refused_down[uid][REFUSED_SEND]);
 
+	uint64_t forged = 0;
+
+	for (enum stateless_drop reason = 0; reason < STATELESS_DROPS; reason++)
+		forged += read_counter(&sum->stateless_dropped[uid][reason]);
+	tell(&watch->forged[uid], forged, "stateless_dropped", conf->name,
+	     "datagrams come to the endpoints that are no answers of a backend: forged, or is hash_key another than where they were sent?");
 	tell(&watch->flows[uid], read_counter(&sum->refused_up[uid][REFUSED_FLOWS]), "flows_refused", conf->name,
 	     "no flow, or no endpoint for one, is left");
 	tell(&watch->evicted[uid], flows.evicted, "flows_evicted", conf->name,

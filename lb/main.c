@@ -7,6 +7,7 @@
 #include "control.h"
 #include "fingerprint.h"
 #include "log.h"
+#include "stateless.h"
 
 #define DEFAULT_FILE "/etc/cidlb/cidlb.conf"
 
@@ -68,8 +69,11 @@ int main(int argc, char **argv)
 	if (!conf)
 		return EXIT_REFUSED;
 	if (only_check) {
-		char fingerprint[FINGERPRINT_TEXT_OCTETS];
+		char fingerprint[FINGERPRINT_TEXT_OCTETS], text[STATELESS_TEXT_OCTETS];
 
+		for (size_t i = 0; i < conf->pool_count; i++)
+			if (stateless_listener(conf, i))
+				printf("pool %s %s\n", conf->pools[i].name, stateless_explain(text, conf, i));
 		printf("%s: good, fingerprint %s\n", file, fingerprint_format(fingerprint, conf));
 		conf_free(conf);
 		return EXIT_OK;

@@ -133,6 +133,18 @@ static void write_tunnels(struct evbuffer *out, const struct metrics_view *view)
 			       { "pool", view->pools[i].name });
 }
 
+static void write_stateless(struct evbuffer *out, const struct metrics_view *view)
+{
+	write_head(out, "cidlb_stateless_dropped_total", "counter",
+		   "Datagrams at endpoints of a pool without a table: whose address fails its check, or that are no backend's.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct metrics_pool *p = &view->pools[i];
+		for (enum stateless_drop reason = 0; p->stateless && reason < STATELESS_DROPS; reason++)
+			SAMPLE(out, "cidlb_stateless_dropped_total", read_counter(&view->sum->stateless_dropped[p->uid][reason]),
+			       { "pool", p->name }, { "reason", stateless_drop_name(reason) });
+	}
+}
+
 static void write_flows(struct evbuffer *out, const struct metrics_view *view)
 {
 	write_head(out, "cidlb_flows", "gauge", "Flows: on trial until the backend answers on their endpoint, proven afterwards.");
@@ -239,6 +251,7 @@ void metrics_write(struct evbuffer *out, const struct metrics_view *view)
 	write_head(out, "cidlb_strays_total", "counter", "Datagrams and ICMP errors that reached an endpoint and belong to no flow.");
 	write_sample(out, "cidlb_strays_total", read_counter(&view->sum->strays), NULL, 0);
 	write_tunnels(out, view);
+	write_stateless(out, view);
 	write_flows(out, view);
 	write_shortages(out, view);
 	write_backend_states(out, view);

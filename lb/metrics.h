@@ -19,7 +19,8 @@ struct metrics_listener {
 struct metrics_pool {
 	uint16_t uid;
 	const char *name;
-	bool tunnel; /* mode */
+	bool tunnel;    /* mode */
+	bool stateless; /* mode nat without a table */
 	uint64_t flows_trial, flows_proven, flows_evicted;
 	uint64_t id_moves, ids_contested;
 };

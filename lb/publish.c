@@ -59,15 +59,21 @@ static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *
 	return true;
 }
 
-/* What only mode tunnel needs. */
-static bool tunnel_fill(struct table *table, size_t pool, const struct conf_pool *conf)
+/* What there is instead of a flow table. */
+static bool stateless_fill(struct table *table, size_t pool, const struct conf *conf, const uint16_t *listener_uids)
 {
 	struct table_pool *out = &table->pools[pool];
 
-	out->forward = conf->forward;
-	if (conf->forward != FORWARD_TUNNEL)
+	if (conf->pools[pool].forward == FORWARD_TUNNEL) {
+		out->forward = TABLE_TUNNEL;
+		out->tunnel_keys = conf->pools[pool].tunnel.keys;
+	} else if (stateless_listener(conf, pool)) {
+		out->forward = TABLE_NAT_STATELESS;
+		out->stateless = stateless_make(conf, pool, listener_uids);
+		table->stateless_pools[table->stateless_count++] = (uint16_t)pool;
+	} else {
 		return true;
-	out->tunnel_keys = conf->tunnel.keys;
+	}
 	out->origins = origins_new(&table->snapshot->pools[pool]);
 	return out->origins;
 }
@@ -104,7 +110,7 @@ struct table *table_build(const struct conf *conf, const struct plan *plan, cons
 		space_fill(&pool->space, nat);
 		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
-		if (!ports_fill(table, i, nat, previous) || !tunnel_fill(table, i, &conf->pools[i])) {
+		if (!ports_fill(table, i, nat, previous) || !stateless_fill(table, i, conf, listener_uids)) {
 			table_free(table);
 			return NULL;
 		}

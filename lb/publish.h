@@ -18,13 +18,16 @@
 #include "plan.h"
 #include "ports.h"
 #include "snapshot.h"
+#include "stateless.h"
 #include "stats.h"
 
 #define TABLE_NONE UINT16_MAX
 
+enum table_forward { TABLE_NAT, TABLE_NAT_STATELESS, TABLE_TUNNEL };
+
 /* How a pool forwards, and how much; beside snapshot->pools[i]. */
 struct table_pool {
-	enum conf_forward forward;
+	enum table_forward forward;
 	enum conf_rebind rebind;
 	struct flow_times times;
 	struct endpoint_space space;
@@ -32,8 +35,9 @@ struct table_pool {
 	struct ports *ports[NET_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
 	struct siphash_key endpoint_key;   /* of its CIDs */
 	struct limit_rates hello_rates;
-	struct origins *origins;        /* FORWARD_TUNNEL; else NULL */
-	struct proxy2_keys tunnel_keys; /* FORWARD_TUNNEL */
+	struct origins *origins;        /* TABLE_NAT: NULL */
+	struct stateless stateless;     /* TABLE_NAT_STATELESS */
+	struct proxy2_keys tunnel_keys; /* TABLE_TUNNEL */
 };
 
 struct table_listener {
@@ -45,8 +49,10 @@ struct table_listener {
 
 struct table {
 	struct snapshot *snapshot;
-	struct table_pool pools[CONF_MAX_POOLS];          /* by index */
-	uint16_t pool_of_uid[STATS_POOLS];                /* index, or TABLE_NONE */
+	struct table_pool pools[CONF_MAX_POOLS];  /* by index */
+	uint16_t pool_of_uid[STATS_POOLS];        /* index, or TABLE_NONE */
+	uint16_t stateless_pools[CONF_MAX_POOLS]; /* indices of those that are TABLE_NAT_STATELESS */
+	size_t stateless_count;
 	struct table_listener listeners[STATS_LISTENERS]; /* by stable number */
 };
 

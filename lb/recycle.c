@@ -79,6 +79,7 @@ static void clear_pool(struct stats *stats, size_t pool)
 	clear(&stats->replies[pool], 1);
 	clear(&stats->copies[pool], 1);
 	clear(&stats->contests[pool], 1);
+	clear(stats->stateless_dropped[pool], STATELESS_DROPS);
 	clear(stats->tunnel_dropped[pool], TUNNEL_DROPS);
 	clear(&stats->tunnel_segmented[pool], 1);
 	clear(&stats->tunnel_fragmented[pool], 1);

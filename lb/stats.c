@@ -25,6 +25,13 @@ const char *refused_name(enum refused reason)
 	return names[reason];
 }
 
+const char *stateless_drop_name(enum stateless_drop reason)
+{
+	static const char *const names[STATELESS_DROPS] = { [STATELESS_CHECK] = "check", [STATELESS_SOURCE] = "source" };
+
+	return names[reason];
+}
+
 const char *tunnel_drop_name(unsigned reason)
 {
 	static const char *const names[TUNNEL_DROPS - PROXY2_RESULTS] = {

@@ -34,6 +34,13 @@ enum tunnel_drop {
 	TUNNEL_DROPS,
 };
 
+/* Why what came to an endpoint of a pool without a table was dropped. */
+enum stateless_drop {
+	STATELESS_CHECK,  /* its address was not written here */
+	STATELESS_SOURCE, /* from an address that no backend of the pool has */
+	STATELESS_DROPS,
+};
+
 typedef _Atomic uint64_t stats_counter;
 
 struct stats {
@@ -44,10 +51,11 @@ struct stats {
 	stats_counter sent_down[STATS_BACKENDS];
 	stats_counter refused_up[STATS_POOLS][REFUSED_REASONS];
 	stats_counter refused_down[STATS_POOLS][REFUSED_REASONS];
-	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow, or have a good header */
+	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow, or have a good address or header */
 	stats_counter copies[STATS_POOLS];   /* further sends of one reply: flow.h */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
 	stats_counter icmp_errors[STATS_BACKENDS];
+	stats_counter stateless_dropped[STATS_POOLS][STATELESS_DROPS];
 	stats_counter tunnel_dropped[STATS_POOLS][TUNNEL_DROPS];
 	stats_counter tunnel_segmented[STATS_POOLS];  /* uplink datagrams that left several in one send */
 	stats_counter tunnel_fragmented[STATS_POOLS]; /* uplink datagrams that were too large for the path */
@@ -65,6 +73,7 @@ static inline void stats_add(stats_counter *counter, uint64_t n)
 void stats_sum(struct stats *sum, const struct stats *one);
 
 const char *refused_name(enum refused reason);
+const char *stateless_drop_name(enum stateless_drop reason);
 const char *tunnel_drop_name(unsigned reason); /* proxy2_result_name(), or that of an enum tunnel_drop */
 
 #endif

@@ -128,7 +128,8 @@ void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flo
 	entry_end(ring);
 }
 
-void trace_tunnel_up(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend)
+void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend,
+			const struct addr *endpoint)
 {
 	struct trace_entry *entry = shows_cid(ring, up) ? entry_begin(ring, up->datagram) : NULL;
 
@@ -140,7 +141,7 @@ void trace_tunnel_up(struct trace_ring *ring, const struct uplink *up, const str
 	if (backend) {
 		entry->has_flow = true;
 		entry->backend = backend->uid;
-		entry->endpoint = entry->from;
+		entry->endpoint = *endpoint;
 		entry->backend_addr = backend->addr;
 		entry->role = TRACE_OWNER;
 	}

@@ -60,8 +60,9 @@ struct snapshot_backend; /* snapshot.h */
 /* flow (its lock is held): the one by which it leaves; NULL: it does not leave. */
 void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flow *flow);
 
-/* In mode tunnel: to `backend`, which sees the device itself as endpoint; NULL: nowhere. Replies show no CID. */
-void trace_tunnel_up(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend);
+/* Without flows: to `backend`, which sees the device as `endpoint`; NULL: nowhere. Replies show no CID. */
+void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend,
+			const struct addr *endpoint);
 
 /* A reply on `flow`, whose lock is held, and who gets it. */
 void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow, const struct flow_peer *to,

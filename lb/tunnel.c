@@ -42,7 +42,7 @@ void tunnel_uplink(struct worker *worker, const struct uplink *up)
 	size_t head_len;
 
 	if (trace)
-		trace_tunnel_up(trace, up, somewhere ? backend : NULL);
+		trace_up_stateless(trace, up, somewhere ? backend : NULL, &ends.source);
 	if (!somewhere) {
 		stats_add(&worker->stats.refused_up[up->pool->uid][REFUSED_NO_ADDRESS], 1);
 		return;

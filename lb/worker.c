@@ -11,6 +11,7 @@
 
 #include "batch.h"
 #include "forward.h"
+#include "nat_stateless.h"
 #include "race.h"
 
 enum { EVENTS = 64, ERROR_BATCHES = 8 /* per socket and round */ };
@@ -78,24 +79,34 @@ static void error_of_backend(struct worker *worker, uint16_t backend, const stru
 		icmp_alarm_ring(worker->alarm, backend, worker->now_ms);
 }
 
-static void error_take(struct worker *worker, uint16_t port, const struct icmp_error *error)
+/* The backend (stable number) that a datagram from `endpoint` was for, or SNAPSHOT_NO_BACKEND. */
+static uint16_t error_backend(struct worker *worker, const struct table *table, const struct addr *endpoint, const struct icmp_error *error)
+{
+	struct flow *flow = flows_find_end(worker->flows, endpoint, &error->to);
+	uint16_t backend;
+
+	if (!flow || !flow_lock(flow))
+		return nat_stateless_error(table, error, endpoint);
+	backend = flow->backend;
+	flow_unlock(flow);
+	return backend;
+}
+
+static void error_take(struct worker *worker, const struct table *table, uint16_t port, const struct icmp_error *error)
 {
 	struct addr endpoint = { .port = port };
-	struct flow *flow;
 	uint16_t backend;
 
 	memcpy(endpoint.ip, error->local, sizeof endpoint.ip);
-	flow = flows_find_end(worker->flows, &endpoint, &error->to);
-	if (!flow || !flow_lock(flow)) {
+	backend = error_backend(worker, table, &endpoint, error);
+	if (backend == SNAPSHOT_NO_BACKEND) {
 		stats_add(&worker->stats.strays, 1);
 		return;
 	}
-	backend = flow->backend;
-	flow_unlock(flow);
 	error_of_backend(worker, backend, error);
 }
 
-static void error_batches(struct worker *worker, uint16_t port, int fd)
+static void error_batches(struct worker *worker, const struct table *table, uint16_t port, int fd)
 {
 	struct icmp_error *errors;
 	bool more = true;
@@ -104,14 +115,14 @@ static void error_batches(struct worker *worker, uint16_t port, int fd)
 		size_t count = icmp_receive(worker->errors, fd, &errors, &more);
 
 		for (size_t i = 0; i < count; i++)
-			error_take(worker, port, &errors[i]);
+			error_take(worker, table, port, &errors[i]);
 	}
 }
 
 static void endpoint_serve(struct worker *worker, const struct table *table, uint16_t port, int fd, uint32_t events)
 {
 	if (events & EPOLLERR)
-		error_batches(worker, port, fd);
+		error_batches(worker, table, port, fd);
 	reply_batch(worker, table, port, fd);
 }
 
@@ -142,7 +153,7 @@ static void tunnel_serve(struct worker *worker, const struct table *table, uint1
 	size_t count;
 
 	/* As with listeners. */
-	if (at == TABLE_NONE || table->pools[at].forward != FORWARD_TUNNEL)
+	if (at == TABLE_NONE || table->pools[at].forward != TABLE_TUNNEL)
 		return;
 	if (events & EPOLLERR)
 		tunnel_errors(worker, table, at, fd);

@@ -9,9 +9,14 @@ static struct stats sum;
 static char *text;
 
 static const struct metrics_listener listeners[] = { { .uid = 3, .pool = 1, .name = "coaps", .pool_name = "lwm2m" } };
-static const struct metrics_pool pools[] = {
-	{ .uid = 1, .name = "lwm2m", .tunnel = true, .flows_trial = 7, .flows_proven = 50, .id_moves = 3, .ids_contested = 1 }
-};
+static const struct metrics_pool pools[] = { { .uid = 1,
+					       .name = "lwm2m",
+					       .tunnel = true,
+					       .stateless = true,
+					       .flows_trial = 7,
+					       .flows_proven = 50,
+					       .id_moves = 3,
+					       .ids_contested = 1 } };
 static const struct metrics_backend backends[] = {
 	{ .uid = 5,
 	  .name = "a",
@@ -74,6 +79,8 @@ START_TEST(test_every_sample)
 	sum.tunnel_dropped[1][TUNNEL_SERVICE] = 16;
 	sum.tunnel_segmented[1] = 17;
 	sum.tunnel_fragmented[1] = 18;
+	sum.stateless_dropped[1][STATELESS_CHECK] = 19;
+	sum.stateless_dropped[1][STATELESS_SOURCE] = 20;
 	sum.icmp_errors[5] = 13;
 	sum.endpoint_drops = 14;
 	render();
@@ -97,6 +104,8 @@ START_TEST(test_every_sample)
 	assert_line("cidlb_copies_total{pool=\"lwm2m\"} 8");
 	assert_line("cidlb_contests_total{pool=\"lwm2m\"} 9");
 	assert_line("cidlb_strays_total 11");
+	assert_line("cidlb_stateless_dropped_total{pool=\"lwm2m\",reason=\"check\"} 19");
+	assert_line("cidlb_stateless_dropped_total{pool=\"lwm2m\",reason=\"source\"} 20");
 	assert_line("cidlb_icmp_errors_total{pool=\"lwm2m\",backend=\"a\"} 13");
 	assert_line("cidlb_endpoint_kernel_drops_total 14");
 	assert_line("cidlb_probes_total{pool=\"lwm2m\",backend=\"a\",result=\"ok\"} 40");
@@ -157,7 +166,7 @@ START_TEST(test_families)
 			sscanf(line, "%127[a-z_]", name);
 		ck_assert_str_eq(name, family);
 	}
-	ck_assert_uint_eq(families, 29);
+	ck_assert_uint_eq(families, 30);
 	free(text);
 }
 END_TEST

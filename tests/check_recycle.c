@@ -231,7 +231,7 @@ START_TEST(test_clear_spares_what_is_used)
 	ck_assert_uint_eq(stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] + stats->tunnel_fragmented[2], 3);
 	ck_assert_uint_eq(stats->sent_up[STATS_BACKENDS - 1] + stats->sent_down[STATS_BACKENDS - 1], 2);
 	ck_assert_uint_eq(stats->icmp_errors[STATS_BACKENDS - 1], 1);
-	ck_assert_uint_eq(counted(worker), 2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + TUNNEL_DROPS + 2) + 3);
+	ck_assert_uint_eq(counted(worker), 2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) + 3);
 	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 1], 1);
 	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 2], 0);
 	free(worker);

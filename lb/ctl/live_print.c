@@ -52,8 +52,16 @@ static bool counts_text(char text[static LIVE_CELL_OCTETS], json_t *counts)
 
 static void note_pool(json_t *row)
 {
+	const json_t *stateless = json_object_get(row, "stateless");
 	const json_int_t contested = live_number(row, "ids_contested");
+	const json_int_t forged = live_number(stateless, "check"), foreign = live_number(stateless, "source");
 	char text[LIVE_CELL_OCTETS];
+
+	if (json_is_object(stateless))
+		live_note(row, "%s", live_text(stateless, "how"));
+	if (forged || foreign)
+		live_note(row, "dropped at endpoints: check failed %" JSON_INTEGER_FORMAT ", of no backend %" JSON_INTEGER_FORMAT, forged,
+			  foreign);
 
 	if (json_is_integer(json_object_get(row, "accepting")) && live_number(row, "accepting") == 0)
 		live_note(row, "no backend takes new sessions");
@@ -135,7 +143,8 @@ static void print_flows(const json_t *answer, FILE *out)
 		{ "LAST UP", "last_up_ms_ago", NULL },
 		{ "LAST DOWN", "last_down_ms_ago", NULL },
 	};
-	json_t *flows = json_object_get(answer, "flows");
+	json_t *flows = json_object_get(answer, "flows"), *name;
+	size_t index;
 	const json_int_t matched = live_number(answer, "matched"), shown = (json_int_t)json_array_size(flows);
 
 	if (matched == 0)
@@ -146,6 +155,8 @@ static void print_flows(const json_t *answer, FILE *out)
 		LIVE_TABLE_PRINT(out, flows, columns);
 	if (shown < matched)
 		fprintf(out, "%" JSON_INTEGER_FORMAT " more; --limit N shows up to 1000\n", matched - shown);
+	json_array_foreach(json_object_get(answer, "stateless"), index, name)
+		fprintf(out, "pool %s runs without a table: it needs no flows\n", json_string_value(name));
 }
 
 static void print_backend(const json_t *answer, FILE *out)
