@@ -236,7 +236,8 @@ class Backend(Process):
         self.port = int(self.address.rsplit(":", 1)[1])
         self.report_file = scene.dir / f"{name}.json"
         argv = [BIN / "cidlb-backend", "--listen", self.address, "--id", number, "--report", self.report_file]
-        argv += [] if "--plain" in options else ["--cid-length", cid_length, "--psk", ":".join(PSK)]
+        argv += [] if "--plain" in options else ["--psk", ":".join(PSK)]
+        argv += [] if "--plain" in options or cid_length is None else ["--cid-length", cid_length]
         super().__init__(scene, name, argv + [*options])
 
     def entry(self, **options):
@@ -402,7 +403,7 @@ class Scene:
         return Process(self, name, argv).start()
 
     def backend(self, number, name=None, cid_length=6, port=None, ip="127.0.0.1", options=()):
-        """A started cidlb-backend with server id `number`; its name is a, b, c … by default."""
+        """A started cidlb-backend with server id `number`; its name is a, b, c … by default. cid_length None: `options` have it."""
         return Backend(self, number, name or chr(ord("a") + number - 1), cid_length, port, ip, options).start()
 
     def pool(self, name, backends, **options):
