@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "conf_fixture.h"
+#include "stateless.h"
 
 #define KEY "000102030405060708090a0b0c0d0e0f"
 
@@ -446,7 +447,7 @@ static char *shipped(const char *name, const char *from, const char *to)
 
 START_TEST(shipped_files_load)
 {
-	static const char *const names[] = { "cidlb.conf", "lwm2m.conf", "nat.conf", "nat-backend.conf" };
+	static const char *const names[] = { "cidlb.conf", "lwm2m.conf", "nat.conf", "nat-backend.conf", "stateless.conf" };
 	const struct passwd *user = getpwnam("cidlb") ? getpwnam("cidlb") : getpwnam("nobody");
 
 	write_file("k.key", 0600, KEY);
@@ -463,6 +464,25 @@ START_TEST(shipped_files_load)
 	text = replaced(shipped("tunnel.conf", "@/etc/cidlb/hash.key", "@k.key"), "@/etc/cidlb/tunnel.key", "@k.key");
 	expect_errors(text, "");
 	free(text);
+	unlink("k.key");
+}
+END_TEST
+
+/* It alone of them runs so. */
+START_TEST(stateless_runs_without_a_table)
+{
+	static const char *const names[] = { "lwm2m.conf", "nat.conf", "nat-backend.conf", "stateless.conf" };
+
+	write_file("k.key", 0600, KEY);
+	for (int i = 0; i < COUNT_OF(names); i++) {
+		char *text = replaced(shipped(names[i], "@/etc/cidlb/hash.key", "@k.key"), "hash_key =", "user = \"root\"; hash_key =");
+		struct conf *conf = load_good(text);
+
+		for (size_t pool = 0; pool < conf->pool_count; pool++)
+			ck_assert_int_eq(stateless_listener(conf, pool) != NULL, strcmp(names[i], "stateless.conf") == 0);
+		conf_free(conf);
+		free(text);
+	}
 	unlink("k.key");
 }
 END_TEST
@@ -586,6 +606,7 @@ int main(void)
 	tcase_add_test(tc, inline_key);
 	tcase_add_test(tc, key_file_of_another_user);
 	tcase_add_test(tc, shipped_files_load);
+	tcase_add_test(tc, stateless_runs_without_a_table);
 	tcase_add_test(tc, quic_lb_configs);
 	tcase_add_test(tc, quic_lb_keys_are_secrets);
 	tcase_add_test(tc, demo_loads_from_anywhere_but_stays_on_loopback);
