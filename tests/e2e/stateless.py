@@ -201,6 +201,33 @@ def case_who_may_answer():
         lb.assert_identities()
 
 
+def case_shared_prefix():
+    """Two pools in one prefix and on one port: each gets its own servers' answers, also from a server that is in both."""
+    route_prefix()
+    with Scene() as scene, open_socket("::1") as both, open_socket("::1") as other, open_socket("127.0.0.1") as device:
+        nat = {**NAT, "ports": "40684"}
+        pools = []
+        for name, servers in (("p", [both]), ("q", [both, other])):
+            entries = [{"name": f"{name}{i}", "id": i, "address": "[::1]:%d" % server.getsockname()[1]} for i, server in enumerate(servers, 1)]
+            pools.append(scene.pool(name, entries, nat=nat, health={"probe": "none"}))
+        lb = scene.cidlb(pools)
+        endpoints = {}
+        for name in ("p", "q"):
+            device.sendto(record(1), parse_address(lb.address(name)))
+            wait_until(lambda: select.select([both], [], [], 0)[0], 5, "the server gets it")
+            ((_, endpoints[name]),) = drain(both)
+        assert endpoints["p"][0] != endpoints["q"][0]
+        for sender, name in ((both, "p"), (both, "q"), (other, "q")):
+            sender.sendto(name.encode(), endpoints[name])
+            assert select.select([device], [], [], 5)[0], (sender, name)
+            assert drain(device) == [(name.encode(), parse_address(lb.address(name)))]
+        other.sendto(b"forged", endpoints["p"])
+        wait_until(lambda: lb.metric("cidlb_stateless_dropped_total") == 1, 5, "it is of the other pool only")
+        assert not drain(device)
+        assert lb.metric("cidlb_replies_total", pool="p") == 1 and lb.metric("cidlb_replies_total", pool="q") == 2
+        lb.assert_identities()
+
+
 def case_told():
     """What an operator reads of it."""
     with Scene() as scene, open_socket("::1") as server:
@@ -237,7 +264,9 @@ def case_traced():
             cid = relay.wait_record(6).cid.hex()
             out = ctl(lb, "trace", "--cid", cid, "--for", "2s")
             fleet.kill()
-            assert "fd00:c1d:1b" in out and "a" in out, out
+            device = ipaddress.IPv4Address(relay.source[0]).packed + struct.pack(">H", relay.source[1])
+            seen = [ipaddress.IPv6Address(text).packed for text in re.findall(r"fd00:c1d:1b[0-9a-f:]+", out)]
+            assert seen and {octets[10:] for octets in seen} == {device}, out
 
 
 if __name__ == "__main__":
