@@ -19,6 +19,7 @@ ALLOWED = sorted(os.sched_getaffinity(0))
 LOAD_CPU, BALANCER_CPU = ALLOWED[0], ALLOWED[min(1, len(ALLOWED) - 1)]
 SHARED = LOAD_CPU == BALANCER_CPU
 
+# Shares; what is beyond gets a run its mark.
 MOST_LOST, MOST_STEAL, MOST_WAITING, MOST_SLOW = 0.001, 0.01, 0.02, 0.01
 
 
@@ -56,15 +57,17 @@ def describe_machine():
         "versions": {"cidlb": said(harness.BIN / "cidlb", "-V"), "nginx": said("/usr/sbin/nginx", "-v")},
         "load_average": os.getloadavg()[0],
         "one_cpu": SHARED,
+        "own_network": harness.AS_ROOT,
     }
 
 
 def machine_text(machine):
     place = ("virtual, " if machine["hypervisor"] else "") + f"{machine['cpus']} CPUs"
-    commit = f"{machine['commit']}{' with changes' if machine['changed'] else ''}"
+    commit = f"{machine['commit'] or 'unknown'}{' with changes' if machine['changed'] else ''}"
     versions = ", ".join(version for version in machine["versions"].values() if version)
     text = f"{machine['cpu']} ({place}), Linux {machine['kernel']}, load {machine['load_average']:.2f}\ncommit {commit}: {versions}"
-    return text + ("\none CPU for load and balancer: nothing here can be compared" if machine["one_cpu"] else "")
+    text += "\none CPU for load and balancer: nothing here can be compared" if machine["one_cpu"] else ""
+    return text + ("" if machine["own_network"] else "\nnot root: in the network of this machine, with what else goes on there")
 
 
 def processes_of(pid):

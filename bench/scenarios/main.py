@@ -29,7 +29,8 @@ def read_arguments():
 
 def main():
     arguments = read_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):  # SystemExit runs the clean-up of the scene that is open
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     sys.stdout.reconfigure(line_buffering=True)
     machine = frame.describe_machine()
     print(frame.machine_text(machine))
