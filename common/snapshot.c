@@ -161,6 +161,7 @@ static bool pool_fill_ids(struct snapshot_pool *pool, const struct snapshot_pool
 		const struct snapshot_id *entry = &spec->ids[i];
 		if (entry->id.len != pool->id_octets)
 			continue;
+		pool->led_to[entry->backend] = true;
 		if (pool->ids)
 			ids_add(pool->ids, &entry->id, entry->backend);
 		else
@@ -178,19 +179,25 @@ static enum verdict verdict_of_cid(const struct snapshot_backend *backend)
 	return backend->admin == BACKEND_DRAIN ? VERDICT_CID_DRAINING : VERDICT_CID;
 }
 
+static bool accepts_new(const struct snapshot_pool *pool, size_t at, enum backend_health health)
+{
+	const struct snapshot_backend *backend = &pool->backends[at];
+
+	return (pool->led_to[at] || pool->id_octets == 0) && backend_accepts_new(health, backend->admin, backend->weight);
+}
+
 static void pool_fill_states(struct snapshot_pool *pool)
 {
 	for (size_t i = 0; i < pool->backend_count; i++) {
-		const struct snapshot_backend *backend = &pool->backends[i];
-		pool->cid_verdict[i] = (uint8_t)verdict_of_cid(backend);
-		pool->accepts[i] = backend_accepts_new(backend->health, backend->admin, backend->weight);
+		pool->cid_verdict[i] = (uint8_t)verdict_of_cid(&pool->backends[i]);
+		pool->accepts[i] = accepts_new(pool, i, pool->backends[i].health);
 		pool->any_accepts |= pool->accepts[i];
 	}
 	if (pool->any_accepts || pool->all_down == ALL_DOWN_DROP)
 		return;
 	/* Health can be wrong, and there is nothing to lose. */
 	for (size_t i = 0; i < pool->backend_count; i++) {
-		pool->accepts[i] = backend_accepts_new(BACKEND_UP, pool->backends[i].admin, pool->backends[i].weight);
+		pool->accepts[i] = accepts_new(pool, i, BACKEND_UP);
 		pool->any_accepts |= pool->accepts[i];
 	}
 }
@@ -219,9 +226,10 @@ static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_
 
 	pool->names = block;
 	pool->backends = calloc(spec->backend_count, sizeof *pool->backends);
+	pool->led_to = calloc(spec->backend_count, sizeof *pool->led_to);
 	pool->accepts = calloc(spec->backend_count, sizeof *pool->accepts);
 	pool->cid_verdict = calloc(spec->backend_count, sizeof *pool->cid_verdict);
-	if (!block || !pool->backends || !pool->accepts || !pool->cid_verdict)
+	if (!block || !pool->backends || !pool->led_to || !pool->accepts || !pool->cid_verdict)
 		return false;
 	name_copy(&block, label);
 	block--; /* the name goes on where the label ends: both in one string */
@@ -319,6 +327,7 @@ void snapshot_free(struct snapshot *snapshot)
 		struct snapshot_pool *pool = &snapshot->pools[i];
 		free(pool->names);
 		free(pool->backends);
+		free(pool->led_to);
 		free(pool->accepts);
 		free(pool->cid_verdict);
 		free(pool->index_of_uid);

@@ -70,7 +70,9 @@ struct snapshot_pool {
 	struct siphash_key hash_key;
 	struct snapshot_backend *backends;
 	size_t backend_count;
-	bool *accepts; /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight */
+	bool *led_to;  /* per backend: by some id */
+	bool *accepts; /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight. Never one that
+			  no id leads to, where the layout carries ids: the CIDs that it gives out would lead to others */
 	bool any_accepts;
 	uint8_t *cid_verdict; /* per backend: the verdict on a datagram whose CID names it */
 	const struct rendezvous *slots;

@@ -177,6 +177,7 @@ static void change_name(struct snapshot_pool_spec *spec)
 static void change_fewer(struct snapshot_pool_spec *spec)
 {
 	spec->backend_count--;
+	spec->id_count--;
 }
 
 static void change_pool_name(struct snapshot_pool_spec *spec)
@@ -396,6 +397,23 @@ START_TEST(who_accepts_new_sessions)
 }
 END_TEST
 
+/* Whose id another has would give out CIDs that lead there. */
+START_TEST(who_is_led_to_by_no_id_accepts_nothing)
+{
+	struct snapshot_pool_spec spec = spec_of(3, _i ? 1 : 0);
+	struct snapshot *snapshot;
+
+	ids[0].backend = 1;
+	backends[2].health = _i == 2 ? BACKEND_DOWN : BACKEND_UP;
+	backends[1].admin = _i == 2 ? BACKEND_DRAIN : BACKEND_READY;
+	snapshot = build(&spec, NULL);
+	ck_assert_int_eq(snapshot->pools[0].accepts[0], _i == 0);
+	ck_assert_int_eq(snapshot->pools[0].accepts[1], _i < 2);
+	ck_assert(snapshot->pools[0].accepts[2]);
+	snapshot_free(snapshot);
+}
+END_TEST
+
 /* The best accepting backend by a plain search, with the key that snapshot.h names. */
 static uint16_t search_best(const struct snapshot_pool *pool, uint32_t slot)
 {
@@ -479,6 +497,7 @@ int main(void)
 	tcase_add_test(tcase, uids_lead_to_their_backends);
 	tcase_add_test(tcase, verdicts_of_cids);
 	tcase_add_loop_test(tcase, who_accepts_new_sessions, 0, sizeof accepts / sizeof *accepts);
+	tcase_add_loop_test(tcase, who_is_led_to_by_no_id_accepts_nothing, 0, 3);
 	tcase_add_loop_test(tcase, hash_finds_the_best_that_accepts, 0, sizeof up_counts / sizeof *up_counts);
 	tcase_add_test(tcase, a_backend_that_goes_down_moves_only_its_own_keys);
 	suite_add_tcase(suite, tcase);

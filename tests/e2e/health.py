@@ -149,6 +149,22 @@ def case_a_successor_claims_an_id():
         lb.assert_identities()
 
 
+def case_predecessor_returns_empty():
+    """Its id stays with who has its sessions: it gets no new ones, whose CIDs would lead there."""
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        words = scene.dir / "words"
+        words.write_text("id:1\n")
+        lb = scene.cidlb([scene.pool("p", [a, b.entry(), scene.backend(3, name="heir", options=("--steer", words)).entry()], health=COAPS)])
+        a.kill()
+        wait_until(lambda: "01" in row(lb, "heir")["ids"], 10, "the id has moved")
+        a.start()
+        wait_until(lambda: lb.metric("cidlb_ids_contested") == 1, 10, "it is back")
+        report = scene.fleet(lb.address(), devices=30, rebinds=1, rebind_every=0.3, interval_ms=200).report()
+        assert report["survived"] == report["handshakes"] == 30, report
+        lb.assert_identities()
+
+
 def case_two_claims_change_nothing():
     with Scene() as scene:
         words = scene.dir / "words"
