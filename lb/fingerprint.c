@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "siphash.h"
+#include "stateless.h"
 
 /* The sum of the hashes of lines of text, none of which is there twice: no order shows in a sum. */
 struct fingerprint {
@@ -46,6 +47,18 @@ static void add_tunnel(struct fingerprint *to, const struct conf_pool *pool)
 			 siphash_key_derive(&keys->keys[i].key, "fingerprint").k0);
 }
 
+/* Any node delivers what comes to an endpoint that any other made. */
+static void add_stateless(struct fingerprint *to, const struct conf *conf, size_t pool)
+{
+	const struct conf_nat *nat = &conf->pools[pool].nat;
+	const struct conf_listener *listener = stateless_listener(conf, pool);
+	char prefix[ADDR_TEXT_OCTETS], service[ADDR_TEXT_OCTETS];
+
+	if (listener)
+		add_line(to, "stateless %s in %s/%u port %u of %s", conf->pools[pool].name, addr_format(&nat->sources[0].addr, prefix),
+			 nat->sources[0].bits, nat->port_first, addr_format(&listener->addr, service));
+}
+
 static void add_pool(struct fingerprint *to, const struct conf_pool *pool)
 {
 	add_line(to, "pool %s protocol %d affinity %d unknown_cid %d all_down %d rebind %d cid %016" PRIx64, pool->name,
@@ -69,8 +82,11 @@ const char *fingerprint_format(char text[static FINGERPRINT_TEXT_OCTETS], const 
 	const struct siphash_key key = siphash_key_load(conf->hash_key);
 	struct fingerprint to = { .key = siphash_key_derive(&key, "fingerprint") };
 
-	for (size_t i = 0; i < conf->pool_count; i++)
+	for (size_t i = 0; i < conf->pool_count; i++) {
 		add_pool(&to, &conf->pools[i]);
+		if (conf->pools[i].forward == FORWARD_NAT)
+			add_stateless(&to, conf, i);
+	}
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		const struct conf_listener *listener = &conf->listeners[i];
 

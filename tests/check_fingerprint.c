@@ -156,6 +156,32 @@ START_TEST(order)
 }
 END_TEST
 
+#define STATELESS(prefix, service, ports)                                                                                                  \
+	"hash_key = \"" KEY "\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"" service "\"; pool = \"p\"; } );"             \
+	"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; };"                                                           \
+	"nat = { rebind = \"backend\"; sources = [ \"" prefix "\" ]; ports = \"" ports "\"; };"                                            \
+	"backends = ( { name = \"a\"; id = 1; address = \"[2001:db8::1]:6001\"; } ); } );"
+
+/* All nodes have the same endpoints, whose check is of the service address, too. With a table it is each its own. */
+START_TEST(without_a_table)
+{
+	static const char *const files[] = {
+		STATELESS("2001:db8:0:100::/56", "192.0.2.1:5684", "40684"), STATELESS("2001:db8:0:200::/56", "192.0.2.1:5684", "40684"),
+		STATELESS("2001:db8:0:100::/57", "192.0.2.1:5684", "40684"), STATELESS("2001:db8:0:100::/56", "192.0.2.2:5684", "40684"),
+		STATELESS("2001:db8:0:100::/56", "192.0.2.1:5684", "40685"), STATELESS("2001:db8:0:100::/56", "0.0.0.0:5684", "40684"),
+	};
+	char seen[COUNT_OF(files)][FINGERPRINT_TEXT_OCTETS], same[FINGERPRINT_TEXT_OCTETS];
+
+	for (int i = 0; i < COUNT_OF(files); i++) {
+		fingerprint_of(seen[i], files[i]);
+		for (int j = 0; j < i; j++)
+			ck_assert_str_ne(seen[i], seen[j]);
+	}
+	fingerprint_of(same, STATELESS("2001:db8:0:200::/56", "[::]:5684", "40685"));
+	ck_assert_str_eq(same, seen[COUNT_OF(files) - 1]);
+}
+END_TEST
+
 /* Backends that change their pools leave the sum of names as it was, but not that of lines. */
 START_TEST(exchange)
 {
@@ -186,6 +212,7 @@ int main(void)
 	tcase_add_test(tc, what_counts);
 	tcase_add_loop_test(tc, what_does_not, 0, COUNT_OF(of_the_node));
 	tcase_add_test(tc, order);
+	tcase_add_test(tc, without_a_table);
 	tcase_add_test(tc, exchange);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
