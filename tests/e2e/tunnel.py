@@ -1,0 +1,451 @@
+#!/usr/bin/env python3
+"""Mode tunnel: servers that read and write its header, behind a real cidlb. tests/e2e/shim.py has servers of others."""
+
+import contextlib
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import harness
+import proxy2
+from harness import BIN, FULL, Backend, Scene, free_ports, main, release_only, wait_until
+from proxy2 import DOWN, UP
+from udp import COAP_EMPTY_CON, COAP_RST, drain, forge, open_socket, parse_address
+
+KEY, OTHER = bytes(range(16)), bytes(range(16, 32))
+SOL_UDP, UDP_SEGMENT = 17, 103  # udp(7)
+IP_PKTINFO = 8
+RECORD = forge(b"\1" + bytes(5))  # server id 1
+
+
+def text_of(ip, port):
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+class Server:
+    """A server id 1 at the end of the tunnel: a thread that remembers who sent what, and echoes. Without a header it is plain UDP."""
+
+    def __init__(self, ip="127.0.0.1", keys=None, echo=True, sock=None):
+        self.sock = sock or open_socket(ip)
+        self.address = self.sock.getsockname()[:2]
+        self.keys, self.sign, self.echo = keys or {1: KEY}, 1, echo
+        self.got, self.plain = [], []  # (device, service, payload); payload
+        self.node = None  # the last that sent a header
+        self.running = True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.running = False
+        self.thread.join()
+        self.sock.close()
+
+    def entry(self, name="a", number=1):
+        return {"name": name, "id": number, "address": text_of(*self.address)}
+
+    def header(self, service, device):
+        return proxy2.write(self.keys[self.sign], self.sign, DOWN, service, device)
+
+    def send(self, datagram):
+        """To cidlb, as it is."""
+        self.sock.sendto(datagram, self.node)
+
+    def answer(self, service, device, payload):
+        self.send(self.header(service, device) + payload)
+
+    def wait(self, count, timeout=10):
+        wait_until(lambda: len(self.got) >= count, timeout, f"{count} datagrams at the server")
+        return self.got
+
+    def _run(self):
+        while self.running:
+            for datagram, source in drain(self.sock):
+                if datagram[:12] != proxy2.SIGNATURE:
+                    self.plain.append(datagram)
+                    ping = len(datagram) == 4 and datagram[0] == COAP_EMPTY_CON
+                    self.sock.sendto(bytes([COAP_RST]) + datagram[1:] if ping else datagram, source)
+                    continue
+                self.node = source[:2]
+                self.got.append(proxy2.read(self.keys, UP, datagram))
+                device, service, payload = self.got[-1]
+                if self.echo:
+                    self.answer(service, device, payload)
+            time.sleep(0.001)
+
+
+def tunnel(*keys, ip="127.0.0.1"):
+    """`keys`: as (id, octets)."""
+    return {"local": text_of(ip, free_ports(2)), "keys": [{"id": number, "key": key.hex()} for number, key in keys or [(1, KEY)]]}
+
+
+def tunnel_pool(scene, name, entries, settings=None, **options):
+    options = {"forward": "tunnel", "tunnel": settings or tunnel(), "health": {"probe": "none"}, **options}
+    return {key: value for key, value in scene.pool(name, entries, **options).items() if key != "nat"}
+
+
+def started(scene, pools, listeners=None, **options):
+    """`listeners`: other addresses than 127.0.0.1 for the pools' listeners."""
+    lb = scene.cidlb(pools, start=False, **options)
+    for listener, ip in zip(lb.config["listeners"], listeners or []):
+        listener["address"] = text_of(ip, parse_address(listener["address"])[1])
+    return lb.start()
+
+
+def arrives(sock, timeout=10):
+    """The next datagram and where it is from."""
+    wait_until(lambda: _readable(sock), timeout, "a datagram arrives")
+    datagram, source = sock.recvfrom(65536)
+    return datagram, source[:2]
+
+
+def _readable(sock):
+    with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+        return sock.recvfrom(1, socket.MSG_PEEK)
+    return False
+
+
+def dropped(lb, reason=None):
+    return lb.metric("cidlb_tunnel_dropped_total", **({"reason": reason} if reason else {}))
+
+
+def case_every_family():
+    """Devices of both families through tunnels of both; listeners with addresses of their own, and on all."""
+    for tunnel_ip in ("127.0.0.1", "::1"):
+        with Scene() as scene, Server(tunnel_ip) as server:
+            names = {"v4": ("127.0.0.1", "127.0.0.1"), "v4-any": ("0.0.0.0", "127.0.0.9"), "v6": ("::1", "::1"), "v6-any": ("::", "::1")}
+            lb = scene.cidlb([tunnel_pool(scene, "p", [server.entry()], tunnel(ip=tunnel_ip))], start=False)
+            lb.config["listeners"] = [
+                {"name": name, "address": text_of(ip, free_ports()), "pool": "p"} for name, (ip, _) in names.items()
+            ]
+            lb.start()
+            for name, (_, service_ip) in names.items():
+                service = service_ip, parse_address(lb.address(name))[1]
+                with open_socket(service_ip) as device:
+                    for payload in (RECORD, RECORD + b"x" * 1000):
+                        device.sendto(payload, service)
+                        assert arrives(device) == (payload, service), (tunnel_ip, name)
+                    assert server.got[-1] == (device.getsockname()[:2], service, payload), server.got[-1]
+                    # A node need not have seen the device.
+                    with open_socket(service_ip) as stranger:
+                        server.answer(service, stranger.getsockname()[:2], b"unasked")
+                        assert arrives(stranger) == (b"unasked", service)
+            assert dropped(lb) == 0 and lb.metric("cidlb_forwarded_total", direction="up") == 2 * len(names)
+            lb.assert_identities()
+
+
+def case_every_drop():
+    """What comes to a tunnel and is not what it should be: nothing leaves, and each is counted under its reason."""
+    with Scene() as scene, Server(echo=False) as server, open_socket("127.0.0.1") as device, open_socket("127.0.0.1") as stranger:
+        with Server(echo=False) as second:
+            pools = [
+                tunnel_pool(scene, "p", [server.entry()]),
+                tunnel_pool(scene, "q", [second.entry()], tunnel((1, OTHER))),
+            ]
+            lb = started(scene, pools)
+            service, service_q = parse_address(lb.address("p")), parse_address(lb.address("q"))
+            device.sendto(RECORD, service)
+            server.wait(1)
+            to = device.getsockname()
+            good = server.header(service, to)
+            ours = proxy2.tag(KEY, bytes([0x11, 1]), service, to)
+            ends = good[16:28]
+            bad = {
+                "no_header": [b"", b"\x17\xfe\xfd", good[:15], b"\0" + good[1:]],
+                "length": [good[:40], good[:15] + b"\xff" + good[16:], good[:15] + b"\x0b" + good[16:]],
+                "kind": [good[:12] + b"\x20" + good[13:], good[:13] + b"\x11" + good[14:], good[:12] + b"\x11" + good[13:]],
+                "no_tag": [proxy2.frame(0x12, ends, []), proxy2.frame(0x12, ends, [(0xE0, bytes([0x11, 1]) + ours[:7])])],
+                "direction": [proxy2.write(KEY, 1, UP, service, to), proxy2.write(KEY, 1, UP, to, service)],
+                "key": [proxy2.write(KEY, 2, DOWN, service, to)],
+                "tag": [good[:-1] + bytes([good[-1] ^ 1]), proxy2.write(OTHER, 1, DOWN, service, to)],
+                "service": [
+                    server.header((service[0], service[1] ^ 1), to),
+                    server.header(("127.0.0.2", service[1]), to),
+                    server.header(service_q, to),  # the other pool's
+                    proxy2.write(KEY, 1, DOWN, ("::1", service[1]), ("::1", to[1])),
+                ],
+            }
+            for reason, datagrams in bad.items():
+                for datagram in datagrams:
+                    before = dropped(lb)
+                    server.send(datagram if reason in ("no_header", "length") else datagram + b"payload")
+                    wait_until(lambda: dropped(lb) > before, 5, f"{reason}: {datagram.hex()} is dropped")
+                assert dropped(lb, reason) == len(datagrams), (reason, dropped(lb, reason), dropped(lb))
+            stranger.sendto(good, server.node)
+            second.node = server.node
+            second.send(good)
+            wait_until(lambda: dropped(lb, "outer_source") == 2, 5, "datagrams of strangers are dropped")
+            assert dropped(lb) == 2 + sum(map(len, bad.values())) and dropped(lb) == lb.metric("cidlb_tunnel_dropped_total", pool="p")
+            server.send(good + b"after all")
+            assert arrives(device) == (b"after all", service)
+            assert lb.metric("cidlb_replies_total") == 1
+            lb.assert_identities()
+
+
+def case_service_address_of_another_node():
+    """A listener on all addresses: what it does not hold, the kernel refuses to send from."""
+    with Scene() as scene, Server() as server, open_socket("127.0.0.1") as device:
+        lb = started(scene, [tunnel_pool(scene, "p", [server.entry()])], ["0.0.0.0"])
+        service = "127.0.0.1", parse_address(lb.address())[1]
+        device.sendto(RECORD, service)
+        assert arrives(device) == (RECORD, service)
+        server.answer(("198.51.100.7", service[1]), device.getsockname(), b"foreign")
+        wait_until(lambda: lb.metric("cidlb_refused_total", direction="down", reason="send") == 1, 5, "it is refused")
+        server.answer(service, device.getsockname(), b"own")
+        assert arrives(device) == (b"own", service)
+        lb.assert_identities()
+
+
+def case_keys_change():
+    """The new key joins as second, becomes first, stays alone: by reload, on the same socket, and nothing is lost."""
+    with Scene() as scene, Server(keys={1: KEY, 2: OTHER}) as server, open_socket("127.0.0.1") as device:
+        settings = tunnel()
+        lb = started(scene, [tunnel_pool(scene, "p", [server.entry()], settings)])
+        service = parse_address(lb.address())
+
+        def asks():
+            device.sendto(RECORD, service)
+            assert arrives(device) == (RECORD, service)
+            return server.node
+
+        def reload(*keys):
+            lb.config["pools"][0]["tunnel"]["keys"] = [{"id": number, "key": key.hex()} for number, key in keys]
+            lb.reload()
+
+        node = asks()
+        reload((1, KEY), (2, OTHER))
+        assert asks() == node
+        server.sign = 2
+        assert asks() == node
+        reload((2, OTHER), (1, KEY))
+        del server.keys[1]  # what it still understood would fail the thread
+        assert asks() == node
+        reload((2, OTHER))
+        assert asks() == node and dropped(lb) == 0
+        server.keys[1], server.sign = KEY, 1
+        device.sendto(RECORD, service)
+        wait_until(lambda: dropped(lb, "key") == 1, 5, "the old key is not good any more")
+        lb.assert_identities()
+
+
+def case_other_mode_by_reload():
+    """From nat to tunnel and back, and to another local address."""
+    with Scene() as scene, Server() as server, open_socket("127.0.0.1") as device:
+        lb = started(scene, [scene.pool("p", [server.entry()], health={"probe": "none"})])
+        pool, service = lb.config["pools"][0], parse_address(lb.address())
+
+        def asks():
+            device.sendto(RECORD, service)
+            assert arrives(device) == (RECORD, service)
+
+        asks()
+        assert len(server.plain) == 1
+        for local in (free_ports(2), free_ports(2)):
+            pool.update(forward="tunnel", tunnel={**tunnel(), "local": f"127.0.0.1:{local}"})
+            lb.reload()
+            asks()
+            assert local <= server.node[1] <= local + 1 and server.node[0] == "127.0.0.1", server.node
+        pool["forward"] = "nat"
+        lb.reload()
+        asks()
+        assert (len(server.plain), len(server.got)) == (2, 2) and dropped(lb) == 0
+        lb.assert_identities()
+
+
+def case_many_at_a_time():
+    """Out and back: what one batch has for a server leaves in one send, and what a server sends in one is taken apart."""
+    with Scene() as scene, Server(echo=False) as server:
+        lb = started(scene, [tunnel_pool(scene, "p", [server.entry()])], workers=1)
+        service = parse_address(lb.address())
+        devices = [open_socket("127.0.0.1") for _ in range(20)]
+        lb.child.send_signal(harness.signal.SIGSTOP)  # so that it finds them all at once
+        for number, device in enumerate(devices):
+            for turn in range(3):
+                # Now and then of another size: no device's overtake each other.
+                device.sendto(RECORD + b"%02d%d" % (number, turn) + b"x" * (number % 3 == turn), service)
+        lb.child.send_signal(harness.signal.SIGCONT)
+        got = server.wait(3 * len(devices))
+        for number, device in enumerate(devices):
+            mine = [payload[len(RECORD) : len(RECORD) + 3] for source, _, payload in got if source == device.getsockname()]
+            assert mine == [b"%02d%d" % (number, turn) for turn in range(3)], mine
+        segmented = lb.metric("cidlb_tunnel_segmented_total")
+        print(f"    {segmented} of {len(got)} datagrams left together with others")
+        assert segmented > len(got) / 2
+
+        train = b"".join(server.header(service, device.getsockname()) + b"%03d" % number for number, device in enumerate(devices))
+        size = len(server.header(service, devices[0].getsockname())) + 3
+        control = [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]
+        # The last one is shorter.
+        server.sock.sendmsg([train + server.header(service, devices[0].getsockname()) + b"z"], control, 0, server.node)
+        assert [arrives(device)[0] for device in devices] == [b"%03d" % number for number in range(len(devices))]
+        assert arrives(devices[0]) == (b"z", service)
+        assert lb.metric("cidlb_replies_total") == len(devices) + 1 and dropped(lb) == 0
+        lb.assert_identities()
+        for device in devices:
+            device.close()
+
+
+def case_server_is_gone():
+    """ICMP errors about what went through a tunnel have its server probed at once, and cost the other one nothing."""
+    health = {"probe": "coap", "interval_ms": 60_000, "timeout_ms": 1000, "fall": 2}
+    with Scene() as scene, Server() as server, open_socket("127.0.0.1") as device:
+        with Server() as other:
+            lb = started(scene, [tunnel_pool(scene, "p", [server.entry(), other.entry("b", 2)], health=health)])
+            service = parse_address(lb.address())
+            device.sendto(forge(b"\2" + bytes(5)), service)
+            arrives(device)
+        began, sent = time.monotonic(), 0
+        while "backend_down" not in lb.log_text():
+            device.sendto(forge(b"\2" + bytes(5)), service)
+            device.sendto(RECORD, service)
+            sent += 1
+            assert arrives(device) == (RECORD, service)
+            assert time.monotonic() - began < 30, "it is down at once"
+        errors = lb.metric("cidlb_icmp_errors_total", backend="b")
+        assert 0 < errors <= sent and lb.metric("cidlb_icmp_errors_total", backend="a") == 0
+        assert lb.metric("cidlb_refused_total", direction="up") == 0
+        lb.assert_identities()
+
+
+class Far:
+    """A host behind an Ethernet of a given MTU: 10.9.0.2 and fd09::2; this one is 10.9.0.1 and fd09::1."""
+
+    def __init__(self, mtu):
+        self.name, self.mtu = f"cidlb-{os.getpid()}-far", str(mtu)
+
+    def __enter__(self):
+        ip = harness.ip
+        ip("netns", "add", self.name)
+        ip("link", "add", "far", "mtu", self.mtu, "type", "veth", "peer", "name", "near", "mtu", self.mtu, "netns", self.name)
+        for host, where, device in (("1", [], "far"), ("2", ["-n", self.name], "near")):
+            ip(*where, "link", "set", device, "up")
+            ip(*where, "address", "add", f"10.9.0.{host}/24", "dev", device)
+            ip(*where, "address", "add", f"fd09::{host}/64", "dev", device, "nodad")
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["ip", "netns", "delete", self.name], check=True)
+        # Its other end goes with it, sooner or later.
+        subprocess.run(["ip", "link", "delete", "far"], stderr=subprocess.DEVNULL)
+
+    def socket(self, ip):
+        """One of the far host's."""
+        with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{self.name}") as there:
+            assert harness._libc.setns(there.fileno(), harness.CLONE_NEWNET) == 0
+            try:
+                return open_socket(ip)
+            finally:
+                assert harness._libc.setns(home.fileno(), harness.CLONE_NEWNET) == 0
+
+
+def case_larger_than_the_mtu():
+    """With the header in front, flights near the MTU do not fit: they arrive in fragments, which are counted. Nothing else is."""
+    with Far(1400) as far:
+        for here, there, overhead in (("10.9.0.1", "10.9.0.2", 20 + 8 + 41), ("fd09::1", "fd09::2", 40 + 8 + 41)):
+            with Scene() as scene, Server(sock=far.socket(there)) as server, open_socket("127.0.0.1") as device:
+                lb = started(scene, [tunnel_pool(scene, "p", [server.entry()], tunnel(ip=here))])
+                service, fits = parse_address(lb.address()), 1400 - overhead
+                fragmented = 0
+                for octets in (100, fits, fits + 1, 1400, fits, 1400, 8_000, fits + 1, 60_000):
+                    payload = RECORD + os.urandom(octets - len(RECORD))
+                    device.sendto(payload, service)
+                    assert arrives(device) == (payload, service), octets
+                    fragmented += octets > fits
+                    assert lb.metric("cidlb_tunnel_fragmented_total") == fragmented, (octets, fragmented)
+                assert lb.metric("cidlb_refused_total") == 0 and lb.metric("cidlb_icmp_errors_total") == 0
+                # Many at a time of which none fits.
+                server.echo = False
+                for number in range(60):
+                    device.sendto(RECORD + b"%03d" % number + bytes(1400), service)
+                got = server.wait(9 + 60)[9:]
+                assert [payload[len(RECORD) : len(RECORD) + 3] for _, _, payload in got] == [b"%03d" % n for n in range(60)]
+                lb.assert_identities()
+                assert lb.metric("cidlb_tunnel_fragmented_total") == fragmented + 60
+                assert lb.metric("cidlb_tunnel_segmented_total") == 0
+
+
+def behind_shim(scene, number, settings):
+    """A cidlb-backend that knows of nothing, with libcidlb-shim.so before it."""
+    keys, name = scene.dir / "shim.keys", chr(ord("a") + number - 1)
+    keys.touch(mode=0o600)
+    keys.write_text(f"1:{KEY.hex()}\n")
+    backend = Backend(scene, number, name, 6, free_ports(), "127.0.0.1", ())
+    variables = {
+        "LD_PRELOAD": BIN / "libcidlb-shim.so",
+        "CIDLB_SHIM_PORTS": backend.port,
+        "CIDLB_SHIM_KEY": f"@{keys}",
+        "CIDLB_SHIM_NODES": f"{settings['local']}-{parse_address(settings['local'])[1] + 1}",
+    }
+    backend.argv[:0] = ["env", *(f"{name}={value}" for name, value in variables.items())]
+    return backend.start()
+
+
+@release_only  # the shim is loaded into programs that have no sanitizer
+def case_sessions_survive_restarts():
+    """Real devices that move, 10 % loss, and cidlb killed every other second: the servers see every move, and no session ends."""
+    devices, moves = (1000, 20) if FULL else (60, 6)
+    traffic = {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL else {"interval_ms": 400, "ack_timeout_ms": 200}
+    with Scene() as scene:
+        settings = tunnel()
+        backends = [behind_shim(scene, number, settings) for number in (1, 2, 3)]
+        lb = started(scene, [tunnel_pool(scene, "p", backends, settings)])
+        fleet = scene.fleet(lb.address(), devices=devices, rebinds=moves, rebind_every=1, loss=10, **traffic)
+        restarts = 0
+        while fleet.alive():
+            time.sleep(2)
+            lb.assert_identities()
+            lb.restart()
+            restarts += 1
+        report = fleet.report()
+        print(f"    {restarts} restarts; {report['exchanges_ok']} exchanges, {report['exchanges_lost']} lost")
+        assert report["survived"] == report["sessions"] == report["handshakes"] == devices, report
+        assert report["rebinds"] == devices * moves and report["extra_handshakes"] == 0 and report["exit"] == 0, report
+        reports = [backend.report() for backend in backends]
+        assert sum(report["handshakes"] for report in reports) == devices, reports
+        assert all(report["handshakes"] > devices / 6 for report in reports), reports
+        # They see the devices themselves; of moves at the end nothing may have been sent.
+        assert max(report["max_address_changes_per_session"] for report in reports) >= moves - 1, reports
+
+
+def resident_octets(lb):
+    return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{lb.pid}/status").read_text()).group(1))
+
+
+@release_only  # measures memory, which sanitizers use for themselves
+def case_memory_of_many_sources():
+    """Sessions and ClientHellos from ever new addresses: after the last it holds what it held after the first 1,000."""
+    sources = 1_000_000 if FULL else 100_000
+    at_once = 500  # small enough for the socket's buffer
+    with Scene() as scene, Server(echo=False) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        server.running = False  # what comes to it may be lost
+        lb = started(scene, [tunnel_pool(scene, "p", [server.entry()])])
+        service = parse_address(lb.address())
+        hello = bytes.fromhex("16fefd00000000000000000010010000040000000000000004fefd0000")
+        device.bind(("0.0.0.0", 0))
+        sent = 0
+
+        def reach(count):
+            nonlocal sent
+            while sent < count:
+                for sent in range(sent + 1, min(sent + at_once, count) + 1):
+                    info = struct.pack("=iI4s", 0, socket.htonl(0x7F800000 + sent), bytes(4))
+                    device.sendmsg([RECORD if sent % 2 else hello], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, service)
+                wait_until(lambda: lb.metric("cidlb_received_total") == sent, 20, f"{sent} datagrams are read")
+            return resident_octets(lb)
+
+        few = reach(1_000)
+        many = reach(sources)
+        print(f"    resident after 1,000 sources {few // 1024} KiB, after {sources:,} {many // 1024} KiB")
+        assert many - few < 1 << 20, (few, many)
+        lb.assert_identities()
+        assert lb.metric("cidlb_datagrams_total", verdict="cid") == sources // 2
+
+
+main(globals())
