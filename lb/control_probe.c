@@ -138,7 +138,11 @@ void control_on_probe(void *ctx, uint16_t uid, const struct health_result *resul
 
 	if (!control_locate(control, uid, &place))
 		return;
+	if (result->unasked && strcmp(backend->reason, result->reason) != 0)
+		log_event(LOG_LEVEL_WARNING, "health", place.pool->name, place.conf->name, "not probed: %s", result->reason);
 	snprintf(backend->reason, sizeof backend->reason, "%s", result->reason);
+	if (result->unasked)
+		return;
 	backend->took_us = result->took_us;
 	backend->probes[result->ok]++;
 	if (result->findings)

@@ -108,11 +108,17 @@ void probe_finish(struct probe *probe, bool refused, const struct health_result 
 		close_probe(probe);
 }
 
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
 void probe_fail(struct probe *probe, int error)
 {
 	bool refused = error == ECONNREFUSED;
 
-	probe_finish(probe, refused, &(struct health_result){ .reason = refused ? "connection refused" : strerror(error) });
+	probe_finish(probe, refused,
+		     &(struct health_result){ .unasked = is_shortage(error), .reason = refused ? "connection refused" : strerror(error) });
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *ctx)

@@ -41,6 +41,7 @@ struct health_findings {
 /* One finished probe. Valid during the report. */
 struct health_result {
 	bool ok;
+	bool unasked;       /* not ok, for want of descriptors or memory here: nothing is known of the backend */
 	const char *reason; /* what was seen, in plain words: "no answer for 1000 ms", "connection refused", "2.05 Content" */
 	uint32_t took_us;
 	const struct health_findings *findings; /* NULL: the probe has none */

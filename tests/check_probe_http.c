@@ -1,5 +1,6 @@
 /* The `http` probe against libevent's HTTP server, and sockets that are none, in one event loop. */
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -212,6 +213,24 @@ START_TEST(taken_away_in_the_middle)
 }
 END_TEST
 
+/* What is short here says nothing of the server. */
+START_TEST(out_of_descriptors)
+{
+	struct rlimit before, none;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	probe_start();
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	const struct seen *one = probe_run(1);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert(!one->ok && one->unasked);
+	ck_assert_str_eq(one->reason, "Too many open files");
+	one = probe_run(1);
+	ck_assert(one->ok && !one->unasked);
+}
+END_TEST
+
 /* --- no HTTP server --- */
 
 static int bind_tcp(void)
@@ -233,7 +252,7 @@ START_TEST(refused)
 	probe_start();
 	for (int i = 0; i < 3; i++) {
 		const struct seen *one = probe_run(1);
-		ck_assert(!one->ok);
+		ck_assert(!one->ok && !one->unasked);
 		ck_assert_str_eq(one->reason, "connection refused");
 	}
 	close(fd);
@@ -308,6 +327,7 @@ int main(void)
 	tcase_add_loop_test(serving, other_codes, 0, (int)(sizeof bad / sizeof *bad));
 	tcase_add_test(serving, body_too_long);
 	tcase_add_test(serving, hangs_in_the_middle);
+	tcase_add_test(serving, out_of_descriptors);
 	tcase_add_test(serving, taken_away_in_the_middle);
 	suite_add_tcase(suite, serving);
 	tcase_set_timeout(other, 60);

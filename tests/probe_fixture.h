@@ -12,7 +12,7 @@
 enum { MAX_SEEN = 64, LIMIT_S = 20 };
 
 struct seen {
-	bool ok, has_findings, may_steer, has_words;
+	bool ok, unasked, has_findings, may_steer, has_words;
 	char reason[HEALTH_REASON_OCTETS];
 	uint32_t took_us;
 	struct health_findings findings;
@@ -37,6 +37,7 @@ static void on_report(void *ctx, uint16_t uid, const struct health_result *resul
 	ck_assert_uint_eq(uid, target.uid);
 	memset(one, 0, sizeof *one);
 	one->ok = result->ok;
+	one->unasked = result->unasked;
 	one->took_us = result->took_us;
 	one->has_findings = result->findings != NULL;
 	one->may_steer = result->words != NULL;

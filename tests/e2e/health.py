@@ -200,6 +200,19 @@ def case_another_probe():
             assert is_down(lb, "b") == (health["probe"] == "dtls"), row(lb, "b")
 
 
+def case_out_of_descriptors():
+    """What cidlb is short of says nothing of its servers."""
+    with Scene() as scene:
+        a = scene.backend(1)
+        entries = [{**a.entry(), "name": f"s{number}", "id": number} for number in range(1, 151)]
+        lb = scene.cidlb([scene.pool("p", entries, health={**COAPS, "fall": 1})], start=False)
+        lb.argv[:0] = ["prlimit", "--nofile=128:128"]
+        lb.start(ready=False)
+        lb.wait_log("not probed: Too many open files")
+        time.sleep(1)
+        assert "backend_down" not in lb.log_text(), lb.log_text()
+
+
 def case_commands_outlive_restarts():
     """What was set by command holds after a SIGKILL, until the entry changes in the file."""
     with Scene() as scene:
