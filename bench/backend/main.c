@@ -17,8 +17,8 @@ enum { EXIT_USAGE = 2, DEFAULT_CID_LENGTH = 6, DEFAULT_NOTIFY_MS = 1000 };
 
 static const char usage[] =
 	"usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N | --quic-lb CONFIG] [--notify-ms N]\n"
-	"                     [--report FILE] [--sessions FILE] [--steer FILE]\n"
-	"       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE]\n"
+	"                     [--report FILE] [--sessions FILE] [--steer FILE] [--tunnel FILE]\n"
+	"       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE] [--tunnel FILE]\n"
 	"  --listen A:P       address to serve, [V6]:P for IPv6\n"
 	"  --id N             server id in every CID handed out: its first octet, 0..255, or where --quic-lb has it\n"
 	"  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share\n"
@@ -29,7 +29,8 @@ static const char usage[] =
 	"  --notify-ms N      time between notifications of /time (default 1000)\n"
 	"  --report FILE      counters as JSON, at exit and on SIGUSR1 (default: standard output)\n"
 	"  --sessions FILE    at exit, sessions go into it; at the start, those of the server before are taken out of it\n"
-	"  --steer FILE       its first line, if there is one, follows `up` in the answer to probes: drain, 75%\n";
+	"  --steer FILE       its first line, if there is one, follows `up` in the answer to probes: drain, 75%\n"
+	"  --tunnel FILE      datagrams come through a tunnel of cidlb; FILE has a line ID:HEX per key, the first signs\n";
 
 struct arguments {
 	struct server_options server;
@@ -72,6 +73,7 @@ enum argument {
 	OPT_REPORT,
 	OPT_SESSIONS,
 	OPT_STEER,
+	OPT_TUNNEL,
 	OPT_HELP
 };
 
@@ -86,9 +88,21 @@ static const struct option options[] = {
 	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "sessions", required_argument, NULL, OPT_SESSIONS },
 	{ "steer", required_argument, NULL, OPT_STEER },
+	{ "tunnel", required_argument, NULL, OPT_TUNNEL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
+
+static int read_tunnel(struct server_options *out, const char *file)
+{
+	const int rc = tunnel_read_keys(&out->tunnel, file);
+
+	if (rc == -EINVAL)
+		fprintf(stderr, "--tunnel: %s: accepted: one or two lines ID:HEX, ids 0..255, keys of 16 octets\n", file);
+	else if (rc)
+		fprintf(stderr, "--tunnel: %s: %s\n", file, strerror(-rc));
+	return rc;
+}
 
 static int read_option(struct arguments *out, int option, const char *value)
 {
@@ -130,6 +144,8 @@ static int read_option(struct arguments *out, int option, const char *value)
 	case OPT_STEER:
 		server->steer = value;
 		return 0;
+	case OPT_TUNNEL:
+		return read_tunnel(server, value);
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EXIT_SUCCESS);

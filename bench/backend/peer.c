@@ -1,6 +1,7 @@
 #include "peer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,15 @@
 static void send_datagram(void *ctx, const uint8_t *data, size_t len)
 {
 	const struct peer *peer = ctx;
+	const struct server *server = peer->server;
 
-	udp_send(peer->server->fd, &peer->addr, data, len);
+	if (server->tunnel.count) {
+		/* One of a server before has come through no tunnel of this one: any node delivers. */
+		const struct tunnel_way *way = peer->way.node.port ? &peer->way : &server->way;
+		tunnel_send(server->fd, way, &server->tunnel, &peer->addr, data, len);
+	} else {
+		udp_send(server->fd, &peer->addr, data, len);
+	}
 }
 
 static void deliver(void *ctx, const uint8_t *data, size_t len)
@@ -235,12 +243,23 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	peer_settle(peer);
 }
 
+/* That a server sees where devices are is what a tunnel is for. */
+static void log_move(const struct addr *from, const struct addr *to)
+{
+	char was[ADDR_TEXT_OCTETS], is[ADDR_TEXT_OCTETS];
+
+	fprintf(stderr, "device moved from %s to %s\n", addr_format(from, was), addr_format(to, is));
+}
+
 static void move(struct peer *peer, const struct addr *source)
 {
 	struct table *table = &peer->server->table;
 
+	if (peer->server->tunnel.count)
+		log_move(&peer->addr, source);
 	table_drop_addr(table, peer);
 	peer->addr = *source;
+	peer->way = peer->server->way;
 	/* A peer without CID that is found there would be lost; this one is not. */
 	if (!table_find_addr(table, source))
 		table_add_addr(table, peer);
@@ -252,11 +271,14 @@ static void move(struct peer *peer, const struct addr *source)
 static void input_astray(struct peer *peer, const struct addr *source, const uint8_t *data, size_t len)
 {
 	struct server *server = peer->server;
-	struct addr home = peer->addr;
+	const struct addr home = peer->addr;
+	const struct tunnel_way way_home = peer->way;
 
 	peer->addr = *source;
+	peer->way = server->way;
 	enum session_state state = session_input(peer->session, data, len, server->now_ms);
 	peer->addr = home;
+	peer->way = way_home;
 	if (state == SESSION_ESTABLISHED) {
 		set_established(peer);
 		move(peer, source);
@@ -268,6 +290,8 @@ void peer_input(struct peer *peer, const struct addr *source, const uint8_t *dat
 	struct server *server = peer->server;
 	bool moved = !addr_equal(source, &peer->addr);
 
+	if (!moved)
+		peer->way = server->way;
 	if (!peer->session) {
 		responder_input(&peer->responder, data, len, server->now_ms);
 	} else if (moved && !peer->established) {

@@ -18,6 +18,7 @@
 #include "lbcid.h"
 #include "responder.h"
 #include "session.h"
+#include "tunnel.h"
 
 struct server;
 
@@ -28,6 +29,7 @@ struct peer {
 	struct peer *next_by_addr, *next_by_cid; /* table.c */
 	struct server *server;
 	struct addr addr;        /* where everything to it goes */
+	struct tunnel_way way;   /* with a tunnel: through which */
 	struct session *session; /* NULL: plain */
 	uint8_t cid[LBCID_MAX_OCTETS];
 	uint32_t id;                               /* in its CID, which need not be as those of today: of the server that made it */

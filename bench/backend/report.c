@@ -44,6 +44,7 @@ int report_write(FILE *out, unsigned id, const struct report *report)
 		{ "max_address_changes_per_session", report->max_address_changes },
 		{ "forged_records", report->forged_records },
 		{ "unknown_cid", report->unknown_cid },
+		{ "bad_headers", report->bad_headers },
 		{ "notifications", report->notifications },
 		{ "requests", report->requests },
 	};

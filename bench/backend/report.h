@@ -20,6 +20,7 @@ struct report {
 	uint64_t max_address_changes; /* of one session */
 	uint64_t forged_records;      /* session_check() said no */
 	uint64_t unknown_cid;
+	uint64_t bad_headers;                         /* through a tunnel, and not from a node of ours */
 	uint64_t notifications;                       /* without retransmissions */
 	uint64_t requests;                            /* without repeated ones */
 	uint64_t sessions_by_changes[REPORT_CHANGES]; /* established or loaded, also those that have ended; the last: that many or more */

@@ -33,6 +33,7 @@ static void input_hello(struct server *server, const struct addr *source, const 
 		return;
 	peer = server->listening;
 	peer->addr = *source;
+	peer->way = server->way;
 	if (session_set_peer(peer->session, (const uint8_t *)source, sizeof *source))
 		return;
 	enum session_state state = session_input(peer->session, data, len, server->now_ms);
@@ -85,6 +86,7 @@ static void input_plain(struct server *server, const struct addr *source, const 
 		if (peer_new(&peer, server))
 			return;
 		peer->addr = *source;
+		peer->way = server->way;
 		peer_enter(peer);
 	}
 	peer_input(peer, source, data, len);
@@ -102,8 +104,13 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		ssize_t len = udp_receive(fd, data, sizeof data, &source);
 		if (len < 0)
 			return;
+		const int octets = server->tunnel.count ? tunnel_unwrap(&source, &server->way, &server->tunnel, data, (size_t)len) : 0;
+		if (octets < 0) {
+			server->report.bad_headers++;
+			continue;
+		}
 		server->report.datagrams++;
-		(server->plain ? input_plain : input_dtls)(server, &source, data, (size_t)len);
+		(server->plain ? input_plain : input_dtls)(server, &source, data + octets, (size_t)(len - octets));
 	}
 }
 
@@ -142,6 +149,7 @@ int server_new(struct server **out, struct event_base *base, const struct server
 	server->fd = -1;
 	server->base = base;
 	server->plain = options->plain;
+	server->tunnel = options->tunnel;
 	server->id = options->id;
 	if (!options->plain)
 		server->cid = options->cid;

@@ -15,6 +15,7 @@
 #include "responder.h"
 #include "session.h"
 #include "table.h"
+#include "tunnel.h"
 
 enum { SERVER_MAX_PEERS = 20000 /* about 40 KiB each; the one that was silent longest makes room */ };
 
@@ -27,7 +28,8 @@ struct server_options {
 	const char *steer;      /* file of further steering words, of the caller's for the life of the server; NULL: none */
 	char psk_identity[128]; /* not of a plain server */
 	uint8_t psk_key[SESSION_PSK_MAX];
-	size_t psk_key_len; /* octets */
+	size_t psk_key_len;        /* octets */
+	struct proxy2_keys tunnel; /* none: not through a tunnel */
 };
 
 TAILQ_HEAD(peers, peer);
@@ -47,6 +49,8 @@ struct server {
 	size_t peer_count;
 	struct peer *listening; /* answers new addresses until a cookie verifies; NULL: to be made */
 	uint64_t now_ms;
+	struct proxy2_keys tunnel; /* none: not through a tunnel */
+	struct tunnel_way way;     /* of the datagram that came last */
 };
 
 /* -errno: the socket cannot be bound, or out of memory. */
