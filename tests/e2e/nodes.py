@@ -16,11 +16,12 @@ import subprocess
 import threading
 from pathlib import Path
 
-from harness import AS_ROOT, BIN, FULL, PSK, Backend, Cidlb, Fleet, Process, Scene, Skip, main, release_only, told
+from harness import AS_ROOT, BIN, FULL, PSK, Backend, Cidlb, Fleet, Process, Scene, Skip, main, release_only, told, total
 from harness import _libc, CLONE_NEWNET, wait_all_joined, wait_until
 
 ECMP = Path(__file__).parents[2] / "packaging" / "ecmp"
 SERVICE = "192.0.2.1"
+SHARED = "2001:db8:0:ab00::/56"
 NODES = (1, 2, 3)
 KEYS = ("000102030405060708090a0b0c0d0e0f", "f0e0d0c0b0a090807060504030201000", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
 DEVICES = 100 if FULL else 30
@@ -40,28 +41,31 @@ class Network:
             for name in self.name.values():
                 ip("netns", "add", name)
                 ip("-n", name, "link", "set", "lo", "up")
-            self._link("devices", "198.51.100.1/24", "198.51.100.2/24")
-            self._link("servers", "10.1.0.1/24", "10.1.0.11/24", "10.1.0.12/24", "10.1.0.13/24")
+            self._link("devices", ["198.51.100.1/24"], ["198.51.100.2/24"])
+            servers = [f"10.1.0.1{n}/24" for n in NODES] + [f"2001:db8:1::1{n}/64" for n in NODES]
+            self._link("servers", ["10.1.0.1/24", "2001:db8:1::1/64"], servers)
             for n in NODES:
-                self._link(f"node{n}", f"10.0.{n}.1/24", f"10.0.{n}.2/24")
-                ip("-n", self.name[f"node{n}"], "address", "add", f"{SERVICE}/32", "dev", "lo")
-                ip("-n", self.name[f"node{n}"], "route", "add", "local", f"10.64.{n}.0/24", "dev", "lo")
-            for sysctl in ("ip_forward", "fib_multipath_hash_policy"):
-                self.run("router", "sh", "-c", f"echo 1 >/proc/sys/net/ipv4/{sysctl}")
+                node = self.name[f"node{n}"]
+                self._link(f"node{n}", [f"10.0.{n}.1/24", f"2001:db8:0:{n}::1/64"], [f"10.0.{n}.2/24", f"2001:db8:0:{n}::2/64"])
+                ip("-n", node, "address", "add", f"{SERVICE}/32", "dev", "lo")
+                ip("-n", node, "route", "add", "local", f"10.64.{n}.0/24", "dev", "lo")
+                ip("-n", node, "route", "add", "local", SHARED, "dev", "lo")
+            for sysctl in ("ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/fib_multipath_hash_policy", "ipv6/fib_multipath_hash_policy"):
+                self.run("router", "sh", "-c", f"echo 1 >/proc/sys/net/{sysctl}")
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def _link(self, host, router_address, *addresses):
+    def _link(self, host, router_addresses, addresses):
         ns, router = self.name[host], self.name["router"]
         ip("link", "add", "wire", "netns", ns, "type", "veth", "peer", "name", host, "netns", router)
-        ip("-n", router, "address", "add", router_address, "dev", host)
-        ip("-n", router, "link", "set", host, "up")
-        for address in addresses:
-            ip("-n", ns, "address", "add", address, "dev", "wire")
-        ip("-n", ns, "link", "set", "wire", "up")
-        ip("-n", ns, "route", "add", "default", "via", router_address.partition("/")[0])
+        for where, device, mine in ((router, host, router_addresses), (ns, "wire", addresses)):
+            for address in mine:
+                ip("-n", where, "address", "add", address, "dev", device, *(["nodad"] if ":" in address else []))
+            ip("-n", where, "link", "set", device, "up")
+        for address in router_addresses:
+            ip("-n", ns, "route", "add", "default", "via", address.partition("/")[0])
 
     def __exit__(self, *_):
         for name in self.name.values():
@@ -87,20 +91,22 @@ class Network:
         thread.join()
         return result[0]
 
-    def next_hops(self):
-        """The nodes that the router sends datagrams of devices to."""
-        return sorted(int(n) for n in re.findall(r"via 10\.0\.(\d)\.2", self.run("router", "ip", "route", "show", SERVICE)))
+    def next_hops(self, to=SERVICE):
+        """The nodes that the router sends datagrams of devices to; or those of servers, to SHARED."""
+        routes = self.run("router", "ip", "-6" if ":" in to else "-4", "route", "show", to)
+        return sorted(int(n) for n in re.findall(r"via \S+(\d)(?:\.|::)2 ", routes))
 
 
 class Node(Cidlb):
     """cidlb, BIRD and announce on one host."""
 
-    def __init__(self, scene, network, number, servers):
+    def __init__(self, scene, network, number, servers, stateless):
         self.network, self.host = network, f"node{number}"
+        nat = {"rebind": "backend", "sources": (SHARED,)} if stateless else {"sources": (f"10.64.{number}.0/24",), "max_flows": 2000}
         pool = {
             "name": "coaps",
             "cid": {"scheme": "node-id", "length": 6},
-            "nat": {"sources": (f"10.64.{number}.0/24",), "max_flows": 2000},
+            "nat": nat,
             "health": {"interval_ms": 500, "timeout_ms": 3000},
             # In an order of its own.
             "backends": [server.entry() for server in servers[number % 3 :] + servers[: number % 3]],
@@ -116,10 +122,12 @@ class Node(Cidlb):
         super().__init__(scene, self.host, config)
         self.argv = network.on(self.host, *self.argv)
         control = scene.dir / f"bird{number}.ctl"
-        text = (ECMP / "bird.conf").read_text()
-        assert "10.0.1." in text and "10.64.1.0/24" in text
-        self.bird = Bird(scene, network, self.host, text.replace("10.0.1.", f"10.0.{number}.").replace("10.64.1.0/24", f"10.64.{number}.0/24"), control)
-        announce = network.on(self.host, ECMP / "announce", "127.0.0.1:9180", "service", control)
+        text = (ECMP / ("bird-stateless.conf" if stateless else "bird.conf")).read_text()
+        for of_node_1 in ("10.0.1.", "2001:db8:0:1:") if stateless else ("10.0.1.", "10.64.1."):
+            assert of_node_1 in text
+            text = text.replace(of_node_1, of_node_1[:-2] + f"{number}" + of_node_1[-1])
+        self.bird = Bird(scene, network, self.host, text, control)
+        announce = network.on(self.host, ECMP / "announce", "127.0.0.1:9180", "service*", control)
         self.announce = Process(scene, f"{self.host}-announce", announce)
         self.parts = (self, self.bird, self.announce)
 
@@ -150,14 +158,17 @@ class Bird(Process):
 class Deployment:
     """Router, servers and nodes (not yet begun), and the fleet."""
 
-    def __init__(self, scene, network):
-        self.scene, self.network = scene, network
+    def __init__(self, scene, network, stateless=False):
+        if not BIRD:
+            raise Skip("needs bird2")
+        self.scene, self.network, self.stateless = scene, network, stateless
         self.servers = []
         for number in NODES:
-            server = Backend(scene, number, "abc"[number - 1], 6, 5684, f"10.1.0.{10 + number}", ())
+            address = f"2001:db8:1::1{number}" if stateless else f"10.1.0.1{number}"
+            server = Backend(scene, number, "abc"[number - 1], 6, 5684, address, ())
             server.argv = network.on("servers", *server.argv)
             self.servers.append(server.start())
-        self.nodes = {number: Node(scene, network, number, self.servers) for number in NODES}
+        self.nodes = {number: Node(scene, network, number, self.servers, stateless) for number in NODES}
         Bird(scene, network, "router", (ECMP / "router.conf").read_text(), scene.dir / "router.ctl").start()
 
     def begin(self, *numbers):
@@ -168,7 +179,8 @@ class Deployment:
         self.wait_serving(*serving, *numbers)
 
     def wait_serving(self, *numbers):
-        wait_until(lambda: self.network.next_hops() == sorted(numbers), 30, f"the router sends to nodes {numbers}")
+        for to in (SERVICE, SHARED) if self.stateless else (SERVICE,):
+            wait_until(lambda: self.network.next_hops(to) == sorted(numbers), 30, f"the router sends what is for {to} to nodes {numbers}")
 
     def start_fleet(self):
         self.story = self.scene.dir / "story"
@@ -195,7 +207,7 @@ class Deployment:
         report = self.fleet.report(60)
         assert report["survived"] == report["sessions"] == report["handshakes"] == DEVICES and report["exit"] == 0, report
         assert report["extra_handshakes"] == report["observations_lost"] == 0 < report["notifications"], report
-        for node in self.nodes.values():
+        for node in filter(Cidlb.alive, self.nodes.values()):
             node.assert_identities()
             assert node.metric("cidlb_datagrams_total", verdict="unknown_cid") == 0
         counted = [server.report() for server in self.servers]
@@ -212,8 +224,6 @@ def case_nodes_come_and_go():
     """A node dies, comes back, a third one joins, cidlb alone dies, a host hangs: the router finds out by itself."""
     if not AS_ROOT:
         raise Skip("needs root for network namespaces")
-    if not BIRD:
-        raise Skip("needs bird2")
     with Network() as network, Scene() as scene:
         all_of = Deployment(scene, network)
         all_of.begin(1, 2)
@@ -246,6 +256,28 @@ def case_nodes_come_and_go():
         all_of.nodes[3].send_all(signal.SIGCONT)
         all_of.wait_serving(1, 2, 3)
         all_of.wait_exchanges()
+        all_of.end()
+
+
+@release_only
+def case_any_node_answers():
+    """Nat without a table: the nodes share the addresses that servers see, and an answer goes through whichever the router takes."""
+    if not AS_ROOT:
+        raise Skip("needs root for network namespaces")
+    with Network() as network, Scene() as scene:
+        all_of = Deployment(scene, network, stateless=True)
+        all_of.begin(1, 2)
+        all_of.start_fleet()
+        all_of.wait_exchanges()
+        all_of.nodes[2].kill_all()
+        all_of.wait_serving(1)
+        all_of.wait_exchanges()
+        all_of.begin(2)
+        all_of.begin(3)
+        rotate(list(all_of.nodes.values()), KEYS[0], KEYS[1], lambda: all_of.wait_exchanges(1))
+        for node in all_of.nodes.values():
+            metrics = node.metrics()
+            assert total(metrics, "cidlb_flows") == total(metrics, "cidlb_strays_total") == 0 < total(metrics, "cidlb_replies_total"), metrics
         all_of.end()
 
 
