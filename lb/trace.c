@@ -131,12 +131,14 @@ void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flo
 void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend,
 			const struct addr *endpoint)
 {
-	struct trace_entry *entry = shows_cid(ring, up) ? entry_begin(ring, up->datagram) : NULL;
+	const struct route_out *decision = up->decision;
+	const bool is_it = decision->cid_len == ring->cid_len && memcmp(decision->cid, ring->cid, ring->cid_len) == 0;
+	struct trace_entry *entry = is_it ? entry_begin(ring, up->datagram) : NULL;
 
 	if (!entry)
 		return;
 	entry->up = true;
-	entry->verdict = up->decision->verdict;
+	entry->verdict = decision->verdict;
 	entry->service = up->service;
 	if (backend) {
 		entry->has_flow = true;
