@@ -47,7 +47,7 @@ struct conf_nat {
 };
 
 struct conf_tunnel {
-	struct addr local; /* of the first worker; the others have the next ports */
+	struct addr local; /* of the first worker; the others have the next ports, and probes the one after these */
 	struct proxy2_keys keys;
 };
 

@@ -25,9 +25,10 @@ static int version_of(const struct addr *a)
 	return addr_is_v4(a) ? 4 : 6;
 }
 
+/* The workers' ports, and that of the probes. */
 static uint32_t last_port(const struct conf *conf, const struct conf_tunnel *tunnel)
 {
-	return tunnel->local.port + (uint32_t)conf->workers - 1;
+	return tunnel->local.port + (uint32_t)conf->workers;
 }
 
 /* Where names lead nobody knows yet: they are asked for an address of this family. */
@@ -63,8 +64,8 @@ static void read_local(struct conf_reader *reader, const struct conf_value *valu
 		conf_error(reader, value->place, "not an address that servers can answer to; give one of this host");
 		tunnel->local = (struct addr){ 0 };
 	} else if (last_port(conf, tunnel) > UINT16_MAX) {
-		conf_error(reader, value->place, "%u workers have a port each; accepted: ports up to %u", conf->workers,
-			   UINT16_MAX - conf->workers + 1);
+		conf_error(reader, value->place, "%u workers have a port each, and probes have one; accepted: ports up to %u",
+			   conf->workers, UINT16_MAX - conf->workers);
 		tunnel->local = (struct addr){ 0 };
 	} else {
 		check_backends(reader, value->place, pool);
@@ -160,8 +161,8 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, siz
 				   pool->nat.port_last);
 		if (i < at && pool->tunnel.local.port && same_ip(&pool->tunnel.local, &tunnel->local) &&
 		    meets(conf, tunnel, pool->tunnel.local.port, last_port(conf, &pool->tunnel)))
-			conf_error(reader, place, "%u-%u has ports of pools[%zu].tunnel, %u-%u: one per worker", first, last, i,
-				   pool->tunnel.local.port, last_port(conf, &pool->tunnel));
+			conf_error(reader, place, "%u-%u has ports of pools[%zu].tunnel, %u-%u: one per worker, one for probes", first,
+				   last, i, pool->tunnel.local.port, last_port(conf, &pool->tunnel));
 	}
 }
 

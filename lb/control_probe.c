@@ -8,6 +8,36 @@
 
 #include "log.h"
 
+/* A listener's address, if there is one of the servers' IP version; of one on all addresses, ours. */
+static struct addr service_of(const struct conf *conf, const struct conf_pool *pool)
+{
+	struct addr service = { 0 };
+
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct addr *addr = &conf->listeners[i].addr;
+
+		if (&conf->pools[conf->listeners[i].pool] != pool)
+			continue;
+		if (addr_is_v4(addr) == addr_is_v4(&pool->tunnel.local) && !addr_is_wildcard(addr))
+			return *addr;
+		service = pool->tunnel.local;
+		service.port = addr->port;
+	}
+	return service;
+}
+
+/* Probes leave from the port after those of the workers. */
+static struct health_tunnel tunnel_of(const struct control *control, const struct conf_pool *pool)
+{
+	struct health_tunnel tunnel = { .keys = pool->tunnel.keys, .local = pool->tunnel.local };
+
+	if (pool->forward != FORWARD_TUNNEL)
+		return tunnel;
+	tunnel.local.port = (uint16_t)(tunnel.local.port + control->worker_count);
+	tunnel.service = service_of(control->conf, pool);
+	return tunnel;
+}
+
 void control_probe(struct control *control)
 {
 	struct health_target *targets = calloc(control->plan.backend_count, sizeof *targets);
@@ -23,6 +53,7 @@ void control_probe(struct control *control)
 			.uid = place.plan->uid,
 			.addr = place.plan->addr,
 			.how = place.pool->health,
+			.tunnel = tunnel_of(control, place.pool),
 			.layout = place.pool->layout,
 			.has_id = place.conf->has_id,
 			.id = place.conf->id,

@@ -1,6 +1,7 @@
 #include "health.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static void none_close(struct probe *probe)
 	(void)probe;
 }
 
-static const struct probe_kind probe_none = { sizeof(struct probe), none_open, none_begin, NULL, none_close };
+static const struct probe_kind probe_none = { sizeof(struct probe), none_open, none_begin, NULL, none_close, NULL, NULL };
 
 static const struct probe_kind *const kinds[] = {
 	[PROBE_DTLS] = &probe_datagram, [PROBE_COAP] = &probe_datagram, [PROBE_COAPS] = &probe_coaps,
@@ -71,6 +72,7 @@ static void free_probe(struct probe *probe)
 	free(probe->spec.how.path);
 	free(probe->spec.how.psk_identity);
 	explicit_bzero(probe->spec.how.psk_key, sizeof probe->spec.how.psk_key);
+	explicit_bzero(&probe->spec.tunnel.keys, sizeof probe->spec.tunnel.keys);
 	free(probe);
 }
 
@@ -113,12 +115,22 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
+/* Of a socket with an address of its own: what only binding it comes to. */
+static bool is_unbound(int error)
+{
+	return error == EADDRINUSE || error == EADDRNOTAVAIL || error == EACCES;
+}
+
 void probe_fail(struct probe *probe, int error)
 {
-	bool refused = error == ECONNREFUSED;
+	const bool refused = error == ECONNREFUSED, unbound = probe_is_tunnelled(probe) && is_unbound(error);
+	char reason[HEALTH_REASON_OCTETS], local[ADDR_TEXT_OCTETS];
 
-	probe_finish(probe, refused,
-		     &(struct health_result){ .unasked = is_shortage(error), .reason = refused ? "connection refused" : strerror(error) });
+	if (unbound)
+		snprintf(reason, sizeof reason, "cannot ask from %s: %s", addr_format(&probe->spec.tunnel.local, local), strerror(error));
+	else
+		snprintf(reason, sizeof reason, "%s", refused ? "connection refused" : strerror(error));
+	probe_finish(probe, refused, &(struct health_result){ .unasked = unbound || is_shortage(error), .reason = reason });
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *ctx)
@@ -191,10 +203,16 @@ static bool same_question(const struct conf_health *a, const struct conf_health 
 	       a->psk_key_len == b->psk_key_len && memcmp(a->psk_key, b->psk_key, a->psk_key_len) == 0;
 }
 
+static bool same_tunnel(const struct health_tunnel *a, const struct health_tunnel *b)
+{
+	return (a->keys.count > 0) == (b->keys.count > 0) && addr_equal(&a->local, &b->local) && addr_equal(&a->service, &b->service);
+}
+
 static bool same_target(const struct health_target *a, const struct health_target *b)
 {
 	return a->uid == b->uid && addr_equal(&a->addr, &b->addr) && same_question(&a->how, &b->how) &&
-	       a->how.interval_ms == b->how.interval_ms && a->how.timeout_ms == b->how.timeout_ms && a->how.fall == b->how.fall;
+	       same_tunnel(&a->tunnel, &b->tunnel) && a->how.interval_ms == b->how.interval_ms && a->how.timeout_ms == b->how.timeout_ms &&
+	       a->how.fall == b->how.fall;
 }
 
 static struct probe *find_probe(const struct health *health, const struct health_target *spec)
@@ -226,12 +244,13 @@ static int collect_probes(struct health *health, struct probe **out, const struc
 	return rc;
 }
 
-/* What answers are held against may change without a question more. */
+/* What answers are held against may change without a question more, and so may the keys of the tunnel. */
 static void update_probe(struct probe *probe, const struct health_target *spec)
 {
 	probe->kept = true;
 	cid_layout_drop(&probe->spec.layout);
 	probe->spec.layout = cid_layout_share(&spec->layout);
+	probe->spec.tunnel.keys = spec->tunnel.keys;
 	probe->spec.has_id = spec->has_id;
 	probe->spec.id = spec->id;
 }

@@ -11,13 +11,23 @@
 
 #include "addr.h"
 #include "conf.h"
+#include "proxy2.h"
 
 struct health;
+
+/* How datagrams of probes go to the backends of a pool of mode tunnel, if they go to the backend's own port: behind the header that those
+ * of devices have. Each probe is a device with the address of `local` and a port that nobody binds. */
+struct health_tunnel {
+	struct proxy2_keys keys; /* count 0: there is no tunnel */
+	struct addr local;       /* what they leave from, and are answered to */
+	struct addr service;     /* whom they say to address */
+};
 
 struct health_target {
 	uint16_t uid; /* of the backend */
 	struct addr addr;
-	struct conf_health how;   /* its texts are copied */
+	struct conf_health how; /* its texts are copied */
+	struct health_tunnel tunnel;
 	struct cid_layout layout; /* what a CID of this backend is held against: `coaps` */
 	bool has_id;
 	struct server_id id;
@@ -41,7 +51,7 @@ struct health_findings {
 /* One finished probe. Valid during the report. */
 struct health_result {
 	bool ok;
-	bool unasked;       /* not ok, for want of descriptors or memory here: nothing is known of the backend */
+	bool unasked;       /* not ok, for want of descriptors, memory or the tunnel's port here: nothing is known of the backend */
 	const char *reason; /* what was seen, in plain words: "no answer for 1000 ms", "connection refused", "2.05 Content" */
 	uint32_t took_us;
 	const struct health_findings *findings; /* NULL: the probe has none */

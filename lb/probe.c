@@ -36,9 +36,7 @@ int probe_connect(const struct probe *probe, int fd)
 	return connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : errno;
 }
 
-int probe_send(int fd, const uint8_t *data, size_t len)
+const char *probe_way(const struct probe *probe)
 {
-	if (send(fd, data, len, 0) == (ssize_t)len || send(fd, data, len, 0) == (ssize_t)len)
-		return 0;
-	return errno;
+	return probe_is_tunnelled(probe) ? " through the tunnel" : "";
 }

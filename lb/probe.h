@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "health.h"
+#include "probe_port.h"
 
 struct probe_kind;
 
@@ -17,10 +18,11 @@ struct probe {
 	const struct probe_kind *kind;
 	struct health *health;
 	struct event_base *base;
-	struct health_target spec; /* its texts belong to the probe */
-	struct addr to;            /* where to ask: the backend's address, at how.port if that is set */
-	bool asking;               /* between begin() and probe_finish() */
-	uint64_t began_us;         /* the last time it asked */
+	struct health_target spec;  /* its texts belong to the probe */
+	struct addr to;             /* where to ask: the backend's address, at how.port if that is set */
+	bool asking;                /* between begin() and probe_finish() */
+	uint64_t began_us;          /* the last time it asked */
+	struct probe_tunnel tunnel; /* probe_port.c's own */
 
 	/* health.c's own */
 	struct event *timer; /* asking: what probe_wake_in() set; else: of the next time */
@@ -35,6 +37,10 @@ struct probe_kind {
 	void (*begin)(struct probe *probe); /* asks, and wants to be woken up in time to give up */
 	void (*wake)(struct probe *probe);  /* what probe_wake_in() asked for; only while asking */
 	void (*close)(struct probe *probe); /* leaves the memory */
+
+	/* Of kinds that have ports: what came to one, and, while asking, a system call or ICMP error (an errno). */
+	void (*received)(struct probe *probe, struct probe_port *port, const uint8_t *data, size_t len);
+	void (*failed)(struct probe *probe, int error);
 };
 
 extern const struct probe_kind probe_datagram; /* `dtls`, `coap` */
@@ -50,6 +56,15 @@ void probe_finish(struct probe *probe, bool refused, const struct health_result 
 /* The same for a system call that failed. */
 void probe_fail(struct probe *probe, int error);
 
+/* Whether its ports are ports inside a tunnel. */
+static inline bool probe_is_tunnelled(const struct probe *probe)
+{
+	return probe->spec.tunnel.keys.count > 0 && probe->to.port == probe->spec.addr.port;
+}
+
+/* For "no answer%s": where it was waited for, if that is not plain. */
+const char *probe_way(const struct probe *probe);
+
 /* Monotonic. */
 uint64_t probe_clock_us(void);
 
@@ -59,10 +74,7 @@ uint64_t probe_left_us(const struct probe *probe);
 /* An unconnected, non-blocking socket of the family of probe->to, or -errno. */
 int probe_socket(const struct probe *probe, int type);
 
-/* Returns 0 or an errno. */
+/* To probe->to. Returns 0 or an errno. */
 int probe_connect(const struct probe *probe, int fd);
-
-/* The same. A first refusal may be the ICMP error of something sent earlier. */
-int probe_send(int fd, const uint8_t *data, size_t len);
 
 #endif

@@ -8,11 +8,9 @@
  * so a backend whose DTLS loses sessions and one whose CoAP is mute are told apart.
  *
  * Handshakes that fail, or lead to sessions that do not last, come at growing intervals. In between a ClientHello tells life. */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <event2/util.h>
 
@@ -29,7 +27,6 @@ enum {
 	STEP_SILENT = 7,
 	REPEATED = 2,  /* what packet loss can feign is believed when it comes again */
 	TRIES_MAX = 6, /* the interval between handshakes doubles up to 32-fold … */
-	ANSWER_OCTETS = 4096,
 };
 
 #define TRY_US 60000000ULL /* … or to this, unless interval_ms is longer */
@@ -143,16 +140,16 @@ static bool may_begin(const struct coaps *coaps)
 
 static void say_hello(struct coaps *coaps)
 {
-	struct line_port *port = coaps->line.away->fd >= 0 ? coaps->line.away : coaps->line.home;
+	struct probe_port *port = probe_port_is_open(coaps->line.away) ? coaps->line.away : coaps->line.home;
 	uint8_t hello[PROBE_HELLO_OCTETS], random[PROBE_HELLO_RANDOM_OCTETS];
-	int error = port->fd >= 0 ? 0 : line_open(&coaps->line, port);
+	int error = probe_port_is_open(port) ? 0 : probe_port_open(port, &coaps->probe);
 
 	evutil_secure_rng_get_bytes(random, sizeof random);
 	probe_hello_write(hello, random);
 	probe_hello_number(hello, coaps->hellos++);
 	coaps->greeted = true;
 	if (error == 0)
-		error = probe_send(port->fd, hello, sizeof hello);
+		error = probe_port_send(port, hello, sizeof hello);
 	if (error == 0)
 		wake_later(coaps);
 	else
@@ -195,7 +192,7 @@ static void begin_asking(struct coaps *coaps, bool fresh)
 	evutil_secure_rng_get_bytes(random, sizeof random);
 	probe_get_init(&coaps->get, random);
 	if (coaps->moving)
-		error = line_open(&coaps->line, coaps->line.away);
+		error = probe_port_open(coaps->line.away, &coaps->probe);
 	if (error == 0)
 		ask(coaps);
 	else
@@ -274,7 +271,7 @@ static void on_session_ended(struct coaps *coaps)
 	}
 }
 
-static void judge_rebinding(struct coaps *coaps, const struct line_port *port)
+static void judge_rebinding(struct coaps *coaps, const struct probe_port *port)
 {
 	bool home_asked = coaps->step >= STEP_HOME;
 
@@ -293,10 +290,10 @@ static void judge_rebinding(struct coaps *coaps, const struct line_port *port)
 		find_rebinding(coaps, FINDING_BAD, "not answered from a new port");
 		coaps->silences = REPEATED;
 	}
-	line_close(coaps->line.away);
+	probe_port_close(coaps->line.away);
 }
 
-static void on_answer(struct coaps *coaps, const struct line_port *port)
+static void on_answer(struct coaps *coaps, const struct probe_port *port)
 {
 	coaps->proven = true;
 	if (!coaps->fresh)
@@ -318,11 +315,11 @@ static void on_give_up(struct coaps *coaps)
 		coaps->tries--;
 	}
 	if (coaps->phase != PHASE_ASK)
-		finish_with(coaps, false, "no answer for %u ms", ms);
+		finish_with(coaps, false, "no answer%s for %u ms", probe_way(&coaps->probe), ms);
 	else if (coaps->get.accepted)
 		finish_with(coaps, false, "a GET acknowledged, but not answered for %u ms", ms);
 	else if (!coaps->fresh)
-		finish_with(coaps, false, "no answer for %u ms", ms);
+		finish_with(coaps, false, "no answer%s for %u ms", probe_way(&coaps->probe), ms);
 	else {
 		if (!coaps->moving)
 			coaps->losses = 0; /* not the move: it is mute at home too */
@@ -331,7 +328,7 @@ static void on_give_up(struct coaps *coaps)
 }
 
 /* What the session came to. `port`: where something arrived, NULL: a timer. */
-static void settle(struct coaps *coaps, enum session_state state, const struct line_port *port)
+static void settle(struct coaps *coaps, enum session_state state, const struct probe_port *port)
 {
 	if (state == SESSION_CLOSED || state == SESSION_FAILED) {
 		on_session_ended(coaps);
@@ -398,7 +395,7 @@ static void on_deliver(struct line *line, const uint8_t *data, size_t len)
 }
 
 /* Whether it answers a ClientHello of ours. */
-static bool is_hello_answer(const struct coaps *coaps, const struct line_port *port, const uint8_t *data, size_t len)
+static bool is_hello_answer(const struct coaps *coaps, const struct probe_port *port, const uint8_t *data, size_t len)
 {
 	enum probe_answer answer;
 
@@ -406,12 +403,14 @@ static bool is_hello_answer(const struct coaps *coaps, const struct line_port *p
 		return false;
 	answer = probe_hello_read(data, len);
 	if (answer == PROBE_ANSWER_SERVER_HELLO)
-		probe_send(port->fd, probe_hello_abort, sizeof probe_hello_abort);
+		probe_port_send(port, probe_hello_abort, sizeof probe_hello_abort);
 	return answer == PROBE_ANSWER_SERVER_HELLO || answer == PROBE_ANSWER_RETRY || answer == PROBE_ANSWER_ALERT;
 }
 
-static void on_datagram(struct coaps *coaps, struct line_port *port, const uint8_t *data, size_t len)
+static void coaps_received(struct probe *probe, struct probe_port *port, const uint8_t *data, size_t len)
 {
+	struct coaps *coaps = (struct coaps *)probe;
+
 	if (is_hello_answer(coaps, port, data, len)) {
 		if (coaps->phase == PHASE_ASK)
 			on_session_missing(coaps);
@@ -426,26 +425,16 @@ static void on_datagram(struct coaps *coaps, struct line_port *port, const uint8
 	settle(coaps, line_input(&coaps->line, port, data, len), port);
 }
 
-/* One datagram, or one ICMP error, a call: the loop comes back while there are more. */
-static void on_readable(evutil_socket_t fd, short events, void *ctx)
+static void coaps_failed(struct probe *probe, int error)
 {
-	struct line_port *port = ctx;
-	struct coaps *coaps = coaps_of(port->line);
-	uint8_t data[ANSWER_OCTETS];
-	ssize_t n = recv(fd, data, sizeof data, MSG_DONTWAIT);
-
-	(void)events;
-	if (n >= 0)
-		on_datagram(coaps, port, data, (size_t)n);
-	else if (coaps->probe.asking && errno != EAGAIN && errno != EINTR)
-		fail(coaps, errno);
+	fail((struct coaps *)probe, error);
 }
 
 static int coaps_open(struct probe *probe)
 {
 	struct coaps *coaps = (struct coaps *)probe;
 
-	return line_init(&coaps->line, probe, on_readable, on_deliver);
+	return line_init(&coaps->line, probe, on_deliver);
 }
 
 static void coaps_close(struct probe *probe)
@@ -453,4 +442,6 @@ static void coaps_close(struct probe *probe)
 	line_free(&((struct coaps *)probe)->line);
 }
 
-const struct probe_kind probe_coaps = { sizeof(struct coaps), coaps_open, coaps_begin, coaps_wake, coaps_close };
+const struct probe_kind probe_coaps = {
+	sizeof(struct coaps), coaps_open, coaps_begin, coaps_wake, coaps_close, coaps_received, coaps_failed,
+};

@@ -1,9 +1,6 @@
 /* The probes without credentials, `dtls` and `coap`: one datagram, and any answer of its kind. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <event2/util.h>
 
@@ -11,15 +8,11 @@
 #include "probe.h"
 #include "probe_hello.h"
 
-enum { ANSWER_OCTETS = 4096 };
-
-/* Its socket keeps its port for life: a server that makes a session per port makes one, not one per probe. */
+/* It keeps its port for life: a server that makes a session per port makes one, not one per probe. */
 struct datagram {
 	struct probe probe;
-	int fd;
-	bool connected;
-	uint64_t records; /* of DTLS, sent so far */
-	struct event *readable;
+	struct probe_port port;
+	uint64_t records;    /* of DTLS, sent so far */
 	uint16_t message_id; /* of the last coap question */
 	size_t noise_octets; /* of the last thing received that was no answer; 0: nothing */
 };
@@ -32,7 +25,7 @@ static bool is_coap(const struct datagram *datagram)
 static int send_record(struct datagram *datagram, uint8_t *record, size_t len)
 {
 	probe_hello_number(record, datagram->records++);
-	return probe_send(datagram->fd, record, len);
+	return probe_port_send(&datagram->port, record, len);
 }
 
 static int ask(struct datagram *datagram)
@@ -45,7 +38,7 @@ static int ask(struct datagram *datagram)
 		evutil_secure_rng_get_bytes(&datagram->message_id, sizeof datagram->message_id);
 		ping.id = datagram->message_id;
 		coap_encode(&ping, question, sizeof question, &len);
-		return probe_send(datagram->fd, question, len);
+		return probe_port_send(&datagram->port, question, len);
 	}
 	evutil_secure_rng_get_bytes(random, sizeof random);
 	probe_hello_write(question, random);
@@ -63,9 +56,8 @@ static void end_session(struct datagram *datagram)
 static void datagram_begin(struct probe *probe)
 {
 	struct datagram *datagram = (struct datagram *)probe;
-	int error = datagram->connected ? 0 : probe_connect(probe, datagram->fd);
+	int error = probe_port_is_open(&datagram->port) ? 0 : probe_port_open(&datagram->port, probe);
 
-	datagram->connected = error == 0;
 	datagram->noise_octets = 0;
 	if (error == 0)
 		error = ask(datagram);
@@ -82,7 +74,7 @@ static void datagram_wake(struct probe *probe)
 	unsigned ms = probe->spec.how.timeout_ms;
 
 	if (datagram->noise_octets == 0)
-		snprintf(reason, sizeof reason, "no answer for %u ms", ms);
+		snprintf(reason, sizeof reason, "no answer%s for %u ms", probe_way(probe), ms);
 	else
 		snprintf(reason, sizeof reason, "no %s answer for %u ms, but %zu octets of something else",
 			 is_coap(datagram) ? "CoAP" : "DTLS", ms, datagram->noise_octets);
@@ -105,49 +97,31 @@ static const char *read_answer(struct datagram *datagram, const uint8_t *data, s
 	return answer != PROBE_ANSWER_NONE ? probe_answer_name(answer) : NULL;
 }
 
-/* One datagram, or one ICMP error, a call: the loop comes back while there are more. */
-static void on_readable(evutil_socket_t fd, short events, void *ctx)
+static void datagram_received(struct probe *probe, struct probe_port *port, const uint8_t *data, size_t len)
 {
-	struct datagram *datagram = ctx;
-	uint8_t data[ANSWER_OCTETS];
-	ssize_t n = recv(fd, data, sizeof data, MSG_DONTWAIT);
-	int error = errno;
-	const char *life;
+	struct datagram *datagram = (struct datagram *)probe;
+	const char *life = read_answer(datagram, data, len);
 
-	(void)events;
-	if (n < 0) {
-		if (datagram->probe.asking && error != EAGAIN && error != EINTR)
-			probe_fail(&datagram->probe, error);
-		return;
-	}
-	life = read_answer(datagram, data, (size_t)n);
-	if (!datagram->probe.asking)
+	(void)port;
+	if (!probe->asking)
 		return;
 	if (life != NULL)
-		probe_finish(&datagram->probe, false, &(struct health_result){ .ok = true, .reason = life });
+		probe_finish(probe, false, &(struct health_result){ .ok = true, .reason = life });
 	else
-		datagram->noise_octets = (size_t)n;
+		datagram->noise_octets = len;
 }
 
 static int datagram_open(struct probe *probe)
 {
-	struct datagram *datagram = (struct datagram *)probe;
-
-	datagram->fd = probe_socket(probe, SOCK_DGRAM);
-	if (datagram->fd < 0)
-		return datagram->fd;
-	datagram->readable = event_new(probe->base, datagram->fd, EV_READ | EV_PERSIST, on_readable, datagram);
-	return datagram->readable != NULL && event_add(datagram->readable, NULL) == 0 ? 0 : -ENOMEM;
+	(void)probe;
+	return 0;
 }
 
 static void datagram_close(struct probe *probe)
 {
-	struct datagram *datagram = (struct datagram *)probe;
-
-	if (datagram->readable != NULL)
-		event_free(datagram->readable);
-	if (datagram->fd >= 0)
-		close(datagram->fd);
+	probe_port_close(&((struct datagram *)probe)->port);
 }
 
-const struct probe_kind probe_datagram = { sizeof(struct datagram), datagram_open, datagram_begin, datagram_wake, datagram_close };
+const struct probe_kind probe_datagram = {
+	sizeof(struct datagram), datagram_open, datagram_begin, datagram_wake, datagram_close, datagram_received, probe_fail,
+};

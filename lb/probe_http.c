@@ -178,4 +178,4 @@ static void http_close(struct probe *probe)
 	hang_up((struct http *)probe);
 }
 
-const struct probe_kind probe_http = { sizeof(struct http), http_open, http_begin, http_wake, http_close };
+const struct probe_kind probe_http = { sizeof(struct http), http_open, http_begin, http_wake, http_close, NULL, NULL };

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { FLIGHTS = 8 /* the first retransmission comes after this part of timeout_ms */ };
 
@@ -23,7 +21,7 @@ static void on_send(void *ctx, const uint8_t *data, size_t len)
 {
 	struct line *line = ctx;
 
-	line->error = line->at->fd >= 0 ? probe_send(line->at->fd, data, len) : ENOTCONN;
+	line->error = probe_port_send(line->at, data, len);
 }
 
 static void on_deliver(void *ctx, const uint8_t *data, size_t len)
@@ -62,8 +60,7 @@ bool line_explain(const struct line *line, char *text, size_t size)
 	return refused;
 }
 
-int line_init(struct line *line, const struct probe *probe, event_callback_fn readable,
-	      void (*deliver)(struct line *line, const uint8_t *data, size_t len))
+int line_init(struct line *line, struct probe *probe, void (*deliver)(struct line *line, const uint8_t *data, size_t len))
 {
 	const struct conf_health *how = &probe->spec.how;
 	const struct session_options options = {
@@ -78,9 +75,7 @@ int line_init(struct line *line, const struct probe *probe, event_callback_fn re
 		.random = fill_random,
 	};
 
-	*line = (struct line){ .probe = probe, .readable = readable, .deliver = deliver };
-	for (size_t i = 0; i < 2; i++)
-		line->ports[i] = (struct line_port){ .line = line, .fd = -1 };
+	*line = (struct line){ .probe = probe, .deliver = deliver };
 	line->home = line->at = &line->ports[0];
 	line->away = &line->ports[1];
 	return session_config_new(&line->config, &options);
@@ -95,40 +90,11 @@ void line_free(struct line *line)
 	session_config_free(line->config);
 }
 
-int line_open(struct line *line, struct line_port *port)
-{
-	int error;
-
-	line_close(port);
-	port->fd = probe_socket(line->probe, SOCK_DGRAM);
-	if (port->fd < 0) {
-		error = -port->fd;
-		port->fd = -1;
-		return error;
-	}
-	event_assign(&port->readable, line->probe->base, port->fd, EV_READ | EV_PERSIST, line->readable, port);
-	error = probe_connect(line->probe, port->fd);
-	if (error == 0 && event_add(&port->readable, NULL) != 0)
-		error = ENOMEM;
-	if (error != 0)
-		line_close(port);
-	return error;
-}
-
-void line_close(struct line_port *port)
-{
-	if (port->fd < 0)
-		return;
-	event_del(&port->readable);
-	close(port->fd);
-	port->fd = -1;
-}
-
 void line_move(struct line *line)
 {
-	struct line_port *old = line->home;
+	struct probe_port *old = line->home;
 
-	line_close(old);
+	probe_port_close(old);
 	line->home = line->away;
 	line->away = old;
 }
@@ -139,7 +105,7 @@ int line_begin(struct line *line)
 	int error;
 
 	line_drop(line);
-	error = line_open(line, line->home);
+	error = probe_port_open(line->home, line->probe);
 	if (error == 0)
 		error = -session_new(&line->session, line->config, NULL, &callbacks, line);
 	if (error != 0)
@@ -155,8 +121,8 @@ void line_drop(struct line *line)
 	session_free(line->session);
 	line->session = NULL;
 	line->cid_len = 0;
-	line_close(line->home);
-	line_close(line->away);
+	probe_port_close(line->home);
+	probe_port_close(line->away);
 }
 
 static enum session_state note_cid(struct line *line, enum session_state before, enum session_state state)
@@ -166,7 +132,7 @@ static enum session_state note_cid(struct line *line, enum session_state before,
 	return state;
 }
 
-enum session_state line_input(struct line *line, struct line_port *port, const uint8_t *data, size_t len)
+enum session_state line_input(struct line *line, struct probe_port *port, const uint8_t *data, size_t len)
 {
 	enum session_state before = session_state(line->session);
 
@@ -190,7 +156,7 @@ enum session_state line_expire(struct line *line)
 	return session_expire(line->session, clock_ms());
 }
 
-int line_write(struct line *line, struct line_port *port, const uint8_t *data, size_t len)
+int line_write(struct line *line, struct probe_port *port, const uint8_t *data, size_t len)
 {
 	int rc;
 

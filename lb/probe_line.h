@@ -6,44 +6,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
 #include "probe.h"
 #include "session.h"
 
-struct line;
-
-struct line_port {
-	struct line *line;
-	int fd; /* -1: closed */
-	struct event readable;
-};
-
 struct line {
-	const struct probe *probe;
+	struct probe *probe;
 	struct session_config *config;
 	struct session *session; /* NULL: none */
-	struct line_port ports[2];
-	struct line_port *home, *away;
-	struct line_port *at; /* the port that the session sends from: of the datagram that is being fed, or told by line_write() */
-	int error;            /* an errno: the last thing sent was not taken */
-	size_t cid_len;       /* octets of what our records carry; 0: the session is bound to its port */
+	struct probe_port ports[2];
+	struct probe_port *home, *away;
+	struct probe_port *at; /* the port that the session sends from: of the datagram that is being fed, or told by line_write() */
+	int error;             /* an errno: the last thing sent was not taken */
+	size_t cid_len;        /* octets of what our records carry; 0: the session is bound to its port */
 	uint8_t cid[SESSION_CID_MAX];
-	event_callback_fn readable; /* gets the port */
 	void (*deliver)(struct line *line, const uint8_t *data, size_t len);
 };
 
 /* Credentials are those of probe->spec. Returns 0 or -errno. */
-int line_init(struct line *line, const struct probe *probe, event_callback_fn readable,
-	      void (*deliver)(struct line *line, const uint8_t *data, size_t len));
+int line_init(struct line *line, struct probe *probe, void (*deliver)(struct line *line, const uint8_t *data, size_t len));
 
 /* Says close_notify, and frees everything. Also after a line_init() that failed. */
 void line_free(struct line *line);
-
-/* A new port at `port`, which is closed before if it has one. Returns 0 or an errno. */
-int line_open(struct line *line, struct line_port *port);
-void line_close(struct line_port *port);
 
 /* `away` becomes home; the old home is closed. */
 void line_move(struct line *line);
@@ -55,7 +38,7 @@ int line_begin(struct line *line);
 void line_drop(struct line *line);
 
 /* What came to `port`. Returns the session's state; there must be one. */
-enum session_state line_input(struct line *line, struct line_port *port, const uint8_t *data, size_t len);
+enum session_state line_input(struct line *line, struct probe_port *port, const uint8_t *data, size_t len);
 
 /* The session's timer. */
 uint64_t line_left_us(const struct line *line); /* UINT64_MAX: none */
@@ -65,7 +48,7 @@ enum session_state line_expire(struct line *line);
 bool line_explain(const struct line *line, char *text, size_t size);
 
 /* As one record from `port`. Returns 0 or an errno. */
-int line_write(struct line *line, struct line_port *port, const uint8_t *data, size_t len);
+int line_write(struct line *line, struct probe_port *port, const uint8_t *data, size_t len);
 
 /* From where the session is at, within deliver(). */
 void line_reply(struct line *line, const uint8_t *data, size_t len);

@@ -1,7 +1,6 @@
 /* Probes against sockets of ours on loopback, in one real event loop; every run is bounded. */
 #include <arpa/inet.h>
 #include <check.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -35,7 +34,7 @@ static struct health *health;
 
 struct seen_report {
 	uint16_t uid;
-	bool ok;
+	bool ok, unasked;
 	char reason[128];
 	uint64_t at_ms;
 };
@@ -70,7 +69,7 @@ static void on_report(void *ctx, uint16_t uid, const struct health_result *resul
 
 	(void)ctx;
 	ck_assert_uint_lt(report_count, MAX_SEEN);
-	*r = (struct seen_report){ .uid = uid, .ok = result->ok, .at_ms = now_ms() };
+	*r = (struct seen_report){ .uid = uid, .ok = result->ok, .unasked = result->unasked, .at_ms = now_ms() };
 	snprintf(r->reason, sizeof r->reason, "%s", result->reason);
 	if (report_count == stop_at)
 		event_base_loopbreak(base);
@@ -442,23 +441,31 @@ START_TEST(test_report_may_remove)
 }
 END_TEST
 
-/* More targets than descriptors: nothing changes, the old one is probed on. */
+/* More targets than descriptors: those that get one are probed, the others say why they are not. */
 START_TEST(test_no_descriptors)
 {
 	static struct health_target many[50];
 	struct rlimit few = { .rlim_cur = 40, .rlim_max = 40 };
+	size_t ok = 0;
 
 	manner = ANSWER;
 	say = verify_request;
 	say_len = sizeof verify_request;
-	probe_once();
-	for (size_t i = 0; i < 50; i++)
+	for (size_t i = 0; i < 50; i++) {
 		many[i] = make_target((uint16_t)(i + 7), target.addr.port, PROBE_DTLS);
+		many[i].how.interval_ms = many[i].how.timeout_ms = 60000;
+	}
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-	ck_assert_int_eq(health_set_targets(health, many, 50), -EMFILE);
-	run(3, 3000);
-	ck_assert_uint_eq(report_count, 3);
-	ck_assert_uint_eq(reports[2].uid, 7);
+	ck_assert_int_eq(health_set_targets(health, many, 50), 0);
+	run(50, 20000);
+	ck_assert_uint_eq(report_count, 50);
+	for (size_t i = 0; i < 50; i++) {
+		ck_assert(reports[i].ok != reports[i].unasked);
+		ck_assert_str_eq(reports[i].reason, reports[i].ok ? "HelloVerifyRequest or HelloRetryRequest" : "Too many open files");
+		ok += reports[i].ok;
+	}
+	ck_assert_uint_ge(ok, 10);
+	ck_assert_uint_lt(ok, 40);
 }
 END_TEST
 

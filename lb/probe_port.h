@@ -1,0 +1,51 @@
+/* What a probe of datagrams asks from: a connected socket of its own. In a pool of mode tunnel it is a port number inside the tunnel, which
+ * nobody binds: its datagrams go and come behind the tunnel's header, those of all ports of one probe through one connected socket. All of
+ * these sockets have the same local port, so that servers need to know of one alone. Control thread. */
+#ifndef CIDLB_PROBE_PORT_H
+#define CIDLB_PROBE_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+struct probe;
+
+struct probe_socket {
+	int fd;
+	struct event readable;
+};
+
+struct probe_port {
+	struct probe *probe; /* NULL: closed */
+
+	/* not in a tunnel */
+	struct probe_socket socket;
+
+	/* in a tunnel */
+	uint16_t number;
+	struct probe_port *next; /* of probe_tunnel.ports */
+};
+
+/* What the ports of one probe share; all zero at first. */
+struct probe_tunnel {
+	struct probe_port *ports;   /* that are open */
+	struct probe_socket socket; /* open as long as one of them is */
+	uint16_t last;              /* number given; 0: none was */
+};
+
+/* A new port, also where `port` is open. What comes goes to the probe's kind. Returns 0 or an errno. */
+int probe_port_open(struct probe_port *port, struct probe *probe);
+void probe_port_close(struct probe_port *port);
+
+/* Returns 0 or an errno. A first refusal may be the ICMP error of something sent earlier. */
+int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t len);
+
+static inline bool probe_port_is_open(const struct probe_port *port)
+{
+	return port->probe != NULL;
+}
+
+#endif
