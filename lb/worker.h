@@ -46,8 +46,8 @@ struct worker {
 	struct icmp_inbox *errors;
 	struct net_inbox *inbox;
 	struct net_outbox *outbox;
-	uint64_t clock_ms; /* once per batch */
-	uint32_t now_ms;   /* the same, as flows keep it */
+	uint64_t clock_ms;                     /* once per batch */
+	uint32_t now_ms;                       /* the same, as flows keep it */
 	struct net_path paths[STATS_BACKENDS]; /* mode tunnel: by stable number */
 	/* When a CID led to a backend last, by its stable number: CLOCK_MONOTONIC_COARSE; 0: never. */
 	_Atomic uint32_t cid_last_s[STATS_BACKENDS];

@@ -92,13 +92,13 @@ START_TEST(uplink)
 }
 END_TEST
 
-/* Mode tunnel has no flow: the server sees the device itself. */
-START_TEST(tunnel)
+/* Without flows, as in mode tunnel. */
+START_TEST(stateless)
 {
 	const struct snapshot_backend backend = { .uid = 7, .addr = flow.backend_addr };
 	struct trace_entry entry;
 
-	trace_tunnel_up(ring, &up, &backend);
+	trace_up_stateless(ring, &up, &backend, &datagram.from);
 	entry = only();
 	ck_assert(entry.up && entry.has_flow);
 	ck_assert_int_eq(entry.verdict, VERDICT_CID);
@@ -106,14 +106,14 @@ START_TEST(tunnel)
 	ck_assert(addr_equal(&entry.backend_addr, &backend.addr));
 	ck_assert_uint_eq(entry.backend, 7);
 	ck_assert_uint_eq(entry.kept, 40);
-	trace_tunnel_up(ring, &up, NULL);
+	trace_up_stateless(ring, &up, NULL, &datagram.from);
 	entry = only();
 	ck_assert(entry.up && !entry.has_flow);
 	decision.cid_len--;
-	trace_tunnel_up(ring, &up, &backend);
+	trace_up_stateless(ring, &up, &backend, &datagram.from);
 	decision.cid_len++;
 	data[11]++;
-	trace_tunnel_up(ring, &up, &backend);
+	trace_up_stateless(ring, &up, &backend, &datagram.from);
 	ck_assert_ptr_null(trace_peek(ring));
 }
 END_TEST
@@ -289,7 +289,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, uplink);
-	tcase_add_test(tc, tunnel);
+	tcase_add_test(tc, stateless);
 	tcase_add_test(tc, other_sessions);
 	tcase_add_test(tc, not_sent);
 	tcase_add_test(tc, roles);
