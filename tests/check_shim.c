@@ -218,6 +218,21 @@ START_TEST(unknown_devices_go_the_way_of_the_last_datagram)
 }
 END_TEST
 
+START_TEST(probes_are_followed_by_nobody_else)
+{
+	const struct table_way one = { node, service }, of_probes = { { { MAPPED, 10, 0, 0, 2 }, 7204 }, service };
+	const struct addr probe = { { MAPPED, 10, 0, 0, 2 }, 1024 }, stranger = device_of(9);
+	struct table_way way;
+
+	table_learn(&table, 0, &probe, &of_probes);
+	ck_assert(!table_find(&table, 0, &stranger, &way));
+	table_learn(&table, 0, &device, &one);
+	table_learn(&table, 0, &probe, &of_probes);
+	assert_way(0, &probe, &of_probes);
+	assert_way(0, &stranger, &one);
+}
+END_TEST
+
 START_TEST(ports_are_apart)
 {
 	const struct table_way secure = { node, service };
@@ -311,6 +326,7 @@ int main(void)
 	tcase_set_timeout(ways, 60);
 	tcase_add_test(ways, way_back_is_the_last_one);
 	tcase_add_test(ways, unknown_devices_go_the_way_of_the_last_datagram);
+	tcase_add_test(ways, probes_are_followed_by_nobody_else);
 	tcase_add_test(ways, ports_are_apart);
 	tcase_add_test(ways, oldest_of_a_set_makes_room);
 	tcase_add_test(ways, what_a_fork_caught_is_forgotten);
