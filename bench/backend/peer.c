@@ -18,7 +18,7 @@ static void send_datagram(void *ctx, const uint8_t *data, size_t len)
 
 	if (server->tunnel.count) {
 		/* One of a server before has come through no tunnel of this one: any node delivers. */
-		const struct tunnel_way *way = peer->way.node.port ? &peer->way : &server->way;
+		const struct tunnel_way *way = peer->way.node.port ? &peer->way : &server->any;
 		tunnel_send(server->fd, way, &server->tunnel, &peer->addr, data, len);
 	} else {
 		udp_send(server->fd, &peer->addr, data, len);

@@ -92,6 +92,17 @@ static void input_plain(struct server *server, const struct addr *source, const 
 	peer_input(peer, source, data, len);
 }
 
+/* A node's probes come from its own address; where they do, it takes nothing for devices. */
+static void learn_way(struct server *server, const struct addr *source)
+{
+	const bool of_probe = memcmp(source->ip, server->way.node.ip, sizeof source->ip) == 0;
+
+	if (of_probe && server->any.node.port && !server->any_is_of_probe)
+		return;
+	server->any = server->way;
+	server->any_is_of_probe = of_probe;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	static uint8_t data[RECEIVE_OCTETS];
@@ -109,6 +120,8 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 			server->report.bad_headers++;
 			continue;
 		}
+		if (server->tunnel.count)
+			learn_way(server, &source);
 		server->report.datagrams++;
 		(server->plain ? input_plain : input_dtls)(server, &source, data + octets, (size_t)(len - octets));
 	}

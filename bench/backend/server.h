@@ -51,6 +51,8 @@ struct server {
 	uint64_t now_ms;
 	struct proxy2_keys tunnel; /* none: not through a tunnel */
 	struct tunnel_way way;     /* of the datagram that came last */
+	struct tunnel_way any;     /* for peers that have none; of a probe only if nothing else is known */
+	bool any_is_of_probe;
 };
 
 /* -errno: the socket cannot be bound, or out of memory. */

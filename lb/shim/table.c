@@ -47,7 +47,6 @@ static struct table_entry *find_oldest(struct table_set *set)
 	return oldest;
 }
 
-/* The node itself asks: where its probes come from it takes nothing for devices. */
 static bool is_probe(const struct addr *device, const struct table_way *way)
 {
 	return memcmp(device->ip, way->node.ip, sizeof device->ip) == 0;
@@ -65,10 +64,11 @@ void table_learn(struct table *table, unsigned port, const struct addr *device, 
 		*entry = (struct table_entry){ *device, *way, (uint16_t)port, ++set->clock };
 		lock_release(&table->locks[at % TABLE_LOCKS]);
 	}
-	if (is_probe(device, way))
-		return;
 	if (lock_take(&table->last_lock)) {
-		table->last[port][addr_is_v4(device)] = (struct table_last){ true, *way };
+		struct table_last *last = &table->last[port][addr_is_v4(device)];
+		const bool of_probe = is_probe(device, way);
+		if (!of_probe || last->of_probe || !last->known)
+			*last = (struct table_last){ true, of_probe, *way };
 		lock_release(&table->last_lock);
 	}
 }
