@@ -372,9 +372,11 @@ def case_larger_than_the_mtu():
 
 
 def key_file(scene):
+    """Written once: a server that starts may be reading it."""
     file = scene.dir / "tunnel.keys"
-    file.touch(mode=0o600)
-    file.write_text(f"1:{KEY.hex()}\n")
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(f"1:{KEY.hex()}\n")
     return file
 
 
@@ -394,7 +396,7 @@ def behind_shim(scene, number, settings):
 def survive_restarts(scene, backends, settings, devices, moves, **traffic):
     """Real devices that move, 10 % loss, and cidlb killed every other second: the servers see every move, and no session ends."""
     lb = started(scene, [tunnel_pool(scene, "p", backends, settings)])
-    fleet = scene.fleet(lb.address(), devices=devices, rebinds=moves, rebind_every=1, loss=10, **traffic)
+    fleet = scene.fleet(lb.address(), devices=devices, rebinds=moves, rebind_every=1, loss=10, max_seconds=300, **traffic)
     restarts = 0
     while fleet.alive():
         time.sleep(2)
