@@ -70,20 +70,22 @@ class Server:
             for datagram, source in drain(self.sock):
                 if datagram[:12] != proxy2.SIGNATURE:
                     self.plain.append(datagram)
-                    ping = len(datagram) == 4 and datagram[0] == COAP_EMPTY_CON
-                    self.sock.sendto(bytes([COAP_RST]) + datagram[1:] if ping else datagram, source)
+                    self.sock.sendto(datagram, source)
                     continue
                 self.node = source[:2]
-                self.got.append(proxy2.read(self.keys, UP, datagram))
-                device, service, payload = self.got[-1]
+                device, service, payload = said = proxy2.read(self.keys, UP, datagram)
+                if len(payload) == 4 and payload[0] == COAP_EMPTY_CON:  # a probe
+                    self.answer(service, device, bytes([COAP_RST]) + payload[1:])
+                    continue
+                self.got.append(said)
                 if self.echo:
                     self.answer(service, device, payload)
             time.sleep(0.001)
 
 
 def tunnel(*keys, ip="127.0.0.1"):
-    """`keys`: as (id, octets)."""
-    return {"local": text_of(ip, free_ports(2)), "keys": [{"id": number, "key": key.hex()} for number, key in keys or [(1, KEY)]]}
+    """`keys`: as (id, octets). A port for each of two workers, and one for probes."""
+    return {"local": text_of(ip, free_ports(3)), "keys": [{"id": number, "key": key.hex()} for number, key in keys or [(1, KEY)]]}
 
 
 def tunnel_pool(scene, name, entries, settings=None, **options):
@@ -247,7 +249,7 @@ def case_other_mode_by_reload():
 
         asks()
         assert len(server.plain) == 1
-        for local in (free_ports(2), free_ports(2)):
+        for local in (free_ports(3), free_ports(3)):
             pool.update(forward="tunnel", tunnel={**tunnel(), "local": f"127.0.0.1:{local}"})
             lb.reload()
             asks()
@@ -387,7 +389,7 @@ def behind_shim(scene, number, settings):
         "LD_PRELOAD": BIN / "libcidlb-shim.so",
         "CIDLB_SHIM_PORTS": backend.port,
         "CIDLB_SHIM_KEY": f"@{key_file(scene)}",
-        "CIDLB_SHIM_NODES": f"{settings['local']}-{parse_address(settings['local'])[1] + 1}",
+        "CIDLB_SHIM_NODES": f"{settings['local']}-{parse_address(settings['local'])[1] + 2}",
     }
     backend.argv[:0] = ["env", *(f"{name}={value}" for name, value in variables.items())]
     return backend.start()
