@@ -265,6 +265,15 @@ static void route_one(struct pool_world *world, struct route_out *out, const uin
 	route(out, &world->snapshot->pools[0], &in);
 }
 
+/* A session that a backend begins needs an id that leads back to it. */
+static bool owns_an_id(const struct pool_world *world, unsigned member)
+{
+	for (unsigned id = 0; id < IDS; id++)
+		if (pool_member_of(world, world->id[id].owner) == member)
+			return true;
+	return false;
+}
+
 static void check_hello(struct pool_world *world)
 {
 	/* type, version, epoch 0, number, length | client_hello, length, message_seq, fragment offset and length | version, random … */
@@ -275,9 +284,10 @@ static void check_hello(struct pool_world *world)
 
 	for (unsigned i = 0; i < world->count; i++) {
 		const struct pool_member *member = &world->members[world->order[i]];
+		const bool takes = has_room(member) && owns_an_id(world, world->order[i]);
 
-		ready += has_room(member);
-		accepting += has_room(member) && is_up(member);
+		ready += takes;
+		accepting += takes && is_up(member);
 	}
 	route_one(world, &out, hello, sizeof hello);
 	to = member_routed(world, &out);
@@ -287,8 +297,8 @@ static void check_hello(struct pool_world *world)
 	}
 	pool_expect(world, out.verdict == VERDICT_HASH && to != NO_MEMBER, "a new session has a backend while one is there");
 	if (to != NO_MEMBER)
-		pool_expect(world, has_room(&world->members[to]) && (accepting == 0 || is_up(&world->members[to])),
-			    "a new session goes to a backend that is up and ready and has weight, while there is one");
+		pool_expect(world, has_room(&world->members[to]) && owns_an_id(world, to) && (accepting == 0 || is_up(&world->members[to])),
+			    "a new session goes to a backend that is up and ready and has weight and an id, while there is one");
 }
 
 static void check_cid(struct pool_world *world, unsigned id)
