@@ -397,7 +397,8 @@ def behind_shim(scene, number, settings):
 
 def survive_restarts(scene, backends, settings, devices, moves, **traffic):
     """Real devices that move, 10 % loss, and cidlb killed every other second: the servers see every move, and no session ends."""
-    lb = started(scene, [tunnel_pool(scene, "p", backends, settings)])
+    health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
+    lb = started(scene, [tunnel_pool(scene, "p", backends, settings, health=health)])
     fleet = scene.fleet(lb.address(), devices=devices, rebinds=moves, rebind_every=1, loss=10, max_seconds=300, **traffic)
     restarts = 0
     while fleet.alive():
