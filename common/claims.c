@@ -1,5 +1,6 @@
 #include "claims.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,10 +81,12 @@ static void stakes_add(struct settling *settling, const struct claims_backend *b
 {
 	struct stake *stake = &settling->stakes[settling->stake_count];
 
+	const bool claims = backend->serves && !backend->unheard;
+
 	if (backend->has_id)
-		*stake++ = (struct stake){ backend->id, backend->uid, true, backend->serves && backend->claim_count == 0 };
+		*stake++ = (struct stake){ backend->id, backend->uid, true, claims && backend->claim_count == 0 };
 	for (size_t i = 0; i < backend->claim_count; i++)
-		*stake++ = (struct stake){ backend->claims[i], backend->uid, false, backend->serves };
+		*stake++ = (struct stake){ backend->claims[i], backend->uid, false, claims };
 	settling->stake_count = (size_t)(stake - settling->stakes);
 }
 
@@ -144,6 +147,14 @@ static struct tally stakes_tally(const struct stake *stakes, size_t count, uint1
 	return tally;
 }
 
+/* Nobody takes an id from who may claim it still. */
+static bool is_unheard(const struct settling *settling, uint16_t owner)
+{
+	const struct claims_backend *backend = backend_find(settling, owner);
+
+	return backend && backend->unheard;
+}
+
 static bool is_of_interest(const struct claims_entry *entry)
 {
 	return entry->owner != CLAIMS_NOBODY || entry->contested;
@@ -159,7 +170,7 @@ static void id_settle(struct settling *settling, const struct claims_entry *old,
 
 	if (!backend_find(settling, before))
 		now.owner = tally.configured;
-	if (tally.claimants == 1)
+	if (tally.claimants == 1 && !is_unheard(settling, now.owner))
 		now.owner = tally.first;
 	now.contested = tally.claimants > 1;
 	if (count > 0)
@@ -247,6 +258,25 @@ bool claims_settle(struct claims *claims, const struct claims_backend *backends,
 	}
 	settling_end(&settling);
 	return settling.changed;
+}
+
+int claims_seed(struct claims *claims, const struct server_id *id, uint16_t owner)
+{
+	struct claims_entry *entries;
+	size_t at = claims->count;
+
+	while (at > 0 && id_compare(&claims->entries[at - 1].id, id) > 0)
+		at--;
+	if (at > 0 && id_compare(&claims->entries[at - 1].id, id) == 0)
+		return -EEXIST;
+	entries = realloc(claims->entries, (claims->count + 1) * sizeof *entries);
+	if (!entries)
+		return -ENOMEM;
+	memmove(entries + at + 1, entries + at, (claims->count - at) * sizeof *entries);
+	entries[at] = (struct claims_entry){ .id = *id, .owner = owner };
+	claims->entries = entries;
+	claims->count++;
+	return 0;
 }
 
 static int entry_compare(const void *left, const void *right)

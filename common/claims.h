@@ -2,7 +2,8 @@
  *
  * An id belongs to the backend that the configuration gives it to, until it moves: that happens when its present owner is not up, is in
  * maint, or no longer claims it, and exactly one backend that is up (and not in maint) claims it. A backend that claims nothing claims its
- * configured id. Two claims at once change nothing. No id ever has two owners.
+ * configured id. Two claims at once change nothing. No id ever has two owners. Of a backend that nothing was heard of yet, as after a
+ * start, it is not known what it claims: it takes no id, and loses none.
  *
  * An id of no configuration belongs to who alone claims it, and stays with that backend when it claims it no more or is down, since its
  * sessions go on. A backend that leaves the pool loses its ids: to whom they are configured for, else to who alone claims them.
@@ -22,8 +23,9 @@
 
 struct claims_backend {
 	uint16_t uid;
-	bool serves; /* up and not in maint */
-	bool has_id; /* by configuration */
+	bool serves;  /* up and not in maint */
+	bool unheard; /* nothing is known of it yet, but that it is not in maint; serves counts for nothing then */
+	bool has_id;  /* by configuration */
 	struct server_id id;
 	const struct server_id *claims;
 	size_t claim_count; /* 0: its configured id; at most STEERING_IDS */
@@ -58,6 +60,10 @@ typedef void (*claims_report)(void *ctx, enum claims_event event, const struct s
  * Returns true if any id has another owner now. *failed (may be NULL): memory ran out, nothing has changed or was reported. */
 bool claims_settle(struct claims *claims, const struct claims_backend *backends, size_t count, claims_report report, void *ctx,
 		   bool *failed);
+
+/* Before the first settling: `owner` has the id, as it had before a restart. It is an owner like any other. -EEXIST: the id has one
+ * already; -ENOMEM. */
+int claims_seed(struct claims *claims, const struct server_id *id, uint16_t owner);
 
 /* The owner's uid, or CLAIMS_NOBODY. */
 uint16_t claims_owner(const struct claims *claims, const struct server_id *id);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,8 @@
 
 enum { CAST = 4 };
 
-/* A backend, "a" to "d", in some words: "1" its configured id (absent: none), then "down" or "maint" as "!", then what it claims.
- * "-": not there. Examples: "1" "1!" "1:2,3" "!:7" "". */
+/* A backend, "a" to "d", in some words: "1" its configured id (absent: none), then "down" or "maint" as "!", unheard of as "~", then what
+ * it claims. "-": not there. Examples: "1" "1!" "1:2,3" "!:7" "". */
 struct step {
 	const char *say[CAST];
 	const char *owners; /* after it: id and owner, '?' contested; "1a 2b?"; "-" for nobody */
@@ -73,6 +74,10 @@ static bool settle(const char *const say[CAST], bool backwards)
 		backend->id = id_of((unsigned)strtoul(text, &next, 10));
 		if (*next == '!') {
 			backend->serves = false;
+			next++;
+		}
+		if (*next == '~') {
+			backend->unheard = true;
 			next++;
 		}
 		while (*next == ':' || *next == ',')
@@ -182,9 +187,87 @@ static const struct {
 	{ "a backend gets another id, and its sessions go on",
 	  { { { "1", "2", "-", "-" }, "1a 2b", "" }, { { "3", "2", "-", "-" }, "1a 2b 3a", "" } } },
 	{ "an id named twice is one claim", { { { "1:1,9,9,1", "2", "-", "-" }, "1a 2b 9a", "m9-a" } } },
+	{ "nothing is heard yet: ids are where the configuration has them",
+	  { { { "1~", "2~", "~", "-" }, "1a 2b", "" }, { { "1", "2~", "~", "-" }, "1a 2b", "" } } },
+	{ "an owner unheard of keeps its id until it is heard",
+	  { { { "1~", "2:2,1", "-", "-" }, "1a 2b", "" }, { { "1!", "2:2,1", "-", "-" }, "1b 2b", "m1ab" } } },
+	{ "an owner unheard of keeps its id, and claims it as before",
+	  { { { "1~", "2:2,1", "-", "-" }, "1a 2b", "" }, { { "1", "2:2,1", "-", "-" }, "1a? 2b", "c1ab" } } },
+	{ "an heir unheard of keeps what it took",
+	  { { { "1!", "2:2,1", "-", "-" }, "1b 2b", "m1ab" },
+	    { { "1", "2~", "-", "-" }, "1b 2b", "" },
+	    { { "1", "2~:1", "-", "-" }, "1b 2b", "" },
+	    { { "1", "2", "-", "-" }, "1a 2b", "m1ba" } } },
+	{ "one unheard of takes nothing, and contests nothing",
+	  { { { "1", "2~:1,9", "~:9", "-" }, "1a 2b", "" }, { { "1", "2:1,9", "~:9", "-" }, "1a? 2b 9b", "c1ab m9-b" } } },
+	{ "one unheard of is no party to a contest",
+	  { { { "1", "2:1", "-", "-" }, "1a? 2b", "c1ab" }, { { "1", "2~:1", "-", "-" }, "1a 2b", "s1a" } } },
+	{ "an owner unheard of, and two who claim",
+	  { { { "1~", ":1", ":1", "-" }, "1a?", "c1bc" }, { { "1!", ":1", ":1", "-" }, "1a?", "" } } },
+	{ "a new backend unheard of, whose id another claims",
+	  { { { "-", ":1", "-", "-" }, "1b", "m1-b" }, { { "1~", "-", ":1", "-" }, "1a", "m1ba" } } },
 	{ "an empty pool",
 	  { { { "-", "-", "-", "-" }, "", "" }, { { "1", "-", "-", "-" }, "1a", "" }, { { "-", "-", "-", "-" }, "", "" } } },
 };
+
+/* What comes first: ids as "3c 1b" of before a restart. */
+static const struct {
+	const char *what, *seeds;
+	struct step steps[5];
+} restarts[] = {
+	{ "an heir, and a predecessor that is back empty and heard first",
+	  "1b",
+	  { { { "1~", "2~", "-", "-" }, "1b 2b", "" },
+	    { { "1", "2~", "-", "-" }, "1b 2b", "" },
+	    { { "1", "2:2,1", "-", "-" }, "1b? 2b", "c1ba" },
+	    { { "1!", "2:2,1", "-", "-" }, "1b 2b", "s1b" } } },
+	{ "an heir, and a predecessor that is dead",
+	  "1b",
+	  { { { "1~", "2:2,1", "-", "-" }, "1b 2b", "" }, { { "1!", "2:2,1", "-", "-" }, "1b 2b", "" } } },
+	{ "an heir that died as well", "1b", { { { "1", "2~", "-", "-" }, "1b 2b", "" }, { { "1", "2!", "-", "-" }, "1a 2b", "m1ba" } } },
+	{ "ids of no configuration, out of order",
+	  "9c 8a 7c",
+	  { { { "1~", "2~", "3~", "-" }, "1a 2b 3c 7c 8a 9c", "" }, { { "1", "2", "3!", "-" }, "1a 2b 3c 7c 8a 9c", "" } } },
+	{ "an owner that is gone", "1d 9d", { { { "1~", "2~", "-", "-" }, "1a 2b", "m1da" } } },
+};
+
+START_TEST(restart)
+{
+	for (const char *at = restarts[_i].seeds; *at; at += strcspn(at, " "), at += *at == ' ') {
+		const struct server_id id = id_of((unsigned)(*at - '0'));
+		const uint16_t uid = (uint16_t)(10 + at[1] - 'a');
+
+		ck_assert_int_eq(claims_seed(&claims, &id, uid), 0);
+		ck_assert_int_eq(claims_seed(&claims, &id, 11), -EEXIST);
+		ck_assert_uint_eq(claims_owner(&claims, &id), uid);
+	}
+	for (const struct step *step = restarts[_i].steps; step->owners; step++) {
+		(void)settle(step->say, false);
+		ck_assert_msg(strcmp(owners(), step->owners) == 0, "%s: %s, expected %s", restarts[_i].what, owners(), step->owners);
+		ck_assert_msg(strcmp(events, step->events) == 0, "%s: %s, expected %s", restarts[_i].what, events, step->events);
+		ck_assert(!settle(step->say, true));
+	}
+}
+END_TEST
+
+static void ignore(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b)
+{
+	(void)ctx, (void)event, (void)id, (void)a, (void)b;
+}
+
+/* What a file has in it is not to be believed. */
+START_TEST(more_seeds_than_anybody_could_claim)
+{
+	const struct claims_backend backend = { .uid = 10, .unheard = true, .has_id = true, .id = id_of(200) };
+
+	for (unsigned i = 0; i < 3 * STEERING_IDS; i++)
+		ck_assert_int_eq(claims_seed(&claims, &(struct server_id){ 1, { (uint8_t)i } }, 10), 0);
+	claims_settle(&claims, &backend, 1, ignore, NULL, NULL);
+	ck_assert_uint_eq(claims.count, 1 + STEERING_IDS);
+	ck_assert_uint_eq(claims_owner(&claims, &(struct server_id){ 1, { 0 } }), 10);
+	ck_assert_uint_eq(claims_owner(&claims, &(struct server_id){ 1, { 200 } }), 10);
+}
+END_TEST
 
 static void story_run(size_t at, bool backwards)
 {
@@ -214,11 +297,6 @@ START_TEST(story_backwards)
 	story_run((size_t)_i, true);
 }
 END_TEST
-
-static void ignore(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b)
-{
-	(void)ctx, (void)event, (void)id, (void)a, (void)b;
-}
 
 /* Claims `count` ids from `first` on. */
 static void claim_range(struct claims_backend *backend, unsigned first, size_t count)
@@ -303,6 +381,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, story, 0, sizeof stories / sizeof *stories);
 	tcase_add_loop_test(tcase, story_backwards, 0, sizeof stories / sizeof *stories);
+	tcase_add_loop_test(tcase, restart, 0, sizeof restarts / sizeof *restarts);
+	tcase_add_test(tcase, more_seeds_than_anybody_could_claim);
 	tcase_add_test(tcase, what_was_heard_of_last_is_kept);
 	tcase_add_test(tcase, forgetting_is_a_change);
 	tcase_add_test(tcase, ids_of_all_lengths);
