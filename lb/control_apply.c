@@ -222,6 +222,8 @@ static int step_prepare(struct control *control, struct step *step)
 		return cannot_bind(&failed, err);
 	if (admin_prepare(control, step))
 		return -1;
+	if (!control->conf && control_ids_recall(control, step->conf, &step->plan))
+		return refuse("out of memory");
 	control_addresses_plan(control, step->conf, &step->plan);
 	if (states_plan(control, step) || control_ids_plan(control, step->conf, &step->plan))
 		return refuse("out of memory");
@@ -277,7 +279,6 @@ static void step_commit(struct control *control, struct step *step)
 int control_apply(struct control *control, struct conf *conf)
 {
 	struct step step = { .conf = conf };
-	bool ids_moved;
 
 	if (step_prepare(control, &step)) {
 		step_free(control, &step);
@@ -287,8 +288,7 @@ int control_apply(struct control *control, struct conf *conf)
 	control_probe(control);
 	control_names(control);
 	overrides_prune(control->overrides, control->conf);
-	if (control_ids_settle(control, &ids_moved) || ids_moved)
-		(void)control_publish(control);
+	control_ids_follow(control);
 	return 0;
 }
 

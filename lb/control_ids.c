@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 
@@ -13,6 +14,39 @@ int control_ids_plan(const struct control *control, const struct conf *conf, str
 	for (size_t i = 0; !err && i < conf->pool_count; i++)
 		if (cid_id_octets(&conf->pools[i].layout))
 			err = plan_set_ids(plan, i, &control->claims[plan->pools[i].uid]);
+	return err;
+}
+
+struct seeding {
+	struct control *control;
+	const struct conf_pool *pool;
+	const struct snapshot_pool_spec *spec;
+};
+
+static int seed(void *ctx, const struct overrides_id *kept)
+{
+	const struct seeding *seeding = ctx;
+	struct claims *claims = &seeding->control->claims[seeding->spec->uid];
+	size_t at = 0;
+
+	while (at < seeding->pool->backend_count && strcmp(seeding->pool->backends[at].name, kept->backend) != 0)
+		at++;
+	if (at == seeding->pool->backend_count || kept->id.len != cid_id_octets(&seeding->pool->layout) ||
+	    claims->count == seeding->pool->backend_count * (1 + STEERING_IDS))
+		return 0;
+	return claims_seed(claims, &kept->id, seeding->spec->backends[at].uid);
+}
+
+int control_ids_recall(struct control *control, const struct conf *conf, const struct plan *plan)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < conf->pool_count; i++) {
+		struct seeding seeding = { control, &conf->pools[i], &plan->pools[i] };
+
+		if (cid_id_octets(&conf->pools[i].layout))
+			err = overrides_each_id(control->overrides, conf->pools[i].name, seed, &seeding);
+	}
 	return err;
 }
 
@@ -55,6 +89,32 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 	}
 }
 
+static bool is_configured(const struct conf_backend *backend, const struct server_id *id)
+{
+	return backend->has_id && backend->id.len == id->len && memcmp(backend->id.octets, id->octets, id->len) == 0;
+}
+
+/* Where CIDs lead other than the configuration says outlives a restart. */
+static int pool_keep(struct control *control, const struct conf_pool *pool, const struct snapshot_pool_spec *spec)
+{
+	const struct claims *claims = &control->claims[spec->uid];
+	struct overrides_id *ids = calloc(claims->count + 1, sizeof *ids);
+	size_t count = 0;
+	int err = ids ? 0 : -ENOMEM;
+
+	for (size_t i = 0; ids && i < claims->count; i++) {
+		const struct claims_entry *entry = &claims->entries[i];
+
+		for (size_t j = 0; j < pool->backend_count; j++)
+			if (spec->backends[j].uid == entry->owner && !is_configured(&pool->backends[j], &entry->id))
+				ids[count++] = (struct overrides_id){ entry->id, pool->backends[j].name };
+	}
+	if (!err)
+		err = overrides_set_ids(control->overrides, pool->name, ids, count);
+	free(ids);
+	return err;
+}
+
 static int pool_settle(struct control *control, size_t at, bool *moved)
 {
 	const struct conf_pool *pool = &control->conf->pools[at];
@@ -64,7 +124,7 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 	bool failed = true;
 
 	if (cid_id_octets(&pool->layout) == 0)
-		return 0;
+		return overrides_set_ids(control->overrides, pool->name, NULL, 0);
 	backends = calloc(pool->backend_count, sizeof *backends);
 	for (size_t i = 0; backends && i < pool->backend_count; i++) {
 		const struct backend_state *state = &control->states[spec->backends[i].uid];
@@ -72,6 +132,7 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 		backends[i] = (struct claims_backend){
 			.uid = spec->backends[i].uid,
 			.serves = backend_state_health(state) == BACKEND_UP && backend_state_admin(state) != BACKEND_MAINT,
+			.unheard = !state->probed && backend_state_admin(state) != BACKEND_MAINT,
 			.has_id = pool->backends[i].has_id,
 			.id = pool->backends[i].id,
 			.claims = state->steering.ids,
@@ -81,7 +142,7 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 	if (backends)
 		(void)claims_settle(&control->claims[spec->uid], backends, pool->backend_count, on_claim, &settling, &failed);
 	free(backends);
-	return failed ? -ENOMEM : 0;
+	return failed ? -ENOMEM : pool_keep(control, pool, spec);
 }
 
 int control_ids_settle(struct control *control, bool *moved)
@@ -92,6 +153,14 @@ int control_ids_settle(struct control *control, bool *moved)
 	for (size_t i = 0; !err && i < control->conf->pool_count; i++)
 		err = pool_settle(control, i, moved);
 	return err;
+}
+
+void control_ids_follow(struct control *control)
+{
+	bool moved;
+
+	if (control_ids_settle(control, &moved) || moved)
+		(void)control_publish(control);
 }
 
 size_t control_ids_contested(const struct control *control, uint16_t pool)

@@ -99,8 +99,11 @@ void control_on_name(void *ctx, const struct resolve_name *name, const struct re
 		else
 			name_is_bad(control, &place, answer->reason);
 	}
-	if (!moved)
+	if (!moved) {
+		if (!answer->good) /* nobody claims anything there */
+			control_ids_follow(control);
 		return;
+	}
 	(void)overrides_set_address(control->overrides, name->host, name->v6, answer->ip);
 	(void)control_publish(control);
 	control_probe(control);

@@ -98,10 +98,14 @@ void control_addresses_plan(const struct control *control, const struct conf *co
 void control_names(struct control *control);
 void control_on_name(void *ctx, const struct resolve_name *name, const struct resolve_answer *answer); /* resolve_report */
 
-/* control_ids.c: gives the plan of `conf` the server ids as they were claimed. Returns 0 or -ENOMEM. */
+/* control_ids.c: at the start, who owned the ids that have moved. Returns 0 or -ENOMEM. */
+int control_ids_recall(struct control *control, const struct conf *conf, const struct plan *plan);
+/* Gives the plan of `conf` the server ids as they were claimed. Returns 0 or -ENOMEM. */
 int control_ids_plan(const struct control *control, const struct conf *conf, struct plan *plan);
 /* Takes in what the backends of the running configuration claim now. *moved: an id went to another backend. Returns 0 or -ENOMEM. */
 int control_ids_settle(struct control *control, bool *moved);
+/* The same, and publishes if an id has moved. */
+void control_ids_follow(struct control *control);
 /* How many ids of a pool are claimed by several. */
 size_t control_ids_contested(const struct control *control, uint16_t pool);
 const char *control_id_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1]);

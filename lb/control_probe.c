@@ -165,7 +165,7 @@ void control_on_probe(void *ctx, uint16_t uid, const struct health_result *resul
 	struct control_backend *backend = &control->backends[uid];
 	const struct in_force before = in_force(control, uid);
 	struct control_place place;
-	bool changed;
+	bool changed, first;
 
 	if (!control_locate(control, uid, &place))
 		return;
@@ -178,12 +178,15 @@ void control_on_probe(void *ctx, uint16_t uid, const struct health_result *resul
 	backend->probes[result->ok]++;
 	if (result->findings)
 		findings_take(backend, &place, result->findings);
+	first = !control->states[uid].probed;
 	changed = backend_state_probe(&control->states[uid], result->ok);
 	if (result->words)
 		changed |= steer(control, &place, result);
 	changes_log(control, &place, &before, result->reason);
 	if (changed)
 		(void)control_publish(control);
+	else if (first) /* now it is known what it claims */
+		control_ids_follow(control);
 	if (!result->ok && place.conf->host)
 		resolve_now(control->resolve, &(struct resolve_name){ place.conf->host, conf_pool_asks_v6(place.pool) });
 }

@@ -1,25 +1,14 @@
-#include "overrides.h"
+#include "overrides_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "log.h"
 #include "state_file.h"
 
-enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8, ID_TEXT_OCTETS = 2 * LBCID_MAX_ID_OCTETS + 1 };
-
-struct overrides {
-	char *file; /* NULL: nothing is kept */
-	int unread; /* why what is at `file` could not be read: it is not replaced either */
-	int failed; /* the last write, logged */
-	bool due;   /* something waits for overrides_save() */
-	json_t *root;
-	json_t *backends, *addresses; /* in root */
-};
+enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8 };
 
 int overrides_prepare(const char *file, uid_t uid, gid_t gid)
 {
@@ -34,7 +23,7 @@ int overrides_prepare(const char *file, uid_t uid, gid_t gid)
 /* The parts of an entry that an override belongs to, as json_equal() compares them. NULL: out of memory. */
 static json_t *entry_json(const struct conf_backend *backend)
 {
-	char id[ID_TEXT_OCTETS] = "", address[HOST_PORT_OCTETS];
+	char id[OVERRIDES_ID_TEXT], address[HOST_PORT_OCTETS];
 	json_t *entry;
 
 	if (backend->host)
@@ -43,9 +32,7 @@ static json_t *entry_json(const struct conf_backend *backend)
 		addr_format(&backend->addr, address);
 	entry = json_pack("{s:s, s:i, s:s}", "address", address, "weight", (int)backend->weight, "state",
 			  backend_admin_name(backend->admin));
-	for (size_t i = 0; backend->has_id && i < backend->id.len; i++)
-		sprintf(id + 2 * i, "%02x", backend->id.octets[i]);
-	if (backend->has_id && json_object_set_new(entry, "id", json_string(id)) < 0) {
+	if (backend->has_id && json_object_set_new(entry, "id", json_string(overrides_id_format(&backend->id, id))) < 0) {
 		json_decref(entry);
 		entry = NULL;
 	}
@@ -124,6 +111,8 @@ static const char *root_fault(json_t *root)
 		json_object_foreach(pool, of, value) if (!backend_is_sound(value)) return "what is kept of a backend makes no sense";
 	}
 	json_object_foreach(addresses, name, value) if (!address_is_sound(value)) return "what is kept of a name makes no sense";
+	if (!overrides_ids_are_sound(json_object_get(root, "ids")))
+		return "what is kept of server ids makes no sense";
 	return NULL;
 }
 
@@ -168,6 +157,16 @@ static json_t *file_load(struct overrides *overrides)
 	return NULL;
 }
 
+/* The object under `name`, made if it is missing. NULL: out of memory. */
+static json_t *member(json_t *object, const char *name)
+{
+	json_t *value = json_object_get(object, name);
+
+	if (value || json_object_set_new(object, name, json_object()) < 0)
+		return value;
+	return json_object_get(object, name);
+}
+
 struct overrides *overrides_new(const char *file)
 {
 	struct overrides *overrides = calloc(1, sizeof *overrides);
@@ -181,7 +180,8 @@ struct overrides *overrides_new(const char *file)
 		overrides->root = json_pack("{s:i, s:{}, s:{}}", "version", VERSION, "backends", "addresses");
 	overrides->backends = json_object_get(overrides->root, "backends");
 	overrides->addresses = json_object_get(overrides->root, "addresses");
-	if (overrides->root && (overrides->file || !file))
+	overrides->ids = overrides->root ? member(overrides->root, "ids") : NULL;
+	if (overrides->ids && (overrides->file || !file))
 		return overrides;
 	overrides_free(overrides);
 	return NULL;
@@ -238,16 +238,6 @@ bool overrides_get(const struct overrides *overrides, const char *pool, const st
 	return same && admin_read(json_object_get(kept, "state"), admin) && weight_read(json_object_get(kept, "weight"), weight);
 }
 
-/* The object under `name`, made if it is missing. NULL: out of memory. */
-static json_t *member(json_t *object, const char *name)
-{
-	json_t *value = json_object_get(object, name);
-
-	if (value || json_object_set_new(object, name, json_object()) < 0)
-		return value;
-	return json_object_get(object, name);
-}
-
 static void backend_forget(struct overrides *overrides, const char *pool, const char *name)
 {
 	json_t *of = json_object_get(overrides->backends, pool);
@@ -296,7 +286,7 @@ int overrides_set_address(struct overrides *overrides, const char *host, bool v6
 	return 0;
 }
 
-static const struct conf_backend *find_backend(const struct conf *conf, const char *pool, const char *name)
+const struct conf_backend *overrides_find_backend(const struct conf *conf, const char *pool, const char *name)
 {
 	for (size_t i = 0; i < conf->pool_count; i++)
 		for (size_t j = 0; j < conf->pools[i].backend_count && strcmp(conf->pools[i].name, pool) == 0; j++)
@@ -326,7 +316,7 @@ void overrides_prune(struct overrides *overrides, const struct conf *conf)
 	{
 		json_object_foreach_safe(of, next_inner, name, value)
 		{
-			const struct conf_backend *backend = find_backend(conf, pool, name);
+			const struct conf_backend *backend = overrides_find_backend(conf, pool, name);
 
 			if (backend && overrides_get(overrides, pool, backend, &admin, &weight))
 				continue;
@@ -343,4 +333,5 @@ void overrides_prune(struct overrides *overrides, const struct conf *conf)
 		(void)json_object_del(overrides->addresses, name);
 		overrides->due = true;
 	}
+	overrides_ids_prune(overrides, conf);
 }

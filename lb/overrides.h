@@ -1,11 +1,13 @@
-/* What people set by command, kept over restarts in one file (design, section 8: /var/lib/cidlb), and the last good address of each name,
- * for a start without DNS. Control thread only.
+/* What people set by command, kept over restarts in one file (design, section 8: /var/lib/cidlb), the last good address of each name, for a
+ * start without DNS, and who owns the server ids that have moved, whose sessions would be lost if a restart took them back. Control thread
+ * only.
  *
  * An override belongs to the entry of its backend as it was in the configuration: where that has changed it is void.
  *
  * The file is JSON: {"version": 1,
  *   "backends": {POOL: {BACKEND: {"entry": {"id": "02", "address": "h:5684", "weight": 100, "state": "ready"}, "state": "drain", "weight":
- * 100}}}, "addresses": {HOST: {"v4": "192.0.2.1", "v6": "2001:db8::1"}}}
+ * 100}}}, "addresses": {HOST: {"v4": "192.0.2.1", "v6": "2001:db8::1"}},
+ *   "ids": {POOL: {"01": BACKEND}}}; "ids" may be missing
  */
 #ifndef CIDLB_OVERRIDES_H
 #define CIDLB_OVERRIDES_H
@@ -42,7 +44,20 @@ bool overrides_address(const struct overrides *overrides, const char *host, bool
 /* Written by the next overrides_save(): names come by the hundred. 0 or -ENOMEM; -EINVAL: not of that family. */
 int overrides_set_address(struct overrides *overrides, const char *host, bool v6, const uint8_t ip[static 16]);
 
-/* Forgets backends and names that `conf` does not have, and overrides that are void. Written by the next overrides_save(). */
+/* One id, and the name of its owner; borrowed. */
+struct overrides_id {
+	struct server_id id;
+	const char *backend;
+};
+
+/* The ids of a pool whose owners are other than in the configuration, all of them. Written by the next overrides_save(). 0 or -ENOMEM. */
+int overrides_set_ids(struct overrides *overrides, const char *pool, const struct overrides_id *ids, size_t count);
+/* Each of them, in no order, until `take` returns other than 0; that, or 0. */
+int overrides_each_id(const struct overrides *overrides, const char *pool, int (*take)(void *ctx, const struct overrides_id *id),
+		      void *ctx);
+
+/* Forgets backends, names and ids of pools and backends that `conf` does not have, and overrides that are void. Written by the next
+ * overrides_save(). */
 void overrides_prune(struct overrides *overrides, const struct conf *conf);
 
 /* Writes what waits for it; once per tick. As overrides_set(). */

@@ -42,7 +42,7 @@ static void teardown(void)
 
 static const char *text_of(const char *name)
 {
-	static char text[4096];
+	static char text[16384];
 	FILE *in = fopen(name, "r");
 	size_t len = in ? fread(text, 1, sizeof text - 1, in) : 0;
 
@@ -117,9 +117,10 @@ static const char drained[] = "{\n"
 			      "      }\n"
 			      "    }\n"
 			      "  },\n"
+			      "  \"ids\": {},\n"
 			      "  \"version\": 1\n"
 			      "}";
-static const char empty[] = "{\n  \"addresses\": {},\n  \"backends\": {},\n  \"version\": 1\n}";
+static const char empty[] = "{\n  \"addresses\": {},\n  \"backends\": {},\n  \"ids\": {},\n  \"version\": 1\n}";
 
 START_TEST(test_outlives_a_restart)
 {
@@ -202,7 +203,7 @@ START_TEST(test_addresses)
 {
 	static const char kept[] =
 		"{\n  \"addresses\": {\n    \"h\": {\n      \"v4\": \"192.0.2.1\",\n      \"v6\": \"2001:db8::1\"\n    }\n  },\n"
-		"  \"backends\": {},\n  \"version\": 1\n}";
+		"  \"backends\": {},\n  \"ids\": {},\n  \"version\": 1\n}";
 	static const uint8_t v4[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, v6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
 	struct overrides *overrides = overrides_new(file);
 	uint8_t ip[16];
@@ -267,7 +268,100 @@ START_TEST(test_prune)
 }
 END_TEST
 
+static const struct overrides_id moved[] = { { { 1, { 0x0a } }, "b" }, { { 1, { 0xff } }, "spare" }, { { 1, { 1 } }, "b" } };
+
+static int tell(void *ctx, const struct overrides_id *id)
+{
+	char *text = ctx;
+
+	sprintf(text + strlen(text), "%u:%02x%02x=%s ", id->id.len, id->id.octets[0], id->id.octets[1], id->backend);
+	return strcmp(id->backend, "stop") == 0;
+}
+
+/* Each id of the pool, as "length:octets=owner ". */
+static const char *ids_of(const struct overrides *overrides, const char *pool)
+{
+	static char text[256];
+
+	*text = '\0';
+	ck_assert_int_eq(overrides_each_id(overrides, pool, tell, text), 0);
+	return text;
+}
+
+START_TEST(test_ids)
+{
+	struct overrides *overrides = overrides_new(file);
+
+	ck_assert_str_eq(ids_of(overrides, "p"), "");
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", moved, 0), 0);
+	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(access(file, F_OK), -1);
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", moved, 3), 0);
+	ck_assert_int_eq(access(file, F_OK), -1);
+	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_ptr_nonnull(strstr(text_of(file), "  \"ids\": {\n    \"p\": {\n      \"01\": \"b\",\n      \"0a\": \"b\",\n"
+						    "      \"ff\": \"spare\"\n    }\n  },\n"));
+	overrides_free(overrides);
+
+	overrides = overrides_new(file);
+	ck_assert_str_eq(ids_of(overrides, "p"), "1:0100=b 1:0a00=b 1:ff00=spare ");
+	ck_assert_str_eq(ids_of(overrides, "q"), "");
+	/* The same in another order: nothing new, nothing written. */
+	ck_assert_int_eq(unlink(file), 0);
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", (struct overrides_id[]){ moved[2], moved[0], moved[1] }, 3), 0);
+	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(access(file, F_OK), -1);
+	/* Another owner; then fewer; then none. */
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", &(struct overrides_id){ moved[0].id, "c" }, 1), 0);
+	ck_assert_str_eq(ids_of(overrides, "p"), "1:0a00=c ");
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", NULL, 0), 0);
+	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_str_eq(text_of(file), empty);
+	overrides_free(overrides);
+	ck_assert_str_eq(text_of(said_file), "");
+}
+END_TEST
+
+START_TEST(test_ids_end_early)
+{
+	const struct overrides_id stop[] = { { { 2, { 1, 2 } }, "stop" } };
+	struct overrides *overrides = overrides_new(NULL);
+	char text[256] = "";
+
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", stop, 1), 0);
+	ck_assert_int_eq(overrides_each_id(overrides, "p", tell, text), 1);
+	ck_assert_str_eq(text, "2:0102=stop ");
+	overrides_free(overrides);
+}
+END_TEST
+
+/* Ids of pools and backends that are gone go; a file of before ids were kept is good. */
+START_TEST(test_ids_pruned)
+{
+	struct conf_backend b = backend_b();
+	struct conf_pool pool = { .name = "p", .backends = &b, .backend_count = 1 };
+	struct conf conf = { .pools = &pool, .pool_count = 1 };
+
+	write_text("{\"version\": 1, \"backends\": {}, \"addresses\": {}}");
+	struct overrides *overrides = overrides_new(file);
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", moved, 3), 0);
+	ck_assert_int_eq(overrides_set_ids(overrides, "q", moved, 3), 0);
+	overrides_prune(overrides, &conf);
+	ck_assert_str_eq(ids_of(overrides, "p"), "1:0a00=b 1:0100=b ");
+	ck_assert_str_eq(ids_of(overrides, "q"), "");
+	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(unlink(file), 0);
+	overrides_prune(overrides, &conf);
+	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(access(file, F_OK), -1);
+	overrides_free(overrides);
+	ck_assert_str_eq(text_of(said_file), "");
+}
+END_TEST
+
 #define ONE_BACKEND(kept) "{\"version\": 1, \"backends\": {\"p\": {\"b\": {" kept "}}}, \"addresses\": {}}"
+
+#define IDS(kept) "{\"version\": 1, \"backends\": {}, \"addresses\": {}, \"ids\": " kept "}"
 
 START_TEST(test_damaged_is_set_aside)
 {
@@ -285,6 +379,14 @@ START_TEST(test_damaged_is_set_aside)
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"::1\"}}}",
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v6\": \"192.0.2.1\"}}}",
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": \"192.0.2.1\"}}",
+		IDS("[]"),
+		IDS("{\"p\": \"b\"}"),
+		IDS("{\"p\": {\"01\": 1}}"),
+		IDS("{\"p\": {\"\": \"b\"}}"),
+		IDS("{\"p\": {\"1\": \"b\"}}"),
+		IDS("{\"p\": {\"0A\": \"b\"}}"),
+		IDS("{\"p\": {\"0g\": \"b\"}}"),
+		IDS("{\"p\": {\"01010101010101010101010101010101010101010101\": \"b\"}}"),
 		"root:x:0:0:secret",
 	};
 	struct conf_backend b = backend_b();
@@ -467,6 +569,9 @@ int main(void)
 	tcase_add_test(tc, test_a_named_backend);
 	tcase_add_test(tc, test_addresses);
 	tcase_add_test(tc, test_prune);
+	tcase_add_test(tc, test_ids);
+	tcase_add_test(tc, test_ids_end_early);
+	tcase_add_test(tc, test_ids_pruned);
 	tcase_add_test(tc, test_damaged_is_set_aside);
 	tcase_add_test(tc, test_no_room_aside);
 	tcase_add_test(tc, test_unreadable_is_left_alone);

@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import time
+from pathlib import Path
 
 from harness import BIN, FULL, PSK, Scene, free_ports, main, release_only, wait_all_joined, wait_until
 
@@ -147,6 +149,60 @@ def case_a_successor_claims_an_id():
         assert report["survived"] == devices and report["handshakes"] == devices, report
         assert heir.counters()["sessions_loaded"] >= mine > 0, heir.counters()
         lb.assert_identities()
+
+
+def hand_over_then_restart(returns):
+    """An heir has taken over an id when cidlb is killed and started again: its sessions go on, whatever the predecessor's place answers."""
+    devices = 100 if FULL else 30
+    with Scene() as scene:
+        saved, story = scene.dir / "sessions", scene.dir / "story"
+        a, b = scene.backend(1, options=("--sessions", saved)), scene.backend(2)
+        spare = {"name": "spare", "id": 3, "address": f"127.0.0.1:{free_ports()}", "weight": 0}
+        # Silence at the predecessor's place is not known for what it is for a while.
+        lb = scene.cidlb([scene.pool("p", [a, b, spare], health={**COAPS, "timeout_ms": 1500})])
+        fleet = scene.fleet(lb.address(), devices=devices, duration=15, interval_ms=500, ack_timeout_ms=500, story=story)
+        wait_all_joined(story, devices)
+        time.sleep(1)
+        mine = a.counters()["sessions"] - 1  # the probe's
+        a.stop()
+        heir = scene.backend(3, name="heir", port=int(spare["address"].split(":")[1]), options=("--sessions", saved))
+        wait_until(lambda: set(row(lb, "spare")["ids"]) == {"01", "03"}, 10, "the id has moved")
+        kept = Path(lb.config["state_file"])
+        wait_until(lambda: kept.exists() and json.loads(kept.read_text())["ids"] == {"p": {"01": "spare"}}, 5, "that is kept")
+        silence = None
+        if returns:
+            # At its old port, without the sessions.
+            empty = scene.backend(1, name="empty", port=a.port)
+            wait_until(lambda: lb.metric("cidlb_ids_contested") == 1, 10, "it is back")
+        else:
+            silence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            silence.bind(("127.0.0.1", a.port))
+            before = len(lb.log_text())
+        lb.kill()
+        lb.start(ready=False)
+        wait_until(lambda: lb.get("/healthz")[0] == 200, 10, "cidlb is back")
+        assert set(row(lb, "spare")["ids"]) == {"01", "03"} and row(lb, "a")["ids"] == [], "at once"
+        wait_until(lambda: lb.get("/readyz")[0] == 200, 15, "every server was probed")
+        time.sleep(1)
+        assert set(row(lb, "spare")["ids"]) == {"01", "03"}, row(lb, "spare")
+        report = fleet.report()
+        assert report["survived"] == report["handshakes"] == devices, report
+        assert heir.counters()["sessions_loaded"] >= mine > 0, heir.counters()
+        if returns:
+            assert empty.counters()["sessions"] == 2, "only the probes', of both cidlb"
+        else:
+            log = lb.log_text()[before:]
+            assert "id_contested" not in log and "id_moved" not in log, log
+            silence.close()
+        lb.assert_identities()
+
+
+def case_restart_after_a_succession():
+    hand_over_then_restart(returns=True)
+
+
+def case_restart_with_a_silent_predecessor():
+    hand_over_then_restart(returns=False)
 
 
 def case_predecessor_returns_empty():
