@@ -1,5 +1,6 @@
 /* What happens to a pool. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pool_world.h"
@@ -210,6 +211,37 @@ static void members_change(struct pool_world *world)
 		world->count--;
 	}
 	order_change(world, 0, dice_below(&world->dice, world->count));
+}
+
+/* The balancer ends and begins again: of all it knew it has kept who owns the ids that are elsewhere than configured. */
+void pool_restart(struct pool_world *world)
+{
+	struct claims kept = { 0 };
+
+	pool_trace(world, "restart");
+	for (size_t i = 0; i < world->claims.count; i++) {
+		const struct claims_entry *entry = &world->claims.entries[i];
+		const unsigned owner = pool_member_of(world, entry->owner);
+
+		if (owner != NO_MEMBER && world->members[owner].id != entry->id.octets[0] && claims_seed(&kept, &entry->id, entry->owner))
+			abort();
+	}
+	claims_free(&world->claims);
+	world->claims = kept;
+	for (unsigned i = 0; i < IDS; i++) {
+		const struct server_id id = pool_id_of(i);
+
+		world->id[i] = (struct pool_id){ .owner = claims_owner(&kept, &id) };
+	}
+	for (unsigned i = 0; i < world->count; i++) {
+		struct pool_member *member = &world->members[world->order[i]];
+
+		member->decides = true;
+		member->oks = member->fails = 0;
+		member->probes = BACKEND_UP;
+		said_nothing(&member->said);
+		backend_state_init(&member->state, member->wish, (uint8_t)world->rise, (uint8_t)world->fall);
+	}
 }
 
 void pool_happen(struct pool_world *world)

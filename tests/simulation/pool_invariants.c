@@ -50,9 +50,17 @@ static bool has_room(const struct pool_member *member)
 
 static bool claims_id(const struct pool_member *member, unsigned id)
 {
-	if (!is_up(member) || is_in(member, BACKEND_MAINT))
+	if (member->decides || !is_up(member) || is_in(member, BACKEND_MAINT))
 		return false;
 	return member->said.claim_count ? member->said.claims[id] : member->id == id;
+}
+
+/* Nothing was heard of it since the start or its change of address: what it had it keeps. */
+static bool is_unheard(const struct pool_world *world, uint16_t uid)
+{
+	const unsigned at = pool_member_of(world, uid);
+
+	return at != NO_MEMBER && world->members[at].decides && !is_in(&world->members[at], BACKEND_MAINT);
 }
 
 static void hear(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b)
@@ -90,6 +98,7 @@ static size_t backends_fill(const struct pool_world *world, struct claims_backen
 			.uid = member->uid,
 			.serves =
 				backend_state_health(&member->state) == BACKEND_UP && backend_state_admin(&member->state) != BACKEND_MAINT,
+			.unheard = !member->state.probed && backend_state_admin(&member->state) != BACKEND_MAINT,
 			.has_id = member->id != NO_ID,
 			.id = pool_id_of(member->id),
 			.claims = member->state.steering.ids,
@@ -234,7 +243,10 @@ void pool_check_ids(struct pool_world *world)
 		check_contest(world, id, &parties);
 		pool_expect(world, now->owner == CLAIMS_NOBODY || pool_member_of(world, now->owner) != NO_MEMBER,
 			    "an owner is in the pool");
-		pool_expect(world, parties.claimants != 1 || now->owner == parties.claimant, "who alone claims an id has it");
+		pool_expect(world, !is_unheard(world, before->owner) || now->owner == before->owner || world->ids == IDS,
+			    "an id stays with an owner that nothing was heard of");
+		pool_expect(world, parties.claimants != 1 || now->owner == parties.claimant || is_unheard(world, now->owner),
+			    "who alone claims an id has it");
 		pool_expect(world, parties.configured == CLAIMS_NOBODY || now->owner != CLAIMS_NOBODY, "a configured id has an owner");
 		pool_expect(world,
 			    before->owner == CLAIMS_NOBODY || pool_member_of(world, before->owner) == NO_MEMBER || world->ids == IDS ||
@@ -245,6 +257,13 @@ void pool_check_ids(struct pool_world *world)
 		pool_expect(world, world->claims.entries[i - 1].id.octets[0] < world->claims.entries[i].id.octets[0],
 			    "no id has two owners");
 	pool_expect(world, world->claims.count <= world->count * (1 + STEERING_IDS), "what is remembered is bounded");
+}
+
+void pool_check_restarted(struct pool_world *world, const struct pool_id before[static IDS])
+{
+	for (unsigned id = 0; id < IDS; id++)
+		pool_expect(world, world->id[id].owner == before[id].owner || world->ids == IDS, "a restart leaves every id where it was");
+	pool_expect(world, world->heard.count == 0, "a restart is no news");
 }
 
 static unsigned member_routed(const struct pool_world *world, const struct route_out *out)

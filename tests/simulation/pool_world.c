@@ -111,6 +111,16 @@ static void world_publish(struct pool_world *world)
 	pool_check_routes(world);
 }
 
+static void world_restart(struct pool_world *world)
+{
+	struct pool_id before[IDS];
+
+	memcpy(before, world->id, sizeof before);
+	pool_restart(world);
+	world_publish(world);
+	pool_check_restarted(world, before);
+}
+
 static void world_begin(struct pool_world *world, uint64_t seed, bool traced)
 {
 	*world = (struct pool_world){ .dice = { seed }, .traced = traced };
@@ -139,6 +149,8 @@ const char *pool_world_run(struct pool_world *world, uint64_t seed, uint64_t ste
 	world_publish(world);
 	while (!world->broken && world->step < steps) {
 		world->step++;
+		if (dice_percent(&world->dice, 3))
+			world_restart(world);
 		for (unsigned i = dice_percent(&world->dice, 90) ? 1 : dice_between(&world->dice, 2, 8); i > 0; i--)
 			pool_happen(world);
 		world_publish(world);

@@ -1,6 +1,6 @@
 /* A pool as the control thread keeps it, without the thread: probes end, backends speak of themselves, people give commands, the
- * configuration is read again. After each event, or a few, ids are settled and the routing table is built, and both are held against a
- * model that knows only what happened. One dice: a seed is a history. */
+ * configuration is read again, the balancer restarts. After each event, or a few, ids are settled and the routing table is built, and both
+ * are held against a model that knows only what happened. One dice: a seed is a history. */
 #ifndef CIDLB_SIMULATION_POOL_WORLD_H
 #define CIDLB_SIMULATION_POOL_WORLD_H
 
@@ -100,6 +100,9 @@ struct server_id pool_id_of(unsigned number);
 /* One event. */
 void pool_happen(struct pool_world *world);
 
+/* The balancer ends, and begins again. Between events, when all is published. */
+void pool_restart(struct pool_world *world);
+
 /* A new member, in place of what it was before. */
 void pool_member_begin(struct pool_world *world, unsigned at);
 
@@ -110,6 +113,7 @@ void pool_settle(struct pool_world *world);
 void pool_check_probe(struct pool_world *world, const struct pool_member *member, enum backend_health before);
 void pool_check_said(struct pool_world *world, const struct pool_member *member);
 void pool_check_ids(struct pool_world *world);
+void pool_check_restarted(struct pool_world *world, const struct pool_id before[static IDS]);
 void pool_check_routes(struct pool_world *world);
 
 #endif
