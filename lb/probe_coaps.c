@@ -56,7 +56,7 @@ struct coaps {
 	uint64_t tried_us;
 	bool mute;                      /* the last session never answered */
 	bool refused;                   /* the last handshake */
-	uint64_t hellos;                /* without a session, so far: their record numbers rise (probe_hello.h) */
+	uint64_t hellos;                /* and aborts, without a session, so far: their record numbers rise (probe_hello.h) */
 	char why[HEALTH_REASON_OCTETS]; /* there is no session */
 	struct health_findings findings;
 };
@@ -395,15 +395,19 @@ static void on_deliver(struct line *line, const uint8_t *data, size_t len)
 }
 
 /* Whether it answers a ClientHello of ours. */
-static bool is_hello_answer(const struct coaps *coaps, const struct probe_port *port, const uint8_t *data, size_t len)
+static bool is_hello_answer(struct coaps *coaps, const struct probe_port *port, const uint8_t *data, size_t len)
 {
+	uint8_t alert[PROBE_ABORT_OCTETS];
 	enum probe_answer answer;
 
 	if (!coaps->greeted || !coaps->probe.asking)
 		return false;
 	answer = probe_hello_read(data, len);
-	if (answer == PROBE_ANSWER_SERVER_HELLO)
-		probe_port_send(port, probe_hello_abort, sizeof probe_hello_abort);
+	if (answer == PROBE_ANSWER_SERVER_HELLO) {
+		memcpy(alert, probe_hello_abort, sizeof alert);
+		probe_hello_number(alert, coaps->hellos++);
+		probe_port_send(port, alert, sizeof alert);
+	}
 	return answer == PROBE_ANSWER_SERVER_HELLO || answer == PROBE_ANSWER_RETRY || answer == PROBE_ANSWER_ALERT;
 }
 
