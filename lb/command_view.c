@@ -157,20 +157,16 @@ static json_t *stateless_json(const struct control *control, size_t index, const
 	return stateless;
 }
 
-static json_t *pool_json(const struct control *control, size_t index, const struct stats *sum)
+static json_t *pool_json(struct control *control, size_t index, const struct stats *sum)
 {
 	const struct snapshot_pool_spec *spec = &control->plan.pools[index];
 	const struct flows_count flows = flows_count(control->flows, spec->uid);
+	const struct snapshot_pool *table = &publisher_read(&control->publisher)->snapshot->pools[index];
 	size_t accepting = 0;
 
-	for (size_t i = 0; i < spec->backend_count; i++) {
-		const uint16_t uid = spec->backends[i].uid;
-
-		const struct backend_state *state = &control->states[uid];
-
-		accepting += backend_accepts_new(backend_state_health(state), backend_state_admin(state),
-						 backend_state_weight(state, control->weights[uid]));
-	}
+	/* With all_down = "hash" new sessions go to servers that are down when all are. */
+	for (size_t i = 0; i < table->backend_count; i++)
+		accepting += table->accepts[i] && table->backends[i].health == BACKEND_UP;
 	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 control->conf->pools[index].name, "forward",
 			 control->conf->pools[index].forward == FORWARD_TUNNEL ? "tunnel" : "nat", "backends", (int)spec->backend_count,
