@@ -108,11 +108,11 @@ static long read_chunk_size(struct span line)
 	size_t i = 0;
 
 	for (; i < line.len && line.at[i] != ';' && line.at[i] != ' '; i++) {
-		const char *digit = memchr("0123456789abcdef", line.at[i] | 0x20, 16);
+		const char letter = (char)(line.at[i] | 0x20);
 		if (is_digit(line.at[i]))
 			size = size * 16 + (line.at[i] - '0');
-		else if (digit != NULL && i < 7)
-			size = size * 16 + 10 + ((line.at[i] | 0x20) - 'a');
+		else if (letter >= 'a' && letter <= 'f')
+			size = size * 16 + 10 + (letter - 'a');
 		else
 			return LENGTH_WRONG;
 		if (size > 0xffffff)
