@@ -19,6 +19,16 @@ bool addr_is_wildcard(const struct addr *a)
 	return memcmp(a->ip + from, none, sizeof none - from) == 0;
 }
 
+bool addr_is_unicast(const struct addr *a)
+{
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+	const uint8_t *v4 = a->ip + V4_AT;
+
+	if (addr_is_wildcard(a))
+		return false;
+	return addr_is_v4(a) ? *v4 >> 4 != 0xe && memcmp(v4, broadcast, sizeof broadcast) != 0 : a->ip[0] != 0xff;
+}
+
 static bool parse_v4(struct addr *out, const char *text)
 {
 	*out = (struct addr){ .ip = { [10] = 0xff, [11] = 0xff } };

@@ -36,6 +36,9 @@ bool addr_is_loopback(const struct addr *a);
 /* 0.0.0.0 or ::. */
 bool addr_is_wildcard(const struct addr *a);
 
+/* Of one host, which can answer: not the wildcard, nor a group (224.0.0.0/4, ff00::/8), nor 255.255.255.255. */
+bool addr_is_unicast(const struct addr *a);
+
 /* Reads "A.B.C.D:PORT" or "[V6]:PORT", whole. -EINVAL: anything else; the port is 1..65535. */
 int addr_parse(struct addr *out, const char *text);
 

@@ -139,7 +139,7 @@ static bool read_address(struct conf_reader *reader, struct conf_place place, co
 	uint16_t port;
 
 	if (addr_parse(&backend->addr, text) == 0) {
-		if (!addr_is_wildcard(&backend->addr))
+		if (addr_is_unicast(&backend->addr))
 			return true;
 		conf_error(reader, place, "a backend needs an address of its own");
 	} else if (!split_host(text, &host_len, &port)) {

@@ -266,7 +266,13 @@ int overrides_set(struct overrides *overrides, const char *pool, const struct co
 
 bool overrides_address(const struct overrides *overrides, const char *host, bool v6, uint8_t ip[static 16])
 {
-	return address_read(json_object_get(json_object_get(overrides->addresses, host), family_name(v6)), v6, ip);
+	const json_t *kept = json_object_get(json_object_get(overrides->addresses, host), family_name(v6));
+	struct addr addr = { .port = 0 };
+
+	if (!address_read(kept, v6, addr.ip) || !addr_is_unicast(&addr))
+		return false;
+	memcpy(ip, addr.ip, sizeof addr.ip);
+	return true;
 }
 
 int overrides_set_address(struct overrides *overrides, const char *host, bool v6, const uint8_t ip[static 16])

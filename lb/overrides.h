@@ -39,7 +39,7 @@ bool overrides_get(const struct overrides *overrides, const char *pool, const st
 int overrides_set(struct overrides *overrides, const char *pool, const struct conf_backend *backend, enum backend_admin admin,
 		  uint16_t weight);
 
-/* The last good address of a name. */
+/* The last good address of a name. False: none, or none that a backend can have. */
 bool overrides_address(const struct overrides *overrides, const char *host, bool v6, uint8_t ip[static 16]);
 /* Written by the next overrides_save(): names come by the hundred. 0 or -ENOMEM; -EINVAL: not of that family. */
 int overrides_set_address(struct overrides *overrides, const char *host, bool v6, const uint8_t ip[static 16]);

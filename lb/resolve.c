@@ -204,7 +204,7 @@ static uint32_t clamp_ttl(int ttl_s)
 /* What no backend can have: names are pointed there to block them, or an IPv4 address is in an AAAA record. */
 static bool is_unfit(const struct addr *addr, bool v6)
 {
-	return addr_is_wildcard(addr) || addr_is_v4(addr) == v6;
+	return !addr_is_unicast(addr) || addr_is_v4(addr) == v6;
 }
 
 static void on_answer(int result, char type, int count, int ttl_s, void *addresses, void *ctx)

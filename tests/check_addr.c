@@ -136,21 +136,31 @@ END_TEST
 
 static const struct {
 	const char *ip;
-	bool loopback, wildcard;
+	bool loopback, wildcard, unicast;
 } kinds[] = {
-	{ "127.0.0.0", true, false },
-	{ "127.0.0.1", true, false },
-	{ "127.255.255.255", true, false },
-	{ "126.255.255.255", false, false },
-	{ "128.0.0.0", false, false },
-	{ "::1", true, false },
-	{ "::2", false, false },
-	{ "::7f00:1", false, false },
-	{ "0.0.0.0", false, true },
-	{ "0.0.0.1", false, false },
-	{ "1.0.0.0", false, false },
-	{ "::", false, true },
-	{ "1::", false, false },
+	{ "127.0.0.0", true, false, true },
+	{ "127.0.0.1", true, false, true },
+	{ "127.255.255.255", true, false, true },
+	{ "126.255.255.255", false, false, true },
+	{ "128.0.0.0", false, false, true },
+	{ "::1", true, false, true },
+	{ "::2", false, false, true },
+	{ "::7f00:1", false, false, true },
+	{ "0.0.0.0", false, true, false },
+	{ "0.0.0.1", false, false, true },
+	{ "1.0.0.0", false, false, true },
+	{ "::", false, true, false },
+	{ "1::", false, false, true },
+	{ "223.255.255.255", false, false, true },
+	{ "224.0.0.0", false, false, false },
+	{ "239.255.255.255", false, false, false },
+	{ "240.0.0.0", false, false, true },
+	{ "255.255.255.254", false, false, true },
+	{ "255.255.255.255", false, false, false },
+	{ "feff::1", false, false, true },
+	{ "ff00::", false, false, false },
+	{ "ff02::1", false, false, false },
+	{ "e000::1", false, false, true },
 };
 
 START_TEST(kinds_of_address)
@@ -160,6 +170,7 @@ START_TEST(kinds_of_address)
 	ck_assert_int_eq(addr_parse_ip(&a, kinds[_i].ip), 0);
 	ck_assert_msg(addr_is_loopback(&a) == kinds[_i].loopback, "loopback: %s", kinds[_i].ip);
 	ck_assert_msg(addr_is_wildcard(&a) == kinds[_i].wildcard, "wildcard: %s", kinds[_i].ip);
+	ck_assert_msg(addr_is_unicast(&a) == kinds[_i].unicast, "unicast: %s", kinds[_i].ip);
 }
 END_TEST
 

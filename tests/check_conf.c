@@ -217,8 +217,8 @@ static const struct {
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\", \"127.65.0.0/16\" ]; };",
 	  .errors = "t.conf:2: pools[0].nat.sources[1]: overlaps sources[0]" },
 	{ .pool = CID,
-	  .backend = "id = 1; address = \"255.255.255.255:5684\";",
-	  .errors = "t.conf:2: pools[0].nat: no sources, and no route to backends[0] at 255.255.255.255:5684 that would tell one; give an "
+	  .backend = "id = 1; address = \"[fe80::1]:5684\";",
+	  .errors = "t.conf:2: pools[0].nat: no sources, and no route to backends[0] at [fe80::1]:5684 that would tell one; give an "
 		    "address of this host or a prefix" },
 	{ .pool = CID "nat = { sources = [ \"127.64.0.0/10\" ]; };",
 	  .backend = BACKEND "}, { name = \"b\"; id = 2; address = \"10.0.0.1:5684\";",

@@ -79,6 +79,10 @@ static const struct {
 	{ "a[b:1", .errors = AT "\"a[b:1\"" NO_HOST },
 	{ "a%d:1", .errors = AT "\"a%d:1\"" NO_HOST },
 	{ "[::]:1", .errors = AT "a backend needs an address of its own" },
+	{ "224.0.0.1:1", .errors = AT "a backend needs an address of its own" },
+	{ "239.255.255.255:1", .errors = AT "a backend needs an address of its own" },
+	{ "255.255.255.255:1", .errors = AT "a backend needs an address of its own" },
+	{ "[ff02::1]:1", .errors = AT "a backend needs an address of its own" },
 };
 
 START_TEST(address)

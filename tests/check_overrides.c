@@ -230,6 +230,14 @@ START_TEST(test_addresses)
 	ck_assert_mem_eq(ip, v6, 16);
 	ck_assert(!overrides_address(overrides, "H", true, ip));
 	overrides_free(overrides);
+	/* Of a hand that is no resolver's: as if there were none. */
+	write_text("{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"224.0.0.1\", \"v6\": \"::\"}}}");
+	overrides = overrides_new(file);
+	ck_assert(!overrides_address(overrides, "h", false, ip));
+	ck_assert(!overrides_address(overrides, "h", true, ip));
+	ck_assert_int_eq(overrides_set_address(overrides, "h", false, v4), 0);
+	ck_assert(overrides_address(overrides, "h", false, ip));
+	overrides_free(overrides);
 }
 END_TEST
 

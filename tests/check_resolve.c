@@ -316,6 +316,9 @@ static const struct {
 	{ 9, 1, false, NULL, "an answer that makes no sense" },
 	{ 0, 1, false, "\0\0\0\0", "0.0.0.0 is no address of a backend" },
 	{ 0, 1, true, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", ":: is no address of a backend" },
+	{ 0, 1, false, "\xe0\0\0\x01", "224.0.0.1 is no address of a backend" },
+	{ 0, 1, false, "\xff\xff\xff\xff", "255.255.255.255 is no address of a backend" },
+	{ 0, 1, true, "\xff\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", "ff02::1 is no address of a backend" },
 	{ 0, 1, true, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x01\x02\x03", "10.1.2.3 is no address of a backend" },
 };
 
