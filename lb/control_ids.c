@@ -1,6 +1,7 @@
 #include "control_priv.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,11 +71,15 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 	const char *first = name_of(settling->control, a), *second = name_of(settling->control, b);
 	char hex[2 * LBCID_MAX_ID_OCTETS + 1];
 
+	if (event == CLAIMS_MOVED) {
+		*settling->moved = true;
+		settling->control->id_moves[settling->pool_uid]++;
+	}
+	if (!quota_take(&settling->control->id_lines[settling->pool_uid], control_clock_s()))
+		return;
 	control_id_format(id, hex);
 	switch (event) {
 	case CLAIMS_MOVED:
-		*settling->moved = true;
-		settling->control->id_moves[settling->pool_uid]++;
 		log_event(LOG_LEVEL_INFO, "id_moved", settling->pool->name, second, "server id %s is its own now, before: %s", hex,
 			  first ? first : "nobody's");
 		return;
@@ -161,6 +166,17 @@ void control_ids_follow(struct control *control)
 
 	if (control_ids_settle(control, &moved) || moved)
 		(void)control_publish(control);
+}
+
+void control_ids_watch(struct control *control)
+{
+	for (size_t i = 0; i < control->plan.pool_count; i++) {
+		const uint64_t more = quota_more(&control->id_lines[control->plan.pools[i].uid], control_clock_s());
+
+		if (more)
+			log_event(LOG_LEVEL_WARNING, "id_moved", control->conf->pools[i].name, NULL,
+				  "%" PRIu64 " more server ids were moved, contested or settled within a minute", more);
+	}
 }
 
 size_t control_ids_contested(const struct control *control, uint16_t pool)

@@ -17,6 +17,7 @@
 #include "plan.h"
 #include "pool.h"
 #include "publish.h"
+#include "quota.h"
 #include "registry.h"
 #include "resolve.h"
 #include "services.h"
@@ -58,6 +59,7 @@ struct control {
 	struct control_backend backends[STATS_BACKENDS]; /* by stable number */
 	struct claims claims[STATS_POOLS];               /* by stable number */
 	uint64_t id_moves[STATS_POOLS];                  /* by stable number: ids that went to another backend */
+	struct quota id_lines[STATS_POOLS];              /* by stable number: what is logged of claims, which backends decide */
 	struct overrides *overrides;
 	struct resolve *resolve; /* NULL: no backend has a name */
 	struct publisher publisher;
@@ -104,7 +106,9 @@ int control_ids_recall(struct control *control, const struct conf *conf, const s
 int control_ids_plan(const struct control *control, const struct conf *conf, struct plan *plan);
 /* Takes in what the backends of the running configuration claim now. *moved: an id went to another backend. Returns 0 or -ENOMEM. */
 int control_ids_settle(struct control *control, bool *moved);
-/* The same, and publishes if an id has moved. */
+/* How many changes of ids went without a line of their own. Once per tick. */
+void control_ids_watch(struct control *control);
+/* As control_ids_settle(), and publishes if an id has moved. */
 void control_ids_follow(struct control *control);
 /* How many ids of a pool are claimed by several. */
 size_t control_ids_contested(const struct control *control, uint16_t pool);

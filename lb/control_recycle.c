@@ -11,6 +11,7 @@ static void forget(struct control *control, const struct recycle *used)
 			continue;
 		claims_free(&control->claims[i]);
 		control->id_moves[i] = 0;
+		control->id_lines[i] = (struct quota){ 0 };
 		watch->flows[i] = watch->evicted[i] = watch->sends[i] = (struct shortage){ 0 };
 	}
 	for (size_t i = 0; i < STATS_LISTENERS; i++)

@@ -75,6 +75,7 @@ void control_watch(struct control *control)
 		control_probe(control);
 	if (control->watch.names_due)
 		control_names(control);
+	control_ids_watch(control);
 	if (++control->watch.ticks % WATCH_TICKS != 0)
 		return;
 	sum = control_stats(control);
