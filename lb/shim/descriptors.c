@@ -50,9 +50,15 @@ EXPORTED int connect(int fd, __CONST_SOCKADDR_ARG name, socklen_t len)
 	return marks_get(fd) && !undo ? refuse_connect(name.__sockaddr__, len) : real_calls()->connect(fd, name, len);
 }
 
+/* They make one datagram of several, or several of one: each has a header of its own. */
+static bool is_of_many(int level, int option)
+{
+	return level == IPPROTO_UDP && (option == UDP_SEGMENT || option == UDP_GRO || option == UDP_CORK);
+}
+
 EXPORTED int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
-	if (marks_get(fd) && level == IPPROTO_UDP && (option == UDP_SEGMENT || option == UDP_GRO)) {
+	if (marks_get(fd) && is_of_many(level, option)) {
 		errno = ENOPROTOOPT;
 		return -1;
 	}
@@ -216,7 +222,8 @@ EXPORTED long syscall(long number, ...)
 	for (int i = 0; i < SYSCALL_ARGUMENTS; i++)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
-	if (a[0] >= 0 && a[0] < MARKS_DESCRIPTORS && marks_get((int)a[0]) && call_tunnelled(&rc, number, a))
+	/* A descriptor is an int: what is above it in the register, the kernel does not look at. */
+	if (marks_get((int)a[0]) && call_tunnelled(&rc, number, a))
 		return rc;
 	return note(number, a, real_calls()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }

@@ -25,6 +25,8 @@ static void start(void)
 {
 	settings_read(&shim.settings, getenv("CIDLB_SHIM_PORTS"), getenv("CIDLB_SHIM_KEY"), getenv("CIDLB_SHIM_NODES"));
 	shim.table.key = siphash_key_derive(&shim.settings.keys.keys[0].key, "shim");
+	if (shim.settings.port_count > 0)
+		table_hold(&shim.table);
 	marks_own();
 	pthread_atfork(NULL, NULL, after_fork);
 }
@@ -82,6 +84,7 @@ int start_tunnel(int fd)
 	/* Each datagram has a header of its own. */
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof off);
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_GRO, &off, sizeof off);
+	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_CORK, &off, sizeof off);
 	errno = saved;
 	notice_say("UDP port %u is tunnelled: %zu keys, %zu nodes", (unsigned)port, settings->keys.count, settings->node_count);
 	return 0;

@@ -7,6 +7,12 @@ enum { LOCK_TRIES = 4096 };
 
 _Static_assert(TABLE_SETS % TABLE_LOCKS == 0, "a lock covers every TABLE_LOCKS-th set");
 
+void table_hold(struct table *table)
+{
+	for (size_t i = 0; i < TABLE_SETS; i++)
+		table->sets[i].clock = 1;
+}
+
 static bool lock_take(atomic_uint *lock)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {

@@ -48,6 +48,9 @@ struct table {
 	struct table_set sets[TABLE_SETS];
 };
 
+/* Takes the memory of all of it: a server then holds as much at its start as after any number of devices. */
+void table_hold(struct table *table);
+
 void table_learn(struct table *table, unsigned port, const struct addr *device, const struct table_way *way);
 
 /* False: nobody has come yet from whom the way could be guessed. */

@@ -8,6 +8,8 @@
 A Node stands in for cidlb. Shimmed also serves a real one: nodes=["127.0.0.1:7200-7203"] instead.
 """
 
+import errno
+import re
 import shutil
 import signal
 import socket
@@ -15,7 +17,7 @@ import sys
 from pathlib import Path
 
 import proxy2
-from harness import BIN, Process, Scene, Skip, free_ports, main, release_only, wait_until
+from harness import BIN, FULL, Process, Scene, Skip, free_ports, main, release_only, wait_until
 from proxy2 import DOWN, UP
 
 SHIM = BIN / "libcidlb-shim.so"
@@ -226,6 +228,32 @@ def case_connect_is_refused():
         server = python(scene, [node], "connect").wait_out("connect: 95")
         server.wait_log("connect.. to 127.0.0.1:9 refused: this UDP port is tunnelled")
         check_echo(server, node)
+
+
+@release_only
+def case_options_are_refused():
+    """Those by which one datagram becomes several, or several one: each has a header of its own."""
+    with Scene() as scene, Node() as node:
+        server = python(scene, [node], "options")
+        for option in 1, 103, 104:  # UDP_CORK, UDP_SEGMENT, UDP_GRO
+            server.wait_out(f"option {option}: {errno.ENOPROTOOPT}")
+        check_echo(server, node)
+
+
+@release_only
+def case_memory_of_many_devices():
+    with Scene() as scene, Node() as node:
+        server = python(scene, [node], "recvfrom")
+
+        def resident_octets(first, last):
+            for i in range(first, last):
+                assert node.ask(server, (f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", 1000), SERVICE, b"").startswith(b"10.")
+            status = Path(f"/proc/{server.pid}/status").read_text()
+            return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+
+        few = resident_octets(0, 1_000)
+        many = resident_octets(1_000, 1_000_000 if FULL else 10_000)
+        assert many - few < 1 << 20, (few, many)
 
 
 @release_only

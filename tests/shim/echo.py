@@ -92,6 +92,15 @@ def with_connect():
     with_recvfrom()
 
 
+def with_options():
+    for option in 1, 103, 104:  # UDP_CORK, UDP_SEGMENT, UDP_GRO
+        try:
+            sock.setsockopt(socket.IPPROTO_UDP, option, 1)
+        except OSError as error:
+            say(f"option {option}: {error.errno}")
+    with_recvfrom()
+
+
 def with_reuse():
     """What had a tunnelled socket's number is read as it is."""
     global sock
