@@ -2,12 +2,13 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from harness import BIN, FULL, PSK, Scene, free_ports, main, release_only, wait_all_joined, wait_until
+from harness import BIN, FULL, PSK, Scene, free_ports, main, release_only, total, wait_all_joined, wait_until
 
 PSK_IDENTITY, PSK_KEY = PSK
 COAPS = {"probe": "coaps", "interval_ms": 200, "timeout_ms": 1000, "psk_identity": PSK_IDENTITY, "psk_key": PSK_KEY}
@@ -38,7 +39,6 @@ def case_one_of_three_is_killed():
     devices, more = (300, 100) if FULL else (60, 20)
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2, 3)]
-        # A silent server: nothing refuses, so only time tells.
         health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 200, "fall": 3}
         lb = scene.cidlb([scene.pool("p", backends, health=health)])
         story = scene.dir / "story"
@@ -51,9 +51,10 @@ def case_one_of_three_is_killed():
         begin = time.monotonic()
         backends[1].kill()
         wait_until(lambda: is_down(lb, "b"), 10, "b is down")
-        # The packet path meets a refusal at once; the probe it causes is refused three times in a row.
+        # The packet path meets a refusal at once; the probe it causes is refused three times in a row. 150 ms on a machine of its own.
         took = time.monotonic() - begin
-        assert took < 300e-3 * 3 + 0.2 + 2, f"down after {took:.2f} s"
+        print(f"   down {1000 * took:.0f} ms after its end")
+        assert took < 2, f"down after {took:.2f} s"
         wait_until(lambda: verdicts(lb, "cid_down") > 0, 10, "its CIDs are counted")
 
         late = scene.fleet(lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200).report()
@@ -64,6 +65,59 @@ def case_one_of_three_is_killed():
         now = [backends[i].counters() for i in (0, 2)]
         assert sum(one["handshakes"] for one in now) >= sum(others) + more, now
         assert sum(one["forged_records"] + one["unknown_cid"] for one in now) == 0, now
+        lb.assert_identities()
+
+
+def case_one_of_three_is_silent():
+    """Nothing refuses, so only time tells: down after exactly `fall` failed probes, up after `rise` good ones, and no session is lost."""
+    devices, more, fall, rise = *((300, 100) if FULL else (60, 20)), 3, 2
+    with Scene() as scene:
+        backends = [scene.backend(number) for number in (1, 2, 3)]
+        health = {"probe": "dtls", "interval_ms": 1000, "timeout_ms": 1000, "fall": fall, "rise": rise}
+        lb = scene.cidlb([scene.pool("p", backends, health=health)])
+        story = scene.dir / "story"
+        fleet = scene.fleet(lb.address(), devices=devices, duration=25, interval_ms=300, ack_timeout_ms=500, give_up=1000, story=story)
+        wait_all_joined(story, devices)
+        counted = [backend.counters() for backend in backends]
+        assert counted[1]["sessions"] > 0
+
+        def seen():
+            """Of b in one look: failed probes, good ones, down."""
+            metrics = lb.metrics()
+            failed, ok = (total(metrics, "cidlb_probes_total", backend="b", result=result) for result in ("failed", "ok"))
+            return failed, ok, total(metrics, "cidlb_backend_state", backend="b", state="down") == 1
+
+        before = seen()
+        assert not before[2]
+        os.kill(backends[1].pid, signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+
+            def went_down():
+                failed, _, down = seen()
+                assert down == (failed >= before[0] + fall), f"{failed - before[0]} failed probes, down: {down}"
+                return down
+
+            wait_until(went_down, 20, "b is down")
+            print(f"   down {time.monotonic() - begin:.1f} s after its last word; fall × interval + timeout is {fall + 1} s")
+            good = seen()[1]
+            wait_until(lambda: verdicts(lb, "cid_down") > 0, 10, "its CIDs are counted")
+            late = scene.fleet(lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200).report()
+            assert late["survived"] == late["handshakes"] == more and late["exchanges_lost"] == 0, late
+        finally:
+            os.kill(backends[1].pid, signal.SIGCONT)
+
+        def came_up():
+            _, ok, down = seen()
+            assert down == (ok < good + rise), f"{ok - good} good probes, down: {down}"
+            return not down
+
+        wait_until(came_up, 20, "b is up")
+        report = fleet.report()
+        assert report["survived"] == report["handshakes"] == devices, report
+        now = [backend.counters() for backend in backends]
+        assert now[1]["handshakes"] == counted[1]["handshakes"], now[1]
+        assert sum(one["handshakes"] for one in now) == devices + more, now
         lb.assert_identities()
 
 
@@ -216,6 +270,7 @@ def case_predecessor_returns_empty():
         wait_until(lambda: "01" in row(lb, "heir")["ids"], 10, "the id has moved")
         a.start()
         wait_until(lambda: lb.metric("cidlb_ids_contested") == 1, 10, "it is back")
+        assert row(lb, "a")["health"] == "up" and ctl(lb, "status")["pools"][0]["accepting"] == 2, "it has no id"
         report = scene.fleet(lb.address(), devices=30, rebinds=1, rebind_every=0.3, interval_ms=200).report()
         assert report["survived"] == report["handshakes"] == 30, report
         lb.assert_identities()
@@ -235,6 +290,29 @@ def case_two_claims_change_nothing():
         assert [row(lb, name)["ids"] for name in ("a", "b")] == owners
         words.write_text("\n")
         wait_until(lambda: lb.metric("cidlb_ids_contested") == 0, 10, "the claims are gone")
+
+
+def case_claims_without_end():
+    """A server that claims other ids all the time is counted, and fills no log."""
+    with Scene() as scene:
+        words = scene.dir / "words"
+        a = scene.backend(1, options=("--steer", words))
+        lb = scene.cidlb([scene.pool("p", [a, scene.backend(2)], health={**COAPS, "interval_ms": 100})])
+
+        def claim_others():
+            first = claim_others.next
+            claim_others.next = 20 + (first + 10) % 200
+            new = words.with_suffix(".new")
+            new.write_text("id:1 " + " ".join(f"id:{number}" for number in range(first, first + 20)))
+            new.rename(words)
+            return lb.metric("cidlb_id_moves_total") > 150
+
+        claim_others.next = 20
+        wait_until(claim_others, 30, "ids move")
+        log = lb.log_text()
+        assert log.count("id_moved") <= 60, log
+        assert "01" in row(lb, "a")["ids"] and row(lb, "b")["ids"] == ["02"]
+        lb.assert_identities()
 
 
 def case_another_probe():
