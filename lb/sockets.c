@@ -1,6 +1,7 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ struct sockets {
 	unsigned worker_count;
 	struct slot *slots; /* what the workers have */
 	size_t count;
+	struct worker *const *workers; /* as soon as they have something */
 };
 
 struct sockets_change {
@@ -114,15 +116,32 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	return 0;
 }
 
-/* That of worker `i`. */
-static int slot_bind(const struct slot *slot, unsigned i)
+/* Another descriptor of the tunnel socket that has this address already, or -1: of a pool that has another name now, or another range of
+ * ports. Nothing else could be bound there before it is closed. */
+static int tunnel_share(const struct sockets *sockets, const struct addr *addr)
 {
+	for (size_t i = 0; i < sockets->count; i++) {
+		const struct slot *slot = &sockets->slots[i];
+		const unsigned at = (unsigned)addr->port - slot->addr.port;
+
+		if (slot->kind == SLOT_TUNNEL && at < sockets->worker_count && memcmp(slot->addr.ip, addr->ip, sizeof addr->ip) == 0)
+			return fcntl(atomic_load(&sockets->workers[at]->tunnel_fds[slot->number]), F_DUPFD_CLOEXEC, 0);
+	}
+	return -1;
+}
+
+/* That of worker `i`. */
+static int slot_bind(const struct sockets *sockets, const struct slot *slot, unsigned i)
+{
+	int fd;
+
 	struct addr addr = slot->addr;
 
 	if (slot->kind != SLOT_TUNNEL)
 		return net_bind(&addr, i == 0, slot->kind == SLOT_ENDPOINT);
 	addr.port = (uint16_t)(addr.port + i);
-	return net_bind_tunnel(&addr);
+	fd = tunnel_share(sockets, &addr);
+	return fd >= 0 ? fd : net_bind_tunnel(&addr);
 }
 
 static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot)
@@ -130,7 +149,7 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 	int *fds = change->fds + change->opened_count * sockets->worker_count;
 
 	for (unsigned i = 0; i < sockets->worker_count; i++) {
-		fds[i] = slot_bind(slot, i);
+		fds[i] = slot_bind(sockets, slot, i);
 		if (fds[i] >= 0)
 			net_set_rcvbuf(fds[i], change->rcvbuf_octets);
 		if (fds[i] >= 0)
@@ -187,6 +206,7 @@ int sockets_add(struct sockets *sockets, struct sockets_change *change, struct w
 {
 	int err = 0;
 
+	sockets->workers = workers;
 	for (size_t i = 0; i < change->opened_count; i++) {
 		for (unsigned w = 0; w < sockets->worker_count; w++) {
 			int *fd = &change->fds[i * sockets->worker_count + w];

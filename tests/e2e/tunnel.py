@@ -261,6 +261,36 @@ def case_other_mode_by_reload():
         lb.assert_identities()
 
 
+def case_same_ports_after_reload():
+    """A pool with another name, a range of ports that overlaps the last one, two that change places: no port is bound twice."""
+    with Scene() as scene, Server() as server, Server() as second, open_socket("127.0.0.1") as device:
+        base = free_ports(8)
+        first, other = tunnel(), tunnel((1, OTHER))
+        first["local"], other["local"] = f"127.0.0.1:{base}", f"127.0.0.1:{base + 5}"
+        second.keys = {1: OTHER}
+        lb = started(scene, [tunnel_pool(scene, "p", [server.entry()], first), tunnel_pool(scene, "q", [second.entry()], other)])
+
+        def check():
+            for listener, at in (lb.config["listeners"][0], server), (lb.config["listeners"][1], second):
+                service = parse_address(listener["address"])
+                device.sendto(RECORD, service)
+                assert arrives(device) == (RECORD, service)
+                port = parse_address(lb.config["pools"][at is second]["tunnel"]["local"])[1]
+                assert port <= at.node[1] < port + 2, (at.node, port)
+            lb.assert_identities(but=["renamed"])  # what its listener counted for the pool before is among its own
+
+        check()
+        lb.config["pools"][0]["name"] = lb.config["listeners"][0]["pool"] = "renamed"
+        lb.reload()
+        check()
+        first["local"] = f"127.0.0.1:{base + 1}"
+        lb.reload()
+        check()
+        first["local"], other["local"] = other["local"], first["local"]
+        lb.reload()
+        check()
+
+
 def case_many_at_a_time():
     """Out and back: what one batch has for a server leaves in one send, and what a server sends in one is taken apart."""
     with Scene() as scene, Server(echo=False) as server:
