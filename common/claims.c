@@ -260,6 +260,22 @@ bool claims_settle(struct claims *claims, const struct claims_backend *backends,
 	return settling.changed;
 }
 
+/* Room for one more among seeds, which doubles. */
+static struct claims_entry *seeds_grow(struct claims *claims)
+{
+	struct claims_entry *entries = claims->entries;
+
+	if (claims->count & (claims->count - 1))
+		return entries;
+	entries = calloc(claims->count ? 2 * claims->count : 1, sizeof *entries);
+	if (!entries)
+		return NULL;
+	if (claims->count)
+		memcpy(entries, claims->entries, claims->count * sizeof *entries);
+	free(claims->entries);
+	return claims->entries = entries;
+}
+
 int claims_seed(struct claims *claims, const struct server_id *id, uint16_t owner)
 {
 	struct claims_entry *entries;
@@ -269,12 +285,11 @@ int claims_seed(struct claims *claims, const struct server_id *id, uint16_t owne
 		at--;
 	if (at > 0 && id_compare(&claims->entries[at - 1].id, id) == 0)
 		return -EEXIST;
-	entries = realloc(claims->entries, (claims->count + 1) * sizeof *entries);
+	entries = seeds_grow(claims);
 	if (!entries)
 		return -ENOMEM;
 	memmove(entries + at + 1, entries + at, (claims->count - at) * sizeof *entries);
 	entries[at] = (struct claims_entry){ .id = *id, .owner = owner };
-	claims->entries = entries;
 	claims->count++;
 	return 0;
 }
