@@ -70,12 +70,12 @@ def wait_good_probes(lb):
 
 def flow_backends(lb, cids):
     """Where the sessions with these CIDs are, all of which are in use."""
-    backends = {}
-    for cid in cids:
-        (flow,) = [flow for flow in ctl(lb, "flows", "--cid", cid)["flows"] if flow["kind"] == "cid"]
-        assert not flow["trial"] and flow["last_up_ms_ago"] < 60_000, flow
-        backends[cid] = flow["backend"]
-    return backends
+
+    def backend(cid):
+        flows = [flow for flow in ctl(lb, "flows", "--cid", cid)["flows"] if flow["kind"] == "cid"]
+        return flows and not flows[0]["trial"] and flows[0]["last_up_ms_ago"] < 60_000 and flows[0]["backend"]
+
+    return {cid: wait_until(lambda: backend(cid), 30, f"{cid} is in use") for cid in cids}
 
 
 def start_fleet(scene, lb, name, devices, **options):
