@@ -147,11 +147,25 @@ static void take_addr(struct peer *peer)
 	table_add_addr(table, peer);
 }
 
+/* That a server sees where devices are is what a tunnel is for. `before` is NULL of a new session. */
+static void log_device(const struct peer *peer, const struct addr *before, const struct addr *now)
+{
+	char was[ADDR_TEXT_OCTETS], is[ADDR_TEXT_OCTETS];
+
+	if (peer->server->tunnel.count == 0)
+		return;
+	if (before)
+		fprintf(stderr, "device moved from %s to %s\n", addr_format(before, was), addr_format(now, is));
+	else
+		fprintf(stderr, "device at %s has a session\n", addr_format(now, is));
+}
+
 static void set_established(struct peer *peer)
 {
 	struct server *server = peer->server;
 
 	peer->established = true;
+	log_device(peer, NULL, &peer->addr);
 	if (!peer->session) {
 		server->report.sessions++;
 		return;
@@ -243,20 +257,11 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	peer_settle(peer);
 }
 
-/* That a server sees where devices are is what a tunnel is for. */
-static void log_move(const struct addr *from, const struct addr *to)
-{
-	char was[ADDR_TEXT_OCTETS], is[ADDR_TEXT_OCTETS];
-
-	fprintf(stderr, "device moved from %s to %s\n", addr_format(from, was), addr_format(to, is));
-}
-
 static void move(struct peer *peer, const struct addr *source)
 {
 	struct table *table = &peer->server->table;
 
-	if (peer->server->tunnel.count)
-		log_move(&peer->addr, source);
+	log_device(peer, &peer->addr, source);
 	table_drop_addr(table, peer);
 	peer->addr = *source;
 	peer->way = peer->server->way;

@@ -456,6 +456,8 @@ def case_sessions_survive_restarts():
             survive_restarts(scene, backends, settings, 1000, 20, interval_ms=1000, ack_timeout_ms=500)
         else:
             survive_restarts(scene, backends, settings, 60, 6, interval_ms=400, ack_timeout_ms=200)
+        seen = [re.findall(r"device at (\S+):\d+ has a session", backend.log_text()) for backend in backends]
+        assert sum(seen, []) == ["127.0.0.1"] * (1000 if FULL else 60), "their logs name the devices' own address"
 
 
 @release_only  # the shim is loaded into programs that have no sanitizer
