@@ -6,13 +6,11 @@
 
 #include <mbedtls/error.h>
 #include <mbedtls/ssl.h>
-#include <mbedtls/ssl_ciphersuites.h>
-#include <mbedtls/ssl_cookie.h>
 
 #include "dtls.h"
+#include "session_priv.h"
 
 _Static_assert(SESSION_CID_MAX == MBEDTLS_SSL_CID_IN_LEN_MAX && SESSION_CID_MAX == MBEDTLS_SSL_CID_OUT_LEN_MAX, "one CID buffer for both");
-_Static_assert(SESSION_PSK_MAX <= MBEDTLS_PSK_MAX_LEN, "mbedTLS takes every key");
 _Static_assert(SESSION_PLAIN_MAX == MBEDTLS_SSL_IN_CONTENT_LEN && SESSION_PLAIN_MAX == MBEDTLS_SSL_OUT_CONTENT_LEN,
 	       "one read empties a record");
 
@@ -26,105 +24,6 @@ enum {
 	ALERT_FATAL = 2,
 	ALERT_NONE = -1,
 };
-
-struct session_config {
-	mbedtls_ssl_config ssl;
-	mbedtls_ssl_cookie_ctx cookie;
-	enum session_role role;
-	bool use_cid;
-	uint8_t cid_length;
-};
-
-struct session {
-	mbedtls_ssl_context ssl;
-	struct session_config *config;
-	struct session_callbacks callbacks;
-	void *ctx;
-	enum session_state state;
-	bool sent;           /* since the last input began */
-	bool key_exchanged;  /* client: its last flight is out */
-	int error;           /* SESSION_FAILED: of mbedTLS */
-	int alert;           /* the last fatal one in clear, or ALERT_NONE */
-	const uint8_t *in;   /* what mbedTLS has not asked for yet of the datagram that is being fed */
-	size_t in_len;       /* octets */
-	uint64_t in_number;  /* epoch and sequence number of the record that it asked for last */
-	uint64_t newest;     /* highest number of a record that verified */
-	uint64_t now_ms;     /* as last told */
-	uint64_t step_at_ms; /* the two delays of mbedtls_ssl_set_timer_t */
-	uint64_t final_at_ms;
-};
-
-static const int device_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, 0 };
-
-/* AEAD only: mbedTLS saves no others. */
-static const int server_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, MBEDTLS_TLS_PSK_WITH_AES_128_CCM,
-				     MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256, 0 };
-
-static const int all_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8,
-				  MBEDTLS_TLS_PSK_WITH_AES_128_CCM,
-				  MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256,
-				  MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256,
-				  MBEDTLS_TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
-				  0 };
-
-static int config_setup(struct session_config *config, const struct session_options *options)
-{
-	mbedtls_ssl_config *ssl = &config->ssl;
-	bool server = options->role == SESSION_SERVER;
-
-	if (mbedtls_ssl_config_defaults(ssl, server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
-					MBEDTLS_SSL_PRESET_DEFAULT) != 0)
-		return -ENOMEM;
-	mbedtls_ssl_conf_rng(ssl, options->random, options->random_ctx);
-	mbedtls_ssl_conf_min_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
-	mbedtls_ssl_conf_max_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
-	mbedtls_ssl_conf_ciphersuites(ssl, server ? server_suites : options->all_suites ? all_suites : device_suites);
-	mbedtls_ssl_conf_dtls_anti_replay(ssl, MBEDTLS_SSL_ANTI_REPLAY_ENABLED);
-	mbedtls_ssl_conf_handshake_timeout(ssl, options->handshake_min_ms ? options->handshake_min_ms : 1000,
-					   options->handshake_max_ms ? options->handshake_max_ms : 60000);
-	if (mbedtls_ssl_conf_psk(ssl, options->psk_key, options->psk_key_len, (const unsigned char *)options->psk_identity,
-				 strlen(options->psk_identity)) != 0)
-		return -ENOMEM;
-	if (options->use_cid && mbedtls_ssl_conf_cid(ssl, options->cid_length, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE) != 0)
-		return -EINVAL;
-	if (server) {
-		if (mbedtls_ssl_cookie_setup(&config->cookie, options->random, options->random_ctx) != 0)
-			return -EIO;
-		mbedtls_ssl_conf_dtls_cookies(ssl, mbedtls_ssl_cookie_write, mbedtls_ssl_cookie_check, &config->cookie);
-	}
-	return 0;
-}
-
-int session_config_new(struct session_config **out, const struct session_options *options)
-{
-	if (options->psk_key_len < 1 || options->psk_key_len > SESSION_PSK_MAX || !options->psk_identity[0] ||
-	    options->cid_length > SESSION_CID_MAX || (options->cid_length && !options->use_cid) || !options->random)
-		return -EINVAL;
-	struct session_config *config = calloc(1, sizeof *config);
-	if (!config)
-		return -ENOMEM;
-	mbedtls_ssl_config_init(&config->ssl);
-	mbedtls_ssl_cookie_init(&config->cookie);
-	config->role = options->role;
-	config->use_cid = options->use_cid;
-	config->cid_length = options->cid_length;
-	int rc = config_setup(config, options);
-	if (rc) {
-		session_config_free(config);
-		return rc;
-	}
-	*out = config;
-	return 0;
-}
-
-void session_config_free(struct session_config *config)
-{
-	if (!config)
-		return;
-	mbedtls_ssl_cookie_free(&config->cookie);
-	mbedtls_ssl_config_free(&config->ssl);
-	free(config);
-}
 
 static void set_timer(void *ctx, uint32_t step_ms, uint32_t final_ms)
 {
@@ -465,49 +364,4 @@ enum session_check session_check(struct session *session, const uint8_t *data, s
 	if (mbedtls_ssl_check_record(&session->ssl, copy, octets) != 0)
 		return SESSION_CHECK_FORGED;
 	return record_number(data) > session->newest ? SESSION_CHECK_NEWEST : SESSION_CHECK_OLD;
-}
-
-/* What is saved: the number of the newest record, and what mbedTLS writes, which has the window of the records seen but keeps it hidden. */
-enum { SAVED_NEWEST_OCTETS = 8 };
-
-int session_save(struct session *session, uint8_t *out, size_t size, size_t *len)
-{
-	bool fits = size > SAVED_NEWEST_OCTETS;
-	size_t octets = 0;
-
-	if (session->state != SESSION_ESTABLISHED)
-		return -ENOTCONN;
-	int rc = mbedtls_ssl_context_save(&session->ssl, fits ? out + SAVED_NEWEST_OCTETS : NULL, fits ? size - SAVED_NEWEST_OCTETS : 0,
-					  &octets);
-	if (rc == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
-		return -ENOTSUP;
-	*len = SAVED_NEWEST_OCTETS + octets;
-	if (rc == MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL)
-		return -ENOSPC;
-	session->state = rc == 0 ? SESSION_CLOSED : SESSION_FAILED;
-	for (int i = 0; i < SAVED_NEWEST_OCTETS; i++)
-		out[i] = (uint8_t)(session->newest >> 8 * (SAVED_NEWEST_OCTETS - 1 - i));
-	return rc == 0 ? 0 : -EIO;
-}
-
-int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
-		 void *ctx, const uint8_t *data, size_t len)
-{
-	struct session *session;
-
-	if (len < SAVED_NEWEST_OCTETS)
-		return -EBADMSG;
-	int rc = session_new(&session, config, own_cid, callbacks, ctx);
-	if (rc)
-		return rc;
-	rc = mbedtls_ssl_context_load(&session->ssl, data + SAVED_NEWEST_OCTETS, len - SAVED_NEWEST_OCTETS);
-	if (rc) {
-		session_free(session);
-		return rc == MBEDTLS_ERR_SSL_ALLOC_FAILED ? -ENOMEM : -EBADMSG;
-	}
-	for (int i = 0; i < SAVED_NEWEST_OCTETS; i++)
-		session->newest = session->newest << 8 | data[i];
-	session->state = SESSION_ESTABLISHED;
-	*out = session;
-	return 0;
 }

@@ -1,0 +1,81 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mbedtls/ssl_ciphersuites.h>
+
+#include "session_priv.h"
+
+_Static_assert(SESSION_PSK_MAX <= MBEDTLS_PSK_MAX_LEN, "mbedTLS takes every key");
+
+static const int device_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, 0 };
+
+/* AEAD only: mbedTLS saves no others. */
+static const int server_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, MBEDTLS_TLS_PSK_WITH_AES_128_CCM,
+				     MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256, 0 };
+
+static const int all_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8,
+				  MBEDTLS_TLS_PSK_WITH_AES_128_CCM,
+				  MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256,
+				  MBEDTLS_TLS_PSK_WITH_AES_128_CBC_SHA256,
+				  MBEDTLS_TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
+				  0 };
+
+static int config_setup(struct session_config *config, const struct session_options *options)
+{
+	mbedtls_ssl_config *ssl = &config->ssl;
+	bool server = options->role == SESSION_SERVER;
+
+	if (mbedtls_ssl_config_defaults(ssl, server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
+					MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+		return -ENOMEM;
+	mbedtls_ssl_conf_rng(ssl, options->random, options->random_ctx);
+	mbedtls_ssl_conf_min_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
+	mbedtls_ssl_conf_max_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
+	mbedtls_ssl_conf_ciphersuites(ssl, server ? server_suites : options->all_suites ? all_suites : device_suites);
+	mbedtls_ssl_conf_dtls_anti_replay(ssl, MBEDTLS_SSL_ANTI_REPLAY_ENABLED);
+	mbedtls_ssl_conf_handshake_timeout(ssl, options->handshake_min_ms ? options->handshake_min_ms : 1000,
+					   options->handshake_max_ms ? options->handshake_max_ms : 60000);
+	if (mbedtls_ssl_conf_psk(ssl, options->psk_key, options->psk_key_len, (const unsigned char *)options->psk_identity,
+				 strlen(options->psk_identity)) != 0)
+		return -ENOMEM;
+	if (options->use_cid && mbedtls_ssl_conf_cid(ssl, options->cid_length, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE) != 0)
+		return -EINVAL;
+	if (server) {
+		if (mbedtls_ssl_cookie_setup(&config->cookie, options->random, options->random_ctx) != 0)
+			return -EIO;
+		mbedtls_ssl_conf_dtls_cookies(ssl, mbedtls_ssl_cookie_write, mbedtls_ssl_cookie_check, &config->cookie);
+	}
+	return 0;
+}
+
+int session_config_new(struct session_config **out, const struct session_options *options)
+{
+	if (options->psk_key_len < 1 || options->psk_key_len > SESSION_PSK_MAX || !options->psk_identity[0] ||
+	    options->cid_length > SESSION_CID_MAX || (options->cid_length && !options->use_cid) || !options->random)
+		return -EINVAL;
+	struct session_config *config = calloc(1, sizeof *config);
+	if (!config)
+		return -ENOMEM;
+	mbedtls_ssl_config_init(&config->ssl);
+	mbedtls_ssl_cookie_init(&config->cookie);
+	config->role = options->role;
+	config->use_cid = options->use_cid;
+	config->cid_length = options->cid_length;
+	int rc = config_setup(config, options);
+	if (rc) {
+		session_config_free(config);
+		return rc;
+	}
+	*out = config;
+	return 0;
+}
+
+void session_config_free(struct session_config *config)
+{
+	if (!config)
+		return;
+	mbedtls_ssl_cookie_free(&config->cookie);
+	mbedtls_ssl_config_free(&config->ssl);
+	free(config);
+}

@@ -1,0 +1,37 @@
+/* What session*.c share. */
+#ifndef CIDLB_SESSION_PRIV_H
+#define CIDLB_SESSION_PRIV_H
+
+#include <mbedtls/ssl.h>
+#include <mbedtls/ssl_cookie.h>
+
+#include "session.h"
+
+struct session_config {
+	mbedtls_ssl_config ssl;
+	mbedtls_ssl_cookie_ctx cookie;
+	enum session_role role;
+	bool use_cid;
+	uint8_t cid_length;
+};
+
+struct session {
+	mbedtls_ssl_context ssl;
+	struct session_config *config;
+	struct session_callbacks callbacks;
+	void *ctx;
+	enum session_state state;
+	bool sent;           /* since the last input began */
+	bool key_exchanged;  /* client: its last flight is out */
+	int error;           /* SESSION_FAILED: of mbedTLS */
+	int alert;           /* the last fatal one in clear, or ALERT_NONE */
+	const uint8_t *in;   /* what mbedTLS has not asked for yet of the datagram that is being fed */
+	size_t in_len;       /* octets */
+	uint64_t in_number;  /* epoch and sequence number of the record that it asked for last */
+	uint64_t newest;     /* highest number of a record that verified */
+	uint64_t now_ms;     /* as last told */
+	uint64_t step_at_ms; /* the two delays of mbedtls_ssl_set_timer_t */
+	uint64_t final_at_ms;
+};
+
+#endif

@@ -1,0 +1,48 @@
+#include <errno.h>
+
+#include "session_priv.h"
+
+/* What is saved: the number of the newest record, and what mbedTLS writes, which has the window of the records seen but keeps it hidden. */
+enum { SAVED_NEWEST_OCTETS = 8 };
+
+int session_save(struct session *session, uint8_t *out, size_t size, size_t *len)
+{
+	bool fits = size > SAVED_NEWEST_OCTETS;
+	size_t octets = 0;
+
+	if (session->state != SESSION_ESTABLISHED)
+		return -ENOTCONN;
+	int rc = mbedtls_ssl_context_save(&session->ssl, fits ? out + SAVED_NEWEST_OCTETS : NULL, fits ? size - SAVED_NEWEST_OCTETS : 0,
+					  &octets);
+	if (rc == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
+		return -ENOTSUP;
+	*len = SAVED_NEWEST_OCTETS + octets;
+	if (rc == MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL)
+		return -ENOSPC;
+	session->state = rc == 0 ? SESSION_CLOSED : SESSION_FAILED;
+	for (int i = 0; i < SAVED_NEWEST_OCTETS; i++)
+		out[i] = (uint8_t)(session->newest >> 8 * (SAVED_NEWEST_OCTETS - 1 - i));
+	return rc == 0 ? 0 : -EIO;
+}
+
+int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
+		 void *ctx, const uint8_t *data, size_t len)
+{
+	struct session *session;
+
+	if (len < SAVED_NEWEST_OCTETS)
+		return -EBADMSG;
+	int rc = session_new(&session, config, own_cid, callbacks, ctx);
+	if (rc)
+		return rc;
+	rc = mbedtls_ssl_context_load(&session->ssl, data + SAVED_NEWEST_OCTETS, len - SAVED_NEWEST_OCTETS);
+	if (rc) {
+		session_free(session);
+		return rc == MBEDTLS_ERR_SSL_ALLOC_FAILED ? -ENOMEM : -EBADMSG;
+	}
+	for (int i = 0; i < SAVED_NEWEST_OCTETS; i++)
+		session->newest = session->newest << 8 | data[i];
+	session->state = SESSION_ESTABLISHED;
+	*out = session;
+	return 0;
+}
