@@ -130,7 +130,7 @@ def case_behind_the_shim():
 
 @release_only
 def case_coap_server_behind_the_shim():
-    """libcoap's."""
+    """libcoap's, which leaves a second ping within a quarter of a second without its RST."""
     program = next(filter(None, map(shutil.which, ("coap-server", "coap-server-notls", "coap-server-openssl"))), None)
     if not program:
         raise Skip("needs libcoap3-bin")
@@ -138,10 +138,10 @@ def case_coap_server_behind_the_shim():
         settings, port = tunnel(), free_ports(2)
         shimmed(scene, settings, [program, "-A", "127.0.0.1", "-p", port], port, "127.0.0.1")
         entry = {"name": "a", "address": text_of("127.0.0.1", port)}
-        lb = scene.cidlb([tunnel_pool(scene, [entry], settings, COAP, protocol="udp", cid=None)])
+        lb = scene.cidlb([tunnel_pool(scene, [entry], settings, {**COAP, "interval_ms": 600}, protocol="udp", cid=None)])
+        wait_row(lb, "it is up", lambda one: one["health"] == "up" and one["reason"] == "RST")
         probed(lb, 3)
-        one = row(lb)
-        assert one["health"] == "up" and one["reason"] == "RST", one
+        assert lb.log_text().count("backend_down") <= 1, lb.log_text()
 
 
 @release_only
