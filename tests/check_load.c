@@ -9,10 +9,10 @@
 
 enum { LEAST = 38 };
 
-/* Server 3, source 0x010203, in the least size. */
+/* Server 0x0203, source 0x010205, in the least size. */
 static const uint8_t least[LEAST] = {
 	0x19, 0xfe, 0xfd, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01,       /* type, version, epoch, sequence number */
-	0x03, 0x00, 0x01, 0x02, 0x03, 0xb1, 0xd0, 0x7b,                         /* CID */
+	0x03, 0x02, 0x01, 0x02, 0x05, 0xb1, 0xd0, 0x7b,                         /* CID */
 	0x00, 0x11,                                                             /* length 17 */
 	0xa3, 0xc8, 0xed, 0x12, 0x37, 0x5c, 0x81, 0xa6, 0xcb, 0xf0, 0x15, 0x3a, /* filler */
 	0x5f, 0x84, 0xa9, 0xce, 0xf3,
@@ -23,7 +23,10 @@ START_TEST(writes_these_octets)
 	uint8_t out[LEAST];
 
 	ck_assert_uint_eq(RECORD_MIN_OCTETS, LEAST);
-	record_write(out, sizeof out, &(struct record){ .server = 3, .source = 0x010203 });
+	record_write(out, sizeof out, &(struct record){ .server = 0x0203, .source = 0x010205 });
+	ck_assert_mem_eq(out, least, sizeof least);
+	record_write(out, sizeof out, &(struct record){ .server = 0xffff, .source = RECORD_SOURCES - 1 });
+	record_rename(out, &(struct record){ .server = 0x0203, .source = 0x010205 });
 	ck_assert_mem_eq(out, least, sizeof least);
 }
 END_TEST
@@ -40,7 +43,7 @@ START_TEST(every_size_is_a_record_of_its_server)
 		struct dtls_view view;
 		struct cid_opened opened;
 
-		record_write(data, octets, &(struct record){ .server = 200, .source = UINT32_MAX - 1 });
+		record_write(data, octets, &(struct record){ .server = 200, .source = RECORD_SOURCES - 2 });
 		dtls_walk(&view, data, octets);
 		ck_assert_int_eq(view.kind, DTLS_CID);
 		cid_open(&opened, &layout, &view, data, octets);
@@ -56,7 +59,7 @@ END_TEST
 
 START_TEST(reads_what_it_wrote)
 {
-	static const struct record records[] = { { 1, 0 }, { 255, UINT32_MAX }, { 3, 0x01020304 } };
+	static const struct record records[] = { { 1, 0 }, { 255, RECORD_SOURCES - 1 }, { 1000, 0x020304 } };
 	static const size_t sizes[] = { RECORD_MIN_OCTETS, 100, 276, 277, 278, 1200, RECORD_MAX_OCTETS };
 
 	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {

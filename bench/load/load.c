@@ -9,15 +9,18 @@
 #include "packet.h"
 #include "record.h"
 
+_Static_assert(RECORD_SOURCES == PLACES * PLACES_PORTS, "a source's number is in its record");
+
 enum {
 	ROUNDS = 4,           /* batches taken from a socket before the others have their turn */
 	QUIET_NS = 200000000, /* nothing more is on its way */
 	QUIET_STEP_NS = 500000,
 };
 
-/* One per source, ready to be sent. */
+/* To be sent. */
 struct datagram {
 	struct iovec vector;
+	uint8_t octets[RECORD_MAX_OCTETS];
 	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
@@ -25,11 +28,13 @@ struct load {
 	struct load_settings settings;
 	volatile struct load_counters *counters;
 	struct sockaddr_in target;
-	int device_fd, server_fds[PLACES_SERVERS];
-	struct mmsghdr *headers; /* of the sources in turn */
-	struct datagram *datagrams;
-	uint8_t *octets;
-	uint32_t next; /* source */
+	int device_fds[PLACES_PORTS], server_fds[PLACES_SERVERS];
+	uint32_t device_sockets, server_sockets;
+	uint32_t first_server; /* its address, host order */
+	struct mmsghdr headers[PACKET_BATCH];
+	struct datagram datagrams[PACKET_BATCH];
+	uint32_t next;                    /* source */
+	uint64_t arrived_ns, returned_ns; /* the last one; 0: none yet */
 	struct packet_batch batch;
 	uint8_t prefixes[PACKET_BATCH][PROXY2_MAX_OCTETS];
 };
@@ -49,37 +54,44 @@ static void sleep_until_ns(uint64_t at_ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
 
-static int make_datagrams(struct load *load)
+static void make_datagrams(struct load *load)
 {
-	const struct load_settings *s = &load->settings;
+	size_t octets = load->settings.octets;
 
-	load->headers = calloc(s->sources, sizeof *load->headers);
-	load->datagrams = calloc(s->sources, sizeof *load->datagrams);
-	load->octets = calloc(s->sources, s->octets);
-	if (!load->headers || !load->datagrams || !load->octets)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < s->sources; i++) {
+	for (size_t i = 0; i < PACKET_BATCH; i++) {
+		struct datagram *datagram = &load->datagrams[i];
 		struct msghdr *header = &load->headers[i].msg_hdr;
-		uint8_t *octets = load->octets + (size_t)i * s->octets;
 
-		record_write(octets, s->octets, &(struct record){ .server = (uint8_t)(i % s->server_count + 1), .source = i });
-		load->datagrams[i].vector = (struct iovec){ .iov_base = octets, .iov_len = s->octets };
+		record_write(datagram->octets, octets, &(struct record){ .source = 0 });
+		datagram->vector = (struct iovec){ .iov_base = datagram->octets, .iov_len = octets };
 		*header = (struct msghdr){ .msg_name = &load->target, .msg_namelen = sizeof load->target, .msg_iovlen = 1 };
-		header->msg_iov = &load->datagrams[i].vector;
-		packet_set_local(header, load->datagrams[i].control, PLACES_SOURCES + i);
+		header->msg_iov = &datagram->vector;
+	}
+}
+
+static int open_devices(struct load *load)
+{
+	struct sockaddr_in devices = { .sin_family = AF_INET, .sin_port = htons(load->settings.port) };
+
+	load->device_sockets = (load->settings.sources + PLACES - 1) / PLACES;
+	for (uint32_t i = 0; i < load->device_sockets; i++) {
+		load->device_fds[i] = packet_bind(&devices);
+		if (load->device_fds[i] < 0)
+			return load->device_fds[i];
+		devices.sin_port = htons((uint16_t)(ntohs(devices.sin_port) + 1));
 	}
 	return 0;
 }
 
-static int open_sockets(struct load *load)
+static int open_servers(struct load *load)
 {
-	const struct sockaddr_in devices = { .sin_family = AF_INET, .sin_port = htons(load->settings.port) };
 	struct sockaddr_in server = packet_name(&load->settings.servers);
 
-	load->device_fd = packet_bind(&devices);
-	if (load->device_fd < 0)
-		return load->device_fd;
-	for (uint32_t i = 0; i < load->settings.server_count; i++) {
+	load->first_server = ntohl(server.sin_addr.s_addr);
+	load->server_sockets = load->settings.by_address ? 1 : load->settings.server_count;
+	if (load->settings.by_address)
+		server.sin_addr.s_addr = htonl(INADDR_ANY);
+	for (uint32_t i = 0; i < load->server_sockets; i++) {
 		load->server_fds[i] = packet_bind(&server);
 		if (load->server_fds[i] < 0)
 			return load->server_fds[i];
@@ -98,12 +110,15 @@ int load_new(struct load **out, const struct load_settings *settings, volatile s
 	load->settings = *settings;
 	load->counters = counters;
 	load->target = packet_name(&settings->target);
-	load->device_fd = -1;
+	load->next = settings->first;
+	for (size_t i = 0; i < PLACES_PORTS; i++)
+		load->device_fds[i] = -1;
 	for (size_t i = 0; i < PLACES_SERVERS; i++)
 		load->server_fds[i] = -1;
-	err = make_datagrams(load);
+	make_datagrams(load);
+	err = open_devices(load);
 	if (!err)
-		err = open_sockets(load);
+		err = open_servers(load);
 	if (err) {
 		load_free(load);
 		return err;
@@ -114,42 +129,70 @@ int load_new(struct load **out, const struct load_settings *settings, volatile s
 
 void load_free(struct load *load)
 {
-	if (load->device_fd >= 0)
-		close(load->device_fd);
+	for (size_t i = 0; i < PLACES_PORTS; i++)
+		if (load->device_fds[i] >= 0)
+			close(load->device_fds[i]);
 	for (size_t i = 0; i < PLACES_SERVERS; i++)
 		if (load->server_fds[i] >= 0)
 			close(load->server_fds[i]);
-	free(load->headers);
-	free(load->datagrams);
-	free(load->octets);
 	free(load);
+}
+
+/* Datagrams of the next sources, at most `most` and all of one socket: how many, and whose socket. */
+static uint32_t make_batch(struct load *load, uint32_t most, uint32_t *socket)
+{
+	const struct load_settings *s = &load->settings;
+	uint32_t count = 0;
+
+	*socket = load->next / PLACES;
+	while (count < most && load->next / PLACES == *socket) {
+		struct datagram *datagram = &load->datagrams[count];
+		uint32_t source = load->next;
+
+		record_rename(datagram->octets, &(struct record){ .server = (uint16_t)(source % s->server_count + 1), .source = source });
+		packet_set_local(&load->headers[count].msg_hdr, datagram->control, PLACES_SOURCES + source % PLACES);
+		load->next = (uint32_t)(((uint64_t)source + s->stride) % s->sources);
+		count++;
+	}
+	return count;
 }
 
 /* The next `count` sources say something. */
 static void send_devices(struct load *load, uint32_t count)
 {
 	while (count > 0) {
-		uint32_t left = load->settings.sources - load->next, now = count < left ? count : left;
-		unsigned refused = packet_send(load->headers + load->next, now, load->device_fd);
+		uint32_t socket, now = make_batch(load, count < PACKET_BATCH ? count : PACKET_BATCH, &socket);
+		unsigned refused = packet_send(load->headers, now, load->device_fds[socket]);
 
 		load->counters->sent += now - refused;
 		load->counters->refused += refused;
-		load->next = (load->next + now) % load->settings.sources;
 		count -= now;
 	}
 }
 
-static void take_returned(struct load *load)
+/* Something came: how long was it silent before? */
+static void note_silence(volatile uint64_t *longest_ns, uint64_t *last_ns)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (*last_ns && now_ns - *last_ns > *longest_ns)
+		*longest_ns = now_ns - *last_ns;
+	*last_ns = now_ns;
+}
+
+static void take_returned(struct load *load, uint32_t socket)
 {
 	struct packet_batch *batch = &load->batch;
 	unsigned count = PACKET_BATCH;
 
 	for (unsigned round = 0; round < ROUNDS && count == PACKET_BATCH; round++) {
-		count = packet_receive(batch, load->device_fd);
+		count = packet_receive(batch, load->device_fds[socket]);
+		if (count > 0)
+			note_silence(&load->counters->down_silence_ns, &load->returned_ns);
 		for (unsigned i = 0; i < count; i++) {
 			struct record record;
-			bool good = !record_read(&record, batch->data[i], batch->headers[i].msg_len) &&
-				    packet_local(batch, i) == PLACES_SOURCES + record.source;
+			bool good = !record_read(&record, batch->data[i], batch->headers[i].msg_len) && record.source / PLACES == socket &&
+				    packet_local(batch, i) == PLACES_SOURCES + record.source % PLACES;
 
 			if (good)
 				load->counters->returned++;
@@ -178,9 +221,11 @@ static int unwrap(struct load *load, unsigned at, size_t len)
 }
 
 /* Turns datagram `at` of the batch into its answer. False: none is due. */
-static bool answer(struct load *load, uint32_t server, unsigned at)
+static bool answer(struct load *load, uint32_t socket, unsigned at)
 {
 	struct packet_batch *batch = &load->batch;
+	uint32_t local = load->settings.by_address ? packet_local(batch, at) : 0;
+	uint32_t server = load->settings.by_address ? local - load->first_server : socket;
 	size_t len = batch->headers[at].msg_len;
 	int before = unwrap(load, at, len);
 	struct record record;
@@ -195,11 +240,11 @@ static bool answer(struct load *load, uint32_t server, unsigned at)
 	batch->vectors[at][load->settings.tunnel ? 1 : 0] =
 		(struct iovec){ .iov_base = batch->data[at] + before, .iov_len = len - (size_t)before };
 	batch->headers[at].msg_hdr.msg_iovlen = load->settings.tunnel ? 2 : 1;
-	packet_set_local(&batch->headers[at].msg_hdr, NULL, 0);
+	packet_set_local(&batch->headers[at].msg_hdr, batch->control[at], local);
 	return true;
 }
 
-static void serve(struct load *load, uint32_t server)
+static void serve(struct load *load, uint32_t socket)
 {
 	struct packet_batch *batch = &load->batch;
 	unsigned count = PACKET_BATCH;
@@ -207,11 +252,13 @@ static void serve(struct load *load, uint32_t server)
 	for (unsigned round = 0; round < ROUNDS && count == PACKET_BATCH; round++) {
 		unsigned due = 0, refused;
 
-		count = packet_receive(batch, load->server_fds[server]);
+		count = packet_receive(batch, load->server_fds[socket]);
+		if (count > 0)
+			note_silence(&load->counters->up_silence_ns, &load->arrived_ns);
 		for (unsigned i = 0; i < count; i++)
-			if (answer(load, server, i))
+			if (answer(load, socket, i))
 				batch->headers[due++] = batch->headers[i];
-		refused = packet_send(batch->headers, due, load->server_fds[server]);
+		refused = packet_send(batch->headers, due, load->server_fds[socket]);
 		load->counters->answered += due - refused;
 		load->counters->refused += refused;
 	}
@@ -219,9 +266,10 @@ static void serve(struct load *load, uint32_t server)
 
 static void take_all(struct load *load)
 {
-	for (uint32_t i = 0; i < load->settings.server_count; i++)
+	for (uint32_t i = 0; i < load->server_sockets; i++)
 		serve(load, i);
-	take_returned(load);
+	for (uint32_t i = 0; i < load->device_sockets; i++)
+		take_returned(load, i);
 }
 
 static void wait_quiet(struct load *load)

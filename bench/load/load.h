@@ -1,7 +1,7 @@
 /* A load and those who answer it: many devices, each sending a datagram in turn at an absolute rate, and servers that echo. One thread.
  *
- * A device is an address of 127.16.0.0/12; all share a port. What a device gets back must bear its number, and what a server gets is
- * counted by whether it names that server. */
+ * A device is an address of 127.16.0.0/12 and a port, which the first million share (places.h). What a device gets back must bear its
+ * number, and what a server gets is counted by whether it names that server. */
 #ifndef CIDLB_BENCH_LOAD_H
 #define CIDLB_BENCH_LOAD_H
 
@@ -15,13 +15,16 @@
 #include "proxy2.h"
 
 struct load_settings {
-	struct addr target, servers; /* IPv4; the first of the servers, which are on consecutive ports */
-	uint32_t server_count;       /* 1..PLACES_SERVERS; CIDs name them 1, 2, … */
-	uint32_t sources;            /* 1..PLACES */
+	struct addr target, servers; /* IPv4; the first of the servers */
+	uint32_t server_count;       /* CIDs name them 1, 2, … */
+	bool by_address;             /* servers are on consecutive addresses of one port and share a socket, 1..UINT16_MAX of them;
+					else on consecutive ports, 1..PLACES_SERVERS */
+	uint32_t sources;            /* 1..PLACES * PLACES_PORTS */
+	uint32_t first, stride;      /* the source that begins, and how much further the next one is, modulo sources */
 	uint32_t octets;             /* of a datagram */
 	uint32_t batch;              /* datagrams that fall due together */
 	uint64_t rate;               /* of the devices together, per second */
-	uint16_t port;               /* of the devices */
+	uint16_t port;               /* of the devices, the first */
 	bool tunnel;                 /* servers get and send the header of mode tunnel */
 	struct proxy2_keys keys;
 };
@@ -36,6 +39,8 @@ struct load_counters {
 	uint64_t misdelivered; /* to another device, or changed on the way */
 	uint64_t garbled;      /* at servers: not what a device sent, or a header that is not good */
 	uint64_t refused;      /* by the kernel, when devices or servers sent */
+	/* The longest time between datagrams that arrived, and between those that returned. */
+	uint64_t up_silence_ns, down_silence_ns;
 };
 
 struct load;

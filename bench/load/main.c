@@ -22,14 +22,18 @@ static const char usage[] =
 	"  --target A:P         the forwarder\n"
 	"  --servers A:P        the first of the servers, which are on consecutive ports\n"
 	"  --server-count N     1 to 64; CIDs name them 1, 2, ... (3)\n"
-	"  --port P             of the devices, which are addresses of 127.16.0.0/12\n"
-	"  --sources N          devices (1000)\n"
+	"  --by-address         servers are on consecutive addresses of one port instead; 1 to 65535\n"
+	"  --port P             of the devices, which are addresses of 127.16.0.0/12; of more than 1,048,576 the next million\n"
+	"                       is on the next port, and so on\n"
+	"  --sources N          devices, at most 16,777,216 (1000)\n"
+	"  --first N            which of them begins (0)\n"
+	"  --stride N           how much further the next one is, modulo sources (1)\n"
 	"  --octets N           of a datagram (100)\n"
 	"  --rate N             datagrams a second of all devices (50000)\n"
 	"  --batch N            that fall due together (16)\n"
 	"  --tunnel FILE        servers speak the header of mode tunnel with the keys in FILE\n"
-	"  --counters FILE      8 numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, returned,\n"
-	"                       misdelivered, garbled, refused\n"
+	"  --counters FILE      10 numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, returned,\n"
+	"                       misdelivered, garbled, refused; the longest silence at servers and at devices, in ns\n"
 	"Ends on SIGTERM, once nothing is on its way.\n";
 
 static volatile sig_atomic_t stop;
@@ -75,13 +79,20 @@ static int read_option(struct load_settings *s, int option, const char *name, co
 	case 's':
 		return option_addr(&s->servers, name, text);
 	case 'n':
-		return number32(&s->server_count, name, text, 1, PLACES_SERVERS);
+		return number32(&s->server_count, name, text, 1, UINT16_MAX);
+	case 'a':
+		s->by_address = true;
+		return 0;
+	case 'f':
+		return number32(&s->first, name, text, 0, PLACES * PLACES_PORTS - 1);
+	case 'i':
+		return number32(&s->stride, name, text, 1, PLACES * PLACES_PORTS);
 	case 'p':
 		err = number32(&port, name, text, 1, UINT16_MAX);
 		s->port = (uint16_t)port;
 		return err;
 	case 'd':
-		return number32(&s->sources, name, text, 1, PLACES);
+		return number32(&s->sources, name, text, 1, PLACES * PLACES_PORTS);
 	case 'o':
 		return number32(&s->octets, name, text, RECORD_MIN_OCTETS, RECORD_MAX_OCTETS);
 	case 'r':
@@ -98,12 +109,25 @@ static int read_option(struct load_settings *s, int option, const char *name, co
 	}
 }
 
+static bool is_complete(const struct load_settings *s)
+{
+	return s->port && s->target.port && s->servers.port && addr_is_v4(&s->target) && addr_is_v4(&s->servers);
+}
+
+static bool fits(const struct load_settings *s)
+{
+	return s->first < s->sources && (s->by_address || s->server_count <= PLACES_SERVERS) && s->port <= UINT16_MAX - PLACES_PORTS;
+}
+
 static int read_options(struct load_settings *s, const char **counters, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "target", required_argument, NULL, 't' },
 		{ "servers", required_argument, NULL, 's' },
 		{ "server-count", required_argument, NULL, 'n' },
+		{ "by-address", no_argument, NULL, 'a' },
+		{ "first", required_argument, NULL, 'f' },
+		{ "stride", required_argument, NULL, 'i' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "sources", required_argument, NULL, 'd' },
 		{ "octets", required_argument, NULL, 'o' },
@@ -122,8 +146,7 @@ static int read_options(struct load_settings *s, const char **counters, int argc
 		else if (option == '?' || read_option(s, option, options[at].name, optarg))
 			return -EINVAL;
 	}
-	if (optind == argc && *counters && s->port && s->target.port && s->servers.port && addr_is_v4(&s->target) &&
-	    addr_is_v4(&s->servers))
+	if (optind == argc && *counters && is_complete(s) && fits(s))
 		return 0;
 	fputs(usage, stderr);
 	return -EINVAL;
@@ -148,7 +171,7 @@ static int map_counters(struct load_counters **out, const char *path)
 
 int main(int argc, char **argv)
 {
-	struct load_settings settings = { .server_count = 3, .sources = 1000, .octets = 100, .batch = 16, .rate = 50000 };
+	struct load_settings settings = { .server_count = 3, .sources = 1000, .stride = 1, .octets = 100, .batch = 16, .rate = 50000 };
 	const struct sigaction end = { .sa_handler = on_end };
 	struct load_counters *counters = NULL;
 	const char *path = NULL;

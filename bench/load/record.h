@@ -1,9 +1,9 @@
 /* What the load sends: datagrams of one DTLS 1.2 record that bears a CID (RFC 9146, section 4), one for each source.
  *
  *   19 | fefd | epoch 1 | sequence number 1 | CID | length | filler for ciphertext
- *   CID, 8 octets: server id 1 | source, big endian, 4 | b1d07b
+ *   CID, 8 octets: server id, little endian, 2 | source, big endian, 3 | b1d07b
  *
- * So who gets it can tell whether it was for him. Pure.
+ * So who gets it can tell whether it was for him; and the first octet alone names up to 255 servers. Pure.
  */
 #ifndef CIDLB_BENCH_RECORD_H
 #define CIDLB_BENCH_RECORD_H
@@ -15,17 +15,25 @@ enum {
 	RECORD_CID_OCTETS = 8,
 	RECORD_MIN_OCTETS = 11 + RECORD_CID_OCTETS + 2 + 17, /* the least of CCM_8: explicit nonce, content type, tag */
 	RECORD_MAX_OCTETS = 1400,
+	RECORD_SOURCES = 1 << 24,
 };
 
 struct record {
-	uint8_t server;
-	uint32_t source;
+	uint16_t server;
+	uint32_t source; /* below RECORD_SOURCES */
 };
 
 /* Writes a whole datagram of `octets`, RECORD_MIN_OCTETS..RECORD_MAX_OCTETS. */
 void record_write(uint8_t *out, size_t octets, const struct record *record);
 
+/* Makes it one of another source. */
+void record_rename(uint8_t *out, const struct record *record);
+
 /* -EINVAL: nothing that record_write() makes. The filler is not looked at. */
 int record_read(struct record *out, const uint8_t *data, size_t len);
+
+/* The time of sending, in the first octets of the filler: of this host's clock, and in its order of octets. */
+void record_stamp(uint8_t *data, uint64_t sent_ns);
+uint64_t record_sent_ns(const uint8_t *data);
 
 #endif

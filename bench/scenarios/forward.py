@@ -29,7 +29,7 @@ class Load(Process):
         frame.pinned(self, frame.LOAD_CPU)
 
     def counters(self):
-        return dict(zip(COUNTERS, struct.unpack(f"={len(COUNTERS)}Q", self.file.read_bytes())))
+        return dict(zip(COUNTERS, struct.unpack_from(f"={len(COUNTERS)}Q", self.file.read_bytes())))
 
 
 def measure(contender, rate, settings):
