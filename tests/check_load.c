@@ -4,6 +4,7 @@
 
 #include "cid.h"
 #include "dtls.h"
+#include "histogram.h"
 #include "pace.h"
 #include "record.h"
 
@@ -94,6 +95,80 @@ START_TEST(refuses_any_changed_octet_but_server_and_source)
 }
 END_TEST
 
+/* One buffer serves for every size. */
+START_TEST(resized_is_as_written)
+{
+	uint8_t data[RECORD_MAX_OCTETS], written[RECORD_MAX_OCTETS];
+	const struct record record = { .server = 2, .source = 77 };
+
+	record_write(data, sizeof data, &record);
+	for (size_t octets = RECORD_MIN_OCTETS; octets <= RECORD_MAX_OCTETS; octets++) {
+		record_resize(data, octets);
+		record_write(written, octets, &record);
+		ck_assert_mem_eq(data, written, octets);
+	}
+}
+END_TEST
+
+START_TEST(bears_the_time_of_sending)
+{
+	uint8_t data[LEAST];
+	struct record record;
+
+	record_write(data, sizeof data, &(struct record){ .server = 0x0203, .source = 0x010205 });
+	record_stamp(data, UINT64_MAX - 1);
+	ck_assert(record_sent_ns(data) == UINT64_MAX - 1);
+	/* And still is what it was. */
+	ck_assert_mem_eq(data, least, 21);
+	ck_assert_mem_eq(data + 29, least + 29, sizeof least - 29);
+	ck_assert_int_eq(record_read(&record, data, sizeof data), 0);
+	ck_assert_uint_eq(record.source, 0x010205);
+}
+END_TEST
+
+START_TEST(durations_have_these_cells)
+{
+	static const struct {
+		uint64_t ns;
+		uint32_t cell;
+	} known[] = {
+		{ 0, 0 },
+		{ 1, 1 },
+		{ 127, 127 },
+		{ 128, 128 },
+		{ 129, 128 },
+		{ 130, 129 },
+		{ 255, 191 },
+		{ 256, 192 },
+		{ 259, 192 },
+		{ 260, 193 },
+		{ 1000, 317 },
+		{ (UINT64_C(1) << 34) - 1, HISTOGRAM_CELLS - 1 },
+		{ UINT64_C(1) << 34, HISTOGRAM_CELLS - 1 },
+		{ UINT64_MAX, HISTOGRAM_CELLS - 1 },
+	};
+
+	ck_assert_uint_eq(HISTOGRAM_CELLS, 1856);
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		ck_assert_uint_eq(histogram_cell(known[i].ns), known[i].cell);
+}
+END_TEST
+
+/* Without a gap, and none wider than 1/64 of what it holds. */
+START_TEST(cells_cover_everything)
+{
+	ck_assert_uint_eq(histogram_least_ns(0), 0);
+	for (uint32_t cell = 1; cell < HISTOGRAM_CELLS; cell++) {
+		uint64_t least_ns = histogram_least_ns(cell);
+
+		ck_assert_uint_eq(histogram_cell(least_ns), cell);
+		ck_assert_uint_eq(histogram_cell(least_ns - 1), cell - 1);
+		if (cell > 128)
+			ck_assert_uint_le((least_ns - histogram_least_ns(cell - 1)) * 64, least_ns);
+	}
+}
+END_TEST
+
 START_TEST(rate_is_kept_to_the_datagram)
 {
 	const struct pace pace = { .start_ns = 5, .rate = 3 };
@@ -138,6 +213,10 @@ int main(void)
 	tcase_add_test(test_case, every_size_is_a_record_of_its_server);
 	tcase_add_test(test_case, reads_what_it_wrote);
 	tcase_add_test(test_case, refuses_any_changed_octet_but_server_and_source);
+	tcase_add_test(test_case, resized_is_as_written);
+	tcase_add_test(test_case, bears_the_time_of_sending);
+	tcase_add_test(test_case, durations_have_these_cells);
+	tcase_add_test(test_case, cells_cover_everything);
 	tcase_add_test(test_case, rate_is_kept_to_the_datagram);
 	tcase_add_test(test_case, due_when_it_says);
 	suite_add_tcase(suite, test_case);

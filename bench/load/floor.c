@@ -15,17 +15,16 @@
 enum { EXIT_USAGE = 2, EVENTS = 2 };
 
 static const char usage[] =
-	"usage: cidlb-floor --listen A:P --from-port P --servers A:P [--server-count N]\n"
+	"usage: cidlb-floor --listen A:P --from A:P --servers A:P [--server-count N]\n"
 	"\n"
-	"Forwards datagrams of 127.16.0.0/12 from 127.64.0.0/12 to a server of their source's, and answers back. IPv4.\n"
-	"  --from-port P       what servers see, on addresses of 127.64.0.0/12\n"
+	"Forwards datagrams of a /12 from addresses of another one to a server of their source's, and answers back. IPv4.\n"
+	"  --from A:P          what servers see: the first address of a /12, and a port\n"
 	"  --servers A:P       the first of the servers, which are on consecutive ports\n"
 	"  --server-count N    1 to 64 (3)\n";
 
 struct bare {
-	struct sockaddr_in listen, servers[PLACES_SERVERS];
+	struct sockaddr_in listen, from, servers[PLACES_SERVERS];
 	uint32_t server_count;
-	uint16_t from_port;
 	int down_fd, up_fd;
 	struct packet_batch batch;
 	struct sockaddr_in devices[PLACES];
@@ -42,7 +41,7 @@ static void forward_up(struct bare *bare)
 		bare->devices[number] = batch->names[i];
 		batch->names[i] = bare->servers[number % bare->server_count];
 		batch->vectors[i][0].iov_len = batch->headers[i].msg_len;
-		packet_set_local(&batch->headers[i].msg_hdr, batch->control[i], PLACES_ENDPOINTS + number);
+		packet_set_local(&batch->headers[i].msg_hdr, batch->control[i], ntohl(bare->from.sin_addr.s_addr) + number);
 	}
 	packet_send(batch->headers, count, bare->up_fd);
 }
@@ -69,7 +68,7 @@ static int watch(int epoll, int fd)
 
 static int run(struct bare *bare)
 {
-	const struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(bare->from_port) };
+	const struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = bare->from.sin_port };
 	struct epoll_event events[EVENTS];
 	int epoll = epoll_create1(EPOLL_CLOEXEC), err;
 
@@ -87,15 +86,20 @@ static int run(struct bare *bare)
 	}
 }
 
+static bool are_v4(const struct addr *a, const struct addr *b, const struct addr *c)
+{
+	return a->port && b->port && c->port && addr_is_v4(a) && addr_is_v4(b) && addr_is_v4(c);
+}
+
 static int read_options(struct bare *bare, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "listen", required_argument, NULL, 'l' },  { "from-port", required_argument, NULL, 'f' },
+		{ "listen", required_argument, NULL, 'l' },  { "from", required_argument, NULL, 'f' },
 		{ "servers", required_argument, NULL, 's' }, { "server-count", required_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
 	};
-	struct addr listen = { .port = 0 }, first = { .port = 0 };
-	uint64_t count = 3, port = 0;
+	struct addr listen = { .port = 0 }, first = { .port = 0 }, from = { .port = 0 };
+	uint64_t count = 3;
 	int option, at, err = 0;
 
 	while (!err && (option = getopt_long(argc, argv, "", options, &at)) != -1) {
@@ -104,7 +108,7 @@ static int read_options(struct bare *bare, int argc, char **argv)
 			err = option_addr(&listen, "listen", optarg);
 			break;
 		case 'f':
-			err = option_number(&port, "from-port", optarg, 1, UINT16_MAX);
+			err = option_addr(&from, "from", optarg);
 			break;
 		case 's':
 			err = option_addr(&first, "servers", optarg);
@@ -119,13 +123,13 @@ static int read_options(struct bare *bare, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	if (err || optind != argc || !port || !listen.port || !first.port || !addr_is_v4(&listen) || !addr_is_v4(&first)) {
+	if (err || optind != argc || !are_v4(&listen, &first, &from) || !place_is_first(ntohl(packet_name(&from).sin_addr.s_addr))) {
 		if (!err)
 			fputs(usage, stderr);
 		return -EINVAL;
 	}
 	bare->listen = packet_name(&listen);
-	bare->from_port = (uint16_t)port;
+	bare->from = packet_name(&from);
 	bare->server_count = (uint32_t)count;
 	for (; count > 0; count--) {
 		bare->servers[count - 1] = packet_name(&first);

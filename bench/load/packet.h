@@ -24,6 +24,9 @@ struct packet_batch {
 
 struct sockaddr_in packet_name(const struct addr *addr);
 
+/* Sockets are of this network namespace (a file; NULL: of where the process is) from now on. 0 or -errno. */
+int packet_enter(const char *net);
+
 /* A non-blocking socket bound to an IPv4 address, with the options that a listener of cidlb has. The descriptor, or -errno. */
 int packet_bind(const struct sockaddr_in *name);
 

@@ -21,6 +21,14 @@ void record_rename(uint8_t *out, const struct record *record)
 		out[CID_AT + 2 + i] = (uint8_t)(record->source >> 8 * (SOURCE_OCTETS - 1 - i));
 }
 
+void record_resize(uint8_t *out, size_t octets)
+{
+	size_t body = octets - BODY_AT;
+
+	out[LENGTH_AT] = (uint8_t)(body >> 8);
+	out[LENGTH_AT + 1] = (uint8_t)body;
+}
+
 void record_write(uint8_t *out, size_t octets, const struct record *record)
 {
 	size_t body = octets - BODY_AT;
@@ -28,8 +36,7 @@ void record_write(uint8_t *out, size_t octets, const struct record *record)
 	memcpy(out, head, sizeof head);
 	record_rename(out, record);
 	memcpy(out + CID_AT + 5, tail, sizeof tail);
-	out[LENGTH_AT] = (uint8_t)(body >> 8);
-	out[LENGTH_AT + 1] = (uint8_t)body;
+	record_resize(out, octets);
 	for (size_t i = 0; i < body; i++)
 		out[BODY_AT + i] = (uint8_t)(0xa3 + 0x25 * i);
 }

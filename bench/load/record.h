@@ -29,6 +29,9 @@ void record_write(uint8_t *out, size_t octets, const struct record *record);
 /* Makes it one of another source. */
 void record_rename(uint8_t *out, const struct record *record);
 
+/* Makes it shorter, or as long again as it was written: what record_write() makes of so many octets. */
+void record_resize(uint8_t *out, size_t octets);
+
 /* -EINVAL: nothing that record_write() makes. The filler is not looked at. */
 int record_read(struct record *out, const uint8_t *data, size_t len);
 

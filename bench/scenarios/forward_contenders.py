@@ -135,7 +135,7 @@ class Floor(Contender):
 
     def __init__(self, scene, servers, count):
         self.target = f"127.0.0.1:{free_ports()}"
-        argv = [BIN / "cidlb-floor", "--listen", self.target, "--from-port", free_ports(), "--servers", servers, "--server-count", count]
+        argv = [BIN / "cidlb-floor", "--listen", self.target, "--from", f"127.64.0.0:{free_ports()}", "--servers", servers, "--server-count", count]
         self.process = frame.pinned(Process(scene, "floor", argv), frame.BALANCER_CPU).start()
         wait_until(lambda: not self.process.alive() or is_bound(self.target), 10, "the floor listens")
 
