@@ -38,11 +38,11 @@ static void name_to_addr(const union name *name, struct addr *a)
 	}
 }
 
-/* Binds to `at`, or connects to it. */
-static int open_socket(const struct addr *at, bool bound, int buffer_octets)
+/* Bound to `at` and connected to `to`, either of which may be NULL. */
+static int open_socket(const struct addr *at, const struct addr *to, int buffer_octets)
 {
-	union name name;
-	socklen_t len = name_from_addr(&name, at);
+	union name name, peer;
+	socklen_t len = name_from_addr(&name, at ? at : to);
 	int fd = socket(name.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -52,7 +52,9 @@ static int open_socket(const struct addr *at, bool bound, int buffer_octets)
 	/* Best effort: the kernel cuts it to net.core.rmem_max. */
 	if (buffer_octets)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_octets, sizeof buffer_octets);
-	if ((bound ? bind : connect)(fd, &name.any, len))
+	if (at && bind(fd, &name.any, len))
+		goto fail;
+	if (to && connect(fd, &peer.any, name_from_addr(&peer, to)))
 		goto fail;
 	return fd;
 fail:;
@@ -63,15 +65,15 @@ fail:;
 
 int udp_listen(const struct addr *at)
 {
-	return open_socket(at, true, 4 << 20);
+	return open_socket(at, NULL, 4 << 20);
 }
 
-int udp_connect(const struct addr *to, uint16_t not_port, uint16_t *port)
+int udp_connect(const struct addr *to, const struct addr *from, uint16_t not_port, uint16_t *port)
 {
 	int taken = -1; /* holds the unwanted port, so that the next socket cannot get it */
 	int fd;
 	for (;;) {
-		fd = open_socket(to, false, 0);
+		fd = open_socket(from, to, 0);
 		if (fd < 0)
 			break;
 		union name name;

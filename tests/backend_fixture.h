@@ -93,7 +93,7 @@ static inline void server_stop(void)
 static inline int new_place(void)
 {
 	uint16_t port;
-	int fd = udp_connect(&options_used.listen, 0, &port);
+	int fd = udp_connect(&options_used.listen, NULL, 0, &port);
 
 	ck_assert_int_ge(fd, 0);
 	return fd;

@@ -1,13 +1,11 @@
 #include "device.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "exchange.h"
 #include "link.h"
+#include "reading.h"
 
 enum {
 	BURST = 16,                  /* datagrams read before other devices get their turn */
@@ -27,6 +25,7 @@ struct device {
 
 	struct link link;
 	struct event timer;
+	struct dice dice; /* of losses and jitter; moves have their own, and change no loss */
 	uint64_t rebinds;
 	uint64_t rebind_ms; /* no NAT remembers it for longer */
 
@@ -41,6 +40,7 @@ struct device {
 	uint16_t message_id;
 	uint32_t readings;
 	uint64_t begun_us; /* the exchange under way */
+	uint64_t moved_us; /* the first datagram after a move that no answer has followed yet; 0: none */
 	unsigned last_tries;
 
 	uint64_t connect_ms, reading_ms;
@@ -49,7 +49,7 @@ struct device {
 /* An average span, spread by a quarter to both sides. */
 static uint64_t around(struct device *d, uint64_t ms)
 {
-	return (uint64_t)((double)ms * (0.75 + dice_fraction(&d->world->dice) / 2));
+	return (uint64_t)((double)ms * (0.75 + dice_fraction(&d->dice) / 2));
 }
 
 static void device_on_readable(evutil_socket_t fd, short what, void *ctx);
@@ -58,9 +58,25 @@ static void device_on_move(struct device *d, uint16_t old_port)
 {
 	struct device_world *world = d->world;
 	d->rebinds++;
+	if (!d->moved_us) {
+		d->moved_us = clock_us();
+		world->tally.recovering++;
+	}
 	world->tally.rebinds++;
 	world->tally.settled += d->rebinds == world->settings.rebinds;
 	world->on_news(world->ctx, d, DEVICE_MOVED, old_port);
+}
+
+/* What the radio pays. */
+static void device_count(struct device *d, uint64_t *octets, uint64_t *datagrams, size_t len)
+{
+	struct device_tally *tally = &d->world->tally;
+	*octets += len;
+	++*datagrams;
+	if (d->sessions == 0) {
+		tally->first_octets += len;
+		tally->first_datagrams++;
+	}
 }
 
 static void device_send(void *ctx, const uint8_t *data, size_t len)
@@ -68,8 +84,8 @@ static void device_send(void *ctx, const uint8_t *data, size_t len)
 	struct device *d = ctx;
 	struct device_world *world = d->world;
 	uint16_t old_port = d->link.port;
-	world->tally.octets_up += len;
-	bool lost = dice_chance(&world->dice, world->settings.loss);
+	device_count(d, &world->tally.octets_up, &world->tally.datagrams_up, len);
+	bool lost = dice_chance(&d->dice, world->settings.loss);
 	if (link_send(&d->link, lost ? NULL : data, len, clock_ms()))
 		world->tally.refused++;
 	if (d->link.port == old_port)
@@ -164,38 +180,33 @@ static void device_connect(struct device *d, uint64_t now_ms)
 static void device_begin(struct device *d, uint64_t now_ms)
 {
 	const struct device_settings *settings = &d->world->settings;
-	char reading[64];
-	struct coap_message request = { .type = COAP_CON, .id = d->message_id++, .token_len = 4 };
-	if (settings->observe && !d->observation.on && d->phase == PHASE_RUN) {
-		request.code = COAP_GET;
-		strcpy(request.path, "/time");
-		request.has_observe = true;
-		request.observe = COAP_OBSERVE_REGISTER;
-		/* The same token every time: a registration replaces the one before. RFC 7641, section 3.3.1. */
-		request.token_len = d->observation.token_len;
-		memcpy(request.token, d->observation.token, d->observation.token_len);
-	} else if (settings->path) {
-		d->readings++;
-		request.code = COAP_GET;
-		strcpy(request.path, settings->path);
-		memcpy(request.token, &d->readings, sizeof d->readings);
-	} else {
-		d->readings++;
-		int len = snprintf(reading, sizeof reading, "{\"device\":%u,\"reading\":%" PRIu32 "}", d->number, d->readings);
-		request.code = COAP_POST;
-		strcpy(request.path, "/echo");
-		request.has_format = true;
-		request.format = COAP_FORMAT_JSON;
-		memcpy(request.token, &d->readings, sizeof d->readings);
-		request.payload = (const uint8_t *)reading;
-		request.payload_len = (size_t)len;
-	}
-	uint64_t span_ms = (uint64_t)((double)settings->ack_timeout_ms * (1 + dice_fraction(&d->world->dice) / 2));
+	char text[READING_TEXT_OCTETS];
+	struct coap_message request = { .type = COAP_CON, .id = d->message_id++ };
+	if (settings->observe && !d->observation.on && d->phase == PHASE_RUN)
+		reading_observe(&request, &d->observation);
+	else if (settings->path)
+		reading_get(&request, ++d->readings, settings->path);
+	else
+		reading_post(&request, ++d->readings, d->number, text);
+	uint64_t span_ms = (uint64_t)((double)settings->ack_timeout_ms * (1 + dice_fraction(&d->dice) / 2));
 	d->heard = false;
 	d->begun_us = clock_us();
 	d->reading_ms = now_ms + around(d, settings->interval_ms);
 	if (exchange_begin(&d->exchange, &request, span_ms, now_ms) == 0)
 		device_write(d, d->exchange.request, d->exchange.request_len);
+}
+
+/* The exchange that was just answered may be the first one since a move. */
+static void device_recover(struct device *d, uint64_t now_us)
+{
+	struct device_tally *tally = &d->world->tally;
+	if (!d->moved_us)
+		return;
+	tally->recovering--;
+	tally->recoveries++;
+	tally->recoveries_at_once += d->exchange.tries == 1 && d->moved_us >= d->begun_us;
+	d->world->on_recovery(d->world->ctx, now_us - d->moved_us);
+	d->moved_us = 0;
 }
 
 /* After an exchange. Called from within the session's callbacks too, so what follows is left to the timer. */
@@ -205,7 +216,9 @@ static void device_conclude(struct device *d, bool ok)
 	uint64_t now_ms = clock_ms();
 	if (ok) {
 		d->world->tally.exchanges_ok++;
-		d->world->on_answer(d->world->ctx, clock_us() - d->begun_us);
+		uint64_t now_us = clock_us();
+		d->world->on_answer(d->world->ctx, now_us - d->begun_us);
+		device_recover(d, now_us);
 	} else {
 		d->world->tally.exchanges_lost++;
 	}
@@ -333,9 +346,9 @@ static void device_on_timer(evutil_socket_t fd, short what, void *ctx)
 static void device_take(struct device *d, const uint8_t *data, size_t len)
 {
 	struct device_world *world = d->world;
-	if (dice_chance(&world->dice, world->settings.loss))
+	if (dice_chance(&d->dice, world->settings.loss))
 		return;
-	world->tally.octets_down += len;
+	device_count(d, &world->tally.octets_down, &world->tally.datagrams_down, len);
 	if (world->settings.plain) {
 		device_deliver(d, data, len);
 	} else if (d->session && d->connect_ms == NEVER) {
@@ -376,9 +389,17 @@ struct device *device_new(struct device_world *world, unsigned number, uint64_t 
 		return NULL;
 	*d = (struct device){ .world = world, .number = number, .connect_ms = start_ms, .rebind_ms = NEVER };
 	d->link = (struct link){
-		.fd = -1, .target = world->settings.target, .base = world->base, .on_readable = device_on_readable, .ctx = d
+		.fd = -1,
+		.target = world->settings.target,
+		.from = world->settings.from,
+		.addresses = world->settings.addresses,
+		.dice = { dice_roll(&world->dice) },
+		.base = world->base,
+		.on_readable = device_on_readable,
+		.ctx = d,
 	};
-	d->message_id = (uint16_t)dice_roll(&world->dice);
+	d->dice.state = dice_roll(&world->dice);
+	d->message_id = (uint16_t)dice_roll(&d->dice);
 	d->observation.token_len = 2;
 	exchange_reset(&d->exchange);
 	event_assign(&d->timer, world->base, -1, 0, device_on_timer, d);

@@ -11,6 +11,12 @@
 
 enum { TICK_MS = 100 };
 
+/* All of them, until the end. */
+struct samples {
+	uint32_t *us;
+	size_t count, capacity;
+};
+
 struct fleet {
 	const struct fleet_settings *settings;
 	struct device_world world;
@@ -18,8 +24,7 @@ struct fleet {
 	uint64_t started_ms;
 	uint64_t told_s; /* the story's last second */
 	bool finishing;
-	uint32_t *latencies_us; /* of every answered exchange */
-	size_t latency_count, latency_capacity;
+	struct samples latencies, recoveries;
 };
 
 static double fleet_age_s(const struct fleet *fleet)
@@ -28,18 +33,29 @@ static double fleet_age_s(const struct fleet *fleet)
 }
 
 /* A sample for which there is no memory is left out. */
+static void samples_add(struct samples *samples, uint64_t us)
+{
+	if (samples->count == samples->capacity) {
+		size_t capacity = samples->capacity ? samples->capacity * 2 : 4096;
+		uint32_t *grown = realloc(samples->us, capacity * sizeof *grown);
+		if (!grown)
+			return;
+		samples->us = grown;
+		samples->capacity = capacity;
+	}
+	samples->us[samples->count++] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
 static void fleet_on_answer(void *ctx, uint64_t latency_us)
 {
 	struct fleet *fleet = ctx;
-	if (fleet->latency_count == fleet->latency_capacity) {
-		size_t capacity = fleet->latency_capacity ? fleet->latency_capacity * 2 : 4096;
-		uint32_t *grown = realloc(fleet->latencies_us, capacity * sizeof *grown);
-		if (!grown)
-			return;
-		fleet->latencies_us = grown;
-		fleet->latency_capacity = capacity;
-	}
-	fleet->latencies_us[fleet->latency_count++] = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX;
+	samples_add(&fleet->latencies, latency_us);
+}
+
+static void fleet_on_recovery(void *ctx, uint64_t latency_us)
+{
+	struct fleet *fleet = ctx;
+	samples_add(&fleet->recoveries, latency_us);
 }
 
 static void fleet_on_news(void *ctx, const struct device *device, enum device_news news, uint16_t old_port)
@@ -50,16 +66,28 @@ static void fleet_on_news(void *ctx, const struct device *device, enum device_ne
 		report_news(fleet->settings->story, fleet_age_s(fleet), device, news, old_port);
 }
 
-static int compare_latency(const void *a, const void *b)
+static int compare_samples(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 	return (x > y) - (x < y);
 }
 
 /* Nearest rank. */
-static double percentile_ms(const uint32_t *sorted_us, size_t count, unsigned percent)
+static double percentile_ms(const struct samples *sorted, unsigned percent)
 {
-	return count ? sorted_us[(count * percent + 99) / 100 - 1] / 1000.0 : 0;
+	return sorted->us[(sorted->count * percent + 99) / 100 - 1] / 1000.0;
+}
+
+static struct fleet_times summarize(struct samples *samples)
+{
+	if (!samples->count)
+		return (struct fleet_times){ 0 };
+	qsort(samples->us, samples->count, sizeof *samples->us, compare_samples);
+	return (struct fleet_times){
+		.p50_ms = percentile_ms(samples, 50),
+		.p99_ms = percentile_ms(samples, 99),
+		.max_ms = percentile_ms(samples, 100),
+	};
 }
 
 static void fleet_finish(struct fleet *fleet)
@@ -160,7 +188,8 @@ static void fleet_free(struct fleet *fleet)
 	for (unsigned i = 0; fleet->devices && i < fleet->settings->devices; i++)
 		device_free(fleet->devices[i]);
 	free(fleet->devices);
-	free(fleet->latencies_us);
+	free(fleet->latencies.us);
+	free(fleet->recoveries.us);
 	session_config_free(fleet->world.session_config);
 	if (fleet->world.base)
 		event_base_free(fleet->world.base);
@@ -177,6 +206,7 @@ int fleet_run(struct fleet_result *out, const struct fleet_settings *settings)
 	fleet->world.settings = settings->device;
 	fleet->world.dice.state = settings->seed;
 	fleet->world.on_answer = fleet_on_answer;
+	fleet->world.on_recovery = fleet_on_recovery;
 	fleet->world.on_news = fleet_on_news;
 	fleet->world.ctx = fleet;
 	fleet->world.base = event_base_new();
@@ -186,13 +216,11 @@ int fleet_run(struct fleet_result *out, const struct fleet_settings *settings)
 	if (!err)
 		err = fleet_dispatch(fleet);
 	if (!err) {
-		if (fleet->latency_count)
-			qsort(fleet->latencies_us, fleet->latency_count, sizeof *fleet->latencies_us, compare_latency);
 		*out = (struct fleet_result){
 			.devices = settings->devices,
 			.tally = fleet->world.tally,
-			.p50_ms = percentile_ms(fleet->latencies_us, fleet->latency_count, 50),
-			.p99_ms = percentile_ms(fleet->latencies_us, fleet->latency_count, 99),
+			.latency = summarize(&fleet->latencies),
+			.recovery = summarize(&fleet->recoveries),
 			.duration_s = fleet_age_s(fleet),
 		};
 	}

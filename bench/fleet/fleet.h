@@ -25,10 +25,16 @@ struct fleet_settings {
 	FILE *story;        /* NULL: none */
 };
 
+/* Of how many there were; 0: none. */
+struct fleet_times {
+	double p50_ms, p99_ms, max_ms;
+};
+
 struct fleet_result {
 	unsigned devices;
 	struct device_tally tally;
-	double p50_ms, p99_ms; /* from a request's first try to its response; 0: no exchange was answered */
+	struct fleet_times latency;  /* from a request's first try to its response */
+	struct fleet_times recovery; /* from the first datagram after a move until an exchange was answered */
 	double duration_s;
 };
 

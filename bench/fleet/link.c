@@ -5,10 +5,24 @@
 
 #include "udp.h"
 
+/* Any of its addresses. */
+static struct addr link_place(struct link *link)
+{
+	struct addr at = link->from;
+	uint64_t carry = link->addresses > 1 ? dice_roll(&link->dice) % link->addresses : 0;
+	for (size_t i = sizeof at.ip; carry && i > 0; i--) {
+		carry += at.ip[i - 1];
+		at.ip[i - 1] = carry & 0xff;
+		carry >>= 8;
+	}
+	return at;
+}
+
 static int link_open(struct link *link, uint64_t now_ms)
 {
 	uint16_t port;
-	int fd = udp_connect(&link->target, link->port, &port);
+	struct addr at = link_place(link);
+	int fd = udp_connect(&link->target, addr_is_wildcard(&at) ? NULL : &at, link->port, &port);
 	if (fd < 0)
 		return fd;
 	event_assign(&link->readable, link->base, fd, EV_READ | EV_PERSIST, link->on_readable, link->ctx);

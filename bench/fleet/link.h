@@ -1,4 +1,5 @@
-/* A device's socket behind a NAT that forgets: closed when it does, and opened from another port by the next datagram. */
+/* A device's socket behind a NAT that forgets: closed when it does, and opened by the next datagram from another port, and from any of the
+ * device's addresses. */
 #ifndef CIDLB_LINK_H
 #define CIDLB_LINK_H
 
@@ -9,12 +10,16 @@
 #include <event2/event_struct.h>
 
 #include "addr.h"
+#include "dice.h"
 
 struct link {
 	int fd;        /* -1: forgotten */
 	uint16_t port; /* of fd, or of the last one; 0: there was none */
 	uint64_t opened_ms, uplink_ms;
 	struct addr target;
+	struct addr from;   /* the first of its addresses, without a port; the wildcard: whatever the route says */
+	uint64_t addresses; /* so many in a row; >= 1 */
+	struct dice dice;
 	struct event_base *base;
 	event_callback_fn on_readable;
 	void *ctx;

@@ -11,7 +11,7 @@
 #include "options.h"
 #include "report.h"
 
-enum { EXIT_USAGE = 2, MAX_DEVICES = 100000, MAX_IDENTITY = 128 };
+enum { EXIT_USAGE = 2, MAX_DEVICES = 100000, MAX_ADDRESSES = 65536, MAX_IDENTITY = 128 };
 
 static const char usage[] =
 	"usage: cidlb-fleet --target A:P --psk ID:HEX [options]\n"
@@ -28,6 +28,8 @@ static const char usage[] =
 	"  --rebinds N         address changes of each device (0; without limit with --duration)\n"
 	"  --rebind-every S    change it so often\n"
 	"  --nat-timeout S     change it after S seconds without a datagram from the device\n"
+	"  --from A            they leave from this address of this host, without a port\n"
+	"  --addresses N       and from the next ones: N in all, any of them after each move (1)\n"
 	"traffic:\n"
 	"  --interval-ms N     between readings (1000; with --nat-timeout one and a half times that)\n"
 	"  --path PATH         readings are GETs of it, not POSTs to /echo\n"
@@ -51,6 +53,8 @@ enum option_id {
 	OPT_REBINDS,
 	OPT_REBIND_EVERY,
 	OPT_NAT_TIMEOUT,
+	OPT_FROM,
+	OPT_ADDRESSES,
 	OPT_INTERVAL,
 	OPT_PATH,
 	OPT_OBSERVE,
@@ -74,6 +78,8 @@ static const struct option options[] = {
 	{ "rebinds", required_argument, NULL, OPT_REBINDS },
 	{ "rebind-every", required_argument, NULL, OPT_REBIND_EVERY },
 	{ "nat-timeout", required_argument, NULL, OPT_NAT_TIMEOUT },
+	{ "from", required_argument, NULL, OPT_FROM },
+	{ "addresses", required_argument, NULL, OPT_ADDRESSES },
 	{ "interval-ms", required_argument, NULL, OPT_INTERVAL },
 	{ "path", required_argument, NULL, OPT_PATH },
 	{ "observe", no_argument, NULL, OPT_OBSERVE },
@@ -119,6 +125,15 @@ refuse:
 	return -EINVAL;
 }
 
+static int read_from(struct addr *from, const char *text)
+{
+	if (addr_parse_ip(from, text) || !addr_is_unicast(from)) {
+		fputs("--from: accepted: an IP address of this host\n", stderr);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int read_path(const char **path, const char *text)
 {
 	if (text[0] != '/' || strlen(text) >= COAP_PATH_MAX) {
@@ -157,6 +172,10 @@ static int read_option(struct command *c, int id, const char *name, const char *
 		return option_seconds(&device->rebind_every_ms, name, text);
 	case OPT_NAT_TIMEOUT:
 		return option_seconds(&device->nat_timeout_ms, name, text);
+	case OPT_FROM:
+		return read_from(&device->from, text);
+	case OPT_ADDRESSES:
+		return option_number(&device->addresses, name, text, 1, MAX_ADDRESSES);
 	case OPT_INTERVAL:
 		return option_number(&device->interval_ms, name, text, 1, 86400000);
 	case OPT_PATH:
@@ -193,6 +212,14 @@ static int check_command(struct command *c)
 	bool moves = device->rebind_every_ms || device->nat_timeout_ms;
 	if (!device->target.port || (!device->plain && !fleet->psk_key_len)) {
 		fputs(usage, stderr);
+		return -EINVAL;
+	}
+	if (device->addresses > 1 && addr_is_wildcard(&device->from)) {
+		fputs("--addresses: needs --from\n", stderr);
+		return -EINVAL;
+	}
+	if (!addr_is_wildcard(&device->from) && addr_is_v4(&device->from) != addr_is_v4(&device->target)) {
+		fputs("--from: accepted: an address of the family of --target\n", stderr);
 		return -EINVAL;
 	}
 	if (device->rebinds && !moves) {
@@ -239,7 +266,10 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	struct command command = {
-		.fleet = { .device = { .ack_timeout_ms = 2000, .give_up = 2 }, .seed = 1, .max_ms = 600000, .offer_cid = true },
+		.fleet = { .device = { .ack_timeout_ms = 2000, .give_up = 2, .addresses = 1 },
+			   .seed = 1,
+			   .max_ms = 600000,
+			   .offer_cid = true },
 		.devices = 1,
 		.ramp_ms_each = 2,
 	};

@@ -7,6 +7,11 @@ static void print_number(FILE *out, const char *name, uint64_t value)
 	fprintf(out, ",\"%s\":%" PRIu64, name, value);
 }
 
+static void print_times(FILE *out, const char *name, const struct fleet_times *times)
+{
+	fprintf(out, ",\"%s\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}", name, times->p50_ms, times->p99_ms, times->max_ms);
+}
+
 static void print_tally(FILE *out, const struct device_tally *t)
 {
 	print_number(out, "sessions", t->sessions);
@@ -19,6 +24,9 @@ static void print_tally(FILE *out, const struct device_tally *t)
 	print_number(out, "observations_lost", t->observations_lost);
 	print_number(out, "octets_up", t->octets_up);
 	print_number(out, "octets_down", t->octets_down);
+	print_number(out, "datagrams_up", t->datagrams_up);
+	print_number(out, "datagrams_down", t->datagrams_down);
+	print_number(out, "recovering", t->recovering);
 }
 
 void report_result(FILE *out, const struct fleet_result *result)
@@ -28,7 +36,12 @@ void report_result(FILE *out, const struct fleet_result *result)
 	fprintf(out, "{\"devices\":%u", result->devices);
 	print_tally(out, t);
 	print_number(out, "survived", t->survived);
-	fprintf(out, ",\"latency_ms\":{\"p50\":%.3f,\"p99\":%.3f}", result->p50_ms, result->p99_ms);
+	print_number(out, "first_octets", t->first_octets);
+	print_number(out, "first_datagrams", t->first_datagrams);
+	print_number(out, "recoveries", t->recoveries);
+	print_number(out, "recoveries_at_once", t->recoveries_at_once);
+	print_times(out, "latency_ms", &result->latency);
+	print_times(out, "recovery_ms", &result->recovery);
 	fprintf(out, ",\"octets_per_exchange\":%.1f", t->exchanges_ok ? octets / (double)t->exchanges_ok : 0);
 	fprintf(out, ",\"duration_s\":%.3f}\n", result->duration_s);
 	fflush(out);

@@ -111,7 +111,7 @@ static int mapping_open(struct mapping *m, uint64_t now_ms)
 {
 	struct relay *relay = m->relay;
 	bool again = m->port != 0;
-	int fd = udp_connect(&relay->settings.target, m->port, &m->port);
+	int fd = udp_connect(&relay->settings.target, NULL, m->port, &m->port);
 	if (fd < 0)
 		return fd;
 	m->fd = fd;

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from harness import BIN, PSK, Scene, free_ports, main, told, wait_all_joined, wait_until
+from udp import drain, open_socket
 
 QUICK = {"interval_ms": 150, "ack_timeout_ms": 200, "max_seconds": 60}
 
@@ -95,6 +96,33 @@ def case_without_cid_devices_begin_anew():
         assert report["handshakes"] == 10 and report["extra_handshakes"] == 5 and report["sessions"] == 5, report
         # Two exchanges of five tries each told the device that its session was dead.
         assert report["exchanges_lost"] == 10, report
+
+
+def case_counts_what_the_radio_pays():
+    with Scene() as scene:
+        backend, target = start_backend(scene)
+        report = scene.fleet(target, devices=10, rebinds=3, rebind_every=0.4, **QUICK).report()
+        assert_all_survived(report, 10)
+        counted = backend.report()
+        assert report["datagrams_up"] == counted["datagrams"], (report, counted)
+        # A handshake of PSK with a cookie: two ClientHellos at least, and a request after it.
+        assert 20 <= report["first_datagrams"] < report["datagrams_up"], report
+        assert 0 < report["first_octets"] < report["octets_up"] + report["octets_down"], report
+        # One recovery may stand for two moves: it ends with an answer.
+        assert 0 < report["recoveries"] <= 30 and report["recovering"] == 0, report
+        assert report["recoveries_at_once"] <= report["recoveries"], report
+        assert 0 < report["recovery_ms"]["p50"] <= report["recovery_ms"]["max"], report
+
+
+def case_moves_to_other_addresses():
+    with Scene() as scene, open_socket("127.0.0.1") as server:
+        moving = {"rebinds": 8, "rebind_every": 0.1, "interval_ms": 50, "ack_timeout_ms": 20}
+        target = "127.0.0.1:%d" % server.getsockname()[1]
+        # Nobody answers: what it repeats moves it too.
+        report = scene.fleet(target, plain=True, devices=4, **{"from": "127.1.0.254"}, addresses=4, **moving).report(60)
+        assert report["rebinds"] == 32 and report["recovering"] == 4 and report["recoveries"] == 0, report
+        sources = {source[0] for _, source in drain(server)}
+        assert sources == {"127.1.0.254", "127.1.0.255", "127.1.1.0", "127.1.1.1"}, sources
 
 
 def case_without_cid_staying_survives():
@@ -212,6 +240,9 @@ def case_usage():
         [*target, "--loss", "101"],
         [*target, "--rebinds", "1"],
         [*target, "--rebinds", "1", "--nat-timeout", "5", "--interval-ms", "3000"],
+        [*target, "--from", "0.0.0.0"],
+        [*target, "--from", "::1"],
+        [*target, "--addresses", "2"],
         [*target, "--nonsense"],
         [*target, "left over"],
     ]
