@@ -1,14 +1,17 @@
-"""Who forwards in scenario `forward`. Each contender is an object with a `target` to send to, the `pid` of its (first) process, and
-`tunnel_keys` if servers must speak the header of mode tunnel. All of them are on one CPU with one worker."""
+"""Who forwards in scenario `forward`. Each contender is an object with a `target` to send to (None: devices send to the servers), the
+`pids` of what it costs, and `tunnel_keys` if servers must speak the header of mode tunnel. All of them are on one CPU with one worker."""
 
+import resource
 import subprocess
 from pathlib import Path
 
 import frame
+from forward_places import Loopback, each
 from harness import BIN, Process, free_ports, total, wait_until
 
 KEYS = "1:000102030405060708090a0b0c0d0e0f\n"
 NGINX, NGINX_STREAM = Path("/usr/sbin/nginx"), Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+MOST_PORTS = 60_000  # of one address, about
 
 
 class LeftOut(Exception):
@@ -22,9 +25,12 @@ class Contender:
     def require(cls, scene):
         """LeftOut: it cannot be had."""
 
-    @property
-    def pid(self):
-        return self.process.pid
+    @classmethod
+    def fit(cls, setting):
+        """LeftOut: it cannot do what this setting asks for."""
+
+    def pids(self):
+        return frame.processes_of(self.process.pid)
 
     def end(self):
         self.process.stop()
@@ -34,25 +40,26 @@ class Contender:
         return [f"{counters[name]} {name}" for name in ("misdelivered", "garbled", "refused") if counters[name]]
 
 
-def addresses(servers, count):
-    ip, port = servers.rsplit(":", 1)
-    return [f"{ip}:{int(port) + at}" for at in range(count)]
-
-
 class Cidlb(Contender):
-    """The defaults of its mode, but no probes: the servers of the load are none."""
+    """The defaults of its mode, but no probes: the servers of the load are none. And room for the flows that there will be."""
 
-    name, mode = "cidlb nat", {"nat": {"sources": ("127.64.0.0/10",), "ports": "40684-40691"}}
+    name = "cidlb nat"
 
     @classmethod
-    def make(cls, scene, servers, count):
-        entries = [{"name": f"s{at + 1}", "id": at + 1, "address": address} for at, address in enumerate(addresses(servers, count))]
-        cid = {"scheme": "node-id", "length": 8}
-        pool = {"name": "forward", "cid": cid, **cls.mode, "health": {"probe": "none"}, "backends": entries}
-        return frame.pinned(scene.cidlb([pool], start=False, workers=1), frame.BALANCER_CPU)
+    def mode(cls, scene, place, setting):
+        flows = max(100_000, 2 * setting["sources"])
+        return {"nat": {"sources": (place.endpoints_octets,), "ports": "40684-40691", "max_flows": flows}}
 
-    def __init__(self, scene, servers, count):
-        self.process = self.make(scene, servers, count).start()
+    @classmethod
+    def make(cls, scene, place, setting):
+        entries = [{"name": f"s{at + 1}", "id": at + 1, "address": address} for at, address in enumerate(each(place.servers))]
+        cid = {"scheme": "node-id", "length": 8}
+        pool = {"name": "forward", "cid": cid, **cls.mode(scene, place, setting), "health": {"probe": "none"}, "backends": entries}
+        listeners = [{"name": "forward", "address": f"{place.outside}:{free_ports()}", "pool": "forward"}]
+        return frame.pinned(scene.cidlb([pool], start=False, workers=1, listeners=listeners), frame.BALANCER_CPU)
+
+    def __init__(self, scene, place, setting):
+        self.process = self.make(scene, place, setting).start()
         self.target = self.process.address()
 
     def check(self, counters):
@@ -75,21 +82,21 @@ class CidlbTunnel(Cidlb):
     name = "cidlb tunnel"
 
     @classmethod
-    def make(cls, scene, servers, count):
+    def mode(cls, scene, place, setting):
         (scene.dir / "tunnel.keys").write_text(KEYS)
-        cls.mode = {"forward": "tunnel", "tunnel": {"local": f"127.0.0.1:{free_ports()}", "keys": [{"id": 1, "key": KEYS[2:-1]}]}}
-        return super().make(scene, servers, count)
+        local = f"{place.inside}:{free_ports(2)}"  # one for the worker, one for probes
+        return {"forward": "tunnel", "tunnel": {"local": local, "keys": [{"id": 1, "key": KEYS[2:-1]}]}}
 
     @classmethod
     def require(cls, scene):
-        lb = cls.make(scene, "127.0.0.1:6001", 3)
+        lb = cls.make(scene, Loopback(scene), {"sources": 1})
         lb.write()
         asked = subprocess.run([BIN / "cidlb", "-t", "-c", lb.file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if asked.returncode:
             raise LeftOut(f"cidlb -t: {asked.stdout.partition(chr(10))[0].replace(str(lb.file), lb.file.name)}")
 
-    def __init__(self, scene, servers, count):
-        super().__init__(scene, servers, count)
+    def __init__(self, scene, place, setting):
+        super().__init__(scene, place, setting)
         self.tunnel_keys = scene.dir / "tunnel.keys"
 
 
@@ -101,11 +108,11 @@ class Nginx(Contender):
 load_module {module};
 daemon off;
 worker_processes 1;
-worker_rlimit_nofile 20000;
+worker_rlimit_nofile {descriptors};
 pid {dir}/nginx.pid;
 error_log stderr warn;
 user nobody nogroup;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 stream {{
   upstream servers {{ hash $remote_addr consistent; {servers} }}
   server {{ listen {target} udp reuseport rcvbuf=4m; proxy_pass servers; }}
@@ -117,14 +124,24 @@ stream {{
         if not NGINX.exists() or not NGINX_STREAM.exists():
             raise LeftOut("not installed (packaging/deps --bench)")
 
-    def __init__(self, scene, servers, count):
-        self.target = f"127.0.0.1:{free_ports()}"
-        lines = " ".join(f"server {address};" for address in addresses(servers, count))
+    @classmethod
+    def fit(cls, setting):
+        needed, most = setting["sources"] + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if needed > MOST_PORTS:
+            raise LeftOut(f"needs a port of one address for each of {setting['sources']:,} sources, and a descriptor ({most:,} here)")
+        if needed > most:
+            raise LeftOut(f"needs a descriptor for each of {setting['sources']:,} sources, and {most:,} can be had here")
+
+    def __init__(self, scene, place, setting):
+        self.target = f"{place.outside}:{free_ports()}"
+        lines = " ".join(f"server {address};" for address in each(place.servers))
         file = scene.dir / "nginx.conf"
-        file.write_text(self.conf.format(module=NGINX_STREAM, dir=scene.dir, servers=lines, target=self.target))
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        sizes = {"descriptors": descriptors, "connections": max(8192, 2 * setting["sources"] + 100)}
+        file.write_text(self.conf.format(module=NGINX_STREAM, dir=scene.dir, servers=lines, target=self.target, **sizes))
         argv = [NGINX, "-e", "stderr", "-p", scene.dir, "-c", file]
         self.process = frame.pinned(Process(scene, "nginx", argv), frame.BALANCER_CPU).start()
-        wait_until(lambda: not self.process.alive() or len(frame.processes_of(self.pid)) == 2, 10, "nginx has its worker")
+        wait_until(lambda: not self.process.alive() or len(self.pids()) == 2, 10, "nginx has its worker")
         wait_until(lambda: not self.process.alive() or is_bound(self.target), 10, "nginx listens")
 
 
@@ -133,14 +150,29 @@ class Floor(Contender):
 
     name = "floor"
 
-    def __init__(self, scene, servers, count):
-        self.target = f"127.0.0.1:{free_ports()}"
-        argv = [BIN / "cidlb-floor", "--listen", self.target, "--from", f"127.64.0.0:{free_ports()}", "--servers", servers, "--server-count", count]
-        self.process = frame.pinned(Process(scene, "floor", argv), frame.BALANCER_CPU).start()
+    def __init__(self, scene, place, setting):
+        self.target = f"{place.outside}:{free_ports()}"
+        argv = [BIN / "cidlb-floor", "--listen", self.target, "--from", f"{place.endpoints}:{free_ports()}", "--servers", place.servers]
+        self.process = frame.pinned(Process(scene, "floor", [*argv, "--server-count", len(each(place.servers))]), frame.BALANCER_CPU).start()
         wait_until(lambda: not self.process.alive() or is_bound(self.target), 10, "the floor listens")
 
     def end(self):
         self.process.kill()
+
+
+class Direct(Contender):
+    """No balancer: the devices know which server is theirs."""
+
+    name, target = "direct", None
+
+    def __init__(self, scene, place, setting):
+        pass
+
+    def pids(self):
+        return []
+
+    def end(self):
+        pass
 
 
 def is_bound(target):
@@ -149,4 +181,4 @@ def is_bound(target):
     return any(port in line[: line.index(":", 20) + 6] for line in Path("/proc/net/udp").read_text().splitlines()[1:])
 
 
-CONTENDERS = [Cidlb, CidlbTunnel, Nginx, Floor]
+CONTENDERS = [Cidlb, CidlbTunnel, Nginx, Floor, Direct]
