@@ -1,14 +1,11 @@
-"""What the scenarios share: the machine, CPU time and steal, contenders in turn, medians with their spread.
+"""What the scenarios share: CPU time and steal, contenders in turn, medians with their spread.
 
 A reading is taken twice; what lies between is what counts. CPU time is that of all threads of all processes of a balancer, from their
 schedstat, which is exact; /proc/stat, which is sampled, only tells what the hypervisor took away.
 """
 
 import os
-import platform
-import re
 import statistics
-import subprocess
 import time
 from pathlib import Path
 
@@ -24,50 +21,17 @@ MOST_LOST, MOST_STEAL, MOST_WAITING, MOST_SLOW = 0.001, 0.01, 0.02, 0.01
 
 
 def enter():
-    """To be called before anything is started: a network of our own, and not on the balancer's CPU."""
+    """To be called before anything is started: a network of our own, and not on the balancer's CPU. False: the network is the machine's."""
+    machines = os.readlink("/proc/self/ns/net")
     harness.enter_own_network()
     os.sched_setaffinity(0, {LOAD_CPU})
+    return os.readlink("/proc/self/ns/net") != machines
 
 
 def pinned(process, cpu):
     """A process of the harness, before its start, that runs on one CPU."""
     process.argv[:0] = ["taskset", "--cpu-list", str(cpu)]
     return process
-
-
-def said(*argv):
-    """The first line that a command says; None if it cannot be run."""
-    try:
-        done = subprocess.run([str(arg) for arg in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip().partition("\n")[0]
-
-
-def describe_machine():
-    cpus = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "cpu": cpus[0] if cpus else platform.processor(),
-        "cpus": len(ALLOWED),
-        "hypervisor": "hypervisor" in Path("/proc/cpuinfo").read_text(),
-        "kernel": platform.release(),
-        "commit": said("git", "rev-parse", "--short=12", "HEAD"),
-        "changed": bool(said("git", "status", "--porcelain", "--untracked-files=no")),
-        "versions": {"cidlb": said(harness.BIN / "cidlb", "-V"), "nginx": said("/usr/sbin/nginx", "-v")},
-        "load_average": os.getloadavg()[0],
-        "one_cpu": SHARED,
-        "own_network": harness.AS_ROOT,
-    }
-
-
-def machine_text(machine):
-    place = ("virtual, " if machine["hypervisor"] else "") + f"{machine['cpus']} CPUs"
-    commit = f"{machine['commit'] or 'unknown'}{' with changes' if machine['changed'] else ''}"
-    versions = ", ".join(version for version in machine["versions"].values() if version)
-    text = f"{machine['cpu']} ({place}), Linux {machine['kernel']}, load {machine['load_average']:.2f}\ncommit {commit}: {versions}"
-    text += "\none CPU for load and balancer: nothing here can be compared" if machine["one_cpu"] else ""
-    return text + ("" if machine["own_network"] else "\nnot root: in the network of this machine, with what else goes on there")
 
 
 def processes_of(pid):
@@ -158,10 +122,11 @@ def spread_of(rounds, key, figure, over=None):
     return {**spread([runs[key][figure] / (runs[over][figure] if over else 1) for runs in chosen]), "clean": clean}
 
 
-def columns(rows, indent="  "):
-    """Rows of text as a table: the first column to the left, the others to the right."""
+def columns(rows, indent="  ", right=True):
+    """Rows of text as a table: the first column to the left, the others to the right, or to the left as well."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return "\n".join(
-        indent + "  ".join(cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths))).rstrip()
-        for row in rows
-    )
+
+    def cell(at, text):
+        return text.rjust(widths[at]) if at and right else text.ljust(widths[at])
+
+    return "\n".join(indent + "  ".join(cell(at, text) for at, text in enumerate(row)).rstrip() for row in rows)

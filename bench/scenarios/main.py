@@ -1,14 +1,20 @@
-"""bench/run, once everything is built: reads the command line, runs scenarios, prints tables, writes JSON."""
+"""bench/run, once everything is built: runs scenarios, or reads what they have measured; prints it and writes it to files."""
 
 import argparse
 import json
+import shlex
 import signal
 import sys
+import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "e2e"))
 import forward  # noqa: E402
 import frame  # noqa: E402
+import machine  # noqa: E402
+import plot  # noqa: E402
+from report import NO_RESULT, Report  # noqa: E402
 
 SCENARIOS = {"forward": forward}
 
@@ -16,37 +22,94 @@ SCENARIOS = {"forward": forward}
 def read_arguments():
     lines = "\n".join(f"  {name:10} {scenario.__doc__.splitlines()[0]}" for name, scenario in SCENARIOS.items())
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="bench/run", description="Measures cidlb and its peers.", epilog=f"scenarios:\n{lines}", formatter_class=form)
-    parser.add_argument("--quick", action="store_true", help="within a minute, to see that it works: its figures are no result")
+    text = "Measures cidlb and its peers."
+    parser = argparse.ArgumentParser(prog="bench/run", description=text, epilog=f"scenarios:\n{lines}", formatter_class=form)
+    parser.add_argument("--quick", action="store_true", help="within a minute each, to see that it works: its figures are no result")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write everything that was measured to FILE")
+    parser.add_argument("--report", metavar="DIR", type=Path, help="write results.json, tables, plots and a page of them to DIR")
+    parser.add_argument("--from", metavar="FILE", type=Path, dest="read", help="measure nothing: show what such a JSON file holds")
     parser.add_argument("scenarios", metavar="SCENARIO", nargs="*", help="by default all")
     arguments = parser.parse_args()
     for name in arguments.scenarios:
         if name not in SCENARIOS:
             parser.error(f"no scenario {name!r}; there are: {', '.join(SCENARIOS)}")
+    if arguments.read and (arguments.quick or arguments.scenarios):
+        parser.error("--from shows what was measured, all of it")
+    try:  # now, not after an hour
+        if arguments.report:
+            arguments.report.mkdir(parents=True, exist_ok=True)
+        if arguments.json:
+            arguments.json.touch()
+    except OSError as error:
+        parser.error(str(error))
     return arguments
+
+
+def end_on_signals():
+    """SystemExit runs the clean-up of the scene that is open, once."""
+
+    def end(caught, _):
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + caught)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, end)
+
+
+def write_json(results, arguments):
+    """Complete, or as it was before."""
+    for file in filter(None, (arguments.json, arguments.report and arguments.report / "results.json")):
+        new = file.with_name(f"{file.name}.new")
+        new.write_text(json.dumps(results, indent=1) + "\n")
+        new.replace(file)
+
+
+def measure(arguments):
+    names = arguments.scenarios or list(SCENARIOS)
+    facts = machine.describe()
+    facts["own_network"] = frame.enter()
+    command = shlex.join(["bench/run", *(["--quick"] if arguments.quick else []), *arguments.scenarios])
+    results = {"command": command, "quick": arguments.quick, "machine": facts, "took_s": {}, "scenarios": {}, "failed": {}}
+    print(Report(results, SCENARIOS).machine_text())
+    for name in names:
+        start = time.monotonic()
+        try:
+            # As it is read back from a file.
+            results["scenarios"][name] = json.loads(json.dumps(SCENARIOS[name].run(arguments.quick)))
+        except Exception as error:
+            traceback.print_exc()
+            results["failed"][name] = f"{type(error).__name__}: {error}"
+        results["took_s"][name] = round(time.monotonic() - start, 1)
+        write_json(results, arguments)
+        if name in results["scenarios"]:
+            print("\n" + Report({**results, "scenarios": {name: results["scenarios"][name]}}, SCENARIOS).tables()[name])
+    return results
 
 
 def main():
     arguments = read_arguments()
-    for number in (signal.SIGINT, signal.SIGTERM):  # SystemExit runs the clean-up of the scene that is open
-        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
+    end_on_signals()
     sys.stdout.reconfigure(line_buffering=True)
-    machine = frame.describe_machine()
-    print(frame.machine_text(machine))
-    frame.enter()
-    results = {"quick": arguments.quick, "machine": machine, "scenarios": {}}
-    wrong = []
-    for name in arguments.scenarios or SCENARIOS:
-        result = SCENARIOS[name].run(arguments.quick)
-        results["scenarios"][name] = result
-        wrong += [f"{name}: {sentence}" for sentence in result["wrong"]]
-        print("\n" + SCENARIOS[name].table(result))
-        if arguments.json:
-            arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-    for sentence in wrong:
+    if arguments.read:
+        results = json.loads(arguments.read.read_text())
+        report = Report(results, SCENARIOS)
+        print("\n\n".join([report.machine_text(), *report.tables().values()]))
+        write_json(results, arguments)
+    else:
+        report = Report(measure(arguments), SCENARIOS)
+    if report.targets():
+        print("\n" + report.targets_text())
+    if arguments.report:
+        report.write(arguments.report)
+        without = "" if plot.available() else ", without plots: no gnuplot (packaging/deps --bench)"
+        print(f"\nreport: {arguments.report / 'report.md'}{without}")
+    if report.results["quick"]:
+        print(NO_RESULT)
+    for sentence in report.problems:
         print(f"wrong: {sentence}")
-    sys.exit(1 if wrong else 0)
+    sys.exit(1 if report.problems else 0)
 
 
 main()
