@@ -1,0 +1,182 @@
+"""The three series of scenario `scale`. In each the steps are cidlbs that all run at once, one of which is loaded at a time, in turn."""
+
+import math
+import signal
+import sys
+import time
+
+import frame
+from harness import Scene, free_ports, wait_until
+from scale_load import Load, cidlb, identities, keys_file, measure, memory, servers_by_address, servers_by_port
+
+SERVERS = 3
+
+
+def scattered(sources):
+    """A stride that reaches every source, none of them near the one before: what a step has in memory it meets in no order."""
+    stride = int(sources * (math.sqrt(5) - 1) / 2) | 1
+    while math.gcd(stride, sources) != 1:
+        stride += 2
+    return stride
+
+
+class Series:
+    """The rounds of a series, and what was wrong in it. `rounds`: of each step."""
+
+    def __init__(self, name, contender, rounds):
+        self.name, self.contender, self.of_step = name, contender, rounds
+        self.rounds, self.wrong = [{} for _ in range(max(rounds.values()))], []
+
+    def compare(self, run_step):
+        """run_step(step, round): one run of a step."""
+        for number, step in frame.in_turn(list(self.of_step), len(self.rounds)):
+            if number < self.of_step[step]:
+                run = {"series": self.name, "contender": self.contender, "step": step, "round": number + 1, **run_step(step, number)}
+                self.rounds[number][step] = run
+                self.wrong += [f"{step:,} {self.name}, round {number + 1}: {sentence}" for sentence in run["wrong"]]
+                print(run_text(run), file=sys.stderr, flush=True)
+
+    def spread(self, step, figure, over=None):
+        rounds = [runs for runs in self.rounds if {step, over or step} <= runs.keys()]
+        return frame.spread_of(rounds, step, figure, over)
+
+    def result(self, rows):
+        """`rows`: what else is known of the steps, by step."""
+        first = next(iter(self.of_step))
+        for step, row in rows.items():
+            row["ns_per_datagram"] = self.spread(step, "ns_per_datagram")
+            row["over_first"] = None if step == first else self.spread(step, "ns_per_datagram", first)
+            row["marked"] = sum(bool(runs[step]["marks"]) for runs in self.rounds if step in runs)
+        runs = [run for runs in self.rounds for run in runs.values()]
+        return {"steps": [{"step": step, **row} for step, row in rows.items()], "runs": runs, "wrong": self.wrong}
+
+
+def run_text(run):
+    text = f"scale, {run['contender']}, {run['step']:,} {run['series']}, round {run['round']}: {run['ns_per_datagram']:.0f} ns"
+    return text + "".join(f"; {mark}" for mark in run["marks"])
+
+
+def pass_all(scene, lb, servers, port, sources, rate, enough, **options):
+    """Lets every source speak once, and again until enough(): what became of the datagrams, and the seconds it took."""
+    load = Load(scene, lb.address(), servers, port, rate, sources=sources, **options)
+    start = time.monotonic()
+    load.start()
+    wait_until(lambda: load.counters()["sent"] >= sources or not load.alive(), 60 + 2 * sources / rate, f"{sources} sources have spoken")
+    wait_until(lambda: enough() or not load.alive(), 60, f"all of {sources} sources were heard")
+    seconds = time.monotonic() - start
+    load.stop()
+    return {"seconds": seconds, "whole": load.counters(), "wrong": load.wrong()}
+
+
+def loaded(scene, lb, servers, port, settings, options):
+    """One run of a step."""
+    return measure(lb, Load(scene, lb.address(), servers, port, settings["rate"] // 2, **options), settings)
+
+
+def proven(lb):
+    return lb.metric("cidlb_flows", kind="proven")
+
+
+def fill(scene, lb, servers, port, flows, rate, **options):
+    return pass_all(scene, lb, servers, port, flows, rate, lambda: proven(lb) >= flows, **options)
+
+
+def measure_flows(settings):
+    """Mode nat, each cidlb with room for as many flows as it gets. All are made in turn; then devices speak in a scattered order."""
+    few, many = settings["few_rounds"], settings["rounds"]
+    series = Series("flows", "cidlb nat", {flows: many if flows in settings["decide"] else few for flows in settings["flows"]})
+    rows, balancers = {}, {}
+    with Scene() as scene:
+        servers, entries = servers_by_port(SERVERS)
+        port = free_ports()
+        for flows in settings["flows"]:
+            lb = balancers[flows] = cidlb(scene, f"flows-{flows}", "nat", entries, max_flows=flows).start()
+            row = rows[flows] = {"start": memory(lb)}
+            row["fill"] = fill(scene, lb, servers, port, flows, settings["fill_rate"])
+            row["filled"] = memory(lb)
+            series.wrong += [f"{flows} flows, made: {sentence}" for sentence in row["fill"]["wrong"]]
+            print(f"scale, {flows:,} flows in {row['fill']['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+        def run_step(flows, number):
+            first = number * flows // settings["rounds"]
+            options = {"sources": flows, "first": first, "stride": scattered(flows)}
+            return loaded(scene, balancers[flows], servers, port, settings, options)
+
+        series.compare(run_step)
+        for flows, lb in balancers.items():
+            series.wrong += [f"{flows} flows: {sentence}" for sentence in identities(lb)]
+            left = {kind: lb.metric("cidlb_flows", kind=kind) for kind in ("proven", "trial")}
+            if left != {"proven": flows, "trial": 0}:
+                series.wrong.append(f"{flows} flows: {left['proven']} proven and {left['trial']} on trial are left")
+    least = settings["flows"][0]
+    for flows, row in rows.items():
+        more = row["filled"]["resident"] - rows[least]["filled"]["resident"]
+        row["octets_per_flow"] = more / (flows - least) if flows > least else None
+    return series.result(rows)
+
+
+def measure_sources(settings):
+    """Mode tunnel, one cidlb that hears ever more sources."""
+    series = Series("sources", "cidlb tunnel", dict.fromkeys(settings["sources"], settings["few_rounds"]))
+    rows = {}
+    with Scene() as scene:
+        servers, entries = servers_by_port(SERVERS)
+        port = free_ports(16)  # one for each million of sources
+        lb = cidlb(scene, "tunnel", "tunnel", entries).start()
+        start = memory(lb)
+        for sources in settings["sources"]:
+            made = pass_all(scene, lb, servers, port, sources, settings["fill_rate"], lambda: True, tunnel=keys_file(scene))
+            row = rows[sources] = {"pass": made}
+            row["filled"] = memory(lb)
+            series.wrong += [f"{sources} sources: {sentence}" for sentence in row["pass"]["wrong"]]
+            print(f"scale, {sources:,} sources in {row['pass']['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+        def run_step(sources, number):
+            options = {"sources": sources, "first": number * sources // settings["rounds"], "tunnel": keys_file(scene)}
+            return loaded(scene, lb, servers, port, settings, options)
+
+        series.compare(run_step)
+        series.wrong += identities(lb)
+    return {**series.result(rows), "start": start}
+
+
+def reload(lb):
+    """Milliseconds from the signal to the new table in force, and of these that cidlb computed."""
+    entry = lb.config["pools"][0]["backends"][0]
+    entry["state"] = "ready" if entry.get("state") == "drain" else "drain"
+    lb.write()
+    done, pids = lb.log_text().count(" reloaded: "), frame.processes_of(lb.pid)
+    ran, start = frame.read_cpu(pids)[0], time.monotonic_ns()
+    lb.child.send_signal(signal.SIGHUP)
+    while lb.log_text().count(" reloaded: ") == done:
+        if time.monotonic_ns() - start > 10e9:
+            raise TimeoutError(f"{lb.name} has not reloaded within 10 s")
+        time.sleep(0.0002)
+    return {"ms": (time.monotonic_ns() - start) / 1e6, "cpu_ms": (frame.read_cpu(pids)[0] - ran) / 1e6}
+
+
+def measure_backends(settings):
+    """Mode nat, the same sources whatever the number of backends, which all are addresses of one socket."""
+    series = Series("backends", "cidlb nat", dict.fromkeys(settings["backends"], settings["few_rounds"]))
+    rows, balancers = {}, {}
+    sources = settings["backend_sources"]
+    with Scene() as scene:
+        servers, entries = servers_by_address(max(settings["backends"]))
+        port = free_ports()
+        for backends in settings["backends"]:
+            lb = balancers[backends] = cidlb(scene, f"backends-{backends}", "nat", [dict(entry) for entry in entries[:backends]]).start()
+            rows[backends] = {"start": memory(lb)}
+            options = {"server_count": backends, "by_address": True}
+            made = fill(scene, lb, servers, port, sources, settings["fill_rate"], **options)
+            series.wrong += [f"{backends} backends, flows made: {sentence}" for sentence in made["wrong"]]
+
+        def run_step(backends, number):
+            options = {"server_count": backends, "by_address": True, "sources": sources, "stride": scattered(sources)}
+            return loaded(scene, balancers[backends], servers, port, settings, options)
+
+        series.compare(run_step)
+        for backends, lb in balancers.items():
+            series.wrong += [f"{backends} backends: {sentence}" for sentence in identities(lb)]
+            rows[backends]["reloads"] = [reload(lb) for _ in range(settings["reloads"])]
+            rows[backends]["reloaded"] = memory(lb)
+    return series.result(rows)
