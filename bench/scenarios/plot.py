@@ -109,7 +109,7 @@ def lines(name, title, x, y, series, caption="", extra="", logarithmic=True):
 
 
 def whole(name, title, caption, settings, parts, data):
-    script = f"{settings}\nplot " + ", \\\n  ".join(parts) + "\n" if parts else f"{settings}\nplot NaN notitle\n"
+    script = f"{settings}\nplot " + ", \\\n  ".join(parts) + "\n" if parts else ""
     return {"name": name, "title": title, "caption": caption, "script": script, "data": {f"{name}.dat": data}}
 
 
@@ -141,7 +141,9 @@ def available():
 
 
 def draw(plot, directory):
-    """Writes NAME.svg and NAME.png there. Returns what gnuplot complained about."""
+    """Writes NAME.svg and NAME.png there; nothing for a plot of nothing. Returns what gnuplot complained about."""
+    if not plot["script"]:
+        return ""
     size = {"width": plot.get("width", WIDTH), "height": plot.get("height", HEIGHT)}
     size |= {"width2": 2 * size["width"], "height2": 2 * size["height"]}
     said = ""
@@ -150,6 +152,7 @@ def draw(plot, directory):
             (Path(place) / name).write_text(text)
         for kind, terminal in TERMINALS.items():
             file = Path(directory).resolve() / f"{plot['name']}.{kind}"
+            file.unlink(missing_ok=True)
             head = f"set terminal {terminal.format(**size)}\nset output {str(file)!r}\n{preamble()}set title {quoted(plot['title'])}\n"
             (Path(place) / "plot.gp").write_text(head + plot["script"])
             done = subprocess.run(["gnuplot", "plot.gp"], cwd=place, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)

@@ -1,37 +1,124 @@
 #!/usr/bin/env python3
-"""The bench suite works: every scenario gives figures and no datagram goes astray. How fast anything is, is not tested."""
+"""The bench suite works: every scenario gives figures and a report of them, and no datagram goes astray. How fast anything is, is not
+tested."""
 
 import json
 import os
+import re
 import subprocess
+import sys
+import xml.etree.ElementTree
 from pathlib import Path
 
 from harness import BIN, Scene, Skip, main, release_only
 
-RUN = Path(__file__).parents[2] / "bench" / "run"
+BENCH = Path(__file__).parents[2] / "bench"
+RUN = BENCH / "run"
+sys.path.append(str(BENCH / "scenarios"))
+import plot  # noqa: E402
+
+
+def bench_run(*options):
+    return subprocess.run([RUN, *options], env={**os.environ, "CIDLB_BIN": str(BIN)}, capture_output=True, text=True, timeout=240)
+
+
+def quick(name):
+    """What `bench/run --quick` measures of a scenario, and what it prints, after a look at its report."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, for a network of its own")
+    with Scene() as scene:
+        directory = scene.dir / "report"
+        done = bench_run("--quick", "--report", directory, name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        results = read_results(directory)
+        check_report(directory, results)
+        assert results["command"] == f"bench/run --quick {name}" and results["quick"], results["command"]
+        for what in ("cpu", "kernel", "build"):
+            assert results["machine"][what], what
+        assert results["machine"]["versions"]["cidlb"] and results["machine"]["own_network"]
+        assert not results["scenarios"][name]["wrong"], results["scenarios"][name]["wrong"]
+    return results["scenarios"][name], done.stdout
+
+
+def read_results(directory):
+    def refuse(constant):
+        raise AssertionError(f"{constant} in results.json")
+
+    return json.loads((directory / "results.json").read_text(), parse_constant=refuse)
+
+
+def check_report(directory, results):
+    """The page holds every table and shows every plot that there is; none of them shows what is no number."""
+    page = (directory / "report.md").read_text()
+    assert not re.search(r"\b(nan|inf|None|undefined)\b", page), page
+    for name in results["scenarios"]:
+        assert f"\n## {name}\n" in page, page
+    drawings = sorted(directory.glob("*.svg"))
+    assert {file.name for file in drawings} == set(re.findall(r"^!\[[^]]+\]\(([^)]+)\)$", page, re.MULTILINE)), page
+    for file in drawings:
+        assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG"), file
+        words = check_drawing(file)
+        assert any(contender in words for contender in plot.COLOURS), (file, words)
+
+
+def check_drawing(file):
+    """The words in it."""
+    text = file.read_text()
+    assert not re.search(r"\b(nan|inf|undefined)\b", text, re.IGNORECASE), file
+    return " ".join(xml.etree.ElementTree.fromstring(text).itertext())
+
+
+def case_report():
+    machine = {
+        **{what: "some" for what in ("time", "machine", "cpu", "hypervisor", "kernel", "clock", "governor", "commit", "build")},
+        **{"cpus": 2, "caches": {}, "memory_mib": 1024, "mitigations": {}, "sysctls": {}, "versions": {}, "load_average": [0, 0, 0]},
+        **{"steal_since_boot": 0, "changed": False, "other_build": False, "one_cpu": False, "own_network": True},
+    }
+    results = {"command": "bench/run", "quick": False, "machine": machine, "took_s": {"forward": 1.5}, "scenarios": {"of_later": {}}}
+    with Scene() as scene:
+        read, directory = scene.dir / "read.json", scene.dir / "report"
+        read.write_text(json.dumps({**results, "failed": {"forward": "OSError: so it was"}}))
+        done = bench_run("--from", read, "--report", directory)
+        assert done.returncode == 1, done.stdout + done.stderr
+        page = (directory / "report.md").read_text()
+        for sentence in ("forward failed: OSError: so it was", "of_later: no such scenario here"):
+            assert f"wrong: {sentence}" in done.stdout and f"- {sentence}\n" in page, done.stdout + page
+        assert read_results(directory) == json.loads(read.read_text())
+
+
+def case_plots():
+    if not plot.available():
+        raise Skip("needs gnuplot")
+    spread = {"median": 20, "min": 10, "max": 40}
+    values = {"cidlb nat": [spread, 5, None], "it's {_^&}": [None, 0, 7.5], "nobody": [None, None, None]}
+    bars = plot.bars("bars", "Bars, 100 % of_it", "ns", ["10", "20_kpps", "more"], values)
+    lines = plot.lines("lines", "Lines", "devices", "ns", {name: [*zip((10, 1000, 1_000_000), row)] for name, row in values.items()})
+    with Scene() as scene:
+        for drawing in (bars, lines):
+            complaint = plot.draw(drawing, scene.dir)
+            assert not complaint, complaint
+            words = check_drawing(scene.dir / f"{drawing['name']}.svg")
+            for text in (drawing["title"], "cidlb nat", "it's {_^&}"):
+                assert text in words, (text, words)
+            assert "nobody" not in words, words
+        assert not plot.draw(plot.bars("empty", "Nothing", "ns", ["10"], {"nobody": [None]}), scene.dir)
+        assert not (scene.dir / "empty.svg").exists()
+        broken = plot.draw({**bars, "name": "broken", "script": "plot nothing of the kind\n"}, scene.dir)
+        assert broken and not (scene.dir / "broken.svg").exists(), broken
 
 
 @release_only  # what it measures is not what runs there
 def case_forward():
-    if os.geteuid() != 0:
-        raise Skip("needs root, for a network of its own")
-    with Scene() as scene:
-        file = scene.dir / "results.json"
-        argv = [RUN, "--quick", "--json", file, "forward"]
-        done = subprocess.run(argv, env={**os.environ, "CIDLB_BIN": str(BIN)}, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stdout + done.stderr
-        results = json.loads(file.read_text())
-    for what in ("cpu", "kernel", "versions"):
-        assert results["machine"][what], what
-    forward = results["scenarios"]["forward"]
+    forward, printed = quick("forward")
     settings = {setting["name"]: setting for setting in forward["settings"]["matrix"]}
     for name, setting in settings.items():
+        if name in forward["left_out"]:
+            continue
         taking = {row["contender"] for row in forward["summary"] if row["setting"] == name}
         out = {left_out.partition(",")[0] for left_out in forward["left_out"]}
         assert taking <= set(setting["contenders"]) <= taking | out, (name, taking, out)
         assert taking >= {"cidlb nat", "floor"}, (name, taking)
-        assert f"\n  {name}: " in done.stdout, done.stdout
-    assert not forward["wrong"], forward["wrong"]
+        assert f"\n  {name}: " in printed, printed
     for run in forward["runs"]:
         whole = run["whole"]
         assert whole["returned"] <= whole["answered"] <= whole["arrived"] <= whole["sent"], run
