@@ -7,13 +7,33 @@ both directions. A contender is started, warmed up, measured and ended; then com
 import sys
 import time
 
+import forward_limit
 import frame
 from forward_contenders import CONTENDERS, LeftOut
-from forward_load import SERVERS, Load, ways_between
+from forward_load import SERVERS, Load, delivery, ways_between
 from forward_matrix import settings_of
 from forward_show import run_text, table  # noqa: F401
 from forward_summary import summarize
-from harness import Scene, wait_until
+from forward_targets import plots, targets  # noqa: F401
+from forward_wire import Nftables
+from harness import Scene
+
+
+def steady_phase(balancer, place, load, setting):
+    """What a load that has begun comes to, once it is warm."""
+    time.sleep(setting["warm_s"])
+    pids, threads = balancer.pids(), place.pids()
+    first, first_ran, first_ways = frame.Reading(pids + threads, load.counters), frame.read_cpu(threads)[0], load.ways()
+    time.sleep(setting["steady_s"])
+    ways, last_ran, last = load.ways(), frame.read_cpu(threads)[0], frame.Reading(pids + threads, load.counters)
+    steady = {**frame.between(first, last), "ways": ways_between(first_ways, ways)}
+    forwarded = steady["counters"]["arrived"] + steady["counters"]["returned"]
+    steady["forwarded"] = forwarded
+    steady["ns_per_datagram"] = steady["cpu_ns"] / max(1, forwarded) if pids or threads else None
+    steady["achieved"] = steady["counters"]["sent"] / steady["seconds"] / (setting["rate"] // 2)
+    # That a balancer waits for the threads that work for it, is its own affair.
+    steady["waiting"] = max(0, steady["waiting"] - (last_ran - first_ran) / 1e9 / steady["seconds"])
+    return steady
 
 
 def measure(contender, setting):
@@ -22,24 +42,15 @@ def measure(contender, setting):
         place = setting["place"](scene)
         balancer = contender(scene, place, setting)
         load = Load(scene, balancer, place, setting).start()
-        load.wait_log("loading")
-        wait_until(lambda: load.counters()["returned"] or not load.alive(), 10, "the first datagram comes back")
-        time.sleep(setting["warm_s"])
-        pids = balancer.pids() + place.pids()
-        first, first_ways = frame.Reading(pids, load.counters), load.ways()
-        time.sleep(setting["steady_s"])
-        ways, steady = ways_between(first_ways, load.ways()), frame.between(first, frame.Reading(pids, load.counters))
+        load.wait_begun()
+        steady = steady_phase(balancer, place, load, setting)
         load.stop()
         whole = load.counters()
         wrong = balancer.check(whole)
         balancer.end()
         place.end()
-    forwarded = steady["counters"]["arrived"] + steady["counters"]["returned"]
-    run = {**steady, "contender": contender.name, "setting": setting["name"], "whole": whole, "wrong": wrong, "ways": ways}
-    run["forwarded"] = forwarded
-    run["ns_per_datagram"] = steady["cpu_ns"] / max(1, forwarded) if pids else None
-    run["achieved"] = steady["counters"]["sent"] / steady["seconds"] / (setting["rate"] // 2)
-    run["delivery"] = whole["returned"] / max(1, whole["sent"] + whole["refused"])
+    run = {**steady, "contender": contender.name, "setting": setting["name"], "whole": whole, "wrong": wrong}
+    run["delivery"] = delivery(whole)
     run["marks"] = frame.marks(run)
     return run
 
@@ -47,7 +58,7 @@ def measure(contender, setting):
 def available():
     """The contenders that can be had here, and why the others cannot."""
     contenders, left_out = [], {}
-    for contender in CONTENDERS:
+    for contender in [*CONTENDERS, Nftables]:
         try:
             with Scene() as scene:
                 contender.require(scene)
@@ -60,6 +71,12 @@ def available():
 def fitting(contenders, setting, left_out):
     """Those that take part in a setting. Who cannot, is left out of it alone."""
     taking = []
+    try:
+        with Scene() as scene:
+            setting["place"].require(scene)
+    except LeftOut as reason:
+        left_out[setting["name"]] = str(reason)
+        return []
     for contender in contenders:
         if contender.name not in setting["contenders"]:
             continue
@@ -86,10 +103,11 @@ def run(quick):
     settings, runs, summary = settings_of(quick), [], []
     for setting in settings:
         taking = fitting(contenders, setting, left_out)
-        rounds = run_setting(taking, setting)
+        rounds = run_setting(taking, setting) if taking else []
         runs += [result for results in rounds for result in results.values()]
         summary += [summarize(rounds, contender.name, setting) for contender in taking]
+    limits = forward_limit.run(contenders, quick)
     wrong = [f"{run['setting']}, {run['contender']}, round {run['round']}: {sentence}" for run in runs for sentence in run["wrong"]]
     shown = [{**setting, "place": setting["place"].name} for setting in settings]
-    result = {"settings": {"servers": SERVERS, "matrix": shown}, "left_out": left_out, "runs": runs, "summary": summary, "wrong": wrong}
-    return result
+    shown = {"servers": SERVERS, "matrix": shown}
+    return {"settings": shown, "left_out": left_out, "runs": runs, "summary": summary, "limits": limits, "wrong": wrong}

@@ -3,7 +3,7 @@
 import struct
 
 import frame
-from harness import BIN, Process
+from harness import BIN, Process, wait_until
 
 COUNTERS = ("sent", "arrived", "elsewhere", "answered", "returned", "misdelivered", "garbled", "refused")
 BEFORE = 10  # numbers in the file before the histograms
@@ -25,6 +25,11 @@ class Load(Process):
         super().__init__(scene, "load", argv)
         frame.pinned(self, frame.LOAD_CPU)
 
+    def wait_begun(self):
+        """Until the first datagram has come back."""
+        self.wait_log("loading")
+        wait_until(lambda: self.counters()["returned"] or not self.alive(), 10, "the first datagram comes back")
+
     def counters(self):
         return dict(zip(COUNTERS, struct.unpack_from(f"={len(COUNTERS)}Q", self.file.read_bytes())))
 
@@ -32,6 +37,11 @@ class Load(Process):
         """Histograms of the time that datagrams needed to a server, and back."""
         cells = struct.unpack_from(f"={2 * CELLS}Q", self.file.read_bytes(), 8 * BEFORE)
         return {"up": cells[:CELLS], "down": cells[CELLS:]}
+
+
+def delivery(counters):
+    """The share of what was sent, or should have been, that came back."""
+    return counters["returned"] / max(1, counters["sent"] + counters["refused"])
 
 
 def least_ns(cell):

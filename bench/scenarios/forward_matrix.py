@@ -1,6 +1,7 @@
 """What scenario `forward` varies: one dimension at a time, around 100 kpps of 1,000 sources with 100 octets."""
 
 from forward_places import Loopback
+from forward_wire import Wire
 
 CENTRE = {"rate": 100_000, "sources": 1000, "octets": [100], "batch": 1, "place": Loopback}
 BALANCERS = ["cidlb nat", "cidlb tunnel", "nginx", "floor"]
@@ -38,10 +39,11 @@ def settings_of(quick):
         setting("rate", "100 kpps", with_zero, long),
         setting("burst", f"100 kpps, bursts of {BURST}", length=long, batch=BURST),
         setting("size", "a mix of sizes", octets=spread_out(MIX)),
+        setting("wire", "over interfaces", ["cidlb nat", "cidlb tunnel", "nginx", "nftables", "floor"], batch=BURST, place=Wire),
         setting("sources", "100,000 sources", sources=100_000, warm_s=4.0 if not quick else 2.2),
     ]
     if quick:
-        for chosen, rounds in zip(matrix, (2, 1, 1, 0)):
+        for chosen, rounds in zip(matrix, (2, 1, 1, 1, 0)):
             chosen["rounds"] = rounds
         return [chosen for chosen in matrix if chosen["rounds"]]
     return matrix + [

@@ -12,12 +12,12 @@ class Loopback:
     outside = inside = "127.0.0.1"  # the balancer, for devices and for servers
     endpoints, endpoints_octets = "127.64.0.0", "127.64.0.0/10"  # what servers may see of it
 
-    def __init__(self, _scene):
+    def __init__(self, scene):
         self.servers = f"127.0.0.1:{free_ports(SERVERS)}"
         self.load_options = ["--port", free_ports()]
 
     @classmethod
-    def require(cls):
+    def require(cls, scene):
         """LeftOut: it cannot be had."""
 
     def pids(self):

@@ -1,5 +1,6 @@
 """Scenario `forward` for people: its tables."""
 
+import forward_limit
 import frame
 from forward_load import PERCENTILES
 
@@ -59,6 +60,8 @@ def table(result):
         text += [f"\n {title}"] if members else []
         text += [cost_table(result, setting) for setting in members]
         text += [latency_table(result, setting) for setting in members if setting["batch"] == 1]
+    text.append("\n Highest rate without loss, in bursts of 16; 1,000 sources, 100 octets; one attempt each, as information\n")
+    text += [f"  {forward_limit.text(limit)}" for limit in result["limits"]]
     marked = [run for run in result["runs"] if run["marks"]]
     if marked:
         text.append("\n  marked runs, left out of the medians where at least half of the rounds are clean (!: they are in):")
