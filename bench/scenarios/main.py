@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "e2e"))
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "e2e"))
 import forward  # noqa: E402
 import frame  # noqa: E402
 import machine  # noqa: E402
