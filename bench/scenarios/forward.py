@@ -16,11 +16,12 @@ from forward_show import run_text, table  # noqa: F401
 from forward_summary import summarize
 from forward_targets import plots, targets  # noqa: F401
 from forward_wire import Nftables
-from harness import Scene
+from harness import Scene, wait_until
 
 
 def steady_phase(balancer, place, load, setting):
-    """What a load that has begun comes to, once it is warm."""
+    """What a load that has begun comes to, once it is warm: each source has been answered, and some time has passed."""
+    wait_until(lambda: load.counters()["returned"] >= setting["sources"] or not load.alive(), 30, "each source has been answered")
     time.sleep(setting["warm_s"])
     pids, threads = balancer.pids(), place.pids()
     first, first_ran, first_ways = frame.Reading(pids + threads, load.counters), frame.read_cpu(threads)[0], load.ways()
