@@ -73,20 +73,21 @@ struct flow_guest {
 };
 _Static_assert(sizeof(struct flow_guest) == 24, "three of them in every flow");
 
+/* First what is used of a flow that nobody else claims. */
 struct flow_state {
 	struct flow_guest owner;
-	struct flow_guest claimant; /* if claimed */
-	struct flow_guest former;   /* if former_left: the last other owner */
-	struct flow_peer proven;    /* if proven_replaced: the proven address */
-	uint32_t owner_last_ms;     /* the owner's last uplink, while it is unproven */
-	uint32_t claim_last_ms;     /* the claimant's last uplink */
-	uint32_t contest_until_ms;
+	uint32_t owner_last_ms;           /* the owner's last uplink, while it is unproven */
 	uint8_t proven_left, former_left; /* downlinks */
 	uint8_t contests;                 /* begun, 255 at most */
 	bool owner_proven : 1;
 	bool proven_replaced : 1;
 	bool claimed : 1;
 	bool contest : 1;
+	uint32_t contest_until_ms;
+	uint32_t claim_last_ms;     /* the claimant's last uplink */
+	struct flow_guest claimant; /* if claimed */
+	struct flow_guest former;   /* if former_left: the last other owner */
+	struct flow_peer proven;    /* if proven_replaced: the proven address */
 };
 
 enum flow_way {

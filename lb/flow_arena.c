@@ -1,15 +1,10 @@
 #include "flow_arena.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
-#include "flows.h"
+#include "pages.h"
 
-struct flow_chunk {
-	struct flow_chunk *next;
-	size_t count, used; /* used: the first ones, that were ever taken. Under the lock */
-	struct flow flows[];
-};
+static const size_t segment_octets = FLOW_ARENA_SEGMENT * sizeof(struct flow);
 
 void flow_arena_init(struct flow_arena *arena)
 {
@@ -19,32 +14,27 @@ void flow_arena_init(struct flow_arena *arena)
 
 void flow_arena_destroy(struct flow_arena *arena)
 {
-	while (arena->chunks) {
-		struct flow_chunk *next = arena->chunks->next;
-
-		for (size_t i = 0; i < arena->chunks->used; i++)
-			pthread_spin_destroy(&arena->chunks->flows[i].lock);
-		free(arena->chunks);
-		arena->chunks = next;
-	}
+	for (size_t i = 0; i < FLOW_ARENA_SEGMENTS; i++)
+		pages_return(arena->segments[i], segment_octets);
 	pthread_mutex_destroy(&arena->lock);
 }
 
 int flow_arena_grow(struct flow_arena *arena, size_t capacity)
 {
-	size_t count = capacity - arena->capacity;
-	struct flow_chunk *chunk;
+	const size_t segments = (capacity + FLOW_ARENA_SEGMENT - 1) / FLOW_ARENA_SEGMENT;
 
 	if (capacity <= arena->capacity)
 		return 0;
-	chunk = calloc(1, sizeof *chunk + count * sizeof chunk->flows[0]);
-	if (!chunk)
+	if (segments > FLOW_ARENA_SEGMENTS)
 		return -ENOMEM;
-	chunk->count = count;
-	arena->capacity = capacity;
+	for (size_t i = 0; i < segments; i++) {
+		if (!arena->segments[i])
+			arena->segments[i] = pages_take(segment_octets);
+		if (!arena->segments[i])
+			return -ENOMEM;
+	}
 	pthread_mutex_lock(&arena->lock);
-	chunk->next = arena->chunks;
-	arena->chunks = chunk;
+	arena->capacity = capacity;
 	pthread_mutex_unlock(&arena->lock);
 	return 0;
 }
@@ -52,15 +42,12 @@ int flow_arena_grow(struct flow_arena *arena, size_t capacity)
 /* One that was never taken, or NULL. With the lock held. */
 static struct flow *take_untouched(struct flow_arena *arena)
 {
-	struct flow_chunk *chunk = arena->chunks;
 	struct flow *flow;
 
-	while (chunk && chunk->used == chunk->count)
-		chunk = chunk->next;
-	if (!chunk)
+	if (arena->used == arena->capacity)
 		return NULL;
-	flow = &chunk->flows[chunk->used++];
-	pthread_spin_init(&flow->lock, PTHREAD_PROCESS_PRIVATE);
+	flow = flow_arena_at(arena, arena->used);
+	flow->number = arena->used++;
 	flow->dead = true;
 	return flow;
 }
@@ -88,23 +75,20 @@ void flow_arena_return(struct flow_arena *arena, struct flow *flow)
 	pthread_mutex_unlock(&arena->lock);
 }
 
-static size_t chunk_used(struct flow_arena *arena, const struct flow_chunk *chunk)
+static size_t arena_used(struct flow_arena *arena)
 {
 	size_t used;
 
 	pthread_mutex_lock(&arena->lock);
-	used = chunk->used;
+	used = arena->used;
 	pthread_mutex_unlock(&arena->lock);
 	return used;
 }
 
 void flow_arena_visit(struct flow_arena *arena, size_t part, size_t parts, void (*visit)(void *ctx, struct flow *flow), void *ctx)
 {
-	for (struct flow_chunk *chunk = arena->chunks; chunk; chunk = chunk->next) {
-		size_t used = chunk_used(arena, chunk);
-		size_t end = chunk->count * (part + 1) / parts;
+	const size_t used = arena_used(arena), end = arena->capacity * (part + 1) / parts;
 
-		for (size_t i = chunk->count * part / parts; i < end && i < used; i++)
-			visit(ctx, &chunk->flows[i]);
-	}
+	for (size_t i = arena->capacity * part / parts; i < end && i < used; i++)
+		visit(ctx, flow_arena_at(arena, (uint32_t)i));
 }

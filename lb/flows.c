@@ -8,7 +8,6 @@
 #include "race.h"
 
 enum {
-	BUCKETS_AT_START = 1024,
 	PROBES = 64,        /* endpoints tried before a flow is refused */
 	GRACE_SLACK = 4096, /* descriptors on their way through a grace period */
 };
@@ -16,14 +15,15 @@ enum {
 struct flows *flows_new(const uint8_t secret[static 16])
 {
 	struct flows *flows = calloc(1, sizeof *flows);
+	int of_keys, of_ends;
 
 	if (!flows)
 		return NULL;
 	flows->hash_key = siphash_key_load(secret);
 	flow_arena_init(&flows->arena);
-	flows->by_key = cds_lfht_new(BUCKETS_AT_START, BUCKETS_AT_START, 0, 0, NULL);
-	flows->by_end = cds_lfht_new(BUCKETS_AT_START, BUCKETS_AT_START, 0, 0, NULL);
-	if (!flows->by_key || !flows->by_end) {
+	of_keys = flow_index_init(&flows->by_key);
+	of_ends = flow_index_init(&flows->by_end);
+	if (of_keys || of_ends) {
 		flows_free(flows);
 		return NULL;
 	}
@@ -43,30 +43,27 @@ void flows_free(struct flows *flows)
 	rcu_barrier();
 	race_acquire(flows);
 	flow_arena_destroy(&flows->arena);
-	if (flows->by_key)
-		cds_lfht_destroy(flows->by_key, NULL);
-	if (flows->by_end)
-		cds_lfht_destroy(flows->by_end, NULL);
+	flow_index_destroy(&flows->by_key);
+	flow_index_destroy(&flows->by_end);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		free(flows->pools[i].ring);
 	free(flows);
 }
 
+/* The indexes first: they must have room for every descriptor. */
 static int table_grow(struct flows *flows, size_t capacity)
 {
-	size_t buckets = BUCKETS_AT_START;
-
-	if (capacity <= flows->arena.capacity)
-		return 0;
-	if (flow_arena_grow(&flows->arena, capacity))
+	if (flow_index_grow(&flows->by_key, capacity) || flow_index_grow(&flows->by_end, capacity) ||
+	    flow_arena_grow(&flows->arena, capacity))
 		return -ENOMEM;
-	/* A bucket is 16 octets in each of two tables, a flow's share of them and of those on trial at most 0.8 * 9/8 * 2 * 16 = 29. */
-	while (buckets * 5 / 2 <= capacity)
-		buckets <<= 1;
-	cds_lfht_resize(flows->by_key, buckets);
-	cds_lfht_resize(flows->by_end, buckets);
 	return 0;
 }
+
+/* What a flow takes up in all: itself, an entry in two indexes, and its share of what those on trial have of that and of the ring. */
+_Static_assert((sizeof(struct flow) + 2 * FLOW_INDEX_ENTRY_OCTETS) * (FLOWS_TRIAL_PART + 1) / FLOWS_TRIAL_PART +
+			       sizeof(struct trial) / FLOWS_TRIAL_PART <=
+		       256,
+	       "octets per flow");
 
 static size_t ring_size_of(uint32_t max_flows)
 {
@@ -140,18 +137,25 @@ void flows_forget_evicted(struct flows *flows, uint16_t pool)
 	atomic_store_explicit(&flows->pools[pool].evicted, 0, memory_order_relaxed);
 }
 
+static void flow_spin(struct flow *flow)
+{
+	while (atomic_exchange_explicit(&flow->locked, true, memory_order_acquire))
+		while (atomic_load_explicit(&flow->locked, memory_order_relaxed))
+			caa_cpu_relax();
+}
+
 bool flow_lock(struct flow *flow)
 {
-	pthread_spin_lock(&flow->lock);
+	flow_spin(flow);
 	if (!flow->dead)
 		return true;
-	pthread_spin_unlock(&flow->lock);
+	flow_unlock(flow);
 	return false;
 }
 
 void flow_unlock(struct flow *flow)
 {
-	pthread_spin_unlock(&flow->lock);
+	atomic_store_explicit(&flow->locked, false, memory_order_release);
 }
 
 void flow_pass_up(struct flow *flow, uint32_t now_ms)
@@ -193,17 +197,17 @@ void flows_remove_key(struct flows *flows, struct flow *flow)
 {
 	struct pool_flows *of = &flows->pools[flow->pool];
 
-	cds_lfht_del(flows->by_key, &flow->by_key);
+	flows_unindex_key(flows, flow);
 	atomic_fetch_sub_explicit(flow->trial ? &of->trial : &of->proven, 1, memory_order_relaxed);
 	if (!flow->trial)
 		atomic_fetch_sub_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
 	retire(flows, flow);
 }
 
-/* One that is between two backends is in one table only. */
+/* One that is between two backends is in one index only. */
 static void flow_remove(struct flows *flows, struct flow *flow)
 {
-	(void)cds_lfht_del(flows->by_end, &flow->by_end);
+	flows_unindex_end(flows, flow);
 	flows_remove_key(flows, flow);
 }
 
@@ -234,7 +238,7 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 {
 	const struct flow_key *key = &what->key;
 
-	flow->pool = key->pool;
+	flow->pool = (uint8_t)key->pool;
 	flow->backend = what->backend;
 	flow->kind = (uint8_t)key->kind;
 	flow->cid_len = key->cid_len;
@@ -282,23 +286,23 @@ struct flow *flows_make(struct flows *flows, const struct flow_new *what)
 
 	if (!flow)
 		return NULL;
-	pthread_spin_lock(&flow->lock);
+	flow_spin(flow);
 	descriptor_fill(flow, what, serial);
 	if (!end_insert(flows, flow, what)) {
-		pthread_spin_unlock(&flow->lock);
+		flow_unlock(flow);
 		retire(flows, flow);
 		return NULL;
 	}
 	there = flows_index_key(flows, flow, &what->key);
 	if (there != flow) {
-		pthread_spin_unlock(&flow->lock);
-		cds_lfht_del(flows->by_end, &flow->by_end);
+		flow_unlock(flow);
+		flows_unindex_end(flows, flow);
 		retire(flows, flow);
 		return there;
 	}
 	flow->dead = false;
 	atomic_fetch_add_explicit(&of->trial, 1, memory_order_relaxed);
-	pthread_spin_unlock(&flow->lock);
+	flow_unlock(flow);
 
 	pthread_mutex_lock(&flows->arena.lock);
 	if (of->ring_size) {

@@ -1,22 +1,23 @@
-/* The flow table of mode nat: soft state, a cache of the way back. Shared by all workers; liburcu's lock-free hash table finds, a lock word
- * per flow guards what changes.
+/* The flow table of mode nat: soft state, a cache of the way back. Shared by all workers; an index that is read without locks finds
+ * (flow_index.h), a lock per flow guards what changes.
  *
  * A flow is found from both sides: by its key (what the device shows) and by its endpoint and backend (where the reply comes in). Memory is
  * bounded by the pools' max_flows: descriptors come from an arena and go back to it after a grace period.
+ *
+ * Whoever has several datagrams hashes what it will look for, has it all fetched at once (flows_prefetch_…), and then finds by these
+ * hashes: in a large table each look-up waits for memory three times, and all of a batch wait together.
  *
  * Readers must be registered with QSBR and hold no flow over a quiescent state. Times are the workers' milliseconds and may wrap.
  */
 #ifndef CIDLB_FLOWS_H
 #define CIDLB_FLOWS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <pthread.h>
-
 #include <urcu-qsbr.h>
-#include <urcu/rculfhash.h>
 
 #include "addr.h"
 #include "endpoint.h"
@@ -41,34 +42,37 @@ struct flow_key {
 	const uint8_t *cid;
 };
 
+/* Three cache lines. Look-ups, and the datagrams of a flow that nobody contests, use the first two. */
 struct flow {
-	struct cds_lfht_node by_key;
-	struct cds_lfht_node by_end;
-	pthread_spinlock_t lock;
-	/* Constant while the flow is in the table. */
-	uint16_t pool;
-	uint16_t backend; /* stable number */
-	uint8_t kind;
+	uint32_t number; /* of the descriptor: flow_arena.h */
+	/* Under the lock. */
+	uint32_t last_ms;   /* a datagram either way */
+	uint32_t turned_ms; /* the last datagram the other way than the last */
+	uint32_t serial;    /* of this use of the descriptor */
+	atomic_bool locked;
 	/* Of the key; ADDRESS: of the session that its handshake made, under the lock. */
 	uint8_t cid_len;
-	uint8_t cid[LBCID_MAX_OCTETS];
-	struct addr endpoint;     /* cidlb's side */
-	struct addr backend_addr; /* the only address that replies may come from */
+	/* Constant while the flow is in the table. */
+	uint8_t kind;
+	uint8_t pool;     /* stable number */
+	uint16_t backend; /* stable number */
 	/* Under the lock. */
 	bool dead : 1;
-	bool trial : 1;               /* the backend has not answered on the endpoint yet */
-	bool handshake : 1;           /* ADDRESS, HELLO: a ClientHello was seen, no protected reply yet */
-	bool protected_seen : 1;      /* ADDRESS: a protected reply went to the source: it is reachable and has a session */
-	bool awaiting : 1;            /* SOURCE: an uplink went out since the last proof */
-	bool replied : 1;             /* a downlink came */
-	bool last_down : 1;           /* the last datagram was one */
-	uint16_t copies : 9;          /* further sends of one downlink, FLOW_COUNTED at most */
-	uint32_t created_ms, last_ms; /* last: a datagram either way */
-	uint32_t serial;              /* of this use of the descriptor */
+	bool trial : 1;          /* the backend has not answered on the endpoint yet */
+	bool handshake : 1;      /* ADDRESS, HELLO: a ClientHello was seen, no protected reply yet */
+	bool protected_seen : 1; /* ADDRESS: a protected reply went to the source: it is reachable and has a session */
+	bool awaiting : 1;       /* SOURCE: an uplink went out since the last proof */
+	bool replied : 1;        /* a downlink came */
+	bool last_down : 1;      /* the last datagram was one */
+	uint16_t copies : 9;     /* further sends of one downlink, FLOW_COUNTED at most */
+	uint8_t cid[LBCID_MAX_OCTETS];
+	/* Constant while the flow is in the table. */
+	struct addr endpoint;     /* cidlb's side */
+	struct addr backend_addr; /* the only address that replies may come from */
 	union {
 		struct {
 			struct flow_state state; /* all but CID: only the owner, which is source and service of the key and constant */
-			uint32_t turned_ms;      /* the last datagram the other way than the last */
+			uint32_t created_ms;
 		};
 		struct {
 			struct flow_guest owner; /* stays: a reader may still be comparing keys */
@@ -79,7 +83,9 @@ struct flow {
 	};
 };
 _Static_assert(offsetof(struct flow_state, owner) == 0, "shared with grace");
-_Static_assert(sizeof(struct flow) + 2 * sizeof(struct cds_lfht_node) <= 256, "with its share of the buckets: flows.c");
+_Static_assert(sizeof(struct flow) == 192, "whole cache lines");
+_Static_assert(offsetof(struct flow, state) + offsetof(struct flow_state, claimant) <= 128, "what every datagram uses is in two of them");
+_Static_assert(STATS_POOLS <= UINT8_MAX, "flow.pool");
 
 /* What the table must know of a pool. Set by the control thread, relaxed. */
 struct flows_limits {
@@ -125,11 +131,21 @@ void flows_visit(struct flows *flows, void (*visit)(void *ctx, const struct flow
 
 /* Readers: workers. */
 
-/* The live flow of a key, or NULL. */
-struct flow *flows_find(struct flows *flows, const struct flow_key *key);
+/* What is found by. Keyed: nobody outside can have many flows share one. */
+uint32_t flows_hash_key(const struct flows *flows, const struct flow_key *key);
+uint32_t flows_hash_end(const struct flows *flows, const struct addr *endpoint, const struct addr *backend);
+
+/* Have fetched what finding by these hashes will read. */
+void flows_prefetch_keys(const struct flows *flows, const uint32_t *hashes, size_t count);
+void flows_prefetch_ends(const struct flows *flows, const uint32_t *hashes, size_t count);
+
+/* The live flow of a key, or NULL. `hash` is its hash. */
+struct flow *flows_find_hashed(const struct flows *flows, const struct flow_key *key, uint32_t hash);
+struct flow *flows_find(const struct flows *flows, const struct flow_key *key);
 
 /* The flow that replies from `backend` to `endpoint` belong to, or NULL. */
-struct flow *flows_find_end(struct flows *flows, const struct addr *endpoint, const struct addr *backend);
+struct flow *flows_find_end_hashed(const struct flows *flows, const struct addr *endpoint, const struct addr *backend, uint32_t hash);
+struct flow *flows_find_end(const struct flows *flows, const struct addr *endpoint, const struct addr *backend);
 
 struct flow_new {
 	struct flow_key key;

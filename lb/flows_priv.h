@@ -4,7 +4,10 @@
 
 #include <stdatomic.h>
 
+#include <pthread.h>
+
 #include "flow_arena.h"
+#include "flow_index.h"
 #include "flows.h"
 
 struct trial {
@@ -20,7 +23,7 @@ struct pool_flows {
 };
 
 struct flows {
-	struct cds_lfht *by_key, *by_end;
+	struct flow_index by_key, by_end;
 	struct siphash_key hash_key;
 	struct flow_arena arena; /* its lock is that of the rings too */
 	size_t sweep_at;
@@ -29,13 +32,20 @@ struct flows {
 	_Atomic uint64_t backends[STATS_BACKENDS]; /* proven flows */
 };
 
-/* flows_index.c: the two hash tables. */
+/* flows_index.c. */
 
 /* Has replies from the flow's backend to its endpoint find it. With its lock held. False: another flow has that endpoint. */
 bool flows_index_end(struct flows *flows, struct flow *flow);
 
 /* Has its key find it, unless that finds another flow. With its lock held. Returns who is found. */
 struct flow *flows_index_key(struct flows *flows, struct flow *flow, const struct flow_key *key);
+
+/* The reverse. Nothing, if it is not found. */
+void flows_unindex_end(struct flows *flows, const struct flow *flow);
+void flows_unindex_key(struct flows *flows, const struct flow *flow);
+
+/* Do replies find it? With its lock held. */
+bool flows_has_end(const struct flows *flows, const struct flow *flow);
 
 /* flows.c: removes a flow that replies do not find any more. The caller has found it alive and made it dead under one hold of its lock:
  * nobody else will remove it. */

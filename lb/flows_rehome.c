@@ -1,4 +1,4 @@
-/* Workers that look for a reply's flow compare backend_addr without a lock. So a flow that is to move leaves the table of endpoints first,
+/* Workers that look for a reply's flow compare backend_addr without a lock. So a flow that is to move leaves the index of endpoints first,
  * and gets its new backend once nobody can be comparing any more. */
 #include "flows_rehome.h"
 
@@ -59,7 +59,7 @@ static void leave(void *ctx, struct flow *flow)
 		return;
 	home = home_of(rehome->table, flow);
 	if (home && !is_home(flow, home)) {
-		(void)cds_lfht_del(rehome->flows->by_end, &flow->by_end);
+		flows_unindex_end(rehome->flows, flow);
 		rehome->leaving++;
 	}
 	flow_unlock(flow);
@@ -99,7 +99,7 @@ static void arrive(void *ctx, struct flow *flow)
 
 	if (!flow_lock(flow))
 		return;
-	placed = !cds_lfht_is_node_deleted(&flow->by_end) || take_place(rehome, flow);
+	placed = flows_has_end(rehome->flows, flow) || take_place(rehome, flow);
 	flow->dead = !placed;
 	flow_unlock(flow);
 	if (!placed)

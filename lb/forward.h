@@ -20,19 +20,28 @@ struct uplink {
 	const struct table_pool *settings;
 	const struct dtls_view *view; /* DTLS pools */
 	const struct route_out *decision;
-	uint16_t service; /* services.h */
+	uint16_t service;   /* services.h */
+	uint32_t flow_hash; /* mode nat: nat_hash() */
 };
 
 /* Mode nat (nat.c). */
 
-/* The backend (stable number) of the source's live flow, or ROUTE_NO_HINT. */
-uint16_t nat_hint(struct worker *worker, const struct snapshot_pool *pool, uint16_t service, const struct addr *source);
+/* What the flow of a source is found by (flows_prefetch_keys()), for nat_hint(). */
+uint32_t nat_hash_source(const struct worker *worker, const struct uplink *up);
+
+/* The backend (stable number) of the source's live flow, or ROUTE_NO_HINT. `up` needs no decision, but its flow_hash. */
+uint16_t nat_hint(struct worker *worker, const struct uplink *up);
+
+/* The same for what nat_uplink() looks for first. Of a datagram that is not routed by CID it is that of its source. */
+uint32_t nat_hash(const struct worker *worker, const struct uplink *up);
 
 /* Queues a routed datagram to its backend, or counts it as refused. */
 void nat_uplink(struct worker *worker, const struct uplink *up);
 
-/* A datagram arrived on `endpoint`: queues it to everybody who gets it (flow.h), or counts why nobody does. */
-void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint);
+/* A datagram arrived on `endpoint`: queues it to everybody who gets it (flow.h), or counts why nobody does. `hash` is that of the endpoint
+ * and who sent it (flows_hash_end()). */
+void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint,
+	       uint32_t hash);
 
 /* Mode tunnel (tunnel.c). */
 

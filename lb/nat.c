@@ -4,9 +4,9 @@
 
 #include "flows.h"
 
-static struct flow_key address_key(enum flow_kind kind, uint16_t pool, uint16_t service, const struct addr *source)
+static struct flow_key address_key(enum flow_kind kind, const struct uplink *up)
 {
-	return (struct flow_key){ .kind = kind, .pool = pool, .service = service, .source = *source };
+	return (struct flow_key){ .kind = kind, .pool = up->pool->uid, .service = up->service, .source = up->datagram->from };
 }
 
 static struct flow_key cid_key(enum flow_kind kind, const struct uplink *up)
@@ -18,6 +18,23 @@ static struct flow_key cid_key(enum flow_kind kind, const struct uplink *up)
 		key.source = up->datagram->from;
 	}
 	return key;
+}
+
+uint32_t nat_hash_source(const struct worker *worker, const struct uplink *up)
+{
+	struct flow_key key = address_key(FLOW_ADDRESS, up);
+
+	return flows_hash_key(worker->flows, &key);
+}
+
+uint32_t nat_hash(const struct worker *worker, const struct uplink *up)
+{
+	struct flow_key key;
+
+	if (up->decision->cid_len == 0)
+		return nat_hash_source(worker, up);
+	key = cid_key(up->settings->rebind == REBIND_BACKEND ? FLOW_SOURCE : FLOW_CID, up);
+	return flows_hash_key(worker->flows, &key);
 }
 
 /* The same on every node and after every start: of the CID, or of the source and the address that it asked, by keys of the configuration
@@ -137,9 +154,9 @@ static struct flow *make_locked(struct worker *worker, const struct uplink *up, 
 }
 
 /* The live flow of `key` if it leads to the decided backend, locked. One that leads elsewhere ends. */
-static struct flow *find_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key)
+static struct flow *find_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key, uint32_t hash)
 {
-	struct flow *flow = flows_find(worker->flows, key);
+	struct flow *flow = flows_find_hashed(worker->flows, key, hash);
 
 	if (!flow || !flow_lock(flow))
 		return NULL;
@@ -150,10 +167,10 @@ static struct flow *find_locked(struct worker *worker, const struct uplink *up, 
 	return NULL;
 }
 
-uint16_t nat_hint(struct worker *worker, const struct snapshot_pool *pool, uint16_t service, const struct addr *source)
+uint16_t nat_hint(struct worker *worker, const struct uplink *up)
 {
-	struct flow_key key = address_key(FLOW_ADDRESS, pool->uid, service, source);
-	struct flow *flow = flows_find(worker->flows, &key);
+	struct flow_key key = address_key(FLOW_ADDRESS, up);
+	struct flow *flow = flows_find_hashed(worker->flows, &key, up->flow_hash);
 	uint16_t backend = ROUTE_NO_HINT;
 
 	if (flow && flow_lock(flow)) {
@@ -167,8 +184,8 @@ uint16_t nat_hint(struct worker *worker, const struct snapshot_pool *pool, uint1
  * which takes the other's place when the backend goes on with the handshake. */
 static enum flow_kind hello_kind(struct worker *worker, const struct uplink *up)
 {
-	struct flow_key key = address_key(FLOW_ADDRESS, up->pool->uid, up->service, &up->datagram->from);
-	struct flow *flow = flows_find(worker->flows, &key);
+	struct flow_key key = address_key(FLOW_ADDRESS, up);
+	struct flow *flow = flows_find_hashed(worker->flows, &key, up->flow_hash);
 	enum flow_kind kind = FLOW_ADDRESS;
 
 	if (flow && flow_lock(flow)) {
@@ -183,8 +200,8 @@ static void address_uplink(struct worker *worker, const struct uplink *up)
 {
 	bool hello = up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_HELLO;
 	enum flow_kind kind = hello ? hello_kind(worker, up) : FLOW_ADDRESS;
-	struct flow_key key = address_key(kind, up->pool->uid, up->service, &up->datagram->from);
-	struct flow *flow = find_locked(worker, up, &key);
+	struct flow_key key = address_key(kind, up);
+	struct flow *flow = find_locked(worker, up, &key, kind == FLOW_ADDRESS ? up->flow_hash : flows_hash_key(worker->flows, &key));
 
 	if (!flow)
 		flow = make_locked(worker, up, &key, true);
@@ -215,7 +232,7 @@ static bool is_cid(const struct flow *flow, const struct route_out *decision)
  * server's answer was lost. */
 static struct handshake handshake_uplink(struct worker *worker, const struct uplink *up)
 {
-	struct flow_key key = address_key(FLOW_ADDRESS, up->pool->uid, up->service, &up->datagram->from);
+	struct flow_key key = address_key(FLOW_ADDRESS, up);
 	struct flow *flow = flows_find(worker->flows, &key);
 	struct handshake of = { false, false };
 
@@ -256,11 +273,18 @@ static void source_send(struct worker *worker, const struct uplink *up, struct f
 	flow_unlock(flow);
 }
 
+static void own_send(struct worker *worker, const struct uplink *up)
+{
+	struct flow_key key = cid_key(FLOW_SOURCE, up);
+
+	source_send(worker, up, find_locked(worker, up, &key, flows_hash_key(worker->flows, &key)), &key);
+}
+
 /* The live flow of `key`, locked, unless the datagram belongs to its source's handshake: that keeps its endpoint, whoever has shown the CID
  * before. A flow that its backend has answered is of no handshake. */
 static struct flow *find_beyond_handshake(struct worker *worker, const struct uplink *up, const struct flow_key *key, struct handshake *of)
 {
-	struct flow *flow = find_locked(worker, up, key);
+	struct flow *flow = find_locked(worker, up, key, up->flow_hash);
 
 	*of = (struct handshake){ false, false };
 	if (flow && !flow->trial && !up->view->flight)
@@ -268,7 +292,7 @@ static struct flow *find_beyond_handshake(struct worker *worker, const struct up
 	if (flow)
 		flow_unlock(flow);
 	*of = handshake_uplink(worker, up);
-	return flow && !of->sent ? find_locked(worker, up, key) : NULL;
+	return flow && !of->sent ? find_locked(worker, up, key, up->flow_hash) : NULL;
 }
 
 /* rebind = "backend". */
@@ -285,7 +309,7 @@ static void backend_uplink(struct worker *worker, const struct uplink *up)
 /* rebind = "follow". */
 static void follow_uplink(struct worker *worker, const struct uplink *up)
 {
-	struct flow_key key = cid_key(FLOW_CID, up), source_key = cid_key(FLOW_SOURCE, up);
+	struct flow_key key = cid_key(FLOW_CID, up);
 	struct flow_peer from = peer_of(up);
 	struct handshake of;
 	struct flow *flow = find_beyond_handshake(worker, up, &key, &of);
@@ -305,7 +329,7 @@ static void follow_uplink(struct worker *worker, const struct uplink *up)
 		send_up(worker, up, flow);
 	flow_unlock(flow);
 	if (way == FLOW_OWN)
-		source_send(worker, up, find_locked(worker, up, &source_key), &source_key);
+		own_send(worker, up);
 	if (contest_began)
 		stats_add(&worker->stats.contests[up->pool->uid], 1);
 }

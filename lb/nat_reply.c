@@ -78,9 +78,10 @@ static bool address_reply(struct worker *worker, const struct table *table, cons
 	return flow->kind == FLOW_HELLO;
 }
 
-void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint)
+void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint,
+	       uint32_t hash)
 {
-	struct flow *flow = flows_find_end(worker->flows, endpoint, &reply->from);
+	struct flow *flow = flows_find_end_hashed(worker->flows, endpoint, &reply->from, hash);
 	struct trace_ring *trace = worker_trace(worker);
 	bool take_over = false, proof = false;
 	struct flow_peer to[FLOW_WAYS_BACK];

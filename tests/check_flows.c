@@ -408,13 +408,6 @@ START_TEST(backends_share_an_endpoint)
 }
 END_TEST
 
-/* Its own octets, and a bucket of either table for at least one flow. */
-START_TEST(memory_per_flow)
-{
-	ck_assert_uint_le(sizeof(struct flow) + 2 * sizeof(struct cds_lfht_node), 256);
-}
-END_TEST
-
 static atomic_bool hammer_failed;
 
 /* What workers do, on few keys. */
@@ -517,7 +510,6 @@ int main(void)
 	tcase_add_test(tc, limits_grow_and_shrink);
 	tcase_add_test(tc, endpoints_run_out);
 	tcase_add_test(tc, backends_share_an_endpoint);
-	tcase_add_test(tc, memory_per_flow);
 	tcase_add_test(tc, threads_at_once);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

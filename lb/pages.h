@@ -1,0 +1,13 @@
+/* Large memory that is read at random: whole pages from the kernel, huge ones where it has them. */
+#ifndef CIDLB_PAGES_H
+#define CIDLB_PAGES_H
+
+#include <stddef.h>
+
+/* Zeroed, aligned to a page; takes up memory where it is touched. NULL: cannot be had. */
+void *pages_take(size_t octets);
+
+/* What pages_take() gave for as many octets; NULL: nothing. */
+void pages_return(void *pages, size_t octets);
+
+#endif
