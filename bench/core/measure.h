@@ -1,0 +1,38 @@
+/* Nanoseconds of CPU time per operation, by many operations between two looks at the clock. */
+#ifndef CIDLB_BENCH_MEASURE_H
+#define CIDLB_BENCH_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A function that does `operations` of them, and returns what depends on all their results. */
+typedef uint64_t (*measure_work)(void *ctx, size_t operations);
+
+struct core_case {
+	const char *name; /* GROUP/… */
+	void (*measure)(const struct core_case *this, bool quick);
+	int of;               /* the group's */
+	unsigned octets;      /* of a datagram; these and what follows are printed, 0: has none */
+	unsigned batch;       /* datagrams at a time */
+	unsigned backends;    /* of the pool */
+	unsigned flows;       /* in the table */
+	unsigned operations;  /* in a repetition; 0: as many as take some milliseconds */
+	unsigned repetitions; /* 0: the usual number */
+	bool slow;            /* not for --quick */
+};
+
+struct core_group {
+	const struct core_case *cases;
+	size_t count;
+};
+
+/* Does the work once to warm up, then some times, and prints a line of JSON: median, least and most over these repetitions. `distinct`:
+ * datagrams or keys that the work goes through. */
+void measure(const struct core_case *this, bool quick, size_t distinct, measure_work work, void *ctx);
+
+/* For set-ups: without memory, or when a case is not what its name says, nothing is worth measuring. */
+void *measure_alloc(size_t count, size_t octets);
+void measure_require(bool holds, const char *what);
+
+#endif
