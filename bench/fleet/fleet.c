@@ -24,6 +24,7 @@ struct fleet {
 	uint64_t started_ms;
 	uint64_t told_s; /* the story's last second */
 	bool finishing;
+	struct device_tally before_end;
 	struct samples latencies, recoveries;
 };
 
@@ -55,7 +56,8 @@ static void fleet_on_answer(void *ctx, uint64_t latency_us)
 static void fleet_on_recovery(void *ctx, uint64_t latency_us)
 {
 	struct fleet *fleet = ctx;
-	samples_add(&fleet->recoveries, latency_us);
+	if (!fleet->finishing)
+		samples_add(&fleet->recoveries, latency_us);
 }
 
 static void fleet_on_news(void *ctx, const struct device *device, enum device_news news, uint16_t old_port)
@@ -93,6 +95,7 @@ static struct fleet_times summarize(struct samples *samples)
 static void fleet_finish(struct fleet *fleet)
 {
 	fleet->finishing = true;
+	fleet->before_end = fleet->world.tally;
 	for (unsigned i = 0; i < fleet->settings->devices; i++)
 		device_finish(fleet->devices[i]);
 }
@@ -219,6 +222,7 @@ int fleet_run(struct fleet_result *out, const struct fleet_settings *settings)
 		*out = (struct fleet_result){
 			.devices = settings->devices,
 			.tally = fleet->world.tally,
+			.before_end = fleet->finishing ? fleet->before_end : fleet->world.tally,
 			.latency = summarize(&fleet->latencies),
 			.recovery = summarize(&fleet->recoveries),
 			.duration_s = fleet_age_s(fleet),

@@ -26,6 +26,10 @@ static void print_tally(FILE *out, const struct device_tally *t)
 	print_number(out, "octets_down", t->octets_down);
 	print_number(out, "datagrams_up", t->datagrams_up);
 	print_number(out, "datagrams_down", t->datagrams_down);
+	print_number(out, "first_octets", t->first_octets);
+	print_number(out, "first_datagrams", t->first_datagrams);
+	print_number(out, "recoveries", t->recoveries);
+	print_number(out, "recoveries_at_once", t->recoveries_at_once);
 	print_number(out, "recovering", t->recovering);
 }
 
@@ -36,14 +40,13 @@ void report_result(FILE *out, const struct fleet_result *result)
 	fprintf(out, "{\"devices\":%u", result->devices);
 	print_tally(out, t);
 	print_number(out, "survived", t->survived);
-	print_number(out, "first_octets", t->first_octets);
-	print_number(out, "first_datagrams", t->first_datagrams);
-	print_number(out, "recoveries", t->recoveries);
-	print_number(out, "recoveries_at_once", t->recoveries_at_once);
 	print_times(out, "latency_ms", &result->latency);
 	print_times(out, "recovery_ms", &result->recovery);
 	fprintf(out, ",\"octets_per_exchange\":%.1f", t->exchanges_ok ? octets / (double)t->exchanges_ok : 0);
-	fprintf(out, ",\"duration_s\":%.3f}\n", result->duration_s);
+	fprintf(out, ",\"duration_s\":%.3f", result->duration_s);
+	fprintf(out, ",\"before_end\":{\"devices\":%u", result->devices);
+	print_tally(out, &result->before_end);
+	fputs("}}\n", out);
 	fflush(out);
 }
 

@@ -108,6 +108,8 @@ def case_counts_what_the_radio_pays():
         # A handshake of PSK with a cookie: two ClientHellos at least, and a request after it.
         assert 20 <= report["first_datagrams"] < report["datagrams_up"], report
         assert 0 < report["first_octets"] < report["octets_up"] + report["octets_down"], report
+        before = report["before_end"]
+        assert before["exchanges_ok"] < report["exchanges_ok"] <= before["exchanges_ok"] + 2 * 10, report
         # One recovery may stand for two moves: it ends with an answer.
         assert 0 < report["recoveries"] <= 30 and report["recovering"] == 0, report
         assert report["recoveries_at_once"] <= report["recoveries"], report
