@@ -14,9 +14,11 @@ import forward  # noqa: E402
 import frame  # noqa: E402
 import machine  # noqa: E402
 import plot  # noqa: E402
+import restart  # noqa: E402
+import scale  # noqa: E402
 from report import NO_RESULT, Report  # noqa: E402
 
-SCENARIOS = {"forward": forward}
+SCENARIOS = {"forward": forward, "scale": scale, "restart": restart}
 
 
 def read_arguments():

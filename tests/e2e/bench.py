@@ -133,4 +133,39 @@ def case_forward():
             assert 0 < up_to[0] <= up_to[1] <= up_to[2], row
 
 
+@release_only
+def case_scale():
+    scale, printed = quick("scale")
+    for series in ("flows", "sources", "backends"):
+        steps = [row["step"] for row in scale[series]["steps"]]
+        assert steps == scale["settings"][series] and {run["step"] for run in scale[series]["runs"]} == set(steps), steps
+        for run in scale[series]["runs"]:
+            assert run["cpu_ns"] > 0 and run["forwarded"] > 100, run
+            assert run["whole"]["returned"] <= run["whole"]["answered"] <= run["whole"]["arrived"] <= run["whole"]["sent"], run
+    for row in scale["flows"]["steps"]:
+        # Their own memory at least: less would mean that something else was measured.
+        assert row["octets_per_flow"] is None or 128 < row["octets_per_flow"] < 512, row
+        assert f"\n  {row['step']:,} " in printed, printed
+    for row in scale["backends"]["steps"]:
+        assert all(one["cpu_ms"] > 0 for one in row["reloads"]) and len(row["reloads"]) == scale["settings"]["reloads"], row
+
+
+@release_only
+def case_restart():
+    restart, printed = quick("restart")
+    settings = restart["settings"]
+    for series in ("datagrams", "sessions"):
+        assert {run["event"] for run in restart[series]} == set(settings["events"]), restart[series]
+        assert {"cidlb nat", "cidlb tunnel"} <= {run["contender"] for run in restart[series]}, restart[series]
+    for run in restart["datagrams"]:
+        whole = run["whole"]
+        assert whole["sent"] > 100 and run["up"] == whole["sent"] - whole["arrived"] and run["down"] == whole["answered"] - whole["returned"], run
+        assert run["contender"] in printed, printed
+        if run["event"] == "crash":
+            assert run["up"] > 0 and run["up_silence_ms"] > 1, run
+    for run in restart["sessions"]:
+        assert run["lost_sessions"] == settings["devices"] - run["report"]["survived"], run
+        assert run["contender"] == "nginx" or run["report"]["rebinds"] > 0, run
+
+
 main(globals())
