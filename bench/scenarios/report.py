@@ -4,6 +4,7 @@ Scenarios are asked for table(), and for plots(), targets() and run_text() if th
 `problems`, and the rest is shown nevertheless.
 """
 
+import re
 import traceback
 
 import frame
@@ -47,7 +48,7 @@ class Report:
         rows = []
         for name in self.measured:
             for target in self.ask(name, "targets", []):
-                met = {True: "yes", False: "no"}.get(target["met"], "not measured")
+                met = {True: "yes", False: "no"}.get(target["met"], "open")
                 rows.append((name, target["what"], target["target"], target["measured"], met))
         return rows
 
@@ -76,11 +77,15 @@ class Report:
         return drawn
 
     def write(self, directory):
-        """Plots, tables.txt and report.md."""
+        """Plots, tables.txt and report.md, in place of those of an earlier report."""
+        page = directory / "report.md"
+        for name in re.findall(r"^!\[.*\]\(([\w.-]+)\.svg\)$", page.read_text() if page.exists() else "", re.MULTILINE):
+            for kind in plot.TERMINALS:
+                (directory / f"{name}.{kind}").unlink(missing_ok=True)
         drawn, tables, marked = self.draw(directory), self.tables(), self.marked()
         texts = [self.machine_text(), *tables.values(), self.targets_text()]
         (directory / "tables.txt").write_text("\n\n".join(filter(None, texts)) + "\n")
-        (directory / "report.md").write_text(self.page(drawn, tables, marked))
+        page.write_text(self.page(drawn, tables, marked))
 
     def page(self, drawn, tables, marked):
         results, seconds = self.results, sum(self.results["took_s"].values())
@@ -98,7 +103,8 @@ class Report:
         ]
         targets = self.targets()
         if targets:
-            parts += ["## Speed targets", markdown_table([("scenario", "what", "target", "measured", "met"), *targets])]
+            parts += ["## Speed targets", "Open: what it takes to tell was not measured, or bears marks (`!`)."]
+            parts.append(markdown_table([("scenario", "what", "target", "measured", "met"), *targets]))
         for name, (scenario, _) in self.measured.items():
             parts += [f"## {name}", " ".join(scenario.__doc__.split("\n\n")[0].split())]
             for drawing in drawn[name]:
