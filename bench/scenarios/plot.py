@@ -20,13 +20,14 @@ COLOURS = {
     "nftables": "#cc79a7",
     "floor": "#7f7f7f",
     "direct": "#333333",
+    "no balancer": "#333333",
     "maglev": "#d55e00",
     "ketama": "#e69f00",
     "modulo": "#7f7f7f",
     "cidlb": "#0072b2",
 }
 OTHER = "#8c564b"
-MARKS = (7, 5, 9, 13, 11, 15, 4, 6, 8, 10, 12)
+MARKS = (7, 5, 9, 13, 11, 15, 4, 4, 6, 8, 10, 12)
 WIDTH, HEIGHT = 700, 400
 
 LOOK = """
