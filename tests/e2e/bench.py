@@ -155,6 +155,21 @@ def case_scale():
 
 
 @release_only
+def case_churn():
+    churn, printed = quick("churn")
+    runs = {(run["plan"], run["moves"]): run for run in churn["runs"]}
+    for run in runs.values():
+        for name, counts in run["contenders"].items():
+            assert 0 <= counts["ever"] <= min(counts["needless"], churn["settings"]["sessions"]), (run["plan"], name, counts)
+            assert counts["event_median"] <= counts["event_max"] <= counts["needless"] == counts["grew"][-1][1], (run["plan"], counts)
+            assert name in printed, printed
+    for plan in ("fail-one", "fail-tenth", "grow", "shrink", "upgrade"):
+        assert runs[plan, False]["contenders"]["modulo"]["needless"] > churn["settings"]["sessions"] / 2, plan
+        for name, counts in runs[plan, True]["contenders"].items():
+            assert (name == "cidlb by CID") == (counts["needless"] == 0), (plan, name, counts)
+
+
+@release_only
 def case_restart():
     restart, printed = quick("restart")
     settings = restart["settings"]
