@@ -39,6 +39,7 @@ struct cid_rotation {
 	uint8_t key[LBCID_KEY_OCTETS];
 };
 
+/* Compared and hashed as a whole: octets behind `len` are 0. */
 struct server_id {
 	uint8_t len; /* octets, 1..15 */
 	uint8_t octets[LBCID_MAX_ID_OCTETS];

@@ -46,6 +46,8 @@ enum pool_name {
 	HASHED_HASH,
 	PLAIN,
 	ADDRESS,     /* affinity: the address alone */
+	WHOLE_ID,    /* the whole CID is the id */
+	QUIC_LB,     /* ids of three octets, encrypted: the one of a, as the first octet says nothing of it */
 	ALL_DOWN,    /* up ones are down; new sessions go by hash all the same */
 	NOBODY,      /* … or are dropped */
 	NOBODY_HASH, /* … and unknown CIDs are hashed */
@@ -55,11 +57,30 @@ enum pool_name {
 
 static struct snapshot *snapshot;
 
+static struct cid_layout quic_lb_layout(void)
+{
+	const struct cid_rotation config = { .id_octets = 3, .nonce_octets = 4, .has_key = true, .key = { 7 } };
+	struct cid_layout layout;
+
+	ck_assert_int_eq(cid_layout_make(&layout, &config, 1), 0);
+	return layout;
+}
+
+/* What the layout reads in CID(first). */
+static struct server_id id_of(const struct cid_layout *layout, uint8_t first)
+{
+	const uint8_t cid[] = { first, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7 };
+	struct server_id id;
+
+	ck_assert_int_eq(cid_open_octets(&id, layout, cid, sizeof cid), CID_OPENED);
+	return id;
+}
+
 static void spec_fill(struct snapshot_pool_spec *spec, struct snapshot_backend backends[CAST], struct snapshot_id ids[CAST],
 		      enum pool_name pool)
 {
-	static const char *const names[POOLS] = { "node-id", "node-id-hash", "none",   "hashed",      "hashed-hash", "plain",
-						  "address", "all-down",     "nobody", "nobody-hash", "nobody-plain" };
+	static const char *const names[POOLS] = { "node-id",  "node-id-hash", "none",     "hashed", "hashed-hash", "plain",       "address",
+						  "whole-id", "quic-lb",      "all-down", "nobody", "nobody-hash", "nobody-plain" };
 	const bool nobody_up = pool >= ALL_DOWN;
 
 	*spec = (struct snapshot_pool_spec){ .name = names[pool], .uid = (uint16_t)pool, .backends = backends, .backend_count = CAST };
@@ -69,17 +90,20 @@ static void spec_fill(struct snapshot_pool_spec *spec, struct snapshot_backend b
 	if (spec->layout.scheme != CID_LAYOUT_NONE)
 		spec->layout.length = 8;
 	if (spec->layout.scheme == CID_LAYOUT_ID)
-		spec->layout.lbcid = (struct lbcid_config){ LBCID_NODE_ID, .length = 8, .offset = 0, .size = 1 };
+		spec->layout.lbcid = (struct lbcid_config){ LBCID_NODE_ID, .length = 8, .offset = 0, .size = pool == WHOLE_ID ? 8 : 1 };
+	if (pool == QUIC_LB)
+		spec->layout = quic_lb_layout();
 	spec->protocol = pool == PLAIN || pool == NOBODY_PLAIN ? POOL_UDP : POOL_DTLS;
 	spec->affinity = pool == ADDRESS ? AFFINITY_ADDRESS : AFFINITY_ADDRESS_PORT;
 	spec->unknown_cid = pool == NODE_ID_HASH || pool == HASHED_HASH || pool == NOBODY_HASH ? UNKNOWN_CID_HASH : UNKNOWN_CID_DROP;
 	spec->all_down = pool == ALL_DOWN ? ALL_DOWN_HASH : ALL_DOWN_DROP;
 	if (spec->layout.scheme == CID_LAYOUT_ID) {
 		spec->ids = ids;
-		spec->id_count = CAST;
+		spec->id_count = pool == QUIC_LB ? 1 : CAST;
 	}
 	for (size_t i = 0; i < CAST; i++) {
-		ids[i] = (struct snapshot_id){ { .len = 1, .octets = { cast[i].id } }, (uint16_t)i };
+		if (spec->ids)
+			ids[i] = (struct snapshot_id){ id_of(&spec->layout, cast[i].id), (uint16_t)i };
 		backends[i] = (struct snapshot_backend){
 			.name = cast[i].name,
 			.uid = HINT(i),
@@ -101,6 +125,8 @@ static void setup(void)
 		spec_fill(&specs[i], backends[i], ids[i], (enum pool_name)i);
 	snapshot = snapshot_build(&key, specs, POOLS, NULL);
 	ck_assert_ptr_nonnull(snapshot);
+	for (int i = 0; i < POOLS; i++)
+		cid_layout_drop(&specs[i].layout);
 }
 
 static void teardown(void)
@@ -178,6 +204,15 @@ static const struct route_case {
 	{ "known id, all down", RECORD12("07"), ALL_DOWN, ROUTE_NO_HINT, VERDICT_CID_DOWN, A, 11, 8 },
 	{ "known id, nobody there", RECORD12("07"), NOBODY, ROUTE_NO_HINT, VERDICT_CID_DOWN, A, 11, 8 },
 	{ "draining, nobody there", RECORD12("09"), NOBODY, ROUTE_NO_HINT, VERDICT_CID_DRAINING, DRAIN, 11, 8 },
+
+	/* Rule 3: ids that are looked up by hash */
+	{ "whole CID", RECORD12("08"), WHOLE_ID, ROUTE_NO_HINT, VERDICT_CID, B, 11, 8 },
+	{ "whole CID, maint", RECORD12("0b"), WHOLE_ID, HINT(A), VERDICT_MAINT, NOWHERE, NO_CID },
+	{ "whole CID, another last octet", "19 fefd 0001 000000000007 07c1c2c3c4c5c6c8 0010" CIPHER16, WHOLE_ID, HINT(A), VERDICT_UNKNOWN_CID, NOWHERE, NO_CID },
+	{ "encrypted", RECORD12("07"), QUIC_LB, HINT(B), VERDICT_CID, A, 11, 8 },
+	{ "encrypted, DTLS 1.3", RECORD13("07"), QUIC_LB, ROUTE_NO_HINT, VERDICT_CID, A, 1, 8 },
+	{ "encrypted, unknown id", "19 fefd 0001 000000000007 07c1c2c3c4c5c6c8 0010" CIPHER16, QUIC_LB, HINT(A), VERDICT_UNKNOWN_CID, NOWHERE, NO_CID },
+	{ "encrypted, rotation 1", RECORD12("27"), QUIC_LB, HINT(A), VERDICT_UNKNOWN_CID, NOWHERE, NO_CID },
 
 	/* Rule 3: unknown id, or misfit */
 	{ "one below", RECORD12("06"), NODE_ID, ROUTE_NO_HINT, VERDICT_UNKNOWN_CID, NOWHERE, NO_CID },
