@@ -24,6 +24,8 @@ FULL = {
 }
 QUICK = {
     **FULL,
+    "rate": 20_000,
+    "fill_rate": 20_000,
     "flows": [1_000, 10_000],
     "decide": [],
     "sources": [1_000, 10_000],
