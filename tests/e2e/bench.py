@@ -126,15 +126,17 @@ def case_forward():
     for run in forward["runs"]:
         whole = run["whole"]
         assert whole["returned"] <= whole["answered"] <= whole["arrived"] <= whole["sent"], run
-        assert run["forwarded"] > 100 and (run["cpu_ns"] > 0 or run["contender"] == "direct"), run
+        assert whole["returned"] >= settings[run["setting"]]["sources"], run
+        assert run["cpu_ns"] > 0 or run["contender"] == "direct", run
         assert whole["misdelivered"] == whole["garbled"] == 0, run
         assert whole["elsewhere"] == 0 or run["contender"] in ("nginx", "nftables"), run
     for row in forward["summary"]:
         assert row["contender"] == "direct" or row["ns_per_datagram"]["min"] > 0, row
         assert row["contender"] in ("direct", "floor") or row["over"]["floor"], row
         for way in row["ways"] or ():
-            up_to = [row["ways"][way][percentile]["us"]["median"] for percentile in ("p50", "p99", "p99.9")]
-            assert 0 < up_to[0] <= up_to[1] <= up_to[2], row
+            up_to = [row["ways"][way][percentile]["us"] for percentile in ("p50", "p99", "p99.9")]
+            # A machine that is busy otherwise may have let nothing through while it was measured.
+            assert None in up_to or 0 < up_to[0]["median"] <= up_to[1]["median"] <= up_to[2]["median"], row
 
 
 @release_only
