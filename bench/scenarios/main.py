@@ -10,7 +10,9 @@ import traceback
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "e2e"))
+import field  # noqa: E402
 import churn  # noqa: E402
+import core  # noqa: E402
 import forward  # noqa: E402
 import frame  # noqa: E402
 import machine  # noqa: E402
@@ -19,7 +21,7 @@ import restart  # noqa: E402
 import scale  # noqa: E402
 from report import NO_RESULT, Report  # noqa: E402
 
-SCENARIOS = {"forward": forward, "scale": scale, "churn": churn, "restart": restart}
+SCENARIOS = {"core": core, "forward": forward, "field": field, "scale": scale, "churn": churn, "restart": restart}
 
 
 def read_arguments():

@@ -140,6 +140,22 @@ def case_forward():
 
 
 @release_only
+def case_field():
+    field, printed = quick("field")
+    keep = {"direct", "no balancer", "cidlb nat follow", "cidlb nat backend", "cidlb stateless", "cidlb tunnel"}
+    assert keep | {"cidlb by address"} <= {row["contender"] for row in field["summary"]}, field["left_out"]
+    for run in field["runs"]:
+        report, before = run["report"], run["report"]["before_end"]
+        assert 0 < before["exchanges_ok"] < before["datagrams_up"] <= report["datagrams_up"], run
+        assert run["octets"] > 0 and run["contender"] in printed, run
+        assert (before["rebinds"] > 0) == (run["contender"] != "direct"), run
+        if run["contender"] in keep:
+            assert report["handshakes"] == report["survived"] == report["devices"], run
+    for row in field["summary"]:
+        assert row["of_direct"]["min"] > 0 and (row["contender"] != "direct" or row["of_direct"]["max"] == 1), row
+
+
+@release_only
 def case_scale():
     scale, printed = quick("scale")
     for series in ("flows", "sources", "backends"):
