@@ -27,6 +27,7 @@ enum {
 	MAX_PORTS = 64,     /* of prefixes */
 	PORT_FIRST = 40684, /* the default range of prefixes */
 	PORT_LAST = 40691,
+	PORTS_BITS = 22,           /* of a host's part: so many addresses need no more than the first of them */
 	SINGLE_PORT_FIRST = 20000, /* and of single addresses */
 	SINGLE_PORT_LAST = 28191,
 	OTHER_DESCRIPTORS = 256, /* that cidlb may need besides those of single addresses' ports */
@@ -295,11 +296,23 @@ static void check_reach(struct conf_reader *reader, struct conf_place place, con
 	}
 }
 
+/* Of prefixes: several multiply the endpoints, which makes collisions rare; but each is a socket, and splits the batches of system calls.
+ */
+static unsigned default_last_port(const struct conf_nat *nat)
+{
+	if (nat->single)
+		return SINGLE_PORT_LAST;
+	for (size_t i = 0; i < nat->source_count; i++)
+		if (family_bits(&nat->sources[i].addr) - nat->sources[i].bits < PORTS_BITS)
+			return PORT_LAST;
+	return PORT_FIRST;
+}
+
 static bool read_ports(struct conf_reader *reader, const struct conf_value *ports, struct conf_nat *nat)
 {
 	const char *at = ports->text;
 	char quoted[CONF_QUOTE_OCTETS];
-	unsigned first = nat->single ? SINGLE_PORT_FIRST : PORT_FIRST, last = nat->single ? SINGLE_PORT_LAST : PORT_LAST;
+	unsigned first = nat->single ? SINGLE_PORT_FIRST : PORT_FIRST, last = default_last_port(nat);
 	const unsigned most = nat->single ? UINT16_MAX : MAX_PORTS;
 
 	if (ports->found == CONF_WRONG)

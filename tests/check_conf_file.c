@@ -132,7 +132,7 @@ START_TEST(defaults)
 	ck_assert_mem_eq(pool->nat.sources[0].addr.ip, ((uint8_t[16]){ [10] = 0xff, 0xff, 127, 64 }), 16);
 	ck_assert_uint_eq(pool->nat.sources[0].bits, 10);
 	ck_assert_uint_eq(pool->nat.port_first, 40684);
-	ck_assert_uint_eq(pool->nat.port_last, 40691);
+	ck_assert_uint_eq(pool->nat.port_last, 40684);
 	ck_assert_uint_eq(pool->nat.idle_s, 300);
 	ck_assert_uint_eq(pool->nat.cid_idle_s, 86400);
 	ck_assert_uint_eq(pool->nat.max_flows, 100000);
