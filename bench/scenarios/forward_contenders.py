@@ -48,7 +48,7 @@ class Cidlb(Contender):
     @classmethod
     def mode(cls, scene, place, setting):
         flows = max(100_000, 2 * setting["sources"])
-        return {"nat": {"sources": (place.endpoints_octets,), "ports": "40684-40691", "max_flows": flows}}
+        return {"nat": {"sources": (place.endpoints_octets,), "max_flows": flows}}
 
     @classmethod
     def make(cls, scene, place, setting):
