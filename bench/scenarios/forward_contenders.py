@@ -153,7 +153,8 @@ class Floor(Contender):
     def __init__(self, scene, place, setting):
         self.target = f"{place.outside}:{free_ports()}"
         argv = [BIN / "cidlb-floor", "--listen", self.target, "--from", f"{place.endpoints}:{free_ports()}", "--servers", place.servers]
-        self.process = frame.pinned(Process(scene, "floor", [*argv, "--server-count", len(each(place.servers))]), frame.BALANCER_CPU).start()
+        argv += ["--server-count", len(each(place.servers))]
+        self.process = frame.pinned(Process(scene, "floor", argv), frame.BALANCER_CPU).start()
         wait_until(lambda: not self.process.alive() or is_bound(self.target), 10, "the floor listens")
 
     def end(self):

@@ -24,7 +24,8 @@ def step(scene, balancer, place, rate, settings):
     steady = frame.between(first, frame.Reading([], load.counters))
     load.stop()
     sent = max(1, steady["counters"]["sent"])
-    figures = {"rate": rate, "delivery": delivery(load.counters()), "passed": steady["counters"]["returned"] / sent, "steal": steady["steal"]}
+    figures = {"rate": rate, "delivery": delivery(load.counters()), "steal": steady["steal"]}
+    figures["passed"] = steady["counters"]["returned"] / sent
     figures["achieved"] = sent / steady["seconds"] / (rate // 2)
     return figures
 

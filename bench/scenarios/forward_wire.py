@@ -59,7 +59,8 @@ class Wire:
 
     def __init__(self, scene):
         self.servers = f"10.2.0.2:{free_ports(SERVERS)}"
-        self.holders = [Process(scene, f"network of {whose}", ["unshare", "--net", "sleep", "infinity"]).start() for whose in ("devices", "servers")]
+        argv = ["unshare", "--net", "sleep", "infinity"]
+        self.holders = [Process(scene, f"network of {whose}", argv).start() for whose in ("devices", "servers")]
         own = os.readlink("/proc/self/ns/net")
         for holder in self.holders:
             wait_until(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != own, 5, "a network of its own")
@@ -69,7 +70,7 @@ class Wire:
         self.interfaces, self.threads = [], []
         self.connect("out", self.outside, devices, "dev", "10.1.0.2")
         self.connect("in", self.inside, servers, "srv", "10.2.0.2")
-        command("sysctl", "-q", "net.ipv4.ip_forward=1")
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         command("ip", "route", "replace", "local", self.endpoints_octets, "dev", "lo")
         command("ip", "route", "replace", "10.16.0.0/12", "via", "10.1.0.2")
         command("ip", "link", "set", "lo", "up", net=devices)
