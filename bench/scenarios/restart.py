@@ -16,7 +16,8 @@ from scale_load import BATCH, CID, OCTETS, Load, keys_file, servers_by_address
 
 SERVERS = 3
 FULL = {"rate": 100_000, "sources": 1_000, "rounds": 3, "warm_s": 0.4, "after_s": 0.8, "devices": 200, "ramp_ms": 10, "fleet_after_s": 2.5}
-QUICK = {**FULL, "rate": 20_000, "sources": 200, "rounds": 1, "warm_s": 0.2, "after_s": 0.3, "devices": 20, "ramp_ms": 20, "fleet_after_s": 0.7}
+QUICK = {**FULL, "rate": 20_000, "sources": 200, "rounds": 1, "warm_s": 0.2, "after_s": 0.3}
+QUICK |= {"devices": 20, "ramp_ms": 20, "fleet_after_s": 0.7}
 QUICK_EVENTS = ("add", "crash")
 TRAFFIC = {"interval_ms": 250, "ack_timeout_ms": 250, "rebind_every": 0.8, "from": "127.0.2.1", "addresses": 250}
 SHORT = {"nothing": "nothing", "reload": "reload", "add": "server added", "drain": "server drains", "restart": "restart", "crash": "kill"}
@@ -117,7 +118,8 @@ def run(quick):
 def run_text(run):
     text = f"restart, {run['contender']}, {EVENTS[run['event']]}, round {run['round']}: "
     if run["series"] == "sessions":
-        return text + f"{run['lost_sessions']} sessions lost, {run['extra_handshakes']} handshakes more, {run['exchanges_lost']} exchanges lost"
+        text += f"{run['lost_sessions']} sessions lost, {run['extra_handshakes']} handshakes more, "
+        return text + f"{run['exchanges_lost']} exchanges lost"
     text += f"{run['up']} datagrams lost up, {run['down']} down; silent {run['up_silence_ms']:.1f} and {run['down_silence_ms']:.1f} ms"
     return text + (f"; {run['excused']} of them by this machine" if run["excused"] else "")
 
@@ -139,14 +141,15 @@ def cell(spread, form="{:.0f}"):
 
 def table(result):
     settings = result["settings"]
-    text = [f"restart: what an event costs; {settings['rate'] // 1000} kpps of {settings['sources']:,} sources, {settings['octets']} octets"]
-    text[0] += f"; {settings['devices']} DTLS devices"
+    load = f"{settings['rate'] // 1000} kpps of {settings['sources']:,} sources, {settings['octets']} octets"
+    text = [f"restart: what an event costs; {load}; {settings['devices']} DTLS devices"]
     for balancer in names(result):
         rows = [["", "lost up", "lost down", "silent up ms", "down ms", "sessions lost", "handshakes more", "exchanges lost"]]
         for event in settings["events"]:
             figures = [cell(by(result, "datagrams", balancer, event, figure)) for figure in ("up", "down")]
             figures += [cell(by(result, "datagrams", balancer, event, figure), "{:.1f}") for figure in ("up_silence_ms", "down_silence_ms")]
-            figures += [cell(by(result, "sessions", balancer, event, figure)) for figure in ("lost_sessions", "extra_handshakes", "exchanges_lost")]
+            of_sessions = ("lost_sessions", "extra_handshakes", "exchanges_lost")
+            figures += [cell(by(result, "sessions", balancer, event, figure)) for figure in of_sessions]
             rows.append([EVENTS[event], *figures])
         stay = "; its DTLS devices stay where they are" if balancer == "nginx" else ""
         text += [f"\n  {balancer}{stay}; datagrams of {settings['rounds']} rounds", frame.columns(rows, "    ")]
@@ -166,7 +169,7 @@ def plots(result):
             return {end: sum(spread[end] for spread in spreads) for end in ("median", "min", "max")}
 
         values = {balancer: [value(balancer, event) for event in events] for balancer in names(result)}
-        return plot.bars(name, title, y, labels, values, caption)
+        return {**plot.bars(name, title, y, labels, values, caption), "width": 900}
 
     both = f"Both ways, at {result['settings']['rate']:,} datagrams a second."
     stay = f"Of {result['settings']['devices']} devices, which move; those of nginx stay where they are."

@@ -40,7 +40,7 @@ QUICK = {
 SERIES = {"flows": measure_flows, "sources": measure_sources, "backends": measure_backends}
 MIB = 1 << 20
 MOST_OCTETS, MOST_RATIO, MOST_GROWTH = 256, 1.2, MIB
-NO_STATELESS = "its servers are IPv6, and those of cidlb-load are not; tests/e2e/stateless.py compares its memory after 1,000 and after 1,000,000"
+NO_STATELESS = "its servers are IPv6, and those of cidlb-load are not; tests/e2e/stateless.py looks at its memory"
 
 
 def run(quick):
@@ -58,8 +58,8 @@ def mib(octets):
 
 
 def cost_cells(row):
-    over = row["over_first"]
-    return [*spread_cells(row["ns_per_datagram"], "{:.0f}"), *spread_cells(over, "{:.2f}"), str(row["ns_per_datagram"]["values"]), str(row["marked"])]
+    cost = row["ns_per_datagram"]
+    return [*spread_cells(cost, "{:.0f}"), *spread_cells(row["over_first"], "{:.2f}"), str(cost["values"]), str(row["marked"])]
 
 
 def spread_cells(spread, form):
@@ -102,7 +102,8 @@ def table(result):
     settings = result["settings"]
     text = [f"scale: {settings['rate'] // 1000} kpps, {settings['octets']} octets; memory is resident, ns are CPU for each datagram"]
     text += ["\n  mode nat, by flows; devices in a scattered order", flows_table(result["flows"])]
-    text += [f"\n  mode tunnel, by sources; {mib(result['sources']['start']['resident'])} MiB before the first", sources_table(result["sources"])]
+    before = mib(result["sources"]["start"]["resident"])
+    text += [f"\n  mode tunnel, by sources; {before} MiB before the first", sources_table(result["sources"])]
     text += [f"\n  mode nat, by backends; {settings['backend_sources']:,} sources", backends_table(result["backends"])]
     marked = [run for name in SERIES for run in result[name]["runs"] if run["marks"]]
     if marked:
@@ -132,7 +133,8 @@ def plots(result):
 
 def targets(result):
     flows = {row["step"]: row for row in result["flows"]["steps"]}
-    octets = max(row["octets_per_flow"] for row in flows.values() if row["octets_per_flow"] is not None)
+    # Of few flows the pages that a process touches by and by are a part.
+    octets = max(row["octets_per_flow"] for step, row in flows.items() if step >= min(100_000, max(flows)))
     resident = [row["filled"]["resident"] for row in result["sources"]["steps"]]
     growth = max(resident) - resident[0]
     most = result["sources"]["steps"][-1]["step"]
@@ -149,5 +151,6 @@ def targets(result):
         ratio = flows[100_000]["over_first"]
         measured = f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})"
         met = ratio["median"] <= MOST_RATIO if ratio["clean"] else None
-        found.append({"what": "CPU for a datagram at 100,000 flows, of that at 1,000", "target": f"≤ {MOST_RATIO}", "measured": measured, "met": met})
+        what = "CPU for a datagram at 100,000 flows, of that at 1,000"
+        found.append({"what": what, "target": f"≤ {MOST_RATIO}", "measured": measured, "met": met})
     return found

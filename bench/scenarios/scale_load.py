@@ -11,11 +11,12 @@ from harness import BIN, Process, free_ports, wait_until
 KEYS = "1:000102030405060708090a0b0c0d0e0f\n"
 CID = {"scheme": "node-id", "length": 8, "size": 2}
 OCTETS, BATCH = 100, 16
-COUNTERS = ("sent", "arrived", "elsewhere", "answered", "returned", "misdelivered", "garbled", "refused", "up_silence_ns", "down_silence_ns")
+COUNTERS = ("sent", "arrived", "elsewhere", "answered", "returned", "misdelivered", "garbled", "refused")
+COUNTERS += ("up_silence_ns", "down_silence_ns")
 
 
 class Load(Process):
-    """cidlb-load, whose counters can be read at any time. `options` by name: sources=1000 is --sources 1000; True for one without a value."""
+    """cidlb-load, whose counters can be read at any time. `options`: sources=1000 is --sources 1000; True for one without a value."""
 
     def __init__(self, scene, target, servers, port, rate, **options):
         self.file = scene.dir / "load.counters"
