@@ -11,7 +11,7 @@ enum datagram_form {
 	FORM_HELLO,   /* a ClientHello, with a padding extension */
 	FORM_UNIFIED, /* a record of DTLS 1.3 with a CID (RFC 9147) */
 	FORM_PLAIN,   /* application data of epoch 1 without a CID */
-	FORM_MANY,    /* as many records as fit: alerts of epoch 1, 15 octets each; no CID */
+	FORM_MANY,    /* as many records as fit, of changing types; no CID */
 	FORM_MIX,     /* six in ten CID, else one of the others but the last */
 	/* To be refused. */
 	FORM_UNKNOWN,     /* FORM_CID with a server id of nobody */

@@ -121,7 +121,7 @@ static const struct core_case cases[] = {
 	{ "build/full-8", build_case, FULL, .backends = 8, .operations = 1, .repetitions = 3 },
 	{ "build/full-64", build_case, FULL, .backends = 64, .operations = 1, .repetitions = 3 },
 	{ "build/full-256", build_case, FULL, .backends = 256, .operations = 1, .repetitions = 1 },
-	{ "build/full-1000", build_case, FULL, .backends = 1000, .operations = 1, .repetitions = 1 },
+	{ "build/full-1000", build_case, FULL, .backends = 1000, .operations = 1, .repetitions = 1, .slow = true },
 	{ "build/change-8", build_case, CHANGE, .backends = 8, .operations = 2, .repetitions = 3 },
 	{ "build/change-64", build_case, CHANGE, .backends = 64, .operations = 2, .repetitions = 3 },
 	{ "build/change-256", build_case, CHANGE, .backends = 256, .operations = 2, .repetitions = 3 },

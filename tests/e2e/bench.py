@@ -15,6 +15,7 @@ from harness import BIN, Scene, Skip, main, release_only
 BENCH = Path(__file__).parents[2] / "bench"
 RUN = BENCH / "run"
 sys.path.append(str(BENCH / "scenarios"))
+import core as scenario_core  # noqa: E402
 import plot  # noqa: E402
 
 
@@ -112,6 +113,19 @@ def case_plots():
 
 
 @release_only  # what it measures is not what runs there
+def case_core():
+    core, printed = quick("core")
+    groups = {run["group"] for run in core["runs"]}
+    for name, case in core["cases"].items():
+        ns = case["ns"]
+        assert 0 < ns["min"] <= ns["median"] <= ns["max"] and ns["values"] <= core["settings"]["rounds"], (name, case)
+        assert name.startswith(f"{case['group']}/") and f"\n  {name} " in printed, name
+        assert case["group"] in ("lookup", "build") or case["octets"] >= 98, (name, case)
+        assert case["group"] != "flow" or case["flows"] == case["distinct"], (name, case)
+    assert {case["group"] for case in core["cases"].values()} == groups == set(scenario_core.GROUPS), groups
+
+
+@release_only
 def case_forward():
     forward, printed = quick("forward")
     settings = {setting["name"]: setting for setting in forward["settings"]["matrix"]}
@@ -152,7 +166,8 @@ def case_field():
         if run["contender"] in keep:
             assert report["handshakes"] == report["survived"] == report["devices"], run
     for row in field["summary"]:
-        assert row["of_direct"]["min"] > 0 and (row["contender"] != "direct" or row["of_direct"]["max"] == 1), row
+        ratio = row["of_direct"]
+        assert ratio["min"] > 0 and (row["contender"] != "direct" or ratio["max"] == 1), row
 
 
 @release_only
