@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,7 +47,6 @@ static size_t receive(struct worker *worker, int fd, struct net_datagram **datag
 		stats_add(drops, now - before);
 		atomic_store_explicit(seen, now, memory_order_relaxed);
 	}
-	moderation_count(&worker->moderation, (uint32_t)count, count == NET_BATCH);
 	return count;
 }
 
@@ -196,26 +194,8 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 	}
 }
 
-/* The sockets that are ready, or the next one to be. Off-line meanwhile, so that a publication with no traffic completes at once. */
-static int wait_events(struct worker *worker, struct epoll_event *events)
-{
-	const struct timespec moment = { .tv_nsec = MODERATION_SLEEP_NS };
-	const bool sleeps = moderation_sleeps(&worker->moderation);
-	int count;
-
-	race_release(worker->publisher);
-	rcu_thread_offline();
-	if (sleeps)
-		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
-	count = epoll_wait(worker->epoll, events, EVENTS, sleeps ? 0 : -1);
-	rcu_thread_online();
-	worker->clock_ms = clock_ms();
-	worker->now_ms = (uint32_t)worker->clock_ms;
-	moderation_round(&worker->moderation, worker->clock_ms);
-	return count;
-}
-
-/* One batch per ready socket and round: no listener starves another or the downlink. */
+/* One batch per ready socket and round: no listener starves another or the downlink. Off-line while it waits, so that a publication with no
+ * traffic completes at once. */
 static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
@@ -224,8 +204,14 @@ static void *worker_run(void *arg)
 
 	rcu_register_thread();
 	while (running) {
-		int count = wait_events(worker, events);
+		int count;
 
+		race_release(worker->publisher);
+		rcu_thread_offline();
+		count = epoll_wait(worker->epoll, events, EVENTS, -1);
+		rcu_thread_online();
+		worker->clock_ms = clock_ms();
+		worker->now_ms = (uint32_t)worker->clock_ms;
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.u64 == tag_make(TAG_WAKE, 0))
 				running = false;
@@ -266,8 +252,6 @@ int worker_new(struct worker **out, struct publisher *publisher, struct flows *f
 	if (!worker)
 		return -ENOMEM;
 	memset(worker, 0, sizeof *worker);
-	/* Of this thread and those that it starts: the kernel may else be 50 us late, so that timers of others fall together with ours. */
-	(void)prctl(PR_SET_TIMERSLACK, 1);
 	descriptors_init(worker);
 	worker->publisher = publisher;
 	worker->flows = flows;

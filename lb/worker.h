@@ -12,7 +12,6 @@
 #include "flows.h"
 #include "icmp.h"
 #include "limit.h"
-#include "moderation.h"
 #include "net.h"
 #include "publish.h"
 #include "services.h"
@@ -47,8 +46,7 @@ struct worker {
 	struct icmp_inbox *errors;
 	struct net_inbox *inbox;
 	struct net_outbox *outbox;
-	struct moderation moderation;
-	uint64_t clock_ms;                     /* once per round */
+	uint64_t clock_ms;                     /* once per batch */
 	uint32_t now_ms;                       /* the same, as flows keep it */
 	struct net_path paths[STATS_BACKENDS]; /* mode tunnel: by stable number */
 	/* When a CID led to a backend last, by its stable number: CLOCK_MONOTONIC_COARSE; 0: never. */

@@ -106,15 +106,16 @@ def plots(result):
     quic_lb = ["plain-2+6", "single-pass-4+12", "four-pass-3+4", "four-pass-15+4"]
     decisions = ["node-id", *quic_lb, "hash", "client-hello", "client-hello-v6", "mix"]
     garbage = [name[len("garbage/") : -len("-100")] for name in result["cases"] if name.startswith("garbage/") and name.endswith("-100")]
-    slanted = "set xtics rotate by 35 right\nset bmargin 8\nset key inside top {} vertical\n"
+    room = "set offsets graph 0, graph 0, graph 0.3, graph 0\nset key inside top center vertical\n"
+    slanted = "set xtics rotate by 35 right\nset bmargin 8\n" + room
     ways = {"cidlb: in batches of 32": "/batch", "one at a time": ""}
     decided = {way: named(result, *(f"route/{name}{suffix}" for name in decisions)) for way, suffix in ways.items()}
     sizes = {"cidlb: 100 octets": 100, "1,400 octets": 1400}
     refused = {text: named(result, *(f"garbage/{name}-{size}" for name in garbage)) for text, size in sizes.items()}
     ns, title = "ns per datagram", "cidlb: refused, and good of the same size"
     return [
-        plot.bars("core-route", "cidlb: walk and decision", ns, decisions, decided, "", slanted.format("right")),
-        plot.bars("core-garbage", title, ns, garbage, refused, "tiny: as many records as fit.", slanted.format("center")),
+        plot.bars("core-route", "cidlb: walk and decision", ns, decisions, decided, "", slanted),
+        plot.bars("core-garbage", title, ns, garbage, refused, "tiny: as many records as fit.", slanted),
         flows_plot(result),
         build_plot(result),
     ]
