@@ -106,7 +106,7 @@ def plots(result):
     quic_lb = ["plain-2+6", "single-pass-4+12", "four-pass-3+4", "four-pass-15+4"]
     decisions = ["node-id", *quic_lb, "hash", "client-hello", "client-hello-v6", "mix"]
     garbage = [name[len("garbage/") : -len("-100")] for name in result["cases"] if name.startswith("garbage/") and name.endswith("-100")]
-    room = "set offsets graph 0, graph 0, graph 0.3, graph 0\nset key inside top center vertical\n"
+    room = "set offsets graph 0, graph 0, graph 0.6, graph 0\nset key inside top center vertical\n"
     slanted = "set xtics rotate by 35 right\nset bmargin 8\n" + room
     ways = {"cidlb: in batches of 32": "/batch", "one at a time": ""}
     decided = {way: named(result, *(f"route/{name}{suffix}" for name in decisions)) for way, suffix in ways.items()}
