@@ -73,6 +73,20 @@ static inline void plan_unknown(struct plan *plan, struct route_out *out, const 
 	plan_hash(plan, pool, siphash24(&pool->hash_key, plan->opened.cid, plan->opened.cid_len));
 }
 
+/* The backend of the server id. */
+static inline void plan_id(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool)
+{
+	const uint16_t backend = snapshot_backend_of_id_at(pool, plan->row, &plan->opened.id);
+
+	plan->step = PLAN_DONE;
+	if (backend == SNAPSHOT_NO_BACKEND)
+		plan_unknown(plan, out, pool);
+	else if (pool->cid_verdict[backend] == VERDICT_MAINT)
+		out_drop(out, VERDICT_MAINT);
+	else
+		out_routed(out, pool->cid_verdict[backend], backend, &plan->opened);
+}
+
 /* Rule 3. */
 static inline void plan_cid(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in)
 {
@@ -81,6 +95,9 @@ static inline void plan_cid(struct plan *plan, struct route_out *out, const stru
 	case CID_OPENED:
 		plan->step = PLAN_ID;
 		plan->row = snapshot_prefetch_id(pool, &plan->opened.id);
+		/* A table of some cache lines, which are there already. */
+		if (pool->id_octets == 1)
+			plan_id(plan, out, pool);
 		break;
 	case CID_HASHED:
 		plan_hash(plan, pool, siphash24(&pool->hash_key, plan->opened.cid, plan->opened.cid_len));
@@ -119,15 +136,8 @@ static inline void plan_resolve(struct plan *plan, struct route_out *out, const 
 {
 	uint16_t backend;
 
-	if (plan->step == PLAN_ID) {
-		backend = snapshot_backend_of_id_at(pool, plan->row, &plan->opened.id);
-		if (backend == SNAPSHOT_NO_BACKEND)
-			plan_unknown(plan, out, pool);
-		else if (pool->cid_verdict[backend] == VERDICT_MAINT)
-			out_drop(out, VERDICT_MAINT);
-		else
-			out_routed(out, pool->cid_verdict[backend], backend, &plan->opened);
-	}
+	if (plan->step == PLAN_ID)
+		plan_id(plan, out, pool);
 	if (plan->step == PLAN_HASH) {
 		backend = snapshot_backend_of_hash(pool, plan->hash);
 		if (backend == SNAPSHOT_NO_BACKEND)

@@ -8,7 +8,6 @@ void *pages_take(size_t octets)
 
 	if (pages == MAP_FAILED)
 		return NULL;
-	(void)madvise(pages, octets, MADV_HUGEPAGE);
 	return pages;
 }
 

@@ -1,4 +1,4 @@
-/* Large memory that is read at random: whole pages from the kernel, huge ones where it has them. */
+/* Large memory that is read at random: whole pages from the kernel, none of them taken before it is touched. */
 #ifndef CIDLB_PAGES_H
 #define CIDLB_PAGES_H
 

@@ -28,7 +28,7 @@ enum datagram_form {
 	FORM_TINY_CID,   /* … and then a CID of nobody */
 };
 
-enum { DATAGRAMS_MOST = 4096, DATAGRAM_LEAST_OCTETS = 98, FLIGHT_LEAST_OCTETS = 115 };
+enum { DATAGRAMS_MOST = 256, DATAGRAM_LEAST_OCTETS = 98, FLIGHT_LEAST_OCTETS = 115 };
 
 struct datagram {
 	const uint8_t *data;
