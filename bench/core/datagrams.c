@@ -7,7 +7,6 @@
 #include "pools.h"
 
 enum {
-	MEMORY_OCTETS = 512 * 1024,
 	LENGTH_AT = 11,
 	TINY_OCTETS = 14,
 	TINY_UNIFIED_OCTETS = 1 + 1 + 2 + DTLS_UNIFIED_CIPHERTEXT,
@@ -305,9 +304,7 @@ void datagrams_make(struct datagrams *out, enum datagram_form form, size_t octet
 {
 	struct dice dice = { 6 };
 
-	out->count = DATAGRAMS_MOST;
-	while (out->count * octets > MEMORY_OCTETS)
-		out->count /= 2;
+	out->count = DATAGRAMS;
 	out->memory = measure_alloc(out->count, octets);
 	out->at = measure_alloc(out->count, sizeof *out->at);
 	for (size_t i = 0; i < out->count; i++) {

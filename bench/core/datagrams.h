@@ -28,7 +28,7 @@ enum datagram_form {
 	FORM_TINY_CID,   /* … and then a CID of nobody */
 };
 
-enum { DATAGRAMS_MOST = 256, DATAGRAM_LEAST_OCTETS = 98, FLIGHT_LEAST_OCTETS = 115 };
+enum { DATAGRAMS = 256, DATAGRAM_LEAST_OCTETS = 98, FLIGHT_LEAST_OCTETS = 115 };
 
 struct datagram {
 	const uint8_t *data;
@@ -37,7 +37,7 @@ struct datagram {
 };
 
 struct datagrams {
-	size_t count; /* a power of two: at most DATAGRAMS_MOST, and no more than half a MiB */
+	size_t count; /* a power of two */
 	struct datagram *at;
 	uint8_t *memory;
 };

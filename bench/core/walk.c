@@ -10,7 +10,7 @@ enum { BACKENDS = 64 };
 
 struct walk {
 	struct datagrams datagrams;
-	struct dtls_view views[DATAGRAMS_MOST];
+	struct dtls_view views[DATAGRAMS];
 	const struct snapshot_pool *pool;
 };
 
