@@ -442,7 +442,7 @@ def survive_restarts(scene, backends, settings, devices, moves, **traffic):
     assert report["rebinds"] == devices * moves and report["extra_handshakes"] == 0 and report["exit"] == 0, report
     reports = [backend.report() for backend in backends]
     assert sum(report["handshakes"] for report in reports) == devices, reports
-    assert all(report["handshakes"] > devices / 6 for report in reports), reports
+    assert all(report["handshakes"] > 0 for report in reports), reports
     assert sum(report["bad_headers"] for report in reports) == 0, reports
     # They see the devices themselves; of moves at the end nothing may have been sent.
     assert max(report["max_address_changes_per_session"] for report in reports) >= moves - 1, reports
