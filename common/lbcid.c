@@ -22,8 +22,7 @@ int lbcid_check(const struct lbcid_config *config)
 	return 0;
 }
 
-/* Not inline, for the sake of node-id. */
-static __attribute__((noinline)) int quic_lb_open(const struct lbcid_config *config, const uint8_t *cid, uint8_t *server_id)
+static int quic_lb_open(const struct lbcid_config *config, const uint8_t *cid, uint8_t *server_id)
 {
 	quiclb_block id;
 
@@ -69,8 +68,6 @@ int lbcid_open(const struct lbcid_config *config, const uint8_t *cid, size_t len
 		return -EINVAL;
 	if (config->scheme == LBCID_QUIC_LB)
 		return quic_lb_open(config, cid, server_id);
-	/* On the load balancer's packet path, and mostly of one or two octets: a call of memcpy() would cost more. */
-	for (size_t i = 0; i < config->size; i++)
-		server_id[i] = cid[config->offset + i];
+	memcpy(server_id, cid + config->offset, config->size);
 	return 0;
 }
