@@ -67,6 +67,8 @@ static void batch_hint(struct worker *worker, struct batch *batch, const struct 
 		batch->up[i].flow_hash = hashes[asked] = nat_hash_source(worker, &batch->up[i]);
 		asking[asked++] = (uint8_t)i;
 	}
+	if (asked == 0)
+		return;
 	flows_prefetch_keys(worker->flows, hashes, asked);
 	for (size_t i = 0; i < asked; i++)
 		batch->in[asking[i]].hint = nat_hint(worker, &batch->up[asking[i]]);
@@ -81,7 +83,8 @@ static void batch_prefetch(struct worker *worker, struct batch *batch, const str
 	for (size_t i = 0; i < count; i++)
 		if (verdict_is_routed(batch->out[i].verdict) && !asks_hint(pool, &batch->in[i].view))
 			batch->up[i].flow_hash = hashes[wanted++] = nat_hash(worker, &batch->up[i]);
-	flows_prefetch_keys(worker->flows, hashes, wanted);
+	if (wanted)
+		flows_prefetch_keys(worker->flows, hashes, wanted);
 }
 
 /* New sessions beyond hello_rate go no further; nothing else is counted or held up. Only DTLS pools have rates. */
