@@ -101,13 +101,12 @@ def run_setting(contenders, setting):
 
 def run(quick):
     contenders, left_out = available()
-    settings, runs, summary = settings_of(quick), [], []
+    settings, runs, summary, limits = settings_of(quick), [], [], forward_limit.run(contenders, quick)
     for setting in settings:
         taking = fitting(contenders, setting, left_out)
         rounds = run_setting(taking, setting) if taking else []
         runs += [result for results in rounds for result in results.values()]
         summary += [summarize(rounds, contender.name, setting) for contender in taking]
-    limits = forward_limit.run(contenders, quick)
     wrong = [f"{run['setting']}, {run['contender']}, round {run['round']}: {sentence}" for run in runs for sentence in run["wrong"]]
     shown = [{**setting, "place": setting["place"].name} for setting in settings]
     shown = {"servers": SERVERS, "matrix": shown}

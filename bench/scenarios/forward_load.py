@@ -17,6 +17,7 @@ class Load(Process):
 
     def __init__(self, scene, balancer, place, setting):
         self.file = scene.dir / "load.counters"
+        self.file.unlink(missing_ok=True)  # of a load before
         argv = [BIN / "cidlb-load", "--servers", place.servers, "--server-count", SERVERS, *place.load_options]
         argv += ["--sources", setting["sources"], "--octets", ",".join(map(str, setting["octets"]))]
         argv += ["--rate", setting["rate"] // 2, "--batch", setting["batch"], "--counters", self.file]
@@ -27,7 +28,7 @@ class Load(Process):
 
     def wait_begun(self):
         """Until the first datagram has come back."""
-        self.wait_log("loading")
+        wait_until(lambda: self.file.exists() and self.file.stat().st_size or not self.alive(), 10, "the load has its counters")
         wait_until(lambda: self.counters()["returned"] or not self.alive(), 10, "the first datagram comes back")
 
     def counters(self):
