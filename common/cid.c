@@ -1,6 +1,5 @@
 #include "cid.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -112,7 +111,7 @@ const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t r
 	return &layout->rotations->configs[rotation];
 }
 
-static __attribute__((noinline)) uint8_t rotated_length(const struct cid_layout *layout, uint8_t first)
+uint8_t cid_rotated_length(const struct cid_layout *layout, uint8_t first)
 {
 	const struct lbcid_config *config = cid_config(layout, first >> 5);
 	const uint8_t own = (first & 0x1f) + 1;
@@ -122,23 +121,7 @@ static __attribute__((noinline)) uint8_t rotated_length(const struct cid_layout 
 	return own < LBCID_MAX_OCTETS ? own : LBCID_MAX_OCTETS;
 }
 
-/* This and what follows begins with the short way, of node-id. */
-uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
-{
-	return layout->rotations ? rotated_length(layout, first) : layout->length;
-}
-
-/* As a whole, so that it is soon read as one. */
-static inline void server_id_set(struct server_id *id, unsigned __int128 octets, uint8_t len)
-{
-	const uint64_t words[2] = { htole64((uint64_t)octets << 8 | len), htole64((uint64_t)(octets >> 56)) };
-	_Static_assert(sizeof words == sizeof *id, "length and octets");
-
-	memcpy(id, words, sizeof words);
-}
-
-/* These two do what lbcid_open() does, which would check again what is known, and write the id octet by octet. */
-static __attribute__((noinline)) enum cid_result rotated_open(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid)
+enum cid_result cid_rotated_open(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid)
 {
 	const struct lbcid_config *config = cid_config(layout, cid[0] >> 5);
 
@@ -151,45 +134,12 @@ static __attribute__((noinline)) enum cid_result rotated_open(struct server_id *
 	return CID_OPENED;
 }
 
-static inline enum cid_result node_id_open(struct server_id *id, const struct lbcid_config *config, const uint8_t *cid)
-{
-	cid += config->offset;
-	if (config->size > 2)
-		server_id_set(id, bytes_le128(cid, config->size), config->size);
-	else
-		server_id_set(id, config->size == 2 ? cid[0] | (unsigned)cid[1] << 8 : cid[0], config->size);
-	return CID_OPENED;
-}
-
-/* `cid` is as long as the layout says. */
-static inline enum cid_result open_as(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid)
-{
-	if (layout->rotations)
-		return rotated_open(id, layout, cid);
-	if (layout->scheme == CID_LAYOUT_ID)
-		return node_id_open(id, &layout->lbcid, cid);
-	return layout->scheme == CID_LAYOUT_HASH ? CID_HASHED : CID_MISFIT;
-}
-
-void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view, const uint8_t *data, size_t len)
-{
-	const uint8_t *cid = data + view->cid_at;
-	const size_t there = len - view->cid_at;
-	const uint8_t length = cid_length(layout, *cid);
-
-	out->cid = cid;
-	out->cid_len = there < length ? (uint8_t)there : length;
-	out->result = dtls_cid_fits(view, data, len, length) ? open_as(&out->id, layout, cid) : CID_MISFIT;
-	if (out->result != CID_OPENED)
-		out->id = (struct server_id){ 0 };
-}
-
 enum cid_result cid_open_octets(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid, size_t len)
 {
 	*id = (struct server_id){ 0 };
 	if (len == 0 || len != cid_length(layout, cid[0]))
 		return CID_MISFIT;
-	return open_as(id, layout, cid);
+	return cid_open_as(id, layout, cid);
 }
 
 size_t cid_id_octets(const struct cid_layout *layout)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
 #include "dtls.h"
 #include "lbcid.h"
 #include "siphash.h"
@@ -74,12 +75,62 @@ uint64_t cid_layout_hash(const struct cid_layout *layout, const struct siphash_k
 /* What mints and opens CIDs of this rotation, or of any if the layout knows none. NULL: no such config, or CIDs without ids. */
 const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t rotation);
 
+/* Of scheme quic-lb: what cid_length() and cid_open_as() are made of. */
+uint8_t cid_rotated_length(const struct cid_layout *layout, uint8_t first);
+enum cid_result cid_rotated_open(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid);
+
 /* Octets of a CID that begins with the octet `first`. quic-lb: as the config of its rotation has it; of a rotation that is not live, what
  * the octet says of itself, at most 20. CID_LAYOUT_NONE: 0. */
-uint8_t cid_length(const struct cid_layout *layout, uint8_t first);
+static inline uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
+{
+	return layout->rotations ? cid_rotated_length(layout, first) : layout->length;
+}
 
-/* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. */
-void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view, const uint8_t *data, size_t len);
+/* The octets of a little-endian number. Written as a whole, so that they are soon read as one. */
+static inline void server_id_set(struct server_id *id, unsigned __int128 octets, uint8_t len)
+{
+	const uint64_t words[2] = { htole64((uint64_t)octets << 8 | len), htole64((uint64_t)(octets >> 56)) };
+	_Static_assert(sizeof words == sizeof *id, "length and octets");
+
+	memcpy(id, words, sizeof words);
+}
+
+/* This and cid_rotated_open() do what lbcid_open() does, which would check again what is known, and write the id octet by octet. */
+static inline enum cid_result cid_node_id_open(struct server_id *id, const struct lbcid_config *config, const uint8_t *cid)
+{
+	cid += config->offset;
+	if (config->size > 2)
+		server_id_set(id, bytes_le128(cid, config->size), config->size);
+	else
+		server_id_set(id, config->size == 2 ? cid[0] | (unsigned)cid[1] << 8 : cid[0], config->size);
+	return CID_OPENED;
+}
+
+/* `cid` is as long as the layout says. */
+static inline enum cid_result cid_open_as(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid)
+{
+	if (layout->rotations)
+		return cid_rotated_open(id, layout, cid);
+	if (layout->scheme == CID_LAYOUT_ID)
+		return cid_node_id_open(id, &layout->lbcid, cid);
+	return layout->scheme == CID_LAYOUT_HASH ? CID_HASHED : CID_MISFIT;
+}
+
+/* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. Here, and not in cid.c, because it is the way of every
+ * datagram of a session. */
+static inline void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view, const uint8_t *data,
+			    size_t len)
+{
+	const uint8_t *cid = data + view->cid_at;
+	const size_t there = len - view->cid_at;
+	const uint8_t length = cid_length(layout, *cid);
+
+	out->cid = cid;
+	out->cid_len = there < length ? (uint8_t)there : length;
+	out->result = dtls_cid_fits(view, data, len, length) ? cid_open_as(&out->id, layout, cid) : CID_MISFIT;
+	if (out->result != CID_OPENED)
+		out->id = (struct server_id){ 0 };
+}
 
 /* Opens a CID that was taken out of its datagram. CID_MISFIT: also if it is not as long as the layout says. */
 enum cid_result cid_open_octets(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid, size_t len);

@@ -137,20 +137,7 @@ void dtls_walk(struct dtls_view *view, const uint8_t *data, size_t len)
 	} while (view->kind == DTLS_OTHER && in.left > 0);
 }
 
-/* Octets of the type 25 record with a CID of cid_len octets. 0: it would be cut short, or leave no ciphertext. */
-static inline size_t tls12_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
-{
-	const size_t header_octets = DTLS_HEADER_OCTETS + cid_len;
-	size_t ciphertext;
-
-	if (header_octets >= left)
-		return 0;
-	ciphertext = bytes_u16(record + header_octets - 2);
-	return ciphertext >= 1 && ciphertext <= left - header_octets ? header_octets + ciphertext : 0;
-}
-
-/* The same of a record with a unified header; without a length field it ends with the datagram. */
-static size_t unified_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
+size_t dtls_unified_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
 {
 	const size_t header_octets = unified_header_octets(record[0]) + cid_len;
 	size_t ciphertext;
@@ -159,19 +146,6 @@ static size_t unified_cid_octets(const uint8_t *record, size_t left, size_t cid_
 		return 0;
 	ciphertext = record[0] & UNIFIED_LENGTH ? bytes_u16(record + header_octets - 2) : left - header_octets;
 	return ciphertext >= DTLS_UNIFIED_CIPHERTEXT && ciphertext <= left - header_octets ? header_octets + ciphertext : 0;
-}
-
-static inline size_t cid_record_octets(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
-{
-	const uint8_t *record = data + view->record_at;
-	const size_t left = len - view->record_at;
-
-	return view->unified ? unified_cid_octets(record, left, cid_len) : tls12_cid_octets(record, left, cid_len);
-}
-
-bool dtls_cid_fits(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
-{
-	return cid_len >= 1 && cid_len <= DTLS_CID_MAX && cid_record_octets(view, data, len, cid_len) != 0;
 }
 
 /* True if what follows can stand behind a record whose CID had cid_len octets: all CIDs of a datagram are of one length. */
@@ -196,7 +170,7 @@ uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, siz
 	uint64_t lengths = 0;
 
 	for (size_t n = 1; n < DTLS_CID_MAX; n++) {
-		const size_t octets = cid_record_octets(view, data, len, n);
+		const size_t octets = dtls_cid_octets(view, data, len, n);
 		const size_t end = view->record_at + octets;
 
 		if (octets != 0 && (end == len || starts_record(data + end, len - end, n)))

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
+
 enum dtls_type {
 	DTLS_CHANGE_CIPHER_SPEC = 20,
 	DTLS_ALERT = 21,
@@ -51,9 +53,36 @@ struct dtls_view {
 /* Walks an uplink datagram (device to server). Never fails: the answer is view->kind. */
 void dtls_walk(struct dtls_view *view, const uint8_t *data, size_t len);
 
+/* Octets of the type 25 record with a CID of cid_len octets. 0: it would be cut short, or leave no ciphertext. */
+static inline size_t dtls_tls12_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
+{
+	const size_t header_octets = DTLS_HEADER_OCTETS + cid_len;
+	size_t ciphertext;
+
+	if (header_octets >= left)
+		return 0;
+	ciphertext = bytes_u16(record + header_octets - 2);
+	return ciphertext >= 1 && ciphertext <= left - header_octets ? header_octets + ciphertext : 0;
+}
+
+/* The same of a record with a unified header; without a length field it ends with the datagram. */
+size_t dtls_unified_cid_octets(const uint8_t *record, size_t left, size_t cid_len);
+
+/* The same of the record at view->record_at. */
+static inline size_t dtls_cid_octets(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
+{
+	const uint8_t *record = data + view->record_at;
+	const size_t left = len - view->record_at;
+
+	return view->unified ? dtls_unified_cid_octets(record, left, cid_len) : dtls_tls12_cid_octets(record, left, cid_len);
+}
+
 /* True if the record at view->record_at is whole and well-formed with a CID of cid_len octets (1..DTLS_CID_MAX):
  * its length field, read behind the CID, stays inside the datagram and leaves a ciphertext. */
-bool dtls_cid_fits(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len);
+static inline bool dtls_cid_fits(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
+{
+	return cid_len >= 1 && cid_len <= DTLS_CID_MAX && dtls_cid_octets(view, data, len, cid_len) != 0;
+}
 
 /* For the log line about a wrong `cid.length`: bit n is set if a CID of n octets (1..DTLS_CID_MAX-1) would make the record end
  * exactly at the end of the datagram or at the start of another well-formed record. Off the packet path. */
