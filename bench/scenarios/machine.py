@@ -117,19 +117,27 @@ def describe():
     }
 
 
+def commit_of(facts):
+    return f"commit {facts['commit'] or 'unknown'}{' with changes' if facts['changed'] else ''}"
+
+
+def when(facts):
+    """By which a scenario that was measured at another time than others is told."""
+    return f"{facts['time']}, {commit_of(facts)}"
+
+
 def rows(facts):
     """(what, text): the above for people, with `own_network` as frame.enter() tells."""
     caches = ", ".join(f"{name} {size}" for name, size in facts["caches"].items() if size)
     place = f"{facts['cpus']} CPU{'s' if facts['cpus'] != 1 else ''}{', virtual: ' + facts['hypervisor'] if facts['hypervisor'] else ''}"
     load = " ".join(f"{load:.2f}" for load in facts["load_average"])
-    commit = f"commit {facts['commit'] or 'unknown'}{' with changes' if facts['changed'] else ''}"
     text = [
         ("machine", f"{facts['machine']}, {place}, {facts['memory_mib'] / 1024:.1f} GiB"),
         ("CPU", facts["cpu"] + (f", {caches}" if caches else "")),
         ("kernel", f"Linux {facts['kernel']}, clock {facts['clock'] or 'unknown'}, frequency governor {facts['governor'] or 'none'}"),
         ("mitigations", "; ".join(f"{name}: {state}" for name, state in facts["mitigations"].items()) or "none needed"),
         ("sysctls", ", ".join(f"{name.removeprefix('net.core.')} {value}" for name, value in facts["sysctls"].items() if value)),
-        ("cidlb", f"{commit}{', programs of another build' if facts['other_build'] else ''} ({facts['build'] or 'build unknown'})"),
+        ("cidlb", f"{commit_of(facts)}{', programs of another build' if facts['other_build'] else ''} ({facts['build'] or 'build unknown'})"),
         ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items() if number)),
         ("at the start", f"load {load}, steal since boot {facts['steal_since_boot']:.2%}"),
     ]

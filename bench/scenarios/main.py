@@ -32,14 +32,14 @@ def read_arguments():
     parser.add_argument("--quick", action="store_true", help="within a minute each, to see that it works: its figures are no result")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write everything that was measured to FILE")
     parser.add_argument("--report", metavar="DIR", type=Path, help="write results.json, tables, plots and a page of them to DIR")
-    parser.add_argument("--from", metavar="FILE", type=Path, dest="read", help="measure nothing: show what such a JSON file holds")
+    parser.add_argument("--from", metavar="FILE", type=Path, dest="read", help="show what such a JSON file holds; measure only the scenarios that are named, in place of its own")
     parser.add_argument("scenarios", metavar="SCENARIO", nargs="*", help="by default all")
     arguments = parser.parse_args()
     for name in arguments.scenarios:
         if name not in SCENARIOS:
             parser.error(f"no scenario {name!r}; there are: {', '.join(SCENARIOS)}")
-    if arguments.read and (arguments.quick or arguments.scenarios):
-        parser.error("--from shows what was measured, all of it")
+    if arguments.read and arguments.quick and not arguments.scenarios:
+        parser.error("--from without a SCENARIO measures nothing")
     try:  # now, not after an hour
         if arguments.report:
             arguments.report.mkdir(parents=True, exist_ok=True)
@@ -71,12 +71,25 @@ def write_json(results, arguments):
         new.replace(file)
 
 
-def measure(arguments):
-    names = arguments.scenarios or list(SCENARIOS)
+def begun(arguments, before):
+    """Results of which nothing is measured yet but what `before` has of other scenarios."""
     facts = machine.describe()
     facts["own_network"] = frame.enter()
     command = shlex.join(["bench/run", *(["--quick"] if arguments.quick else []), *arguments.scenarios])
-    results = {"command": command, "quick": arguments.quick, "machine": facts, "took_s": {}, "scenarios": {}, "failed": {}}
+    results = {"command": command, "quick": arguments.quick, "machine": facts, "took_s": {}, "scenarios": {}, "failed": {}, "measured": {}}
+    if before:
+        results["command"] = f"{before['command']}\n    {command}"
+        results["quick"] |= before["quick"]
+        for kept in ("took_s", "scenarios", "failed", "measured"):
+            results[kept] = {name: value for name, value in before.get(kept, {}).items() if name not in arguments.scenarios}
+        for name in results["scenarios"]:
+            results["measured"].setdefault(name, machine.when(before["machine"]))
+    return results
+
+
+def measure(arguments, before=None):
+    names = arguments.scenarios or list(SCENARIOS)
+    results = begun(arguments, before)
     print(Report(results, SCENARIOS).machine_text())
     for name in names:
         start = time.monotonic()
@@ -87,6 +100,7 @@ def measure(arguments):
             traceback.print_exc()
             results["failed"][name] = f"{type(error).__name__}: {error}"
         results["took_s"][name] = round(time.monotonic() - start, 1)
+        results["measured"][name] = machine.when(results["machine"])
         write_json(results, arguments)
         if name in results["scenarios"]:
             print("\n" + Report({**results, "scenarios": {name: results["scenarios"][name]}}, SCENARIOS).tables()[name])
@@ -97,13 +111,14 @@ def main():
     arguments = read_arguments()
     end_on_signals()
     sys.stdout.reconfigure(line_buffering=True)
-    if arguments.read:
-        results = json.loads(arguments.read.read_text())
+    before = arguments.read and json.loads(arguments.read.read_text())
+    if before and not arguments.scenarios:
+        results = before
         report = Report(results, SCENARIOS)
         print("\n\n".join([report.machine_text(), *report.tables().values()]))
         write_json(results, arguments)
     else:
-        report = Report(measure(arguments), SCENARIOS)
+        report = Report(measure(arguments, before), SCENARIOS)
     if report.targets():
         print("\n" + report.targets_text())
     if arguments.report:

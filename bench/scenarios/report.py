@@ -19,7 +19,7 @@ class Report:
 
     def __init__(self, results, scenarios):
         self.results, self.problems, self.answers = results, [], {}
-        self.measured = {name: (scenarios[name], result) for name, result in results["scenarios"].items() if name in scenarios}
+        self.measured = {name: (scenario, results["scenarios"][name]) for name, scenario in scenarios.items() if name in results["scenarios"]}
         self.problems += [f"{name}: no such scenario here" for name in results["scenarios"] if name not in scenarios]
         for name, (_, result) in self.measured.items():
             self.problems += [f"{name}: {sentence}" for sentence in result.get("wrong", [])]
@@ -101,12 +101,14 @@ class Report:
             else "",
             "" if plot.available() else "Without plots: there was no gnuplot (`packaging/deps --bench`).",
         ]
-        targets = self.targets()
+        targets, here = self.targets(), machine.when(results["machine"])
         if targets:
             parts += ["## Speed targets", "Open: what it takes to tell was not measured, or bears marks (`!`)."]
             parts.append(markdown_table([("scenario", "what", "target", "measured", "met"), *targets]))
         for name, (scenario, _) in self.measured.items():
             parts += [f"## {name}", " ".join(scenario.__doc__.split("\n\n")[0].split())]
+            measured = results.get("measured", {}).get(name, here)
+            parts.append(f"Measured at {measured}." if measured != here else "")
             for drawing in drawn[name]:
                 parts += [f"![{drawing['title']}]({drawing['name']}.svg)", drawing.get("caption") or ""]
             parts.append(f"```\n{tables[name].rstrip()}\n```" if tables[name] else "")

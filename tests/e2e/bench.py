@@ -73,22 +73,41 @@ def check_drawing(file):
     return " ".join(xml.etree.ElementTree.fromstring(text).itertext())
 
 
+MACHINE = {
+    **{what: "some" for what in ("time", "machine", "cpu", "hypervisor", "kernel", "clock", "governor", "commit", "build")},
+    **{"cpus": 2, "caches": {}, "memory_mib": 1024, "mitigations": {}, "sysctls": {}, "versions": {}, "load_average": [0, 0, 0]},
+    **{"steal_since_boot": 0, "changed": False, "other_build": False, "one_cpu": False, "own_network": True},
+}
+RESULTS = {"command": "bench/run", "quick": False, "machine": MACHINE, "took_s": {"forward": 1.5}, "scenarios": {"of_later": {}}}
+
+
 def case_report():
-    machine = {
-        **{what: "some" for what in ("time", "machine", "cpu", "hypervisor", "kernel", "clock", "governor", "commit", "build")},
-        **{"cpus": 2, "caches": {}, "memory_mib": 1024, "mitigations": {}, "sysctls": {}, "versions": {}, "load_average": [0, 0, 0]},
-        **{"steal_since_boot": 0, "changed": False, "other_build": False, "one_cpu": False, "own_network": True},
-    }
-    results = {"command": "bench/run", "quick": False, "machine": machine, "took_s": {"forward": 1.5}, "scenarios": {"of_later": {}}}
     with Scene() as scene:
         read, directory = scene.dir / "read.json", scene.dir / "report"
-        read.write_text(json.dumps({**results, "failed": {"forward": "OSError: so it was"}}))
+        read.write_text(json.dumps({**RESULTS, "failed": {"forward": "OSError: so it was"}}))
         done = bench_run("--from", read, "--report", directory)
         assert done.returncode == 1, done.stdout + done.stderr
         page = (directory / "report.md").read_text()
         for sentence in ("forward failed: OSError: so it was", "of_later: no such scenario here"):
             assert f"wrong: {sentence}" in done.stdout and f"- {sentence}\n" in page, done.stdout + page
         assert read_results(directory) == json.loads(read.read_text())
+
+
+@release_only
+def case_a_scenario_anew():
+    """The others stay what they were, and say when that was."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, for a network of its own")
+    with Scene() as scene:
+        read, directory = scene.dir / "read.json", scene.dir / "report"
+        read.write_text(json.dumps({**RESULTS, "failed": {"churn": "OSError: so it was"}}))
+        done = bench_run("--quick", "--from", read, "--report", directory, "churn")
+        results = read_results(directory)
+        assert set(results["scenarios"]) == {"of_later", "churn"} and results["failed"] == {}, done.stdout + done.stderr
+        assert results["measured"]["of_later"] == "some, commit some" != results["measured"]["churn"], results["measured"]
+        assert results["command"] == "bench/run\n    bench/run --quick churn" and results["quick"], results["command"]
+        page = (directory / "report.md").read_text()
+        assert "\n## churn\n" in page and "Measured at" not in page, page
 
 
 def case_plots():
