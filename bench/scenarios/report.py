@@ -96,7 +96,7 @@ class Report:
             f"{results['machine']['time']}, within {took}. `bench/README.md` says how it is measured and what it is not.",
             f"**{NO_RESULT}**" if results["quick"] else "",
             markdown_table([("", ""), *machine.rows(results["machine"])]),
-            "Plots show medians over the rounds; thin lines reach from the smallest to the largest. The files are also there as PNG."
+            "Plots show medians over the rounds; thin lines reach from the smallest to the largest. `bench/run --report` also writes them as PNG."
             if any(drawn.values())
             else "",
             "" if plot.available() else "Without plots: there was no gnuplot (`packaging/deps --bench`).",
