@@ -1,4 +1,7 @@
-/* What a child in the sandbox can still do. */
+/* What a process in the sandbox can still do.
+ *
+ * Check times its tests, and asks timer_create() for the clock to do it by: a test that entered the sandbox would be timed by
+ * another clock at its end than at its beginning. So whatever enters it is a process of its own, which Check does not know of. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +22,42 @@
 
 #include "sandbox.h"
 
+enum { OUTCOME_GOOD = 0, OUTCOME_BAD = 1, OUTCOME_SANITIZER = 77 /* built in: there is no sandbox */ };
+
+/* For processes in the sandbox: says which expectation was not met, and ends. */
+#define MUST(condition) must(condition, #condition, __LINE__)
+static void must(bool met, const char *condition, int line)
+{
+	if (met)
+		return;
+	fprintf(stderr, "check_sandbox.c:%d: in the sandbox: %s; errno %d\n", line, condition, errno);
+	_exit(OUTCOME_BAD);
+}
+
+/* False: a sanitizer is built in, and nothing was done. */
 static bool enter(void)
 {
 	int err = sandbox_enter();
 
-	if (err == -ENOTSUP) /* a sanitizer is built in */
-		return false;
-	ck_assert_int_eq(err, 0);
-	return true;
+	MUST(err == 0 || err == -ENOTSUP);
+	return err == 0;
+}
+
+/* Runs `body` in the sandbox, if there is one. */
+static void sandboxed(void (*body)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		if (!enter())
+			_exit(OUTCOME_SANITIZER);
+		body();
+		_exit(OUTCOME_GOOD);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status), "ended by signal %d", WTERMSIG(status));
+	ck_assert(WEXITSTATUS(status) == OUTCOME_GOOD || WEXITSTATUS(status) == OUTCOME_SANITIZER);
 }
 
 static void *thread(void *arg)
@@ -35,93 +66,99 @@ static void *thread(void *arg)
 	return arg;
 }
 
-START_TEST(test_goes_on)
+static void go_on(void)
 {
 	char byte, *memory;
 	pthread_t id;
 	int ran = 0, fds[2];
 
-	if (!enter())
-		return;
-	ck_assert_int_eq(prctl(PR_SET_NAME, "x"), -1);
-	ck_assert_int_eq(pthread_create(&id, NULL, thread, &ran), 0);
-	ck_assert_int_eq(pthread_join(id, NULL), 0);
-	ck_assert_int_eq(ran, 7);
+	MUST(prctl(PR_SET_NAME, "x") == -1);
+	MUST(pthread_create(&id, NULL, thread, &ran) == 0);
+	MUST(pthread_join(id, NULL) == 0);
+	MUST(ran == 7);
 	memory = malloc(64 << 20);
-	ck_assert_ptr_nonnull(memory);
+	MUST(memory != NULL);
 	memory[1 << 20] = 1;
 	free(memory);
 	fds[0] = socket(AF_INET, SOCK_DGRAM, 0);
 	fds[1] = socket(AF_INET6, SOCK_STREAM, 0);
-	ck_assert_int_ge(fds[0], 0);
-	ck_assert_int_ge(fds[1], 0);
-	ck_assert_int_eq(recv(fds[0], &byte, 1, MSG_DONTWAIT), -1);
-	ck_assert_int_eq(errno, EAGAIN);
+	MUST(fds[0] >= 0);
+	MUST(fds[1] >= 0);
+	MUST(recv(fds[0], &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+}
+
+START_TEST(test_goes_on)
+{
+	sandboxed(go_on);
 }
 END_TEST
 
+static char from[64], to[64];
+
 /* As state_file.h does it. */
+static void replace_files(void)
+{
+	int fd = open(from, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	MUST(fd >= 0);
+	MUST(write(fd, "x", 1) == 1);
+	MUST(fsync(fd) == 0);
+	MUST(rename(from, to) == 0);
+	MUST(renameat(AT_FDCWD, to, AT_FDCWD, from) == 0);
+	MUST(unlink(from) == 0);
+}
+
 START_TEST(test_replaces_files)
 {
-	char directory[] = "/tmp/check_sandbox.XXXXXX", from[64], to[64];
-	int fd;
+	char directory[] = "/tmp/check_sandbox.XXXXXX";
 
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(from, sizeof from, "%s/from", directory);
 	snprintf(to, sizeof to, "%s/to", directory);
-	pid_t child = fork();
-	if (child == 0) {
-		enter();
-		fd = open(from, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-		ck_assert_int_eq((int)write(fd, "x", 1), 1);
-		ck_assert_int_eq(fsync(fd), 0);
-		ck_assert_int_eq(rename(from, to), 0);
-		ck_assert_int_eq(renameat(AT_FDCWD, to, AT_FDCWD, from), 0);
-		ck_assert_int_eq(unlink(from), 0);
-		_exit(0);
-	}
-	int status;
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	sandboxed(replace_files);
 	ck_assert_int_eq(rmdir(directory), 0);
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 END_TEST
+
+static bool fails_with(long result, int error)
+{
+	return result == -1 && errno == error;
+}
+
+static void be_refused(void)
+{
+	MUST(fails_with(socket(AF_NETLINK, SOCK_RAW, 0), EAFNOSUPPORT));
+	MUST(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EPERM);
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	MUST(page != MAP_FAILED);
+	MUST(fails_with(mprotect(page, 4096, PROT_READ | PROT_EXEC), EPERM));
+	MUST(mprotect(page, 4096, PROT_READ) == 0);
+	MUST(fails_with(setuid(getuid()), ENOSYS));
+	MUST(fails_with(syscall(100000), ENOSYS));
+}
 
 START_TEST(test_refused)
 {
-	if (!enter())
-		return;
-	errno = 0;
-	ck_assert_int_eq(socket(AF_NETLINK, SOCK_RAW, 0), -1);
-	ck_assert_int_eq(errno, EAFNOSUPPORT);
-	ck_assert_ptr_eq(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), MAP_FAILED);
-	ck_assert_int_eq(errno, EPERM);
-	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(page, MAP_FAILED);
-	ck_assert_int_eq(mprotect(page, 4096, PROT_READ | PROT_EXEC), -1);
-	ck_assert_int_eq(errno, EPERM);
-	ck_assert_int_eq(mprotect(page, 4096, PROT_READ), 0);
-	ck_assert_int_eq(setuid(getuid()), -1);
-	ck_assert_int_eq(errno, ENOSYS);
-	ck_assert_int_eq((int)syscall(100000), -1);
-	ck_assert_int_eq(errno, ENOSYS);
+	sandboxed(be_refused);
 }
 END_TEST
 
-START_TEST(test_no_core_no_privilege)
+static void show_status(void)
 {
-	if (!enter())
-		return;
 	char line[4096];
-	ssize_t len = 0;
 	int fd = open("/proc/self/status", O_RDONLY);
 
-	ck_assert_int_ge(fd, 0);
-	len = read(fd, line, sizeof line - 1);
-	ck_assert_int_gt((int)len, 0);
+	MUST(fd >= 0);
+	ssize_t len = read(fd, line, sizeof line - 1);
+	MUST(len > 0);
 	line[len] = '\0';
-	ck_assert_ptr_nonnull(strstr(line, "\nNoNewPrivs:\t1\n"));
-	ck_assert_ptr_nonnull(strstr(line, "\nSeccomp:\t2\n"));
+	MUST(strstr(line, "\nNoNewPrivs:\t1\n") != NULL);
+	MUST(strstr(line, "\nSeccomp:\t2\n") != NULL);
+}
+
+START_TEST(test_no_core_no_privilege)
+{
+	sandboxed(show_status);
 }
 END_TEST
 
@@ -132,22 +169,30 @@ static void *later(void *arg)
 
 	pthread_barrier_wait(barrier);
 	pthread_barrier_wait(barrier);
-	return (void *)(intptr_t)(setuid(getuid()) == -1 && errno == ENOSYS);
+	return (void *)(intptr_t)fails_with(setuid(getuid()), ENOSYS);
 }
 
 START_TEST(test_all_threads)
 {
-	pthread_barrier_t barrier;
-	pthread_t id;
-	void *refused = NULL;
+	pid_t child = fork();
+	int status;
 
-	pthread_barrier_init(&barrier, NULL, 2);
-	ck_assert_int_eq(pthread_create(&id, NULL, later, &barrier), 0);
-	pthread_barrier_wait(&barrier);
-	bool entered = enter();
-	pthread_barrier_wait(&barrier);
-	ck_assert_int_eq(pthread_join(id, &refused), 0);
-	ck_assert_int_eq(refused != NULL, entered);
+	if (child == 0) {
+		pthread_barrier_t barrier;
+		pthread_t id;
+		void *refused = NULL;
+
+		pthread_barrier_init(&barrier, NULL, 2);
+		MUST(pthread_create(&id, NULL, later, &barrier) == 0);
+		pthread_barrier_wait(&barrier);
+		bool entered = enter();
+		pthread_barrier_wait(&barrier);
+		MUST(pthread_join(id, &refused) == 0);
+		MUST((refused != NULL) == entered);
+		_exit(OUTCOME_GOOD);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == OUTCOME_GOOD);
 }
 END_TEST
 
@@ -201,7 +246,6 @@ int main(void)
 	tcase_add_loop_test(tc, test_deadly, 0, 3);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
-	srunner_set_fork_status(runner, CK_FORK); /* each test stays in its sandbox */
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
