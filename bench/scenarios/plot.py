@@ -91,7 +91,7 @@ def bars(name, title, y, groups, values, caption="", extra=""):
         parts.append(f"{part} 1:3:(0):($4-$3) with vectors nohead linecolor rgb '#333333' notitle")
     tics = ", ".join(f"{quoted(str(group))} {at}" for at, group in enumerate(groups))
     axis = f"set ylabel {quoted(y)}\nset xtics scale 0 ({tics})\nset xrange [-0.6:{len(groups) - 0.4}]\n"
-    return whole(name, title, caption, axis + extra, parts, data)
+    return whole(name, title, caption, axis + height(values.values()) + extra, parts, data)
 
 
 def lines(name, title, x, y, series, caption="", extra="", logarithmic=True):
@@ -103,10 +103,16 @@ def lines(name, title, x, y, series, caption="", extra="", logarithmic=True):
         look = f"linecolor rgb '{colour(contender)}' pointtype {mark(contender)} linewidth 1.5"
         parts.append(f"'{name}.dat' index {at} using 1:2:3:4 with yerrorlines title {quoted(contender)} {look}")
     places = sorted({float(place) for points in series.values() for place, _ in points})
-    axis = f"set xlabel {quoted(x)}\nset ylabel {quoted(y)}\n"
+    axis = f"set xlabel {quoted(x)}\nset ylabel {quoted(y)}\n" + height([spread for _, spread in points] for points in series.values())
     if logarithmic and places and places[0] > 0:
         axis += f"set logscale x\nset xrange [{places[0] / 1.3:.6g}:{places[-1] * 1.3:.6g}]\nset xtics ({tics(places)})\n"
     return whole(name, title, caption, axis + extra, parts, data)
+
+
+def height(rows):
+    """An axis for what is 0 throughout: nothing lost is a good result, of which gnuplot makes an empty range."""
+    flat = all(float(number) == 0 for row in rows for spread in row for number in numbers(spread).split() if number != "?")
+    return "set yrange [0:1]\n" if flat else ""
 
 
 def whole(name, title, caption, settings, parts, data):

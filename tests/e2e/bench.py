@@ -125,6 +125,14 @@ def case_plots():
             for text in (drawing["title"], "cidlb nat", "it's {_^&}"):
                 assert text in words, (text, words)
             assert "nobody" not in words, words
+        zeros = {"cidlb nat": [0, {"median": 0, "min": 0, "max": 0}, None]}
+        for drawing in (
+            plot.bars("no-bars", "Nothing lost", "sessions", ["10", "20", "30"], zeros),
+            plot.lines("no-lines", "Nothing lost", "devices", "sessions", {"cidlb nat": [*zip((10, 1000, 100_000), zeros["cidlb nat"])]}),
+        ):
+            complaint = plot.draw(drawing, scene.dir)
+            assert not complaint, complaint
+            assert "cidlb nat" in check_drawing(scene.dir / f"{drawing['name']}.svg")
         assert not plot.draw(plot.bars("empty", "Nothing", "ns", ["10"], {"nobody": [None]}), scene.dir)
         assert not (scene.dir / "empty.svg").exists()
         broken = plot.draw({**bars, "name": "broken", "script": "plot nothing of the kind\n"}, scene.dir)
