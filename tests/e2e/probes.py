@@ -109,8 +109,8 @@ def check(servers, use=lambda lb: None):
         for server in servers:
             wait_until(lambda: probes(lb, server) >= PROBES or probes(lb, server, "failed") > 9, 60, f"{server.name} was probed")
             one, failed = row(lb, server.name), probes(lb, server, "failed")
-            # A loaded machine may keep a server from answering in time, once.
-            assert one["health"] == "up" and one["reason"] == server.answer and failed <= 1, (one, failed)
+            # A loaded machine may keep a server from answering in time, now and then.
+            assert one["health"] == "up" and one["reason"] == server.answer and failed <= PROBES / 20, (one, failed)
         use(lb)
 
         singles = [server for server in servers if server.single]
