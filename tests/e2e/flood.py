@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 
-from harness import FULL, Scene, main, wait_until
+from harness import FULL, SOAK, Scene, main, wait_until
 from udp import parse_address
 
 # Mbed TLS's first: no cookie, no session id. The server answers with a HelloVerifyRequest and keeps nothing.
@@ -94,6 +94,7 @@ def end(fleet):
 def case_sessions_beside_a_flood():
     """From random sources, many times what the servers may get: the sessions do not notice, the servers get what they may."""
     devices, count, per_second, rate = (300, 200_000, 20_000, 1000) if FULL else (50, 20_000, 10_000, 500)
+    count *= 20 if SOAK else 1
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2)]
         lb = two_listeners(scene, backends, hello_rate={"backend": rate}, health={"probe": "none"})

@@ -5,7 +5,7 @@ import itertools
 import signal
 import time
 
-from harness import FULL, Scene, main, wait_until
+from harness import FULL, SOAK, Scene, main, wait_until
 from udp import Forger, Relay, forge
 
 CID = 6
@@ -197,7 +197,7 @@ def case_repeated_notifications():
 
 def case_flood():
     """500 forgeries a second from 20 addresses while the device moves."""
-    seconds, moves = (30, 12) if FULL else (3, 4)
+    seconds, moves = (300, 120) if SOAK else (30, 12) if FULL else (3, 4)
     with Stage() as stage:
         for mode, options in itertools.product(MODES, ({}, {"path": "/echo", "interval_ms": 150})):
             stage.victim(mode, **options)

@@ -38,7 +38,8 @@ import urllib.request
 from pathlib import Path
 
 BIN = Path(os.environ.get("CIDLB_BIN", Path(__file__).parents[2] / "build" / "bin")).resolve()
-FULL = os.environ.get("CIDLB_FULL") == "1"
+SOAK = os.environ.get("CIDLB_SOAK") == "1"
+FULL = SOAK or os.environ.get("CIDLB_FULL") == "1"
 SANITIZE = os.environ.get("CIDLB_SANITIZE", "")
 PSK = ("demo", "000102030405060708090a0b0c0d0e0f")
 USER = pwd.getpwnam("nobody")
