@@ -2,6 +2,7 @@
  */
 #include "forward.h"
 
+#include "errors.h"
 #include "flows.h"
 
 static struct flow_key address_key(enum flow_kind kind, const struct uplink *up)
@@ -111,6 +112,7 @@ static void send_up(struct worker *worker, const struct uplink *up, struct flow 
 					  .len = up->datagram->len,
 					  .to = flow->backend_addr,
 					  .local = flow->endpoint.ip,
+					  .queue = ERRORS_ENDPOINT | flow->endpoint.port,
 					  .sent = &worker->stats.sent_up[flow->backend],
 					  .refused = &worker->stats.refused_up[flow->pool][REFUSED_SEND],
 				  });

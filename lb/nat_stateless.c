@@ -1,5 +1,7 @@
 #include "nat_stateless.h"
 
+#include "errors.h"
+
 void nat_stateless_uplink(struct worker *worker, const struct uplink *up)
 {
 	const struct snapshot_backend *backend = &up->pool->backends[up->decision->backend];
@@ -21,6 +23,7 @@ void nat_stateless_uplink(struct worker *worker, const struct uplink *up)
 					  .len = up->datagram->len,
 					  .to = backend->addr,
 					  .local = endpoint.ip,
+					  .queue = ERRORS_ENDPOINT | endpoint.port,
 					  .sent = &worker->stats.sent_up[backend->uid],
 					  .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
 				  });

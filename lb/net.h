@@ -16,10 +16,10 @@
 enum net_family { NET_V4, NET_V6, NET_FAMILIES };
 
 enum {
-	NET_BATCH = 32,       /* datagrams per system call: more gain nothing (measured), and batches this small are fair */
-	NET_DATAGRAM = 65536, /* octets: no UDP datagram is larger */
-	NET_CONTROL = 128,    /* octets of control messages per datagram */
-	NET_TRIES = 8,
+	NET_BATCH = 32,             /* datagrams per system call: more gain nothing (measured), and batches this small are fair */
+	NET_DATAGRAM = 65536,       /* octets: no UDP datagram is larger */
+	NET_CONTROL = 128,          /* octets of control messages per datagram */
+	NET_TRIES = 8,              /* of one send, while it meets the errors of others */
 	NET_OUTBOX = 2 * NET_BATCH, /* datagrams that an outbox holds */
 	NET_HEAD = 80,              /* octets that may precede a payload */
 };
@@ -82,20 +82,27 @@ struct net_send {
 	const uint8_t *local;  /* source address, 16 octets; NULL: the socket's own; copied */
 	struct net_path *path; /* not NULL: may leave together with others of this path; then `local` is NULL */
 	uint64_t stream;       /* with a path: datagrams of one stream keep their order */
+	uint32_t queue;        /* what net_drain is told of the socket's error queue; 0: it has none, or nobody reads it */
 	stats_counter *sent, *refused;
 };
 
+/* Reads the error queue of a socket that refused a send, a bounded part of it, and does with the errors what is due. Returns how many of
+ * them were ICMP's. */
+typedef size_t net_drain(void *ctx, int fd, uint32_t queue);
+
+/* drain: may be NULL if no send has a `queue`. */
 struct net_outbox;
-struct net_outbox *net_outbox_new(void);
+struct net_outbox *net_outbox_new(net_drain *drain, void *ctx);
 void net_outbox_free(struct net_outbox *outbox);
 
-/* Puts one datagram into the outbox, which has room for two per datagram of a batch, and is flushed first if it is full. */
+/* Puts one datagram into the outbox, which has room for two per datagram of a batch, and is flushed first if it is full: where that can
+ * happen, nothing may be locked that net_drain locks. */
 void net_queue(struct net_outbox *outbox, const struct net_send *send);
 
-/* Sends everything, a system call per socket and batch, and counts each datagram as sent or refused. One that the kernel refuses is tried
- * again, NET_TRIES times in all: a refusal may be the ICMP error of another datagram, and other workers' errors come to this socket too.
- * Those with a path leave as trains (trains.h); where the kernel refuses such a send for its size, or altogether, the path remembers that,
- * and they leave one by one. */
+/* Sends everything, a system call per socket and batch, and counts each datagram as sent or refused. A refusal is final, unless the socket
+ * has an error queue and it may be the ICMP error of another datagram: then the queue is drained, and the send is tried again, NET_TRIES
+ * times in all, until it is refused with no such error about. Those with a path leave as trains (trains.h); where the kernel refuses such a
+ * send for its size, or altogether, the path remembers that, and they leave one by one. */
 void net_flush(struct net_outbox *outbox);
 
 #endif

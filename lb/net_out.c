@@ -8,6 +8,8 @@
 #include "trains.h"
 
 struct net_outbox {
+	net_drain *drain;
+	void *drain_ctx;
 	size_t count;
 	/* As queued. */
 	struct net_send sends[NET_OUTBOX];
@@ -23,9 +25,15 @@ struct net_outbox {
 	struct iovec vectors[2 * NET_OUTBOX];
 };
 
-struct net_outbox *net_outbox_new(void)
+struct net_outbox *net_outbox_new(net_drain *drain, void *ctx)
 {
-	return calloc(1, sizeof(struct net_outbox));
+	struct net_outbox *outbox = calloc(1, sizeof *outbox);
+
+	if (!outbox)
+		return NULL;
+	outbox->drain = drain;
+	outbox->drain_ctx = ctx;
+	return outbox;
 }
 
 void net_outbox_free(struct net_outbox *outbox)
@@ -136,25 +144,74 @@ static bool path_learn(struct net_outbox *outbox, const struct train *train, int
 	return true;
 }
 
-/* Until all trains are done, or something was learnt of a path. That takes a second refusal: the first may be another datagram's. */
+/* What the kernel turns ICMP errors into: the tables icmp_err_convert and icmpv6_err_convert, and what the protocols add to them. A socket
+ * that queues them fails its next send with one, wherever that send goes. Nothing else can be another datagram's: not a firewall's EPERM,
+ * not a full queue's ENOBUFS or EAGAIN. */
+static bool may_be_pending(int error)
+{
+	switch (error) {
+	case EACCES:
+	case ECONNREFUSED:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case EMSGSIZE:
+	case ENETUNREACH:
+	case ENONET:
+	case ENOPROTOOPT:
+	case EOPNOTSUPP:
+	case EPROTO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Refusals of one train. */
+struct refusals {
+	unsigned count;
+	bool unexplained; /* by an error that no queue told of */
+};
+
+/* An error of ICMP's can be pending and in no queue. A socket of a single source address is every worker's: another may have drained it
+ * after our send failed and before we looked. And an error that finds the receive buffer full is reported, but not queued. In either case
+ * the send that failed has taken it off the socket, so that one more send tells: what is refused with the queue empty again is refused for
+ * its own sake. Should it be another's for the second time within microseconds, it counts as refused. NET_TRIES holds against errors that
+ * come as fast as they are drained; those that the host itself queues at every try do not count as found. */
+static bool is_tried_again(struct net_outbox *outbox, const struct net_send *send, struct refusals *refusals, int error)
+{
+	if (!send->queue || !may_be_pending(error) || ++refusals->count == NET_TRIES)
+		return false;
+	if (outbox->drain(outbox->drain_ctx, send->fd, send->queue) > 0)
+		return true;
+	if (refusals->unexplained)
+		return false;
+	refusals->unexplained = true;
+	return true;
+}
+
+/* Until all trains are done, or something was learnt of a path. */
 static void trains_send(struct net_outbox *outbox, int fd)
 {
 	const struct trains *trains = &outbox->trains;
-	unsigned tries = 0;
+	struct refusals refusals = { 0 };
 
 	for (size_t at = 0; at < trains->count;) {
-		int sent = sendmmsg(fd, outbox->headers + at, (unsigned)(trains->count - at), MSG_DONTWAIT);
+		const struct train *train = &trains->trains[at];
+		const int sent = sendmmsg(fd, outbox->headers + at, (unsigned)(trains->count - at), MSG_DONTWAIT);
+		const int error = errno;
 
 		if (sent > 0) {
 			for (int i = 0; i < sent; i++)
 				train_end(outbox, &trains->trains[at++], true);
-			tries = 0;
-		} else if (++tries == NET_TRIES || errno == EAGAIN) {
-			train_end(outbox, &trains->trains[at++], false);
-			tries = 0;
-		} else if (tries > 1 && path_learn(outbox, &trains->trains[at], errno)) {
+		} else if (is_tried_again(outbox, &outbox->sends[trains->order[train->at]], &refusals, error)) {
+			continue;
+		} else if (path_learn(outbox, train, error)) {
 			return;
+		} else {
+			train_end(outbox, train, false);
+			at++;
 		}
+		refusals = (struct refusals){ 0 };
 	}
 }
 

@@ -2,6 +2,7 @@
  * reply: nothing is remembered of either. */
 #include "forward.h"
 
+#include "errors.h"
 #include "proxy2.h"
 
 _Static_assert((int)PROXY2_MAX_OCTETS <= (int)NET_HEAD, "a header fits the outbox");
@@ -59,6 +60,7 @@ void tunnel_uplink(struct worker *worker, const struct uplink *up)
 					  .to = backend->addr,
 					  .path = path_of(worker, up, backend),
 					  .stream = stream_of(head, head_len),
+					  .queue = ERRORS_TUNNEL | up->pool->uid,
 					  .sent = &worker->stats.sent_up[backend->uid],
 					  .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
 				  });

@@ -10,11 +10,12 @@
 #include <urcu-qsbr.h>
 
 #include "batch.h"
+#include "errors.h"
 #include "forward.h"
 #include "nat_stateless.h"
 #include "race.h"
 
-enum { EVENTS = 64, ERROR_BATCHES = 8 /* per socket and round */ };
+enum { EVENTS = 64 };
 
 /* What an epoll event is about: the kind above, a stable number or a port below, and between them the descriptor of a TAG_PORT. */
 enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL };
@@ -72,78 +73,11 @@ static void reply_batch(struct worker *worker, const struct table *table, uint16
 	net_flush(worker->outbox);
 }
 
-static void error_of_backend(struct worker *worker, uint16_t backend, const struct icmp_error *error)
-{
-	stats_add(&worker->stats.icmp_errors[backend], 1);
-	if (!error->too_big)
-		icmp_alarm_ring(worker->alarm, backend, worker->now_ms);
-}
-
-/* The backend (stable number) that a datagram from `endpoint` was for, or SNAPSHOT_NO_BACKEND. */
-static uint16_t error_backend(struct worker *worker, const struct table *table, const struct addr *endpoint, const struct icmp_error *error)
-{
-	struct flow *flow = flows_find_end(worker->flows, endpoint, &error->to);
-	uint16_t backend;
-
-	if (!flow || !flow_lock(flow))
-		return nat_stateless_error(table, error, endpoint);
-	backend = flow->backend;
-	flow_unlock(flow);
-	return backend;
-}
-
-static void error_take(struct worker *worker, const struct table *table, uint16_t port, const struct icmp_error *error)
-{
-	struct addr endpoint = { .port = port };
-	uint16_t backend;
-
-	memcpy(endpoint.ip, error->local, sizeof endpoint.ip);
-	backend = error_backend(worker, table, &endpoint, error);
-	if (backend == SNAPSHOT_NO_BACKEND) {
-		stats_add(&worker->stats.strays, 1);
-		return;
-	}
-	error_of_backend(worker, backend, error);
-}
-
-static void error_batches(struct worker *worker, const struct table *table, uint16_t port, int fd)
-{
-	struct icmp_error *errors;
-	bool more = true;
-
-	for (unsigned batch = 0; more && batch < ERROR_BATCHES; batch++) {
-		size_t count = icmp_receive(worker->errors, fd, &errors, &more);
-
-		for (size_t i = 0; i < count; i++)
-			error_take(worker, table, port, &errors[i]);
-	}
-}
-
 static void endpoint_serve(struct worker *worker, const struct table *table, uint16_t port, int fd, uint32_t events)
 {
 	if (events & EPOLLERR)
-		error_batches(worker, table, port, fd);
+		(void)errors_drain(worker, table, ERRORS_ENDPOINT | port, fd);
 	reply_batch(worker, table, port, fd);
-}
-
-static void tunnel_errors(struct worker *worker, const struct table *table, uint16_t at, int fd)
-{
-	const struct snapshot_pool *pool = &table->snapshot->pools[at];
-	struct icmp_error *errors;
-	bool more = true;
-
-	for (unsigned batch = 0; more && batch < ERROR_BATCHES; batch++) {
-		size_t count = icmp_receive(worker->errors, fd, &errors, &more);
-
-		for (size_t i = 0; i < count; i++) {
-			uint16_t backend = origins_find(table->pools[at].origins, &errors[i].to);
-
-			if (backend == SNAPSHOT_NO_BACKEND)
-				stats_add(&worker->stats.strays, 1);
-			else
-				error_of_backend(worker, pool->backends[backend].uid, &errors[i]);
-		}
-	}
 }
 
 static void tunnel_serve(struct worker *worker, const struct table *table, uint16_t pool, int fd, uint32_t events)
@@ -156,7 +90,7 @@ static void tunnel_serve(struct worker *worker, const struct table *table, uint1
 	if (at == TABLE_NONE || table->pools[at].forward != TABLE_TUNNEL)
 		return;
 	if (events & EPOLLERR)
-		tunnel_errors(worker, table, at, fd);
+		(void)errors_drain(worker, table, ERRORS_TUNNEL | pool, fd);
 	count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
 	for (size_t i = 0; i < count; i++)
 		tunnel_replies(worker, table, at, &datagrams[i]);
@@ -232,6 +166,14 @@ static int epoll_watch(struct worker *worker, int fd, uint64_t tag)
 	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+/* net_drain, while a batch is sent: the thread is on-line. */
+static size_t drain(void *ctx, int fd, uint32_t queue)
+{
+	struct worker *worker = ctx;
+
+	return errors_drain(worker, publisher_read(worker->publisher), queue, fd);
+}
+
 static void descriptors_init(struct worker *worker)
 {
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
@@ -260,7 +202,7 @@ int worker_new(struct worker **out, struct publisher *publisher, struct flows *f
 	worker->alarm = alarm;
 	worker->errors = icmp_inbox_new();
 	worker->inbox = net_inbox_new();
-	worker->outbox = net_outbox_new();
+	worker->outbox = net_outbox_new(drain, worker);
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!worker->inbox || !worker->outbox || !worker->errors)

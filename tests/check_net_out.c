@@ -41,7 +41,7 @@ static void open_sockets(const char *ip, bool receiver_groups)
 static void set_up(void)
 {
 	sent = refused = segmented = fragmented = 0;
-	outbox = net_outbox_new();
+	outbox = net_outbox_new(NULL, NULL);
 	inbox = net_inbox_new();
 	ck_assert(outbox && inbox);
 }
