@@ -8,6 +8,7 @@
 
 struct ports {
 	unsigned users;
+	uint64_t serial;
 	struct addr address;
 	uint16_t first, last;
 	_Atomic int fds[]; /* from `first`; -1: not open */
@@ -20,11 +21,13 @@ static size_t ports_count(const struct ports *ports)
 
 struct ports *ports_new(const struct addr *address, uint16_t first, uint16_t last)
 {
+	static uint64_t made;
 	struct ports *ports = malloc(sizeof *ports + ((size_t)(last - first) + 1) * sizeof ports->fds[0]);
 
 	if (!ports)
 		return NULL;
 	ports->users = 1;
+	ports->serial = ++made;
 	ports->address = *address;
 	ports->address.port = 0;
 	ports->first = first;
@@ -32,6 +35,11 @@ struct ports *ports_new(const struct addr *address, uint16_t first, uint16_t las
 	for (size_t i = 0; i < ports_count(ports); i++)
 		atomic_init(&ports->fds[i], -1);
 	return ports;
+}
+
+uint64_t ports_serial(const struct ports *ports)
+{
+	return ports->serial;
 }
 
 bool ports_are_of(const struct ports *ports, const struct addr *address, uint16_t first, uint16_t last)

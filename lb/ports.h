@@ -13,8 +13,13 @@
 
 struct ports;
 
+enum { PORTS_SERIAL_BITS = 40 };
+
 /* None open. `address`: its port is ignored. NULL: out of memory. */
 struct ports *ports_new(const struct addr *address, uint16_t first, uint16_t last);
+
+/* Less than 1 << PORTS_SERIAL_BITS, and no other's: unlike a descriptor it does not come again. */
+uint64_t ports_serial(const struct ports *ports);
 
 bool ports_are_of(const struct ports *ports, const struct addr *address, uint16_t first, uint16_t last);
 struct ports *ports_share(struct ports *ports);

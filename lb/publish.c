@@ -139,6 +139,15 @@ void table_free(struct table *table)
 	free(table);
 }
 
+const struct ports *table_ports(const struct table *table, uint64_t serial)
+{
+	for (size_t i = 0; i < table->snapshot->pool_count; i++)
+		for (size_t family = 0; family < NET_FAMILIES; family++)
+			if (table->pools[i].ports[family] && ports_serial(table->pools[i].ports[family]) == serial)
+				return table->pools[i].ports[family];
+	return NULL;
+}
+
 void publisher_publish(struct publisher *publisher, struct table *table)
 {
 	struct table *old = atomic_exchange_explicit(&publisher->current, table, memory_order_acq_rel);

@@ -61,6 +61,9 @@ struct table {
 struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids, const struct table *previous);
 void table_free(struct table *table);
 
+/* Those of a single source address that have this serial number; NULL: they are not of this table. */
+const struct ports *table_ports(const struct table *table, uint64_t serial);
+
 struct publisher {
 	_Atomic(struct table *) current;
 };

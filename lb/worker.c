@@ -17,12 +17,30 @@
 
 enum { EVENTS = 64 };
 
-/* What an epoll event is about: the kind above, a stable number or a port below, and between them the descriptor of a TAG_PORT. */
+/* What an epoll event is about: the kind above, a stable number or a port below, and between them the serial number of a TAG_PORT's ports.
+ * Never a descriptor: events are fetched off-line, and by the time that they are served its number may be something else's. */
 enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL };
+
+enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
+_Static_assert((int)TAG_SERIAL_SHIFT + (int)PORTS_SERIAL_BITS <= (int)TAG_KIND_SHIFT, "a tag holds a serial number");
 
 static uint64_t tag_make(enum tag tag, uint16_t number)
 {
-	return (uint64_t)tag << 56 | number;
+	return (uint64_t)tag << TAG_KIND_SHIFT | number;
+}
+
+static uint64_t tag_make_port(const struct ports *ports, uint16_t port)
+{
+	return tag_make(TAG_PORT, port) | ports_serial(ports) << TAG_SERIAL_SHIFT;
+}
+
+/* The socket that a TAG_PORT is about; -1: a reload has closed it. */
+static int tag_port_fd(uint64_t tag, const struct table *table)
+{
+	const uint64_t serial = (tag >> TAG_SERIAL_SHIFT) & (((uint64_t)1 << PORTS_SERIAL_BITS) - 1);
+	const struct ports *ports = table_ports(table, serial);
+
+	return ports ? ports_get(ports, (uint16_t)tag) : -1;
 }
 
 static uint64_t clock_ms(void)
@@ -104,7 +122,7 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 	enum net_family family;
 	int fd;
 
-	switch (tag >> 56) {
+	switch (tag >> TAG_KIND_SHIFT) {
 	case TAG_LISTENER:
 		fd = atomic_load_explicit(&worker->listener_fds[number], memory_order_acquire);
 		if (fd >= 0)
@@ -112,7 +130,7 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 		return;
 	case TAG_ENDPOINT_V4:
 	case TAG_ENDPOINT_V6:
-		family = tag >> 56 == TAG_ENDPOINT_V4 ? NET_V4 : NET_V6;
+		family = tag >> TAG_KIND_SHIFT == TAG_ENDPOINT_V4 ? NET_V4 : NET_V6;
 		fd = atomic_load_explicit(&worker->endpoint_fds[family][number], memory_order_acquire);
 		if (fd >= 0)
 			endpoint_serve(worker, table, number, fd, event->events);
@@ -123,7 +141,9 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 			tunnel_serve(worker, table, number, fd, event->events);
 		return;
 	case TAG_PORT:
-		endpoint_serve(worker, table, number, (int)(tag >> 16 & INT32_MAX), event->events);
+		fd = tag_port_fd(tag, table);
+		if (fd >= 0)
+			endpoint_serve(worker, table, number, fd, event->events);
 		return;
 	}
 }
@@ -298,7 +318,7 @@ int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
 	/* Another worker may be a moment ahead. */
 	if (fd < 0)
 		return ports_get(ports, port) >= 0 ? ports_get(ports, port) : fd;
-	err = epoll_watch(worker, fd, tag_make(TAG_PORT, port) | (uint64_t)fd << 16);
+	err = epoll_watch(worker, fd, tag_make_port(ports, port));
 	if (err) {
 		close(fd);
 		return err;
