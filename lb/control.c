@@ -165,7 +165,7 @@ static int parts_init(struct control *control, unsigned workers)
 	control->flows = flows_new(secret);
 	control->services = services_new();
 	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	control->sockets = sockets_new(workers);
+	control->sockets = sockets_new(control->workers, workers);
 	control->base = event_base_new();
 	if (!control->listener_addrs || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
 	    !control->limit || !control->sockets || !control->base)

@@ -158,6 +158,15 @@ static int cannot_bind(const struct addr *addr, int err)
 	return -1;
 }
 
+static int cannot_watch(const struct addr *addr, int err)
+{
+	char text[ADDR_TEXT_OCTETS];
+
+	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "epoll cannot watch %s: %s%s", addr_format(addr, text), strerror(-err),
+		  err == -ENOSPC ? " (fs.epoll.max_user_watches)" : "");
+	return -1;
+}
+
 static int admin_prepare(struct control *control, struct step *step)
 {
 	struct admin_source source = { control_ready, control_metrics, control };
@@ -212,14 +221,14 @@ static void step_free(struct control *control, struct step *step)
 /* Everything that can fail, and nothing that shows. */
 static int step_prepare(struct control *control, struct step *step)
 {
-	struct addr failed = { 0 };
+	struct sockets_failure failure = { 0 };
 	int err;
 
 	if (numbers_give(control, step) && (control_recycle(control), numbers_give(control, step)))
 		return refuse("out of memory, or too many listeners, pools and backends at once with those that sessions are left of");
-	err = sockets_prepare(&step->change, control->sockets, step->conf, &step->plan, step->listener_uids, &failed);
+	err = sockets_prepare(&step->change, control->sockets, step->conf, &step->plan, step->listener_uids, &failure);
 	if (err)
-		return cannot_bind(&failed, err);
+		return failure.bound ? cannot_watch(&failure.addr, err) : cannot_bind(&failure.addr, err);
 	if (admin_prepare(control, step))
 		return -1;
 	if (!control->conf && control_ids_recall(control, step->conf, &step->plan))
@@ -259,11 +268,10 @@ static void step_commit(struct control *control, struct step *step)
 	struct plan old_plan = control->plan;
 
 	states_take(control, step);
-	if (sockets_add(control->sockets, step->change, control->workers))
-		log_event(LOG_LEVEL_ERROR, "sockets", NULL, NULL, "a worker could not take a socket");
+	sockets_add(control->sockets, step->change);
 	publisher_publish(&control->publisher, step->table);
 	flows_follow(control);
-	sockets_remove(control->sockets, step->change, control->workers);
+	sockets_remove(control->sockets, step->change);
 	limits_drop(control, &old_plan, &step->plan);
 	admin_move(control, step);
 	plan_free(&old_plan);

@@ -16,27 +16,29 @@ struct slot {
 };
 
 struct sockets {
+	struct worker *const *workers;
 	unsigned worker_count;
 	struct slot *slots; /* what the workers have */
 	size_t count;
-	struct worker *const *workers; /* as soon as they have something */
 };
 
 struct sockets_change {
 	struct slot *wanted; /* everything that the configuration asks for */
 	size_t wanted_count;
 	struct slot *opened;
-	int *fds; /* worker_count per opened slot; -1: given away */
+	int *fds; /* worker_count per opened slot; -1: not open */
 	size_t opened_count;
 	uint32_t rcvbuf_octets;
 };
 
-struct sockets *sockets_new(unsigned worker_count)
+struct sockets *sockets_new(struct worker *const *workers, unsigned worker_count)
 {
 	struct sockets *sockets = calloc(1, sizeof *sockets);
 
-	if (sockets)
-		sockets->worker_count = worker_count;
+	if (!sockets)
+		return NULL;
+	sockets->workers = workers;
+	sockets->worker_count = worker_count;
 	return sockets;
 }
 
@@ -144,26 +146,29 @@ static int slot_bind(const struct sockets *sockets, const struct slot *slot, uns
 	return fd >= 0 ? fd : net_bind_tunnel(&addr);
 }
 
-static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot)
+/* What it leaves behind when it fails is sockets_abandon()'s. */
+static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot, struct sockets_failure *failure)
 {
 	int *fds = change->fds + change->opened_count * sockets->worker_count;
+	int err = 0;
 
-	for (unsigned i = 0; i < sockets->worker_count; i++) {
-		fds[i] = slot_bind(sockets, slot, i);
-		if (fds[i] >= 0)
-			net_set_rcvbuf(fds[i], change->rcvbuf_octets);
-		if (fds[i] >= 0)
-			continue;
-		for (unsigned j = 0; j < i; j++)
-			close(fds[j]);
-		return fds[i];
-	}
+	*failure = (struct sockets_failure){ .addr = slot->addr };
+	for (unsigned i = 0; i < sockets->worker_count; i++)
+		fds[i] = -1;
 	change->opened[change->opened_count++] = *slot;
-	return 0;
+	for (unsigned i = 0; !err && i < sockets->worker_count; i++) {
+		fds[i] = slot_bind(sockets, slot, i);
+		if (fds[i] < 0)
+			return fds[i];
+		net_set_rcvbuf(fds[i], change->rcvbuf_octets);
+		err = worker_admit(sockets->workers[i], fds[i]);
+	}
+	failure->bound = err != 0;
+	return err;
 }
 
 int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const struct plan *plan,
-		    const uint16_t *listener_uids, struct addr *failed)
+		    const uint16_t *listener_uids, struct sockets_failure *failure)
 {
 	struct sockets_change *change = calloc(1, sizeof *change);
 	int err = change ? wanted_fill(change, conf, plan, listener_uids) : -ENOMEM;
@@ -178,8 +183,7 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 	for (size_t i = 0; !err && i < change->wanted_count; i++) {
 		if (slot_in(&change->wanted[i], sockets->slots, sockets->count))
 			continue;
-		*failed = change->wanted[i].addr;
-		err = slot_open(sockets, change, &change->wanted[i]);
+		err = slot_open(sockets, change, &change->wanted[i], failure);
 	}
 	if (err) {
 		sockets_abandon(sockets, change);
@@ -189,35 +193,26 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 	return 0;
 }
 
-static int slot_give(const struct slot *slot, struct worker *worker, int fd)
+static void slot_give(const struct slot *slot, struct worker *worker, int fd)
 {
 	switch (slot->kind) {
 	case SLOT_LISTENER:
-		return worker_set_listener(worker, slot->number, fd);
-	case SLOT_TUNNEL:
-		return worker_set_tunnel(worker, slot->number, fd);
+		worker_set_listener(worker, slot->number, fd);
+		return;
 	case SLOT_ENDPOINT:
-		break;
+		worker_set_endpoint(worker, slot->family, slot->number, fd);
+		return;
+	case SLOT_TUNNEL:
+		worker_set_tunnel(worker, slot->number, fd);
+		return;
 	}
-	return worker_set_endpoint(worker, slot->family, slot->number, fd);
 }
 
-int sockets_add(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers)
+void sockets_add(struct sockets *sockets, struct sockets_change *change)
 {
-	int err = 0;
-
-	sockets->workers = workers;
-	for (size_t i = 0; i < change->opened_count; i++) {
-		for (unsigned w = 0; w < sockets->worker_count; w++) {
-			int *fd = &change->fds[i * sockets->worker_count + w];
-			int given = slot_give(&change->opened[i], workers[w], *fd);
-
-			*fd = -1;
-			if (given)
-				err = given;
-		}
-	}
-	return err;
+	for (size_t i = 0; i < change->opened_count; i++)
+		for (unsigned w = 0; w < sockets->worker_count; w++)
+			slot_give(&change->opened[i], sockets->workers[w], change->fds[i * sockets->worker_count + w]);
 }
 
 static void change_free(struct sockets_change *change)
@@ -237,14 +232,14 @@ static bool slot_stays(const struct slot *slot, const struct sockets_change *cha
 	return false;
 }
 
-void sockets_remove(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers)
+void sockets_remove(struct sockets *sockets, struct sockets_change *change)
 {
 	for (size_t i = 0; i < sockets->count; i++) {
 		const struct slot *slot = &sockets->slots[i];
 		bool stays = slot_stays(slot, change);
 
 		for (unsigned w = 0; !stays && w < sockets->worker_count; w++)
-			(void)slot_give(slot, workers[w], -1);
+			slot_give(slot, sockets->workers[w], -1);
 	}
 	free(sockets->slots);
 	sockets->slots = change->wanted;
@@ -257,8 +252,15 @@ void sockets_abandon(struct sockets *sockets, struct sockets_change *change)
 {
 	if (!change)
 		return;
-	for (size_t i = 0; i < change->opened_count * sockets->worker_count; i++)
-		if (change->fds[i] >= 0)
-			close(change->fds[i]);
+	for (size_t i = 0; i < change->opened_count; i++) {
+		for (unsigned w = 0; w < sockets->worker_count; w++) {
+			int fd = change->fds[i * sockets->worker_count + w];
+
+			if (fd < 0)
+				continue;
+			worker_dismiss(sockets->workers[w], fd);
+			close(fd);
+		}
+	}
 	change_free(change);
 }

@@ -17,22 +17,28 @@
 struct sockets;        /* what the workers have */
 struct sockets_change; /* what is opened and closed to get from one configuration to the next */
 
-/* worker_count sockets of each. NULL: out of memory. */
-struct sockets *sockets_new(unsigned worker_count);
+/* worker_count sockets of each, for these, which must all be there by the time of sockets_prepare(). NULL: out of memory. */
+struct sockets *sockets_new(struct worker *const *workers, unsigned worker_count);
 void sockets_free(struct sockets *sockets);
 
-/* Opens what `conf` needs and the workers do not have. `plan`: of conf; listener_uids: by index in conf->listeners. On failure nothing is
- * open, the result is -errno and `failed` the address: of a tunnel, that of its first worker. */
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const struct plan *plan,
-		    const uint16_t *listener_uids, struct addr *failed);
+/* Where a change failed. */
+struct sockets_failure {
+	struct addr addr; /* of a tunnel: that of its first worker */
+	bool bound;       /* and epoll would not watch it */
+};
 
-/* Gives the workers what was opened. Before the table that uses it is published. Returns 0 or -errno. */
-int sockets_add(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers);
+/* Opens what `conf` needs and the workers do not have, and has them admitted: all that can fail. `plan`: of conf; listener_uids: by index
+ * in conf->listeners. On failure nothing is open or admitted, and the result is -errno. */
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const struct plan *plan,
+		    const uint16_t *listener_uids, struct sockets_failure *failure);
+
+/* Gives the workers what was opened. Before the table that uses it is published. */
+void sockets_add(struct sockets *sockets, struct sockets_change *change);
 
 /* Closes what is no longer needed, and frees the change. After publication. */
-void sockets_remove(struct sockets *sockets, struct sockets_change *change, struct worker *const *workers);
+void sockets_remove(struct sockets *sockets, struct sockets_change *change);
 
-/* Closes everything that was opened and not given away, and frees the change. */
+/* Closes everything that was opened, none of which was given away, and frees the change. NULL is fine. */
 void sockets_abandon(struct sockets *sockets, struct sockets_change *change);
 
 #endif

@@ -19,7 +19,7 @@ enum { EVENTS = 64 };
 
 /* What an epoll event is about: the kind above, a stable number or a port below, and between them the serial number of a TAG_PORT's ports.
  * Never a descriptor: events are fetched off-line, and by the time that they are served its number may be something else's. */
-enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL };
+enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL, TAG_NOT_GIVEN };
 
 enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
 _Static_assert((int)TAG_SERIAL_SHIFT + (int)PORTS_SERIAL_BITS <= (int)TAG_KIND_SHIFT, "a tag holds a serial number");
@@ -145,6 +145,8 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 		if (fd >= 0)
 			endpoint_serve(worker, table, number, fd, event->events);
 		return;
+	case TAG_NOT_GIVEN:
+		return;
 	}
 }
 
@@ -177,13 +179,17 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
-static int epoll_watch(struct worker *worker, int fd, uint64_t tag)
+static int epoll_add(struct worker *worker, int fd, uint32_t events, uint64_t tag)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag };
+	struct epoll_event event = { .events = events, .data.u64 = tag };
 
+	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static void drops_begin(struct worker *worker, int fd)
+{
 	if (fd < WORKER_COUNTED)
 		atomic_store_explicit(&worker->drops_seen[fd], net_kernel_drops(fd), memory_order_relaxed);
-	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 /* net_drain, while a batch is sent: the thread is on-line. */
@@ -230,7 +236,7 @@ int worker_new(struct worker **out, struct publisher *publisher, struct flows *f
 	else if (worker->epoll < 0 || worker->wake < 0)
 		err = -errno;
 	if (!err)
-		err = epoll_watch(worker, worker->wake, tag_make(TAG_WAKE, 0));
+		err = epoll_add(worker, worker->wake, EPOLLIN, tag_make(TAG_WAKE, 0));
 	if (err) {
 		worker_free(worker);
 		return err;
@@ -276,36 +282,51 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
-static int descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint64_t tag)
+/* Errors are reported whatever is asked for, each time that somebody waits: EPOLLONESHOT lets one through, for nothing, and then the socket
+ * is silent until it is given. */
+int worker_admit(struct worker *worker, int fd)
 {
+	return epoll_add(worker, fd, EPOLLONESHOT, tag_make(TAG_NOT_GIVEN, 0));
+}
+
+/* Closing would not do where a tunnel's socket has another descriptor. */
+void worker_dismiss(struct worker *worker, int fd)
+{
+	(void)epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint64_t tag)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag };
 	int old = atomic_exchange_explicit(slot, fd, memory_order_acq_rel);
-	int err = 0;
 
 	if (old >= 0) {
-		(void)epoll_ctl(worker->epoll, EPOLL_CTL_DEL, old, NULL);
+		worker_dismiss(worker, old);
 		synchronize_rcu();
 		close(old);
 	}
-	if (fd >= 0)
-		err = epoll_watch(worker, fd, tag);
-	return err;
+	if (fd < 0)
+		return;
+	drops_begin(worker, fd);
+	/* Of what is admitted this needs no memory. */
+	(void)epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event);
 }
 
-int worker_set_listener(struct worker *worker, uint16_t listener, int fd)
+void worker_set_listener(struct worker *worker, uint16_t listener, int fd)
 {
-	return descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
+	descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
 }
 
-int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd)
+void worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd)
 {
 	enum tag tag = family == NET_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
 
-	return descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
+	descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
 }
 
-int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
+void worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
 {
-	return descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
+	descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
 }
 
 int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
@@ -318,7 +339,8 @@ int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
 	/* Another worker may be a moment ahead. */
 	if (fd < 0)
 		return ports_get(ports, port) >= 0 ? ports_get(ports, port) : fd;
-	err = epoll_watch(worker, fd, tag_make_port(ports, port));
+	drops_begin(worker, fd);
+	err = epoll_add(worker, fd, EPOLLIN, tag_make_port(ports, port));
 	if (err) {
 		close(fd);
 		return err;

@@ -51,7 +51,7 @@ static void setup(void)
 	control->backend_names = registry_new(STATS_BACKENDS);
 	control->flows = flows_new(secret);
 	control->services = services_new();
-	control->sockets = sockets_new(0);
+	control->sockets = sockets_new(control->workers, 0);
 	control->base = event_base_new();
 	control->overrides = overrides_new(NULL);
 	control->health = health_new(control->base, no_report, NULL);

@@ -76,8 +76,10 @@ static void configure(void)
 		backends[i] = open_at("::1", &backend_addrs[i]);
 		configured.backend[i].addr = backend_addrs[i];
 	}
-	ck_assert_int_eq(worker_set_endpoint(worker, NET_V6, endpoint.port, endpoint_fd), 0);
-	ck_assert_int_eq(worker_set_listener(worker, configured.listener_uid, listener_fd), 0);
+	ck_assert_int_eq(worker_admit(worker, endpoint_fd), 0);
+	ck_assert_int_eq(worker_admit(worker, listener_fd), 0);
+	worker_set_endpoint(worker, NET_V6, endpoint.port, endpoint_fd);
+	worker_set_listener(worker, configured.listener_uid, listener_fd);
 	publisher_publish(&publisher, nat_table_build(&configured, NULL));
 }
 
