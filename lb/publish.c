@@ -148,11 +148,16 @@ const struct ports *table_ports(const struct table *table, uint64_t serial)
 	return NULL;
 }
 
+void publisher_wait(struct publisher *publisher)
+{
+	synchronize_rcu();
+	race_acquire(publisher);
+}
+
 void publisher_publish(struct publisher *publisher, struct table *table)
 {
 	struct table *old = atomic_exchange_explicit(&publisher->current, table, memory_order_acq_rel);
 
-	synchronize_rcu();
-	race_acquire(publisher);
+	publisher_wait(publisher);
 	table_free(old);
 }

@@ -73,6 +73,9 @@ static inline const struct table *publisher_read(struct publisher *publisher)
 	return atomic_load_explicit(&publisher->current, memory_order_acquire);
 }
 
+/* A grace period: what no worker can find any more is used by none once this returns. Control thread. */
+void publisher_wait(struct publisher *publisher);
+
 /* Control thread; returns once no worker reads the old table any more, and frees it. */
 void publisher_publish(struct publisher *publisher, struct table *table);
 

@@ -28,6 +28,8 @@ struct sockets_change {
 	struct slot *opened;
 	int *fds; /* worker_count per opened slot; -1: not open */
 	size_t opened_count;
+	int *taken; /* away from the workers: to be closed. Room for all that they have, as by then nothing may fail */
+	size_t taken_count;
 	uint32_t rcvbuf_octets;
 };
 
@@ -177,7 +179,8 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 		change->rcvbuf_octets = conf->rcvbuf_octets;
 		change->opened = calloc(change->wanted_count, sizeof *change->opened);
 		change->fds = calloc(change->wanted_count * sockets->worker_count, sizeof *change->fds);
-		if (!change->opened || !change->fds)
+		change->taken = calloc(sockets->count * sockets->worker_count + 1, sizeof *change->taken);
+		if (!change->opened || !change->fds || !change->taken)
 			err = -ENOMEM;
 	}
 	for (size_t i = 0; !err && i < change->wanted_count; i++) {
@@ -193,26 +196,33 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 	return 0;
 }
 
-static void slot_give(const struct slot *slot, struct worker *worker, int fd)
+static int slot_set(const struct slot *slot, struct worker *worker, int fd)
 {
 	switch (slot->kind) {
 	case SLOT_LISTENER:
-		worker_set_listener(worker, slot->number, fd);
-		return;
-	case SLOT_ENDPOINT:
-		worker_set_endpoint(worker, slot->family, slot->number, fd);
-		return;
+		return worker_set_listener(worker, slot->number, fd);
 	case SLOT_TUNNEL:
-		worker_set_tunnel(worker, slot->number, fd);
-		return;
+		return worker_set_tunnel(worker, slot->number, fd);
+	case SLOT_ENDPOINT:
+		break;
 	}
+	return worker_set_endpoint(worker, slot->family, slot->number, fd);
+}
+
+/* Worker `i`'s. */
+static void slot_give(const struct sockets *sockets, struct sockets_change *change, const struct slot *slot, unsigned i, int fd)
+{
+	int old = slot_set(slot, sockets->workers[i], fd);
+
+	if (old >= 0)
+		change->taken[change->taken_count++] = old;
 }
 
 void sockets_add(struct sockets *sockets, struct sockets_change *change)
 {
 	for (size_t i = 0; i < change->opened_count; i++)
 		for (unsigned w = 0; w < sockets->worker_count; w++)
-			slot_give(&change->opened[i], sockets->workers[w], change->fds[i * sockets->worker_count + w]);
+			slot_give(sockets, change, &change->opened[i], w, change->fds[i * sockets->worker_count + w]);
 }
 
 static void change_free(struct sockets_change *change)
@@ -220,6 +230,7 @@ static void change_free(struct sockets_change *change)
 	free(change->wanted);
 	free(change->opened);
 	free(change->fds);
+	free(change->taken);
 	free(change);
 }
 
@@ -239,8 +250,13 @@ void sockets_remove(struct sockets *sockets, struct sockets_change *change)
 		bool stays = slot_stays(slot, change);
 
 		for (unsigned w = 0; !stays && w < sockets->worker_count; w++)
-			slot_give(slot, sockets->workers[w], -1);
+			slot_give(sockets, change, slot, w, -1);
 	}
+	/* Workers may be in the midst of a batch that leaves through them. */
+	if (change->taken_count)
+		publisher_wait(sockets->workers[0]->publisher);
+	for (size_t i = 0; i < change->taken_count; i++)
+		close(change->taken[i]);
 	free(sockets->slots);
 	sockets->slots = change->wanted;
 	sockets->count = change->wanted_count;

@@ -35,7 +35,7 @@ int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const 
 /* Gives the workers what was opened. Before the table that uses it is published. */
 void sockets_add(struct sockets *sockets, struct sockets_change *change);
 
-/* Closes what is no longer needed, and frees the change. After publication. */
+/* Closes what is no longer needed, after one grace period for all, and frees the change. After publication. */
 void sockets_remove(struct sockets *sockets, struct sockets_change *change);
 
 /* Closes everything that was opened, none of which was given away, and frees the change. NULL is fine. */

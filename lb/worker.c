@@ -289,44 +289,42 @@ int worker_admit(struct worker *worker, int fd)
 	return epoll_add(worker, fd, EPOLLONESHOT, tag_make(TAG_NOT_GIVEN, 0));
 }
 
-/* Closing would not do where a tunnel's socket has another descriptor. */
+/* Closing would not do where a tunnel's socket has another descriptor, or is closed only later. */
 void worker_dismiss(struct worker *worker, int fd)
 {
 	(void)epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static void descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint64_t tag)
+static int descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint64_t tag)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag };
 	int old = atomic_exchange_explicit(slot, fd, memory_order_acq_rel);
 
-	if (old >= 0) {
+	if (old >= 0)
 		worker_dismiss(worker, old);
-		synchronize_rcu();
-		close(old);
+	if (fd >= 0) {
+		drops_begin(worker, fd);
+		/* Of what is admitted this needs no memory. */
+		(void)epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event);
 	}
-	if (fd < 0)
-		return;
-	drops_begin(worker, fd);
-	/* Of what is admitted this needs no memory. */
-	(void)epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event);
+	return old;
 }
 
-void worker_set_listener(struct worker *worker, uint16_t listener, int fd)
+int worker_set_listener(struct worker *worker, uint16_t listener, int fd)
 {
-	descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
+	return descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
 }
 
-void worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd)
+int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd)
 {
 	enum tag tag = family == NET_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
 
-	descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
+	return descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
 }
 
-void worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
+int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
 {
-	descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
+	return descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
 }
 
 int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)

@@ -70,11 +70,11 @@ int worker_admit(struct worker *worker, int fd);
 /* Before a socket is closed that was admitted, and not given. */
 void worker_dismiss(struct worker *worker, int fd);
 
-/* Gives the worker a socket that it was admitted (it owns it from now on), or with -1 takes away and closes the one it has, after a grace
- * period. Control thread. */
-void worker_set_listener(struct worker *worker, uint16_t listener, int fd);
-void worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd);
-void worker_set_tunnel(struct worker *worker, uint16_t pool, int fd);
+/* Gives the worker a socket that it was admitted (it owns it from now on), or with -1 takes away the one it has. Returns what it had
+ * before, or -1: to be closed once a grace period is over, one for however many. Control thread. */
+int worker_set_listener(struct worker *worker, uint16_t listener, int fd);
+int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd);
+int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd);
 
 /* The socket of a port of a single source address, opened by this worker (which receives on it from now on) if nobody did before. -errno:
  * cannot be had. */

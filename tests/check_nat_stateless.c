@@ -78,8 +78,8 @@ static void configure(void)
 	}
 	ck_assert_int_eq(worker_admit(worker, endpoint_fd), 0);
 	ck_assert_int_eq(worker_admit(worker, listener_fd), 0);
-	worker_set_endpoint(worker, NET_V6, endpoint.port, endpoint_fd);
-	worker_set_listener(worker, configured.listener_uid, listener_fd);
+	ck_assert_int_eq(worker_set_endpoint(worker, NET_V6, endpoint.port, endpoint_fd), -1);
+	ck_assert_int_eq(worker_set_listener(worker, configured.listener_uid, listener_fd), -1);
 	publisher_publish(&publisher, nat_table_build(&configured, NULL));
 }
 

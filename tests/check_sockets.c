@@ -1,6 +1,7 @@
 /* Sockets from one configuration to the next, with two workers that run: all or none is opened, what stays goes on being served, and what
  * goes is closed. */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,6 +11,8 @@
 #include "nat_table.h"
 #include "octets.h"
 #include "sockets.h"
+
+#include <urcu-qsbr.h>
 
 enum { WORKERS = 2, PORTS = 25 };
 
@@ -24,6 +27,8 @@ static struct sockets *sockets;
 static struct sockets_failure failure;
 static _Atomic unsigned adds, adds_good; /* EPOLL_CTL_ADDs, and how many are let through */
 static _Atomic unsigned waits;
+static _Thread_local unsigned graces;  /* that a thread has waited for */
+static _Thread_local size_t open_then; /* descriptors, when it began to */
 
 /* In the place of the C library's. */
 int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
@@ -51,6 +56,16 @@ static size_t descriptors(void)
 		count++;
 	closedir(dir);
 	return count;
+}
+
+void synchronize_rcu(void)
+{
+	void (*real)(void);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "urcu_qsbr_synchronize_rcu");
+	open_then = descriptors();
+	graces++;
+	real();
 }
 
 static bool range_is_free(uint16_t first, unsigned count)
@@ -267,6 +282,37 @@ START_TEST(refused_by_the_kernel)
 }
 END_TEST
 
+START_TEST(one_grace_period_for_all)
+{
+	const uint16_t first = configured.pool.nat.port_first, last = (uint16_t)(first + PORTS);
+	struct sockets_change *change;
+	size_t open;
+
+	configured.pool.nat.port_last = last;
+	apply();
+	open = descriptors();
+	configured.pool.nat.port_last = first;
+	ck_assert_int_eq(prepare(&change), 0);
+	sockets_add(sockets, change);
+	publisher_publish(&publisher, table());
+	graces = 0;
+	sockets_remove(sockets, change);
+	ck_assert_uint_eq(graces, 1);
+	ck_assert_uint_eq(open_then, open);
+	ck_assert_uint_eq(descriptors(), open - PORTS * WORKERS);
+	for (unsigned i = 0; i < WORKERS; i++)
+		for (unsigned port = first + 1; port <= last; port++)
+			ck_assert_int_eq(workers[i]->endpoint_fds[NET_V4][port], -1);
+	assert_all_serve();
+	/* Where nothing goes nobody waits. */
+	ck_assert_int_eq(prepare(&change), 0);
+	sockets_add(sockets, change);
+	graces = 0;
+	sockets_remove(sockets, change);
+	ck_assert_uint_eq(graces, 0);
+}
+END_TEST
+
 /* What comes to a socket before it is given is kept, and so are errors: they do not keep a worker busy. */
 START_TEST(not_given_yet)
 {
@@ -295,7 +341,7 @@ START_TEST(not_given_yet)
 	usleep(50000);
 	ck_assert_uint_le(waits - before, 2);
 	ck_assert_uint_eq(of_all(strays), 0);
-	worker_set_endpoint(workers[0], NET_V4, addr.port, fd);
+	ck_assert_int_eq(worker_set_endpoint(workers[0], NET_V4, addr.port, fd), -1);
 	for (int i = 0; i < 10000 && of_all(strays) == 0; i++)
 		usleep(1000);
 	ck_assert_uint_eq(of_all(strays), 1);
@@ -357,7 +403,9 @@ START_TEST(tunnel_in_place)
 	apply();
 	open = descriptors();
 	configure_tunnel((uint16_t)(port + 1));
+	graces = 0;
 	apply();
+	ck_assert_uint_eq(graces, 2); /* the table's, and that of both workers' sockets */
 	ck_assert_uint_eq(descriptors(), open);
 	assert_tunnels_serve((uint16_t)(port + 1));
 	ck_assert(range_is_free(port, 1));
@@ -376,6 +424,7 @@ int main(void)
 	tcase_add_loop_test(tc, refused_by_epoll, 0, 3 * WORKERS);
 	tcase_add_test(tc, commit_cannot_fail);
 	tcase_add_test(tc, refused_by_the_kernel);
+	tcase_add_test(tc, one_grace_period_for_all);
 	tcase_add_test(tc, not_given_yet);
 	tcase_add_test(tc, tunnel_shared);
 	tcase_add_test(tc, tunnel_in_place);
