@@ -34,10 +34,7 @@ const char *stateless_drop_name(enum stateless_drop reason)
 
 const char *tunnel_drop_name(unsigned reason)
 {
-	static const char *const names[TUNNEL_DROPS - PROXY2_RESULTS] = {
-		[TUNNEL_OUTER_SOURCE - PROXY2_RESULTS] = "outer_source",
-		[TUNNEL_SERVICE - PROXY2_RESULTS] = "service",
-	};
+	static const char *const names[TUNNEL_DROPS] = { [TUNNEL_OUTER_SOURCE] = "outer_source", [TUNNEL_SERVICE] = "service" };
 
-	return reason < PROXY2_RESULTS ? proxy2_result_name((enum proxy2_result)reason) : names[reason - PROXY2_RESULTS];
+	return reason < PROXY2_RESULTS ? proxy2_result_name((enum proxy2_result)reason) : names[reason];
 }

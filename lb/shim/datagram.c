@@ -49,9 +49,9 @@ static unsigned unwrap(struct shim *shim, uint8_t mark, struct incoming *in, siz
 	if (rewrite_addr(outer, (const struct sockaddr *)&in->name, in->msg.msg_namelen) != 0 || !settings_is_node(&shim->settings, outer))
 		return NOTICE_FOREIGN;
 	const enum proxy2_result result = rewrite_unwrap(&in->ends, &in->octets, &shim->settings.keys, in->pieces, in->msg.msg_iovlen, len);
-	if (result != PROXY2_GOOD)
-		return result;
-	return mark_family(mark) == AF_INET && !addr_is_v4(&in->ends.source) ? NOTICE_FAMILY : PROXY2_GOOD;
+	if (result == PROXY2_GOOD && mark_family(mark) == AF_INET && !addr_is_v4(&in->ends.source))
+		return NOTICE_FAMILY;
+	return result;
 }
 
 static ssize_t hand_over(uint8_t mark, struct incoming *in, size_t len, struct msghdr *msg, int flags)
