@@ -9,7 +9,10 @@
 #include <sys/un.h>
 
 #include "conf_priv.h"
+#include "pages.h"
 #include "stats.h"
+
+enum { TREE_OCTETS = 1 << 20, TREE_OCTETS_PER_CHARACTER = 64 };
 
 enum {
 	ROOT_WORKERS,
@@ -266,6 +269,17 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 	read_hash_keys(reader, &values[ROOT_HASH_KEY], &values[ROOT_HASH_KEY_PREVIOUS]);
 }
 
+/* libconfig ends the process, or touches what it could not have, where memory is short: this is more than it takes of any text, held for
+ * a moment. False: it is not there. */
+static bool tree_has_memory(const char *text)
+{
+	const size_t octets = TREE_OCTETS + TREE_OCTETS_PER_CHARACTER * strlen(text);
+	void *pages = pages_take(octets);
+
+	pages_return(pages, octets);
+	return pages != NULL;
+}
+
 struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct conf_report *report)
 {
 	struct conf *conf = calloc(1, sizeof *conf);
@@ -275,7 +289,7 @@ struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct 
 	config_t tree;
 
 	config_init(&tree);
-	if (!conf || !wide || !(conf->file = strdup(file)))
+	if (!conf || !wide || !(conf->file = strdup(file)) || !tree_has_memory(text))
 		reader.no_memory = true;
 	else if (include_line)
 		conf_error_line(&reader, include_line, "@include is not supported; put everything into one file");

@@ -25,9 +25,14 @@ bool conf_user_find(struct conf_reader *reader, const struct conf_value *value)
 
 	if (geteuid() != 0)
 		return true;
+	errno = 0;
 	entry = getpwnam(value->text ? value->text : "cidlb");
 	if (!entry && !value->text)
 		entry = getpwnam("nobody");
+	if (!entry && errno == ENOMEM) {
+		reader->no_memory = true;
+		return false;
+	}
 	if (!entry) {
 		if (value->text)
 			conf_error(reader, value->place, "no such user: %s", conf_quote(quoted, value->text));

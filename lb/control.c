@@ -65,6 +65,8 @@ int control_reload(struct control *control, struct conf_report *report)
 	if (conf)
 		only_at_start(control, conf);
 	if (!conf || control_apply(control, conf)) {
+		if (!conf && report->error_count == 0)
+			log_event(LOG_LEVEL_ERROR, "configuration", NULL, NULL, "out of memory");
 		conf_free(conf);
 		log_event(LOG_LEVEL_ERROR, "reload_refused", NULL, NULL, "the running configuration stays as it was");
 		return -1;
@@ -186,15 +188,33 @@ static int parts_init(struct control *control, unsigned workers)
 	return events_init(control);
 }
 
+static void *nothing_run(void *ctx)
+{
+	return ctx;
+}
+
+/* liburcu aborts where it cannot have its thread: one that ends at once finds out, and leaves its stack to it. */
+static int thread_try(void)
+{
+	pthread_t thread;
+	int err = pthread_create(&thread, NULL, nothing_run, NULL);
+
+	if (!err)
+		err = pthread_join(thread, NULL);
+	return -err;
+}
+
 /* Signals are the control thread's: workers, and the threads of libraries, are born with all of them blocked. */
 static int workers_start(struct control *control)
 {
 	sigset_t all, before;
-	int err = 0;
+	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	(void)get_default_call_rcu_data();
+	err = thread_try();
+	if (!err)
+		(void)get_default_call_rcu_data();
 	for (unsigned i = 0; !err && i < control->worker_count; i++)
 		err = worker_start(control->workers[i]);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -326,6 +346,12 @@ static void descriptors_allow(void)
 	}
 }
 
+/* It ends cidlb itself where it finds no other way, and this is the reason then. */
+static void library_log(int severity, const char *message)
+{
+	log_event(severity >= EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "libevent", NULL, NULL, "%s", message);
+}
+
 int control_run(struct conf *conf, bool sandbox)
 {
 	struct control *control = calloc(1, sizeof *control);
@@ -335,6 +361,7 @@ int control_run(struct conf *conf, bool sandbox)
 		conf_free(conf);
 		return fail("cannot start", -ENOMEM);
 	}
+	event_set_log_callback(library_log);
 	/* A reader of our log or of /metrics may go away at any time. */
 	signal(SIGPIPE, SIG_IGN);
 	descriptors_allow();

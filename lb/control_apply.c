@@ -154,6 +154,8 @@ static int cannot_bind(const struct addr *addr, int err)
 {
 	char text[ADDR_TEXT_OCTETS];
 
+	if (err == -ENOMEM)
+		return refuse("out of memory");
 	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "cannot bind %s: %s", addr_format(addr, text), strerror(-err));
 	return -1;
 }

@@ -29,6 +29,8 @@ static struct conf *load(const char *file)
 		fprintf(stderr, "%s\n", report.errors[i]);
 	for (size_t i = 0; i < report.warning_count; i++)
 		fprintf(stderr, "warning: %s\n", report.warnings[i]);
+	if (!conf && report.error_count == 0)
+		fprintf(stderr, "%s:1: out of memory\n", file); /* not even for a report */
 	conf_report_free(&report);
 	return conf;
 }

@@ -224,7 +224,7 @@ static int save(struct overrides *overrides)
 
 int overrides_save(struct overrides *overrides)
 {
-	return overrides->due ? save(overrides) : 0;
+	return overrides && overrides->due ? save(overrides) : 0;
 }
 
 bool overrides_get(const struct overrides *overrides, const char *pool, const struct conf_backend *backend, enum backend_admin *admin,

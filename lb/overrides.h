@@ -60,7 +60,7 @@ int overrides_each_id(const struct overrides *overrides, const char *pool, int (
  * overrides_save(). */
 void overrides_prune(struct overrides *overrides, const struct conf *conf);
 
-/* Writes what waits for it; once per tick. As overrides_set(). */
+/* Writes what waits for it; once per tick. As overrides_set(). NULL has nothing. */
 int overrides_save(struct overrides *overrides);
 
 #endif

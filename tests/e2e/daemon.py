@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import AS_ROOT, BIN, PSK, USER, Scene, Skip, free_ports, main, release_only, wait_until
+from harness import AS_ROOT, BIN, PSK, SANITIZE, USER, Scene, Skip, free_ports, main, release_only, wait_until
 from udp import forge, open_socket, parse_address
 
 QUICK = {"interval_ms": 200, "ack_timeout_ms": 300}
@@ -358,6 +358,44 @@ def case_more_servers_than_descriptors():
         lb.argv[:0] = ["prlimit", "--nofile=256:4096"]
         lb.start()
         assert lb.metric("cidlb_backend_state", state="up") == 300
+
+
+def starts_or_says_why(lb, limit):
+    """Whether it starts under a limit, as prlimit takes it; it ends well then. If not, its last line has the reason."""
+    lb.log.unlink(missing_ok=True)
+    program = lb.argv
+    lb.argv = ["prlimit", limit, *program]
+    lb.start(ready=False)
+    lb.argv = program
+    wait_until(lambda: " started: " in lb.log_text() or not lb.alive(), 20, f"starts or ends under {limit}")
+    if lb.alive():
+        lb.stop()
+        return True
+    status, lines = lb.wait(10), lb.log_text().splitlines()
+    if status == 127:  # ld.so, before there is a cidlb
+        assert "error while loading shared libraries" in lines[-1], (limit, lines)
+    else:
+        why = r" error \S+: \S|: (Cannot allocate memory|out of memory)$"
+        assert status == 1 and lines and re.search(why, lines[-1]), (limit, status, lines)
+    return False
+
+
+def starts_somewhere(lb, limits):
+    assert any(starts_or_says_why(lb, limit) for limit in limits), f"starts under none, {lb.log_text()}"
+
+
+def case_starts_or_says_why_with_few_descriptors():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
+        fewest = 6 if SANITIZE else 3  # a leak check at the end needs some, too
+        starts_somewhere(lb, (f"--nofile={count}" for count in range(fewest, 64)))
+
+
+@release_only  # a sanitizer's address space cannot be limited
+def case_starts_or_says_why_with_little_memory():
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)], nat={"max_flows": 1000})], start=False)
+        starts_somewhere(lb, (f"--as={octets}" for octets in range(4 << 20, 400 << 20, 384 << 10)))
 
 
 def case_options_for_the_next_start():
