@@ -62,6 +62,28 @@ void limit_free(struct limit *limit)
 	free(limit);
 }
 
+static void bucket_forget(limit_bucket *bucket)
+{
+	/* What was never written takes up no memory. */
+	if (atomic_load_explicit(bucket, memory_order_relaxed))
+		atomic_store_explicit(bucket, 0, memory_order_relaxed);
+}
+
+void limit_forget_pool(struct limit *limit, uint16_t pool)
+{
+	struct prefixes *prefixes = &limit->prefixes[pool];
+
+	bucket_forget(&limit->pools[pool]);
+	for (size_t row = 0; row < LIMIT_ROWS; row++)
+		for (size_t i = 0; i < ROW_BUCKETS; i++)
+			bucket_forget(&prefixes->rows[row][i]);
+}
+
+void limit_forget_backend(struct limit *limit, uint16_t backend)
+{
+	bucket_forget(&limit->backends[backend]);
+}
+
 /* When a bucket that is full again at `full_at` will be after one more. */
 static inline uint64_t charge(uint64_t full_at, const struct limit_rate *rate, uint64_t now_ns)
 {

@@ -49,6 +49,10 @@ struct limit;
 struct limit *limit_new(uint16_t pools, uint16_t backends, const uint8_t secret[static 16]);
 void limit_free(struct limit *limit);
 
+/* Full buckets, where another is to have the number, and none uses it. */
+void limit_forget_pool(struct limit *limit, uint16_t pool);
+void limit_forget_backend(struct limit *limit, uint16_t backend);
+
 struct limit_hello {
 	uint16_t pool, backend; /* stable numbers */
 	const struct addr *source;

@@ -170,7 +170,7 @@ static json_t *pool_json(struct control *control, size_t index, const struct sta
 	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 control->conf->pools[index].name, "forward",
 			 control->conf->pools[index].forward == FORWARD_TUNNEL ? "tunnel" : "nat", "backends", (int)spec->backend_count,
-			 "accepting", (int)accepting, "id_moves", (json_int_t)control->id_moves[spec->uid], "ids_contested",
+			 "accepting", (int)accepting, "id_moves", (json_int_t)control->pools[spec->uid].id_moves, "ids_contested",
 			 (int)control_ids_contested(control, spec->uid), "flows", "trial", (json_int_t)flows.trial, "proven",
 			 (json_int_t)flows.proven, "stateless", stateless_json(control, index, sum), "replies",
 			 counter_json(&sum->replies[spec->uid]), "copies", counter_json(&sum->copies[spec->uid]), "contests",

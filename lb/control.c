@@ -325,7 +325,7 @@ static void stop(struct control *control)
 	icmp_alarm_free(control->alarm);
 	sockets_free(control->sockets);
 	for (size_t i = 0; i < STATS_POOLS; i++)
-		claims_free(&control->claims[i]);
+		claims_free(&control->pools[i].claims);
 	plan_free(&control->plan);
 	(void)overrides_save(control->overrides);
 	overrides_free(control->overrides);

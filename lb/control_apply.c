@@ -118,7 +118,7 @@ static void states_take(struct control *control, const struct step *step)
 static void claims_drop(struct control *control, const struct conf *conf, const struct plan *plan)
 {
 	for (size_t i = 0; i < conf->pool_count; i++) {
-		struct claims *claims = &control->claims[plan->pools[i].uid];
+		struct claims *claims = &control->pools[plan->pools[i].uid].claims;
 
 		if (claims->count && claims->entries[0].id.len != cid_id_octets(&conf->pools[i].layout))
 			claims_free(claims);

@@ -14,7 +14,7 @@ int control_ids_plan(const struct control *control, const struct conf *conf, str
 
 	for (size_t i = 0; !err && i < conf->pool_count; i++)
 		if (cid_id_octets(&conf->pools[i].layout))
-			err = plan_set_ids(plan, i, &control->claims[plan->pools[i].uid]);
+			err = plan_set_ids(plan, i, &control->pools[plan->pools[i].uid].claims);
 	return err;
 }
 
@@ -27,7 +27,7 @@ struct seeding {
 static int seed(void *ctx, const struct overrides_id *kept)
 {
 	const struct seeding *seeding = ctx;
-	struct claims *claims = &seeding->control->claims[seeding->spec->uid];
+	struct claims *claims = &seeding->control->pools[seeding->spec->uid].claims;
 	size_t at = 0;
 
 	while (at < seeding->pool->backend_count && strcmp(seeding->pool->backends[at].name, kept->backend) != 0)
@@ -73,9 +73,9 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 
 	if (event == CLAIMS_MOVED) {
 		*settling->moved = true;
-		settling->control->id_moves[settling->pool_uid]++;
+		settling->control->pools[settling->pool_uid].id_moves++;
 	}
-	if (!quota_take(&settling->control->id_lines[settling->pool_uid], control_clock_s()))
+	if (!quota_take(&settling->control->pools[settling->pool_uid].id_lines, control_clock_s()))
 		return;
 	control_id_format(id, hex);
 	switch (event) {
@@ -102,7 +102,7 @@ static bool is_configured(const struct conf_backend *backend, const struct serve
 /* Where CIDs lead other than the configuration says outlives a restart. */
 static int pool_keep(struct control *control, const struct conf_pool *pool, const struct snapshot_pool_spec *spec)
 {
-	const struct claims *claims = &control->claims[spec->uid];
+	const struct claims *claims = &control->pools[spec->uid].claims;
 	struct overrides_id *ids = calloc(claims->count + 1, sizeof *ids);
 	size_t count = 0;
 	int err = ids ? 0 : -ENOMEM;
@@ -145,7 +145,7 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 		};
 	}
 	if (backends)
-		(void)claims_settle(&control->claims[spec->uid], backends, pool->backend_count, on_claim, &settling, &failed);
+		(void)claims_settle(&control->pools[spec->uid].claims, backends, pool->backend_count, on_claim, &settling, &failed);
 	free(backends);
 	return failed ? -ENOMEM : pool_keep(control, pool, spec);
 }
@@ -171,7 +171,7 @@ void control_ids_follow(struct control *control)
 void control_ids_watch(struct control *control)
 {
 	for (size_t i = 0; i < control->plan.pool_count; i++) {
-		const uint64_t more = quota_more(&control->id_lines[control->plan.pools[i].uid], control_clock_s());
+		const uint64_t more = quota_more(&control->pools[control->plan.pools[i].uid].id_lines, control_clock_s());
 
 		if (more)
 			log_event(LOG_LEVEL_WARNING, "id_moved", control->conf->pools[i].name, NULL,
@@ -181,7 +181,7 @@ void control_ids_watch(struct control *control)
 
 size_t control_ids_contested(const struct control *control, uint16_t pool)
 {
-	const struct claims *claims = &control->claims[pool];
+	const struct claims *claims = &control->pools[pool].claims;
 	size_t contested = 0;
 
 	for (size_t i = 0; i < claims->count; i++)

@@ -32,8 +32,19 @@ struct control_watch {
 	bool publish_due; /* the published table is not up to date */
 	bool targets_due; /* not every backend is probed */
 	bool names_due;   /* not every name is asked for */
-	struct shortage flows[STATS_POOLS], evicted[STATS_POOLS], sends[STATS_POOLS], forged[STATS_POOLS], drops[STATS_LISTENERS];
 	struct shortage endpoint_drops, descriptors;
+};
+
+/* What is known of a pool by its stable number, and of a listener: all of it is forgotten when the number is taken back. */
+struct control_pool {
+	struct claims claims;
+	uint64_t id_moves;     /* ids that went to another backend */
+	struct quota id_lines; /* what is logged of claims, which backends decide */
+	struct shortage flows, evicted, sends, forged;
+};
+
+struct control_listener {
+	struct shortage drops;
 };
 
 /* What is known of one backend beside its state. */
@@ -53,13 +64,12 @@ struct control {
 	struct conf *conf;
 	struct plan plan; /* of conf */
 	struct registry *listener_addrs, *pool_names, *backend_names;
-	uint16_t listener_uids[CONF_MAX_LISTENERS];      /* by index in conf->listeners */
-	struct backend_state states[STATS_BACKENDS];     /* by stable number */
-	uint16_t weights[STATS_BACKENDS];                /* configured or commanded, by stable number */
-	struct control_backend backends[STATS_BACKENDS]; /* by stable number */
-	struct claims claims[STATS_POOLS];               /* by stable number */
-	uint64_t id_moves[STATS_POOLS];                  /* by stable number: ids that went to another backend */
-	struct quota id_lines[STATS_POOLS];              /* by stable number: what is logged of claims, which backends decide */
+	uint16_t listener_uids[CONF_MAX_LISTENERS];         /* by index in conf->listeners */
+	struct backend_state states[STATS_BACKENDS];        /* by stable number */
+	uint16_t weights[STATS_BACKENDS];                   /* configured or commanded, by stable number */
+	struct control_backend backends[STATS_BACKENDS];    /* by stable number */
+	struct control_pool pools[STATS_POOLS];             /* by stable number */
+	struct control_listener listeners[STATS_LISTENERS]; /* by stable number */
 	struct overrides *overrides;
 	struct resolve *resolve; /* NULL: no backend has a name */
 	struct publisher publisher;

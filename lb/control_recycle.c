@@ -1,30 +1,29 @@
 #include "control_priv.h"
 #include "recycle.h"
 
-/* What the control thread itself knows by number; of a backend it is set anew when one begins to run. */
+/* What the control thread itself knows by number. */
 static void forget(struct control *control, const struct recycle *used)
 {
-	struct control_watch *watch = &control->watch;
-
 	for (size_t i = 0; i < STATS_POOLS; i++) {
 		if (used->pools[i])
 			continue;
-		claims_free(&control->claims[i]);
-		control->id_moves[i] = 0;
-		control->id_lines[i] = (struct quota){ 0 };
-		watch->flows[i] = watch->evicted[i] = watch->sends[i] = (struct shortage){ 0 };
+		claims_free(&control->pools[i].claims);
+		control->pools[i] = (struct control_pool){ 0 };
 	}
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		if (!used->listeners[i])
-			watch->drops[i] = (struct shortage){ 0 };
+			control->listeners[i] = (struct control_listener){ 0 };
+	for (size_t i = 0; i < STATS_BACKENDS; i++)
+		if (!used->backends[i])
+			control->backends[i] = (struct control_backend){ 0 };
 }
 
 static void keep_owners(struct recycle *used, const struct control *control)
 {
 	for (size_t i = 0; i < STATS_POOLS; i++)
-		for (size_t j = 0; used->pools[i] && j < control->claims[i].count; j++)
-			if (control->claims[i].entries[j].owner != CLAIMS_NOBODY)
-				used->backends[control->claims[i].entries[j].owner] = true;
+		for (size_t j = 0; used->pools[i] && j < control->pools[i].claims.count; j++)
+			if (control->pools[i].claims.entries[j].owner != CLAIMS_NOBODY)
+				used->backends[control->pools[i].claims.entries[j].owner] = true;
 }
 
 void control_recycle(struct control *control)
@@ -36,6 +35,7 @@ void control_recycle(struct control *control)
 	keep_owners(&used, control);
 	forget(control, &used);
 	recycle_clear_flows(&used, control->flows);
+	recycle_clear_limit(&used, control->limit);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		recycle_clear_worker(&used, control->workers[i]);
 	registry_take_back(control->listener_addrs, used.listeners);

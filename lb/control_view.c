@@ -94,7 +94,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 						  count.trial,
 						  count.proven,
 						  count.evicted,
-						  control->id_moves[uid],
+						  control->pools[uid].id_moves,
 						  control_ids_contested(control, uid) };
 		for (size_t j = 0; j < conf->pools[i].backend_count; j++, at++) {
 			uint16_t backend = control->plan.backends[at].uid;

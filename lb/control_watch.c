@@ -28,7 +28,7 @@ static uint64_t read_counter(const stats_counter *counter)
 
 static void watch_pool(struct control *control, const struct stats *sum, uint16_t uid, const struct conf_pool *conf)
 {
-	struct control_watch *watch = &control->watch;
+	struct control_pool *known = &control->pools[uid];
 	struct flows_count flows = flows_count(control->flows, uid);
 	bool full = flows.proven >= conf->nat.max_flows;
 	uint64_t sends = read_counter(&sum->refused_up[uid][REFUSED_SEND]) + read_counter(&sum->refused_down[uid][REFUSED_SEND]);
@@ -37,14 +37,14 @@ static void watch_pool(struct control *control, const struct stats *sum, uint16_
 
 	for (enum stateless_drop reason = 0; reason < STATELESS_DROPS; reason++)
 		forged += read_counter(&sum->stateless_dropped[uid][reason]);
-	tell(&watch->forged[uid], forged, "stateless_dropped", conf->name,
+	tell(&known->forged, forged, "stateless_dropped", conf->name,
 	     "datagrams come to the endpoints that are no answers of a backend: forged, or is hash_key another than where they were sent?");
-	tell(&watch->flows[uid], read_counter(&sum->refused_up[uid][REFUSED_FLOWS]), "flows_refused", conf->name,
+	tell(&known->flows, read_counter(&sum->refused_up[uid][REFUSED_FLOWS]), "flows_refused", conf->name,
 	     "no flow, or no endpoint for one, is left");
-	tell(&watch->evicted[uid], flows.evicted, "flows_evicted", conf->name,
+	tell(&known->evicted, flows.evicted, "flows_evicted", conf->name,
 	     full ? "nat.max_flows flows are proven: new ones stay on trial, and end to make room"
 		  : "more than an eighth of nat.max_flows are on trial: the oldest of them end to make room");
-	tell(&watch->sends[uid], sends, "sends_refused", conf->name, "the kernel refuses datagrams: no route, or no memory?");
+	tell(&known->sends, sends, "sends_refused", conf->name, "the kernel refuses datagrams: no route, or no memory?");
 }
 
 /* What ran out, and what is there again. */
@@ -57,7 +57,7 @@ static void watch_shortages(struct control *control, const struct stats *sum)
 	for (size_t i = 0; i < control->conf->listener_count; i++) {
 		uint16_t uid = control->listener_uids[i];
 
-		tell(&watch->drops[uid], read_counter(&sum->kernel_drops[uid]), "kernel_drops", NULL,
+		tell(&control->listeners[uid].drops, read_counter(&sum->kernel_drops[uid]), "kernel_drops", NULL,
 		     "the kernel drops what devices send: more comes than the workers read");
 	}
 	tell(&watch->endpoint_drops, read_counter(&sum->endpoint_drops), "kernel_drops", NULL,

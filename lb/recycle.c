@@ -2,6 +2,8 @@
 
 #include <urcu-qsbr.h>
 
+#include "race.h"
+
 void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint16_t *listener_uids, size_t listener_count)
 {
 	for (size_t i = 0; i < plan->pool_count; i++)
@@ -59,6 +61,16 @@ void recycle_clear_flows(const struct recycle *used, struct flows *flows)
 			flows_forget_evicted(flows, i);
 }
 
+void recycle_clear_limit(const struct recycle *used, struct limit *limit)
+{
+	for (uint16_t i = 0; i < STATS_POOLS; i++)
+		if (!used->pools[i])
+			limit_forget_pool(limit, i);
+	for (uint16_t i = 0; i < STATS_BACKENDS; i++)
+		if (!used->backends[i])
+			limit_forget_backend(limit, i);
+}
+
 static void clear(stats_counter *counters, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -91,10 +103,20 @@ static void clear_backend(struct worker *worker, size_t backend)
 	clear(&worker->stats.sent_down[backend], 1);
 	clear(&worker->stats.icmp_errors[backend], 1);
 	atomic_store_explicit(&worker->cid_last_s[backend], 0, memory_order_relaxed);
+	worker->paths[backend] = (struct net_path){ 0 };
+}
+
+/* Not yet explained, of a pool that is gone. */
+static void clear_sample(const struct recycle *used, struct worker_sample *sample)
+{
+	if (atomic_load_explicit(&sample->full, memory_order_acquire) && !used->pools[sample->pool])
+		atomic_store_explicit(&sample->full, false, memory_order_release);
 }
 
 void recycle_clear_worker(const struct recycle *used, struct worker *worker)
 {
+	race_acquire(worker->publisher);
+	clear_sample(used, &worker->sample);
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		if (!used->listeners[i])
 			clear_listener(&worker->stats, i);

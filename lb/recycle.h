@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "flows.h"
+#include "limit.h"
 #include "plan.h"
 #include "services.h"
 #include "worker.h"
@@ -30,6 +31,7 @@ void recycle_keep_flows(struct recycle *used, struct flows *flows, const struct 
 
 /* Once all that is used is marked: begins anew what is counted under the other numbers. */
 void recycle_clear_flows(const struct recycle *used, struct flows *flows);
+void recycle_clear_limit(const struct recycle *used, struct limit *limit);
 void recycle_clear_worker(const struct recycle *used, struct worker *worker);
 
 #endif

@@ -69,7 +69,7 @@ static void teardown(void)
 	services_free(control->services);
 	sockets_free(control->sockets);
 	for (size_t i = 0; i < STATS_POOLS; i++)
-		claims_free(&control->claims[i]);
+		claims_free(&control->pools[i].claims);
 	plan_free(&control->plan);
 	overrides_free(control->overrides);
 	conf_free(control->conf);

@@ -1,8 +1,11 @@
 /* Numbers that are taken back: what keeps one, and that nothing of it is left. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "control_priv.h"
 #include "recycle.h"
 
 enum { WILDCARD = 7 /* a listener */ };
@@ -181,11 +184,13 @@ END_TEST
 
 static struct worker *worker_full(void)
 {
+	static struct publisher publisher;
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
 	stats_counter *counters = (stats_counter *)&worker->stats;
 
 	ck_assert_ptr_nonnull(worker);
 	memset(worker, 0, sizeof *worker);
+	worker->publisher = &publisher;
 	for (size_t i = 0; i < sizeof worker->stats / sizeof *counters; i++)
 		atomic_init(&counters[i], 1);
 	for (size_t i = 0; i < STATS_BACKENDS; i++)
@@ -238,6 +243,138 @@ START_TEST(test_clear_spares_what_is_used)
 }
 END_TEST
 
+/* It would say where trains of another pool are counted. */
+START_TEST(test_clear_paths)
+{
+	struct worker *worker = worker_full();
+
+	used.backends[7] = true;
+	worker->paths[7].segmented = worker->paths[8].segmented = &worker->stats.tunnel_segmented[2];
+	recycle_clear_worker(&used, worker);
+	ck_assert_ptr_eq(worker->paths[7].segmented, &worker->stats.tunnel_segmented[2]);
+	ck_assert_ptr_null(worker->paths[8].segmented);
+	free(worker);
+}
+END_TEST
+
+START_TEST(test_clear_sample)
+{
+	struct worker *worker = worker_full();
+
+	worker->sample.full = true;
+	worker->sample.pool = 2;
+	used.pools[2] = true;
+	recycle_clear_worker(&used, worker);
+	ck_assert(worker->sample.full);
+	used.pools[2] = false;
+	recycle_clear_worker(&used, worker);
+	ck_assert(!worker->sample.full);
+	free(worker);
+}
+END_TEST
+
+START_TEST(test_clear_limit)
+{
+	const struct addr source = { .ip = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 1 } };
+	const struct limit_rate slow = limit_rate_make(1);
+	const struct limit_rates rates[] = { { .pool = slow }, { .backend = slow }, { .prefix = slow } };
+
+	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+		struct limit *limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+		const struct limit_hello hello = { STATS_POOLS - 1, STATS_BACKENDS - 1, &source };
+
+		while (limit_admit(limit, &rates[i], &hello, 1000))
+			;
+		used.pools[STATS_POOLS - 1] = used.backends[STATS_BACKENDS - 1] = true;
+		recycle_clear_limit(&used, limit);
+		ck_assert(!limit_admit(limit, &rates[i], &hello, 1000));
+		used = (struct recycle){ 0 };
+		recycle_clear_limit(&used, limit);
+		ck_assert(limit_admit(limit, &rates[i], &hello, 1000));
+		limit_free(limit);
+	}
+}
+END_TEST
+
+/* A control thread with one pool of number 2 and one listener of number 3, for whom every counter of the one worker is not 0. */
+static struct control *control_full(struct conf *conf)
+{
+	struct control *control = calloc(1, sizeof *control);
+
+	ck_assert_ptr_nonnull(control);
+	control->conf = conf;
+	control->flows = flows;
+	control->services = services;
+	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	control->listener_addrs = registry_new(STATS_LISTENERS);
+	control->pool_names = registry_new(STATS_POOLS);
+	control->backend_names = registry_new(STATS_BACKENDS);
+	control->worker_count = 1;
+	control->workers[0] = worker_full();
+	return control;
+}
+
+static void control_empty(struct control *control)
+{
+	free(control->workers[0]);
+	limit_free(control->limit);
+	registry_free(control->listener_addrs);
+	registry_free(control->pool_names);
+	registry_free(control->backend_names);
+	free(control);
+}
+
+/* How many lines a second's watch says. */
+static size_t watch_lines(struct control *control)
+{
+	FILE *said = tmpfile();
+	int before = dup(STDERR_FILENO);
+	size_t lines = 0;
+
+	ck_assert_ptr_nonnull(said);
+	ck_assert_int_eq(dup2(fileno(said), STDERR_FILENO), STDERR_FILENO);
+	for (int tick = 0; tick < 4; tick++)
+		control_watch(control);
+	ck_assert_int_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
+	close(before);
+	rewind(said);
+	for (int c; (c = getc(said)) != EOF;)
+		lines += c == '\n';
+	fclose(said);
+	return lines;
+}
+
+/* What was counted for one that is gone is no news of the next. */
+START_TEST(test_alarms_are_forgotten)
+{
+	struct conf_pool pool = { .name = (char[]){ "p" }, .nat.max_flows = 64 };
+	struct conf_listener listener = { .name = (char[]){ "l" } };
+	struct conf with = { .pools = &pool, .pool_count = 1, .listeners = &listener, .listener_count = 1 }, without = { 0 };
+	struct control *control = control_full(&with);
+	struct snapshot_pool_spec spec = { .uid = 2 };
+
+	for (uint16_t backend = 0; backend < 2 * limits.max_flows; backend++)
+		make(FLOW_ADDRESS, 2, backend, backend);
+	control->listener_uids[0] = 3;
+	control->plan = (struct plan){ .pools = &spec, .pool_count = 1 };
+	control->pools[2].id_moves = control->backends[5].probes[true] = 1;
+	/* Forged, no flow, evicted, refused by the kernel, dropped by it of devices and of servers. */
+	ck_assert_uint_eq(watch_lines(control), 6);
+	ck_assert_uint_eq(watch_lines(control), 0);
+
+	ck_assert_int_eq(flows_set_limits(flows, 2, &(struct flows_limits){ 0 }), 0);
+	control->conf = &without;
+	control->plan = (struct plan){ 0 };
+	control_recycle(control);
+	ck_assert_uint_eq(control->pools[2].id_moves + control->backends[5].probes[true], 0);
+
+	control->conf = &with;
+	control->plan = (struct plan){ .pools = &spec, .pool_count = 1 };
+	ck_assert_uint_eq(watch_lines(control), 0);
+	control_empty(control);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("recycle");
@@ -251,6 +388,10 @@ int main(void)
 	tcase_add_test(tc, test_clear_evicted);
 	tcase_add_test(tc, test_clear_worker);
 	tcase_add_test(tc, test_clear_spares_what_is_used);
+	tcase_add_test(tc, test_clear_paths);
+	tcase_add_test(tc, test_clear_sample);
+	tcase_add_test(tc, test_clear_limit);
+	tcase_add_test(tc, test_alarms_are_forgotten);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
