@@ -352,11 +352,25 @@ static void library_log(int severity, const char *message)
 	log_event(severity >= EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "libevent", NULL, NULL, "%s", message);
 }
 
+/* 2.1.10 has the soname of older ones. */
+static int library_check(void)
+{
+	if (event_get_version_number() >= UNIX_LIBEVENT)
+		return 0;
+	log_event(LOG_LEVEL_ERROR, "start_failed", NULL, NULL, "libevent is %s; 2.1.10 or newer is needed", event_get_version());
+	return -1;
+}
+
 int control_run(struct conf *conf, bool sandbox)
 {
-	struct control *control = calloc(1, sizeof *control);
+	struct control *control;
 	int result;
 
+	if (library_check()) {
+		conf_free(conf);
+		return -1;
+	}
+	control = calloc(1, sizeof *control);
 	if (!control) {
 		conf_free(conf);
 		return fail("cannot start", -ENOMEM);

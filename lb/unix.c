@@ -14,6 +14,8 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
+_Static_assert(LIBEVENT_VERSION_NUMBER >= UNIX_LIBEVENT, "libevent 2.1.10");
+
 struct unix_client {
 	struct unix_door *door;
 	struct bufferevent *stream; /* NULL: nobody */

@@ -13,6 +13,9 @@
 
 enum { UNIX_LINE_OCTETS = 4096, UNIX_CLIENTS = 8, UNIX_IDLE_S = 30 };
 
+/* 2.1.10: older ones go on accepting after a callback has disabled the listener, and read beyond a watermark. */
+enum { UNIX_LIBEVENT = 0x02010a00 };
+
 struct unix_door;
 struct unix_client;
 
