@@ -12,7 +12,7 @@
 #include "pages.h"
 #include "stats.h"
 
-enum { TREE_OCTETS = 1 << 20, TREE_OCTETS_PER_CHARACTER = 64 };
+enum { TREE_OCTETS = 1 << 20, TREE_OCTETS_PER_CHARACTER = 64, STACK_OCTETS = 64 << 10 /* more than a file takes */ };
 
 enum {
 	ROOT_WORKERS,
@@ -203,7 +203,7 @@ static void join(struct conf_reader *reader, const config_setting_t *listeners, 
 		all_named &= conf->pools[i].name != NULL;
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		const config_setting_t *member = config_setting_get_member(config_setting_get_elem(listeners, (unsigned)i), "pool");
-		const char *name = member ? config_setting_get_string(member) : NULL;
+		const char *name = conf_text_of(reader, member);
 		const size_t pool = name ? find_pool(conf, name) : conf->pool_count;
 		conf->listeners[i].pool = pool;
 		if (pool < conf->pool_count) {
@@ -285,26 +285,35 @@ struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct 
 	struct conf *conf = calloc(1, sizeof *conf);
 	struct conf_reader reader = { .file = file, .shared = mode & S_IRWXO, .conf = conf, .report = report };
 	int include_line = 0;
-	char *wide = conf_text_widen(text, &include_line);
+	char *rewritten = conf_text_rewrite(text, &reader.strings, &include_line);
 	config_t tree;
 
 	config_init(&tree);
-	if (!conf || !wide || !(conf->file = strdup(file)) || !tree_has_memory(text))
+	if (!conf || !rewritten || !(conf->file = strdup(file)) || !tree_has_memory(text))
 		reader.no_memory = true;
 	else if (include_line)
 		conf_error_line(&reader, include_line, "@include is not supported; put everything into one file");
-	else if (!config_read_string(&tree, wide))
+	else if (!config_read_string(&tree, rewritten))
 		conf_error_line(&reader, config_error_line(&tree), "%s", config_error_text(&tree));
 	else
 		read_root(&reader, config_root_setting(&tree));
 	config_destroy(&tree);
-	free(wide);
+	free(rewritten);
+	conf_strings_free(&reader.strings);
 	if (reader.no_memory)
 		conf_error_line(&reader, 1, "out of memory");
 	if (!report->error_count && !reader.no_memory)
 		return conf;
 	conf_free(conf);
 	return NULL;
+}
+
+/* What functions have left there, of libraries, too: what goes through vector registers is saved there when a symbol is bound. */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+	char left[STACK_OCTETS];
+
+	explicit_bzero(left, sizeof left);
 }
 
 struct conf *conf_load(const char *file, struct conf_report *report)
@@ -322,9 +331,18 @@ struct conf *conf_load(const char *file, struct conf_report *report)
 		conf_error_line(&reader, 1, "%s", strerror(-err));
 	} else {
 		conf = conf_parse(file, text, mode, report);
-		free(text);
+		conf_text_free(text, strlen(text));
 	}
+	wipe_stack();
 	return conf;
+}
+
+/* Keys are in it; NULL: nothing is. */
+static void free_wiped(void *secret, size_t octets)
+{
+	if (secret)
+		explicit_bzero(secret, octets);
+	free(secret);
 }
 
 void conf_free(struct conf *conf)
@@ -340,16 +358,17 @@ void conf_free(struct conf *conf)
 		free(pool->backends);
 		cid_layout_drop(&pool->layout);
 		free(pool->health.path);
-		free(pool->health.psk_identity);
+		if (pool->health.psk_identity)
+			free_wiped(pool->health.psk_identity, strlen(pool->health.psk_identity));
 		free(pool->name);
 	}
 	for (size_t i = 0; i < conf->listener_count; i++)
 		free(conf->listeners[i].name);
-	free(conf->pools);
+	free_wiped(conf->pools, conf->pool_count * sizeof *conf->pools);
 	free(conf->listeners);
 	free(conf->user);
 	free(conf->socket);
 	free(conf->state_file);
 	free(conf->file);
-	free(conf);
+	free_wiped(conf, sizeof *conf);
 }

@@ -69,11 +69,11 @@ static void read_id(struct conf_reader *reader, const struct conf_value *id, con
 		read_number_id(reader, id->place, layout, backend);
 	else if (type != CONFIG_TYPE_STRING)
 		conf_error(reader, id->place, "not a server id; accepted: a number or %zu hex digits in quotes", 2 * size);
-	else if (cid_id_from_hex(&backend->id, layout, config_setting_get_string(id->place.setting)) == 0)
+	else if (cid_id_from_hex(&backend->id, layout, conf_text_of(reader, id->place.setting)) == 0)
 		backend->has_id = true;
 	else
 		conf_error(reader, id->place, "%s does not fit size %zu; accepted: %zu hex digits",
-			   conf_quote(quoted, config_setting_get_string(id->place.setting)), size, 2 * size);
+			   conf_quote(quoted, conf_text_of(reader, id->place.setting)), size, 2 * size);
 }
 
 /* The ids of a set. */

@@ -93,7 +93,7 @@ static bool parse_prefix(struct conf_prefix *out, const char *text)
 static bool read_source(struct conf_reader *reader, const config_setting_t *setting, struct conf_prefix *out, bool *single)
 {
 	const struct conf_place place = conf_at(setting);
-	const char *text = config_setting_get_string(setting);
+	const char *text = conf_text_of(reader, setting);
 	char quoted[CONF_QUOTE_OCTETS], right[ADDR_TEXT_OCTETS];
 
 	if (!text) {

@@ -65,8 +65,16 @@ struct conf_user {
 	int group_count;
 };
 
+/* The texts in quotes of a file, one after another, each with a final NUL. Keys are among them: libconfig, which leaves copies behind, gets
+ * only where each begins. */
+struct conf_strings {
+	char *octets;
+	size_t len, room;
+};
+
 struct conf_reader {
 	const char *file;
+	struct conf_strings strings;
 	bool shared; /* others may access the file: no place for keys */
 	struct conf_user user;
 	struct conf *conf; /* being filled */
@@ -111,10 +119,22 @@ bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, 
 /* Reads `file` whole, NUL-terminated, at most 4 MiB. Returns 0 or -errno; -EILSEQ: has a NUL in it. */
 int conf_text_read(const char *file, char **out, mode_t *mode);
 
-/* A copy in which every integer literal is a decimal 64-bit one, for libconfig 1.5 wraps wider ones and those without an L beyond 32
- * bits silently; what is beyond 64 bits becomes INT64_MIN or INT64_MAX. Lines stay where they are. *include_line is the first
- * line with an @include, or 0. NULL: out of memory. */
-char *conf_text_widen(const char *text, int *include_line);
+/* Wipes what it frees; NULL: nothing. */
+void conf_text_free(char *text, size_t octets);
+
+/* A copy for libconfig, with lines where they were. Nothing that may be a part of a key is in it:
+ * - A text in quotes, with those that follow and belong to it, is where it begins in *strings, in decimal digits: conf_text_of() reads it.
+ * - A word that is neither a setting's name nor true or false, which is a mistake, is "x"; a float, which no option takes, 0.5; a comment a
+ *   blank.
+ * - An integer is a decimal 64-bit one, for libconfig 1.5 wraps wider ones and those without an L beyond 32 bits silently; what is beyond
+ * 64 bits becomes INT64_MIN or INT64_MAX. *include_line is the first line with an @include, or 0. NULL: out of memory. */
+char *conf_text_rewrite(const char *text, struct conf_strings *strings, int *include_line);
+
+/* Wipes them, too. */
+void conf_strings_free(struct conf_strings *strings);
+
+/* What config_setting_get_string() was meant to be; NULL: no text. Valid as long as reader->strings. */
+const char *conf_text_of(const struct conf_reader *reader, const config_setting_t *setting);
 
 /* Text instead of a file: everything conf_load() does after reading it. `mode`: of the file that it came from. */
 struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct conf_report *report);

@@ -85,7 +85,7 @@ static int index_of_word(const char *const *words, const char *word)
 
 static bool read_text(struct conf_reader *reader, const config_setting_t *setting, const char **out)
 {
-	*out = config_setting_type(setting) == CONFIG_TYPE_STRING ? config_setting_get_string(setting) : NULL;
+	*out = conf_text_of(reader, setting);
 	if (!*out)
 		conf_error(reader, conf_at(setting), "not a text in quotes");
 	return *out;

@@ -76,12 +76,14 @@ static void read_key(struct conf_reader *reader, const struct conf_value *values
 {
 	struct proxy2_key *key = &keys->keys[keys->count];
 	uint8_t octets[16];
+	const bool good = conf_key_read(reader, &values[KEY_KEY], octets) && !conf_key_is_exposed(reader, &values[KEY_KEY]) &&
+			  values[KEY_ID].found == CONF_GOOD;
 
-	if (!conf_key_read(reader, &values[KEY_KEY], octets) || conf_key_is_exposed(reader, &values[KEY_KEY]) ||
-	    values[KEY_ID].found != CONF_GOOD)
-		return;
-	*key = (struct proxy2_key){ (uint8_t)values[KEY_ID].number, siphash_key_load(octets) };
+	if (good)
+		*key = (struct proxy2_key){ (uint8_t)values[KEY_ID].number, siphash_key_load(octets) };
 	explicit_bzero(octets, sizeof octets);
+	if (!good)
+		return;
 	if (keys->count > 0 && keys->keys[0].id == key->id)
 		conf_error(reader, values[KEY_ID].place, "already the id of keys[0]");
 	else

@@ -135,7 +135,10 @@ void table_free(struct table *table)
 			ports_drop(table->pools[i].ports[family]);
 		origins_free(table->pools[i].origins);
 	}
+	/* Keys are in both. */
+	explicit_bzero(&table->snapshot->key, sizeof table->snapshot->key);
 	snapshot_free(table->snapshot);
+	explicit_bzero(table, sizeof *table);
 	free(table);
 }
 

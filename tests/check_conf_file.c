@@ -12,47 +12,85 @@ static const uint8_t key_octets[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 #define LISTENERS "listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
 #define POOLS     "pools = ( { name = \"p\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );\n"
 
-/* The source, before and after its integers are widened. */
+/* The source, what libconfig gets, and the texts in quotes, each with a '|' behind it. */
 static const struct {
-	const char *in, *out;
-} widened[] = {
-	{ "", "" },
-	{ "a = 1;\n", "a = 1L ;\n" },
-	{ "a=+1;b=-1;\n", "a=1L ;b=-1L ;\n" },
-	{ "a = 010;\n", "a = 10L ;\n" },
-	{ "a = 0x10; b = 0XfFL; c = 0x; d = -0x1;\n", "a = 16L ; b = 255L ; c = 0L x; d = 0L x1;\n" },
-	{ "a = 2147483648;\n", "a = 2147483648L ;\n" },
-	{ "a = 1L; b = 1LL;\n", "a = 1L ; b = 1L ;\n" },
-	{ "a = 9223372036854775807;\n", "a = 9223372036854775807L ;\n" },
-	{ "a = 9223372036854775808;\n", "a = 9223372036854775807L ;\n" },
-	{ "a = -9223372036854775809;\n", "a = -9223372036854775808L ;\n" },
-	{ "a = 0xffffffffffffffffL;\n", "a = 9223372036854775807L ;\n" },
-	{ "a = 1.5; b = .5; c = 5.; d = 1e5; e = -1.5e-3;\n", "a = 1.5; b = .5; c = 5.; d = 1e5; e = -1.5e-3;\n" },
-	{ "a1 = \"12\"; b-2 = \"\\\"3\" ; *4 = \"\\\\\" 5\n", "a1 = \"12\"; b-2 = \"\\\"3\" ; *4 = \"\\\\\" 5L \n" },
-	{ "# 1\n// 2\n/* 3\n4 */ 5\n", "# 1\n// 2\n/* 3\n4 */ 5L \n" },
-	{ "a = 5 / 6\n", "a = 5L  / 6L \n" },
-	{ "a = \"1", "a = \"1\n" },
-	{ "/* 1", "/* 1\n" },
-	{ "a = \"1\\", "a = \"1\\\n" },
-	{ "# 1", "# 1\n" },
+	const char *in, *out, *strings;
+} rewritten[] = {
+	{ "", "", "" },
+	{ "a = 1;\n", "a = 1L ;\n", "" },
+	{ "a=+1;b=-1;\n", "a=1L ;b=-1L ;\n", "" },
+	{ "a = 010;\n", "a = 10L ;\n", "" },
+	{ "a = 0x10; b = 0XfFL; c = 0x; d = -0x12;\n", "a = 16L ; b = 255L ; c = 0L x; d = 0L x;\n", "" },
+	{ "a = 2147483648;\n", "a = 2147483648L ;\n", "" },
+	{ "a = 1L; b = 1LL;\n", "a = 1L ; b = 1L ;\n", "" },
+	{ "a = 9223372036854775807;\n", "a = 9223372036854775807L ;\n", "" },
+	{ "a = 9223372036854775808;\n", "a = 9223372036854775807L ;\n", "" },
+	{ "a = -9223372036854775809;\n", "a = -9223372036854775808L ;\n", "" },
+	{ "a = 0xffffffffffffffffL;\n", "a = 9223372036854775807L ;\n", "" },
+	{ "a = 1.5; b = .5; c = 5.; d = 1e5; e = -1.5e-3;\n", "a = 0.5 ; b = 0.5 ; c = 0.5 ; d = 0.5 ; e = 0.5 ;\n", "" },
+	{ "a = true; b : FALSE; c /* = */\n= trues; d e\n", "a = true; b : FALSE; c  \n= x; x x\n", "" },
+	{ "a1 = \"12\"; b-2 = \"\\\"3\" ; *4 = \"\\\\\" 5\n", "a1 = \"0\"; b-2 = \"3\" ; *4 = \"6\" 5L \n", "12|\"3|\\|" },
+	{ "a = \"1\" \"2\"\t/* 3 */ \"4\" # 5\n\"6\"; b = \"7\"\n", "a = \"0\" \t    \n; b = \"5\"\n", "1246|7|" },
+	{ "a = [\"1\", \"2\"];\n", "a = [\"0\", \"2\"];\n", "1|2|" },
+	{ "a = \"\"; b = \"1\n2\" \"\n\"; c = \"\"\n", "a = \"0\"; b = \"1\n\" \n; c = \"6\"\n", "|1\n2\n||" },
+	{ "a = \"\\n\\r\\t\\f\\x41\\X4a\\xg\\q\\\n\"\n", "a = \"0\n\"\n", "\n\r\t\fAJ\\xg\\q\\\n|" },
+	{ "a = \"1\\x002\" \"3\"\n", "a = \"0\" \n", "13|" },
+	{ "a = \"\\x4\"\n", "a = \"0\"\n", "\\x4|" },
+	{ "# 1\n// 2\n/* 3\n4 */ 5\n", " \n \n \n 5L \n", "" },
+	{ "a = 5 / 6\n", "a = 5L  / 6L \n", "" },
+	{ "a = \"1", "a = \"", "" },
+	{ "a = \"1\\\"", "a = \"", "" },
+	{ "a = \"1\" \"2", "a = \"0\" \"", "1|" },
+	{ "/* 1\n", " \n", "" },
+	{ "a = \"1\\", "a = \"", "" },
+	{ "# 1", " ", "" },
 };
 
-START_TEST(widen)
+START_TEST(rewrite)
 {
 	int include_line;
-	char *out = conf_text_widen(widened[_i].in, &include_line);
+	struct conf_strings strings;
+	char *out = conf_text_rewrite(rewritten[_i].in, &strings, &include_line);
 
-	ck_assert_str_eq(out, widened[_i].out);
+	ck_assert_str_eq(out, rewritten[_i].out);
+	ck_assert_uint_lt(strings.len, strings.room + !strings.len);
+	for (size_t i = 0; i < strings.len; i++)
+		strings.octets[i] = strings.octets[i] ? strings.octets[i] : '|';
+	ck_assert_uint_eq(strings.len, strlen(rewritten[_i].strings));
+	ck_assert_mem_eq(strings.octets, rewritten[_i].strings, strings.len);
 	ck_assert_int_eq(include_line, 0);
+	conf_strings_free(&strings);
 	free(out);
 }
 END_TEST
 
-START_TEST(widen_finds_include)
+/* As many texts as there can be, with numbers as long as they can be. */
+START_TEST(rewrite_has_room)
 {
+	const size_t len = 4 << 20;
+	char *text = malloc(len + 1);
+	struct conf_strings strings;
 	int include_line;
 
-	free(conf_text_widen("# @include \"a\"\na = \"@include\";\n\n  @include \"b\"\n@include \"c\"\n", &include_line));
+	for (size_t i = 0; i < len; i++)
+		text[i] = "\"\","[i % 3];
+	text[len] = '\0';
+	char *out = conf_text_rewrite(text, &strings, &include_line);
+	ck_assert_uint_eq(strings.len, len / 3);
+	ck_assert_ptr_nonnull(strstr(out, ",\"1398100\",\""));
+	conf_strings_free(&strings);
+	free(out);
+	free(text);
+}
+END_TEST
+
+START_TEST(rewrite_finds_include)
+{
+	int include_line;
+	struct conf_strings strings;
+
+	free(conf_text_rewrite("# @include \"a\"\na = \"@include\";\n\n  @include \"b\"\n@include \"c\"\n", &strings, &include_line));
+	conf_strings_free(&strings);
 	ck_assert_int_eq(include_line, 4);
 }
 END_TEST
@@ -590,8 +628,9 @@ int main(void)
 	TCase *tc = tcase_create("conf_file");
 
 	tcase_add_unchecked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_add_loop_test(tc, widen, 0, COUNT_OF(widened));
-	tcase_add_test(tc, widen_finds_include);
+	tcase_add_loop_test(tc, rewrite, 0, COUNT_OF(rewritten));
+	tcase_add_test(tc, rewrite_has_room);
+	tcase_add_test(tc, rewrite_finds_include);
 	tcase_add_test(tc, unreadable);
 	tcase_add_test(tc, nul_in_file);
 	tcase_add_test(tc, defaults);
