@@ -98,7 +98,7 @@ static int endpoint_fd(struct worker *worker, const struct uplink *up, const str
 	return atomic_load_explicit(&worker->endpoint_fds[family][flow->endpoint.port], memory_order_relaxed);
 }
 
-/* The lock is held. */
+/* The lock is held. An outbox has room for a whole batch's uplinks, so that nothing leaves, and no error is drained, in the meantime. */
 static void send_up(struct worker *worker, const struct uplink *up, struct flow *flow)
 {
 	struct trace_ring *trace = worker_trace(worker);
