@@ -267,6 +267,8 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 	if (conf->listener_count && conf->pool_count)
 		join(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
 	read_hash_keys(reader, &values[ROOT_HASH_KEY], &values[ROOT_HASH_KEY_PREVIOUS]);
+	if (!reader->report->error_count)
+		conf_descriptors_check(reader);
 }
 
 /* libconfig ends the process, or touches what it could not have, where memory is short: this is more than it takes of any text, held for

@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,7 +29,6 @@ enum {
 	PORTS_BITS = 22,           /* of a host's part: so many addresses need no more than the first of them */
 	SINGLE_PORT_FIRST = 20000, /* and of single addresses */
 	SINGLE_PORT_LAST = 28191,
-	OTHER_DESCRIPTORS = 256, /* that cidlb may need besides those of single addresses' ports */
 	V4_BITS_MIN = 8,
 	V4_BITS_MAX = 30,
 	V6_BITS_MIN = 8,
@@ -262,7 +260,7 @@ static bool default_sources(struct conf_reader *reader, struct conf_place place,
 	return true;
 }
 
-static bool family_used(const struct conf_pool *pool, bool v4)
+bool conf_pool_uses(const struct conf_pool *pool, bool v4)
 {
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct conf_backend *backend = &pool->backends[i];
@@ -369,7 +367,7 @@ static uint64_t endpoints_of(const struct conf_pool *pool)
 	for (size_t i = 0; !nat->single && i < nat->source_count; i++) {
 		const struct conf_prefix *source = &nat->sources[i];
 		const unsigned host_bits = family_bits(&source->addr) - source->bits;
-		if (family_used(pool, addr_is_v4(&source->addr)))
+		if (conf_pool_uses(pool, addr_is_v4(&source->addr)))
 			endpoints += ((uint64_t)1 << (host_bits < 32 ? host_bits : 32)) * ports_of(nat);
 	}
 	for (size_t i = 0; nat->single && i < pool->backend_count; i++)
@@ -391,18 +389,15 @@ static void check_endpoints(struct conf_reader *reader, const struct conf_value 
 			   nat->max_flows, endpoints);
 }
 
-/* Each port of a single address is a descriptor once a flow needs it. */
-static void check_descriptors(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat)
+/* Each port of a single address is a descriptor once a flow needs it. Where one pool alone is too much, this is the better line than that
+ * of the sum. */
+static void check_descriptors(struct conf_reader *reader, struct conf_place place, const struct conf_pool *pool)
 {
-	struct rlimit limit;
+	const uint64_t needed = conf_address_ports(pool), left = conf_descriptors_left(reader->conf);
 
-	if (!nat->single || getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY)
-		return;
-	const uint64_t needed = (uint64_t)ports_of(nat) * nat->source_count;
-	const uint64_t there = limit.rlim_max > OTHER_DESCRIPTORS ? limit.rlim_max - OTHER_DESCRIPTORS : 0;
-	if (needed > there)
-		conf_error(reader, place, "%u-%u may need %" PRIu64 " descriptors; the limit (ulimit -n) leaves %" PRIu64, nat->port_first,
-			   nat->port_last, needed, there);
+	if (needed > left)
+		conf_error(reader, place, "%u-%u may need %" PRIu64 " descriptors; the limit (ulimit -Hn) leaves %" PRIu64,
+			   pool->nat.port_first, pool->nat.port_last, needed, left);
 }
 
 void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool)
@@ -430,7 +425,7 @@ void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct c
 		check_reach(reader, sources->place, pool);
 	if (sources_known && ports_known) {
 		check_ports(reader, values[NAT_PORTS].place, nat);
-		check_descriptors(reader, values[NAT_PORTS].place, nat);
+		check_descriptors(reader, values[NAT_PORTS].place, pool);
 		if (values[NAT_MAX_FLOWS].found != CONF_WRONG)
 			check_endpoints(reader, &values[NAT_MAX_FLOWS], pool);
 	}

@@ -180,6 +180,21 @@ extern const struct conf_section conf_section_nat;
 /* Fills pool->nat. The listeners and the pool's backends are read already; those with port 0 are wrong and were reported. */
 void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
 
+/* Whether a backend has, or will have, an address of that family. */
+bool conf_pool_uses(const struct conf_pool *pool, bool v4);
+
+/* conf_descriptors.c */
+
+/* How many sockets of single addresses' ports a pool may open. */
+uint64_t conf_address_ports(const struct conf_pool *pool);
+
+/* How many descriptors the hard limit leaves for what pools need; UINT64_MAX: there is none. Admin and workers are read already. */
+uint64_t conf_descriptors_left(const struct conf *conf);
+
+/* Holds what a good configuration may need in all, once it runs, against that limit. A reload to another one needs those of both for a
+ * moment. */
+void conf_descriptors_check(struct conf_reader *reader);
+
 /* conf_tunnel.c */
 extern const struct conf_section conf_section_tunnel, conf_section_tunnel_key;
 

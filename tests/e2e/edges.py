@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Everything that can run out, made to run out: what that costs is counted and logged once, nobody else pays, and it is over when it is."""
 
-import contextlib
 import os
 import re
 import resource
@@ -12,7 +11,7 @@ import time
 from pathlib import Path
 
 import harness
-from harness import AS_ROOT, USER, Scene, Skip, free_ports, main, release_only, wait_until
+from harness import AS_ROOT, Scene, Skip, free_ports, limited, main, release_only, wait_until
 from udp import Clients, Echo, drain, open_socket, parse_address
 
 NO_PROBES = {"probe": "none"}
@@ -35,22 +34,6 @@ def answered(clients, seconds=0.5, per_second=400):
 
 def logged(lb, event, *more):
     return sum(1 for line in lb.log_text().splitlines() if re.search(rf" {event}[ :]", line) and all(word in line for word in more))
-
-
-@contextlib.contextmanager
-def limited(lb, what, value):
-    """A limit of the running cidlb, for a while; set by its own user, as root may lack the right."""
-    user = {"user": USER.pw_uid, "group": USER.pw_gid, "extra_groups": []} if AS_ROOT else {}
-    limit = f"import resource; print(resource.prlimit({lb.pid}, {what})[0]); resource.prlimit({lb.pid}, {what}, (%d, resource.prlimit({lb.pid}, {what})[1]))"
-
-    def change(to):
-        return int(subprocess.run(["python3", "-c", limit % to], check=True, capture_output=True, cwd="/", **user).stdout)
-
-    before = change(value)
-    try:
-        yield
-    finally:
-        change(before)
 
 
 def is_open(address):

@@ -19,6 +19,7 @@ As root, a script runs in a network namespace of its own, which has nothing but 
 leaves the machine.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -439,6 +440,22 @@ class Scene:
             argv.append("--" + option.replace("_", "-"))
             argv += [] if value is True else [value]
         return Fleet(self, name, argv).start()
+
+
+@contextlib.contextmanager
+def limited(lb, what, value):
+    """A limit of the running cidlb, for a while; set by its own user, as root may lack the right."""
+    user = {"user": USER.pw_uid, "group": USER.pw_gid, "extra_groups": []} if AS_ROOT else {}
+    limit = f"import resource; print(resource.prlimit({lb.pid}, {what})[0]); resource.prlimit({lb.pid}, {what}, (%d, resource.prlimit({lb.pid}, {what})[1]))"
+
+    def change(to):
+        return int(subprocess.run(["python3", "-c", limit % to], check=True, capture_output=True, cwd="/", **user).stdout)
+
+    before = change(value)
+    try:
+        yield
+    finally:
+        change(before)
 
 
 _own_network = False

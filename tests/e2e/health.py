@@ -2,13 +2,14 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from harness import BIN, FULL, PSK, Scene, free_ports, main, release_only, total, wait_all_joined, wait_until
+from harness import BIN, FULL, PSK, Scene, free_ports, limited, main, release_only, total, wait_all_joined, wait_until
 
 PSK_IDENTITY, PSK_KEY = PSK
 COAPS = {"probe": "coaps", "interval_ms": 200, "timeout_ms": 1000, "psk_identity": PSK_IDENTITY, "psk_key": PSK_KEY}
@@ -339,11 +340,13 @@ def case_out_of_descriptors():
     with Scene() as scene:
         a = scene.backend(1)
         entries = [{**a.entry(), "name": f"s{number}", "id": number} for number in range(1, 151)]
-        lb = scene.cidlb([scene.pool("p", entries, health={**COAPS, "fall": 1})], start=False)
-        lb.argv[:0] = ["prlimit", "--nofile=128:128"]
-        lb.start(ready=False)
-        lb.wait_log("not probed: Too many open files")
-        time.sleep(1)
+        lb = scene.cidlb([scene.pool("p", entries[:1], health={**COAPS, "fall": 1})])
+        with limited(lb, resource.RLIMIT_NOFILE, 128):
+            lb.config["pools"][0]["backends"] = entries
+            lb.write()
+            lb.child.send_signal(signal.SIGHUP)
+            lb.wait_log("not probed: Too many open files")
+            time.sleep(1)
         assert "backend_down" not in lb.log_text(), lb.log_text()
 
 

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """As many sessions as the table holds: what one costs in memory, and that none costs a descriptor."""
 
+import contextlib
 import os
 import re
 import select
+import socket
 import struct
+import subprocess
 from pathlib import Path
 
-from harness import FULL, Scene, Skip, main, release_only
-from udp import drain, open_socket, parse_address
+from harness import BIN, FULL, Scene, Skip, free_ports, main, release_only, wait_until
+from udp import Clients, Echo, drain, open_socket, parse_address
 
 MOST_OCTETS = 256  # of user memory for each proven flow
 WINDOW = 64  # datagrams on their way at a time: no socket's buffer overflows
@@ -98,6 +101,75 @@ def case_descriptors():
         octets, before, after = filled(scene, server, device, flows, nofile)
         print(f"    {flows} proven flows under a limit of {nofile} descriptors: {before} before, {after} after; {octets / flows:.1f} octets each")
         assert abs(after - before) <= 4, "one connection or another of who asks for metrics"
+
+
+def checked(lb, nofile):
+    """What `cidlb -t` says under a limit, and whether it accepts."""
+    argv = ["prlimit", f"--nofile={nofile}:{nofile}", BIN / "cidlb", "-t", "-c", lb.file]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    assert done.returncode in (0, 1), done
+    return done.stderr, done.returncode == 0
+
+
+def everything(scene, servers):
+    """A cidlb of every kind of socket: prefixes, two pools on the ports of one address, a tunnel, probes of each kind, both doors."""
+    a, single, prefix, tunnel = scene.backend(1), free_ports(40), free_ports(3), free_ports(8)
+    address = {"sources": ("127.0.0.1",), "ports": f"{single}-{single + 39}"}
+    plain = {"protocol": "udp", "cid": None}
+    none, coap = {"probe": "none"}, {"probe": "coap", "interval_ms": 200, "timeout_ms": 3000}
+    coaps = {**coap, "probe": "coaps", "psk_identity": "demo", "psk_key": "000102030405060708090a0b0c0d0e0f"}
+    keys = [{"id": 1, "key": "f" * 32}]
+    pools = [
+        scene.pool("one", servers.entries()[:1], health=none, nat=address, **plain),
+        scene.pool("two", servers.entries()[1:], health=coap, nat=address, **plain),
+        scene.pool("prefix", [a], health=coaps, nat={"ports": f"{prefix}-{prefix + 1}", "sources": ("127.64.0.0/10", "fd00::/64")}),
+        scene.pool("meets", [a], nat={"ports": f"{prefix + 1}-{prefix + 2}"}),
+        scene.pool("tunnel", servers.entries()[:1], health=coap, forward="tunnel", tunnel={"local": f"127.0.0.1:{tunnel}", "keys": keys}, **plain),
+    ]
+    del pools[-1]["nat"]
+    return scene.cidlb(pools, workers=3, start=False)
+
+
+def ports_of(lb):
+    first, last = map(int, lb.config["pools"][0]["nat"]["ports"].split("-"))
+    return set(range(first, last + 1))
+
+
+def bound_ports():
+    return {int(line.split()[1].split(":")[1], 16) for line in Path("/proc/net/udp").read_text().splitlines()[1:]}
+
+
+def case_what_the_check_accepts_is_enough():
+    """One descriptor less is refused by the check and at the start; with so many nothing runs out."""
+    with Scene() as scene, Echo("ab") as servers:
+        lb = everything(scene, servers)
+        lb.write()
+        said, good = checked(lb, 100)
+        needed = int(re.search(r":1: may need (\d+) descriptors \(\d+ for .*, \d+ for .*\); the limit \(ulimit -Hn\) is 100: .* LimitNOFILE=\1$", said, re.M).group(1))
+        # 40 ports; 3 of IPv4 and 2 of IPv6, 5 listeners and a tunnel for each worker; probes: one, two, one and one.
+        assert not good and needed > 40 + 3 * (3 + 2 + 5 + 1) + 5, said
+        said, good = checked(lb, needed - 1)
+        assert not good and f"is {needed - 1}: " in said, said
+        assert checked(lb, needed)[1]
+
+        program = lb.argv
+        lb.argv = ["prlimit", f"--nofile={needed - 1}:{needed - 1}", *program]
+        lb.start(ready=False)
+        assert lb.wait(10) == 1 and lb.log_text() == said, lb.log_text()
+        lb.argv = ["prlimit", f"--nofile={needed}:{needed}", *program]
+        lb.start()
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                stack.enter_context(socket.socket(socket.AF_UNIX)).connect(lb.config["admin"]["socket"])
+            for _ in range(15):  # and one that asks for metrics
+                stack.enter_context(socket.create_connection(parse_address(lb.config["admin"]["http"])))
+            for pool in ("one", "two"):
+                stack.enter_context(Clients(lb.address(pool), 120)).run(0.5, 240)
+            wait_until(lambda: len(bound_ports() & ports_of(lb)) == 40, 5, "all ports are open")
+            used = descriptors(lb)
+        assert needed - 20 <= used <= needed, (used, needed)
+        assert "oo many open files" not in lb.log_text(), lb.log_text()
+        lb.assert_identities()
 
 
 main(globals())
