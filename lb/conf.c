@@ -12,7 +12,11 @@
 #include "pages.h"
 #include "stats.h"
 
-enum { TREE_OCTETS = 1 << 20, TREE_OCTETS_PER_CHARACTER = 64, STACK_OCTETS = 64 << 10 /* more than a file takes */ };
+enum {
+	TREE_OCTETS = 1 << 20,
+	TREE_OCTETS_PER_CHARACTER = 256, /* a list in a list */
+	STACK_OCTETS = 64 << 10,         /* more than a file takes */
+};
 
 enum {
 	ROOT_WORKERS,
@@ -271,8 +275,8 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 		conf_descriptors_check(reader);
 }
 
-/* libconfig ends the process, or touches what it could not have, where memory is short: this is more than it takes of any text, held for
- * a moment. False: it is not there. */
+/* libconfig ends the process, or touches what it could not have, where memory is short: this is more than it takes of any text,
+ * held for a moment. False: it is not there. */
 static bool tree_has_memory(const char *text)
 {
 	const size_t octets = TREE_OCTETS + TREE_OCTETS_PER_CHARACTER * strlen(text);
@@ -282,24 +286,31 @@ static bool tree_has_memory(const char *text)
 	return pages != NULL;
 }
 
+static void tree_read(struct conf_reader *reader, const char *rewritten)
+{
+	config_t tree;
+
+	config_init(&tree);
+	if (config_read_string(&tree, rewritten))
+		read_root(reader, config_root_setting(&tree));
+	else
+		conf_error_line(reader, config_error_line(&tree), "%s", config_error_text(&tree));
+	config_destroy(&tree);
+}
+
 struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct conf_report *report)
 {
 	struct conf *conf = calloc(1, sizeof *conf);
 	struct conf_reader reader = { .file = file, .shared = mode & S_IRWXO, .conf = conf, .report = report };
 	int include_line = 0;
 	char *rewritten = conf_text_rewrite(text, &reader.strings, &include_line);
-	config_t tree;
 
-	config_init(&tree);
 	if (!conf || !rewritten || !(conf->file = strdup(file)) || !tree_has_memory(text))
 		reader.no_memory = true;
 	else if (include_line)
 		conf_error_line(&reader, include_line, "@include is not supported; put everything into one file");
-	else if (!config_read_string(&tree, rewritten))
-		conf_error_line(&reader, config_error_line(&tree), "%s", config_error_text(&tree));
 	else
-		read_root(&reader, config_root_setting(&tree));
-	config_destroy(&tree);
+		tree_read(&reader, rewritten);
 	free(rewritten);
 	conf_strings_free(&reader.strings);
 	if (reader.no_memory)

@@ -46,6 +46,11 @@ struct conf_nat {
 	uint32_t contest_s;
 };
 
+static inline size_t conf_nat_ports(const struct conf_nat *nat)
+{
+	return (size_t)nat->port_last - nat->port_first + 1;
+}
+
 struct conf_tunnel {
 	struct addr local; /* of the first worker; the others have the next ports, and probes the one after these */
 	struct proxy2_keys keys;

@@ -24,7 +24,7 @@ enum {
 	ALARM = 1,         /* icmp.h */
 	OF_WORKER = 2,     /* epoll, and what wakes it */
 	MOMENTARY = 8,     /* files that are read and written, and what libraries open */
-	HTTP_CLIENTS = 16, /* of admin.http; more of them wait */
+	HTTP_CLIENTS = 16, /* of admin.http, as a rule: nothing but the limit itself holds off more */
 	NAMESERVERS = 8,   /* also those of a resolv.conf that takes another's place */
 };
 
@@ -36,11 +36,6 @@ static uint64_t count_others(const struct conf *conf)
 	count += conf->socket ? 1 + UNIX_CLIENTS : 0;
 	count += conf->has_http ? 1 + HTTP_CLIENTS : 0;
 	return count + (uint64_t)OF_WORKER * conf->workers;
-}
-
-static uint64_t ports_of(const struct conf_nat *nat)
-{
-	return nat->port_last - nat->port_first + 1u;
 }
 
 /* Those on which pools meet have one socket: sockets.c. */
@@ -83,7 +78,7 @@ uint64_t conf_address_ports(const struct conf_pool *pool)
 
 	for (size_t i = 0; pool->nat.single && i < pool->nat.source_count; i++)
 		if (conf_pool_uses(pool, addr_is_v4(&pool->nat.sources[i].addr)))
-			count += ports_of(&pool->nat);
+			count += conf_nat_ports(&pool->nat);
 	return count;
 }
 
@@ -96,7 +91,7 @@ static uint64_t count_address_ports(const struct conf *conf)
 
 		for (size_t j = 0; nat->single && j < nat->source_count; j++)
 			if (conf_pool_uses(&conf->pools[i], addr_is_v4(&nat->sources[j].addr)) && !is_shared(conf, i, j))
-				count += ports_of(nat);
+				count += conf_nat_ports(nat);
 	}
 	return count;
 }

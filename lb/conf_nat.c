@@ -352,11 +352,6 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, con
 	}
 }
 
-static unsigned ports_of(const struct conf_nat *nat)
-{
-	return nat->port_last - nat->port_first + 1u;
-}
-
 /* Endpoints of a family that no backend has are of no use. An endpoint of a prefix is for one session, so that it may have it for life; a
  * port of a single address is for one per backend. */
 static uint64_t endpoints_of(const struct conf_pool *pool)
@@ -368,10 +363,10 @@ static uint64_t endpoints_of(const struct conf_pool *pool)
 		const struct conf_prefix *source = &nat->sources[i];
 		const unsigned host_bits = family_bits(&source->addr) - source->bits;
 		if (conf_pool_uses(pool, addr_is_v4(&source->addr)))
-			endpoints += ((uint64_t)1 << (host_bits < 32 ? host_bits : 32)) * ports_of(nat);
+			endpoints += ((uint64_t)1 << (host_bits < 32 ? host_bits : 32)) * conf_nat_ports(nat);
 	}
 	for (size_t i = 0; nat->single && i < pool->backend_count; i++)
-		endpoints += pool->backends[i].addr.port ? ports_of(nat) : 0;
+		endpoints += pool->backends[i].addr.port ? conf_nat_ports(nat) : 0;
 	return endpoints;
 }
 

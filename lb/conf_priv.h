@@ -122,12 +122,14 @@ int conf_text_read(const char *file, char **out, mode_t *mode);
 /* Wipes what it frees; NULL: nothing. */
 void conf_text_free(char *text, size_t octets);
 
-/* A copy for libconfig, with lines where they were. Nothing that may be a part of a key is in it:
- * - A text in quotes, with those that follow and belong to it, is where it begins in *strings, in decimal digits: conf_text_of() reads it.
- * - A word that is neither a setting's name nor true or false, which is a mistake, is "x"; a float, which no option takes, 0.5; a comment a
- *   blank.
- * - An integer is a decimal 64-bit one, for libconfig 1.5 wraps wider ones and those without an L beyond 32 bits silently; what is beyond
- * 64 bits becomes INT64_MIN or INT64_MAX. *include_line is the first line with an @include, or 0. NULL: out of memory. */
+/* A copy for libconfig, with lines where they were. Nothing that may be a part of a key is in it, but for a number of its own:
+ * - A text in quotes, with those that follow and belong to it, is where it begins in *strings, in decimal digits: conf_text_of()
+ *   reads it.
+ * - A word that is neither a setting's name nor true or false, which is a mistake, is "x"; a float, which no option takes, 0.5; a
+ *   comment a blank.
+ * - An integer is a decimal 64-bit one, for libconfig 1.5 wraps wider ones and those without an L beyond 32 bits silently; what is
+ *   beyond 64 bits becomes INT64_MIN or INT64_MAX, what runs into a word 0. So an array may mix widths.
+ * *include_line is the first line with an @include, or 0. NULL: out of memory. */
 char *conf_text_rewrite(const char *text, struct conf_strings *strings, int *include_line);
 
 /* Wipes them, too. */

@@ -178,9 +178,8 @@ static char *string_read(char *to, const char *at, size_t span)
 				   (strchr(digits, tolower((unsigned char)at[i + 3])) - digits));
 			i += 3;
 		}
-		if (!c)
-			break;
-		*to++ = c;
+		if (c)
+			*to++ = c;
 	}
 	*to++ = '\0';
 	return to;
@@ -241,9 +240,10 @@ static size_t put_token(struct rewriting *out, const char *at)
 		const bool known = is_set(at + n) || is_word(at, n, "true") || is_word(at, n, "false");
 		put(out, known ? at : "x", known ? n : 1);
 	} else if ((n = float_span(at))) {
-		put(out, "0.5 ", 4);
+		put(out, " 0.5 ", 5);
 	} else if ((n = integer_span(at, &value))) {
-		out->to += sprintf(out->to, "%" PRId64 "L ", value);
+		/* What a letter follows is no number, and may be the beginning of a key whose quotes were forgotten. */
+		out->to += sprintf(out->to, " %" PRId64 "L ", name_span(at + n) ? 0 : value);
 	} else {
 		n = 1;
 		put(out, at, n);
@@ -255,7 +255,7 @@ static size_t put_token(struct rewriting *out, const char *at)
 
 char *conf_text_rewrite(const char *text, struct conf_strings *strings, int *include_line)
 {
-	enum { GROWTH = 5 }; /* "" becomes "1234567" */
+	enum { GROWTH = 5 }; /* "" becomes "1234567", and . becomes 0.5 between blanks */
 	const size_t octets = strlen(text) + 1;
 	char *const whole = malloc(GROWTH * octets + sizeof "\n");
 	struct rewriting out = { .to = whole, .strings = strings };

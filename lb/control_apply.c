@@ -230,7 +230,7 @@ static int step_prepare(struct control *control, struct step *step)
 		return refuse("out of memory, or too many listeners, pools and backends at once with those that sessions are left of");
 	err = sockets_prepare(&step->change, control->sockets, step->conf, &step->plan, step->listener_uids, &failure);
 	if (err)
-		return failure.bound ? cannot_watch(&failure.addr, err) : cannot_bind(&failure.addr, err);
+		return failure.unwatched ? cannot_watch(&failure.addr, err) : cannot_bind(&failure.addr, err);
 	if (admin_prepare(control, step))
 		return -1;
 	if (!control->conf && control_ids_recall(control, step->conf, &step->plan))

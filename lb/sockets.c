@@ -89,17 +89,12 @@ static void wanted_add_ports(struct sockets_change *change, const struct conf_na
 	}
 }
 
-static size_t ports_of(const struct conf_nat *nat)
-{
-	return (size_t)(nat->port_last - nat->port_first) + 1;
-}
-
 static int wanted_fill(struct sockets_change *change, const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids)
 {
 	size_t most = conf->listener_count + conf->pool_count;
 
 	for (size_t i = 0; i < conf->pool_count; i++)
-		most += conf->pools[i].nat.single ? 0 : NET_FAMILIES * ports_of(&conf->pools[i].nat);
+		most += conf->pools[i].nat.single ? 0 : NET_FAMILIES * conf_nat_ports(&conf->pools[i].nat);
 	change->wanted = calloc(most, sizeof *change->wanted);
 	if (!change->wanted)
 		return -ENOMEM;
@@ -165,7 +160,7 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 		net_set_rcvbuf(fds[i], change->rcvbuf_octets);
 		err = worker_admit(sockets->workers[i], fds[i]);
 	}
-	failure->bound = err != 0;
+	failure->unwatched = err != 0;
 	return err;
 }
 

@@ -24,7 +24,7 @@ void sockets_free(struct sockets *sockets);
 /* Where a change failed. */
 struct sockets_failure {
 	struct addr addr; /* of a tunnel: that of its first worker */
-	bool bound;       /* and epoll would not watch it */
+	bool unwatched;   /* it was bound, but epoll would not watch it */
 };
 
 /* Opens what `conf` needs and the workers do not have, and has them admitted: all that can fail. `plan`: of conf; listener_uids: by index

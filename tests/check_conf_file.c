@@ -17,27 +17,29 @@ static const struct {
 	const char *in, *out, *strings;
 } rewritten[] = {
 	{ "", "", "" },
-	{ "a = 1;\n", "a = 1L ;\n", "" },
-	{ "a=+1;b=-1;\n", "a=1L ;b=-1L ;\n", "" },
-	{ "a = 010;\n", "a = 10L ;\n", "" },
-	{ "a = 0x10; b = 0XfFL; c = 0x; d = -0x12;\n", "a = 16L ; b = 255L ; c = 0L x; d = 0L x;\n", "" },
-	{ "a = 2147483648;\n", "a = 2147483648L ;\n", "" },
-	{ "a = 1L; b = 1LL;\n", "a = 1L ; b = 1L ;\n", "" },
-	{ "a = 9223372036854775807;\n", "a = 9223372036854775807L ;\n", "" },
-	{ "a = 9223372036854775808;\n", "a = 9223372036854775807L ;\n", "" },
-	{ "a = -9223372036854775809;\n", "a = -9223372036854775808L ;\n", "" },
-	{ "a = 0xffffffffffffffffL;\n", "a = 9223372036854775807L ;\n", "" },
-	{ "a = 1.5; b = .5; c = 5.; d = 1e5; e = -1.5e-3;\n", "a = 0.5 ; b = 0.5 ; c = 0.5 ; d = 0.5 ; e = 0.5 ;\n", "" },
+	{ "a = 1;\n", "a =  1L ;\n", "" },
+	{ "a=+1;b=-1;\n", "a= 1L ;b= -1L ;\n", "" },
+	{ "a = 010;\n", "a =  10L ;\n", "" },
+	{ "a = ++1; b = -+2; c+3 = +4;\n", "a = + 1L ; b = - 2L ; x 3L  =  4L ;\n", "" },
+	{ "a = 12ab; b = 12e; c = ++.5;\n", "a =  0L x; b =  0L x; c = + 0.5 ;\n", "" },
+	{ "a = 0x10; b = 0XfFL; c = 0x; d = -0x12;\n", "a =  16L ; b =  255L ; c =  0L x; d =  0L x;\n", "" },
+	{ "a = 2147483648;\n", "a =  2147483648L ;\n", "" },
+	{ "a = 1L; b = 1LL;\n", "a =  1L ; b =  1L ;\n", "" },
+	{ "a = 9223372036854775807;\n", "a =  9223372036854775807L ;\n", "" },
+	{ "a = 9223372036854775808;\n", "a =  9223372036854775807L ;\n", "" },
+	{ "a = -9223372036854775809;\n", "a =  -9223372036854775808L ;\n", "" },
+	{ "a = 0xffffffffffffffffL;\n", "a =  9223372036854775807L ;\n", "" },
+	{ "a = 1.5; b = .5; c = 5.; d = 1e5; e = -1.5e-3;\n", "a =  0.5 ; b =  0.5 ; c =  0.5 ; d =  0.5 ; e =  0.5 ;\n", "" },
 	{ "a = true; b : FALSE; c /* = */\n= trues; d e\n", "a = true; b : FALSE; c  \n= x; x x\n", "" },
-	{ "a1 = \"12\"; b-2 = \"\\\"3\" ; *4 = \"\\\\\" 5\n", "a1 = \"0\"; b-2 = \"3\" ; *4 = \"6\" 5L \n", "12|\"3|\\|" },
+	{ "a1 = \"12\"; b-2 = \"\\\"3\" ; *4 = \"\\\\\" 5\n", "a1 = \"0\"; b-2 = \"3\" ; *4 = \"6\"  5L \n", "12|\"3|\\|" },
 	{ "a = \"1\" \"2\"\t/* 3 */ \"4\" # 5\n\"6\"; b = \"7\"\n", "a = \"0\" \t    \n; b = \"5\"\n", "1246|7|" },
 	{ "a = [\"1\", \"2\"];\n", "a = [\"0\", \"2\"];\n", "1|2|" },
 	{ "a = \"\"; b = \"1\n2\" \"\n\"; c = \"\"\n", "a = \"0\"; b = \"1\n\" \n; c = \"6\"\n", "|1\n2\n||" },
 	{ "a = \"\\n\\r\\t\\f\\x41\\X4a\\xg\\q\\\n\"\n", "a = \"0\n\"\n", "\n\r\t\fAJ\\xg\\q\\\n|" },
-	{ "a = \"1\\x002\" \"3\"\n", "a = \"0\" \n", "13|" },
+	{ "a = \"1\\x002\" \"3\"\n", "a = \"0\" \n", "123|" },
 	{ "a = \"\\x4\"\n", "a = \"0\"\n", "\\x4|" },
-	{ "# 1\n// 2\n/* 3\n4 */ 5\n", " \n \n \n 5L \n", "" },
-	{ "a = 5 / 6\n", "a = 5L  / 6L \n", "" },
+	{ "# 1\n// 2\n/* 3\n4 */ 5\n", " \n \n \n  5L \n", "" },
+	{ "a = 5 / 6\n", "a =  5L  /  6L \n", "" },
 	{ "a = \"1", "a = \"", "" },
 	{ "a = \"1\\\"", "a = \"", "" },
 	{ "a = \"1\" \"2", "a = \"0\" \"", "1|" },
@@ -64,20 +66,26 @@ START_TEST(rewrite)
 }
 END_TEST
 
-/* As many texts as there can be, with numbers as long as they can be. */
+/* One long text, so that what follows begins at numbers as long as there can be; then what grows most by them. Few of it, since a
+ * sanitizer that checks strings strictly reads on to their ends at each token. */
 START_TEST(rewrite_has_room)
 {
-	const size_t len = 4 << 20;
-	char *text = malloc(len + 1);
+	enum { LONG = 4 << 20, TOKENS = 2000, WIDEST = 7 /* digits */ };
+	char *text = malloc(LONG + 3 * TOKENS + 1), *out;
 	struct conf_strings strings;
 	int include_line;
+	size_t octets;
 
-	for (size_t i = 0; i < len; i++)
-		text[i] = "\"\","[i % 3];
-	text[len] = '\0';
-	char *out = conf_text_rewrite(text, &strings, &include_line);
-	ck_assert_uint_eq(strings.len, len / 3);
-	ck_assert_ptr_nonnull(strstr(out, ",\"1398100\",\""));
+	memset(text, 'x', LONG);
+	text[0] = text[LONG - 1] = '"';
+	for (size_t i = 0; i < 3 * TOKENS; i++)
+		text[LONG + i] = ",\"\""[i % 3];
+	text[LONG + 3 * TOKENS] = '\0';
+	out = conf_text_rewrite(text, &strings, &include_line);
+	octets = strlen(out) - strlen("\"0\"");
+	ck_assert_uint_eq(octets, TOKENS * (strlen(",\"\"") + WIDEST));
+	ck_assert_uint_lt(octets, 5 * strlen(text + LONG));
+	ck_assert_uint_eq(strings.len, LONG - 1 + TOKENS);
 	conf_strings_free(&strings);
 	free(out);
 	free(text);

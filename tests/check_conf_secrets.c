@@ -116,8 +116,9 @@ static void file_write(const char *name, mode_t mode, const char *text, size_t p
 	size_t len = fill(out, text);
 	int fd;
 
+	/* Few long comments: a sanitizer that checks strings strictly reads all that follows at each. */
 	for (size_t i = 0; i < pad; i++)
-		out[len++] = "# more\n"[i % 7];
+		out[len++] = i % 10000 == 9999 ? '\n' : '#';
 	unlink(name);
 	fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	ck_assert_int_eq(fchmod(fd, mode), 0);

@@ -231,7 +231,7 @@ START_TEST(refused_by_epoll)
 	adds_good = (unsigned)_i;
 	ck_assert_int_eq(prepare(&change), -ENOSPC);
 	ck_assert_uint_eq(adds, (unsigned)_i + 1);
-	ck_assert(failure.bound);
+	ck_assert(failure.unwatched);
 	ck_assert_int_eq(failure.addr.port, last + 1 + _i / WORKERS);
 	ck_assert_uint_eq(descriptors(), open);
 	for (unsigned port = last + 1; port <= last + 3u; port++)
@@ -273,7 +273,7 @@ START_TEST(refused_by_the_kernel)
 	open = descriptors();
 	configured.pool.nat.port_last = (uint16_t)(taken.port + 1);
 	ck_assert_int_eq(prepare(&change), -EADDRINUSE);
-	ck_assert(!failure.bound);
+	ck_assert(!failure.unwatched);
 	ck_assert(addr_equal(&failure.addr, &taken));
 	ck_assert_uint_eq(descriptors(), open);
 	configured.pool.nat.port_last = (uint16_t)(taken.port - 2);

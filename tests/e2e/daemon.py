@@ -407,6 +407,21 @@ def case_starts_or_says_why_with_little_memory():
         starts_somewhere(lb, (f"--as={octets}" for octets in range(4 << 20, 400 << 20, 384 << 10)))
 
 
+@release_only
+def case_check_of_deep_lists_with_little_memory():
+    """What takes most memory of libconfig, which does not survive the lack of it."""
+    with Scene() as scene:
+        conf = scene.dir / "deep.conf"
+        conf.write_text("".join(f"a{n} = {'(' * 3000}{')' * 3000};\n" for n in range(60)))
+        said = set()
+        for mib in range(16, 256, 8):
+            argv = ["prlimit", f"--as={mib << 20}", BIN / "cidlb", "-t", "-c", conf]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 1, (mib, done.returncode, done.stderr[:500])
+            said.add("out of memory" if done.stderr.endswith(": out of memory\n") else "unknown" if "unknown" in done.stderr else done.stderr)
+        assert said == {"out of memory", "unknown"}, said
+
+
 def case_options_for_the_next_start():
     with Scene() as scene:
         _, lb = one_pool(scene, 1)
