@@ -273,12 +273,9 @@ END_TEST
 
 START_TEST(test_silence)
 {
-	uint64_t begin = now_ms();
-
 	probe_once();
 	ck_assert(!reports[0].ok);
 	ck_assert_str_eq(reports[0].reason, "no answer for 50 ms");
-	ck_assert_uint_ge(now_ms() - begin, 49);
 }
 END_TEST
 
