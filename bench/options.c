@@ -13,7 +13,8 @@ int option_number(uint64_t *out, const char *option, const char *text, uint64_t 
 	uint64_t value = strtoull(text, &end, 10);
 	/* strtoull() would take "-1" and " 1". */
 	if (!isdigit((unsigned char)*text) || *end || errno || value < min || value > max) {
-		fprintf(stderr, "--%s: %s; accepted: %llu..%llu\n", option, text, (unsigned long long)min, (unsigned long long)max);
+		fprintf(stderr, "--%s: %s; accepted: %llu..%llu\n", option, text, (unsigned long long)min,
+			(unsigned long long)max);
 		return -EINVAL;
 	}
 	*out = value;

@@ -13,8 +13,8 @@ enum { UDP_MAX_OCTETS = 65535 };
 /* A socket bound to `at`, with a large receive buffer. Returns the descriptor or -errno. */
 int udp_listen(const struct addr *at);
 
-/* A socket connected to `to` from a free port that is not `not_port` (0: any), which goes to *port. `from`: an address of this host,
- * without a port; NULL: the one that the route says. Returns the descriptor or -errno. */
+/* A socket connected to `to` from a free port that is not `not_port` (0: any), which goes to *port. `from`: an address
+ * of this host, without a port; NULL: the one that the route says. Returns the descriptor or -errno. */
 int udp_connect(const struct addr *to, const struct addr *from, uint16_t not_port, uint16_t *port);
 
 /* Octets read, or -errno: -EAGAIN when there is nothing more. ICMP errors of earlier sends are passed over. */

@@ -1,6 +1,7 @@
 /* An IPv4 or IPv6 address with a UDP port: the one form used everywhere.
  *
- * IPv4 is held as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2), so that equality is one comparison and a table needs one key.
+ * IPv4 is held as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2), so that equality is one comparison and a table needs one
+ * key.
  */
 #ifndef CIDLB_ADDR_H
 #define CIDLB_ADDR_H

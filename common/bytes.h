@@ -38,8 +38,8 @@ static inline uint32_t bytes_le32(const uint8_t *at)
 	return le32toh(word);
 }
 
-/* The `n` (0..8) octets at `at`, and no other, as a little-endian number. For a length that is no constant memcpy() would be a call, and
- * what it writes in parts slow to be read as a whole; here loads overlap instead. */
+/* The `n` (0..8) octets at `at`, and no other, as a little-endian number. For a length that is no constant memcpy()
+ * would be a call, and what it writes in parts slow to be read as a whole; here loads overlap instead. */
 static inline uint64_t bytes_le64(const uint8_t *at, size_t n)
 {
 	if (n >= 4)

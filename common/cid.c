@@ -32,7 +32,8 @@ static int rotations_add(struct cid_rotations *rotations, const struct cid_rotat
 		.rotation = added->rotation,
 	};
 
-	if (added->id_octets > LBCID_MAX_ID_OCTETS || added->nonce_octets > LBCID_MAX_TEXT_OCTETS || lbcid_check(&config) != 0)
+	if (added->id_octets > LBCID_MAX_ID_OCTETS || added->nonce_octets > LBCID_MAX_TEXT_OCTETS ||
+	    lbcid_check(&config) != 0)
 		return -EINVAL;
 	if (rotations->configs[added->rotation].length)
 		return -EINVAL;
@@ -91,12 +92,14 @@ static int zeros(void *ctx, uint8_t *out, size_t len)
 uint64_t cid_layout_hash(const struct cid_layout *layout, const struct siphash_key *key)
 {
 	static const uint8_t nobody[LBCID_MAX_ID_OCTETS];
-	uint8_t octets[5 + LBCID_ROTATIONS * LBCID_MAX_OCTETS] = { (uint8_t)layout->scheme, layout->length, layout->lbcid.offset,
-								   layout->lbcid.size, layout->rotations != NULL };
+	uint8_t octets[5 + LBCID_ROTATIONS * LBCID_MAX_OCTETS] = { (uint8_t)layout->scheme, layout->length,
+								   layout->lbcid.offset, layout->lbcid.size,
+								   layout->rotations != NULL };
 
 	/* A CID minted of zeros is what a config and its key make of them. */
 	for (size_t i = 0; layout->rotations && i < LBCID_ROTATIONS; i++)
-		(void)lbcid_mint(&layout->rotations->configs[i], nobody, zeros, NULL, octets + 5 + i * LBCID_MAX_OCTETS);
+		(void)lbcid_mint(&layout->rotations->configs[i], nobody, zeros, NULL,
+				 octets + 5 + i * LBCID_MAX_OCTETS);
 	return siphash24(key, octets, sizeof octets);
 }
 

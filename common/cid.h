@@ -23,7 +23,8 @@ enum cid_scheme {
 /* The live configs of scheme quic-lb and their keys: immutable, shared by the copies of a layout, and counted. */
 struct cid_rotations;
 
-/* Copied by assignment it is lent, not shared: the copy must not outlive what it was copied from. See cid_layout_share(). */
+/* Copied by assignment it is lent, not shared: the copy must not outlive what it was copied from. See
+ * cid_layout_share(). */
 struct cid_layout {
 	enum cid_scheme scheme;
 	struct lbcid_config lbcid;       /* CID_LAYOUT_ID; quic-lb: the first of the configs, and all have its `size` */
@@ -59,8 +60,9 @@ struct cid_opened {
 	struct server_id id;
 };
 
-/* A layout of scheme quic-lb with `count` (1..7) configs live at once, of distinct rotations and one id_octets: the first is the one that
- * mints unless another is asked for. -EINVAL: something else than that. -ENOMEM. `out` is then CID_LAYOUT_NONE. */
+/* A layout of scheme quic-lb with `count` (1..7) configs live at once, of distinct rotations and one id_octets: the
+ * first is the one that mints unless another is asked for. -EINVAL: something else than that. -ENOMEM. `out` is then
+ * CID_LAYOUT_NONE. */
 int cid_layout_make(struct cid_layout *out, const struct cid_rotation *configs, size_t count);
 
 /* A copy of its own for as long as it is wanted. Cannot fail, from any thread. */
@@ -72,15 +74,16 @@ void cid_layout_drop(struct cid_layout *layout);
 /* Tells layouts apart that do not open all CIDs alike, those with other keys too. */
 uint64_t cid_layout_hash(const struct cid_layout *layout, const struct siphash_key *key);
 
-/* What mints and opens CIDs of this rotation, or of any if the layout knows none. NULL: no such config, or CIDs without ids. */
+/* What mints and opens CIDs of this rotation, or of any if the layout knows none. NULL: no such config, or CIDs without
+ * ids. */
 const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t rotation);
 
 /* Of scheme quic-lb: what cid_length() and cid_open_as() are made of. */
 uint8_t cid_rotated_length(const struct cid_layout *layout, uint8_t first);
 enum cid_result cid_rotated_open(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid);
 
-/* Octets of a CID that begins with the octet `first`. quic-lb: as the config of its rotation has it; of a rotation that is not live, what
- * the octet says of itself, at most 20. CID_LAYOUT_NONE: 0. */
+/* Octets of a CID that begins with the octet `first`. quic-lb: as the config of its rotation has it; of a rotation that
+ * is not live, what the octet says of itself, at most 20. CID_LAYOUT_NONE: 0. */
 static inline uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
 {
 	return layout->rotations ? cid_rotated_length(layout, first) : layout->length;
@@ -95,8 +98,10 @@ static inline void server_id_set(struct server_id *id, unsigned __int128 octets,
 	memcpy(id, words, sizeof words);
 }
 
-/* This and cid_rotated_open() do what lbcid_open() does, which would check again what is known, and write the id octet by octet. */
-static inline enum cid_result cid_node_id_open(struct server_id *id, const struct lbcid_config *config, const uint8_t *cid)
+/* This and cid_rotated_open() do what lbcid_open() does, which would check again what is known, and write the id octet
+ * by octet. */
+static inline enum cid_result cid_node_id_open(struct server_id *id, const struct lbcid_config *config,
+					       const uint8_t *cid)
 {
 	cid += config->offset;
 	if (config->size > 2)
@@ -116,10 +121,10 @@ static inline enum cid_result cid_open_as(struct server_id *id, const struct cid
 	return layout->scheme == CID_LAYOUT_HASH ? CID_HASHED : CID_MISFIT;
 }
 
-/* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. Here, and not in cid.c, because it is the way of every
- * datagram of a session. */
-static inline void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view, const uint8_t *data,
-			    size_t len)
+/* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. Here, and not in cid.c, because it is
+ * the way of every datagram of a session. */
+static inline void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view,
+			    const uint8_t *data, size_t len)
 {
 	const uint8_t *cid = data + view->cid_at;
 	const size_t there = len - view->cid_at;
@@ -141,7 +146,8 @@ size_t cid_id_octets(const struct cid_layout *layout);
 /* The server id `number`, big endian in as many octets as the layout has. -ERANGE: does not fit. */
 int cid_id_from_number(struct server_id *out, const struct cid_layout *layout, uint64_t number);
 
-/* The server id written as hex, which must be exactly as long as the layout has. -EINVAL: no hex. -ERANGE: another length. */
+/* The server id written as hex, which must be exactly as long as the layout has. -EINVAL: no hex. -ERANGE: another
+ * length. */
 int cid_id_from_hex(struct server_id *out, const struct cid_layout *layout, const char *hex);
 
 #endif

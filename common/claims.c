@@ -71,8 +71,8 @@ static int unheard_compare(const void *left, const void *right)
 static const struct claims_backend *backend_find(const struct settling *settling, uint16_t uid)
 {
 	const struct claims_backend wanted = { .uid = uid }, *key = &wanted;
-	const struct claims_backend **found =
-		bsearch(&key, settling->backends, settling->backend_count, sizeof(struct claims_backend *), backend_compare);
+	const struct claims_backend **found = bsearch(&key, settling->backends, settling->backend_count,
+						      sizeof(struct claims_backend *), backend_compare);
 
 	return found ? *found : NULL;
 }
@@ -91,7 +91,8 @@ static void stakes_add(struct settling *settling, const struct claims_backend *b
 }
 
 /* False: out of memory. */
-static bool settling_begin(struct settling *settling, const struct claims *claims, const struct claims_backend *backends, size_t count)
+static bool settling_begin(struct settling *settling, const struct claims *claims,
+			   const struct claims_backend *backends, size_t count)
 {
 	size_t stakes = count;
 
@@ -161,7 +162,8 @@ static bool is_of_interest(const struct claims_entry *entry)
 }
 
 /* One id: who had it (`old` may be NULL), who has a stake in it, who gets it. */
-static void id_settle(struct settling *settling, const struct claims_entry *old, const struct stake *stakes, size_t count)
+static void id_settle(struct settling *settling, const struct claims_entry *old, const struct stake *stakes,
+		      size_t count)
 {
 	struct claims_entry now = old ? *old : (struct claims_entry){ .id = stakes->id, .owner = CLAIMS_NOBODY };
 	const uint16_t before = now.owner;
@@ -241,8 +243,8 @@ static void unheard_forget(struct settling *settling)
 	settling->count = kept;
 }
 
-bool claims_settle(struct claims *claims, const struct claims_backend *backends, size_t count, claims_report report, void *ctx,
-		   bool *failed)
+bool claims_settle(struct claims *claims, const struct claims_backend *backends, size_t count, claims_report report,
+		   void *ctx, bool *failed)
 {
 	struct settling settling = { .round = claims->round + 1, .report = report, .ctx = ctx };
 	struct claims_entry *old = claims->entries;
@@ -304,7 +306,8 @@ static int entry_compare(const void *left, const void *right)
 uint16_t claims_owner(const struct claims *claims, const struct server_id *id)
 {
 	const struct claims_entry *found =
-		claims->count ? bsearch(id, claims->entries, claims->count, sizeof *claims->entries, entry_compare) : NULL;
+		claims->count ? bsearch(id, claims->entries, claims->count, sizeof *claims->entries, entry_compare)
+			      : NULL;
 
 	return found ? found->owner : CLAIMS_NOBODY;
 }

@@ -223,11 +223,12 @@ static int put_options(struct writer *out, const struct coap_message *message)
 
 static bool is_writable(const struct coap_message *message)
 {
-	if (message->token_len > COAP_TOKEN_MAX || message->observe > COAP_OBSERVE_MAX || (unsigned)message->type > COAP_RST ||
-	    !memchr(message->path, '\0', sizeof message->path) || (message->path[0] && message->path[0] != '/'))
+	if (message->token_len > COAP_TOKEN_MAX || message->observe > COAP_OBSERVE_MAX ||
+	    (unsigned)message->type > COAP_RST || !memchr(message->path, '\0', sizeof message->path) ||
+	    (message->path[0] && message->path[0] != '/'))
 		return false;
-	return message->code != COAP_EMPTY ||
-	       !(message->token_len || message->has_observe || message->path[0] || message->has_format || message->payload_len);
+	return message->code != COAP_EMPTY || !(message->token_len || message->has_observe || message->path[0] ||
+						message->has_format || message->payload_len);
 }
 
 int coap_encode(const struct coap_message *message, uint8_t *out, size_t size, size_t *len)
@@ -236,8 +237,8 @@ int coap_encode(const struct coap_message *message, uint8_t *out, size_t size, s
 
 	if (!is_writable(message))
 		return -EINVAL;
-	const uint8_t header[COAP_HEADER_OCTETS] = { (uint8_t)(VERSION << 6 | message->type << 4 | message->token_len), message->code,
-						     (uint8_t)(message->id >> 8), (uint8_t)message->id };
+	const uint8_t header[COAP_HEADER_OCTETS] = { (uint8_t)(VERSION << 6 | message->type << 4 | message->token_len),
+						     message->code, (uint8_t)(message->id >> 8), (uint8_t)message->id };
 	int rc = put(&writer, header, sizeof header);
 	if (!rc)
 		rc = put(&writer, message->token, message->token_len);

@@ -1,5 +1,5 @@
-/* CoAP messages (RFC 7252) as far as the probe, the reference server and the fleet speak it: header, token, Observe (RFC 7641),
- * Uri-Path, Content-Format, payload.
+/* CoAP messages (RFC 7252) as far as the probe, the reference server and the fleet speak it: header, token, Observe
+ * (RFC 7641), Uri-Path, Content-Format, payload.
  *
  * Pure; the payload of a decoded message points into the caller's datagram.
  */
@@ -55,10 +55,10 @@ struct coap_message {
 	size_t payload_len; /* octets; 0: none */
 };
 
-/* Reads a whole datagram. -EBADMSG: malformed (RFC 7252, section 3: version, token length, reserved nibble 15, an option or marker cut
- * short, an empty payload behind a marker, an Empty message with more than a header), or an option longer than it may be.
- * -ENOTSUP: well-formed, but its path does not fit or has '/' or NUL inside a segment. `out->type` and `out->id` are set whenever there
- * is a header of version 1, so that a CON can be rejected. */
+/* Reads a whole datagram. -EBADMSG: malformed (RFC 7252, section 3: version, token length, reserved nibble 15, an
+ * option or marker cut short, an empty payload behind a marker, an Empty message with more than a header), or an option
+ * longer than it may be. -ENOTSUP: well-formed, but its path does not fit or has '/' or NUL inside a segment.
+ * `out->type` and `out->id` are set whenever there is a header of version 1, so that a CON can be rejected. */
 int coap_decode(struct coap_message *out, const uint8_t *data, size_t len);
 
 /* Writes the message and its length. -EINVAL: a field out of range. -ENOSPC: longer than `size`. */

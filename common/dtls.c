@@ -84,7 +84,8 @@ static inline enum dtls_kind read_unified(struct bytes *in)
 	size_t ciphertext;
 
 	if (first & UNIFIED_CID)
-		return bytes_take(in, DTLS_UNIFIED_CID_AT + 1 + 1 + DTLS_UNIFIED_CIPHERTEXT) ? DTLS_CID : DTLS_MALFORMED;
+		return bytes_take(in, DTLS_UNIFIED_CID_AT + 1 + 1 + DTLS_UNIFIED_CIPHERTEXT) ? DTLS_CID
+											     : DTLS_MALFORMED;
 	record = bytes_take(in, header_octets);
 	if (!record)
 		return DTLS_MALFORMED;
@@ -130,7 +131,8 @@ void dtls_walk(struct dtls_view *view, const uint8_t *data, size_t len)
 		if (view->kind == DTLS_CID) {
 			view->unified = is_unified(record[0]);
 			view->record_at = (uint16_t)(record - data);
-			view->cid_at = (uint16_t)(view->record_at + (view->unified ? DTLS_UNIFIED_CID_AT : DTLS_CID_AT));
+			view->cid_at =
+				(uint16_t)(view->record_at + (view->unified ? DTLS_UNIFIED_CID_AT : DTLS_CID_AT));
 		} else if (view->kind == DTLS_OTHER && is_flight(record)) {
 			view->flight = true;
 		}
@@ -145,10 +147,12 @@ size_t dtls_unified_cid_octets(const uint8_t *record, size_t left, size_t cid_le
 	if (header_octets >= left)
 		return 0;
 	ciphertext = record[0] & UNIFIED_LENGTH ? bytes_u16(record + header_octets - 2) : left - header_octets;
-	return ciphertext >= DTLS_UNIFIED_CIPHERTEXT && ciphertext <= left - header_octets ? header_octets + ciphertext : 0;
+	return ciphertext >= DTLS_UNIFIED_CIPHERTEXT && ciphertext <= left - header_octets ? header_octets + ciphertext
+											   : 0;
 }
 
-/* True if what follows can stand behind a record whose CID had cid_len octets: all CIDs of a datagram are of one length. */
+/* True if what follows can stand behind a record whose CID had cid_len octets: all CIDs of a datagram are of one
+ * length. */
 static bool starts_record(const uint8_t *data, size_t len, size_t cid_len)
 {
 	struct bytes in = { data, len };
@@ -179,7 +183,8 @@ uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, siz
 	return lengths;
 }
 
-/* An epoch-0 handshake record that asks the client to come again: HelloVerifyRequest, or a ServerHello whose random says so. */
+/* An epoch-0 handshake record that asks the client to come again: HelloVerifyRequest, or a ServerHello whose random
+ * says so. */
 static bool is_retry(const uint8_t *record)
 {
 	static const uint8_t retry_random[32] = {
@@ -193,7 +198,8 @@ static bool is_retry(const uint8_t *record)
 
 	if (handshake[0] == HELLO_VERIFY_REQUEST)
 		return true;
-	return handshake[0] == SERVER_HELLO && version && random && memcmp(random, retry_random, sizeof retry_random) == 0;
+	return handshake[0] == SERVER_HELLO && version && random &&
+	       memcmp(random, retry_random, sizeof retry_random) == 0;
 }
 
 static bool is_protected(const uint8_t *record)

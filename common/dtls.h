@@ -44,8 +44,8 @@ enum dtls_kind {
 
 struct dtls_view {
 	enum dtls_kind kind;
-	bool unified;       /* DTLS_CID: the record is a DTLS 1.3 one */
-	bool flight;        /* DTLS_CID: epoch-0 handshake records came before it in the datagram: a last handshake flight */
+	bool unified; /* DTLS_CID: the record is a DTLS 1.3 one */
+	bool flight;  /* DTLS_CID: epoch-0 handshake records came before it in the datagram: a last handshake flight */
 	uint16_t record_at; /* DTLS_CID: offset of the record that bears the CID */
 	uint16_t cid_at;    /* DTLS_CID: offset of the CID; at least one octet of the datagram is there */
 };
@@ -74,7 +74,8 @@ static inline size_t dtls_cid_octets(const struct dtls_view *view, const uint8_t
 	const uint8_t *record = data + view->record_at;
 	const size_t left = len - view->record_at;
 
-	return view->unified ? dtls_unified_cid_octets(record, left, cid_len) : dtls_tls12_cid_octets(record, left, cid_len);
+	return view->unified ? dtls_unified_cid_octets(record, left, cid_len)
+			     : dtls_tls12_cid_octets(record, left, cid_len);
 }
 
 /* True if the record at view->record_at is whole and well-formed with a CID of cid_len octets (1..DTLS_CID_MAX):
@@ -84,17 +85,19 @@ static inline bool dtls_cid_fits(const struct dtls_view *view, const uint8_t *da
 	return cid_len >= 1 && cid_len <= DTLS_CID_MAX && dtls_cid_octets(view, data, len, cid_len) != 0;
 }
 
-/* For the log line about a wrong `cid.length`: bit n is set if a CID of n octets (1..DTLS_CID_MAX-1) would make the record end
- * exactly at the end of the datagram or at the start of another well-formed record. Off the packet path. */
+/* For the log line about a wrong `cid.length`: bit n is set if a CID of n octets (1..DTLS_CID_MAX-1) would make the
+ * record end exactly at the end of the datagram or at the start of another well-formed record. Off the packet path. */
 uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, size_t len);
 
-/* What a downlink datagram (server to device) says of its handshake. CIDs of this direction are the device's and unread. */
+/* What a downlink datagram (server to device) says of its handshake. CIDs of this direction are the device's and
+ * unread. */
 enum dtls_reply {
 	DTLS_REPLY_NONE,      /* not DTLS */
-	DTLS_REPLY_STATELESS, /* HelloVerifyRequest, a ServerHello that is a HelloRetryRequest (RFC 8446, section 4.1.3), or an alert
-				 of epoch 0: sent to addresses that have shown nothing */
+	DTLS_REPLY_STATELESS, /* HelloVerifyRequest, a ServerHello that is a HelloRetryRequest (RFC 8446,
+				 section 4.1.3), or an alert of epoch 0: sent to addresses that have shown nothing */
 	DTLS_REPLY_HANDSHAKE, /* anything else of epoch 0, or DTLS 1.3 handshake keys (epoch 2) alone */
-	DTLS_REPLY_PROTECTED, /* has a record of epoch >= 1 (1.2), or of another unified epoch than 2: the handshake is over */
+	DTLS_REPLY_PROTECTED, /* has a record of epoch >= 1 (1.2), or of another unified epoch than 2: the handshake is
+				 over */
 };
 enum dtls_reply dtls_read_reply(const uint8_t *data, size_t len);
 

@@ -1,11 +1,13 @@
-/* Endpoints of mode nat without a table: IPv6 addresses that carry the device's address and port, and a keyed check over them.
+/* Endpoints of mode nat without a table: IPv6 addresses that carry the device's address and port, and a keyed check
+ * over them.
  *
  * In the manner of RFC 6052, a prefix is followed by what is embedded in it:
  *
  *      prefix, 8..64 bits | zeros | check, 16..24 bits | IPv4 address, 32 bits | port, 16 bits
  *
- * so that address and port are the last six octets, whatever the prefix. The check is as wide as the prefix leaves room for: 24 bits after
- * a /56 and all shorter ones, 16 after a /64. It is SipHash-2-4 over the device's and the service's address and port, its low bits. Pure.
+ * so that address and port are the last six octets, whatever the prefix. The check is as wide as the prefix leaves room
+ * for: 24 bits after a /56 and all shorter ones, 16 after a /64. It is SipHash-2-4 over the device's and the service's
+ * address and port, its low bits. Pure.
  */
 #ifndef CIDLB_EMBED_H
 #define CIDLB_EMBED_H
@@ -39,7 +41,8 @@ void embed_write(uint8_t ip[static 16], const struct embed *embed, const struct 
 
 bool embed_contains(const struct embed *embed, const uint8_t ip[static 16]);
 
-/* Who that is. False: outside the prefix, or the check does not fit, or what must be 0 is not. The same work in any case. */
+/* Who that is. False: outside the prefix, or the check does not fit, or what must be 0 is not. The same work in any
+ * case. */
 bool embed_read(struct addr *device, const struct embed *embed, const uint8_t ip[static 16]);
 
 #endif

@@ -66,7 +66,8 @@ bool endpoint_has_address(const struct endpoint_space *space, const uint8_t ip[s
 	for (size_t i = 0; i < space->prefix_count; i++) {
 		const struct endpoint_prefix *prefix = &space->prefixes[i];
 
-		if (memcmp(addr.ip, prefix->first.ip, 8) == 0 && (low_load(&addr) & ~host_mask(prefix)) == low_load(&prefix->first))
+		if (memcmp(addr.ip, prefix->first.ip, 8) == 0 &&
+		    (low_load(&addr) & ~host_mask(prefix)) == low_load(&prefix->first))
 			return true;
 	}
 	return false;
@@ -74,5 +75,6 @@ bool endpoint_has_address(const struct endpoint_space *space, const uint8_t ip[s
 
 bool endpoint_contains(const struct endpoint_space *space, const struct addr *addr)
 {
-	return addr->port >= space->port_first && addr->port <= space->port_last && endpoint_has_address(space, addr->ip);
+	return addr->port >= space->port_first && addr->port <= space->port_last &&
+	       endpoint_has_address(space, addr->ip);
 }

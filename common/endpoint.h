@@ -1,4 +1,5 @@
-/* Endpoints are computed, not remembered: the address and port of cidlb's own that a backend sees, as a function of a keyed hash.
+/* Endpoints are computed, not remembered: the address and port of cidlb's own that a backend sees, as a function of a
+ * keyed hash.
  *
  * A space is the set of addresses of some prefixes times a range of ports. Pure. */
 #ifndef CIDLB_ENDPOINT_H
@@ -23,8 +24,8 @@ struct endpoint_space {
 	uint16_t port_first, port_last; /* inclusive */
 };
 
-/* The endpoint that `hash` stands for, in the prefixes of the wanted family; `probe` 0, 1, … are further choices where that one is taken.
- * The prefix is drawn in proportion to its size. False: the space has no prefix of that family. */
+/* The endpoint that `hash` stands for, in the prefixes of the wanted family; `probe` 0, 1, … are further choices where
+ * that one is taken. The prefix is drawn in proportion to its size. False: the space has no prefix of that family. */
 bool endpoint_at(struct addr *out, const struct endpoint_space *space, bool v4, uint64_t hash, unsigned probe);
 
 /* True if the address, whatever the port, is in one of the space's prefixes. */

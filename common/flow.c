@@ -66,8 +66,8 @@ static void replace_owner(struct flow_state *flow, bool recent)
 	}
 }
 
-/* The owner spoke although there is a claimant: it is believed only once it is answered anew. If it was answered before, its device may
- * have been here and gone back, and does not stand in the way of a further address. */
+/* The owner spoke although there is a claimant: it is believed only once it is answered anew. If it was answered
+ * before, its device may have been here and gone back, and does not stand in the way of a further address. */
 static void refute_claim(struct flow_state *flow, const struct flow_times *times, uint32_t now_ms)
 {
 	if (flow->claimant.answered)
@@ -92,7 +92,8 @@ static enum flow_way proven_speaks(struct flow_state *flow, const struct flow_pe
 	return FLOW_HOME;
 }
 
-static enum flow_way owner_speaks(struct flow_state *flow, const struct flow_peer *from, uint32_t octets, uint32_t now_ms)
+static enum flow_way owner_speaks(struct flow_state *flow, const struct flow_peer *from, uint32_t octets,
+				  uint32_t now_ms)
 {
 	flow->owner.peer = *from;
 	guest_sends(&flow->owner, octets);
@@ -133,8 +134,8 @@ static void promote(struct flow_state *flow, const struct flow_times *times, uin
 	flow->claimed = false;
 }
 
-static enum flow_way claimant_speaks(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from, uint32_t octets,
-				     uint32_t now_ms)
+static enum flow_way claimant_speaks(struct flow_state *flow, const struct flow_times *times,
+				     const struct flow_peer *from, uint32_t octets, uint32_t now_ms)
 {
 	if (is_believed(&flow->claimant)) {
 		promote(flow, times, now_ms);
@@ -146,12 +147,13 @@ static enum flow_way claimant_speaks(struct flow_state *flow, const struct flow_
 	return FLOW_HOME;
 }
 
-static enum flow_way further_speaks(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from, uint32_t octets,
-				    uint32_t now_ms, bool *contest_began)
+static enum flow_way further_speaks(struct flow_state *flow, const struct flow_times *times,
+				    const struct flow_peer *from, uint32_t octets, uint32_t now_ms, bool *contest_began)
 {
 	struct flow_guest guest;
 
-	if (flow->claimed && !is_believed(&flow->claimant) && !reached(now_ms, flow->claim_last_ms + times->settle_ms)) {
+	if (flow->claimed && !is_believed(&flow->claimant) &&
+	    !reached(now_ms, flow->claim_last_ms + times->settle_ms)) {
 		begin_contest(flow, times, now_ms, contest_began);
 		return FLOW_OWN;
 	}
@@ -165,8 +167,8 @@ static enum flow_way further_speaks(struct flow_state *flow, const struct flow_t
 	return claim(flow, &guest, octets, now_ms);
 }
 
-enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from, uint32_t octets,
-			  uint32_t now_ms, bool *contest_began)
+enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from,
+			  uint32_t octets, uint32_t now_ms, bool *contest_began)
 {
 	*contest_began = false;
 	if (flow->contest && reached(now_ms, flow->contest_until_ms))

@@ -1,10 +1,11 @@
 /* Who gets the downlink: the state of one flow of mode nat, told the time by its caller. Pure.
  *
- * The front end holds no keys, so a CID says where to go and never proves who speaks. A CID flow has an owner, its home endpoint E0 and
- * at most one claimant (design, section 5, "Who gets the downlink"):
+ * The front end holds no keys, so a CID says where to go and never proves who speaks. A CID flow has an owner, its home
+ * endpoint E0 and at most one claimant (design, section 5, "Who gets the downlink"):
  *
  *   uplink from            while                            then
- *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes a claimant; E0
+ *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes
+ *                                                           a claimant; E0
  *   an unproven owner      no claimant                      E0
  *   an unproven owner      a claimant waits                 it refutes the claimant; E0
  *   an unproven owner      a claimant that it refuted and   a contest begins; own endpoint
@@ -12,25 +13,27 @@
  *   a further address      no claimant                      it is the claimant; E0
  *   the claimant           not answered                     E0
  *   the claimant           answered                         it is the owner; E0
- *   a further address      claimant answered                the claimant is the owner, the further address the claimant; E0
+ *   a further address      claimant answered                the claimant is the owner, the further address the
+ *                                                           claimant; E0
  *   a further address      claimant silent for settle_ms,   it replaces the claimant; E0
  *                          or refuted after its answer
  *   a further address      any other claimant               a contest begins; own endpoint
- *   all but the proven     a contest (contest_s long)       an endpoint of its own; a downlink arriving there is proof: the backend
- *                                                           checked the record and moved, so that source is the owner, and proven
+ *   all but the proven     a contest (contest_s long)       an endpoint of its own; a downlink arriving there is proof:
+ *                                                           the backend checked the record and moved, so that source
+ *                                                           is the owner, and proven
  *
- * One address at most is proven: it finished a handshake, or the backend answered it on its own endpoint. A claimant is answered once a
- * downlink came on E0 after its uplink. An owner that speaks refutes it: it must send and be answered anew. That alone is no contest, since
- * a device whose NAT gives it an earlier address again looks just like it, and so does one whose last datagram from its old address is
- * overtaken.
+ * One address at most is proven: it finished a handshake, or the backend answered it on its own endpoint. A claimant is
+ * answered once a downlink came on E0 after its uplink. An owner that speaks refutes it: it must send and be answered
+ * anew. That alone is no contest, since a device whose NAT gives it an earlier address again looks just like it, and so
+ * does one whose last datagram from its old address is overtaken.
  *
- * Downlinks on E0 go to the owner, to the claimant and to those that were replaced: forgeries around downlinks look just like a device that
- * moves, and must not cut off the device that is silent because it waits. These are the proven address, as long as nobody else is proven,
- * and the last other owner if it spoke within contest_s before; each gets FLOW_COPIES downlinks more. A claimant that meets a contest is
- * kept like a replaced owner.
+ * Downlinks on E0 go to the owner, to the claimant and to those that were replaced: forgeries around downlinks look
+ * just like a device that moves, and must not cut off the device that is silent because it waits. These are the proven
+ * address, as long as nobody else is proven, and the last other owner if it spoke within contest_s before; each gets
+ * FLOW_COPIES downlinks more. A claimant that meets a contest is kept like a replaced owner.
  *
- * An address that has not shown that it is reachable never gets more than three times the octets it sent: everybody but the proven address,
- * and an owner of which two datagrams each followed an answer to the one before.
+ * An address that has not shown that it is reachable never gets more than three times the octets it sent: everybody but
+ * the proven address, and an owner of which two datagrams each followed an answer to the one before.
  *
  * Owner: the flow table; the caller holds the flow's lock. Times are milliseconds of any monotonic clock and may wrap.
  */
@@ -50,7 +53,8 @@ enum {
 	FLOW_WAYS_BACK = 4,
 };
 
-/* One side of the way back: where the device is, and (as a number of the caller's) which service address it had addressed. */
+/* One side of the way back: where the device is, and (as a number of the caller's) which service address it had
+ * addressed. */
 struct flow_peer {
 	struct addr device;
 	uint16_t service;
@@ -66,7 +70,8 @@ struct flow_times {
 struct flow_guest {
 	struct flow_peer peer;
 	uint32_t budget : 27;  /* octets it may still get: three times what it sent less what it got */
-	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to FLOW_ROUNDS: no limit then while it is the owner */
+	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to FLOW_ROUNDS: no limit then while it is the
+				  owner */
 	uint32_t answered : 1; /* a downlink came after its last uplink */
 	uint32_t stale : 1;    /* … but then the owner spoke */
 	uint32_t refuted : 1;  /* of a claimant: the owner spoke while it claimed */
@@ -99,11 +104,11 @@ enum flow_way {
 void flow_init(struct flow_state *flow, const struct flow_peer *owner, bool proven);
 
 /* A datagram of `octets` came from `from`. `*contest_began` is set if this one began a contest. */
-enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from, uint32_t octets,
-			  uint32_t now_ms, bool *contest_began);
+enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from,
+			  uint32_t octets, uint32_t now_ms, bool *contest_began);
 
-/* A datagram of `octets` came from the backend on E0: fills `to` and returns how many get it; the owner is first if it does. Counts them as
- * sent. 0: every address is on its limit. */
+/* A datagram of `octets` came from the backend on E0: fills `to` and returns how many get it; the owner is first if it
+ * does. Counts them as sent. 0: every address is on its limit. */
 unsigned flow_downlink(struct flow_state *flow, uint32_t octets, struct flow_peer to[static FLOW_WAYS_BACK]);
 
 /* A downlink came to the own endpoint of `source` in answer to its uplink there: it is the owner, and proven. */

@@ -62,7 +62,8 @@ int lbcid_mint(const struct lbcid_config *config, const uint8_t *server_id, lbci
 	return 0;
 }
 
-int lbcid_open(const struct lbcid_config *config, const uint8_t *cid, size_t len, uint8_t server_id[LBCID_MAX_ID_OCTETS])
+int lbcid_open(const struct lbcid_config *config, const uint8_t *cid, size_t len,
+	       uint8_t server_id[LBCID_MAX_ID_OCTETS])
 {
 	if (len != config->length)
 		return -EINVAL;

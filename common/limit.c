@@ -100,7 +100,8 @@ static bool bucket_take(limit_bucket *bucket, const struct limit_rate *rate, uin
 		after = charge(full_at, rate, now_ns);
 		if (after > now_ns + rate->depth_ns)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(bucket, &full_at, after, memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(bucket, &full_at, after, memory_order_relaxed,
+							memory_order_relaxed));
 	return true;
 }
 
@@ -122,8 +123,9 @@ static uint64_t prefix_hash(const struct siphash_key *key, const struct addr *so
 	return addr_is_v4(source) ? siphash24(key, source->ip + 12, 24 / 8) : siphash24(key, source->ip, 56 / 8);
 }
 
-/* The others are raised before the fullest, which decides: whoever wins that exchange has seen every bucket with all that was admitted
- * before, so that two workers never count as one. Where prefixes that share a bucket race, the loser may be charged one too many. */
+/* The others are raised before the fullest, which decides: whoever wins that exchange has seen every bucket with all
+ * that was admitted before, so that two workers never count as one. Where prefixes that share a bucket race, the loser
+ * may be charged one too many. */
 static bool prefix_take(struct prefixes *prefixes, uint64_t hash, const struct limit_rate *rate, uint64_t now_ns)
 {
 	limit_bucket *own[LIMIT_ROWS];
@@ -152,9 +154,11 @@ static bool prefix_take(struct prefixes *prefixes, uint64_t hash, const struct l
 	return true;
 }
 
-static bool source_take(struct limit *limit, const struct limit_rate *rate, const struct limit_hello *hello, uint64_t now_ns)
+static bool source_take(struct limit *limit, const struct limit_rate *rate, const struct limit_hello *hello,
+			uint64_t now_ns)
 {
-	return !rate->cost_ns || prefix_take(&limit->prefixes[hello->pool], prefix_hash(&limit->key, hello->source), rate, now_ns);
+	return !rate->cost_ns ||
+	       prefix_take(&limit->prefixes[hello->pool], prefix_hash(&limit->key, hello->source), rate, now_ns);
 }
 
 bool limit_admit(struct limit *limit, const struct limit_rates *rates, const struct limit_hello *hello, uint64_t now_ms)

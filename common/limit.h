@@ -1,13 +1,14 @@
-/* How many ClientHellos go on: per pool, per backend, per prefix of the source. They cost servers a handshake each and come from
- * addresses that have shown nothing. What belongs to a session never gets here.
+/* How many ClientHellos go on: per pool, per backend, per prefix of the source. They cost servers a handshake each and
+ * come from addresses that have shown nothing. What belongs to a session never gets here.
  *
- * A bucket is one word, the time at which it is full again: the generic cell rate algorithm (ITU-T I.371, virtual scheduling). It holds
- * exactly what a token bucket does, needs no refill, and one compare-and-swap makes a rate hold over all workers together.
+ * A bucket is one word, the time at which it is full again: the generic cell rate algorithm (ITU-T I.371, virtual
+ * scheduling). It holds exactly what a token bucket does, needs no refill, and one compare-and-swap makes a rate hold
+ * over all workers together.
  *
- * Prefixes (IPv4 /24, IPv6 /56: what one holder commonly has) are too many for a bucket each. A prefix has one bucket in each of
- * LIMIT_ROWS rows, chosen by a keyed hash, and shares each with others: a count-min sketch with conservative update (Estan, Varghese,
- * 2002). It is limited once even its fullest bucket is empty. So no prefix gets more than its rate, and one that sends little is limited
- * only if it meets prefixes beyond theirs in every row.
+ * Prefixes (IPv4 /24, IPv6 /56: what one holder commonly has) are too many for a bucket each. A prefix has one bucket
+ * in each of LIMIT_ROWS rows, chosen by a keyed hash, and shares each with others: a count-min sketch with conservative
+ * update (Estan, Varghese, 2002). It is limited once even its fullest bucket is empty. So no prefix gets more than its
+ * rate, and one that sends little is limited only if it meets prefixes beyond theirs in every row.
  */
 #ifndef CIDLB_LIMIT_H
 #define CIDLB_LIMIT_H
@@ -58,8 +59,9 @@ struct limit_hello {
 	const struct addr *source;
 };
 
-/* True: within every rate, and charged to each. False: beyond one of them, and charged to none. Any thread; `now_ms` need not be the same
- * on all of them. */
-bool limit_admit(struct limit *limit, const struct limit_rates *rates, const struct limit_hello *hello, uint64_t now_ms);
+/* True: within every rate, and charged to each. False: beyond one of them, and charged to none. Any thread; `now_ms`
+ * need not be the same on all of them. */
+bool limit_admit(struct limit *limit, const struct limit_rates *rates, const struct limit_hello *hello,
+		 uint64_t now_ms);
 
 #endif

@@ -2,7 +2,9 @@
 
 void backend_state_init(struct backend_state *state, enum backend_admin wish, uint8_t rise, uint8_t fall)
 {
-	*state = (struct backend_state){ .probes = BACKEND_UP, .wish = wish, .steering = steering_none, .rise = rise, .fall = fall };
+	*state = (struct backend_state){
+		.probes = BACKEND_UP, .wish = wish, .steering = steering_none, .rise = rise, .fall = fall
+	};
 }
 
 bool backend_state_probe(struct backend_state *state, bool ok)
@@ -61,7 +63,9 @@ const char *backend_health_name(enum backend_health health)
 
 const char *backend_admin_name(enum backend_admin admin)
 {
-	static const char *const names[] = { [BACKEND_READY] = "ready", [BACKEND_DRAIN] = "drain", [BACKEND_MAINT] = "maint" };
+	static const char *const names[] = {
+		[BACKEND_READY] = "ready", [BACKEND_DRAIN] = "drain", [BACKEND_MAINT] = "maint"
+	};
 
 	return names[admin];
 }

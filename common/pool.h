@@ -1,5 +1,5 @@
-/* The state of one backend: health found by probes, administration by people, and what the backend says of itself. Pure: events in, state
- * out.
+/* The state of one backend: health found by probes, administration by people, and what the backend says of itself.
+ * Pure: events in, state out.
  *
  * Owner: the control thread, the only writer of pool state.
  */
@@ -28,14 +28,16 @@ void backend_state_init(struct backend_state *state, enum backend_admin wish, ui
 /* One finished probe. The first one decides at once. Returns true if what the probes found changed. */
 bool backend_state_probe(struct backend_state *state, bool ok);
 
-/* The backend is somewhere else now: what was found holds until the next probe, which decides at once; what it said is forgotten. */
+/* The backend is somewhere else now: what was found holds until the next probe, which decides at once; what it said is
+ * forgotten. */
 void backend_state_renew(struct backend_state *state);
 
 /* What is in force: down if the probes or the backend itself say so; of the wish and the backend's own the stricter. */
 enum backend_health backend_state_health(const struct backend_state *state);
 enum backend_admin backend_state_admin(const struct backend_state *state);
 
-/* The weight in force, 0..256: `weight` as configured or commanded, times the backend's own per cent; not 0 unless one of them is. */
+/* The weight in force, 0..256: `weight` as configured or commanded, times the backend's own per cent; not 0 unless one
+ * of them is. */
 uint16_t backend_state_weight(const struct backend_state *state, uint16_t weight);
 
 /* May get new sessions: up, ready, weight not 0. */

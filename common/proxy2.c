@@ -25,7 +25,8 @@ enum {
 _Static_assert(PROXY2_V4_OCTETS == PREFIX_OCTETS + UDP4_OCTETS + TLV_OCTETS + OURS_OCTETS, "as the header says");
 _Static_assert(PROXY2_V6_OCTETS == PREFIX_OCTETS + UDP6_OCTETS + TLV_OCTETS + OURS_OCTETS, "as the header says");
 
-static const uint8_t signature[SIGNATURE_OCTETS] = { 0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a };
+static const uint8_t signature[SIGNATURE_OCTETS] = { 0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
+						     0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a };
 
 static uint8_t *put(uint8_t *at, const void *from, size_t octets)
 {
@@ -40,7 +41,8 @@ static uint8_t *put_u16(uint8_t *at, uint16_t value)
 	return at + 2;
 }
 
-static uint64_t compute_tag(const struct siphash_key *key, const uint8_t marks[static 2], const struct proxy2_ends *ends)
+static uint64_t compute_tag(const struct siphash_key *key, const uint8_t marks[static 2],
+			    const struct proxy2_ends *ends)
 {
 	uint8_t text[SIGNED_OCTETS];
 	uint8_t *at = put(text, marks, 2);
@@ -52,8 +54,8 @@ static uint64_t compute_tag(const struct siphash_key *key, const uint8_t marks[s
 	return siphash24(key, text, sizeof text);
 }
 
-size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys, enum proxy2_direction direction,
-		    const struct proxy2_ends *ends)
+size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys,
+		    enum proxy2_direction direction, const struct proxy2_ends *ends)
 {
 	const bool v4 = addr_is_v4(&ends->source) && addr_is_v4(&ends->destination);
 	const size_t skip = v4 ? V4_AT : 0;
@@ -112,8 +114,8 @@ static enum proxy2_result find_ours(const uint8_t **out, struct bytes tlvs)
 	return found == 1 && fits && ((*out)[0] & 0xf0) == OURS_VERSION ? PROXY2_GOOD : PROXY2_NO_TAG;
 }
 
-static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const struct proxy2_keys *keys, enum proxy2_direction direction,
-				 const struct proxy2_ends *ends)
+static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const struct proxy2_keys *keys,
+				 enum proxy2_direction direction, const struct proxy2_ends *ends)
 {
 	if ((ours[0] & 0x0f) != direction)
 		return PROXY2_DIRECTION;
@@ -129,8 +131,8 @@ static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const s
 	return PROXY2_KEY;
 }
 
-enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys, enum proxy2_direction direction,
-			       const uint8_t *data, size_t len)
+enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys,
+			       enum proxy2_direction direction, const uint8_t *data, size_t len)
 {
 	struct bytes in = { data, len };
 	const uint8_t *prefix = bytes_take(&in, PREFIX_OCTETS);
@@ -165,8 +167,10 @@ enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const st
 const char *proxy2_result_name(enum proxy2_result result)
 {
 	static const char *const names[PROXY2_RESULTS] = {
-		[PROXY2_GOOD] = "good",     [PROXY2_NO_HEADER] = "no_header", [PROXY2_LENGTH] = "length", [PROXY2_KIND] = "kind",
-		[PROXY2_NO_TAG] = "no_tag", [PROXY2_DIRECTION] = "direction", [PROXY2_KEY] = "key",       [PROXY2_TAG] = "tag",
+		[PROXY2_GOOD] = "good",     [PROXY2_NO_HEADER] = "no_header",
+		[PROXY2_LENGTH] = "length", [PROXY2_KIND] = "kind",
+		[PROXY2_NO_TAG] = "no_tag", [PROXY2_DIRECTION] = "direction",
+		[PROXY2_KEY] = "key",       [PROXY2_TAG] = "tag",
 	};
 
 	return names[result];
@@ -186,7 +190,8 @@ static const char *parse_key(struct proxy2_key *out, const char *line)
 	for (size_t i = 0; i < id_digits; i++)
 		id = id * 10 + (unsigned)(line[i] - '0');
 	for (size_t i = 0; i < 2 * sizeof octets; i++)
-		octets[i / 2] = (uint8_t)((unsigned)octets[i / 2] << 4 | (unsigned)(strchr(digits, hex[i]) - digits) % 16);
+		octets[i / 2] =
+			(uint8_t)((unsigned)octets[i / 2] << 4 | (unsigned)(strchr(digits, hex[i]) - digits) % 16);
 	*out = (struct proxy2_key){ (uint8_t)id, siphash_key_load(octets) };
 	hex += 2 * sizeof octets;
 	hex += strspn(hex, " \t\r");

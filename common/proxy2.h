@@ -4,12 +4,14 @@
  *
  *   0d0a0d0a000d0a515549540a | 21 | 12 (IPv4) or 22 (IPv6) | length 2 | source | destination | ports 2 + 2 | TLVs
  *
- * and one TLV of type e0, 10 octets: version (high nibble, 1) and direction (low nibble) | key id | SipHash-2-4 tag, 8. The tag is over
- * those two octets, source and destination as 16 octets each (IPv4 mapped) and their ports; it authenticates the pair of addresses, not
- * what they carry, so tunnels belong on a private network. A key is of one pool: that binds the pool.
+ * and one TLV of type e0, 10 octets: version (high nibble, 1) and direction (low nibble) | key id | SipHash-2-4 tag, 8.
+ * The tag is over those two octets, source and destination as 16 octets each (IPv4 mapped) and their ports; it
+ * authenticates the pair of addresses, not what they carry, so tunnels belong on a private network. A key is of one
+ * pool: that binds the pool.
  *
  * Up: source is the device, destination the service address that it had addressed. Down: the other way round.
- * Pure: no I/O, no globals, no allocation; safe from any thread. A server that links this needs neither the shim nor cidlb.
+ * Pure: no I/O, no globals, no allocation; safe from any thread. A server that links this needs neither the shim nor
+ * cidlb.
  */
 #ifndef CIDLB_PROXY2_H
 #define CIDLB_PROXY2_H
@@ -40,7 +42,8 @@ struct proxy2_keys {
 	size_t count; /* 1..PROXY2_KEYS, distinct ids */
 };
 
-/* Reads a key file: a line ID:HEX per key, id 0..255, 16 octets in hex. -EINVAL: anything else, two of one id, none or too many. */
+/* Reads a key file: a line ID:HEX per key, id 0..255, 16 octets in hex. -EINVAL: anything else, two of one id, none or
+ * too many. */
 int proxy2_parse_keys(struct proxy2_keys *out, const char *text);
 
 struct proxy2_ends {
@@ -48,8 +51,8 @@ struct proxy2_ends {
 };
 
 /* Writes the header; returns its octets: PROXY2_V4_OCTETS if both ends are IPv4, else PROXY2_V6_OCTETS. */
-size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys, enum proxy2_direction direction,
-		    const struct proxy2_ends *ends);
+size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys,
+		    enum proxy2_direction direction, const struct proxy2_ends *ends);
 
 enum proxy2_result {
 	PROXY2_GOOD,
@@ -63,10 +66,10 @@ enum proxy2_result {
 	PROXY2_RESULTS,
 };
 
-/* Reads the header that `data` begins with; `*octets` of it precede the payload. Other TLVs are skipped, a CRC32C unchecked: the tag
- * says more. Nothing is written unless it is good, and nothing read beyond `len`. */
-enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys, enum proxy2_direction direction,
-			       const uint8_t *data, size_t len);
+/* Reads the header that `data` begins with; `*octets` of it precede the payload. Other TLVs are skipped, a CRC32C
+ * unchecked: the tag says more. Nothing is written unless it is good, and nothing read beyond `len`. */
+enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys,
+			       enum proxy2_direction direction, const uint8_t *data, size_t len);
 
 const char *proxy2_result_name(enum proxy2_result result); /* as in metrics: "no_header", … */
 

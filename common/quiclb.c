@@ -24,7 +24,8 @@ static quiclb_block crypt(const mbedtls_aes_context *context, int mode, quiclb_b
 }
 
 /* One round of the Feistel network: section 5.4.2. */
-static void pass(const struct lbcid_key *key, unsigned number, unsigned octets, quiclb_block *to, quiclb_block from, quiclb_block mask)
+static void pass(const struct lbcid_key *key, unsigned number, unsigned octets, quiclb_block *to, quiclb_block from,
+		 quiclb_block mask)
 {
 	*to ^= crypt(&key->encrypt, MBEDTLS_AES_ENCRYPT, from | quiclb_pass(number, octets)) & mask;
 }
@@ -55,7 +56,8 @@ static quiclb_block portable_open(const struct lbcid_key *key, const uint8_t *te
 	struct quiclb_halves halves;
 
 	if (octets == QUICLB_BLOCK_OCTETS)
-		return quiclb_first(crypt(&key->decrypt, MBEDTLS_AES_DECRYPT, bytes_le128(text, QUICLB_BLOCK_OCTETS)), size);
+		return quiclb_first(crypt(&key->decrypt, MBEDTLS_AES_DECRYPT, bytes_le128(text, QUICLB_BLOCK_OCTETS)),
+				    size);
 	halves = quiclb_cut(mask, text, octets);
 	pass(key, 4, octets, &halves.left, halves.right, mask->left);
 	pass(key, 3, octets, &halves.right, halves.left, mask->right);

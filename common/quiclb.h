@@ -19,17 +19,18 @@ enum { QUICLB_BLOCK_OCTETS = 16, QUICLB_BLOCKS = 11 };
 
 typedef unsigned __int128 quiclb_block;
 
-/* Server id and nonce in two halves. Of an odd number of octets the one in the middle is in both: the left half has its high bits, the
- * right half its low ones. */
+/* Server id and nonce in two halves. Of an odd number of octets the one in the middle is in both: the left half has its
+ * high bits, the right half its low ones. */
 struct quiclb_halves {
 	quiclb_block left, right;
 };
 
-/* Both contexts stay where they are made: Mbed TLS writes to a context that it finds moved, and to no other, so threads can share
- * them. */
+/* Both contexts stay where they are made: Mbed TLS writes to a context that it finds moved, and to no other, so threads
+ * can share them. */
 struct lbcid_key {
 	quiclb_block (*open)(const struct lbcid_key *key, const uint8_t *text, unsigned octets, unsigned size);
-	struct quiclb_halves masks[LBCID_MAX_TEXT_OCTETS + 1]; /* by octets of server id and nonce: the bits that the halves have */
+	struct quiclb_halves
+		masks[LBCID_MAX_TEXT_OCTETS + 1]; /* by octets of server id and nonce: the bits that the halves have */
 	/* Where the processor has AES instructions, in the order of use. */
 	uint8_t encrypt_rounds[QUICLB_BLOCKS][QUICLB_BLOCK_OCTETS], decrypt_rounds[QUICLB_BLOCKS][QUICLB_BLOCK_OCTETS];
 	mbedtls_aes_context encrypt, decrypt;
@@ -66,7 +67,8 @@ static inline struct quiclb_halves quiclb_cut(const struct quiclb_halves *mask, 
 {
 	const unsigned half = quiclb_half_octets(octets);
 
-	return (struct quiclb_halves){ bytes_le128(text, half) & mask->left, bytes_le128(text + octets - half, half) & mask->right };
+	return (struct quiclb_halves){ bytes_le128(text, half) & mask->left,
+				       bytes_le128(text + octets - half, half) & mask->right };
 }
 
 /* What a pass encrypts besides a half: how many octets there are, and its number, at the end of the block. */

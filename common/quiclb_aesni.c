@@ -1,5 +1,5 @@
-/* Opens CIDs with the AES instructions of x86-64. In line, so that the passes of one CID overlap with those of the next: a call for each
- * block would cost more than the block. */
+/* Opens CIDs with the AES instructions of x86-64. In line, so that the passes of one CID overlap with those of the
+ * next: a call for each block would cost more than the block. */
 #include "quiclb.h"
 
 #ifdef __x86_64__
@@ -51,7 +51,8 @@ AESNI static __m128i decrypt(const struct lbcid_key *key, __m128i block)
 	return _mm_aesdeclast_si128(block, load(rounds[QUICLB_BLOCKS - 1]));
 }
 
-AESNI static __m128i pass(const struct lbcid_key *key, unsigned number, unsigned octets, __m128i to, __m128i from, __m128i mask)
+AESNI static __m128i pass(const struct lbcid_key *key, unsigned number, unsigned octets, __m128i to, __m128i from,
+			  __m128i mask)
 {
 	const __m128i block = _mm_or_si128(from, to_vector(quiclb_pass(number, octets)));
 
@@ -96,7 +97,8 @@ AESNI static void expand(struct lbcid_key *key, const uint8_t octets[LBCID_KEY_O
 	store(key->encrypt_rounds[0], round);
 	for (int i = 1; i < QUICLB_BLOCKS; i++) {
 		/* Of four equal columns the last round of a block is the substitution of octets alone. */
-		const __m128i word = _mm_aesenclast_si128(_mm_shuffle_epi8(round, rotated_last_word), _mm_set1_epi32(constant));
+		const __m128i word =
+			_mm_aesenclast_si128(_mm_shuffle_epi8(round, rotated_last_word), _mm_set1_epi32(constant));
 		round = _mm_xor_si128(round, _mm_slli_si128(round, 4));
 		round = _mm_xor_si128(round, _mm_slli_si128(round, 8));
 		round = _mm_xor_si128(round, word);

@@ -26,7 +26,8 @@ static inline void out_drop(struct route_out *out, enum verdict verdict)
 	*out = (struct route_out){ .verdict = verdict, .backend = SNAPSHOT_NO_BACKEND };
 }
 
-static inline void out_routed(struct route_out *out, enum verdict verdict, uint16_t backend, const struct cid_opened *opened)
+static inline void out_routed(struct route_out *out, enum verdict verdict, uint16_t backend,
+			      const struct cid_opened *opened)
 {
 	*out = (struct route_out){
 		.verdict = verdict, .backend = backend, .cid = opened->cid, .cid_len = opened->cid ? opened->cid_len : 0
@@ -47,7 +48,8 @@ static inline void plan_source(struct plan *plan, const struct snapshot_pool *po
 }
 
 /* Rules 4 and 5 for all but a ClientHello. */
-static inline void plan_hint(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in)
+static inline void plan_hint(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool,
+			     const struct route_in *in)
 {
 	const uint16_t backend = snapshot_backend_of_uid(pool, in->hint);
 
@@ -88,7 +90,8 @@ static inline void plan_id(struct plan *plan, struct route_out *out, const struc
 }
 
 /* Rule 3. */
-static inline void plan_cid(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in)
+static inline void plan_cid(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool,
+			    const struct route_in *in)
 {
 	cid_open(&plan->opened, &pool->layout, &in->view, in->data, in->len);
 	switch (plan->opened.result) {
@@ -109,7 +112,8 @@ static inline void plan_cid(struct plan *plan, struct route_out *out, const stru
 }
 
 /* The first pass: reads the datagram, and has the row fetched that the second will read. */
-static inline void plan_make(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in)
+static inline void plan_make(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool,
+			     const struct route_in *in)
 {
 	static const enum verdict not_dtls[] = {
 		[DTLS_MALFORMED] = VERDICT_MALFORMED,

@@ -27,7 +27,7 @@ struct route_in {
 	size_t len; /* octets */
 	struct addr source;
 	struct dtls_view view; /* from dtls_walk(); unused in plain UDP pools */
-	uint16_t hint;         /* uid of the backend of a live flow, or ROUTE_NO_HINT; asked for datagrams without a CID */
+	uint16_t hint; /* uid of the backend of a live flow, or ROUTE_NO_HINT; asked for datagrams without a CID */
 };
 
 struct route_out {

@@ -10,7 +10,8 @@
 #include "dtls.h"
 #include "session_priv.h"
 
-_Static_assert(SESSION_CID_MAX == MBEDTLS_SSL_CID_IN_LEN_MAX && SESSION_CID_MAX == MBEDTLS_SSL_CID_OUT_LEN_MAX, "one CID buffer for both");
+_Static_assert(SESSION_CID_MAX == MBEDTLS_SSL_CID_IN_LEN_MAX && SESSION_CID_MAX == MBEDTLS_SSL_CID_OUT_LEN_MAX,
+	       "one CID buffer for both");
 _Static_assert(SESSION_PLAIN_MAX == MBEDTLS_SSL_IN_CONTENT_LEN && SESSION_PLAIN_MAX == MBEDTLS_SSL_OUT_CONTENT_LEN,
 	       "one read empties a record");
 
@@ -49,7 +50,8 @@ static int send_datagram(void *ctx, const unsigned char *data, size_t len)
 	struct session *session = ctx;
 
 	session->sent = true;
-	session->key_exchanged |= data[0] == DTLS_HANDSHAKE && len > DTLS_HEADER_OCTETS && data[DTLS_HEADER_OCTETS] == CLIENT_KEY_EXCHANGE;
+	session->key_exchanged |= data[0] == DTLS_HANDSHAKE && len > DTLS_HEADER_OCTETS &&
+				  data[DTLS_HEADER_OCTETS] == CLIENT_KEY_EXCHANGE;
 	session->callbacks.send(session->ctx, data, len);
 	return (int)len;
 }
@@ -113,7 +115,8 @@ static int receive_record(void *ctx, unsigned char *out, size_t size)
 		}
 		session->in += octets;
 		session->in_len -= octets;
-		/* mbedTLS would throw an established session away for a ClientHello with a valid cookie; here that is another session. */
+		/* mbedTLS would throw an established session away for a ClientHello with a valid cookie; here that is
+		 * another session. */
 		if (octets > size || (session->state == SESSION_ESTABLISHED && record_is_hello(record, octets)))
 			continue;
 		session->in_number = record_number(record);
@@ -124,8 +127,8 @@ static int receive_record(void *ctx, unsigned char *out, size_t size)
 	return MBEDTLS_ERR_SSL_WANT_READ;
 }
 
-int session_new(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
-		void *ctx)
+int session_new(struct session **out, struct session_config *config, const uint8_t *own_cid,
+		const struct session_callbacks *callbacks, void *ctx)
 {
 	struct session *session = calloc(1, sizeof *session);
 	if (!session)
@@ -138,7 +141,8 @@ int session_new(struct session **out, struct session_config *config, const uint8
 	session->alert = ALERT_NONE;
 	mbedtls_ssl_init(&session->ssl);
 	if (mbedtls_ssl_setup(&session->ssl, &config->ssl) != 0 ||
-	    (config->use_cid && mbedtls_ssl_set_cid(&session->ssl, MBEDTLS_SSL_CID_ENABLED, own_cid, config->cid_length) != 0)) {
+	    (config->use_cid &&
+	     mbedtls_ssl_set_cid(&session->ssl, MBEDTLS_SSL_CID_ENABLED, own_cid, config->cid_length) != 0)) {
 		session_free(session);
 		return -ENOMEM;
 	}
@@ -320,7 +324,9 @@ const char *session_reason(const struct session *session)
 
 int session_alert(const struct session *session)
 {
-	return session->state == SESSION_FAILED && session->error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE ? session->alert : ALERT_NONE;
+	return session->state == SESSION_FAILED && session->error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE
+		       ? session->alert
+		       : ALERT_NONE;
 }
 
 bool session_awaits_finished(const struct session *session)
@@ -333,8 +339,8 @@ size_t session_peer_cid(struct session *session, uint8_t cid[static SESSION_CID_
 	int enabled = MBEDTLS_SSL_CID_DISABLED;
 	size_t len = 0;
 
-	if (session->state != SESSION_ESTABLISHED || mbedtls_ssl_get_peer_cid(&session->ssl, &enabled, cid, &len) != 0 ||
-	    enabled != MBEDTLS_SSL_CID_ENABLED)
+	if (session->state != SESSION_ESTABLISHED ||
+	    mbedtls_ssl_get_peer_cid(&session->ssl, &enabled, cid, &len) != 0 || enabled != MBEDTLS_SSL_CID_ENABLED)
 		return 0;
 	return len;
 }
@@ -343,8 +349,8 @@ bool session_uses_cid(struct session *session)
 {
 	int enabled = MBEDTLS_SSL_CID_DISABLED;
 
-	return session->state == SESSION_ESTABLISHED && mbedtls_ssl_get_peer_cid(&session->ssl, &enabled, NULL, NULL) == 0 &&
-	       enabled == MBEDTLS_SSL_CID_ENABLED;
+	return session->state == SESSION_ESTABLISHED &&
+	       mbedtls_ssl_get_peer_cid(&session->ssl, &enabled, NULL, NULL) == 0 && enabled == MBEDTLS_SSL_CID_ENABLED;
 }
 
 enum session_check session_check(struct session *session, const uint8_t *data, size_t len)

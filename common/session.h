@@ -1,13 +1,14 @@
-/* One DTLS 1.2 session (PSK, AES128-CCM-8 or what both have, RFC 9146 CIDs) of mbedTLS over the caller's buffers: no socket, no clock.
+/* One DTLS 1.2 session (PSK, AES128-CCM-8 or what both have, RFC 9146 CIDs) of mbedTLS over the caller's buffers: no
+ * socket, no clock.
  *
- * The caller feeds received datagrams, tells the time, and gets outgoing datagrams and plaintext through callbacks. A program
- * may hold thousands in one thread. A config is shared by its sessions and outlives them. Times are in ms of any monotonic
- * clock of the caller's.
+ * The caller feeds received datagrams, tells the time, and gets outgoing datagrams and plaintext through callbacks. A
+ * program may hold thousands in one thread. A config is shared by its sessions and outlives them. Times are in ms of
+ * any monotonic clock of the caller's.
  *
  * Client:  session_start(), then session_input() and session_expire() until SESSION_ESTABLISHED.
- * Server:  starts SESSION_LISTENING: session_set_peer() and session_input() of any ClientHello; one without a valid cookie is
- *          answered by a HelloVerifyRequest and leaves no trace, so one listening session serves every new peer until a cookie
- *          verifies and it becomes that peer's session (SESSION_HANDSHAKING).
+ * Server:  starts SESSION_LISTENING: session_set_peer() and session_input() of any ClientHello; one without a valid
+ *          cookie is answered by a HelloVerifyRequest and leaves no trace, so one listening session serves every new
+ *          peer until a cookie verifies and it becomes that peer's session (SESSION_HANDSHAKING).
  */
 #ifndef CIDLB_SESSION_H
 #define CIDLB_SESSION_H
@@ -44,9 +45,11 @@ struct session_options {
 	const uint8_t *psk_key;
 	size_t psk_key_len; /* octets, 1..SESSION_PSK_MAX */
 	bool use_cid;       /* offer or accept the connection_id extension */
-	bool all_suites;    /* client: offer every PSK suite, for any server; else CCM_8 alone, as constrained devices do */
+	bool all_suites;    /* client: offer every PSK suite, for any server; else CCM_8 alone, as constrained devices
+			     * do */
 	uint8_t cid_length; /* of our own CIDs, octets; 0: the peer sends none, while we use the one it hands out */
-	uint32_t handshake_min_ms, handshake_max_ms; /* first retransmission, and the interval after which it is given up; 0: 1000, 60000 */
+	uint32_t handshake_min_ms, handshake_max_ms; /* first retransmission, and the interval after which it is given
+							up; 0: 1000, 60000 */
 	session_random random;
 	void *random_ctx;
 };
@@ -66,9 +69,10 @@ struct session_callbacks {
 	void (*deliver)(void *ctx, const uint8_t *data, size_t len);
 };
 
-/* `own_cid`: config's cid_length octets that the peer is to put into its records (NULL if that is 0 or use_cid is false). */
-int session_new(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
-		void *ctx);
+/* `own_cid`: config's cid_length octets that the peer is to put into its records (NULL if that is 0 or use_cid is
+ * false). */
+int session_new(struct session **out, struct session_config *config, const uint8_t *own_cid,
+		const struct session_callbacks *callbacks, void *ctx);
 void session_free(struct session *session); /* in any state; sends nothing; NULL is fine */
 
 /* What the callbacks get from now on. */
@@ -80,8 +84,8 @@ int session_set_peer(struct session *session, const uint8_t *id, size_t len);
 /* Client: sends the ClientHello. */
 enum session_state session_start(struct session *session, uint64_t now_ms);
 
-/* Feeds one received datagram, whichever address it came from; `data` is left as it is. Records that are malformed, forged,
- * replayed or under another CID are ignored. */
+/* Feeds one received datagram, whichever address it came from; `data` is left as it is. Records that are malformed,
+ * forged, replayed or under another CID are ignored. */
 enum session_state session_input(struct session *session, const uint8_t *data, size_t len, uint64_t now_ms);
 
 /* When session_expire() is due (handshake retransmission), or SESSION_NEVER. Ask again after every other call. */
@@ -96,10 +100,12 @@ void session_close(struct session *session);
 
 enum session_state session_state(const struct session *session);
 
-/* Why it is SESSION_FAILED, in words: the peer's fatal alert ("unknown_psk_identity"), or what mbedTLS found. NULL: it is not. Static. */
+/* Why it is SESSION_FAILED, in words: the peer's fatal alert ("unknown_psk_identity"), or what mbedTLS found. NULL: it
+ * is not. Static. */
 const char *session_reason(const struct session *session);
 
-/* The fatal alert by which the peer refused the handshake (RFC 5246, section 7.2), or -1. It came in clear: anybody may have sent it. */
+/* The fatal alert by which the peer refused the handshake (RFC 5246, section 7.2), or -1. It came in clear: anybody may
+ * have sent it. */
 int session_alert(const struct session *session);
 
 /* Client: the handshake lacks only the server's Finished, so the server has agreed to everything but the key. */
@@ -121,17 +127,19 @@ enum session_check {
 /* Judges the first protected record (epoch >= 1) of the datagram without changing the session. */
 enum session_check session_check(struct session *session, const uint8_t *data, size_t len);
 
-/* Hand-over to another process. What is written holds the keys: keep it from everybody, wipe it after use, and load it once only, since two
- * sessions made of it would use each nonce twice. A saved session has ended: it is SESSION_CLOSED and can send nothing any more.
+/* Hand-over to another process. What is written holds the keys: keep it from everybody, wipe it after use, and load it
+ * once only, since two sessions made of it would use each nonce twice. A saved session has ended: it is SESSION_CLOSED
+ * and can send nothing any more.
  *
- * -ENOTCONN: not established. -ENOTSUP: mbedTLS cannot save it, or not yet: no AEAD suite, not DTLS 1.2, or the peer, who may still ask
- * for our last handshake flight, has sent no application record; it goes on. -ENOSPC: *len octets are needed; it goes on. -EIO: it is
- * lost (SESSION_FAILED). */
+ * -ENOTCONN: not established. -ENOTSUP: mbedTLS cannot save it, or not yet: no AEAD suite, not DTLS 1.2, or the peer,
+ * who may still ask for our last handshake flight, has sent no application record; it goes on. -ENOSPC: *len octets are
+ * needed; it goes on. -EIO: it is lost (SESSION_FAILED). */
 int session_save(struct session *session, uint8_t *out, size_t size, size_t *len);
 
-/* The session goes on where the saved one ended: the same keys and CIDs, the next sequence number, and records that it has seen are
- * refused. `own_cid`: the one that it was made with, which mbedTLS does not keep. -EBADMSG: not saved under such a config. -ENOMEM. */
-int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
-		 void *ctx, const uint8_t *data, size_t len);
+/* The session goes on where the saved one ended: the same keys and CIDs, the next sequence number, and records that it
+ * has seen are refused. `own_cid`: the one that it was made with, which mbedTLS does not keep. -EBADMSG: not saved
+ * under such a config. -ENOMEM. */
+int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid,
+		 const struct session_callbacks *callbacks, void *ctx, const uint8_t *data, size_t len);
 
 #endif

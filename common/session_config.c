@@ -26,8 +26,8 @@ static int config_setup(struct session_config *config, const struct session_opti
 	mbedtls_ssl_config *ssl = &config->ssl;
 	bool server = options->role == SESSION_SERVER;
 
-	if (mbedtls_ssl_config_defaults(ssl, server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
-					MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+	if (mbedtls_ssl_config_defaults(ssl, server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
+					MBEDTLS_SSL_TRANSPORT_DATAGRAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0)
 		return -ENOMEM;
 	mbedtls_ssl_conf_rng(ssl, options->random, options->random_ctx);
 	mbedtls_ssl_conf_min_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
@@ -36,8 +36,8 @@ static int config_setup(struct session_config *config, const struct session_opti
 	mbedtls_ssl_conf_dtls_anti_replay(ssl, MBEDTLS_SSL_ANTI_REPLAY_ENABLED);
 	mbedtls_ssl_conf_handshake_timeout(ssl, options->handshake_min_ms ? options->handshake_min_ms : 1000,
 					   options->handshake_max_ms ? options->handshake_max_ms : 60000);
-	if (mbedtls_ssl_conf_psk(ssl, options->psk_key, options->psk_key_len, (const unsigned char *)options->psk_identity,
-				 strlen(options->psk_identity)) != 0)
+	if (mbedtls_ssl_conf_psk(ssl, options->psk_key, options->psk_key_len,
+				 (const unsigned char *)options->psk_identity, strlen(options->psk_identity)) != 0)
 		return -ENOMEM;
 	if (options->use_cid && mbedtls_ssl_conf_cid(ssl, options->cid_length, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE) != 0)
 		return -EINVAL;

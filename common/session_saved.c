@@ -2,7 +2,8 @@
 
 #include "session_priv.h"
 
-/* What is saved: the number of the newest record, and what mbedTLS writes, which has the window of the records seen but keeps it hidden. */
+/* What is saved: the number of the newest record, and what mbedTLS writes, which has the window of the records seen but
+ * keeps it hidden. */
 enum { SAVED_NEWEST_OCTETS = 8 };
 
 int session_save(struct session *session, uint8_t *out, size_t size, size_t *len)
@@ -12,8 +13,8 @@ int session_save(struct session *session, uint8_t *out, size_t size, size_t *len
 
 	if (session->state != SESSION_ESTABLISHED)
 		return -ENOTCONN;
-	int rc = mbedtls_ssl_context_save(&session->ssl, fits ? out + SAVED_NEWEST_OCTETS : NULL, fits ? size - SAVED_NEWEST_OCTETS : 0,
-					  &octets);
+	int rc = mbedtls_ssl_context_save(&session->ssl, fits ? out + SAVED_NEWEST_OCTETS : NULL,
+					  fits ? size - SAVED_NEWEST_OCTETS : 0, &octets);
 	if (rc == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
 		return -ENOTSUP;
 	*len = SAVED_NEWEST_OCTETS + octets;
@@ -25,8 +26,8 @@ int session_save(struct session *session, uint8_t *out, size_t size, size_t *len
 	return rc == 0 ? 0 : -EIO;
 }
 
-int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid, const struct session_callbacks *callbacks,
-		 void *ctx, const uint8_t *data, size_t len)
+int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid,
+		 const struct session_callbacks *callbacks, void *ctx, const uint8_t *data, size_t len)
 {
 	struct session *session;
 

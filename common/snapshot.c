@@ -53,7 +53,8 @@ static void slots_drop(struct snapshot_slots *slots)
 }
 
 /* The table's members without the table. */
-static struct snapshot_slots *slots_new(const struct siphash_key *key, const struct snapshot_backend *backends, size_t count)
+static struct snapshot_slots *slots_new(const struct siphash_key *key, const struct snapshot_backend *backends,
+					size_t count)
 {
 	struct snapshot_slots *slots = malloc(sizeof *slots);
 	char *block;
@@ -84,15 +85,16 @@ static bool slots_are_of(const struct snapshot_slots *slots, const struct snapsh
 	if (slots->count != count)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		if (slots->members[i].weight != backends[i].weight || strcmp(slots->members[i].name, backends[i].name) != 0)
+		if (slots->members[i].weight != backends[i].weight ||
+		    strcmp(slots->members[i].name, backends[i].name) != 0)
 			return false;
 	}
 	return true;
 }
 
 /* `old` (may be NULL): what the pool had before. */
-static struct snapshot_slots *slots_get(const struct siphash_key *key, const struct snapshot_backend *backends, size_t count,
-					struct snapshot_slots *old)
+static struct snapshot_slots *slots_get(const struct siphash_key *key, const struct snapshot_backend *backends,
+					size_t count, struct snapshot_slots *old)
 {
 	struct snapshot_slots *slots;
 
@@ -110,8 +112,9 @@ static struct snapshot_slots *slots_get(const struct siphash_key *key, const str
 	return slots;
 }
 
-/* A lighter hash than elsewhere: nobody outside puts ids into the table, so who sends made-up ones can only miss. Its end is that of
- * SplitMix64 (Steele, Lea, Flood, 2014): ids are often numbers in a row, and one multiplication alone may set them side by side. */
+/* A lighter hash than elsewhere: nobody outside puts ids into the table, so who sends made-up ones can only miss. Its
+ * end is that of SplitMix64 (Steele, Lea, Flood, 2014): ids are often numbers in a row, and one multiplication alone
+ * may set them side by side. */
 static inline size_t ids_row(const struct snapshot_ids *ids, const struct server_id *id)
 {
 	uint64_t words[2], hash;
@@ -189,7 +192,8 @@ static bool accepts_new(const struct snapshot_pool *pool, size_t at, enum backen
 {
 	const struct snapshot_backend *backend = &pool->backends[at];
 
-	return (pool->led_to[at] || pool->id_octets == 0) && backend_accepts_new(health, backend->admin, backend->weight);
+	return (pool->led_to[at] || pool->id_octets == 0) &&
+	       backend_accepts_new(health, backend->admin, backend->weight);
 }
 
 static void pool_fill_states(struct snapshot_pool *pool)
@@ -225,7 +229,8 @@ static bool pool_fill_uids(struct snapshot_pool *pool)
 }
 
 /* Names and backends of a pool, and the key that its name gives it. */
-static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_key *key, const struct snapshot_pool_spec *spec)
+static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_key *key,
+			       const struct snapshot_pool_spec *spec)
 {
 	static const char label[] = "pool:";
 	char *block = malloc(sizeof label + strlen(spec->name) + names_octets(spec->backends, spec->backend_count));
@@ -264,16 +269,19 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 		return false;
 	pool_fill_states(pool);
 	slots_key = siphash_key_derive(&pool->hash_key, "slots");
-	pool->slots_owner = slots_get(&slots_key, spec->backends, spec->backend_count, previous ? previous->slots_owner : NULL);
+	pool->slots_owner =
+		slots_get(&slots_key, spec->backends, spec->backend_count, previous ? previous->slots_owner : NULL);
 	if (!pool->slots_owner)
 		return false;
 	pool->slots = &pool->slots_owner->table;
 	return true;
 }
 
-static uint64_t place_hash(const struct siphash_key *key, uint16_t pool, uint16_t backend, const void *what, uint8_t octets)
+static uint64_t place_hash(const struct siphash_key *key, uint16_t pool, uint16_t backend, const void *what,
+			   uint8_t octets)
 {
-	uint8_t place[2 + 2 + sizeof(struct addr)] = { (uint8_t)(pool >> 8), (uint8_t)pool, (uint8_t)(backend >> 8), (uint8_t)backend };
+	uint8_t place[2 + 2 + sizeof(struct addr)] = { (uint8_t)(pool >> 8), (uint8_t)pool, (uint8_t)(backend >> 8),
+						       (uint8_t)backend };
 
 	memcpy(place + 4, what, octets);
 	return siphash24(key, place, 4 + (size_t)octets);
@@ -286,9 +294,11 @@ static uint64_t places_of(const struct siphash_key *key, const struct snapshot_p
 	uint64_t places = place_hash(key, pool->uid, SNAPSHOT_NO_BACKEND, &reads, sizeof reads);
 
 	for (size_t i = 0; i < pool->backend_count; i++)
-		places += place_hash(key, pool->uid, pool->backends[i].uid, &pool->backends[i].addr, sizeof(struct addr));
+		places +=
+			place_hash(key, pool->uid, pool->backends[i].uid, &pool->backends[i].addr, sizeof(struct addr));
 	for (size_t i = 0; i < pool->id_count; i++)
-		places += place_hash(key, pool->uid, pool->backends[pool->ids[i].backend].uid, pool->ids[i].id.octets, pool->ids[i].id.len);
+		places += place_hash(key, pool->uid, pool->backends[pool->ids[i].backend].uid, pool->ids[i].id.octets,
+				     pool->ids[i].id.len);
 	return places;
 }
 
@@ -301,8 +311,8 @@ static const struct snapshot_pool *pool_named(const struct snapshot *snapshot, c
 	return NULL;
 }
 
-struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools, size_t pool_count,
-				const struct snapshot *previous)
+struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
+				size_t pool_count, const struct snapshot *previous)
 {
 	struct snapshot *snapshot = calloc(1, sizeof *snapshot);
 
@@ -376,7 +386,8 @@ static uint16_t backend_beyond_ranks(const struct snapshot_pool *pool, uint32_t 
 		if (!pool->accepts[i])
 			continue;
 		const uint64_t score = rendezvous_weigh(hashes[i], slot, pool->backends[i].weight);
-		if (score > best_score || (score == best_score && strcmp(pool->backends[i].name, pool->backends[best].name) < 0)) {
+		if (score > best_score ||
+		    (score == best_score && strcmp(pool->backends[i].name, pool->backends[best].name) < 0)) {
 			best = (uint16_t)i;
 			best_score = score;
 		}
@@ -393,7 +404,8 @@ uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t has
 		return SNAPSHOT_NO_BACKEND;
 	if (pool->accepts[backend])
 		return backend;
-	/* No rank is RENDEZVOUS_NONE before one that accepts is found: who accepts has weight, and short ranks hold all with weight. */
+	/* No rank is RENDEZVOUS_NONE before one that accepts is found: who accepts has weight, and short ranks hold all
+	 * with weight. */
 	for (size_t i = 0; i < RENDEZVOUS_DEPTH - 1; i++) {
 		backend = pool->slots->further[slot][i];
 		if (pool->accepts[backend])

@@ -1,7 +1,7 @@
 /* The immutable routing table: everything route() reads.
  *
- * Owner: the control thread builds and publishes it; workers read it between two quiescent states; nobody changes it after
- * publication. `uid`s are the stable small numbers that flows and counters know pools, backends and listeners by.
+ * Owner: the control thread builds and publishes it; workers read it between two quiescent states; nobody changes it
+ * after publication. `uid`s are the stable small numbers that flows and counters know pools, backends and listeners by.
  */
 #ifndef CIDLB_SNAPSHOT_H
 #define CIDLB_SNAPSHOT_H
@@ -55,7 +55,8 @@ struct snapshot_pool_spec {
 };
 
 struct snapshot_ids;   /* server ids of three and more octets: snapshot.c */
-struct snapshot_slots; /* rendezvous table, shared by snapshots with the same members and weights, and counted: snapshot.c */
+struct snapshot_slots; /* rendezvous table, shared by snapshots with the same members and weights, and counted:
+			  snapshot.c */
 
 struct snapshot_pool {
 	char *name;
@@ -65,14 +66,15 @@ struct snapshot_pool {
 	enum unknown_cid unknown_cid;
 	enum all_down all_down;
 	struct cid_layout layout;
-	/* Of the pool: siphash_key_derive(service's key, "pool:NAME"). From it "slots" derives the key of the rendezvous table, and "ids"
-	 * that of the server ids. */
+	/* Of the pool: siphash_key_derive(service's key, "pool:NAME"). From it "slots" derives the key of the
+	 * rendezvous table, and "ids" that of the server ids. */
 	struct siphash_key hash_key;
 	struct snapshot_backend *backends;
 	size_t backend_count;
 	bool *led_to;  /* per backend: by some id */
-	bool *accepts; /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight. Never one that
-			  no id leads to, where the layout carries ids: the CIDs that it gives out would lead to others */
+	bool *accepts; /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight.
+			  Never one that no id leads to, where the layout carries ids: the CIDs that it gives out would
+			  lead to others */
 	bool any_accepts;
 	uint8_t *cid_verdict; /* per backend: the verdict on a datagram whose CID names it */
 	const struct rendezvous *slots;
@@ -93,13 +95,14 @@ struct snapshot {
 	uint64_t places; /* a keyed hash of which backend owns which id, and of where the backends are */
 };
 
-/* Builds a snapshot; slot tables of pools whose members and weights did not change are shared with `previous` (may be NULL), and
- * updated from it where few did. NULL: out of memory. */
-struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools, size_t pool_count,
-				const struct snapshot *previous);
+/* Builds a snapshot; slot tables of pools whose members and weights did not change are shared with `previous` (may be
+ * NULL), and updated from it where few did. NULL: out of memory. */
+struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
+				size_t pool_count, const struct snapshot *previous);
 void snapshot_free(struct snapshot *snapshot);
 
-/* Where to look for a server id; that row is then on its way into the cache. The second gives the backend, or SNAPSHOT_NO_BACKEND. */
+/* Where to look for a server id; that row is then on its way into the cache. The second gives the backend, or
+ * SNAPSHOT_NO_BACKEND. */
 size_t snapshot_prefetch_long_id(const struct snapshot_pool *pool, const struct server_id *id);
 uint16_t snapshot_backend_of_long_id(const struct snapshot_pool *pool, size_t row, const struct server_id *id);
 
@@ -113,7 +116,8 @@ static inline size_t snapshot_prefetch_id(const struct snapshot_pool *pool, cons
 	return row;
 }
 
-static inline uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *pool, size_t row, const struct server_id *id)
+static inline uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *pool, size_t row,
+						 const struct server_id *id)
 {
 	if (id->len != pool->id_octets)
 		return SNAPSHOT_NO_BACKEND;
@@ -132,8 +136,8 @@ static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool,
 	return uid < pool->uid_count ? pool->index_of_uid[uid] : SNAPSHOT_NO_BACKEND;
 }
 
-/* The best backend for a hash among those that take new sessions: the first accepting rank, beyond the ranks a linear search.
- * SNAPSHOT_NO_BACKEND: nobody. */
+/* The best backend for a hash among those that take new sessions: the first accepting rank, beyond the ranks a linear
+ * search. SNAPSHOT_NO_BACKEND: nobody. */
 uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t hash);
 
 static inline void snapshot_prefetch_hash(const struct snapshot_pool *pool, uint64_t hash)

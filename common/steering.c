@@ -57,7 +57,8 @@ static bool id_read(struct server_id *out, const struct cid_layout *layout, cons
 	uint64_t number;
 
 	if (!word_begins(word, "id:0x"))
-		return number_read(&number, word->at + 3, word->len - 3) && cid_id_from_number(out, layout, number) == 0;
+		return number_read(&number, word->at + 3, word->len - 3) &&
+		       cid_id_from_number(out, layout, number) == 0;
 	if (word->len - 5 >= sizeof hex || memchr(word->at, '\0', word->len))
 		return false;
 	memcpy(hex, word->at + 5, word->len - 5);

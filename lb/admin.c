@@ -79,7 +79,8 @@ static const struct page pages[] = {
 	{ "/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics },
 };
 
-/* "HOST" or "HOST:PORT", HOST an IP literal (IPv6 in brackets) or localhost: what no name server can point elsewhere. */
+/* "HOST" or "HOST:PORT", HOST an IP literal (IPv6 in brackets) or localhost: what no name server can point
+ * elsewhere. */
 static bool host_is_literal(const char *host)
 {
 	char name[64];

@@ -10,12 +10,13 @@ struct batch {
 	struct uplink up[NET_BATCH];
 };
 
-/* From where to answer. The addresses of a routed prefix are all this host's, and a stranger could have a number given out for each: they
- * are no service addresses. */
-static uint16_t service_of(struct worker *worker, const struct table_listener *listener, const struct table_pool *settings, uint16_t number,
-			   const uint8_t local[static 16])
+/* From where to answer. The addresses of a routed prefix are all this host's, and a stranger could have a number given
+ * out for each: they are no service addresses. */
+static uint16_t service_of(struct worker *worker, const struct table_listener *listener,
+			   const struct table_pool *settings, uint16_t number, const uint8_t local[static 16])
 {
-	if (!listener->wildcard || settings->forward != TABLE_NAT || (!settings->single && endpoint_has_address(&settings->space, local)))
+	if (!listener->wildcard || settings->forward != TABLE_NAT ||
+	    (!settings->single && endpoint_has_address(&settings->space, local)))
 		return number;
 	return services_number(worker->services, number, local);
 }
@@ -88,8 +89,8 @@ static void batch_prefetch(struct worker *worker, struct batch *batch, const str
 }
 
 /* New sessions beyond hello_rate go no further; nothing else is counted or held up. Only DTLS pools have rates. */
-static void batch_limit(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, const struct limit_rates *rates,
-			size_t count)
+static void batch_limit(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool,
+			const struct limit_rates *rates, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct route_in *in = &batch->in[i];
@@ -119,7 +120,8 @@ static void sample_take(struct worker *worker, const struct snapshot_pool *pool,
 
 static bool led_nowhere(const struct snapshot_pool *pool, enum verdict verdict)
 {
-	return verdict == VERDICT_UNKNOWN_CID || (verdict == VERDICT_CID_HASHED && pool->layout.scheme == CID_LAYOUT_ID);
+	return verdict == VERDICT_UNKNOWN_CID ||
+	       (verdict == VERDICT_CID_HASHED && pool->layout.scheme == CID_LAYOUT_ID);
 }
 
 static bool by_known_id(enum verdict verdict)
@@ -159,7 +161,8 @@ static void forward(struct worker *worker, const struct uplink *up)
 	}
 }
 
-void batch_uplink(struct worker *worker, const struct table *table, uint16_t number, const struct net_datagram *datagrams, size_t count)
+void batch_uplink(struct worker *worker, const struct table *table, uint16_t number,
+		  const struct net_datagram *datagrams, size_t count)
 {
 	const uint16_t at = table->listeners[number].pool;
 	const struct snapshot_pool *pool = &table->snapshot->pools[at];
@@ -187,7 +190,8 @@ void batch_uplink(struct worker *worker, const struct table *table, uint16_t num
 	}
 }
 
-void batch_reply(struct worker *worker, const struct table *table, uint16_t port, const struct net_datagram *datagrams, size_t count)
+void batch_reply(struct worker *worker, const struct table *table, uint16_t port, const struct net_datagram *datagrams,
+		 size_t count)
 {
 	struct addr endpoints[NET_BATCH];
 	uint32_t hashes[NET_BATCH];

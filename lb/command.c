@@ -45,7 +45,8 @@ static json_t *backend_find(struct control *control, const json_t *request, stru
 		if (!backend_is(&one, name))
 			continue;
 		if (found++ > 0)
-			return command_refuse("%s is the name of several backends: say which, as in %s/%s", name, out->pool->name, name);
+			return command_refuse("%s is the name of several backends: say which, as in %s/%s", name,
+					      out->pool->name, name);
 		*out = one;
 	}
 	return found ? NULL : command_refuse("no backend is called %s; `cidlbctl backends` lists them", name);
@@ -57,7 +58,8 @@ static json_t *backend_answer(const struct control *control, const struct contro
 }
 
 /* Publishes a backend's wish and weight, and keeps them over restarts. */
-static json_t *backend_set(struct control *control, const struct control_place *backend, enum backend_admin wish, uint16_t weight)
+static json_t *backend_set(struct control *control, const struct control_place *backend, enum backend_admin wish,
+			   uint16_t weight)
 {
 	const uint16_t uid = backend->plan->uid;
 	const enum backend_admin wish_before = control->states[uid].wish;
@@ -74,7 +76,8 @@ static json_t *backend_set(struct control *control, const struct control_place *
 		log_event(LOG_LEVEL_INFO, "backend_state", backend->pool->name, backend->conf->name, "%s, by command",
 			  backend_admin_name(wish));
 	if (weight != weight_before)
-		log_event(LOG_LEVEL_INFO, "backend_weight", backend->pool->name, backend->conf->name, "%u, by command", weight);
+		log_event(LOG_LEVEL_INFO, "backend_weight", backend->pool->name, backend->conf->name, "%u, by command",
+			  weight);
 	(void)overrides_set(control->overrides, backend->pool->name, backend->conf, wish, weight);
 	return backend_answer(control, backend);
 }
@@ -129,14 +132,17 @@ static json_t *run_reload(struct control *control, const json_t *request)
 {
 	struct conf_report report = { 0 };
 	int err = control_reload(control, &report);
-	json_t *answer = json_pack("{s:b, s:o, s:o}", "ok", err == 0, "errors", lines_json(report.errors, report.error_count), "warnings",
-				   lines_json(report.warnings, report.warning_count));
+	json_t *answer =
+		json_pack("{s:b, s:o, s:o}", "ok", err == 0, "errors", lines_json(report.errors, report.error_count),
+			  "warnings", lines_json(report.warnings, report.warning_count));
 
 	(void)request;
 	if (answer && err)
-		json_object_set_new(answer, "error",
-				    json_string(report.error_count ? "the file has mistakes; the running configuration stays as it was"
-								   : "not taken on, the log says why; the running configuration stays"));
+		json_object_set_new(
+			answer, "error",
+			json_string(report.error_count
+					    ? "the file has mistakes; the running configuration stays as it was"
+					    : "not taken on, the log says why; the running configuration stays"));
 	conf_report_free(&report);
 	return answer;
 }
@@ -145,8 +151,9 @@ static const struct {
 	const char *name;
 	json_t *(*run)(struct control *control, const json_t *request);
 } commands[] = {
-	{ "status", command_status }, { "backends", command_backends }, { "flows", command_flows }, { "drain", run_drain },
-	{ "ready", run_ready },       { "maint", run_maint },           { "weight", run_weight },   { "reload", run_reload },
+	{ "status", command_status }, { "backends", command_backends }, { "flows", command_flows },
+	{ "drain", run_drain },       { "ready", run_ready },           { "maint", run_maint },
+	{ "weight", run_weight },     { "reload", run_reload },
 };
 
 static json_t *run(struct control *control, struct unix_client *client, const char *line)

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, CLOCKS_APART_MS = 10000 /* a worker looked at its clock after this thread did */ };
+enum {
+	LIMIT_DEFAULT = 100,
+	LIMIT_MAX = 1000,
+	CLOCKS_APART_MS = 10000 /* a worker looked at its clock after this thread did */
+};
 
 /* What request.cid, .from and .limit ask for. */
 struct query {
@@ -43,7 +47,8 @@ static const char *query_read(struct query *query, const json_t *request)
 	const json_int_t most = json_integer_value(limit);
 
 	*query = (struct query){ .limit = LIMIT_DEFAULT };
-	if (cid && (!json_is_string(cid) || !command_read_cid(query->cid, &query->filter.cid_len, json_string_value(cid))))
+	if (cid &&
+	    (!json_is_string(cid) || !command_read_cid(query->cid, &query->filter.cid_len, json_string_value(cid))))
 		return "a CID is 1..20 octets in hex";
 	query->filter.cid = cid ? query->cid : NULL;
 	if (from && (!json_is_string(from) || !read_from(query, json_string_value(from))))
@@ -110,16 +115,19 @@ static json_t *flow_json(const struct control *control, const struct flow_descri
 
 	for (size_t i = 0; i < flow->cid_len; i++)
 		sprintf(cid + 2 * i, "%02x", flow->cid[i]);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:b, s:i, s:i, s:I, s:I, s:o}", "kind",
-			 kinds[flow->kind], "cid", flow->cid_len ? json_string(cid) : json_null(), "listener",
-			 listener_name(control, flow->owner.service), "pool", pool_name(control, flow->pool), "backend",
-			 command_backend_name(control, flow->backend), "backend_address", command_address_json(&flow->backend_addr),
-			 "endpoint", command_address_json(&flow->endpoint), "owner", command_address_json(&flow->owner.device),
-			 "owner_proven", (int)flow->owner_proven, "claimant", peer_json(flow->claimed, &flow->claimant), "replaced_proven",
-			 peer_json(flow->has_proven, &flow->proven), "replaced", peer_json(flow->has_former, &flow->former), "contest",
-			 (int)flow->contest, "trial", (int)flow->trial, "copies", (int)flow->copies, "contests", (int)flow->contests,
-			 "first_ms_ago", ms_ago(now_ms, flow->created_ms), "last_up_ms_ago", ms_ago(now_ms, flow->up_ms),
-			 "last_down_ms_ago", flow->replied ? json_integer(ms_ago(now_ms, flow->down_ms)) : json_null());
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:b, s:i, s:i, s:I, s:I, s:o}",
+		"kind", kinds[flow->kind], "cid", flow->cid_len ? json_string(cid) : json_null(), "listener",
+		listener_name(control, flow->owner.service), "pool", pool_name(control, flow->pool), "backend",
+		command_backend_name(control, flow->backend), "backend_address",
+		command_address_json(&flow->backend_addr), "endpoint", command_address_json(&flow->endpoint), "owner",
+		command_address_json(&flow->owner.device), "owner_proven", (int)flow->owner_proven, "claimant",
+		peer_json(flow->claimed, &flow->claimant), "replaced_proven",
+		peer_json(flow->has_proven, &flow->proven), "replaced", peer_json(flow->has_former, &flow->former),
+		"contest", (int)flow->contest, "trial", (int)flow->trial, "copies", (int)flow->copies, "contests",
+		(int)flow->contests, "first_ms_ago", ms_ago(now_ms, flow->created_ms), "last_up_ms_ago",
+		ms_ago(now_ms, flow->up_ms), "last_down_ms_ago",
+		flow->replied ? json_integer(ms_ago(now_ms, flow->down_ms)) : json_null());
 }
 
 /* The names of those that have no flows, but perhaps of a time before a reload. */

@@ -12,7 +12,8 @@ json_t *command_refuse(const char *format, ...) __attribute__((format(printf, 1,
 /* command_view.c */
 json_t *command_status(struct control *control, const json_t *request);
 json_t *command_backends(struct control *control, const json_t *request);
-json_t *command_backend_json(const struct control *control, const struct control_place *backend, const struct stats *sum);
+json_t *command_backend_json(const struct control *control, const struct control_place *backend,
+			     const struct stats *sum);
 
 /* command_flows.c */
 json_t *command_flows(struct control *control, const json_t *request);

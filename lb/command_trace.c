@@ -8,7 +8,11 @@
 
 #include "race.h"
 
-enum { SECONDS_MAX = 3600, DRAIN_MS = 100, OWED_OCTETS = 1 << 20 /* a client that does not read: the rings fill, and count */ };
+enum {
+	SECONDS_MAX = 3600,
+	DRAIN_MS = 100,
+	OWED_OCTETS = 1 << 20 /* a client that does not read: the rings fill, and count */
+};
 
 /* The trace that runs: one at a time. */
 struct command_trace {
@@ -47,8 +51,8 @@ static json_t *data_json(const struct trace_entry *entry)
 
 static json_t *up_json(const struct control *control, const struct trace_entry *entry)
 {
-	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "direction", "up", "verdict", verdict_name(entry->verdict), "sent",
-			 (int)entry->has_flow, "from", command_address_json(&entry->from), "role",
+	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "direction", "up", "verdict", verdict_name(entry->verdict),
+			 "sent", (int)entry->has_flow, "from", command_address_json(&entry->from), "role",
 			 entry->has_flow ? json_string(trace_role_name(entry->role)) : json_null(), "service",
 			 service_json(control, entry->service, entry->local));
 }
@@ -60,9 +64,9 @@ static json_t *down_json(const struct control *control, const struct trace_entry
 	for (unsigned i = 0; i < entry->to_count; i++) {
 		const struct flow_peer *peer = &entry->to[i].peer;
 
-		json_array_append_new(to,
-				      json_pack("{s:o, s:s, s:o}", "address", command_address_json(&peer->device), "role",
-						trace_role_name(entry->to[i].role), "service", service_json(control, peer->service, NULL)));
+		json_array_append_new(to, json_pack("{s:o, s:s, s:o}", "address", command_address_json(&peer->device),
+						    "role", trace_role_name(entry->to[i].role), "service",
+						    service_json(control, peer->service, NULL)));
 	}
 	return json_pack("{s:s, s:o}", "direction", "down", "to", to);
 }
@@ -157,7 +161,8 @@ void command_trace_end(struct command_trace *trace)
 		for (; trace_peek(trace->rings[i]); missed++)
 			trace_drop(trace->rings[i]);
 	}
-	line_send(trace, json_pack("{s:b, s:I, s:I}", "end", 1, "shown", (json_int_t)trace->shown, "missed", (json_int_t)missed));
+	line_send(trace, json_pack("{s:b, s:I, s:I}", "end", 1, "shown", (json_int_t)trace->shown, "missed",
+				   (json_int_t)missed));
 	unix_stream_end(trace->client);
 	trace_free(trace);
 }
@@ -220,7 +225,9 @@ json_t *command_trace(struct control *control, struct unix_client *client, const
 	trace = calloc(1, sizeof *trace);
 	if (!trace)
 		return NULL;
-	*trace = (struct command_trace){ .control = control, .client = client, .until_ms = worker_clock_ms() + (uint32_t)duration * 1000 };
+	*trace = (struct command_trace){ .control = control,
+					 .client = client,
+					 .until_ms = worker_clock_ms() + (uint32_t)duration * 1000 };
 	if (!trace_begin(trace, octets, cid_len)) {
 		trace_free(trace);
 		return NULL;

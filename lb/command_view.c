@@ -71,17 +71,19 @@ static void probe_json(json_t *row, const struct control *control, uint16_t uid)
 		json_object_set_new(row, "name_reason", json_string(known->name_reason));
 }
 
-json_t *command_backend_json(const struct control *control, const struct control_place *backend, const struct stats *sum)
+json_t *command_backend_json(const struct control *control, const struct control_place *backend,
+			     const struct stats *sum)
 {
 	const uint16_t uid = backend->plan->uid;
 	const struct backend_state *state = &control->states[uid];
 	const bool somewhere = !addr_is_wildcard(&backend->plan->addr);
-	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:I, s:o}", "pool", backend->pool->name, "name", backend->conf->name,
-				"health", backend_health_name(backend_state_health(state)), "state",
-				backend_admin_name(backend_state_admin(state)), "weight",
+	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:I, s:o}", "pool", backend->pool->name, "name",
+				backend->conf->name, "health", backend_health_name(backend_state_health(state)),
+				"state", backend_admin_name(backend_state_admin(state)), "weight",
 				(int)backend_state_weight(state, control->weights[uid]), "address",
-				somewhere ? command_address_json(&backend->plan->addr) : json_null(), "ids", ids_json(control, backend),
-				"flows", (json_int_t)flows_of_backend(control->flows, uid), "last_cid_s", last_cid_json(control, uid));
+				somewhere ? command_address_json(&backend->plan->addr) : json_null(), "ids",
+				ids_json(control, backend), "flows", (json_int_t)flows_of_backend(control->flows, uid),
+				"last_cid_s", last_cid_json(control, uid));
 
 	if (backend->conf->host)
 		json_object_set_new(row, "host", json_string(backend->conf->host));
@@ -128,8 +130,9 @@ static json_t *listener_json(const struct control *control, size_t index, const 
 		counts[verdict] = atomic_load_explicit(&sum->verdicts[uid][verdict], memory_order_relaxed);
 		total[verdict] += counts[verdict];
 	}
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "name", listener->name, "address", command_address_json(&listener->addr), "pool",
-			 control->conf->pools[listener->pool].name, "received", counter_json(&sum->received[uid]), "kernel_drops",
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "name", listener->name, "address",
+			 command_address_json(&listener->addr), "pool", control->conf->pools[listener->pool].name,
+			 "received", counter_json(&sum->received[uid]), "kernel_drops",
 			 counter_json(&sum->kernel_drops[uid]), "verdicts", verdicts_json(counts));
 }
 
@@ -169,12 +172,14 @@ static json_t *pool_json(struct control *control, size_t index, const struct sta
 		accepting += table->accepts[i] && table->backends[i].health == BACKEND_UP;
 	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 control->conf->pools[index].name, "forward",
-			 control->conf->pools[index].forward == FORWARD_TUNNEL ? "tunnel" : "nat", "backends", (int)spec->backend_count,
-			 "accepting", (int)accepting, "id_moves", (json_int_t)control->pools[spec->uid].id_moves, "ids_contested",
-			 (int)control_ids_contested(control, spec->uid), "flows", "trial", (json_int_t)flows.trial, "proven",
-			 (json_int_t)flows.proven, "stateless", stateless_json(control, index, sum), "replies",
-			 counter_json(&sum->replies[spec->uid]), "copies", counter_json(&sum->copies[spec->uid]), "contests",
-			 counter_json(&sum->contests[spec->uid]), "refused_up", refused_json(sum->refused_up[spec->uid]), "refused_down",
+			 control->conf->pools[index].forward == FORWARD_TUNNEL ? "tunnel" : "nat", "backends",
+			 (int)spec->backend_count, "accepting", (int)accepting, "id_moves",
+			 (json_int_t)control->pools[spec->uid].id_moves, "ids_contested",
+			 (int)control_ids_contested(control, spec->uid), "flows", "trial", (json_int_t)flows.trial,
+			 "proven", (json_int_t)flows.proven, "stateless", stateless_json(control, index, sum),
+			 "replies", counter_json(&sum->replies[spec->uid]), "copies",
+			 counter_json(&sum->copies[spec->uid]), "contests", counter_json(&sum->contests[spec->uid]),
+			 "refused_up", refused_json(sum->refused_up[spec->uid]), "refused_down",
 			 refused_json(sum->refused_down[spec->uid]));
 }
 
@@ -195,11 +200,13 @@ json_t *command_status(struct control *control, const json_t *request)
 		json_array_append_new(listeners, listener_json(control, i, sum, total));
 	for (size_t i = 0; i < conf->pool_count; i++)
 		json_array_append_new(pools, pool_json(control, i, sum));
-	status = json_pack("{s:b, s:s, s:I, s:i, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}", "ok", 1, "version", CIDLB_VERSION, "uptime_s",
-			   (json_int_t)(control_clock_s() - control->started_s), "workers", (int)control->worker_count, "file", conf->file,
-			   "fingerprint", fingerprint_format(fingerprint, conf), "generation",
-			   (json_int_t)publisher_read(&control->publisher)->snapshot->generation, "ready", (int)control_ready(control),
-			   "listeners", listeners, "pools", pools, "verdicts", verdicts_json(total), "strays", counter_json(&sum->strays));
+	status = json_pack("{s:b, s:s, s:I, s:i, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}", "ok", 1, "version",
+			   CIDLB_VERSION, "uptime_s", (json_int_t)(control_clock_s() - control->started_s), "workers",
+			   (int)control->worker_count, "file", conf->file, "fingerprint",
+			   fingerprint_format(fingerprint, conf), "generation",
+			   (json_int_t)publisher_read(&control->publisher)->snapshot->generation, "ready",
+			   (int)control_ready(control), "listeners", listeners, "pools", pools, "verdicts",
+			   verdicts_json(total), "strays", counter_json(&sum->strays));
 	free(sum);
 	return status;
 }

@@ -33,7 +33,8 @@ enum {
 
 static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_WORKERS] = { "workers", .type = CONF_NUMBER, .min = 0, .max = CONF_MAX_WORKERS, .fallback = 0 },
-	[ROOT_RCVBUF] = { "rcvbuf_octets", .type = CONF_NUMBER, .min = 4096, .max = 1 << 30, .fallback = 4 << 20, .unit = "octets" },
+	[ROOT_RCVBUF] = { "rcvbuf_octets", .type = CONF_NUMBER, .min = 4096, .max = 1 << 30, .fallback = 4 << 20,
+			  .unit = "octets" },
 	[ROOT_USER] = { "user", .type = CONF_TEXT },
 	[ROOT_HASH_KEY] = { "hash_key", .type = CONF_TEXT, .required = true },
 	[ROOT_HASH_KEY_PREVIOUS] = { "hash_key_previous", .type = CONF_TEXT },
@@ -91,7 +92,8 @@ static char *read_path(struct conf_reader *reader, const struct conf_value *valu
 	if (!*path)
 		return NULL;
 	if (*path != '/' || strlen(path) >= room) {
-		conf_error(reader, value->place, "%s is no absolute path of at most %zu octets", conf_quote(quoted, path), room - 1);
+		conf_error(reader, value->place, "%s is no absolute path of at most %zu octets",
+			   conf_quote(quoted, path), room - 1);
 		return NULL;
 	}
 	copy = strdup(path);
@@ -107,11 +109,13 @@ static void read_admin(struct conf_reader *reader, const struct conf_value *admi
 	if (admin->found == CONF_WRONG)
 		return;
 	conf_read_section(reader, admin->place, &conf_section_admin, values);
-	conf->socket = read_path(reader, &values[ADMIN_SOCKET], CONF_SOCKET, sizeof((struct sockaddr_un *)NULL)->sun_path);
+	conf->socket =
+		read_path(reader, &values[ADMIN_SOCKET], CONF_SOCKET, sizeof((struct sockaddr_un *)NULL)->sun_path);
 	conf->socket_default = !values[ADMIN_SOCKET].text;
 	conf->has_http = conf_read_addr(reader, &values[ADMIN_HTTP], &conf->http);
 	if (conf->has_http && !addr_is_loopback(&conf->http))
-		conf_warn(reader, values[ADMIN_HTTP].place, "not on loopback: everyone who reaches it sees metrics and states");
+		conf_warn(reader, values[ADMIN_HTTP].place,
+			  "not on loopback: everyone who reaches it sees metrics and states");
 }
 
 static void check_listener(struct conf_reader *reader, const struct conf_value *values, size_t at)
@@ -121,13 +125,14 @@ static void check_listener(struct conf_reader *reader, const struct conf_value *
 
 	for (size_t i = 0; i < at; i++)
 		if (one->name && all[i].name && strcmp(one->name, all[i].name) == 0) {
-			conf_error(reader, values[LISTENER_NAME].place, "\"%s\" is already the name of listeners[%zu]", one->name, i);
+			conf_error(reader, values[LISTENER_NAME].place, "\"%s\" is already the name of listeners[%zu]",
+				   one->name, i);
 			break;
 		}
 	for (size_t i = 0; one->addr.port && i < at; i++)
 		if (addr_equal(&one->addr, &all[i].addr)) {
-			conf_error(reader, values[LISTENER_ADDRESS].place, "%s is already the address of listeners[%zu]",
-				   addr_format(&one->addr, text), i);
+			conf_error(reader, values[LISTENER_ADDRESS].place,
+				   "%s is already the address of listeners[%zu]", addr_format(&one->addr, text), i);
 			break;
 		}
 }
@@ -195,8 +200,8 @@ static size_t find_pool(const struct conf *conf, const char *name)
 	return i;
 }
 
-/* Ties listeners to pools. What a mistake reported earlier already explains is not said again: a pool without a usable name is
- * nobody's, and a listener without a pool may have meant any. */
+/* Ties listeners to pools. What a mistake reported earlier already explains is not said again: a pool without a usable
+ * name is nobody's, and a listener without a pool may have meant any. */
 static void join(struct conf_reader *reader, const config_setting_t *listeners, const config_setting_t *pools)
 {
 	struct conf *conf = reader->conf;
@@ -206,7 +211,8 @@ static void join(struct conf_reader *reader, const config_setting_t *listeners, 
 	for (size_t i = 0; i < conf->pool_count; i++)
 		all_named &= conf->pools[i].name != NULL;
 	for (size_t i = 0; i < conf->listener_count; i++) {
-		const config_setting_t *member = config_setting_get_member(config_setting_get_elem(listeners, (unsigned)i), "pool");
+		const config_setting_t *member =
+			config_setting_get_member(config_setting_get_elem(listeners, (unsigned)i), "pool");
 		const char *name = conf_text_of(reader, member);
 		const size_t pool = name ? find_pool(conf, name) : conf->pool_count;
 		conf->listeners[i].pool = pool;
@@ -220,16 +226,15 @@ static void join(struct conf_reader *reader, const config_setting_t *listeners, 
 	}
 	for (size_t i = 0; i < conf->pool_count; i++)
 		if (all_joined && conf->pools[i].name && !named[i] && find_pool(conf, conf->pools[i].name) == i)
-			conf_error(reader, conf_at(config_setting_get_elem(pools, (unsigned)i)), "no listener names pool \"%s\"",
-				   conf->pools[i].name);
+			conf_error(reader, conf_at(config_setting_get_elem(pools, (unsigned)i)),
+				   "no listener names pool \"%s\"", conf->pools[i].name);
 }
 
 /* False: absent, or (reported) not one to use. */
 static bool read_hash_key(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static 16])
 {
-	static const uint8_t demo_key[16] = {
-		0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff
-	};
+	static const uint8_t demo_key[16] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+					      0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
 	const struct conf *conf = reader->conf;
 	bool on_loopback = true;
 
@@ -275,8 +280,8 @@ static void read_root(struct conf_reader *reader, const config_setting_t *root)
 		conf_descriptors_check(reader);
 }
 
-/* libconfig ends the process, or touches what it could not have, where memory is short: this is more than it takes of any text,
- * held for a moment. False: it is not there. */
+/* libconfig ends the process, or touches what it could not have, where memory is short: this is more than it takes of
+ * any text, held for a moment. False: it is not there. */
 static bool tree_has_memory(const char *text)
 {
 	const size_t octets = TREE_OCTETS + TREE_OCTETS_PER_CHARACTER * strlen(text);
@@ -321,7 +326,8 @@ struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct 
 	return NULL;
 }
 
-/* What functions have left there, of libraries, too: what goes through vector registers is saved there when a symbol is bound. */
+/* What functions have left there, of libraries, too: what goes through vector registers is saved there when a symbol is
+ * bound. */
 __attribute__((noinline)) static void wipe_stack(void)
 {
 	char left[STACK_OCTETS];

@@ -1,7 +1,7 @@
 /* The configuration file (libconfig), read, checked and turned into one value. Control thread only.
  *
- * Every mistake is one line "FILE:LINE: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255". All mistakes are
- * reported at once; a syntax error or duplicate key alone.
+ * Every mistake is one line "FILE:LINE: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255". All
+ * mistakes are reported at once; a syntax error or duplicate key alone.
  */
 #ifndef CIDLB_CONF_H
 #define CIDLB_CONF_H
@@ -17,7 +17,13 @@
 #include "proxy2.h"
 #include "snapshot.h"
 
-enum { CONF_MAX_LISTENERS = 64, CONF_MAX_POOLS = 64, CONF_MAX_BACKENDS = 1024 /* per pool */, CONF_MAX_SOURCES = 8, CONF_MAX_WORKERS = 64 };
+enum {
+	CONF_MAX_LISTENERS = 64,
+	CONF_MAX_POOLS = 64,
+	CONF_MAX_BACKENDS = 1024 /* per pool */,
+	CONF_MAX_SOURCES = 8,
+	CONF_MAX_WORKERS = 64
+};
 
 #define CONF_SOCKET     "/run/cidlb/admin.sock"
 #define CONF_STATE_FILE "/var/lib/cidlb/state.json"
@@ -124,7 +130,8 @@ struct conf {
 	size_t pool_count;
 };
 
-/* The address family that the names of the pool's backends are asked for: IPv4 if there is a source for it; the tunnel's. */
+/* The address family that the names of the pool's backends are asked for: IPv4 if there is a source for it; the
+ * tunnel's. */
 bool conf_pool_asks_v6(const struct conf_pool *pool);
 
 /* One line per entry, without the newline, in the order of the file. `warnings` never refuse a file. */

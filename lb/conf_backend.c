@@ -6,7 +6,16 @@
 
 #include "conf_priv.h"
 
-enum { BACKEND_NAME, BACKEND_COUNT, BACKEND_ID, BACKEND_ID_BASE, BACKEND_ADDRESS, BACKEND_WEIGHT, BACKEND_STATE, BACKEND_OPTIONS };
+enum {
+	BACKEND_NAME,
+	BACKEND_COUNT,
+	BACKEND_ID,
+	BACKEND_ID_BASE,
+	BACKEND_ADDRESS,
+	BACKEND_WEIGHT,
+	BACKEND_STATE,
+	BACKEND_OPTIONS
+};
 
 static const struct conf_option backend_options[BACKEND_OPTIONS] = {
 	[BACKEND_NAME] = { "name", .type = CONF_TEXT, .required = true },
@@ -16,7 +25,9 @@ static const struct conf_option backend_options[BACKEND_OPTIONS] = {
 	[BACKEND_ADDRESS] = { "address", .type = CONF_TEXT, .required = true },
 	[BACKEND_WEIGHT] = { "weight", .type = CONF_NUMBER, .min = 0, .max = RENDEZVOUS_MAX_WEIGHT, .fallback = 100 },
 	[BACKEND_STATE] = { "state", .type = CONF_WORD,
-			    .words = { [BACKEND_READY] = "ready", [BACKEND_DRAIN] = "drain", [BACKEND_MAINT] = "maint" } },
+			    .words = { [BACKEND_READY] = "ready",
+				       [BACKEND_DRAIN] = "drain",
+				       [BACKEND_MAINT] = "maint" } },
 };
 
 const struct conf_section conf_section_backend = { "pools.backends", backend_options, BACKEND_OPTIONS };
@@ -48,13 +59,17 @@ static void read_number_id(struct conf_reader *reader, struct conf_place place, 
 	if (number >= 0 && number <= max && cid_id_from_number(&backend->id, layout, (uint64_t)number) == 0)
 		backend->has_id = true;
 	else if (number == INT64_MAX || number == INT64_MIN)
-		conf_error(reader, place, "beyond 64 bits; accepted: 0..%" PRId64 " or %zu hex digits in quotes", max, 2 * size);
+		conf_error(reader, place, "beyond 64 bits; accepted: 0..%" PRId64 " or %zu hex digits in quotes", max,
+			   2 * size);
 	else
-		conf_error(reader, place, "%" PRId64 " does not fit size %zu; accepted: 0..%" PRId64, number, size, max);
+		conf_error(reader, place, "%" PRId64 " does not fit size %zu; accepted: 0..%" PRId64, number, size,
+			   max);
 }
 
-/* Ids mean nothing to layouts without them, and are then left alone: a pool may be switched to such a layout for comparison. */
-static void read_id(struct conf_reader *reader, const struct conf_value *id, const struct cid_layout *layout, struct conf_backend *backend)
+/* Ids mean nothing to layouts without them, and are then left alone: a pool may be switched to such a layout for
+ * comparison. */
+static void read_id(struct conf_reader *reader, const struct conf_value *id, const struct cid_layout *layout,
+		    struct conf_backend *backend)
 {
 	const int type = id->found == CONF_GOOD ? config_setting_type(id->place.setting) : CONFIG_TYPE_NONE;
 	const size_t size = cid_id_octets(layout);
@@ -68,7 +83,8 @@ static void read_id(struct conf_reader *reader, const struct conf_value *id, con
 	else if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)
 		read_number_id(reader, id->place, layout, backend);
 	else if (type != CONFIG_TYPE_STRING)
-		conf_error(reader, id->place, "not a server id; accepted: a number or %zu hex digits in quotes", 2 * size);
+		conf_error(reader, id->place, "not a server id; accepted: a number or %zu hex digits in quotes",
+			   2 * size);
 	else if (cid_id_from_hex(&backend->id, layout, conf_text_of(reader, id->place.setting)) == 0)
 		backend->has_id = true;
 	else
@@ -77,7 +93,8 @@ static void read_id(struct conf_reader *reader, const struct conf_value *id, con
 }
 
 /* The ids of a set. */
-static void read_id_base(struct conf_reader *reader, const struct entry *entry, const struct cid_layout *layout, struct conf_backend *first)
+static void read_id_base(struct conf_reader *reader, const struct entry *entry, const struct cid_layout *layout,
+			 struct conf_backend *first)
 {
 	const struct conf_value *base = &entry->values[BACKEND_ID_BASE];
 	const size_t size = cid_id_octets(layout);
@@ -85,8 +102,8 @@ static void read_id_base(struct conf_reader *reader, const struct entry *entry, 
 	if (size == 0 || base->found == CONF_WRONG)
 		return;
 	if (base->number > max_number_id(size) - (int64_t)(entry->count - 1)) {
-		conf_error(reader, base->place, "%zu ids from %" PRId64 " do not fit size %zu; accepted: 0..%" PRId64, entry->count,
-			   base->number, size, max_number_id(size));
+		conf_error(reader, base->place, "%zu ids from %" PRId64 " do not fit size %zu; accepted: 0..%" PRId64,
+			   entry->count, base->number, size, max_number_id(size));
 		return;
 	}
 	for (size_t i = 0; i < entry->count; i++)
@@ -107,7 +124,8 @@ static bool is_host(const char *text, size_t len)
 		const bool edge = label == 0 || i + 1 >= len || text[i + 1] == '.';
 		if (c == '.' && (label == 0 || label > LABEL_MAX))
 			return false;
-		if (c != '.' && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && c != '_' && (c != '-' || edge))
+		if (c != '.' && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && c != '_' &&
+		    (c != '-' || edge))
 			return false;
 		label = c == '.' ? 0 : label + 1;
 	}
@@ -132,7 +150,8 @@ static bool split_host(const char *text, size_t *host_len, uint16_t *port)
 }
 
 /* False: reported. */
-static bool read_address(struct conf_reader *reader, struct conf_place place, const char *text, struct conf_backend *backend)
+static bool read_address(struct conf_reader *reader, struct conf_place place, const char *text,
+			 struct conf_backend *backend)
 {
 	char quoted[CONF_QUOTE_OCTETS];
 	size_t host_len;
@@ -147,7 +166,8 @@ static bool read_address(struct conf_reader *reader, struct conf_place place, co
 			   conf_quote(quoted, text));
 	} else if (!is_host(text, host_len)) {
 		conf_error(reader, place,
-			   "%s: no host name; accepted: 1..%d letters, digits, '_' and inner '-' between dots, in all at most %d",
+			   "%s: no host name; accepted: 1..%d letters, digits, '_' and inner '-' between dots, in all "
+			   "at most %d",
 			   conf_quote(quoted, text), LABEL_MAX, HOST_MAX);
 	} else {
 		backend->addr = (struct addr){ .port = port };
@@ -179,7 +199,8 @@ static bool expand(char out[static NAME_ROOM], const char *pattern, size_t numbe
 }
 
 /* The text of backend `i` of the entry in one of its options, or NULL: there is none, or (reported) it is wrong. */
-static const char *text_of(struct conf_reader *reader, const struct entry *entry, int option, size_t i, char room[static NAME_ROOM])
+static const char *text_of(struct conf_reader *reader, const struct entry *entry, int option, size_t i,
+			   char room[static NAME_ROOM])
 {
 	const struct conf_value *value = &entry->values[option];
 	char quoted[CONF_QUOTE_OCTETS];
@@ -188,7 +209,8 @@ static const char *text_of(struct conf_reader *reader, const struct entry *entry
 		return value->text;
 	if (is_pattern(value->text) && expand(room, value->text, i))
 		return room;
-	conf_error(reader, value->place, "%s: in a numbered set it has one %%d and no other '%%'", conf_quote(quoted, value->text));
+	conf_error(reader, value->place, "%s: in a numbered set it has one %%d and no other '%%'",
+		   conf_quote(quoted, value->text));
 	return NULL;
 }
 
@@ -243,14 +265,14 @@ static void check_distinct(struct conf_reader *reader, const struct entry *entry
 	for (at = first; at < pool->backend_count && !same; at++)
 		same = find_same(pool, first, at, false);
 	if (same)
-		conf_error(reader, entry->values[BACKEND_NAME].place, "\"%s\" is already the name of backends[%zu]", same->name,
-			   same->entry);
+		conf_error(reader, entry->values[BACKEND_NAME].place, "\"%s\" is already the name of backends[%zu]",
+			   same->name, same->entry);
 	same = NULL;
 	for (at = first; at < pool->backend_count && !same; at++)
 		same = find_same(pool, first, at, true);
 	if (same && entry->set)
-		conf_error(reader, entry->values[BACKEND_ID_BASE].place, "number %zu gets the id of backends[%zu]", at - 1 - first,
-			   same->entry);
+		conf_error(reader, entry->values[BACKEND_ID_BASE].place, "number %zu gets the id of backends[%zu]",
+			   at - 1 - first, same->entry);
 	else if (same)
 		conf_error(reader, entry->values[BACKEND_ID].place, "already the id of backends[%zu]", same->entry);
 }
@@ -264,19 +286,21 @@ static bool check_kind(struct conf_reader *reader, const struct entry *entry)
 	if (values[BACKEND_COUNT].found == CONF_WRONG)
 		return false;
 	if (!entry->set && name->text && strstr(name->text, "%d")) {
-		conf_error(reader, values[BACKEND_COUNT].place, "missing: %s names a numbered set", conf_quote(quoted, name->text));
+		conf_error(reader, values[BACKEND_COUNT].place, "missing: %s names a numbered set",
+			   conf_quote(quoted, name->text));
 		return false;
 	}
 	if (entry->set && values[BACKEND_ID].found != CONF_ABSENT)
-		conf_error(reader, values[BACKEND_ID].place, "a numbered set has id_base instead, the id of its number 0");
+		conf_error(reader, values[BACKEND_ID].place,
+			   "a numbered set has id_base instead, the id of its number 0");
 	if (!entry->set && values[BACKEND_ID_BASE].found != CONF_ABSENT)
 		conf_error(reader, values[BACKEND_ID_BASE].place, "belongs to a numbered set; add count, or say id");
 	return true;
 }
 
 /* Room for the backends of the entry at the end of the pool's, or NULL (reported). */
-static struct conf_backend *make_room(struct conf_reader *reader, const struct conf_value *list, const struct entry *entry,
-				      struct conf_pool *pool)
+static struct conf_backend *make_room(struct conf_reader *reader, const struct conf_value *list,
+				      const struct entry *entry, struct conf_pool *pool)
 {
 	const size_t count = pool->backend_count + entry->count;
 	struct conf_backend *grown = count > CONF_MAX_BACKENDS ? NULL : realloc(pool->backends, count * sizeof *grown);
@@ -299,7 +323,8 @@ static struct conf_backend *make_room(struct conf_reader *reader, const struct c
 	return grown;
 }
 
-void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known, struct conf_pool *pool)
+void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known,
+			struct conf_pool *pool)
 {
 	const size_t entries = conf_read_count(reader, list, CONF_MAX_BACKENDS);
 	struct conf_backend *first;

@@ -10,8 +10,10 @@ static const struct conf_option cid_options[CID_OPTIONS] = {
 			 .words = { [NODE_ID] = "node-id", [QUIC_LB] = "quic-lb", [HASH] = "hash", [NONE] = "none" },
 			 .later = { "learned" } },
 	[CID_LENGTH] = { "length", .type = CONF_NUMBER, .min = 1, .max = LBCID_MAX_OCTETS, .unit = "octets" },
-	[CID_OFFSET] = { "offset", .type = CONF_NUMBER, .min = 0, .max = LBCID_MAX_OCTETS - 1, .fallback = 0, .unit = "octets" },
-	[CID_SIZE] = { "size", .type = CONF_NUMBER, .min = 1, .max = LBCID_MAX_ID_OCTETS, .fallback = 1, .unit = "octets" },
+	[CID_OFFSET] = { "offset", .type = CONF_NUMBER, .min = 0, .max = LBCID_MAX_OCTETS - 1, .fallback = 0,
+			 .unit = "octets" },
+	[CID_SIZE] = { "size", .type = CONF_NUMBER, .min = 1, .max = LBCID_MAX_ID_OCTETS, .fallback = 1,
+		       .unit = "octets" },
 	[CID_CONFIGS] = { "configs", .type = CONF_LIST },
 };
 
@@ -20,17 +22,18 @@ enum { MAX_NONCE_OCTETS = LBCID_MAX_TEXT_OCTETS - 1 };
 
 static const struct conf_option rotation_options[ROTATION_OPTIONS] = {
 	[ROTATION] = { "rotation", .type = CONF_NUMBER, .required = true, .min = 0, .max = LBCID_ROTATIONS - 1 },
-	[ROTATION_ID_LENGTH] = { "server_id_length", .type = CONF_NUMBER, .required = true, .min = 1, .max = LBCID_MAX_ID_OCTETS,
-				 .unit = "octets" },
-	[ROTATION_NONCE_LENGTH] = { "nonce_length", .type = CONF_NUMBER, .required = true, .min = LBCID_MIN_NONCE_OCTETS,
-				    .max = MAX_NONCE_OCTETS, .unit = "octets" },
+	[ROTATION_ID_LENGTH] = { "server_id_length", .type = CONF_NUMBER, .required = true, .min = 1,
+				 .max = LBCID_MAX_ID_OCTETS, .unit = "octets" },
+	[ROTATION_NONCE_LENGTH] = { "nonce_length", .type = CONF_NUMBER, .required = true,
+				    .min = LBCID_MIN_NONCE_OCTETS, .max = MAX_NONCE_OCTETS, .unit = "octets" },
 	[ROTATION_KEY] = { "key", .type = CONF_TEXT },
 };
 
 const struct conf_section conf_section_cid = { "pools.cid", cid_options, CID_OPTIONS };
 const struct conf_section conf_section_cid_config = { "pools.cid.configs", rotation_options, ROTATION_OPTIONS };
 
-static bool read_node_id(struct conf_reader *reader, struct conf_place group, const struct conf_value *values, struct cid_layout *layout)
+static bool read_node_id(struct conf_reader *reader, struct conf_place group, const struct conf_value *values,
+			 struct cid_layout *layout)
 {
 	layout->lbcid = (struct lbcid_config){
 		.scheme = LBCID_NODE_ID,
@@ -41,18 +44,21 @@ static bool read_node_id(struct conf_reader *reader, struct conf_place group, co
 	layout->scheme = CID_LAYOUT_ID;
 	if (lbcid_check(&layout->lbcid) == 0)
 		return true;
-	conf_error(reader, group, "offset %u + size %u is more than length %u", layout->lbcid.offset, layout->lbcid.size, layout->length);
+	conf_error(reader, group, "offset %u + size %u is more than length %u", layout->lbcid.offset,
+		   layout->lbcid.size, layout->length);
 	return false;
 }
 
 /* Schemes node-id and hash. */
-static bool read_fixed(struct conf_reader *reader, struct conf_place group, const struct conf_value *values, struct cid_layout *layout)
+static bool read_fixed(struct conf_reader *reader, struct conf_place group, const struct conf_value *values,
+		       struct cid_layout *layout)
 {
 	const struct conf_value *length = &values[CID_LENGTH];
 
 	if (length->found == CONF_ABSENT)
 		conf_error(reader, length->place, "missing");
-	if (length->found != CONF_GOOD || values[CID_OFFSET].found == CONF_WRONG || values[CID_SIZE].found == CONF_WRONG)
+	if (length->found != CONF_GOOD || values[CID_OFFSET].found == CONF_WRONG ||
+	    values[CID_SIZE].found == CONF_WRONG)
 		return false;
 	layout->length = (uint8_t)length->number;
 	if (values[CID_SCHEME].number == NODE_ID)
@@ -79,7 +85,8 @@ static unsigned text_octets(const struct cid_rotation *rotation)
 }
 
 /* configs[at] by itself. */
-static bool read_rotation(struct conf_reader *reader, struct conf_place place, const struct conf_value *values, struct cid_rotation *out)
+static bool read_rotation(struct conf_reader *reader, struct conf_place place, const struct conf_value *values,
+			  struct cid_rotation *out)
 {
 	const bool has_key = read_rotation_key(reader, &values[ROTATION_KEY], out);
 
@@ -91,8 +98,8 @@ static bool read_rotation(struct conf_reader *reader, struct conf_place place, c
 	out->nonce_octets = (uint8_t)values[ROTATION_NONCE_LENGTH].number;
 	if (text_octets(out) <= LBCID_MAX_TEXT_OCTETS)
 		return has_key;
-	conf_error(reader, place, "server_id_length %u + nonce_length %u is more than %d", out->id_octets, out->nonce_octets,
-		   LBCID_MAX_TEXT_OCTETS);
+	conf_error(reader, place, "server_id_length %u + nonce_length %u is more than %d", out->id_octets,
+		   out->nonce_octets, LBCID_MAX_TEXT_OCTETS);
 	return false;
 }
 
@@ -108,13 +115,15 @@ static bool check_rotation(struct conf_reader *reader, struct conf_place place, 
 			return false;
 		}
 	if (one->id_octets != all[0].id_octets) {
-		conf_error(reader, values[ROTATION_ID_LENGTH].place, "%u, but %u in configs[0]: a server has one id in all of them",
-			   one->id_octets, all[0].id_octets);
+		conf_error(reader, values[ROTATION_ID_LENGTH].place,
+			   "%u, but %u in configs[0]: a server has one id in all of them", one->id_octets,
+			   all[0].id_octets);
 		return false;
 	}
 	if (text_octets(one) != text_octets(&all[0]))
 		conf_warn(reader, place,
-			  "CIDs of %u octets, those of configs[0] have %u: only for servers that take the length of a CID from its first "
+			  "CIDs of %u octets, those of configs[0] have %u: only for servers that take the length of a "
+			  "CID from its first "
 			  "octet",
 			  1 + text_octets(one), 1 + text_octets(&all[0]));
 	return true;
@@ -153,10 +162,12 @@ static void refuse_foreign(struct conf_reader *reader, const struct conf_value *
 		conf_error(reader, values[CID_CONFIGS].place, "belongs to scheme \"quic-lb\"");
 	for (int i = CID_LENGTH; i <= CID_SIZE; i++)
 		if (scheme == QUIC_LB && values[i].found == CONF_GOOD)
-			conf_error(reader, values[i].place, "belongs to other schemes; \"quic-lb\" has lengths in its configs");
+			conf_error(reader, values[i].place,
+				   "belongs to other schemes; \"quic-lb\" has lengths in its configs");
 }
 
-bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *cid, struct conf_pool *pool)
+bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *cid,
+		   struct conf_pool *pool)
 {
 	struct conf_value values[CID_OPTIONS];
 

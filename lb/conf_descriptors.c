@@ -65,8 +65,9 @@ static bool is_shared(const struct conf *conf, size_t pool, size_t at)
 		const struct conf_nat *other = &conf->pools[i].nat;
 
 		for (size_t j = 0; other->single && j < other->source_count; j++)
-			if (addr_equal(&other->sources[j].addr, &nat->sources[at].addr) && other->port_first == nat->port_first &&
-			    other->port_last == nat->port_last && conf_pool_uses(&conf->pools[i], addr_is_v4(&nat->sources[at].addr)))
+			if (addr_equal(&other->sources[j].addr, &nat->sources[at].addr) &&
+			    other->port_first == nat->port_first && other->port_last == nat->port_last &&
+			    conf_pool_uses(&conf->pools[i], addr_is_v4(&nat->sources[at].addr)))
 				return true;
 	}
 	return false;
@@ -90,7 +91,8 @@ static uint64_t count_address_ports(const struct conf *conf)
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
 		for (size_t j = 0; nat->single && j < nat->source_count; j++)
-			if (conf_pool_uses(&conf->pools[i], addr_is_v4(&nat->sources[j].addr)) && !is_shared(conf, i, j))
+			if (conf_pool_uses(&conf->pools[i], addr_is_v4(&nat->sources[j].addr)) &&
+			    !is_shared(conf, i, j))
 				count += conf_nat_ports(nat);
 	}
 	return count;
@@ -166,8 +168,8 @@ void conf_descriptors_check(struct conf_reader *reader)
 		for (size_t i = 1; i < PARTS; i++)
 			most = parts[i] > parts[most] ? i : most;
 		if (parts[most] > 0)
-			snprintf(largest + strlen(largest), sizeof largest - strlen(largest), "%s%" PRIu64 " for %s", n ? ", " : "",
-				 parts[most], part_names[most]);
+			snprintf(largest + strlen(largest), sizeof largest - strlen(largest), "%s%" PRIu64 " for %s",
+				 n ? ", " : "", parts[most], part_names[most]);
 		parts[most] = 0;
 	}
 	conf_error_line(reader, 1,

@@ -25,11 +25,14 @@ static const struct conf_option health_options[HEALTH_OPTIONS] = {
 				      [PROBE_COAPS] = "coaps",
 				      [PROBE_HTTP] = "http",
 				      [PROBE_NONE] = "none" } },
-	[HEALTH_INTERVAL] = { "interval_ms", .type = CONF_NUMBER, .min = 10, .max = 3600000, .fallback = 2000, .unit = "ms" },
-	[HEALTH_TIMEOUT] = { "timeout_ms", .type = CONF_NUMBER, .min = 1, .max = 60000, .fallback = 1000, .unit = "ms" },
+	[HEALTH_INTERVAL] = { "interval_ms", .type = CONF_NUMBER, .min = 10, .max = 3600000, .fallback = 2000,
+			      .unit = "ms" },
+	[HEALTH_TIMEOUT] = { "timeout_ms", .type = CONF_NUMBER, .min = 1, .max = 60000, .fallback = 1000,
+			     .unit = "ms" },
 	[HEALTH_RISE] = { "rise", .type = CONF_NUMBER, .min = 1, .max = UINT8_MAX, .fallback = 2 },
 	[HEALTH_FALL] = { "fall", .type = CONF_NUMBER, .min = 1, .max = UINT8_MAX, .fallback = 3 },
-	[HEALTH_ALL_DOWN] = { "all_down", .type = CONF_WORD, .words = { [ALL_DOWN_HASH] = "hash", [ALL_DOWN_DROP] = "drop" } },
+	[HEALTH_ALL_DOWN] = { "all_down", .type = CONF_WORD,
+			      .words = { [ALL_DOWN_HASH] = "hash", [ALL_DOWN_DROP] = "drop" } },
 	[HEALTH_PORT] = { "port", .type = CONF_NUMBER, .min = 1, .max = UINT16_MAX, .fallback = 0 },
 	[HEALTH_PATH] = { "path", .type = CONF_TEXT },
 	[HEALTH_PSK_IDENTITY] = { "psk_identity", .type = CONF_TEXT },
@@ -80,7 +83,8 @@ static void read_path(struct conf_reader *reader, const struct conf_value *path,
 	const size_t max = COAP_PATH_MAX - 1;
 
 	if (path->text && !is_path(path->text, max))
-		conf_error(reader, path->place, "not a path; accepted: '/' and what follows, at most %zu printable characters, no \"//\"",
+		conf_error(reader, path->place,
+			   "not a path; accepted: '/' and what follows, at most %zu printable characters, no \"//\"",
 			   max);
 	else if (path->found != CONF_WRONG && probe_takes(health->probe, HEALTH_PATH))
 		health->path = copy_text(reader, path->text ? path->text : "/.well-known/cidlb");

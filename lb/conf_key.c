@@ -93,8 +93,8 @@ static bool parse_key(const char *text, struct key *key)
 	return true;
 }
 
-/* Why the file at `path` cannot be taken; NULL: it is read, and *parsed tells whether it has the key. Not blocked by a FIFO, not fooled
- * by a change between check and use. */
+/* Why the file at `path` cannot be taken; NULL: it is read, and *parsed tells whether it has the key. Not blocked by a
+ * FIFO, not fooled by a change between check and use. */
 static const char *read_key_file(const struct conf_user *user, const char *path, struct key *key, bool *parsed)
 {
 	char text[128];
@@ -161,9 +161,12 @@ bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, u
 	return read_key(reader, value, &key);
 }
 
-bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static CONF_PSK_OCTETS], uint8_t *len)
+bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static CONF_PSK_OCTETS],
+		   uint8_t *len)
 {
-	struct key key = { .octets = octets, .min = 1, .max = CONF_PSK_OCTETS, .wanted = "hex digits of 1..32 octets", .advice = "" };
+	struct key key = {
+		.octets = octets, .min = 1, .max = CONF_PSK_OCTETS, .wanted = "hex digits of 1..32 octets", .advice = ""
+	};
 	_Static_assert(CONF_PSK_OCTETS == 32, "as the message says");
 
 	if (!read_key(reader, value, &key))
@@ -176,6 +179,7 @@ bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *va
 {
 	if (!reader->shared || !value->text || *value->text == '@')
 		return false;
-	conf_error(reader, value->place, "others can access this file; chmod o-rwx it, or put the key into a file of its own: \"@FILE\"");
+	conf_error(reader, value->place,
+		   "others can access this file; chmod o-rwx it, or put the key into a file of its own: \"@FILE\"");
 	return true;
 }

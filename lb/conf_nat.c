@@ -7,14 +7,26 @@
 #include "conf_priv.h"
 #include "net.h"
 
-enum { NAT_REBIND, NAT_SOURCES, NAT_PORTS, NAT_IDLE, NAT_CID_IDLE, NAT_MAX_FLOWS, NAT_SETTLE, NAT_CONTEST, NAT_OPTIONS };
+enum {
+	NAT_REBIND,
+	NAT_SOURCES,
+	NAT_PORTS,
+	NAT_IDLE,
+	NAT_CID_IDLE,
+	NAT_MAX_FLOWS,
+	NAT_SETTLE,
+	NAT_CONTEST,
+	NAT_OPTIONS
+};
 
 static const struct conf_option nat_options[NAT_OPTIONS] = {
-	[NAT_REBIND] = { "rebind", .type = CONF_WORD, .words = { [REBIND_FOLLOW] = "follow", [REBIND_BACKEND] = "backend" } },
+	[NAT_REBIND] = { "rebind", .type = CONF_WORD,
+			 .words = { [REBIND_FOLLOW] = "follow", [REBIND_BACKEND] = "backend" } },
 	[NAT_SOURCES] = { "sources", .type = CONF_LIST },
 	[NAT_PORTS] = { "ports", .type = CONF_TEXT },
 	[NAT_IDLE] = { "idle_s", .type = CONF_NUMBER, .min = 1, .max = 86400, .fallback = 300, .unit = "s" },
-	[NAT_CID_IDLE] = { "cid_idle_s", .type = CONF_NUMBER, .min = 1, .max = 2000000, .fallback = 86400, .unit = "s" },
+	[NAT_CID_IDLE] = { "cid_idle_s", .type = CONF_NUMBER, .min = 1, .max = 2000000, .fallback = 86400,
+			   .unit = "s" },
 	[NAT_MAX_FLOWS] = { "max_flows", .type = CONF_NUMBER, .min = 8, .max = 50000000, .fallback = 100000 },
 	[NAT_SETTLE] = { "settle_ms", .type = CONF_NUMBER, .min = 100, .max = 600000, .fallback = 5000, .unit = "ms" },
 	[NAT_CONTEST] = { "contest_s", .type = CONF_NUMBER, .min = 1, .max = 3600, .fallback = 60, .unit = "s" },
@@ -88,7 +100,8 @@ static bool parse_prefix(struct conf_prefix *out, const char *text)
 }
 
 /* `single`: it is an address without /BITS. */
-static bool read_source(struct conf_reader *reader, const config_setting_t *setting, struct conf_prefix *out, bool *single)
+static bool read_source(struct conf_reader *reader, const config_setting_t *setting, struct conf_prefix *out,
+			bool *single)
 {
 	const struct conf_place place = conf_at(setting);
 	const char *text = conf_text_of(reader, setting);
@@ -108,24 +121,28 @@ static bool read_source(struct conf_reader *reader, const config_setting_t *sett
 		return false;
 	}
 	if (!parse_prefix(out, text)) {
-		conf_error(reader, place, "%s is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address of this host", quoted);
+		conf_error(reader, place,
+			   "%s is no source; accepted: A.B.C.D/BITS, IPV6/BITS, or an address of this host", quoted);
 		return false;
 	}
 	const bool v4 = addr_is_v4(&out->addr);
 	const unsigned min = v4 ? V4_BITS_MIN : V6_BITS_MIN, max = v4 ? V4_BITS_MAX : V6_BITS_MAX;
 	if (out->bits < min || out->bits > max) {
-		conf_error(reader, place, "%s: %u bits; accepted for IPv%d: %u..%u", quoted, out->bits, v4 ? 4 : 6, min, max);
+		conf_error(reader, place, "%s: %u bits; accepted for IPv%d: %u..%u", quoted, out->bits, v4 ? 4 : 6, min,
+			   max);
 		return false;
 	}
 	const struct addr first = clear_host_bits(&out->addr, out->bits);
 	if (addr_equal(&first, &out->addr))
 		return true;
-	conf_error(reader, place, "%s has host bits set; the prefix is %s/%u", quoted, addr_format(&first, right), out->bits);
+	conf_error(reader, place, "%s has host bits set; the prefix is %s/%u", quoted, addr_format(&first, right),
+		   out->bits);
 	return false;
 }
 
 /* A source beside those before it. */
-static bool fits_in(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat, size_t i, bool single)
+static bool fits_in(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat, size_t i,
+		    bool single)
 {
 	const struct conf_prefix *source = &nat->sources[i];
 
@@ -139,7 +156,8 @@ static bool fits_in(struct conf_reader *reader, struct conf_place place, const s
 				   addr_is_v4(&source->addr) ? 4 : 6);
 			return false;
 		}
-		if (prefix_contains(source, &nat->sources[j].addr) || prefix_contains(&nat->sources[j], &source->addr)) {
+		if (prefix_contains(source, &nat->sources[j].addr) ||
+		    prefix_contains(&nat->sources[j], &source->addr)) {
 			conf_error(reader, place, "overlaps sources[%zu]", j);
 			return false;
 		}
@@ -179,7 +197,8 @@ static const struct conf_backend *first_remote(const struct conf_pool *pool, con
 {
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct addr *a = &pool->backends[i].addr;
-		if (has_address(&pool->backends[i]) && !addr_is_loopback(a) && (!source || addr_is_v4(a) == addr_is_v4(&source->addr)))
+		if (has_address(&pool->backends[i]) && !addr_is_loopback(a) &&
+		    (!source || addr_is_v4(a) == addr_is_v4(&source->addr)))
 			return &pool->backends[i];
 	}
 	return NULL;
@@ -232,7 +251,8 @@ static bool kernel_sources(struct conf_reader *reader, struct conf_place place, 
 			continue;
 		if (!kernel_source(backend, &nat->sources[nat->source_count])) {
 			conf_error(reader, place,
-				   "no sources, and no route to backends[%zu] at %s that would tell one; give an address of this host or a "
+				   "no sources, and no route to backends[%zu] at %s that would tell one; give an "
+				   "address of this host or a "
 				   "prefix",
 				   pool->backends[i].entry, addr_format(backend, text));
 			return false;
@@ -244,12 +264,14 @@ static bool kernel_sources(struct conf_reader *reader, struct conf_place place, 
 
 static bool default_sources(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
 {
-	static const struct conf_prefix loopback = { .addr.ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [13] = 64 }, .bits = 10 };
+	static const struct conf_prefix loopback = { .addr.ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [13] = 64 },
+						     .bits = 10 };
 
 	for (size_t i = 0; i < pool->backend_count; i++)
 		if (pool->backends[i].host) {
 			conf_error(reader, place,
-				   "no sources, and the name of backends[%zu] does not tell them; give an address of this host or a prefix",
+				   "no sources, and the name of backends[%zu] does not tell them; give an address of "
+				   "this host or a prefix",
 				   pool->backends[i].entry);
 			return false;
 		}
@@ -280,8 +302,8 @@ static void check_reach(struct conf_reader *reader, struct conf_place place, con
 		const struct conf_backend *remote = addr_is_loopback(&source->addr) ? first_remote(pool, source) : NULL;
 		if (!remote)
 			continue;
-		conf_error(reader, place, "%s/%u is on loopback, backends[%zu] is not", addr_format(&source->addr, text), source->bits,
-			   remote->entry);
+		conf_error(reader, place, "%s/%u is on loopback, backends[%zu] is not",
+			   addr_format(&source->addr, text), source->bits, remote->entry);
 		break;
 	}
 	for (size_t i = 0; i < pool->backend_count; i++) {
@@ -294,7 +316,8 @@ static void check_reach(struct conf_reader *reader, struct conf_place place, con
 	}
 }
 
-/* Of prefixes: several multiply the endpoints, which makes collisions rare; but each is a socket, and splits the batches of system calls.
+/* Of prefixes: several multiply the endpoints, which makes collisions rare; but each is a socket, and splits the
+ * batches of system calls.
  */
 static unsigned default_last_port(const struct conf_nat *nat)
 {
@@ -323,7 +346,8 @@ static bool read_ports(struct conf_reader *reader, const struct conf_value *port
 			good = parse_number(&at, UINT16_MAX, &last);
 		}
 		if (!good || *at || first > last || last - first >= most) {
-			conf_error(reader, ports->place, "%s is no port range; accepted: PORT, or LOW-HIGH of at most %u ports",
+			conf_error(reader, ports->place,
+				   "%s is no port range; accepted: PORT, or LOW-HIGH of at most %u ports",
 				   conf_quote(quoted, ports->text), most);
 			return false;
 		}
@@ -333,7 +357,8 @@ static bool read_ports(struct conf_reader *reader, const struct conf_value *port
 	return true;
 }
 
-/* An endpoint's socket is bound to its port on the wildcard address. Pools may share ports: they share the sockets then. */
+/* An endpoint's socket is bound to its port on the wildcard address. Pools may share ports: they share the sockets
+ * then. */
 static void check_ports(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat)
 {
 	const struct conf *conf = reader->conf;
@@ -347,13 +372,13 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, con
 		for (size_t j = 0; j < nat->source_count; j++)
 			clash |= prefix_contains(&nat->sources[j], a);
 		if (clash)
-			conf_error(reader, place, "%u-%u has the port of listeners[%zu], %s", nat->port_first, nat->port_last, i,
-				   addr_format(a, text));
+			conf_error(reader, place, "%u-%u has the port of listeners[%zu], %s", nat->port_first,
+				   nat->port_last, i, addr_format(a, text));
 	}
 }
 
-/* Endpoints of a family that no backend has are of no use. An endpoint of a prefix is for one session, so that it may have it for life; a
- * port of a single address is for one per backend. */
+/* Endpoints of a family that no backend has are of no use. An endpoint of a prefix is for one session, so that it may
+ * have it for life; a port of a single address is for one per backend. */
 static uint64_t endpoints_of(const struct conf_pool *pool)
 {
 	const struct conf_nat *nat = &pool->nat;
@@ -380,18 +405,20 @@ static void check_endpoints(struct conf_reader *reader, const struct conf_value 
 	if (max_flows->found == CONF_ABSENT && nat->single)
 		nat->max_flows = (uint32_t)endpoints;
 	else
-		conf_error(reader, max_flows->place, "%" PRIu32 " flows need as many endpoints; sources and ports give %" PRIu64,
-			   nat->max_flows, endpoints);
+		conf_error(reader, max_flows->place,
+			   "%" PRIu32 " flows need as many endpoints; sources and ports give %" PRIu64, nat->max_flows,
+			   endpoints);
 }
 
-/* Each port of a single address is a descriptor once a flow needs it. Where one pool alone is too much, this is the better line than that
- * of the sum. */
+/* Each port of a single address is a descriptor once a flow needs it. Where one pool alone is too much, this is the
+ * better line than that of the sum. */
 static void check_descriptors(struct conf_reader *reader, struct conf_place place, const struct conf_pool *pool)
 {
 	const uint64_t needed = conf_address_ports(pool), left = conf_descriptors_left(reader->conf);
 
 	if (needed > left)
-		conf_error(reader, place, "%u-%u may need %" PRIu64 " descriptors; the limit (ulimit -Hn) leaves %" PRIu64,
+		conf_error(reader, place,
+			   "%u-%u may need %" PRIu64 " descriptors; the limit (ulimit -Hn) leaves %" PRIu64,
 			   pool->nat.port_first, pool->nat.port_last, needed, left);
 }
 

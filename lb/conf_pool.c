@@ -19,11 +19,12 @@ enum {
 static const struct conf_option pool_options[POOL_OPTIONS] = {
 	[POOL_NAME] = { "name", .type = CONF_TEXT, .required = true },
 	[POOL_PROTOCOL] = { "protocol", .type = CONF_WORD, .words = { [POOL_DTLS] = "dtls", [POOL_UDP] = "udp" } },
-	[POOL_FORWARD] = { "forward", .type = CONF_WORD, .words = { [FORWARD_NAT] = "nat", [FORWARD_TUNNEL] = "tunnel" },
-			   .later = { "dsr" } },
+	[POOL_FORWARD] = { "forward", .type = CONF_WORD,
+			   .words = { [FORWARD_NAT] = "nat", [FORWARD_TUNNEL] = "tunnel" }, .later = { "dsr" } },
 	[POOL_AFFINITY] = { "affinity", .type = CONF_WORD,
 			    .words = { [AFFINITY_ADDRESS_PORT] = "address-port", [AFFINITY_ADDRESS] = "address" } },
-	[POOL_UNKNOWN_CID] = { "unknown_cid", .type = CONF_WORD, .words = { [UNKNOWN_CID_DROP] = "drop", [UNKNOWN_CID_HASH] = "hash" } },
+	[POOL_UNKNOWN_CID] = { "unknown_cid", .type = CONF_WORD,
+			       .words = { [UNKNOWN_CID_DROP] = "drop", [UNKNOWN_CID_HASH] = "hash" } },
 	[POOL_CID] = { "cid", .type = CONF_GROUP },
 	[POOL_NAT] = { "nat", .type = CONF_GROUP },
 	[POOL_TUNNEL] = { "tunnel", .type = CONF_GROUP },
@@ -36,22 +37,24 @@ enum { HELLO_RATE_POOL, HELLO_RATE_BACKEND, HELLO_RATE_PREFIX, HELLO_RATE_OPTION
 
 static const struct conf_option hello_rate_options[HELLO_RATE_OPTIONS] = {
 	[HELLO_RATE_POOL] = { "pool", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
-	[HELLO_RATE_BACKEND] = { "backend", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
+	[HELLO_RATE_BACKEND] = { "backend", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX,
+				 .unit = "per second" },
 	[HELLO_RATE_PREFIX] = { "prefix", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
 };
 
 const struct conf_section conf_section_pool = { "pools", pool_options, POOL_OPTIONS };
 const struct conf_section conf_section_hello_rate = { "pools.hello_rate", hello_rate_options, HELLO_RATE_OPTIONS };
 
-static void read_hello_rate(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *rate,
-			    struct conf_pool *pool)
+static void read_hello_rate(struct conf_reader *reader, const struct conf_value *protocol,
+			    const struct conf_value *rate, struct conf_pool *pool)
 {
 	struct conf_value values[HELLO_RATE_OPTIONS];
 
 	if (rate->found == CONF_WRONG)
 		return;
 	if (rate->found == CONF_GOOD && protocol->found != CONF_WRONG && pool->protocol == POOL_UDP) {
-		conf_error(reader, rate->place, "a udp pool has no ClientHellos; remove it, or say protocol = \"dtls\"");
+		conf_error(reader, rate->place,
+			   "a udp pool has no ClientHellos; remove it, or say protocol = \"dtls\"");
 		return;
 	}
 	conf_read_section(reader, rate->place, &conf_section_hello_rate, values);
@@ -70,7 +73,8 @@ static void read_forward(struct conf_reader *reader, const struct conf_value *fo
 	const struct conf_value *other = pool->forward == FORWARD_TUNNEL ? nat : tunnel;
 
 	if (other->found == CONF_GOOD)
-		conf_warn(reader, other->place, "no effect with forward = \"%s\"", pool->forward == FORWARD_TUNNEL ? "tunnel" : "nat");
+		conf_warn(reader, other->place, "no effect with forward = \"%s\"",
+			  pool->forward == FORWARD_TUNNEL ? "tunnel" : "nat");
 	if (own->found == CONF_WRONG)
 		return;
 	if (pool->forward == FORWARD_TUNNEL)

@@ -28,7 +28,8 @@ static size_t edit_distance(const char *a, const char *b)
 	return row[columns];
 }
 
-/* The option that `name` may have meant: one typing error away, two if the name is long enough for that to say something. */
+/* The option that `name` may have meant: one typing error away, two if the name is long enough for that to say
+ * something. */
 static const char *nearest_name(const struct conf_section *section, const char *name)
 {
 	size_t best = strlen(name) < 4 ? 2 : 3;
@@ -44,7 +45,8 @@ static const char *nearest_name(const struct conf_section *section, const char *
 	return nearest;
 }
 
-static void report_unknown(struct conf_reader *reader, const struct conf_section *section, const config_setting_t *setting)
+static void report_unknown(struct conf_reader *reader, const struct conf_section *section,
+			   const config_setting_t *setting)
 {
 	const char *nearest = nearest_name(section, config_setting_name(setting));
 
@@ -54,14 +56,15 @@ static void report_unknown(struct conf_reader *reader, const struct conf_section
 		conf_error(reader, conf_at(setting), "unknown");
 }
 
-static bool read_number(struct conf_reader *reader, const struct conf_option *option, const config_setting_t *setting, int64_t *out)
+static bool read_number(struct conf_reader *reader, const struct conf_option *option, const config_setting_t *setting,
+			int64_t *out)
 {
 	const int type = config_setting_type(setting);
 	const int64_t number = config_setting_get_int64(setting);
 	char accepted[64];
 
-	snprintf(accepted, sizeof accepted, "accepted: %" PRId64 "..%" PRId64 "%s%s", option->min, option->max, option->unit ? " " : "",
-		 option->unit ? option->unit : "");
+	snprintf(accepted, sizeof accepted, "accepted: %" PRId64 "..%" PRId64 "%s%s", option->min, option->max,
+		 option->unit ? " " : "", option->unit ? option->unit : "");
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
 		conf_error(reader, conf_at(setting), "not a whole number; %s", accepted);
 	else if (number == INT64_MAX || number == INT64_MIN)
@@ -91,7 +94,8 @@ static bool read_text(struct conf_reader *reader, const config_setting_t *settin
 	return *out;
 }
 
-static bool read_word(struct conf_reader *reader, const struct conf_option *option, const config_setting_t *setting, int64_t *out)
+static bool read_word(struct conf_reader *reader, const struct conf_option *option, const config_setting_t *setting,
+		      int64_t *out)
 {
 	char accepted[80] = "", quoted[CONF_QUOTE_OCTETS];
 	const char *word;
@@ -105,7 +109,8 @@ static bool read_word(struct conf_reader *reader, const struct conf_option *opti
 		return true;
 	}
 	for (int i = 0; option->words[i]; i++)
-		snprintf(accepted + strlen(accepted), sizeof accepted - strlen(accepted), "%s%s", i ? ", " : "", option->words[i]);
+		snprintf(accepted + strlen(accepted), sizeof accepted - strlen(accepted), "%s%s", i ? ", " : "",
+			 option->words[i]);
 	conf_error(reader, conf_at(setting), "%s is %s; accepted: %s", conf_quote(quoted, word),
 		   index_of_word(option->later, word) >= 0 ? "not built yet" : "unknown", accepted);
 	return false;
@@ -114,10 +119,12 @@ static bool read_word(struct conf_reader *reader, const struct conf_option *opti
 static bool read_shape(struct conf_reader *reader, enum conf_type wanted, const config_setting_t *setting)
 {
 	const int type = config_setting_type(setting);
-	const bool fits = wanted == CONF_GROUP ? type == CONFIG_TYPE_GROUP : type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY;
+	const bool fits = wanted == CONF_GROUP ? type == CONFIG_TYPE_GROUP
+					       : type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY;
 
 	if (!fits)
-		conf_error(reader, conf_at(setting), wanted == CONF_GROUP ? "not a group { ... }" : "not a list ( ... )");
+		conf_error(reader, conf_at(setting),
+			   wanted == CONF_GROUP ? "not a group { ... }" : "not a list ( ... )");
 	return fits;
 }
 
@@ -140,7 +147,8 @@ static bool read_value(struct conf_reader *reader, const struct conf_option *opt
 	return true;
 }
 
-void conf_read_section(struct conf_reader *reader, struct conf_place group, const struct conf_section *section, struct conf_value *values)
+void conf_read_section(struct conf_reader *reader, struct conf_place group, const struct conf_section *section,
+		       struct conf_value *values)
 {
 	const int members = group.absent ? 0 : config_setting_length(group.setting);
 
@@ -214,7 +222,8 @@ bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, 
 	*out = (struct addr){ 0 };
 	/* A host name has a letter and its port the only colon; an IPv6 address without brackets has more. */
 	if (strchr(text, ':') == strrchr(text, ':') && strpbrk(text, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ"))
-		conf_error(reader, value->place, "%s: only backends may have host names; give an IP address", conf_quote(quoted, text));
+		conf_error(reader, value->place, "%s: only backends may have host names; give an IP address",
+			   conf_quote(quoted, text));
 	else
 		conf_error(reader, value->place, "%s is no address with port; accepted: A.B.C.D:PORT, [IPV6]:PORT",
 			   conf_quote(quoted, text));

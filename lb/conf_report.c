@@ -11,7 +11,8 @@ static long line_number(const struct conf_reader *reader, const char *line)
 	return strtol(line + strlen(reader->file) + 1, NULL, 10);
 }
 
-/* Takes `line`, which may be NULL for want of memory. Keeps the order of the file: people mend it from top to bottom. */
+/* Takes `line`, which may be NULL for want of memory. Keeps the order of the file: people mend it from top to
+ * bottom. */
 static void add_line(struct conf_reader *reader, char ***lines, size_t *count, char *line)
 {
 	char **grown = line ? realloc(*lines, (*count + 1) * sizeof *grown) : NULL;

@@ -63,7 +63,8 @@ void conf_text_free(char *text, size_t octets)
 	free(text);
 }
 
-/* The following know libconfig's tokens: each returns the octets that its kind of token takes at `at`, 0: none there. */
+/* The following know libconfig's tokens: each returns the octets that its kind of token takes at `at`, 0: none
+ * there. */
 
 /* *ends: it does before the file does. */
 static size_t string_span(const char *at, bool *ends)
@@ -159,7 +160,8 @@ static bool is_word(const char *at, size_t n, const char *word)
 	return n == strlen(word) && strncasecmp(at, word, n) == 0;
 }
 
-/* The text in quotes that takes `span` octets at `at`, as libconfig would read it. Returns what is behind its final NUL. */
+/* The text in quotes that takes `span` octets at `at`, as libconfig would read it. Returns what is behind its final
+ * NUL. */
 static char *string_read(char *to, const char *at, size_t span)
 {
 	static const char letters[] = "nrtf", means[] = "\n\r\t\f", digits[] = "0123456789abcdef";

@@ -42,11 +42,11 @@ static void check_backends(struct conf_reader *reader, struct conf_place place, 
 		if (!backend->addr.port || backend->host)
 			continue;
 		if (addr_is_v4(&backend->addr) != addr_is_v4(local))
-			conf_error(reader, place, "IPv%d, but backends[%zu] at %s is IPv%d", version_of(local), backend->entry,
-				   addr_format(&backend->addr, text), version_of(&backend->addr));
+			conf_error(reader, place, "IPv%d, but backends[%zu] at %s is IPv%d", version_of(local),
+				   backend->entry, addr_format(&backend->addr, text), version_of(&backend->addr));
 		else if (addr_is_loopback(local) && !addr_is_loopback(&backend->addr))
-			conf_error(reader, place, "on loopback, where backends[%zu] at %s cannot answer", backend->entry,
-				   addr_format(&backend->addr, text));
+			conf_error(reader, place, "on loopback, where backends[%zu] at %s cannot answer",
+				   backend->entry, addr_format(&backend->addr, text));
 		else
 			continue;
 		break;
@@ -64,8 +64,9 @@ static void read_local(struct conf_reader *reader, const struct conf_value *valu
 		conf_error(reader, value->place, "not an address that servers can answer to; give one of this host");
 		tunnel->local = (struct addr){ 0 };
 	} else if (last_port(conf, tunnel) > UINT16_MAX) {
-		conf_error(reader, value->place, "%u workers have a port each, and probes have one; accepted: ports up to %u",
-			   conf->workers, UINT16_MAX - conf->workers);
+		conf_error(reader, value->place,
+			   "%u workers have a port each, and probes have one; accepted: ports up to %u", conf->workers,
+			   UINT16_MAX - conf->workers);
 		tunnel->local = (struct addr){ 0 };
 	} else {
 		check_backends(reader, value->place, pool);
@@ -76,8 +77,8 @@ static void read_key(struct conf_reader *reader, const struct conf_value *values
 {
 	struct proxy2_key *key = &keys->keys[keys->count];
 	uint8_t octets[16];
-	const bool good = conf_key_read(reader, &values[KEY_KEY], octets) && !conf_key_is_exposed(reader, &values[KEY_KEY]) &&
-			  values[KEY_ID].found == CONF_GOOD;
+	const bool good = conf_key_read(reader, &values[KEY_KEY], octets) &&
+			  !conf_key_is_exposed(reader, &values[KEY_KEY]) && values[KEY_ID].found == CONF_GOOD;
 
 	if (good)
 		*key = (struct proxy2_key){ (uint8_t)values[KEY_ID].number, siphash_key_load(octets) };
@@ -154,16 +155,19 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, siz
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		const struct addr *a = &conf->listeners[i].addr;
 		if (a->port && covers(a, &tunnel->local) && meets(conf, tunnel, a->port, a->port))
-			conf_error(reader, place, "%u-%u has the port of listeners[%zu], %s", first, last, i, addr_format(a, text));
+			conf_error(reader, place, "%u-%u has the port of listeners[%zu], %s", first, last, i,
+				   addr_format(a, text));
 	}
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_pool *pool = &conf->pools[i];
-		if (nat_covers(&pool->nat, &tunnel->local) && meets(conf, tunnel, pool->nat.port_first, pool->nat.port_last))
-			conf_error(reader, place, "%u-%u has ports of pools[%zu].nat, %u-%u", first, last, i, pool->nat.port_first,
-				   pool->nat.port_last);
+		if (nat_covers(&pool->nat, &tunnel->local) &&
+		    meets(conf, tunnel, pool->nat.port_first, pool->nat.port_last))
+			conf_error(reader, place, "%u-%u has ports of pools[%zu].nat, %u-%u", first, last, i,
+				   pool->nat.port_first, pool->nat.port_last);
 		if (i < at && pool->tunnel.local.port && same_ip(&pool->tunnel.local, &tunnel->local) &&
 		    meets(conf, tunnel, pool->tunnel.local.port, last_port(conf, &pool->tunnel)))
-			conf_error(reader, place, "%u-%u has ports of pools[%zu].tunnel, %u-%u: one per worker, one for probes", first,
+			conf_error(reader, place,
+				   "%u-%u has ports of pools[%zu].tunnel, %u-%u: one per worker, one for probes", first,
 				   last, i, pool->tunnel.local.port, last_port(conf, &pool->tunnel));
 	}
 }
@@ -188,12 +192,14 @@ void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list
 	for (size_t i = 0; i < reader->conf->pool_count; i++) {
 		const struct conf_tunnel *tunnel = &reader->conf->pools[i].tunnel;
 		const config_setting_t *pool = config_setting_get_elem(list, (unsigned)i);
-		const config_setting_t *group = config_setting_is_group(pool) ? config_setting_get_member(pool, "tunnel") : NULL;
+		const config_setting_t *group =
+			config_setting_is_group(pool) ? config_setting_get_member(pool, "tunnel") : NULL;
 		if (!group)
 			continue;
 		if (tunnel->local.port)
 			check_ports(reader, conf_at(config_setting_get_member(group, "local")), i);
 		for (size_t j = 0; j < tunnel->keys.count; j++)
-			check_key(reader, conf_at(config_setting_get_member(group, "keys")), i, &tunnel->keys.keys[j].key);
+			check_key(reader, conf_at(config_setting_get_member(group, "keys")), i,
+				  &tunnel->keys.keys[j].key);
 	}
 }

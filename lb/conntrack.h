@@ -1,4 +1,5 @@
-/* Whether the kernel's connection tracking has room for what the pools may carry: once its table is full, it drops datagrams. */
+/* Whether the kernel's connection tracking has room for what the pools may carry: once its table is full, it drops
+ * datagrams. */
 #ifndef CIDLB_CONNTRACK_H
 #define CIDLB_CONNTRACK_H
 
@@ -16,8 +17,8 @@ struct conntrack {
 /* From the files of `directory`. False: there is no connection tracking. */
 bool conntrack_read(struct conntrack *out, const char *directory);
 
-/* What all pools may need: a device's datagrams are tracked once on their way in and once, with an endpoint's address, on their way to the
- * backend. */
+/* What all pools may need: a device's datagrams are tracked once on their way in and once, with an endpoint's address,
+ * on their way to the backend. */
 uint64_t conntrack_needed(const struct conf *conf);
 
 /* Warns in the log if anything is tracked and the table is too small. At start. */

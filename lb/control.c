@@ -28,7 +28,8 @@ static void stateless_log(const struct conf *conf)
 
 	for (size_t i = 0; i < conf->pool_count; i++)
 		if (stateless_listener(conf, i))
-			log_event(LOG_LEVEL_INFO, "stateless", conf->pools[i].name, NULL, "%s", stateless_explain(text, conf, i));
+			log_event(LOG_LEVEL_INFO, "stateless", conf->pools[i].name, NULL, "%s",
+				  stateless_explain(text, conf, i));
 }
 
 static void report_log(const struct conf_report *report)
@@ -42,18 +43,20 @@ static void report_log(const struct conf_report *report)
 static void only_at_start(const struct control *control, const struct conf *conf)
 {
 	if (conf->workers != control->worker_count)
-		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "workers: %u takes effect at the next start", conf->workers);
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "workers: %u takes effect at the next start",
+			  conf->workers);
 	if (!!conf->user != !!control->conf->user || (conf->user && strcmp(conf->user, control->conf->user) != 0))
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "user takes effect at the next start");
 	if (conf->rcvbuf_octets != control->conf->rcvbuf_octets)
-		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "rcvbuf_octets: %u holds for new sockets; for all at the next start",
-			  conf->rcvbuf_octets);
-	if (strcmp(conf->state_file ? conf->state_file : "", control->conf->state_file ? control->conf->state_file : "") != 0)
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL,
+			  "rcvbuf_octets: %u holds for new sockets; for all at the next start", conf->rcvbuf_octets);
+	if (strcmp(conf->state_file ? conf->state_file : "",
+		   control->conf->state_file ? control->conf->state_file : "") != 0)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "state_file: \"%s\" takes effect at the next start",
 			  conf->state_file ? conf->state_file : "");
 	if (strcmp(conf->socket ? conf->socket : "", control->conf->socket ? control->conf->socket : "") != 0)
-		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "admin.socket: \"%s\" takes effect at the next start",
-			  conf->socket ? conf->socket : "");
+		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL,
+			  "admin.socket: \"%s\" takes effect at the next start", conf->socket ? conf->socket : "");
 }
 
 int control_reload(struct control *control, struct conf_report *report)
@@ -71,8 +74,8 @@ int control_reload(struct control *control, struct conf_report *report)
 		log_event(LOG_LEVEL_ERROR, "reload_refused", NULL, NULL, "the running configuration stays as it was");
 		return -1;
 	}
-	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools, fingerprint %s", conf->listener_count,
-		  conf->pool_count, fingerprint_format(fingerprint, conf));
+	log_event(LOG_LEVEL_INFO, "reloaded", NULL, NULL, "%zu listeners, %zu pools, fingerprint %s",
+		  conf->listener_count, conf->pool_count, fingerprint_format(fingerprint, conf));
 	stateless_log(conf);
 	return 0;
 }
@@ -147,9 +150,12 @@ static int events_init(struct control *control)
 	int err = event_watch(control, event_new(control->base, -1, EV_PERSIST, on_tick, control), &tick);
 
 	if (!err)
-		err = event_watch(control, event_new(control->base, control->alarm->wake, EV_READ | EV_PERSIST, on_alarm, control), NULL);
+		err = event_watch(
+			control,
+			event_new(control->base, control->alarm->wake, EV_READ | EV_PERSIST, on_alarm, control), NULL);
 	for (size_t i = 0; !err && i < sizeof signals / sizeof signals[0]; i++)
-		err = event_watch(control, evsignal_new(control->base, signals[i].signal, signals[i].handler, control), NULL);
+		err = event_watch(control, evsignal_new(control->base, signals[i].signal, signals[i].handler, control),
+				  NULL);
 	return err;
 }
 
@@ -169,8 +175,8 @@ static int parts_init(struct control *control, unsigned workers)
 	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
 	control->sockets = sockets_new(control->workers, workers);
 	control->base = event_base_new();
-	if (!control->listener_addrs || !control->pool_names || !control->backend_names || !control->flows || !control->services ||
-	    !control->limit || !control->sockets || !control->base)
+	if (!control->listener_addrs || !control->pool_names || !control->backend_names || !control->flows ||
+	    !control->services || !control->limit || !control->sockets || !control->base)
 		return -ENOMEM;
 	err = icmp_alarm_new(&control->alarm);
 	if (err)
@@ -179,8 +185,8 @@ static int parts_init(struct control *control, unsigned workers)
 	if (!control->health)
 		return -ENOMEM;
 	for (; control->worker_count < workers; control->worker_count++) {
-		err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows, control->services,
-				 control->limit, control->alarm);
+		err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows,
+				 control->services, control->limit, control->alarm);
 
 		if (err)
 			return err;
@@ -242,8 +248,9 @@ static int door_open(struct control *control)
 		err = unix_open(&control->door, control->base, conf->socket, uid, gid, command_answer, control);
 	if (!err)
 		return 0;
-	log_event(conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL, "no socket for cidlbctl at %s: %s",
-		  conf->socket, err == -EADDRINUSE ? "another process answers there" : strerror(-err));
+	log_event(conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL,
+		  "no socket for cidlbctl at %s: %s", conf->socket,
+		  err == -EADDRINUSE ? "another process answers there" : strerror(-err));
 	return conf->socket_default ? 0 : -1;
 }
 
@@ -266,7 +273,8 @@ static void sandbox_try(void)
 	int err = sandbox_enter();
 
 	if (err && err != -ENOTSUP)
-		log_event(LOG_LEVEL_WARNING, "sandbox", NULL, NULL, "runs without a filter of system calls: %s", strerror(-err));
+		log_event(LOG_LEVEL_WARNING, "sandbox", NULL, NULL, "runs without a filter of system calls: %s",
+			  strerror(-err));
 }
 
 static int start(struct control *control, struct conf *conf, bool sandbox)
@@ -296,8 +304,9 @@ static int start(struct control *control, struct conf *conf, bool sandbox)
 	if (sandbox)
 		sandbox_try();
 	conntrack_check(conf);
-	log_event(LOG_LEVEL_INFO, "started", NULL, NULL, "cidlb %s: %zu listeners, %zu pools, %u workers, fingerprint %s", CIDLB_VERSION,
-		  conf->listener_count, conf->pool_count, control->worker_count, fingerprint_format(fingerprint, conf));
+	log_event(LOG_LEVEL_INFO, "started", NULL, NULL,
+		  "cidlb %s: %zu listeners, %zu pools, %u workers, fingerprint %s", CIDLB_VERSION, conf->listener_count,
+		  conf->pool_count, control->worker_count, fingerprint_format(fingerprint, conf));
 	stateless_log(conf);
 	return 0;
 }
@@ -335,7 +344,8 @@ static void stop(struct control *control)
 	registry_free(control->backend_names);
 }
 
-/* A socket for each backend's probe, and for each address and port one per worker: the customary soft limit of 1,024 is not enough. */
+/* A socket for each backend's probe, and for each address and port one per worker: the customary soft limit of 1,024 is
+ * not enough. */
 static void descriptors_allow(void)
 {
 	struct rlimit limit;
@@ -349,7 +359,8 @@ static void descriptors_allow(void)
 /* It ends cidlb itself where it finds no other way, and this is the reason then. */
 static void library_log(int severity, const char *message)
 {
-	log_event(severity >= EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "libevent", NULL, NULL, "%s", message);
+	log_event(severity >= EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "libevent", NULL, NULL, "%s",
+		  message);
 }
 
 /* 2.1.10 has the soname of older ones. */
@@ -357,7 +368,8 @@ static int library_check(void)
 {
 	if (event_get_version_number() >= UNIX_LIBEVENT)
 		return 0;
-	log_event(LOG_LEVEL_ERROR, "start_failed", NULL, NULL, "libevent is %s; 2.1.10 or newer is needed", event_get_version());
+	log_event(LOG_LEVEL_ERROR, "start_failed", NULL, NULL, "libevent is %s; 2.1.10 or newer is needed",
+		  event_get_version());
 	return -1;
 }
 

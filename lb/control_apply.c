@@ -50,9 +50,11 @@ static bool is_probed_otherwise(struct control *control, uint16_t uid, const str
 	return control_locate(control, uid, &place) && place.pool->health.probe != pool->health.probe;
 }
 
-/* The state that a backend begins or goes on with. One that runs already, at this address, keeps its health; where there is no address yet
- * nobody is up. What was set by command outlives reloads and restarts, unless the backend's entry changed. */
-static void state_plan(struct control *control, struct step *step, size_t at, const struct conf_pool *pool, const struct conf_backend *conf)
+/* The state that a backend begins or goes on with. One that runs already, at this address, keeps its health; where
+ * there is no address yet nobody is up. What was set by command outlives reloads and restarts, unless the backend's
+ * entry changed. */
+static void state_plan(struct control *control, struct step *step, size_t at, const struct conf_pool *pool,
+		       const struct conf_backend *conf)
 {
 	struct snapshot_backend *backend = &step->plan.backends[at];
 	const struct snapshot_backend *before = running(control, backend->uid);
@@ -156,7 +158,8 @@ static int cannot_bind(const struct addr *addr, int err)
 
 	if (err == -ENOMEM)
 		return refuse("out of memory");
-	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "cannot bind %s: %s", addr_format(addr, text), strerror(-err));
+	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "cannot bind %s: %s", addr_format(addr, text),
+		  strerror(-err));
 	return -1;
 }
 
@@ -164,8 +167,8 @@ static int cannot_watch(const struct addr *addr, int err)
 {
 	char text[ADDR_TEXT_OCTETS];
 
-	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "epoll cannot watch %s: %s%s", addr_format(addr, text), strerror(-err),
-		  err == -ENOSPC ? " (fs.epoll.max_user_watches)" : "");
+	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "epoll cannot watch %s: %s%s", addr_format(addr, text),
+		  strerror(-err), err == -ENOSPC ? " (fs.epoll.max_user_watches)" : "");
 	return -1;
 }
 
@@ -227,7 +230,8 @@ static int step_prepare(struct control *control, struct step *step)
 	int err;
 
 	if (numbers_give(control, step) && (control_recycle(control), numbers_give(control, step)))
-		return refuse("out of memory, or too many listeners, pools and backends at once with those that sessions are left of");
+		return refuse("out of memory, or too many listeners, pools and backends at once with those that "
+			      "sessions are left of");
 	err = sockets_prepare(&step->change, control->sockets, step->conf, &step->plan, step->listener_uids, &failure);
 	if (err)
 		return failure.unwatched ? cannot_watch(&failure.addr, err) : cannot_bind(&failure.addr, err);
@@ -313,7 +317,8 @@ static int publish(struct control *control)
 		put_in_force(backend, &control->states[backend->uid], control->weights[backend->uid]);
 	}
 	if (control_ids_plan(control, control->conf, &control->plan) == 0)
-		table = table_build(control->conf, &control->plan, control->listener_uids, publisher_read(&control->publisher));
+		table = table_build(control->conf, &control->plan, control->listener_uids,
+				    publisher_read(&control->publisher));
 	if (!table)
 		return -ENOMEM;
 	publisher_publish(&control->publisher, table);
@@ -329,7 +334,8 @@ int control_publish(struct control *control)
 	if (!err)
 		err = publish(control);
 	if (err && !control->watch.publish_due)
-		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "out of memory: the routing table stays as it was for now");
+		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL,
+			  "out of memory: the routing table stays as it was for now");
 	control->watch.publish_due = err != 0;
 	return err;
 }

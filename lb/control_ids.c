@@ -80,16 +80,16 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 	control_id_format(id, hex);
 	switch (event) {
 	case CLAIMS_MOVED:
-		log_event(LOG_LEVEL_INFO, "id_moved", settling->pool->name, second, "server id %s is its own now, before: %s", hex,
-			  first ? first : "nobody's");
+		log_event(LOG_LEVEL_INFO, "id_moved", settling->pool->name, second,
+			  "server id %s is its own now, before: %s", hex, first ? first : "nobody's");
 		return;
 	case CLAIMS_CONTESTED:
 		log_event(LOG_LEVEL_WARNING, "id_contested", settling->pool->name, first,
 			  "server id %s is claimed by %s, too: it stays where it is", hex, second ? second : "another");
 		return;
 	case CLAIMS_SETTLED:
-		log_event(LOG_LEVEL_INFO, "id_settled", settling->pool->name, first, "server id %s is claimed by nobody else any more",
-			  hex);
+		log_event(LOG_LEVEL_INFO, "id_settled", settling->pool->name, first,
+			  "server id %s is claimed by nobody else any more", hex);
 		return;
 	}
 }
@@ -136,7 +136,8 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 
 		backends[i] = (struct claims_backend){
 			.uid = spec->backends[i].uid,
-			.serves = backend_state_health(state) == BACKEND_UP && backend_state_admin(state) != BACKEND_MAINT,
+			.serves = backend_state_health(state) == BACKEND_UP &&
+				  backend_state_admin(state) != BACKEND_MAINT,
 			.unheard = !state->probed && backend_state_admin(state) != BACKEND_MAINT,
 			.has_id = pool->backends[i].has_id,
 			.id = pool->backends[i].id,
@@ -145,7 +146,8 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 		};
 	}
 	if (backends)
-		(void)claims_settle(&control->pools[spec->uid].claims, backends, pool->backend_count, on_claim, &settling, &failed);
+		(void)claims_settle(&control->pools[spec->uid].claims, backends, pool->backend_count, on_claim,
+				    &settling, &failed);
 	free(backends);
 	return failed ? -ENOMEM : pool_keep(control, pool, spec);
 }
@@ -171,7 +173,8 @@ void control_ids_follow(struct control *control)
 void control_ids_watch(struct control *control)
 {
 	for (size_t i = 0; i < control->plan.pool_count; i++) {
-		const uint64_t more = quota_more(&control->pools[control->plan.pools[i].uid].id_lines, control_clock_s());
+		const uint64_t more =
+			quota_more(&control->pools[control->plan.pools[i].uid].id_lines, control_clock_s());
 
 		if (more)
 			log_event(LOG_LEVEL_WARNING, "id_moved", control->conf->pools[i].name, NULL,

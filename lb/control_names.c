@@ -34,7 +34,8 @@ void control_names(struct control *control)
 
 		for (size_t j = 0; j < pool->backend_count; j++)
 			if (pool->backends[j].host)
-				names[count++] = (struct resolve_name){ pool->backends[j].host, conf_pool_asks_v6(pool) };
+				names[count++] =
+					(struct resolve_name){ pool->backends[j].host, conf_pool_asks_v6(pool) };
 	}
 	/* Without names nobody asks the DNS for anything. */
 	if (!err && count && !control->resolve)
@@ -54,8 +55,8 @@ static void name_is_bad(struct control *control, const struct control_place *pla
 	const bool known = !addr_is_wildcard(&place->plan->addr);
 
 	if (strcmp(backend->name_reason, reason) != 0)
-		log_event(LOG_LEVEL_WARNING, "backend_name", place->pool->name, place->conf->name, "%s: %s%s", place->conf->host, reason,
-			  known ? "; the last good address stays" : "");
+		log_event(LOG_LEVEL_WARNING, "backend_name", place->pool->name, place->conf->name, "%s: %s%s",
+			  place->conf->host, reason, known ? "; the last good address stays" : "");
 	snprintf(backend->name_reason, sizeof backend->name_reason, "%s", reason);
 	if (known)
 		return;
@@ -72,13 +73,15 @@ static bool name_is_good(struct control *control, const struct control_place *pl
 	char text[ADDR_TEXT_OCTETS], before[ADDR_TEXT_OCTETS];
 
 	if (backend->name_reason[0] && !addr_is_wildcard(&place->plan->addr))
-		log_event(LOG_LEVEL_INFO, "backend_name", place->pool->name, place->conf->name, "%s: answered again", place->conf->host);
+		log_event(LOG_LEVEL_INFO, "backend_name", place->pool->name, place->conf->name, "%s: answered again",
+			  place->conf->host);
 	backend->name_reason[0] = '\0';
 	memcpy(now.ip, ip, sizeof now.ip);
 	if (addr_equal(&now, &place->plan->addr))
 		return false;
-	log_event(LOG_LEVEL_INFO, "backend_address", place->pool->name, place->conf->name, "%s is %s, before: %s", place->conf->host,
-		  addr_format(&now, text), addr_is_wildcard(&place->plan->addr) ? "unknown" : addr_format(&place->plan->addr, before));
+	log_event(LOG_LEVEL_INFO, "backend_address", place->pool->name, place->conf->name, "%s is %s, before: %s",
+		  place->conf->host, addr_format(&now, text),
+		  addr_is_wildcard(&place->plan->addr) ? "unknown" : addr_format(&place->plan->addr, before));
 	place->plan->addr = now;
 	backend_state_renew(&control->states[place->plan->uid]);
 	return true;
@@ -92,7 +95,8 @@ void control_on_name(void *ctx, const struct resolve_name *name, const struct re
 	for (size_t at = 0; at < control->plan.backend_count; at++) {
 		struct control_place place = control_place_at(control, at);
 
-		if (!place.conf->host || strcasecmp(place.conf->host, name->host) != 0 || conf_pool_asks_v6(place.pool) != name->v6)
+		if (!place.conf->host || strcasecmp(place.conf->host, name->host) != 0 ||
+		    conf_pool_asks_v6(place.pool) != name->v6)
 			continue;
 		if (answer->good)
 			moved |= name_is_good(control, &place, answer->ip);

@@ -35,7 +35,8 @@ struct control_watch {
 	struct shortage endpoint_drops, descriptors;
 };
 
-/* What is known of a pool by its stable number, and of a listener: all of it is forgotten when the number is taken back. */
+/* What is known of a pool by its stable number, and of a listener: all of it is forgotten when the number is taken
+ * back. */
 struct control_pool {
 	struct claims claims;
 	uint64_t id_moves;     /* ids that went to another backend */
@@ -93,28 +94,32 @@ struct control {
 	unsigned explain_in; /* ticks until a sampled datagram may be explained again */
 };
 
-/* control_apply.c: makes `conf` what runs, or changes nothing and logs why. Takes conf over if it succeeds. Returns 0 or -1. */
+/* control_apply.c: makes `conf` what runs, or changes nothing and logs why. Takes conf over if it succeeds. Returns 0
+ * or -1. */
 int control_apply(struct control *control, struct conf *conf);
-/* Settles the claims, and publishes states, weights, ids and addresses as they are. Returns 0 or -ENOMEM (logged): the published table
- * stays until the next tick tries again. */
+/* Settles the claims, and publishes states, weights, ids and addresses as they are. Returns 0 or -ENOMEM (logged): the
+ * published table stays until the next tick tries again. */
 int control_publish(struct control *control);
 
-/* control_probe.c: probes the backends of the running configuration that have an address; where that fails (logged), the next tick tries
- * again. */
+/* control_probe.c: probes the backends of the running configuration that have an address; where that fails (logged),
+ * the next tick tries again. */
 void control_probe(struct control *control);
 void control_on_probe(void *ctx, uint16_t uid, const struct health_result *result); /* health_report */
 
-/* control_names.c: fills in the last good addresses of backends with names; one that never had any keeps the address 0. */
+/* control_names.c: fills in the last good addresses of backends with names; one that never had any keeps the address
+ * 0. */
 void control_addresses_plan(const struct control *control, const struct conf *conf, struct plan *plan);
 /* Asks the DNS for the names of the running configuration; where that fails (logged), the next tick tries again. */
 void control_names(struct control *control);
-void control_on_name(void *ctx, const struct resolve_name *name, const struct resolve_answer *answer); /* resolve_report */
+void control_on_name(void *ctx, const struct resolve_name *name,
+		     const struct resolve_answer *answer); /* resolve_report */
 
 /* control_ids.c: at the start, who owned the ids that have moved. Returns 0 or -ENOMEM. */
 int control_ids_recall(struct control *control, const struct conf *conf, const struct plan *plan);
 /* Gives the plan of `conf` the server ids as they were claimed. Returns 0 or -ENOMEM. */
 int control_ids_plan(const struct control *control, const struct conf *conf, struct plan *plan);
-/* Takes in what the backends of the running configuration claim now. *moved: an id went to another backend. Returns 0 or -ENOMEM. */
+/* Takes in what the backends of the running configuration claim now. *moved: an id went to another backend. Returns 0
+ * or -ENOMEM. */
 int control_ids_settle(struct control *control, bool *moved);
 /* How many changes of ids went without a line of their own. Once per tick. */
 void control_ids_watch(struct control *control);
@@ -124,7 +129,8 @@ void control_ids_follow(struct control *control);
 size_t control_ids_contested(const struct control *control, uint16_t pool);
 const char *control_id_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1]);
 
-/* control.c: reads conf->file again. Fills `report`, and logs it. Returns 0, or -1: the running configuration stays as it was. */
+/* control.c: reads conf->file again. Fills `report`, and logs it. Returns 0, or -1: the running configuration stays as
+ * it was. */
 int control_reload(struct control *control, struct conf_report *report);
 
 /* control_watch.c: once per tick. */

@@ -120,8 +120,8 @@ static bool steer(struct control *control, const struct control_place *place, co
 	return true;
 }
 
-static void finding_log(const struct control_place *place, const char *what, enum health_finding before, const char *before_reason,
-			enum health_finding now, const char *reason)
+static void finding_log(const struct control_place *place, const char *what, enum health_finding before,
+			const char *before_reason, enum health_finding now, const char *reason)
 {
 	if (now == FINDING_BAD && (before != FINDING_BAD || strcmp(before_reason, reason) != 0))
 		log_event(LOG_LEVEL_WARNING, what, place->pool->name, place->conf->name, "%s", reason);
@@ -129,17 +129,20 @@ static void finding_log(const struct control_place *place, const char *what, enu
 		log_event(LOG_LEVEL_INFO, what, place->pool->name, place->conf->name, "good again");
 }
 
-static void findings_take(struct control_backend *backend, const struct control_place *place, const struct health_findings *now)
+static void findings_take(struct control_backend *backend, const struct control_place *place,
+			  const struct health_findings *now)
 {
 	const struct health_findings *before = &backend->findings;
 
-	finding_log(place, "backend_rebinding", before->rebinding, before->rebinding_reason, now->rebinding, now->rebinding_reason);
+	finding_log(place, "backend_rebinding", before->rebinding, before->rebinding_reason, now->rebinding,
+		    now->rebinding_reason);
 	finding_log(place, "backend_cid", before->cid, before->cid_reason, now->cid, now->cid_reason);
 	backend->findings = *now;
 	backend->has_findings = true;
 }
 
-static void changes_log(struct control *control, const struct control_place *place, const struct in_force *before, const char *reason)
+static void changes_log(struct control *control, const struct control_place *place, const struct in_force *before,
+			const char *reason)
 {
 	const struct in_force now = in_force(control, place->plan->uid);
 	const char *pool = place->pool->name, *name = place->conf->name;
@@ -154,7 +157,8 @@ static void changes_log(struct control *control, const struct control_place *pla
 				  control->states[place->plan->uid].steering.down ? "it says so itself" : reason);
 	}
 	if (now.admin != before->admin)
-		log_event(LOG_LEVEL_INFO, "backend_state", pool, name, "%s, by its own word", backend_admin_name(now.admin));
+		log_event(LOG_LEVEL_INFO, "backend_state", pool, name, "%s, by its own word",
+			  backend_admin_name(now.admin));
 	if (now.weight != before->weight)
 		log_event(LOG_LEVEL_INFO, "backend_weight", pool, name, "%u, by its own word", now.weight);
 }
@@ -170,7 +174,8 @@ void control_on_probe(void *ctx, uint16_t uid, const struct health_result *resul
 	if (!control_locate(control, uid, &place))
 		return;
 	if (result->unasked && strcmp(backend->reason, result->reason) != 0)
-		log_event(LOG_LEVEL_WARNING, "health", place.pool->name, place.conf->name, "not probed: %s", result->reason);
+		log_event(LOG_LEVEL_WARNING, "health", place.pool->name, place.conf->name, "not probed: %s",
+			  result->reason);
 	snprintf(backend->reason, sizeof backend->reason, "%s", result->reason);
 	if (result->unasked)
 		return;
@@ -188,5 +193,6 @@ void control_on_probe(void *ctx, uint16_t uid, const struct health_result *resul
 	else if (first) /* now it is known what it claims */
 		control_ids_follow(control);
 	if (!result->ok && place.conf->host)
-		resolve_now(control->resolve, &(struct resolve_name){ place.conf->host, conf_pool_asks_v6(place.pool) });
+		resolve_now(control->resolve,
+			    &(struct resolve_name){ place.conf->host, conf_pool_asks_v6(place.pool) });
 }

@@ -30,7 +30,8 @@ void control_recycle(struct control *control)
 {
 	struct recycle used = { 0 };
 
-	recycle_keep_plan(&used, &control->plan, control->listener_uids, control->conf ? control->conf->listener_count : 0);
+	recycle_keep_plan(&used, &control->plan, control->listener_uids,
+			  control->conf ? control->conf->listener_count : 0);
 	recycle_keep_flows(&used, control->flows, control->services, worker_clock_ms());
 	keep_owners(&used, control);
 	forget(control, &used);

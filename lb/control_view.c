@@ -48,7 +48,8 @@ bool control_ready(void *ctx)
 	return true;
 }
 
-static struct metrics_backend backend_view(const struct control *control, uint16_t uid, const char *pool, const char *name)
+static struct metrics_backend backend_view(const struct control *control, uint16_t uid, const char *pool,
+					   const char *name)
 {
 	const struct control_backend *known = &control->backends[uid];
 	const uint32_t last_s = worker_cid_last_s(control->workers, control->worker_count, uid);
@@ -80,8 +81,9 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		const struct conf_listener *listener = &conf->listeners[i];
 
-		listeners[i] = (struct metrics_listener){ control->listener_uids[i], control->plan.pools[listener->pool].uid,
-							  listener->name, conf->pools[listener->pool].name };
+		listeners[i] =
+			(struct metrics_listener){ control->listener_uids[i], control->plan.pools[listener->pool].uid,
+						   listener->name, conf->pools[listener->pool].name };
 	}
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		uint16_t uid = control->plan.pools[i].uid;
@@ -99,7 +101,8 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 		for (size_t j = 0; j < conf->pools[i].backend_count; j++, at++) {
 			uint16_t backend = control->plan.backends[at].uid;
 
-			backends[at] = backend_view(control, backend, conf->pools[i].name, conf->pools[i].backends[j].name);
+			backends[at] =
+				backend_view(control, backend, conf->pools[i].name, conf->pools[i].backends[j].name);
 		}
 	}
 
@@ -146,8 +149,8 @@ static void sample_log(const struct worker_sample *sample, const struct conf_poo
 	size_t used = 0;
 
 	if (pool->layout.rotations && !cid_config(&pool->layout, sample->first >> 5)) {
-		log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a CID is of rotation %u, which none of cid.configs has",
-			  sample->first >> 5);
+		log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL,
+			  "a CID is of rotation %u, which none of cid.configs has", sample->first >> 5);
 		return;
 	}
 	if (sample->fits) {
@@ -159,9 +162,10 @@ static void sample_log(const struct worker_sample *sample, const struct conf_poo
 	for (unsigned n = 1; n <= LBCID_MAX_OCTETS; n++)
 		if (sample->lengths >> n & 1)
 			used += (size_t)snprintf(lengths + used, sizeof lengths - used, "%s%u", used ? ", " : "", n);
-	log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL, "a record does not fit %s %u; lengths that would fit: %s",
-		  pool->layout.rotations ? "1 + server_id_length + nonce_length =" : "cid.length", cid_length(&pool->layout, sample->first),
-		  used ? lengths : "none");
+	log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL,
+		  "a record does not fit %s %u; lengths that would fit: %s",
+		  pool->layout.rotations ? "1 + server_id_length + nonce_length =" : "cid.length",
+		  cid_length(&pool->layout, sample->first), used ? lengths : "none");
 }
 
 void control_explain(struct control *control)

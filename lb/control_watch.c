@@ -31,20 +31,23 @@ static void watch_pool(struct control *control, const struct stats *sum, uint16_
 	struct control_pool *known = &control->pools[uid];
 	struct flows_count flows = flows_count(control->flows, uid);
 	bool full = flows.proven >= conf->nat.max_flows;
-	uint64_t sends = read_counter(&sum->refused_up[uid][REFUSED_SEND]) + read_counter(&sum->refused_down[uid][REFUSED_SEND]);
+	uint64_t sends =
+		read_counter(&sum->refused_up[uid][REFUSED_SEND]) + read_counter(&sum->refused_down[uid][REFUSED_SEND]);
 
 	uint64_t forged = 0;
 
 	for (enum stateless_drop reason = 0; reason < STATELESS_DROPS; reason++)
 		forged += read_counter(&sum->stateless_dropped[uid][reason]);
 	tell(&known->forged, forged, "stateless_dropped", conf->name,
-	     "datagrams come to the endpoints that are no answers of a backend: forged, or is hash_key another than where they were sent?");
+	     "datagrams come to the endpoints that are no answers of a backend: forged, or is hash_key another than "
+	     "where they were sent?");
 	tell(&known->flows, read_counter(&sum->refused_up[uid][REFUSED_FLOWS]), "flows_refused", conf->name,
 	     "no flow, or no endpoint for one, is left");
 	tell(&known->evicted, flows.evicted, "flows_evicted", conf->name,
 	     full ? "nat.max_flows flows are proven: new ones stay on trial, and end to make room"
 		  : "more than an eighth of nat.max_flows are on trial: the oldest of them end to make room");
-	tell(&known->sends, sends, "sends_refused", conf->name, "the kernel refuses datagrams: no route, or no memory?");
+	tell(&known->sends, sends, "sends_refused", conf->name,
+	     "the kernel refuses datagrams: no route, or no memory?");
 }
 
 /* What ran out, and what is there again. */

@@ -7,7 +7,8 @@
 enum { BATCHES = 8 /* per socket and round */ };
 
 /* The backend (stable number) that a datagram from `endpoint` was for, or SNAPSHOT_NO_BACKEND. */
-static uint16_t endpoint_backend(struct worker *worker, const struct table *table, uint16_t port, const struct icmp_error *error)
+static uint16_t endpoint_backend(struct worker *worker, const struct table *table, uint16_t port,
+				 const struct icmp_error *error)
 {
 	struct addr endpoint = { .port = port };
 	struct flow *flow;
@@ -37,8 +38,8 @@ static uint16_t tunnel_backend(const struct table *table, uint16_t pool, const s
 static void error_take(struct worker *worker, const struct table *table, uint32_t queue, const struct icmp_error *error)
 {
 	const uint16_t number = (uint16_t)queue;
-	const uint16_t backend =
-		queue & ERRORS_TUNNEL ? tunnel_backend(table, number, error) : endpoint_backend(worker, table, number, error);
+	const uint16_t backend = queue & ERRORS_TUNNEL ? tunnel_backend(table, number, error)
+						       : endpoint_backend(worker, table, number, error);
 
 	if (backend == SNAPSHOT_NO_BACKEND) {
 		stats_add(&worker->stats.strays, 1);

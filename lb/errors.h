@@ -1,5 +1,5 @@
-/* What becomes of the ICMP errors in the queue of a worker's socket (icmp.h): each is counted for the backend that the datagram was for,
- * and rings the alarm, or is a stray. The worker's own thread. */
+/* What becomes of the ICMP errors in the queue of a worker's socket (icmp.h): each is counted for the backend that the
+ * datagram was for, and rings the alarm, or is a stray. The worker's own thread. */
 #ifndef CIDLB_ERRORS_H
 #define CIDLB_ERRORS_H
 

@@ -33,8 +33,9 @@ static void add_backend(struct fingerprint *to, const struct conf_pool *pool, co
 
 	for (size_t i = 0; backend->has_id && i < backend->id.len; i++)
 		snprintf(id + 2 * i, 3, "%02x", backend->id.octets[i]);
-	add_line(to, "backend %s %s id %s weight %u state %d at %s port %u", pool->name, backend->name, id, backend->weight,
-		 (int)backend->admin, backend->host ? backend->host : addr_format(&backend->addr, address), backend->addr.port);
+	add_line(to, "backend %s %s id %s weight %u state %d at %s port %u", pool->name, backend->name, id,
+		 backend->weight, (int)backend->admin,
+		 backend->host ? backend->host : addr_format(&backend->addr, address), backend->addr.port);
 }
 
 static void add_tunnel(struct fingerprint *to, const struct conf_pool *pool)
@@ -55,15 +56,16 @@ static void add_stateless(struct fingerprint *to, const struct conf *conf, size_
 	char prefix[ADDR_TEXT_OCTETS], service[ADDR_TEXT_OCTETS];
 
 	if (listener)
-		add_line(to, "stateless %s in %s/%u port %u of %s", conf->pools[pool].name, addr_format(&nat->sources[0].addr, prefix),
-			 nat->sources[0].bits, nat->port_first, addr_format(&listener->addr, service));
+		add_line(to, "stateless %s in %s/%u port %u of %s", conf->pools[pool].name,
+			 addr_format(&nat->sources[0].addr, prefix), nat->sources[0].bits, nat->port_first,
+			 addr_format(&listener->addr, service));
 }
 
 static void add_pool(struct fingerprint *to, const struct conf_pool *pool)
 {
 	add_line(to, "pool %s protocol %d affinity %d unknown_cid %d all_down %d rebind %d cid %016" PRIx64, pool->name,
-		 (int)pool->protocol, (int)pool->affinity, (int)pool->unknown_cid, (int)pool->all_down, (int)pool->nat.rebind,
-		 cid_layout_hash(&pool->layout, &to->key));
+		 (int)pool->protocol, (int)pool->affinity, (int)pool->unknown_cid, (int)pool->all_down,
+		 (int)pool->nat.rebind, cid_layout_hash(&pool->layout, &to->key));
 	if (pool->forward == FORWARD_TUNNEL)
 		add_tunnel(to, pool);
 	for (size_t i = 0; i < pool->backend_count; i++)
@@ -90,7 +92,8 @@ const char *fingerprint_format(char text[static FINGERPRINT_TEXT_OCTETS], const 
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		const struct conf_listener *listener = &conf->listeners[i];
 
-		add_line(&to, "listener %s port %u pool %s", listener->name, listener->addr.port, conf->pools[listener->pool].name);
+		add_line(&to, "listener %s port %u pool %s", listener->name, listener->addr.port,
+			 conf->pools[listener->pool].name);
 	}
 	if (conf->has_previous_key)
 		add_previous_key(&to, conf->previous_key);

@@ -85,7 +85,8 @@ static size_t arena_used(struct flow_arena *arena)
 	return used;
 }
 
-void flow_arena_visit(struct flow_arena *arena, size_t part, size_t parts, void (*visit)(void *ctx, struct flow *flow), void *ctx)
+void flow_arena_visit(struct flow_arena *arena, size_t part, size_t parts, void (*visit)(void *ctx, struct flow *flow),
+		      void *ctx)
 {
 	const size_t used = arena_used(arena), end = arena->capacity * (part + 1) / parts;
 

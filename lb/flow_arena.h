@@ -1,5 +1,6 @@
-/* The descriptors of flows: where flows.c takes them from and where they go back to. Each has a number for life, by which the indexes know
- * it (flow_index.h). Nothing is allocated for a datagram, and memory is touched when a descriptor is first taken.
+/* The descriptors of flows: where flows.c takes them from and where they go back to. Each has a number for life, by
+ * which the indexes know it (flow_index.h). Nothing is allocated for a datagram, and memory is touched when a
+ * descriptor is first taken.
  *
  * Any thread takes and returns; the control thread makes, grows and frees.
  */
@@ -38,7 +39,8 @@ struct flow *flow_arena_take(struct flow_arena *arena, uint32_t *serial);
 void flow_arena_return(struct flow_arena *arena, struct flow *flow);
 
 /* Calls visit() for the descriptors of part `part` of `parts`, dead ones among them. Control thread. */
-void flow_arena_visit(struct flow_arena *arena, size_t part, size_t parts, void (*visit)(void *ctx, struct flow *flow), void *ctx);
+void flow_arena_visit(struct flow_arena *arena, size_t part, size_t parts, void (*visit)(void *ctx, struct flow *flow),
+		      void *ctx);
 
 static inline struct flow *flow_arena_at(const struct flow_arena *arena, uint32_t number)
 {

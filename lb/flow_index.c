@@ -50,7 +50,8 @@ static _Atomic uint64_t *slot_of(struct flow_index_line *line, uint64_t word)
 	return NULL;
 }
 
-/* There are more slots than entries, so one is free. Lines count it before it is there: a search that could find it does not end early. */
+/* There are more slots than entries, so one is free. Lines count it before it is there: a search that could find it
+ * does not end early. */
 static void word_put(struct flow_index_lines *lines, uint64_t word)
 {
 	struct flow_index_line *line = flow_index_line(lines, (uint32_t)(word >> 32));
@@ -68,7 +69,8 @@ static uint64_t word_of(uint32_t hash, uint32_t number)
 	return (uint64_t)hash << 32 | (number + 1);
 }
 
-uint32_t flow_index_add(struct flow_index *index, uint32_t hash, uint32_t number, flow_index_same *same, const void *ctx)
+uint32_t flow_index_add(struct flow_index *index, uint32_t hash, uint32_t number, flow_index_same *same,
+			const void *ctx)
 {
 	uint32_t there;
 

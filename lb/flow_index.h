@@ -1,12 +1,13 @@
-/* From a keyed hash to the number of a descriptor: the hash table in front of the flows, made so that a look-up reads one cache line, which
- * can be fetched ahead, and then a descriptor that this line names.
+/* From a keyed hash to the number of a descriptor: the hash table in front of the flows, made so that a look-up reads
+ * one cache line, which can be fetched ahead, and then a descriptor that this line names.
  *
- * An entry is one word, half of it hash, and stays where it was put until it is removed. It is put into the line of its hash, or if that is
- * full into the next with a free slot; each line counts the entries that passed it, so that a search knows where to end. The caller
- * compares what is found with what it looks for: other entries may have the same hash.
+ * An entry is one word, half of it hash, and stays where it was put until it is removed. It is put into the line of its
+ * hash, or if that is full into the next with a free slot; each line counts the entries that passed it, so that a
+ * search knows where to end. The caller compares what is found with what it looks for: other entries may have the same
+ * hash.
  *
- * Readers take no lock, must be registered with QSBR, and may miss an entry that is added while they search; what they find may have been
- * removed meanwhile. Any thread adds and removes; the control thread makes, grows and frees.
+ * Readers take no lock, must be registered with QSBR, and may miss an entry that is added while they search; what they
+ * find may have been removed meanwhile. Any thread adds and removes; the control thread makes, grows and frees.
  */
 #ifndef CIDLB_FLOW_INDEX_H
 #define CIDLB_FLOW_INDEX_H
@@ -21,7 +22,7 @@
 
 enum {
 	FLOW_INDEX_SLOTS = 7,
-	FLOW_INDEX_PER_LINE = 5,                               /* entries, on average when full: one in 17 is not in its own line */
+	FLOW_INDEX_PER_LINE = 5, /* entries, on average when full: one in 17 is not in its own line */
 	FLOW_INDEX_ENTRY_OCTETS = 64 / FLOW_INDEX_PER_LINE + 1 /* of memory, rounded up */
 };
 
@@ -49,15 +50,16 @@ int flow_index_init(struct flow_index *index);
 /* No reader may be left. */
 void flow_index_destroy(struct flow_index *index);
 
-/* Makes room for `capacity` entries. If it grows, whoever adds or removes waits some milliseconds per million entries, and the caller for a
- * grace period. -ENOMEM: as before. */
+/* Makes room for `capacity` entries. If it grows, whoever adds or removes waits some milliseconds per million entries,
+ * and the caller for a grace period. -ENOMEM: as before. */
 int flow_index_grow(struct flow_index *index, size_t capacity);
 
 /* Whether the descriptor with this number is what is looked for. */
 typedef bool flow_index_same(const void *ctx, uint32_t number);
 
 /* Adds `number`, unless there is one that is the same. Returns who is there. There must be room. */
-uint32_t flow_index_add(struct flow_index *index, uint32_t hash, uint32_t number, flow_index_same *same, const void *ctx);
+uint32_t flow_index_add(struct flow_index *index, uint32_t hash, uint32_t number, flow_index_same *same,
+			const void *ctx);
 
 /* False: it is not there. */
 bool flow_index_remove(struct flow_index *index, uint32_t hash, uint32_t number);
@@ -78,7 +80,8 @@ static inline void flow_index_prefetch(const struct flow_index *index, uint32_t 
 	__builtin_prefetch(flow_index_line(atomic_load_explicit(&index->lines, memory_order_acquire), hash));
 }
 
-static inline uint32_t flow_index_find_in(const struct flow_index_line *line, uint32_t hash, flow_index_same *same, const void *ctx)
+static inline uint32_t flow_index_find_in(const struct flow_index_line *line, uint32_t hash, flow_index_same *same,
+					  const void *ctx)
 {
 	for (size_t i = 0; i < FLOW_INDEX_SLOTS; i++) {
 		const uint64_t slot = atomic_load_explicit(&line->slots[i], memory_order_acquire);
@@ -90,7 +93,8 @@ static inline uint32_t flow_index_find_in(const struct flow_index_line *line, ui
 }
 
 /* The first that is the same, or FLOW_INDEX_NONE. Inline, so that `same` is. */
-static inline uint32_t flow_index_find(const struct flow_index *index, uint32_t hash, flow_index_same *same, const void *ctx)
+static inline uint32_t flow_index_find(const struct flow_index *index, uint32_t hash, flow_index_same *same,
+				       const void *ctx)
 {
 	struct flow_index_lines *lines = atomic_load_explicit(&index->lines, memory_order_acquire);
 	struct flow_index_line *line = flow_index_line(lines, hash);

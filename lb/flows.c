@@ -59,7 +59,8 @@ static int table_grow(struct flows *flows, size_t capacity)
 	return 0;
 }
 
-/* What a flow takes up in all: itself, an entry in two indexes, and its share of what those on trial have of that and of the ring. */
+/* What a flow takes up in all: itself, an entry in two indexes, and its share of what those on trial have of that and
+ * of the ring. */
 _Static_assert((sizeof(struct flow) + 2 * FLOW_INDEX_ENTRY_OCTETS) * (FLOWS_TRIAL_PART + 1) / FLOWS_TRIAL_PART +
 			       sizeof(struct trial) / FLOWS_TRIAL_PART <=
 		       256,
@@ -76,7 +77,8 @@ static size_t capacity_wanted(const struct flows *flows, uint16_t pool, uint32_t
 	size_t capacity = GRACE_SLACK;
 
 	for (size_t i = 0; i < STATS_POOLS; i++) {
-		uint32_t most = i == pool ? max_flows : atomic_load_explicit(&flows->pools[i].max_flows, memory_order_relaxed);
+		uint32_t most =
+			i == pool ? max_flows : atomic_load_explicit(&flows->pools[i].max_flows, memory_order_relaxed);
 
 		capacity += most + ring_size_of(most);
 	}

@@ -1,13 +1,15 @@
-/* The flow table of mode nat: soft state, a cache of the way back. Shared by all workers; an index that is read without locks finds
- * (flow_index.h), a lock per flow guards what changes.
+/* The flow table of mode nat: soft state, a cache of the way back. Shared by all workers; an index that is read without
+ * locks finds (flow_index.h), a lock per flow guards what changes.
  *
- * A flow is found from both sides: by its key (what the device shows) and by its endpoint and backend (where the reply comes in). Memory is
- * bounded by the pools' max_flows: descriptors come from an arena and go back to it after a grace period.
+ * A flow is found from both sides: by its key (what the device shows) and by its endpoint and backend (where the reply
+ * comes in). Memory is bounded by the pools' max_flows: descriptors come from an arena and go back to it after a grace
+ * period.
  *
- * Whoever has several datagrams hashes what it will look for, has it all fetched at once (flows_prefetch_…), and then finds by these
- * hashes: in a large table each look-up waits for memory three times, and all of a batch wait together.
+ * Whoever has several datagrams hashes what it will look for, has it all fetched at once (flows_prefetch_…), and then
+ * finds by these hashes: in a large table each look-up waits for memory three times, and all of a batch wait together.
  *
- * Readers must be registered with QSBR and hold no flow over a quiescent state. Times are the workers' milliseconds and may wrap.
+ * Readers must be registered with QSBR and hold no flow over a quiescent state. Times are the workers' milliseconds and
+ * may wrap.
  */
 #ifndef CIDLB_FLOWS_H
 #define CIDLB_FLOWS_H
@@ -28,7 +30,8 @@
 
 enum flow_kind {
 	FLOW_ADDRESS, /* all datagrams without CID of one source at one listener */
-	FLOW_HELLO,   /* a ClientHello whose backend is not that of the source's live flow: takes its place once the backend agrees */
+	FLOW_HELLO,   /* a ClientHello whose backend is not that of the source's live flow: takes its place once the
+			 backend agrees */
 	FLOW_CID,     /* a session, by its CID */
 	FLOW_SOURCE,  /* one source of a session: rebind "backend", and sources that are not the owner in a contest */
 };
@@ -71,7 +74,8 @@ struct flow {
 	struct addr backend_addr; /* the only address that replies may come from */
 	union {
 		struct {
-			struct flow_state state; /* all but CID: only the owner, which is source and service of the key and constant */
+			struct flow_state state; /* all but CID: only the owner, which is source and service of the key
+						    and constant */
 			uint32_t created_ms;
 		};
 		struct {
@@ -84,7 +88,8 @@ struct flow {
 };
 _Static_assert(offsetof(struct flow_state, owner) == 0, "shared with grace");
 _Static_assert(sizeof(struct flow) == 192, "whole cache lines");
-_Static_assert(offsetof(struct flow, state) + offsetof(struct flow_state, claimant) <= 128, "what every datagram uses is in two of them");
+_Static_assert(offsetof(struct flow, state) + offsetof(struct flow_state, claimant) <= 128,
+	       "what every datagram uses is in two of them");
 _Static_assert(STATS_POOLS <= UINT8_MAX, "flow.pool");
 
 /* What the table must know of a pool. Set by the control thread, relaxed. */
@@ -106,12 +111,12 @@ struct flows *flows_new(const uint8_t secret[static 16]);
 /* No reader may be left. */
 void flows_free(struct flows *flows);
 
-/* Takes on the limits of one pool; makes room for its max_flows. A lower limit holds for flows made from now on. Returns 0, or
- * -ENOMEM: nothing has changed. Control thread. */
+/* Takes on the limits of one pool; makes room for its max_flows. A lower limit holds for flows made from now on.
+ * Returns 0, or -ENOMEM: nothing has changed. Control thread. */
 int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limits *limits);
 
-/* Ends every flow that is idle, or on trial for FLOWS_TRIAL_MS, or whose pool has no limits any more: a slice of the table per call, the
- * whole in FLOWS_SWEEP_CALLS calls. Control thread, a registered reader. */
+/* Ends every flow that is idle, or on trial for FLOWS_TRIAL_MS, or whose pool has no limits any more: a slice of the
+ * table per call, the whole in FLOWS_SWEEP_CALLS calls. Control thread, a registered reader. */
 void flows_sweep(struct flows *flows, uint32_t now_ms);
 
 struct flows_count {
@@ -144,7 +149,8 @@ struct flow *flows_find_hashed(const struct flows *flows, const struct flow_key 
 struct flow *flows_find(const struct flows *flows, const struct flow_key *key);
 
 /* The flow that replies from `backend` to `endpoint` belong to, or NULL. */
-struct flow *flows_find_end_hashed(const struct flows *flows, const struct addr *endpoint, const struct addr *backend, uint32_t hash);
+struct flow *flows_find_end_hashed(const struct flows *flows, const struct addr *endpoint, const struct addr *backend,
+				   uint32_t hash);
 struct flow *flows_find_end(const struct flows *flows, const struct addr *endpoint, const struct addr *backend);
 
 struct flow_new {
@@ -161,15 +167,16 @@ struct flow_new {
 	uint32_t now_ms;
 };
 
-/* A new flow, on trial; makes room by ending the oldest flow on trial of that pool. If another worker made it first, that one. NULL: none
- * to be had. */
+/* A new flow, on trial; makes room by ending the oldest flow on trial of that pool. If another worker made it first,
+ * that one. NULL: none to be had. */
 struct flow *flows_make(struct flows *flows, const struct flow_new *what);
 
 /* Locks a flow that a find returned. False: it has ended meanwhile; not locked. */
 bool flow_lock(struct flow *flow);
 void flow_unlock(struct flow *flow);
 
-/* With the lock held: the backend has answered on the endpoint. Stays on trial while the pool has max_flows proven ones. */
+/* With the lock held: the backend has answered on the endpoint. Stays on trial while the pool has max_flows proven
+ * ones. */
 void flows_prove(struct flows *flows, struct flow *flow);
 
 /* With the lock held: a datagram passes. */

@@ -53,7 +53,8 @@ static inline bool key_is_same(const void *ctx, uint32_t number)
 	bool same = flow->kind == key->kind && flow->pool == key->pool;
 
 	if (same && key->kind != FLOW_CID)
-		same = flow->state.owner.peer.service == key->service && addr_equal(&flow->state.owner.peer.device, &key->source);
+		same = flow->state.owner.peer.service == key->service &&
+		       addr_equal(&flow->state.owner.peer.device, &key->source);
 	if (same && (key->kind == FLOW_CID || key->kind == FLOW_SOURCE))
 		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0;
 	race_release(flow);
@@ -64,7 +65,8 @@ static inline bool end_is_same(const void *ctx, uint32_t number)
 {
 	const struct wanted *wanted = ctx;
 	struct flow *flow = flow_arena_at(&wanted->flows->arena, number);
-	const bool same = addr_equal(&flow->endpoint, wanted->endpoint) && addr_equal(&flow->backend_addr, wanted->backend);
+	const bool same =
+		addr_equal(&flow->endpoint, wanted->endpoint) && addr_equal(&flow->backend_addr, wanted->backend);
 
 	race_release(flow);
 	return same;
@@ -87,7 +89,8 @@ struct flow *flows_find(const struct flows *flows, const struct flow_key *key)
 	return flows_find_hashed(flows, key, flows_hash_key(flows, key));
 }
 
-struct flow *flows_find_end_hashed(const struct flows *flows, const struct addr *endpoint, const struct addr *backend, uint32_t hash)
+struct flow *flows_find_end_hashed(const struct flows *flows, const struct addr *endpoint, const struct addr *backend,
+				   uint32_t hash)
 {
 	const struct wanted wanted = { .flows = flows, .endpoint = endpoint, .backend = backend };
 
@@ -107,7 +110,8 @@ static inline bool any(const void *ctx, uint32_t number)
 }
 
 /* First all lines of the index, then all descriptors that they name. */
-static inline void prefetch(const struct flows *flows, const struct flow_index *index, const uint32_t *hashes, size_t count)
+static inline void prefetch(const struct flows *flows, const struct flow_index *index, const uint32_t *hashes,
+			    size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		flow_index_prefetch(index, hashes[i]);
@@ -142,7 +146,8 @@ bool flows_index_end(struct flows *flows, struct flow *flow)
 {
 	const struct wanted wanted = { .flows = flows, .endpoint = &flow->endpoint, .backend = &flow->backend_addr };
 
-	return flow_index_add(&flows->by_end, end_hash(flows, flow), flow->number, end_is_same, &wanted) == flow->number;
+	return flow_index_add(&flows->by_end, end_hash(flows, flow), flow->number, end_is_same, &wanted) ==
+	       flow->number;
 }
 
 void flows_unindex_end(struct flows *flows, const struct flow *flow)
@@ -159,7 +164,8 @@ struct flow *flows_index_key(struct flows *flows, struct flow *flow, const struc
 {
 	const struct wanted wanted = { .flows = flows, .key = key };
 
-	return flow_arena_at(&flows->arena, flow_index_add(&flows->by_key, flows_hash_key(flows, key), flow->number, key_is_same, &wanted));
+	return flow_arena_at(&flows->arena, flow_index_add(&flows->by_key, flows_hash_key(flows, key), flow->number,
+							   key_is_same, &wanted));
 }
 
 void flows_unindex_key(struct flows *flows, const struct flow *flow)

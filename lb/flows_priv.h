@@ -34,7 +34,8 @@ struct flows {
 
 /* flows_index.c. */
 
-/* Has replies from the flow's backend to its endpoint find it. With its lock held. False: another flow has that endpoint. */
+/* Has replies from the flow's backend to its endpoint find it. With its lock held. False: another flow has that
+ * endpoint. */
 bool flows_index_end(struct flows *flows, struct flow *flow);
 
 /* Has its key find it, unless that finds another flow. With its lock held. Returns who is found. */
@@ -47,8 +48,8 @@ void flows_unindex_key(struct flows *flows, const struct flow *flow);
 /* Do replies find it? With its lock held. */
 bool flows_has_end(const struct flows *flows, const struct flow *flow);
 
-/* flows.c: removes a flow that replies do not find any more. The caller has found it alive and made it dead under one hold of its lock:
- * nobody else will remove it. */
+/* flows.c: removes a flow that replies do not find any more. The caller has found it alive and made it dead under one
+ * hold of its lock: nobody else will remove it. */
 void flows_remove_key(struct flows *flows, struct flow *flow);
 
 #endif

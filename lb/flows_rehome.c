@@ -1,5 +1,5 @@
-/* Workers that look for a reply's flow compare backend_addr without a lock. So a flow that is to move leaves the index of endpoints first,
- * and gets its new backend once nobody can be comparing any more. */
+/* Workers that look for a reply's flow compare backend_addr without a lock. So a flow that is to move leaves the index
+ * of endpoints first, and gets its new backend once nobody can be comparing any more. */
 #include "flows_rehome.h"
 
 #include "flows_priv.h"
@@ -75,7 +75,8 @@ static void lead_to(struct flows *flows, struct flow *flow, const struct snapsho
 	flow->backend_addr = home->addr;
 }
 
-/* What leave() found of it may not be true any more, but it needs a place all the same. False: there is none for its endpoint. */
+/* What leave() found of it may not be true any more, but it needs a place all the same. False: there is none for its
+ * endpoint. */
 static bool take_place(struct rehome *rehome, struct flow *flow)
 {
 	const struct snapshot_backend *home = home_of(rehome->table, flow);

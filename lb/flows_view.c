@@ -9,7 +9,8 @@ struct visit {
 
 static bool is_from(const struct flow_peer *peer, const struct addr *from)
 {
-	return memcmp(peer->device.ip, from->ip, sizeof from->ip) == 0 && (from->port == 0 || peer->device.port == from->port);
+	return memcmp(peer->device.ip, from->ip, sizeof from->ip) == 0 &&
+	       (from->port == 0 || peer->device.port == from->port);
 }
 
 static bool is_claimed(const struct flow *flow)
@@ -70,7 +71,8 @@ static void on_flow(void *ctx, const struct flow *flow)
 	visit->matched++;
 }
 
-size_t flows_describe(struct flows *flows, const struct flows_filter *filter, uint32_t now_ms, struct flow_description *out, size_t limit)
+size_t flows_describe(struct flows *flows, const struct flows_filter *filter, uint32_t now_ms,
+		      struct flow_description *out, size_t limit)
 {
 	struct visit visit = { filter, now_ms, out, limit, 0 };
 

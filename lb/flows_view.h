@@ -29,6 +29,7 @@ struct flows_filter {
 };
 
 /* Describes the first `limit` live flows that match; returns how many match. */
-size_t flows_describe(struct flows *flows, const struct flows_filter *filter, uint32_t now_ms, struct flow_description *out, size_t limit);
+size_t flows_describe(struct flows *flows, const struct flows_filter *filter, uint32_t now_ms,
+		      struct flow_description *out, size_t limit);
 
 #endif

@@ -39,7 +39,9 @@ static void none_close(struct probe *probe)
 	(void)probe;
 }
 
-static const struct probe_kind probe_none = { sizeof(struct probe), none_open, none_begin, NULL, none_close, NULL, NULL };
+static const struct probe_kind probe_none = {
+	sizeof(struct probe), none_open, none_begin, NULL, none_close, NULL, NULL
+};
 
 static const struct probe_kind *const kinds[] = {
 	[PROBE_DTLS] = &probe_datagram, [PROBE_COAP] = &probe_datagram, [PROBE_COAPS] = &probe_coaps,
@@ -127,10 +129,12 @@ void probe_fail(struct probe *probe, int error)
 	char reason[HEALTH_REASON_OCTETS], local[ADDR_TEXT_OCTETS];
 
 	if (unbound)
-		snprintf(reason, sizeof reason, "cannot ask from %s: %s", addr_format(&probe->spec.tunnel.local, local), strerror(error));
+		snprintf(reason, sizeof reason, "cannot ask from %s: %s", addr_format(&probe->spec.tunnel.local, local),
+			 strerror(error));
 	else
 		snprintf(reason, sizeof reason, "%s", refused ? "connection refused" : strerror(error));
-	probe_finish(probe, refused, &(struct health_result){ .unasked = unbound || is_shortage(error), .reason = reason });
+	probe_finish(probe, refused,
+		     &(struct health_result){ .unasked = unbound || is_shortage(error), .reason = reason });
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *ctx)
@@ -165,7 +169,8 @@ static int open_probe(struct probe **out, struct health *health, const struct he
 
 	if (probe == NULL)
 		return -ENOMEM;
-	*probe = (struct probe){ .kind = kind, .health = health, .base = health->base, .spec = *spec, .to = spec->addr };
+	*probe =
+		(struct probe){ .kind = kind, .health = health, .base = health->base, .spec = *spec, .to = spec->addr };
 	if (spec->how.port != 0)
 		probe->to.port = spec->how.port;
 	probe->spec.layout = cid_layout_share(&spec->layout);
@@ -199,20 +204,22 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_question(const struct conf_health *a, const struct conf_health *b)
 {
-	return a->probe == b->probe && a->port == b->port && same_text(a->path, b->path) && same_text(a->psk_identity, b->psk_identity) &&
-	       a->psk_key_len == b->psk_key_len && memcmp(a->psk_key, b->psk_key, a->psk_key_len) == 0;
+	return a->probe == b->probe && a->port == b->port && same_text(a->path, b->path) &&
+	       same_text(a->psk_identity, b->psk_identity) && a->psk_key_len == b->psk_key_len &&
+	       memcmp(a->psk_key, b->psk_key, a->psk_key_len) == 0;
 }
 
 static bool same_tunnel(const struct health_tunnel *a, const struct health_tunnel *b)
 {
-	return (a->keys.count > 0) == (b->keys.count > 0) && addr_equal(&a->local, &b->local) && addr_equal(&a->service, &b->service);
+	return (a->keys.count > 0) == (b->keys.count > 0) && addr_equal(&a->local, &b->local) &&
+	       addr_equal(&a->service, &b->service);
 }
 
 static bool same_target(const struct health_target *a, const struct health_target *b)
 {
 	return a->uid == b->uid && addr_equal(&a->addr, &b->addr) && same_question(&a->how, &b->how) &&
-	       same_tunnel(&a->tunnel, &b->tunnel) && a->how.interval_ms == b->how.interval_ms && a->how.timeout_ms == b->how.timeout_ms &&
-	       a->how.fall == b->how.fall;
+	       same_tunnel(&a->tunnel, &b->tunnel) && a->how.interval_ms == b->how.interval_ms &&
+	       a->how.timeout_ms == b->how.timeout_ms && a->how.fall == b->how.fall;
 }
 
 static struct probe *find_probe(const struct health *health, const struct health_target *spec)

@@ -37,8 +37,8 @@ static bool read_status(struct http_reply *out, struct span line)
 	const char *at = line.at;
 	size_t n = 0;
 
-	if (line.len < 12 || memcmp(at, "HTTP/1.", 7) != 0 || !is_digit(at[7]) || at[8] != ' ' || at[9] == '0' || !is_digit(at[9]) ||
-	    !is_digit(at[10]) || !is_digit(at[11]) || (line.len > 12 && at[12] != ' '))
+	if (line.len < 12 || memcmp(at, "HTTP/1.", 7) != 0 || !is_digit(at[7]) || at[8] != ' ' || at[9] == '0' ||
+	    !is_digit(at[9]) || !is_digit(at[10]) || !is_digit(at[11]) || (line.len > 12 && at[12] != ' '))
 		return false;
 	out->status = (unsigned)(at[9] - '0') * 100 + (unsigned)(at[10] - '0') * 10 + (unsigned)(at[11] - '0');
 	for (size_t i = 9; i < line.len && n + 1 < sizeof out->text; i++)
@@ -94,7 +94,8 @@ static enum http_reading read_head(struct http_reply *out, struct span *in, long
 		if (line.len == 0)
 			return *length == LENGTH_WRONG ? HTTP_BROKEN : HTTP_WHOLE;
 		if (field_value(line, "transfer-encoding", &value))
-			*length = value.len == 7 && strncasecmp(value.at, "chunked", 7) == 0 ? LENGTH_CHUNKED : LENGTH_WRONG;
+			*length = value.len == 7 && strncasecmp(value.at, "chunked", 7) == 0 ? LENGTH_CHUNKED
+											     : LENGTH_WRONG;
 		else if (*length != LENGTH_CHUNKED && field_value(line, "content-length", &value))
 			*length = read_length(value);
 	}

@@ -1,7 +1,7 @@
 /* ICMP errors about datagrams that left through an endpoint's socket (net_bind()).
  *
- * The kernel queues them at that socket, at the cost of its receive buffer, and fails a send or a receive for each: they must be read. An
- * inbox belongs to one worker. The alarm is shared: workers ring it, the control thread answers.
+ * The kernel queues them at that socket, at the cost of its receive buffer, and fails a send or a receive for each:
+ * they must be read. An inbox belongs to one worker. The alarm is shared: workers ring it, the control thread answers.
  */
 #ifndef CIDLB_ICMP_H
 #define CIDLB_ICMP_H
@@ -26,8 +26,8 @@ struct icmp_inbox;
 struct icmp_inbox *icmp_inbox_new(void);
 void icmp_inbox_free(struct icmp_inbox *inbox);
 
-/* Reads at most ICMP_BATCH errors of a socket without waiting, and drops those that the host itself made. Returns how many, with *out their
- * array, valid until the next call; *more: there may be others. */
+/* Reads at most ICMP_BATCH errors of a socket without waiting, and drops those that the host itself made. Returns how
+ * many, with *out their array, valid until the next call; *more: there may be others. */
 size_t icmp_receive(struct icmp_inbox *inbox, int fd, struct icmp_error **out, bool *more);
 
 /* Backends that ICMP errors were about. */

@@ -1,4 +1,5 @@
-/* Mode nat: a backend sees an endpoint of ours, computed from the session's CID or the device's address; soft flows remember the way back.
+/* Mode nat: a backend sees an endpoint of ours, computed from the session's CID or the device's address; soft flows
+ * remember the way back.
  */
 #include "forward.h"
 
@@ -7,12 +8,16 @@
 
 static struct flow_key address_key(enum flow_kind kind, const struct uplink *up)
 {
-	return (struct flow_key){ .kind = kind, .pool = up->pool->uid, .service = up->service, .source = up->datagram->from };
+	return (struct flow_key){
+		.kind = kind, .pool = up->pool->uid, .service = up->service, .source = up->datagram->from
+	};
 }
 
 static struct flow_key cid_key(enum flow_kind kind, const struct uplink *up)
 {
-	struct flow_key key = { .kind = kind, .pool = up->pool->uid, .cid_len = up->decision->cid_len, .cid = up->decision->cid };
+	struct flow_key key = {
+		.kind = kind, .pool = up->pool->uid, .cid_len = up->decision->cid_len, .cid = up->decision->cid
+	};
 
 	if (kind == FLOW_SOURCE) {
 		key.service = up->service;
@@ -38,8 +43,8 @@ uint32_t nat_hash(const struct worker *worker, const struct uplink *up)
 	return flows_hash_key(worker->flows, &key);
 }
 
-/* The same on every node and after every start: of the CID, or of the source and the address that it asked, by keys of the configuration
- * alone. */
+/* The same on every node and after every start: of the CID, or of the source and the address that it asked, by keys of
+ * the configuration alone. */
 static uint64_t endpoint_hash(const struct uplink *up, const struct flow_key *key)
 {
 	const struct siphash_key *hash_key = key->cid_len ? &up->settings->endpoint_key : &up->listener->endpoint_key;
@@ -98,7 +103,8 @@ static int endpoint_fd(struct worker *worker, const struct uplink *up, const str
 	return atomic_load_explicit(&worker->endpoint_fds[family][flow->endpoint.port], memory_order_relaxed);
 }
 
-/* The lock is held. An outbox has room for a whole batch's uplinks, so that nothing leaves, and no error is drained, in the meantime. */
+/* The lock is held. An outbox has room for a whole batch's uplinks, so that nothing leaves, and no error is drained, in
+ * the meantime. */
 static void send_up(struct worker *worker, const struct uplink *up, struct flow *flow)
 {
 	struct trace_ring *trace = worker_trace(worker);
@@ -156,7 +162,8 @@ static struct flow *make_locked(struct worker *worker, const struct uplink *up, 
 }
 
 /* The live flow of `key` if it leads to the decided backend, locked. One that leads elsewhere ends. */
-static struct flow *find_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key, uint32_t hash)
+static struct flow *find_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key,
+				uint32_t hash)
 {
 	struct flow *flow = flows_find_hashed(worker->flows, key, hash);
 
@@ -182,8 +189,8 @@ uint16_t nat_hint(struct worker *worker, const struct uplink *up)
 	return backend;
 }
 
-/* A ClientHello of a source whose live flow leads elsewhere leaves that flow alone: anybody can send one. It gets a flow of its own kind,
- * which takes the other's place when the backend goes on with the handshake. */
+/* A ClientHello of a source whose live flow leads elsewhere leaves that flow alone: anybody can send one. It gets a
+ * flow of its own kind, which takes the other's place when the backend goes on with the handshake. */
 static enum flow_kind hello_kind(struct worker *worker, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
@@ -203,7 +210,8 @@ static void address_uplink(struct worker *worker, const struct uplink *up)
 	bool hello = up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_HELLO;
 	enum flow_kind kind = hello ? hello_kind(worker, up) : FLOW_ADDRESS;
 	struct flow_key key = address_key(kind, up);
-	struct flow *flow = find_locked(worker, up, &key, kind == FLOW_ADDRESS ? up->flow_hash : flows_hash_key(worker->flows, &key));
+	struct flow *flow = find_locked(worker, up, &key,
+					kind == FLOW_ADDRESS ? up->flow_hash : flows_hash_key(worker->flows, &key));
 
 	if (!flow)
 		flow = make_locked(worker, up, &key, true);
@@ -229,9 +237,9 @@ static bool is_cid(const struct flow *flow, const struct route_out *decision)
 	return flow->cid_len == decision->cid_len && memcmp(flow->cid, decision->cid, flow->cid_len) == 0;
 }
 
-/* A handshake keeps its endpoint to the end: the server knows it by that address until the first application record. Some clients send
- * Finished in a datagram of its own; most in one with epoch-0 records before it, which also tells a flight that is repeated because the
- * server's answer was lost. */
+/* A handshake keeps its endpoint to the end: the server knows it by that address until the first application record.
+ * Some clients send Finished in a datagram of its own; most in one with epoch-0 records before it, which also tells a
+ * flight that is repeated because the server's answer was lost. */
 static struct handshake handshake_uplink(struct worker *worker, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
@@ -282,9 +290,10 @@ static void own_send(struct worker *worker, const struct uplink *up)
 	source_send(worker, up, find_locked(worker, up, &key, flows_hash_key(worker->flows, &key)), &key);
 }
 
-/* The live flow of `key`, locked, unless the datagram belongs to its source's handshake: that keeps its endpoint, whoever has shown the CID
- * before. A flow that its backend has answered is of no handshake. */
-static struct flow *find_beyond_handshake(struct worker *worker, const struct uplink *up, const struct flow_key *key, struct handshake *of)
+/* The live flow of `key`, locked, unless the datagram belongs to its source's handshake: that keeps its endpoint,
+ * whoever has shown the CID before. A flow that its backend has answered is of no handshake. */
+static struct flow *find_beyond_handshake(struct worker *worker, const struct uplink *up, const struct flow_key *key,
+					  struct handshake *of)
 {
 	struct flow *flow = find_locked(worker, up, key, up->flow_hash);
 
@@ -326,7 +335,8 @@ static void follow_uplink(struct worker *worker, const struct uplink *up)
 		refuse_up(worker, up, REFUSED_FLOWS);
 		return;
 	}
-	way = flow_uplink(&flow->state, &up->settings->times, &from, (uint32_t)up->datagram->len, worker->now_ms, &contest_began);
+	way = flow_uplink(&flow->state, &up->settings->times, &from, (uint32_t)up->datagram->len, worker->now_ms,
+			  &contest_began);
 	if (way == FLOW_HOME)
 		send_up(worker, up, flow);
 	flow_unlock(flow);

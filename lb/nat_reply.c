@@ -3,29 +3,34 @@
 
 #include "flows.h"
 
-static void send_down(struct worker *worker, const struct net_datagram *reply, uint16_t backend, uint16_t pool, const struct flow_peer *to)
+static void send_down(struct worker *worker, const struct net_datagram *reply, uint16_t backend, uint16_t pool,
+		      const struct flow_peer *to)
 {
 	struct service service = services_get(worker->services, to->service);
 
-	net_queue(worker->outbox, &(struct net_send){
-					  .fd = atomic_load_explicit(&worker->listener_fds[service.listener], memory_order_relaxed),
-					  .data = reply->data,
-					  .len = reply->len,
-					  .to = to->device,
-					  .local = service.local,
-					  .sent = &worker->stats.sent_down[backend],
-					  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
-				  });
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->listener_fds[service.listener], memory_order_relaxed),
+			  .data = reply->data,
+			  .len = reply->len,
+			  .to = to->device,
+			  .local = service.local,
+			  .sent = &worker->stats.sent_down[backend],
+			  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+		  });
 }
 
-/* The flow that takes the place of its source's old one, as the backend goes on with the handshake of a ClientHello that had a flow of its
- * own. With the lock of that held. */
+/* The flow that takes the place of its source's old one, as the backend goes on with the handshake of a ClientHello
+ * that had a flow of its own. With the lock of that held. */
 static struct flow_new successor_of(const struct worker *worker, const struct flow *hello, const struct addr *endpoint)
 {
 	const struct flow_peer *owner = &hello->state.owner.peer;
 
 	return (struct flow_new){
-		.key = { .kind = FLOW_ADDRESS, .pool = hello->pool, .service = owner->service, .source = owner->device },
+		.key = { .kind = FLOW_ADDRESS,
+			 .pool = hello->pool,
+			 .service = owner->service,
+			 .source = owner->device },
 		.backend = hello->backend,
 		.backend_addr = hello->backend_addr,
 		.endpoint = endpoint,
@@ -53,7 +58,9 @@ static void hello_succeeds(struct worker *worker, struct flow *hello, const stru
 /* A downlink came to a source's own endpoint: the backend checked its record and moved there. */
 static void source_proven(struct worker *worker, const struct flow *source, const struct flow_peer *peer)
 {
-	struct flow_key key = { .kind = FLOW_CID, .pool = source->pool, .cid_len = source->cid_len, .cid = source->cid };
+	struct flow_key key = {
+		.kind = FLOW_CID, .pool = source->pool, .cid_len = source->cid_len, .cid = source->cid
+	};
 	struct flow *session = flows_find(worker->flows, &key);
 
 	if (!session || !flow_lock(session))
@@ -63,10 +70,12 @@ static void source_proven(struct worker *worker, const struct flow *source, cons
 }
 
 /* Takes a reply on a flow without CID, locked. Returns true if it is the answer that lets a FLOW_HELLO take over. */
-static bool address_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, struct flow *flow)
+static bool address_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+			  struct flow *flow)
 {
 	const struct snapshot_pool *pool = &table->snapshot->pools[table->pool_of_uid[flow->pool]];
-	enum dtls_reply said = pool->protocol == POOL_UDP ? DTLS_REPLY_PROTECTED : dtls_read_reply(reply->data, reply->len);
+	enum dtls_reply said =
+		pool->protocol == POOL_UDP ? DTLS_REPLY_PROTECTED : dtls_read_reply(reply->data, reply->len);
 
 	if (said == DTLS_REPLY_NONE || said == DTLS_REPLY_STATELESS)
 		return false;
@@ -78,8 +87,8 @@ static bool address_reply(struct worker *worker, const struct table *table, cons
 	return flow->kind == FLOW_HELLO;
 }
 
-void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint,
-	       uint32_t hash)
+void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+	       const struct addr *endpoint, uint32_t hash)
 {
 	struct flow *flow = flows_find_end_hashed(worker->flows, endpoint, &reply->from, hash);
 	struct trace_ring *trace = worker_trace(worker);

@@ -18,7 +18,8 @@ void nat_stateless_uplink(struct worker *worker, const struct uplink *up)
 		return;
 	}
 	net_queue(worker->outbox, &(struct net_send){
-					  .fd = atomic_load_explicit(&worker->endpoint_fds[NET_V6][endpoint.port], memory_order_relaxed),
+					  .fd = atomic_load_explicit(&worker->endpoint_fds[NET_V6][endpoint.port],
+								     memory_order_relaxed),
 					  .data = up->datagram->data,
 					  .len = up->datagram->len,
 					  .to = backend->addr,
@@ -29,18 +30,19 @@ void nat_stateless_uplink(struct worker *worker, const struct uplink *up)
 				  });
 }
 
-static void send_down(struct worker *worker, const struct stateless *stateless, const struct snapshot_pool *pool, uint16_t backend,
-		      const struct net_datagram *reply, const struct addr *device)
+static void send_down(struct worker *worker, const struct stateless *stateless, const struct snapshot_pool *pool,
+		      uint16_t backend, const struct net_datagram *reply, const struct addr *device)
 {
 	stats_add(&worker->stats.replies[pool->uid], 1);
-	net_queue(worker->outbox, &(struct net_send){
-					  .fd = atomic_load_explicit(&worker->listener_fds[stateless->listener], memory_order_relaxed),
-					  .data = reply->data,
-					  .len = reply->len,
-					  .to = *device,
-					  .sent = &worker->stats.sent_down[pool->backends[backend].uid],
-					  .refused = &worker->stats.refused_down[pool->uid][REFUSED_SEND],
-				  });
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->listener_fds[stateless->listener], memory_order_relaxed),
+			  .data = reply->data,
+			  .len = reply->len,
+			  .to = *device,
+			  .sent = &worker->stats.sent_down[pool->backends[backend].uid],
+			  .refused = &worker->stats.refused_down[pool->uid][REFUSED_SEND],
+		  });
 }
 
 /* Who is at the two ends: a backend of the pool and a device that an endpoint of the pool was written for. */
@@ -51,7 +53,8 @@ struct ends {
 };
 
 /* False: the endpoint is not in the pool's prefix. */
-static bool ends_find(struct ends *ends, const struct table_pool *settings, const struct addr *endpoint, const struct addr *backend)
+static bool ends_find(struct ends *ends, const struct table_pool *settings, const struct addr *endpoint,
+		      const struct addr *backend)
 {
 	const struct stateless *stateless = &settings->stateless;
 
@@ -63,8 +66,10 @@ static bool ends_find(struct ends *ends, const struct table_pool *settings, cons
 	return true;
 }
 
-/* Pools may share a prefix: it is the one whose backend and whose check it is. A flow on such an endpoint is of a time before a reload. */
-bool nat_stateless_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply, const struct addr *endpoint)
+/* Pools may share a prefix: it is the one whose backend and whose check it is. A flow on such an endpoint is of a time
+ * before a reload. */
+bool nat_stateless_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+			 const struct addr *endpoint)
 {
 	stats_counter *dropped = NULL;
 

@@ -161,7 +161,8 @@ struct net_inbox *net_inbox_new(void)
 		return NULL;
 	for (size_t i = 0; i < NET_BATCH; i++) {
 		inbox->vectors[i] = (struct iovec){ .iov_base = inbox->data[i], .iov_len = NET_DATAGRAM };
-		inbox->headers[i].msg_hdr = (struct msghdr){ .msg_name = &inbox->from[i], .msg_iov = &inbox->vectors[i], .msg_iovlen = 1 };
+		inbox->headers[i].msg_hdr =
+			(struct msghdr){ .msg_name = &inbox->from[i], .msg_iov = &inbox->vectors[i], .msg_iovlen = 1 };
 		inbox->datagrams[i].data = inbox->data[i];
 	}
 	return inbox;

@@ -78,11 +78,13 @@ void net_queue(struct net_outbox *outbox, const struct net_send *send)
 	if (send->head_len)
 		memcpy(outbox->heads[at], send->head, send->head_len);
 	outbox->to_len[at] = net_sockaddr(&outbox->to[at], &send->to);
-	outbox->control_len[at] = send->local ? control_write_local(outbox->control[at], send->local, addr_is_v4(&send->to)) : 0;
+	outbox->control_len[at] =
+		send->local ? control_write_local(outbox->control[at], send->local, addr_is_v4(&send->to)) : 0;
 }
 
 /* Returns the first vector that is free after it. */
-static struct iovec *train_write(struct net_outbox *outbox, const struct train *train, struct msghdr *header, struct iovec *vectors)
+static struct iovec *train_write(struct net_outbox *outbox, const struct train *train, struct msghdr *header,
+				 struct iovec *vectors)
 {
 	const size_t leader = outbox->trains.order[train->at];
 	struct iovec *next = vectors;
@@ -95,8 +97,8 @@ static struct iovec *train_write(struct net_outbox *outbox, const struct train *
 		*next++ = (struct iovec){ .iov_base = (void *)(uintptr_t)send->data, .iov_len = send->len };
 	}
 	if (train->segment)
-		outbox->control_len[leader] =
-			control_write(outbox->control[leader], SOL_UDP, UDP_SEGMENT, &train->segment, sizeof train->segment);
+		outbox->control_len[leader] = control_write(outbox->control[leader], SOL_UDP, UDP_SEGMENT,
+							    &train->segment, sizeof train->segment);
 	else if (outbox->sends[leader].path)
 		outbox->control_len[leader] = 0;
 	*header = (struct msghdr){
@@ -133,8 +135,9 @@ static void train_end(struct net_outbox *outbox, const struct train *train, bool
 	}
 }
 
-/* The kernel refuses a UDP_SEGMENT send that would have to be fragmented: with EMSGSIZE, old ones with EINVAL. Where the size cannot be
- * why, or the route cannot do it (EIO), the path is done with it. Returns true if something was learnt. */
+/* The kernel refuses a UDP_SEGMENT send that would have to be fragmented: with EMSGSIZE, old ones with EINVAL. Where
+ * the size cannot be why, or the route cannot do it (EIO), the path is done with it. Returns true if something was
+ * learnt. */
 static bool path_learn(struct net_outbox *outbox, const struct train *train, int error)
 {
 	if (!train->segment || (error != EMSGSIZE && error != EINVAL && error != EIO))
@@ -144,9 +147,9 @@ static bool path_learn(struct net_outbox *outbox, const struct train *train, int
 	return true;
 }
 
-/* What the kernel turns ICMP errors into: the tables icmp_err_convert and icmpv6_err_convert, and what the protocols add to them. A socket
- * that queues them fails its next send with one, wherever that send goes. Nothing else can be another datagram's: not a firewall's EPERM,
- * not a full queue's ENOBUFS or EAGAIN. */
+/* What the kernel turns ICMP errors into: the tables icmp_err_convert and icmpv6_err_convert, and what the protocols
+ * add to them. A socket that queues them fails its next send with one, wherever that send goes. Nothing else can be
+ * another datagram's: not a firewall's EPERM, not a full queue's ENOBUFS or EAGAIN. */
 static bool may_be_pending(int error)
 {
 	switch (error) {
@@ -172,11 +175,12 @@ struct refusals {
 	bool unexplained; /* by an error that no queue told of */
 };
 
-/* An error of ICMP's can be pending and in no queue. A socket of a single source address is every worker's: another may have drained it
- * after our send failed and before we looked. And an error that finds the receive buffer full is reported, but not queued. In either case
- * the send that failed has taken it off the socket, so that one more send tells: what is refused with the queue empty again is refused for
- * its own sake. Should it be another's for the second time within microseconds, it counts as refused. NET_TRIES holds against errors that
- * come as fast as they are drained; those that the host itself queues at every try do not count as found. */
+/* An error of ICMP's can be pending and in no queue. A socket of a single source address is every worker's: another may
+ * have drained it after our send failed and before we looked. And an error that finds the receive buffer full is
+ * reported, but not queued. In either case the send that failed has taken it off the socket, so that one more send
+ * tells: what is refused with the queue empty again is refused for its own sake. Should it be another's for the second
+ * time within microseconds, it counts as refused. NET_TRIES holds against errors that come as fast as they are drained;
+ * those that the host itself queues at every try do not count as found. */
 static bool is_tried_again(struct net_outbox *outbox, const struct net_send *send, struct refusals *refusals, int error)
 {
 	if (!send->queue || !may_be_pending(error) || ++refusals->count == NET_TRIES)

@@ -1,5 +1,5 @@
-/* Which backend of a pool a datagram comes from, by its address: for modes that have no flow to tell. Immutable, as the snapshot that it is
- * of, which must outlive it. */
+/* Which backend of a pool a datagram comes from, by its address: for modes that have no flow to tell. Immutable, as the
+ * snapshot that it is of, which must outlive it. */
 #ifndef CIDLB_ORIGINS_H
 #define CIDLB_ORIGINS_H
 

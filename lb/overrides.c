@@ -15,8 +15,9 @@ int overrides_prepare(const char *file, uid_t uid, gid_t gid)
 	int err = file ? state_file_prepare(file, uid, gid) : 0;
 
 	if (err)
-		log_event(strcmp(file, CONF_STATE_FILE) == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL, NULL,
-			  "what is set by command will not outlive a restart, %s cannot be written: %s", file, strerror(-err));
+		log_event(strcmp(file, CONF_STATE_FILE) == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL,
+			  NULL, "what is set by command will not outlive a restart, %s cannot be written: %s", file,
+			  strerror(-err));
 	return err;
 }
 
@@ -32,7 +33,8 @@ static json_t *entry_json(const struct conf_backend *backend)
 		addr_format(&backend->addr, address);
 	entry = json_pack("{s:s, s:i, s:s}", "address", address, "weight", (int)backend->weight, "state",
 			  backend_admin_name(backend->admin));
-	if (backend->has_id && json_object_set_new(entry, "id", json_string(overrides_id_format(&backend->id, id))) < 0) {
+	if (backend->has_id &&
+	    json_object_set_new(entry, "id", json_string(overrides_id_format(&backend->id, id))) < 0) {
 		json_decref(entry);
 		entry = NULL;
 	}
@@ -80,7 +82,8 @@ static bool backend_is_sound(const json_t *backend)
 	enum backend_admin admin;
 	uint16_t weight;
 
-	return json_is_object(json_object_get(backend, "entry")) && admin_read(json_object_get(backend, "state"), &admin) &&
+	return json_is_object(json_object_get(backend, "entry")) &&
+	       admin_read(json_object_get(backend, "state"), &admin) &&
 	       weight_read(json_object_get(backend, "weight"), &weight);
 }
 
@@ -96,7 +99,8 @@ static bool address_is_sound(const json_t *address)
 static const char *root_fault(json_t *root)
 {
 	const char *name;
-	json_t *pool, *value, *backends = json_object_get(root, "backends"), *addresses = json_object_get(root, "addresses");
+	json_t *pool, *value, *backends = json_object_get(root, "backends"),
+			      *addresses = json_object_get(root, "addresses");
 
 	if (json_integer_value(json_object_get(root, "version")) != VERSION)
 		return "not of version 1";
@@ -108,9 +112,12 @@ static const char *root_fault(json_t *root)
 
 		if (!json_is_object(pool))
 			return "a pool is no object";
-		json_object_foreach(pool, of, value) if (!backend_is_sound(value)) return "what is kept of a backend makes no sense";
+		json_object_foreach(
+			pool, of,
+			value) if (!backend_is_sound(value)) return "what is kept of a backend makes no sense";
 	}
-	json_object_foreach(addresses, name, value) if (!address_is_sound(value)) return "what is kept of a name makes no sense";
+	json_object_foreach(addresses, name,
+			    value) if (!address_is_sound(value)) return "what is kept of a name makes no sense";
 	if (!overrides_ids_are_sound(json_object_get(root, "ids")))
 		return "what is kept of server ids makes no sense";
 	return NULL;
@@ -122,10 +129,12 @@ static void set_aside(struct overrides *overrides, const char *fault)
 	int err = state_file_set_aside(overrides->file, aside);
 
 	if (err)
-		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged, %s, and stays, as it cannot be set aside: %s",
-			  overrides->file, fault, strerror(-err));
+		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
+			  "%s is damaged, %s, and stays, as it cannot be set aside: %s", overrides->file, fault,
+			  strerror(-err));
 	else
-		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged, %s: set aside as %s", overrides->file, fault, aside);
+		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged, %s: set aside as %s",
+			  overrides->file, fault, aside);
 	overrides->unread = err;
 }
 
@@ -140,8 +149,8 @@ static json_t *file_load(struct overrides *overrides)
 
 	if (err && err != -ENOENT) {
 		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
-			  "what was set by command is forgotten and will not outlive a restart, %s cannot be read: %s", overrides->file,
-			  err == -EINVAL ? "no regular file" : strerror(-err));
+			  "what was set by command is forgotten and will not outlive a restart, %s cannot be read: %s",
+			  overrides->file, err == -EINVAL ? "no regular file" : strerror(-err));
 		overrides->unread = err;
 	}
 	if (err)
@@ -214,8 +223,9 @@ static int save(struct overrides *overrides)
 		return overrides->unread;
 	err = file_write(overrides);
 	if (err && err != overrides->failed)
-		log_event(LOG_LEVEL_ERROR, "state_file", NULL, NULL, "%s cannot be written, a restart would find it as it was: %s",
-			  overrides->file, strerror(-err));
+		log_event(LOG_LEVEL_ERROR, "state_file", NULL, NULL,
+			  "%s cannot be written, a restart would find it as it was: %s", overrides->file,
+			  strerror(-err));
 	else if (!err && overrides->failed)
 		log_event(LOG_LEVEL_INFO, "state_file", NULL, NULL, "%s is written again", overrides->file);
 	overrides->failed = err;
@@ -227,15 +237,16 @@ int overrides_save(struct overrides *overrides)
 	return overrides && overrides->due ? save(overrides) : 0;
 }
 
-bool overrides_get(const struct overrides *overrides, const char *pool, const struct conf_backend *backend, enum backend_admin *admin,
-		   uint16_t *weight)
+bool overrides_get(const struct overrides *overrides, const char *pool, const struct conf_backend *backend,
+		   enum backend_admin *admin, uint16_t *weight)
 {
 	const json_t *kept = json_object_get(json_object_get(overrides->backends, pool), backend->name);
 	json_t *entry = kept ? entry_json(backend) : NULL;
 	bool same = entry && json_equal(json_object_get(kept, "entry"), entry);
 
 	json_decref(entry);
-	return same && admin_read(json_object_get(kept, "state"), admin) && weight_read(json_object_get(kept, "weight"), weight);
+	return same && admin_read(json_object_get(kept, "state"), admin) &&
+	       weight_read(json_object_get(kept, "weight"), weight);
 }
 
 static void backend_forget(struct overrides *overrides, const char *pool, const char *name)
@@ -247,8 +258,8 @@ static void backend_forget(struct overrides *overrides, const char *pool, const 
 		(void)json_object_del(overrides->backends, pool);
 }
 
-int overrides_set(struct overrides *overrides, const char *pool, const struct conf_backend *backend, enum backend_admin admin,
-		  uint16_t weight)
+int overrides_set(struct overrides *overrides, const char *pool, const struct conf_backend *backend,
+		  enum backend_admin admin, uint16_t weight)
 {
 	json_t *kept;
 
@@ -258,7 +269,8 @@ int overrides_set(struct overrides *overrides, const char *pool, const struct co
 		backend_forget(overrides, pool, backend->name);
 		return save(overrides);
 	}
-	kept = json_pack("{s:o, s:s, s:i}", "entry", entry_json(backend), "state", backend_admin_name(admin), "weight", (int)weight);
+	kept = json_pack("{s:o, s:s, s:i}", "entry", entry_json(backend), "state", backend_admin_name(admin), "weight",
+			 (int)weight);
 	if (json_object_set_new(member(overrides->backends, pool), backend->name, kept) < 0)
 		return -ENOMEM;
 	return save(overrides);
@@ -286,7 +298,8 @@ int overrides_set_address(struct overrides *overrides, const char *host, bool v6
 		return -EINVAL;
 	if (overrides_address(overrides, host, v6, before) && memcmp(before, ip, sizeof before) == 0)
 		return 0;
-	if (json_object_set_new(member(overrides->addresses, host), family_name(v6), json_string(addr_format(&addr, text))) < 0)
+	if (json_object_set_new(member(overrides->addresses, host), family_name(v6),
+				json_string(addr_format(&addr, text))) < 0)
 		return -ENOMEM;
 	overrides->due = true;
 	return 0;

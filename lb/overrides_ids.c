@@ -50,7 +50,8 @@ int overrides_set_ids(struct overrides *overrides, const char *pool, const struc
 	bool failed = !now;
 
 	for (size_t i = 0; !failed && i < count; i++)
-		failed = json_object_set_new(now, overrides_id_format(&ids[i].id, hex), json_string(ids[i].backend)) < 0;
+		failed =
+			json_object_set_new(now, overrides_id_format(&ids[i].id, hex), json_string(ids[i].backend)) < 0;
 	if (failed || (before ? json_equal(before, now) : count == 0)) {
 		json_decref(now);
 		return failed ? -ENOMEM : 0;
@@ -63,7 +64,8 @@ int overrides_set_ids(struct overrides *overrides, const char *pool, const struc
 	return 0;
 }
 
-int overrides_each_id(const struct overrides *overrides, const char *pool, int (*take)(void *ctx, const struct overrides_id *id), void *ctx)
+int overrides_each_id(const struct overrides *overrides, const char *pool,
+		      int (*take)(void *ctx, const struct overrides_id *id), void *ctx)
 {
 	json_t *of = json_object_get(overrides->ids, pool), *owner;
 	struct overrides_id one;

@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int plan_backend(struct snapshot_backend *out, const struct conf_backend *conf, uint16_t pool, struct registry *registry)
+static int plan_backend(struct snapshot_backend *out, const struct conf_backend *conf, uint16_t pool,
+			struct registry *registry)
 {
 	*out = (struct snapshot_backend){
 		.name = conf->name,

@@ -1,4 +1,5 @@
-/* What a configuration asks of the routing table: the specs that snapshot_build() takes, with stable numbers. Control thread only.
+/* What a configuration asks of the routing table: the specs that snapshot_build() takes, with stable numbers. Control
+ * thread only.
  *
  * The names belong to the configuration, which must outlive the plan.
  */
@@ -21,14 +22,13 @@ struct plan {
 	struct snapshot_id **ids;     /* per pool: of plan_set_ids(), or NULL */
 };
 
-/* Every backend starts up, in the administrative state of the file, and owns the id that the file gives it; the caller may change all that
- * before snapshot_build().
- * A backend's number is given out by `backends` within the scope of its pool's number.
- * -ENOMEM, or -ENOSPC: a registry has no number left. `out` is then empty. */
+/* Every backend starts up, in the administrative state of the file, and owns the id that the file gives it; the caller
+ * may change all that before snapshot_build(). A backend's number is given out by `backends` within the scope of its
+ * pool's number. -ENOMEM, or -ENOSPC: a registry has no number left. `out` is then empty. */
 int plan_make(struct plan *out, const struct conf *conf, struct registry *pools, struct registry *backends);
 
-/* The ids of pools[pool] go to their owners as `claims` has them; those of the file without an owner in that pool are as in the file, and
- * what an earlier call knew is forgotten. -ENOMEM: all stay as they were. */
+/* The ids of pools[pool] go to their owners as `claims` has them; those of the file without an owner in that pool are
+ * as in the file, and what an earlier call knew is forgotten. -ENOMEM: all stay as they were. */
 int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims);
 
 /* Leaves an empty plan. */

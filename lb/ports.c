@@ -44,7 +44,8 @@ uint64_t ports_serial(const struct ports *ports)
 
 bool ports_are_of(const struct ports *ports, const struct addr *address, uint16_t first, uint16_t last)
 {
-	return memcmp(ports->address.ip, address->ip, sizeof address->ip) == 0 && ports->first == first && ports->last == last;
+	return memcmp(ports->address.ip, address->ip, sizeof address->ip) == 0 && ports->first == first &&
+	       ports->last == last;
 }
 
 struct ports *ports_share(struct ports *ports)

@@ -1,7 +1,8 @@
 /* The sockets of a single source address: one per port, bound when the first flow needs it, shared by all workers.
  *
- * A port serves one flow per backend, so that descriptors are flows / backends. The worker that opened a port receives its replies; any may
- * send on it. Counted: tables that use the same address and ports share them. The control thread makes and drops; workers open.
+ * A port serves one flow per backend, so that descriptors are flows / backends. The worker that opened a port receives
+ * its replies; any may send on it. Counted: tables that use the same address and ports share them. The control thread
+ * makes and drops; workers open.
  */
 #ifndef CIDLB_PORTS_H
 #define CIDLB_PORTS_H

@@ -1,4 +1,5 @@
-/* One backend under probe. health.c keeps the schedule; a kind of probe knows how to ask, and what is an answer. Control thread. */
+/* One backend under probe. health.c keeps the schedule; a kind of probe knows how to ask, and what is an answer.
+ * Control thread. */
 #ifndef CIDLB_PROBE_H
 #define CIDLB_PROBE_H
 
@@ -49,8 +50,8 @@ extern const struct probe_kind probe_coaps, probe_http;
 /* One wake-up at a time: a later call replaces an earlier one. */
 void probe_wake_in(struct probe *probe, uint64_t us);
 
-/* Ends what begin() began; took_us is filled in. The caller returns to the event loop at once and touches nothing: the probe may be gone.
- * refused: the host said that nobody listens, which need not wait to be asked again. */
+/* Ends what begin() began; took_us is filled in. The caller returns to the event loop at once and touches nothing: the
+ * probe may be gone. refused: the host said that nobody listens, which need not wait to be asked again. */
 void probe_finish(struct probe *probe, bool refused, const struct health_result *result);
 
 /* The same for a system call that failed. */

@@ -1,13 +1,14 @@
-/* The `coaps` probe: one DTLS session per backend that stays open. Each probe asks it from a new port, as a device does that its NAT
- * forgot, and so proves all the time that the backend keeps a session over a change of address.
+/* The `coaps` probe: one DTLS session per backend that stays open. Each probe asks it from a new port, as a device does
+ * that its NAT forgot, and so proves all the time that the backend keeps a session over a change of address.
  *
  * In eighths of timeout_ms:  0, 1, 2  GET from the new port, away
  *                            3, 4     GET from home, where the last answer came, with another token
  *                            5, 6     ClientHello: an answer means that the backend is there and the session is not
- * Then a new session is begun, and its first GET goes from a new port too. Only where sessions ended at such a move it goes from home:
- * so a backend whose DTLS loses sessions and one whose CoAP is mute are told apart.
+ * Then a new session is begun, and its first GET goes from a new port too. Only where sessions ended at such a move it
+ * goes from home: so a backend whose DTLS loses sessions and one whose CoAP is mute are told apart.
  *
- * Handshakes that fail, or lead to sessions that do not last, come at growing intervals. In between a ClientHello tells life. */
+ * Handshakes that fail, or lead to sessions that do not last, come at growing intervals. In between a ClientHello tells
+ * life. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,9 +55,9 @@ struct coaps {
 	uint8_t losses; /* sessions that ended when asked from away, since one did not */
 	uint8_t tries;  /* handshakes since a session lasted */
 	uint64_t tried_us;
-	bool mute;                      /* the last session never answered */
-	bool refused;                   /* the last handshake */
-	uint64_t hellos;                /* and aborts, without a session, so far: their record numbers rise (probe_hello.h) */
+	bool mute;       /* the last session never answered */
+	bool refused;    /* the last handshake */
+	uint64_t hellos; /* and aborts, without a session, so far: their record numbers rise (probe_hello.h) */
 	char why[HEALTH_REASON_OCTETS]; /* there is no session */
 	struct health_findings findings;
 };
@@ -109,8 +110,8 @@ static void finish_without_session(struct coaps *coaps)
 static void wake_later(struct coaps *coaps)
 {
 	uint64_t left_us = probe_left_us(&coaps->probe);
-	uint64_t us =
-		coaps->phase == PHASE_HANDSHAKE ? line_left_us(&coaps->line) : (uint64_t)coaps->probe.spec.how.timeout_ms * 1000 / STEPS;
+	uint64_t us = coaps->phase == PHASE_HANDSHAKE ? line_left_us(&coaps->line)
+						      : (uint64_t)coaps->probe.spec.how.timeout_ms * 1000 / STEPS;
 
 	probe_wake_in(&coaps->probe, us < left_us ? us : left_us);
 }
@@ -135,7 +136,8 @@ static bool may_begin(const struct coaps *coaps)
 	wait_us = interval_us << (coaps->tries - 1);
 	if (wait_us > TRY_US)
 		wait_us = interval_us > TRY_US ? interval_us : TRY_US;
-	return probe_clock_us() - coaps->tried_us + interval_us / 4 >= wait_us; /* probes are not on time to the millisecond */
+	return probe_clock_us() - coaps->tried_us + interval_us / 4 >=
+	       wait_us; /* probes are not on time to the millisecond */
 }
 
 static void say_hello(struct coaps *coaps)
@@ -231,7 +233,8 @@ static void lose_session(struct coaps *coaps, const char *why)
 	line_drop(&coaps->line);
 }
 
-/* The backend is there, without the session. One that never answered is kept while no other may be begun: it may be slow. */
+/* The backend is there, without the session. One that never answered is kept while no other may be begun: it may be
+ * slow. */
 static void on_session_missing(struct coaps *coaps)
 {
 	if (!coaps->proven && !may_begin(coaps)) {
@@ -299,7 +302,8 @@ static void on_answer(struct coaps *coaps, const struct probe_port *port)
 	if (!coaps->fresh)
 		coaps->tries = 0;
 	judge_rebinding(coaps, port);
-	finish_with(coaps, true, "%s%s", coaps->get.code, coaps->fresh && coaps->findings.sessions > 1 ? " in a new session" : "");
+	finish_with(coaps, true, "%s%s", coaps->get.code,
+		    coaps->fresh && coaps->findings.sessions > 1 ? " in a new session" : "");
 }
 
 static void on_give_up(struct coaps *coaps)

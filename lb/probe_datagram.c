@@ -87,12 +87,14 @@ static const char *read_answer(struct datagram *datagram, const uint8_t *data, s
 	struct coap_message message;
 
 	if (is_coap(datagram)) {
-		if (coap_decode(&message, data, len) != 0 || message.code != COAP_EMPTY || message.id != datagram->message_id)
+		if (coap_decode(&message, data, len) != 0 || message.code != COAP_EMPTY ||
+		    message.id != datagram->message_id)
 			return NULL;
 		return message.type == COAP_RST ? "RST" : message.type == COAP_ACK ? "ACK" : NULL;
 	}
 	enum probe_answer answer = probe_hello_read(data, len);
-	if (answer == PROBE_ANSWER_SERVER_HELLO) /* also when it comes late: or the server keeps a session, and sends it again */
+	if (answer ==
+	    PROBE_ANSWER_SERVER_HELLO) /* also when it comes late: or the server keeps a session, and sends it again */
 		end_session(datagram);
 	return answer != PROBE_ANSWER_NONE ? probe_answer_name(answer) : NULL;
 }
@@ -123,5 +125,6 @@ static void datagram_close(struct probe *probe)
 }
 
 const struct probe_kind probe_datagram = {
-	sizeof(struct datagram), datagram_open, datagram_begin, datagram_wake, datagram_close, datagram_received, probe_fail,
+	sizeof(struct datagram), datagram_open,     datagram_begin, datagram_wake,
+	datagram_close,          datagram_received, probe_fail,
 };

@@ -14,7 +14,8 @@ void probe_get_init(struct probe_get *get, const uint8_t random[static PROBE_GET
 	}
 }
 
-size_t probe_get_write(const struct probe_get *get, enum probe_get_from from, const char *path, uint8_t out[static PROBE_GET_OCTETS])
+size_t probe_get_write(const struct probe_get *get, enum probe_get_from from, const char *path,
+		       uint8_t out[static PROBE_GET_OCTETS])
 {
 	struct coap_message message = {
 		.type = COAP_CON, .code = COAP_GET, .id = get->asked[from].id, .token_len = PROBE_GET_TOKEN_OCTETS
@@ -60,13 +61,15 @@ static void keep_words(struct probe_get *get, const struct coap_message *message
 	if (message->code != COAP_CONTENT || len == 0)
 		return;
 	memcpy(get->words, message->payload, len);
-	if (len == message->payload_len || memchr(get->words, '\n', len) != NULL || memchr(get->words, '\r', len) != NULL)
+	if (len == message->payload_len || memchr(get->words, '\n', len) != NULL ||
+	    memchr(get->words, '\r', len) != NULL)
 		get->words_len = len;
 }
 
 static bool is_token(const struct probe_get *get, size_t i, const struct coap_message *message)
 {
-	return message->token_len == PROBE_GET_TOKEN_OCTETS && memcmp(message->token, get->asked[i].token, PROBE_GET_TOKEN_OCTETS) == 0;
+	return message->token_len == PROBE_GET_TOKEN_OCTETS &&
+	       memcmp(message->token, get->asked[i].token, PROBE_GET_TOKEN_OCTETS) == 0;
 }
 
 /* RFC 7252, sections 4.2 and 5.3.2: a piggybacked response has the request's id too. */

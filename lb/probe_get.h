@@ -1,4 +1,5 @@
-/* The question of the `coaps` probe, and what answers it: a CoAP GET (RFC 7252), of which two may be open at once. Pure. */
+/* The question of the `coaps` probe, and what answers it: a CoAP GET (RFC 7252), of which two may be open at once.
+ * Pure. */
 #ifndef CIDLB_PROBE_GET_H
 #define CIDLB_PROBE_GET_H
 
@@ -36,10 +37,11 @@ enum { PROBE_GET_RANDOM_OCTETS = PROBE_GETS * (PROBE_GET_TOKEN_OCTETS + 2) };
 void probe_get_init(struct probe_get *get, const uint8_t random[static PROBE_GET_RANDOM_OCTETS]);
 
 /* Returns its octets. `path`: shorter than COAP_PATH_MAX. */
-size_t probe_get_write(const struct probe_get *get, enum probe_get_from from, const char *path, uint8_t out[static PROBE_GET_OCTETS]);
+size_t probe_get_write(const struct probe_get *get, enum probe_get_from from, const char *path,
+		       uint8_t out[static PROBE_GET_OCTETS]);
 
-/* Reads a message; what comes after the answer changes nothing. Returns the octets of what the peer waits for: an ACK of its confirmable
- * answer, a RST of anything else that is confirmable, or 0. */
+/* Reads a message; what comes after the answer changes nothing. Returns the octets of what the peer waits for: an ACK
+ * of its confirmable answer, a RST of anything else that is confirmable, or 0. */
 size_t probe_get_read(struct probe_get *get, const uint8_t *data, size_t len, uint8_t reply[static COAP_HEADER_OCTETS]);
 
 #endif

@@ -69,7 +69,8 @@ enum probe_answer probe_hello_read(const uint8_t *data, size_t len)
 	case DTLS_REPLY_STATELESS:
 		return data[0] == DTLS_ALERT ? PROBE_ANSWER_ALERT : PROBE_ANSWER_RETRY;
 	case DTLS_REPLY_HANDSHAKE:
-		return data[0] == DTLS_HANDSHAKE && data[MSG_TYPE_AT] == SERVER_HELLO ? PROBE_ANSWER_SERVER_HELLO : PROBE_ANSWER_OTHER;
+		return data[0] == DTLS_HANDSHAKE && data[MSG_TYPE_AT] == SERVER_HELLO ? PROBE_ANSWER_SERVER_HELLO
+										      : PROBE_ANSWER_OTHER;
 	case DTLS_REPLY_PROTECTED:
 		break;
 	}

@@ -1,5 +1,5 @@
-/* The keyless question of the `dtls` probe: a ClientHello without cookie (RFC 6347, section 4.2.1; RFC 9147, section 5.1) that nearly
- * every server answers with 60 octets and no state. Pure. */
+/* The keyless question of the `dtls` probe: a ClientHello without cookie (RFC 6347, section 4.2.1; RFC 9147,
+ * section 5.1) that nearly every server answers with 60 octets and no state. Pure. */
 #ifndef CIDLB_PROBE_HELLO_H
 #define CIDLB_PROBE_HELLO_H
 
@@ -34,8 +34,9 @@ const char *probe_answer_name(enum probe_answer answer);
 /* The fatal alert after a ServerHello: record 1. */
 extern const uint8_t probe_hello_abort[PROBE_ABORT_OCTETS];
 
-/* Numbers a record anew. What leaves a port needs numbers that rise: a server that keeps a session per address, as pion and OpenSSL do,
- * takes a repeated one for a replay (RFC 6347, section 4.1.2.6), and would be silent from the second probe on. */
+/* Numbers a record anew. What leaves a port needs numbers that rise: a server that keeps a session per address, as pion
+ * and OpenSSL do, takes a repeated one for a replay (RFC 6347, section 4.1.2.6), and would be silent from the second
+ * probe on. */
 void probe_hello_number(uint8_t record[static PROBE_ABORT_OCTETS], uint64_t number);
 
 #endif

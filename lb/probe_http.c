@@ -1,4 +1,5 @@
-/* The `http` probe: a GET, and any 2xx. Its words may steer only if they come from this host: nothing proves who says them. */
+/* The `http` probe: a GET, and any 2xx. Its words may steer only if they come from this host: nothing proves who says
+ * them. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,7 +80,9 @@ static void read_reply(struct http *http, bool ended)
 		finish_replied(http, true);
 		break;
 	case HTTP_BROKEN:
-		finish_bad(http, len > 0 ? "no HTTP answer, but %zu octets of something else" : "closed without an answer", len);
+		finish_bad(http,
+			   len > 0 ? "no HTTP answer, but %zu octets of something else" : "closed without an answer",
+			   len);
 		break;
 	case HTTP_MORE:
 		if (len < REPLY_OCTETS)
@@ -138,9 +141,10 @@ static void on_connected(evutil_socket_t fd, short events, void *ctx)
 	http->dialled = -1; /* the link's now */
 	bufferevent_setcb(http->link, on_input, NULL, on_event, http);
 	bufferevent_setwatermark(http->link, EV_READ, 0, REPLY_OCTETS);
-	evbuffer_add_printf(bufferevent_get_output(http->link),
-			    "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: cidlb\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-			    http->probe.spec.how.path, addr_format(&http->probe.to, host));
+	evbuffer_add_printf(
+		bufferevent_get_output(http->link),
+		"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: cidlb\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+		http->probe.spec.how.path, addr_format(&http->probe.to, host));
 	bufferevent_enable(http->link, EV_READ | EV_WRITE);
 }
 

@@ -52,7 +52,8 @@ bool line_explain(const struct line *line, char *text, size_t size)
 	bool refused = session_state(session) == SESSION_FAILED;
 
 	if (refused)
-		snprintf(text, size, "handshake refused: %s%s", session_reason(session), hint_of(session_alert(session)));
+		snprintf(text, size, "handshake refused: %s%s", session_reason(session),
+			 hint_of(session_alert(session)));
 	else if (session_awaits_finished(session))
 		snprintf(text, size, "handshake not finished: are psk_identity and psk_key right?");
 	else
@@ -60,7 +61,8 @@ bool line_explain(const struct line *line, char *text, size_t size)
 	return refused;
 }
 
-int line_init(struct line *line, struct probe *probe, void (*deliver)(struct line *line, const uint8_t *data, size_t len))
+int line_init(struct line *line, struct probe *probe,
+	      void (*deliver)(struct line *line, const uint8_t *data, size_t len))
 {
 	const struct conf_health *how = &probe->spec.how;
 	const struct session_options options = {

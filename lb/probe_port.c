@@ -13,8 +13,8 @@
 
 enum {
 	ANSWER_OCTETS = 4096,
-	/* Numbers come one after the other, so that none comes again soon: a server may still have a session with it. Those from which
-	 * devices on this host could send are others (ip_local_port_range). */
+	/* Numbers come one after the other, so that none comes again soon: a server may still have a session with it.
+	 * Those from which devices on this host could send are others (ip_local_port_range). */
 	FIRST_NUMBER = 1024,
 	LAST_NUMBER = 32767,
 };
@@ -68,7 +68,8 @@ static void on_tunnel_readable(evutil_socket_t fd, short events, void *ctx)
 	size_t head_len;
 
 	(void)events;
-	if (n < 0 || proxy2_read(&ends, &head_len, &probe->spec.tunnel.keys, PROXY2_DOWN, data, (size_t)n) != PROXY2_GOOD ||
+	if (n < 0 ||
+	    proxy2_read(&ends, &head_len, &probe->spec.tunnel.keys, PROXY2_DOWN, data, (size_t)n) != PROXY2_GOOD ||
 	    !addr_equal(&ends.source, &probe->spec.tunnel.service))
 		return;
 	port = find_port(probe, &ends.destination);
@@ -89,12 +90,15 @@ static int bind_shared(int fd, const struct addr *local)
 	socklen_t len = net_sockaddr(&sa, local);
 	int on = 1;
 
-	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 && bind(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : errno;
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+			       bind(fd, (struct sockaddr *)&sa, len) == 0
+		       ? 0
+		       : errno;
 }
 
 /* `local`: NULL: any port of this host. */
-static int open_socket(struct probe_socket *socket, const struct probe *probe, const struct addr *local, event_callback_fn readable,
-		       void *ctx)
+static int open_socket(struct probe_socket *socket, const struct probe *probe, const struct addr *local,
+		       event_callback_fn readable, void *ctx)
 {
 	int fd = probe_socket(probe, SOCK_DGRAM), error;
 

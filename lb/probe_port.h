@@ -1,6 +1,7 @@
-/* What a probe of datagrams asks from: a connected socket of its own. In a pool of mode tunnel it is a port number inside the tunnel, which
- * nobody binds: its datagrams go and come behind the tunnel's header, those of all ports of one probe through one connected socket. All of
- * these sockets have the same local port, so that servers need to know of one alone. Control thread. */
+/* What a probe of datagrams asks from: a connected socket of its own. In a pool of mode tunnel it is a port number
+ * inside the tunnel, which nobody binds: its datagrams go and come behind the tunnel's header, those of all ports of
+ * one probe through one connected socket. All of these sockets have the same local port, so that servers need to know
+ * of one alone. Control thread. */
 #ifndef CIDLB_PROBE_PORT_H
 #define CIDLB_PROBE_PORT_H
 

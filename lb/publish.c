@@ -32,7 +32,8 @@ static struct siphash_key endpoint_key(const struct siphash_key *key, const char
 	return siphash_key_derive(key, label);
 }
 
-static struct ports *ports_in(const struct table *table, size_t pools, const struct addr *address, const struct conf_nat *nat)
+static struct ports *ports_in(const struct table *table, size_t pools, const struct addr *address,
+			      const struct conf_nat *nat)
 {
 	for (size_t i = 0; table && i < pools; i++)
 		for (size_t family = 0; family < NET_FAMILIES; family++)
@@ -80,10 +81,12 @@ static bool stateless_fill(struct table *table, size_t pool, const struct conf *
 
 static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
 {
-	return (struct limit_rates){ limit_rate_make(rate->pool), limit_rate_make(rate->backend), limit_rate_make(rate->prefix) };
+	return (struct limit_rates){ limit_rate_make(rate->pool), limit_rate_make(rate->backend),
+				     limit_rate_make(rate->prefix) };
 }
 
-struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids, const struct table *previous)
+struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids,
+			  const struct table *previous)
 {
 	struct siphash_key key = siphash_key_load(conf->hash_key);
 	struct table *table = calloc(1, sizeof *table);

@@ -1,4 +1,5 @@
-/* What workers read, as one immutable value, and its publication: exchange the pointer, wait for a grace period, free the old one.
+/* What workers read, as one immutable value, and its publication: exchange the pointer, wait for a grace period, free
+ * the old one.
  *
  * Owner: the control thread. A worker loads the pointer once per batch and keeps nothing of it over a quiescent state.
  */
@@ -56,9 +57,10 @@ struct table {
 	struct table_listener listeners[STATS_LISTENERS]; /* by stable number */
 };
 
-/* A table of `conf` and of the pools in `plan` (whose health and administrative states are taken as they are). listener_uids: by index in
- * conf->listeners. NULL: out of memory. */
-struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids, const struct table *previous);
+/* A table of `conf` and of the pools in `plan` (whose health and administrative states are taken as they are).
+ * listener_uids: by index in conf->listeners. NULL: out of memory. */
+struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids,
+			  const struct table *previous);
 void table_free(struct table *table);
 
 /* Those of a single source address that have this serial number; NULL: they are not of this table. */

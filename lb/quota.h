@@ -1,4 +1,5 @@
-/* How much of what others cause is logged: so many lines a minute, then one that says how many there were more. Control thread only. */
+/* How much of what others cause is logged: so many lines a minute, then one that says how many there were more. Control
+ * thread only. */
 #ifndef CIDLB_QUOTA_H
 #define CIDLB_QUOTA_H
 

@@ -1,5 +1,5 @@
-/* Tells ThreadSanitizer of the orderings that liburcu makes where it cannot see them: change, reuse and freeing after a grace period.
- * Nothing in other builds. */
+/* Tells ThreadSanitizer of the orderings that liburcu makes where it cannot see them: change, reuse and freeing after a
+ * grace period. Nothing in other builds. */
 #ifndef CIDLB_RACE_H
 #define CIDLB_RACE_H
 

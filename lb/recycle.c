@@ -4,7 +4,8 @@
 
 #include "race.h"
 
-void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint16_t *listener_uids, size_t listener_count)
+void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint16_t *listener_uids,
+		       size_t listener_count)
 {
 	for (size_t i = 0; i < plan->pool_count; i++)
 		used->pools[plan->pools[i].uid] = true;

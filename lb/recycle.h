@@ -1,8 +1,8 @@
 /* Which stable numbers (registry.h) nobody bears any more, and what has gathered under them. Control thread.
  *
- * Numbers are only taken back when they run out, then all at once: mark what is still used, in a grace period the last worker forgets the
- * rest, and until a table with a number is published again nobody writes what is counted under it. So it can be cleared, and a name never
- * inherits the counts of another.
+ * Numbers are only taken back when they run out, then all at once: mark what is still used, in a grace period the last
+ * worker forgets the rest, and until a table with a number is published again nobody writes what is counted under it.
+ * So it can be cleared, and a name never inherits the counts of another.
  */
 #ifndef CIDLB_RECYCLE_H
 #define CIDLB_RECYCLE_H
@@ -23,10 +23,12 @@ struct recycle {
 };
 
 /* The published table, made of this plan. */
-void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint16_t *listener_uids, size_t listener_count);
+void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint16_t *listener_uids,
+		       size_t listener_count);
 
-/* What live flows bear: their pools, backends, and the listeners through which they answer. Ends those that are over first, and returns
- * after a grace period. The whole table, with every worker in its way: for the rare moment. From a thread that is off-line. */
+/* What live flows bear: their pools, backends, and the listeners through which they answer. Ends those that are over
+ * first, and returns after a grace period. The whole table, with every worker in its way: for the rare moment. From a
+ * thread that is off-line. */
 void recycle_keep_flows(struct recycle *used, struct flows *flows, const struct services *services, uint32_t now_ms);
 
 /* Once all that is used is marked: begins anew what is counted under the other numbers. */

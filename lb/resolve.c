@@ -14,8 +14,9 @@
 
 enum { TIMEOUT_MS = 1000, MAX_REASON = 64, HOST_ROOM = 256 };
 
-/* What evdns does by itself is too slow: 5 s, three times. It asks a nameserver that it takes for dead about google.com, at most once an
- * hour then; a question of ours finds out as well. In flight at once: what a nameserver's receive buffer takes. */
+/* What evdns does by itself is too slow: 5 s, three times. It asks a nameserver that it takes for dead about
+ * google.com, at most once an hour then; a question of ours finds out as well. In flight at once: what a nameserver's
+ * receive buffer takes. */
 static const char *const dns_options[][2] = {
 	{ "timeout:", "1" },
 	{ "attempts:", "2" },
@@ -81,13 +82,15 @@ static struct edition edition_of(const char *file)
 
 	if (stat(file, &is) < 0)
 		return (struct edition){ 0 };
-	return (struct edition){ .device = is.st_dev, .inode = is.st_ino, .octets = is.st_size, .modified = is.st_mtim };
+	return (struct edition){
+		.device = is.st_dev, .inode = is.st_ino, .octets = is.st_size, .modified = is.st_mtim
+	};
 }
 
 static bool edition_is(const struct edition *a, const struct edition *b)
 {
-	return a->device == b->device && a->inode == b->inode && a->octets == b->octets && a->modified.tv_sec == b->modified.tv_sec &&
-	       a->modified.tv_nsec == b->modified.tv_nsec;
+	return a->device == b->device && a->inode == b->inode && a->octets == b->octets &&
+	       a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
 }
 
 /* evdns asks 127.0.0.1 if the file is not there or names nobody. */
@@ -111,8 +114,9 @@ static int dns_open(struct evdns_base **out, struct event_base *base, const char
 	return 0;
 }
 
-/* Other nameservers or another search list: what is under way is asked again, of them. evdns has a callback left for each cancelled
- * question, which does not touch the old base; to free it with `fail_requests` would let it touch freed nameservers. */
+/* Other nameservers or another search list: what is under way is asked again, of them. evdns has a callback left for
+ * each cancelled question, which does not touch the old base; to free it with `fail_requests` would let it touch freed
+ * nameservers. */
 static void dns_renew(struct resolve *resolve)
 {
 	const struct edition edition = edition_of(resolve->file);
@@ -167,7 +171,8 @@ static void entry_report(struct entry *entry, const struct resolve_answer *answe
 		entry_ask_in(entry, answer->ttl_s * UINT64_C(1000));
 	} else {
 		entry_ask_in(entry, entry->again_ms);
-		entry->again_ms = entry->again_ms < RESOLVE_TTL_MIN_S * 500 ? entry->again_ms * 2 : RESOLVE_TTL_MIN_S * 1000;
+		entry->again_ms =
+			entry->again_ms < RESOLVE_TTL_MIN_S * 500 ? entry->again_ms * 2 : RESOLVE_TTL_MIN_S * 1000;
 	}
 	resolve->reporting = entry;
 	resolve->report(resolve->ctx, &name, answer);
@@ -198,7 +203,9 @@ static const char *reason_of(int result, bool v6, uint64_t took_ms)
 
 static uint32_t clamp_ttl(int ttl_s)
 {
-	return ttl_s < RESOLVE_TTL_MIN_S ? RESOLVE_TTL_MIN_S : ttl_s > RESOLVE_TTL_MAX_S ? RESOLVE_TTL_MAX_S : (uint32_t)ttl_s;
+	return ttl_s < RESOLVE_TTL_MIN_S   ? RESOLVE_TTL_MIN_S
+	       : ttl_s > RESOLVE_TTL_MAX_S ? RESOLVE_TTL_MAX_S
+					   : (uint32_t)ttl_s;
 }
 
 /* What no backend can have: names are pointed there to block them, or an IPv4 address is in an AAAA record. */
@@ -285,8 +292,9 @@ static int compare_name_with_entry(const void *a, const void *b)
 
 static struct entry *find(const struct resolve *resolve, const struct resolve_name *name)
 {
-	struct entry **found =
-		resolve->count ? bsearch(name, resolve->entries, resolve->count, sizeof *resolve->entries, compare_name_with_entry) : NULL;
+	struct entry **found = resolve->count ? bsearch(name, resolve->entries, resolve->count,
+							sizeof *resolve->entries, compare_name_with_entry)
+					      : NULL;
 
 	return found ? *found : NULL;
 }
@@ -390,7 +398,9 @@ int resolve_new_from(struct resolve **out, struct event_base *base, const char *
 
 	if (!resolve)
 		return err;
-	*resolve = (struct resolve){ .base = base, .edition = edition_of(file), .file = strdup(file), .report = report, .ctx = ctx };
+	*resolve = (struct resolve){
+		.base = base, .edition = edition_of(file), .file = strdup(file), .report = report, .ctx = ctx
+	};
 	if (resolve->file)
 		err = dns_open(&resolve->dns, base, file);
 	if (err) {

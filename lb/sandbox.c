@@ -69,7 +69,8 @@ static const uint16_t deadly[] = {
 
 enum must { ONE_OF, WITHOUT, WITH };
 
-/* A call that is allowed depending on the low half of one argument: one of the values, or bits. Else it fails with `error`; 0: kills. */
+/* A call that is allowed depending on the low half of one argument: one of the values, or bits. Else it fails with
+ * `error`; 0: kills. */
 struct condition {
 	uint16_t call;
 	uint8_t at; /* the argument */
@@ -88,7 +89,11 @@ static const struct condition conditions[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-enum { HEAD = 4, PER_CONDITION = 7, PROGRAM = HEAD + 2 * (COUNT(allowed) + COUNT(deadly)) + PER_CONDITION * COUNT(conditions) + 1 };
+enum {
+	HEAD = 4,
+	PER_CONDITION = 7,
+	PROGRAM = HEAD + 2 * (COUNT(allowed) + COUNT(deadly)) + PER_CONDITION * COUNT(conditions) + 1
+};
 
 struct program {
 	struct sock_filter code[PROGRAM];

@@ -57,7 +57,8 @@ uint16_t services_number(struct services *services, uint16_t listener, const uin
 {
 	uint16_t number = listener, count;
 
-	/* No lock once all are given out: that may be for every datagram. Looked at first: what is not among all of them then has none. */
+	/* No lock once all are given out: that may be for every datagram. Looked at first: what is not among all of
+	 * them then has none. */
 	bool all = atomic_load_explicit(&services->count, memory_order_acquire) == NUMBERS;
 
 	if (entry_find(services, listener, local, &number) || all)
@@ -78,5 +79,6 @@ struct service services_get(const struct services *services, uint16_t number)
 {
 	if (number < STATS_LISTENERS)
 		return (struct service){ .listener = number };
-	return (struct service){ services->entries[number - STATS_LISTENERS].listener, services->entries[number - STATS_LISTENERS].local };
+	return (struct service){ services->entries[number - STATS_LISTENERS].listener,
+				 services->entries[number - STATS_LISTENERS].local };
 }

@@ -1,7 +1,9 @@
-/* Service addresses: small numbers for "this listener, at this local address", so that a flow remembers in two octets from where to answer.
+/* Service addresses: small numbers for "this listener, at this local address", so that a flow remembers in two octets
+ * from where to answer.
  *
- * The numbers 0 .. STATS_LISTENERS-1 are the listeners themselves, each at its own address; further ones are given out for the addresses of
- * listeners on a wildcard address as they are addressed, and never taken back: a host has few. Any thread.
+ * The numbers 0 .. STATS_LISTENERS-1 are the listeners themselves, each at its own address; further ones are given out
+ * for the addresses of listeners on a wildcard address as they are addressed, and never taken back: a host has few. Any
+ * thread.
  */
 #ifndef CIDLB_SERVICES_H
 #define CIDLB_SERVICES_H
@@ -13,8 +15,8 @@ struct services;
 struct services *services_new(void);
 void services_free(struct services *services);
 
-/* The number of a listener (its stable number) on a wildcard address when addressed at `local`. The listener's own when all numbers are
- * given out: the reply then leaves from the address that the kernel chooses. */
+/* The number of a listener (its stable number) on a wildcard address when addressed at `local`. The listener's own when
+ * all numbers are given out: the reply then leaves from the address that the kernel chooses. */
 uint16_t services_number(struct services *services, uint16_t listener, const uint8_t local[static 16]);
 
 struct service {

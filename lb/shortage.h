@@ -1,5 +1,5 @@
-/* When something begins to run short, and when it is over: to be logged once each, however often it was refused in between. Control thread;
- * it looks about once a second. */
+/* When something begins to run short, and when it is over: to be logged once each, however often it was refused in
+ * between. Control thread; it looks about once a second. */
 #ifndef CIDLB_SHORTAGE_H
 #define CIDLB_SHORTAGE_H
 

@@ -7,7 +7,8 @@
 
 enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT, SLOT_TUNNEL };
 
-/* One group of sockets: a listener by its stable number (an address has one), an endpoint port of one family, or the tunnel of a pool. */
+/* One group of sockets: a listener by its stable number (an address has one), an endpoint port of one family, or the
+ * tunnel of a pool. */
 struct slot {
 	enum slot_kind kind;
 	uint16_t number;        /* listener, port, or pool */
@@ -89,7 +90,8 @@ static void wanted_add_ports(struct sockets_change *change, const struct conf_na
 	}
 }
 
-static int wanted_fill(struct sockets_change *change, const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids)
+static int wanted_fill(struct sockets_change *change, const struct conf *conf, const struct plan *plan,
+		       const uint16_t *listener_uids)
 {
 	size_t most = conf->listener_count + conf->pool_count;
 
@@ -99,7 +101,9 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	if (!change->wanted)
 		return -ENOMEM;
 	for (size_t i = 0; i < conf->listener_count; i++)
-		wanted_add(change, &(struct slot){ .kind = SLOT_LISTENER, .number = listener_uids[i], .addr = conf->listeners[i].addr });
+		wanted_add(change, &(struct slot){ .kind = SLOT_LISTENER,
+						   .number = listener_uids[i],
+						   .addr = conf->listeners[i].addr });
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
@@ -115,15 +119,16 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 	return 0;
 }
 
-/* Another descriptor of the tunnel socket that has this address already, or -1: of a pool that has another name now, or another range of
- * ports. Nothing else could be bound there before it is closed. */
+/* Another descriptor of the tunnel socket that has this address already, or -1: of a pool that has another name now, or
+ * another range of ports. Nothing else could be bound there before it is closed. */
 static int tunnel_share(const struct sockets *sockets, const struct addr *addr)
 {
 	for (size_t i = 0; i < sockets->count; i++) {
 		const struct slot *slot = &sockets->slots[i];
 		const unsigned at = (unsigned)addr->port - slot->addr.port;
 
-		if (slot->kind == SLOT_TUNNEL && at < sockets->worker_count && memcmp(slot->addr.ip, addr->ip, sizeof addr->ip) == 0)
+		if (slot->kind == SLOT_TUNNEL && at < sockets->worker_count &&
+		    memcmp(slot->addr.ip, addr->ip, sizeof addr->ip) == 0)
 			return fcntl(atomic_load(&sockets->workers[at]->tunnel_fds[slot->number]), F_DUPFD_CLOEXEC, 0);
 	}
 	return -1;
@@ -144,7 +149,8 @@ static int slot_bind(const struct sockets *sockets, const struct slot *slot, uns
 }
 
 /* What it leaves behind when it fails is sockets_abandon()'s. */
-static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot, struct sockets_failure *failure)
+static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot,
+		     struct sockets_failure *failure)
 {
 	int *fds = change->fds + change->opened_count * sockets->worker_count;
 	int err = 0;
@@ -164,8 +170,8 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 	return err;
 }
 
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf, const struct plan *plan,
-		    const uint16_t *listener_uids, struct sockets_failure *failure)
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf,
+		    const struct plan *plan, const uint16_t *listener_uids, struct sockets_failure *failure)
 {
 	struct sockets_change *change = calloc(1, sizeof *change);
 	int err = change ? wanted_fill(change, conf, plan, listener_uids) : -ENOMEM;
@@ -205,7 +211,8 @@ static int slot_set(const struct slot *slot, struct worker *worker, int fd)
 }
 
 /* Worker `i`'s. */
-static void slot_give(const struct sockets *sockets, struct sockets_change *change, const struct slot *slot, unsigned i, int fd)
+static void slot_give(const struct sockets *sockets, struct sockets_change *change, const struct slot *slot, unsigned i,
+		      int fd)
 {
 	int old = slot_set(slot, sockets->workers[i], fd);
 

@@ -154,7 +154,8 @@ int state_file_set_aside(const char *file, char aside[static PATH_MAX])
 	struct stat there;
 
 	for (int i = 0; i < ASIDE_MAX; i++) {
-		int len = i == 0 ? snprintf(aside, PATH_MAX, "%s.bad", file) : snprintf(aside, PATH_MAX, "%s.bad.%d", file, i);
+		int len = i == 0 ? snprintf(aside, PATH_MAX, "%s.bad", file)
+				 : snprintf(aside, PATH_MAX, "%s.bad.%d", file, i);
 
 		if (len >= PATH_MAX)
 			return -ENAMETOOLONG;

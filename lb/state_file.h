@@ -1,4 +1,5 @@
-/* A small file of state that is replaced as a whole: whoever reads it, also after a crash at any moment, meets the old one or the new one.
+/* A small file of state that is replaced as a whole: whoever reads it, also after a crash at any moment, meets the old
+ * one or the new one.
  */
 #ifndef CIDLB_STATE_FILE_H
 #define CIDLB_STATE_FILE_H
@@ -10,16 +11,17 @@
 
 enum { STATE_FILE_MAX_OCTETS = 16 << 20 };
 
-/* As root, before privileges are dropped: makes the directory of `file` if only that is missing, and gives it to uid and gid; the
- * directory of CONF_STATE_FILE is cidlb's own and is given over in any case. Then, as whoever calls: 0 if uid may replace the file, else
- * -errno. Only while there is one thread. */
+/* As root, before privileges are dropped: makes the directory of `file` if only that is missing, and gives it to uid
+ * and gid; the directory of CONF_STATE_FILE is cidlb's own and is given over in any case. Then, as whoever calls: 0 if
+ * uid may replace the file, else -errno. Only while there is one thread. */
 int state_file_prepare(const char *file, uid_t uid, gid_t gid);
 
-/* All of it, with a NUL behind, to be freed. -ENOENT; -EINVAL: no regular file (nor is a link followed); -EFBIG; -errno. */
+/* All of it, with a NUL behind, to be freed. -ENOENT; -EINVAL: no regular file (nor is a link followed); -EFBIG;
+ * -errno. */
 int state_file_read(const char *file, char **text, size_t *octets);
 
-/* Replaces it durably (mode 0644 less the umask). -errno: what was there stays; only if the directory's own fsync failed it is the new
- * one, though perhaps not after a loss of power. */
+/* Replaces it durably (mode 0644 less the umask). -errno: what was there stays; only if the directory's own fsync
+ * failed it is the new one, though perhaps not after a loss of power. */
 int state_file_write(const char *file, const char *text, size_t octets);
 
 /* Renames it to FILE.bad, FILE.bad.1, …, whichever is free, written to `aside`. -EEXIST: none is; -errno. */

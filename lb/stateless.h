@@ -1,12 +1,13 @@
 /* Mode nat without a table: what a pool has instead of flows. Part of a table, and as immutable.
  *
- * A pool runs this way by itself when it can: devices of one IPv4 address and port, nat.sources one IPv6 prefix of /64 or shorter, rebind =
- * "backend". The endpoint of a device is its address and port behind that prefix (embed.h), at the first of nat.ports: nothing has to be
- * remembered, looked for or shared, and no flood can fill anything.
+ * A pool runs this way by itself when it can: devices of one IPv4 address and port, nat.sources one IPv6 prefix of /64
+ * or shorter, rebind = "backend". The endpoint of a device is its address and port behind that prefix (embed.h), at the
+ * first of nat.ports: nothing has to be remembered, looked for or shared, and no flood can fill anything.
  *
- * The price: which backend a device without CID has been with is not known (it is the hash of its address each time), nor whether an
- * address is reachable. So whoever spoofs an address draws to it what a backend answers, and how much that is, is the backend's policy
- * (cookies; RFC 9146, section 6). Each of its datagrams goes on once: cidlb copies none, and sends none of its own accord.
+ * The price: which backend a device without CID has been with is not known (it is the hash of its address each time),
+ * nor whether an address is reachable. So whoever spoofs an address draws to it what a backend answers, and how much
+ * that is, is the backend's policy (cookies; RFC 9146, section 6). Each of its datagrams goes on once: cidlb copies
+ * none, and sends none of its own accord.
  */
 #ifndef CIDLB_STATELESS_H
 #define CIDLB_STATELESS_H

@@ -27,14 +27,18 @@ const char *refused_name(enum refused reason)
 
 const char *stateless_drop_name(enum stateless_drop reason)
 {
-	static const char *const names[STATELESS_DROPS] = { [STATELESS_CHECK] = "check", [STATELESS_SOURCE] = "source" };
+	static const char *const names[STATELESS_DROPS] = {
+		[STATELESS_CHECK] = "check", [STATELESS_SOURCE] = "source"
+	};
 
 	return names[reason];
 }
 
 const char *tunnel_drop_name(unsigned reason)
 {
-	static const char *const names[TUNNEL_DROPS] = { [TUNNEL_OUTER_SOURCE] = "outer_source", [TUNNEL_SERVICE] = "service" };
+	static const char *const names[TUNNEL_DROPS] = {
+		[TUNNEL_OUTER_SOURCE] = "outer_source", [TUNNEL_SERVICE] = "service"
+	};
 
 	return reason < PROXY2_RESULTS ? proxy2_result_name((enum proxy2_result)reason) : names[reason];
 }

@@ -51,7 +51,8 @@ struct stats {
 	stats_counter sent_down[STATS_BACKENDS];
 	stats_counter refused_up[STATS_POOLS][REFUSED_REASONS];
 	stats_counter refused_down[STATS_POOLS][REFUSED_REASONS];
-	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow, or have a good address or header */
+	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow, or have a good address or
+						header */
 	stats_counter copies[STATS_POOLS];   /* further sends of one reply: flow.h */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
 	stats_counter icmp_errors[STATS_BACKENDS];
@@ -60,7 +61,7 @@ struct stats {
 	stats_counter tunnel_segmented[STATS_POOLS];  /* uplink datagrams that left several in one send */
 	stats_counter tunnel_fragmented[STATS_POOLS]; /* uplink datagrams that were too large for the path */
 	stats_counter endpoint_drops;                 /* by the kernel, of datagrams from backends */
-	stats_counter strays;                         /* datagrams, and ICMP errors, on an endpoint that belong to no flow */
+	stats_counter strays; /* datagrams, and ICMP errors, on an endpoint that belong to no flow */
 } __attribute__((aligned(64)));
 
 /* One writer: no locked instruction. */

@@ -84,7 +84,8 @@ static enum trace_role role_of(const struct flow *flow, const struct addr *devic
 	}
 	if (addr_equal(device, &flow->state.owner.peer.device))
 		return TRACE_OWNER;
-	return flow->state.claimed && addr_equal(device, &flow->state.claimant.peer.device) ? TRACE_CLAIMANT : TRACE_REPLACED;
+	return flow->state.claimed && addr_equal(device, &flow->state.claimant.peer.device) ? TRACE_CLAIMANT
+											    : TRACE_REPLACED;
 }
 
 static void entry_take_flow(struct trace_entry *entry, const struct flow *flow)
@@ -105,7 +106,8 @@ static bool shows_cid(const struct trace_ring *ring, const struct uplink *up)
 {
 	const struct net_datagram *datagram = up->datagram;
 
-	return up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_CID && datagram->len - up->view->cid_at >= ring->cid_len &&
+	return up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_CID &&
+	       datagram->len - up->view->cid_at >= ring->cid_len &&
 	       memcmp(datagram->data + up->view->cid_at, ring->cid, ring->cid_len) == 0;
 }
 
@@ -150,8 +152,8 @@ void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const 
 	entry_end(ring);
 }
 
-void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow, const struct flow_peer *to,
-		unsigned count)
+void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow,
+		const struct flow_peer *to, unsigned count)
 {
 	struct trace_entry *entry = is_of_flow(ring, flow) ? entry_begin(ring, reply) : NULL;
 
@@ -169,7 +171,9 @@ const struct trace_entry *trace_peek(const struct trace_ring *ring)
 {
 	const size_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
 
-	return atomic_load_explicit(&ring->written, memory_order_acquire) == read ? NULL : &ring->entries[read % TRACE_ENTRIES];
+	return atomic_load_explicit(&ring->written, memory_order_acquire) == read
+		       ? NULL
+		       : &ring->entries[read % TRACE_ENTRIES];
 }
 
 void trace_drop(struct trace_ring *ring)

@@ -1,5 +1,5 @@
-/* What a trace of one session shows: a ring per worker, which writes while the control thread reads. Bounded: of a datagram the first
- * TRACE_OCTETS are kept, and what finds its ring full is only counted.
+/* What a trace of one session shows: a ring per worker, which writes while the control thread reads. Bounded: of a
+ * datagram the first TRACE_OCTETS are kept, and what finds its ring full is only counted.
  */
 #ifndef CIDLB_TRACE_H
 #define CIDLB_TRACE_H
@@ -65,8 +65,8 @@ void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const 
 			const struct addr *endpoint);
 
 /* A reply on `flow`, whose lock is held, and who gets it. */
-void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow, const struct flow_peer *to,
-		unsigned count);
+void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow,
+		const struct flow_peer *to, unsigned count);
 
 /* The control thread. */
 

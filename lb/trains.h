@@ -1,5 +1,5 @@
-/* Which datagrams leave a socket together: those of one path and one size in one UDP_SEGMENT send, the last of which may be shorter.
- * Datagrams of one stream stay in order. Pure. */
+/* Which datagrams leave a socket together: those of one path and one size in one UDP_SEGMENT send, the last of which
+ * may be shorter. Datagrams of one stream stay in order. Pure. */
 #ifndef CIDLB_TRAINS_H
 #define CIDLB_TRAINS_H
 
@@ -29,8 +29,8 @@ static inline size_t trains_octets(const struct net_send *send)
 	return send->head_len + send->len;
 }
 
-/* `pending`: indices in `sends`, in the order in which they were queued, at most NET_OUTBOX. One that is alone and longer than TRAINS_ASK
- * has its own length as `segment`: so the kernel says if it is too large for the path. */
+/* `pending`: indices in `sends`, in the order in which they were queued, at most NET_OUTBOX. One that is alone and
+ * longer than TRAINS_ASK has its own length as `segment`: so the kernel says if it is too large for the path. */
 void trains_plan(struct trains *out, const struct net_send *sends, const uint8_t *pending, size_t count);
 
 #endif

@@ -1,5 +1,5 @@
-/* Mode tunnel: each datagram to a backend is preceded by a header that names the device and the service address (proxy2.h), and so is each
- * reply: nothing is remembered of either. */
+/* Mode tunnel: each datagram to a backend is preceded by a header that names the device and the service address
+ * (proxy2.h), and so is each reply: nothing is remembered of either. */
 #include "forward.h"
 
 #include "errors.h"
@@ -51,23 +51,24 @@ void tunnel_uplink(struct worker *worker, const struct uplink *up)
 	if (up->listener->wildcard)
 		memcpy(ends.destination.ip, up->datagram->local, sizeof ends.destination.ip);
 	head_len = proxy2_write(head, &up->settings->tunnel_keys, PROXY2_UP, &ends);
-	net_queue(worker->outbox, &(struct net_send){
-					  .fd = atomic_load_explicit(&worker->tunnel_fds[up->pool->uid], memory_order_relaxed),
-					  .head = head,
-					  .head_len = head_len,
-					  .data = up->datagram->data,
-					  .len = up->datagram->len,
-					  .to = backend->addr,
-					  .path = path_of(worker, up, backend),
-					  .stream = stream_of(head, head_len),
-					  .queue = ERRORS_TUNNEL | up->pool->uid,
-					  .sent = &worker->stats.sent_up[backend->uid],
-					  .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
-				  });
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->tunnel_fds[up->pool->uid], memory_order_relaxed),
+			  .head = head,
+			  .head_len = head_len,
+			  .data = up->datagram->data,
+			  .len = up->datagram->len,
+			  .to = backend->addr,
+			  .path = path_of(worker, up, backend),
+			  .stream = stream_of(head, head_len),
+			  .queue = ERRORS_TUNNEL | up->pool->uid,
+			  .sent = &worker->stats.sent_up[backend->uid],
+			  .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
+		  });
 }
 
-/* The listener of pool `at` (index) that has a service address, or STATS_LISTENERS. One on a wildcard address has all that no other
- * listener has: also one that this node does not hold, which the kernel then refuses to send from. */
+/* The listener of pool `at` (index) that has a service address, or STATS_LISTENERS. One on a wildcard address has all
+ * that no other listener has: also one that this node does not hold, which the kernel then refuses to send from. */
 static size_t listener_of(const struct table *table, uint16_t at, const struct addr *service)
 {
 	size_t found = STATS_LISTENERS;
@@ -85,13 +86,16 @@ static size_t listener_of(const struct table *table, uint16_t at, const struct a
 	return found;
 }
 
-/* One datagram of a backend to its device. Returns PROXY2_GOOD, or the enum proxy2_result or tunnel_drop that it is dropped for. */
-static unsigned reply_take(struct worker *worker, const struct table *table, uint16_t at, uint16_t backend, const uint8_t *data, size_t len)
+/* One datagram of a backend to its device. Returns PROXY2_GOOD, or the enum proxy2_result or tunnel_drop that it is
+ * dropped for. */
+static unsigned reply_take(struct worker *worker, const struct table *table, uint16_t at, uint16_t backend,
+			   const uint8_t *data, size_t len)
 {
 	const uint16_t pool = table->snapshot->pools[at].uid;
 	struct proxy2_ends ends;
 	size_t head_len, listener;
-	enum proxy2_result result = proxy2_read(&ends, &head_len, &table->pools[at].tunnel_keys, PROXY2_DOWN, data, len);
+	enum proxy2_result result =
+		proxy2_read(&ends, &head_len, &table->pools[at].tunnel_keys, PROXY2_DOWN, data, len);
 
 	if (result != PROXY2_GOOD)
 		return result;
@@ -99,15 +103,16 @@ static unsigned reply_take(struct worker *worker, const struct table *table, uin
 	if (listener == STATS_LISTENERS)
 		return TUNNEL_SERVICE;
 	stats_add(&worker->stats.replies[pool], 1);
-	net_queue(worker->outbox, &(struct net_send){
-					  .fd = atomic_load_explicit(&worker->listener_fds[listener], memory_order_relaxed),
-					  .data = data + head_len,
-					  .len = len - head_len,
-					  .to = ends.destination,
-					  .local = table->listeners[listener].wildcard ? ends.source.ip : NULL,
-					  .sent = &worker->stats.sent_down[backend],
-					  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
-				  });
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->listener_fds[listener], memory_order_relaxed),
+			  .data = data + head_len,
+			  .len = len - head_len,
+			  .to = ends.destination,
+			  .local = table->listeners[listener].wildcard ? ends.source.ip : NULL,
+			  .sent = &worker->stats.sent_down[backend],
+			  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+		  });
 	return PROXY2_GOOD;
 }
 

@@ -92,7 +92,8 @@ static bool client_refuse(struct unix_client *client)
 	client->last = true;
 	evbuffer_drain(in, evbuffer_get_length(in));
 	return bufferevent_disable(client->stream, EV_READ) == 0 &&
-	       evbuffer_add_printf(bufferevent_get_output(client->stream), "{\"ok\":false,\"error\":\"a line has at most %d octets\"}\n",
+	       evbuffer_add_printf(bufferevent_get_output(client->stream),
+				   "{\"ok\":false,\"error\":\"a line has at most %d octets\"}\n",
 				   UNIX_LINE_OCTETS) >= 0;
 }
 
@@ -149,7 +150,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 {
 	struct unix_door *door = ctx;
 	struct unix_client *client = client_free_slot(door);
-	struct bufferevent *stream = bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+	struct bufferevent *stream =
+		bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
 
 	(void)from;
 	(void)octets;
@@ -250,9 +252,10 @@ static int door_start(struct unix_door *door, struct event_base *base, uid_t uid
 	if (fd < 0)
 		return fd;
 	door->retry = evtimer_new(base, on_retry, door);
-	door->listener =
-		door->retry ? evconnlistener_new(base, on_accept, door, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, UNIX_CLIENTS, fd)
-			    : NULL;
+	door->listener = door->retry
+				 ? evconnlistener_new(base, on_accept, door,
+						      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, UNIX_CLIENTS, fd)
+				 : NULL;
 	if (!door->listener) {
 		close(fd);
 		return -ENOMEM;
@@ -261,7 +264,8 @@ static int door_start(struct unix_door *door, struct event_base *base, uid_t uid
 	return 0;
 }
 
-int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid, unix_answer answer, void *ctx)
+int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
+	      unix_answer answer, void *ctx)
 {
 	struct unix_door *door = calloc(1, sizeof *door);
 	int err;

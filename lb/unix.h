@@ -1,7 +1,8 @@
-/* The Unix socket of commands (admin.socket): one line in, one line out, non-blocking on the control thread's event loop.
+/* The Unix socket of commands (admin.socket): one line in, one line out, non-blocking on the control thread's event
+ * loop.
  *
- * Who may connect is the file's mode, 0660, and its owner. At most a few clients at once, further ones wait; lines are bounded, and a
- * client that is silent, or does not read its answer, is let go. */
+ * Who may connect is the file's mode, 0660, and its owner. At most a few clients at once, further ones wait; lines are
+ * bounded, and a client that is silent, or does not read its answer, is let go. */
 #ifndef CIDLB_UNIX_H
 #define CIDLB_UNIX_H
 
@@ -19,16 +20,18 @@ enum { UNIX_LIBEVENT = 0x02010a00 };
 struct unix_door;
 struct unix_client;
 
-/* The answer to one line (NUL-terminated, without its newline) as one line without newline, malloc'd. NULL: out of memory, and the client
- * is let go. */
+/* The answer to one line (NUL-terminated, without its newline) as one line without newline, malloc'd. NULL: out of
+ * memory, and the client is let go. */
 typedef char *(*unix_answer)(void *ctx, struct unix_client *client, const char *line);
 
-/* Makes the socket at `path`, and its directory if only that is missing; both belong to uid and gid if root makes them. The file of a dead
- * process is replaced. -EADDRINUSE: a living process has it; -EEXIST: something else is there; else -errno. */
-int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid, unix_answer answer, void *ctx);
+/* Makes the socket at `path`, and its directory if only that is missing; both belong to uid and gid if root makes them.
+ * The file of a dead process is replaced. -EADDRINUSE: a living process has it; -EEXIST: something else is there; else
+ * -errno. */
+int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
+	      unix_answer answer, void *ctx);
 
-/* Called while a line is answered: the client gets further lines after the answer, and what it says meanwhile is not listened to. `gone` is
- * called if it goes away before unix_stream_end(). */
+/* Called while a line is answered: the client gets further lines after the answer, and what it says meanwhile is not
+ * listened to. `gone` is called if it goes away before unix_stream_end(). */
 void unix_stream_begin(struct unix_client *client, void (*gone)(void *ctx), void *ctx);
 
 /* One more line, given without its newline. False: out of memory. */

@@ -17,8 +17,9 @@
 
 enum { EVENTS = 64 };
 
-/* What an epoll event is about: the kind above, a stable number or a port below, and between them the serial number of a TAG_PORT's ports.
- * Never a descriptor: events are fetched off-line, and by the time that they are served its number may be something else's. */
+/* What an epoll event is about: the kind above, a stable number or a port below, and between them the serial number of
+ * a TAG_PORT's ports. Never a descriptor: events are fetched off-line, and by the time that they are served its number
+ * may be something else's. */
 enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL, TAG_NOT_GIVEN };
 
 enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
@@ -150,8 +151,8 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 	}
 }
 
-/* One batch per ready socket and round: no listener starves another or the downlink. Off-line while it waits, so that a publication with no
- * traffic completes at once. */
+/* One batch per ready socket and round: no listener starves another or the downlink. Off-line while it waits, so that a
+ * publication with no traffic completes at once. */
 static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
@@ -211,8 +212,8 @@ static void descriptors_init(struct worker *worker)
 			atomic_init(&worker->endpoint_fds[family][port], -1);
 }
 
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services, struct limit *limit,
-	       struct icmp_alarm *alarm)
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services,
+	       struct limit *limit, struct icmp_alarm *alarm)
 {
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
 	int err = 0;
@@ -282,8 +283,8 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
-/* Errors are reported whatever is asked for, each time that somebody waits: EPOLLONESHOT lets one through, for nothing, and then the socket
- * is silent until it is given. */
+/* Errors are reported whatever is asked for, each time that somebody waits: EPOLLONESHOT lets one through, for nothing,
+ * and then the socket is silent until it is given. */
 int worker_admit(struct worker *worker, int fd)
 {
 	return epoll_add(worker, fd, EPOLLONESHOT, tag_make(TAG_NOT_GIVEN, 0));

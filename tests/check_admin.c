@@ -41,7 +41,9 @@ static uint16_t free_port(void)
 
 static void ask_from_child(const char *request, int result)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port) };
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				   .sin_port = htons(port) };
 	char buf[65536];
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	ssize_t n;
@@ -152,7 +154,8 @@ START_TEST(test_methods)
 	char request[128];
 
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-		snprintf(request, sizeof request, "%s /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", methods[i]);
+		snprintf(request, sizeof request,
+			 "%s /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", methods[i]);
 		ask(request);
 		assert_status(405);
 		ck_assert_ptr_nonnull(strstr(answer, "Allow: GET, HEAD\r\n"));
@@ -178,17 +181,16 @@ static void ask_as(const char *host, const char *origin, int status)
 	char request[512];
 
 	snprintf(request, sizeof request, "GET /healthz HTTP/1.1\r\n%s%s\r\n%s%s%s\r\n",
-		 host != NULL ? "Host: " : "X: ", host != NULL ? host : "", origin != NULL ? "Origin: " : "", origin != NULL ? origin : "",
-		 origin != NULL ? "\r\n" : "");
+		 host != NULL ? "Host: " : "X: ", host != NULL ? host : "", origin != NULL ? "Origin: " : "",
+		 origin != NULL ? origin : "", origin != NULL ? "\r\n" : "");
 	ask(request);
 	assert_status(status);
 }
 
 START_TEST(test_host)
 {
-	static const char *const good[] = {
-		"127.0.0.1", "127.0.0.1:9180", "localhost", "LocalHost:9180", "[::1]", "[::1]:9180", "192.0.2.1"
-	};
+	static const char *const good[] = { "127.0.0.1", "127.0.0.1:9180", "localhost", "LocalHost:9180",
+					    "[::1]",     "[::1]:9180",     "192.0.2.1" };
 	static const char *const bad[] = { "evil.example",
 					   "evil.example:9180",
 					   "localhost.evil.example",

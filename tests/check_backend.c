@@ -1,4 +1,5 @@
-/* The reference server over real sockets on loopback, in this process: which peer a datagram belongs to, and where it answers. */
+/* The reference server over real sockets on loopback, in this process: which peer a datagram belongs to, and where it
+ * answers. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +141,8 @@ START_TEST(nothing_is_kept_before_the_cookie)
 }
 END_TEST
 
-/* RFC 6347, section 4.2.8: a new handshake from the address of a live session. With a CID both live; without, the old one ends. */
+/* RFC 6347, section 4.2.8: a new handshake from the address of a live session. With a CID both live; without, the old
+ * one ends. */
 START_TEST(new_handshake_from_an_address_in_use)
 {
 	bool use_cid = _i;

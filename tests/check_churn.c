@@ -59,7 +59,8 @@ START_TEST(maglev_is_full_and_even)
 }
 END_TEST
 
-/* Who leaves has nothing left, and few others change: some, which is what sets it apart from the contenders that need none. */
+/* Who leaves has nothing left, and few others change: some, which is what sets it apart from the contenders that need
+ * none. */
 START_TEST(maglev_moves_little_else)
 {
 	fill_both(&maglev_table, THOUSAND, 500, MEMBER_DOWN);
@@ -83,7 +84,8 @@ START_TEST(maglev_is_that_of_the_paper)
 	for (uint32_t i = 0; i < N; i++) {
 		const char *name = members[i].name;
 		const uint64_t offset = siphash24(&(struct siphash_key){ 1, 0 }, name, strlen(name)) % MAGLEV_SLOTS;
-		const uint64_t skip = siphash24(&(struct siphash_key){ 2, 0 }, name, strlen(name)) % (MAGLEV_SLOTS - 1) + 1;
+		const uint64_t skip =
+			siphash24(&(struct siphash_key){ 2, 0 }, name, strlen(name)) % (MAGLEV_SLOTS - 1) + 1;
 		for (uint64_t j = 0; j < MAGLEV_SLOTS; j++)
 			permutation[i][j] = (uint32_t)((offset + j * skip) % MAGLEV_SLOTS);
 	}
@@ -111,7 +113,8 @@ END_TEST
 /* Points of "10.0.0.1:5684-0" and "10.0.0.1:5684-39", MD5 by another implementation, and who is there between them. */
 START_TEST(ketama_has_these_points)
 {
-	static const uint32_t points[] = { 0xa4f85772, 0x27435395, 0x2fbc1d46, 0xce99274f, 0x5a7859e7, 0xf86d47ec, 0xa900fd6b, 0xa0d77405 };
+	static const uint32_t points[] = { 0xa4f85772, 0x27435395, 0x2fbc1d46, 0xce99274f,
+					   0x5a7859e7, 0xf86d47ec, 0xa900fd6b, 0xa0d77405 };
 	struct ketama *ketama;
 	struct table table;
 
@@ -316,7 +319,8 @@ START_TEST(moves_break_who_goes_by_address)
 }
 END_TEST
 
-/* A server fails and returns: its sessions are lost, and once more by who hashes alone: they have gone to others meanwhile. */
+/* A server fails and returns: its sessions are lost, and once more by who hashes alone: they have gone to others
+ * meanwhile. */
 START_TEST(failures_are_counted)
 {
 	const struct sim_settings settings = { .members = SERVERS, .sessions = SESSIONS };

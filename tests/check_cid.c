@@ -8,18 +8,19 @@
 
 #define CIPHER16 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-#define NODE_ID(length_, offset_, size_)                                                                                                   \
-	{                                                                                                                                  \
-		.scheme = CID_LAYOUT_ID, .lbcid = { .scheme = LBCID_NODE_ID, .length = (length_), .offset = (offset_), .size = (size_) },  \
-		.length = (length_)                                                                                                        \
+#define NODE_ID(length_, offset_, size_)                                                                               \
+	{                                                                                                              \
+		.scheme = CID_LAYOUT_ID,                                                                               \
+		.lbcid = { .scheme = LBCID_NODE_ID, .length = (length_), .offset = (offset_), .size = (size_) },       \
+		.length = (length_)                                                                                    \
 	}
-#define HASH(length_)                                                                                                                      \
-	{                                                                                                                                  \
-		.scheme = CID_LAYOUT_HASH, .length = (length_)                                                                             \
+#define HASH(length_)                                                                                                  \
+	{                                                                                                              \
+		.scheme = CID_LAYOUT_HASH, .length = (length_)                                                         \
 	}
-#define NONE                                                                                                                               \
-	{                                                                                                                                  \
-		.scheme = CID_LAYOUT_NONE                                                                                                  \
+#define NONE                                                                                                           \
+	{                                                                                                              \
+		.scheme = CID_LAYOUT_NONE                                                                              \
 	}
 
 static const struct {
@@ -194,9 +195,9 @@ START_TEST(from_hex)
 }
 END_TEST
 
-#define KEY                                                                                                                                \
-	{                                                                                                                                  \
-		0x8f, 0x95, 0xf0, 0x92, 0x45, 0x76, 0x5f, 0x80, 0x25, 0x69, 0x34, 0xe5, 0x0c, 0x66, 0x20, 0x7f                             \
+#define KEY                                                                                                            \
+	{                                                                                                              \
+		0x8f, 0x95, 0xf0, 0x92, 0x45, 0x76, 0x5f, 0x80, 0x25, 0x69, 0x34, 0xe5, 0x0c, 0x66, 0x20, 0x7f         \
 	}
 #define RECORD   "19 fefd 0001 000000000007 "
 #define CONTENTS "0010" CIPHER16
@@ -239,7 +240,8 @@ static const struct {
 
 START_TEST(open_by_rotation)
 {
-	const struct octets in = octets_of(rotated[_i].hex), cid = octets_of(rotated[_i].cid), id = octets_of(rotated[_i].id);
+	const struct octets in = octets_of(rotated[_i].hex), cid = octets_of(rotated[_i].cid),
+			    id = octets_of(rotated[_i].id);
 	struct cid_layout layout = quic_lb();
 	struct cid_opened got;
 	struct server_id bare;
@@ -324,9 +326,9 @@ START_TEST(shared)
 }
 END_TEST
 
-#define ROTATION(rotation_, id_, nonce_)                                                                                                   \
-	{                                                                                                                                  \
-		.rotation = (rotation_), .id_octets = (id_), .nonce_octets = (nonce_)                                                      \
+#define ROTATION(rotation_, id_, nonce_)                                                                               \
+	{                                                                                                              \
+		.rotation = (rotation_), .id_octets = (id_), .nonce_octets = (nonce_)                                  \
 	}
 
 static const struct {

@@ -66,8 +66,8 @@ static const struct {
 	{ "rotation=0,server_id_length=3,nonce_length=4,key=" KEY_HEX, "ed793a", "ee080dbf", "0720b1d07b359d3c" },
 	{ "key=" KEY_HEX ",nonce_length=5,server_id_length=10,rotation=1", "ed793a51d49b8f5fab65", "ee080dbf48",
 	  "2fcc381bc74cb4fbad2823a3d1f8fed2" },
-	{ "rotation=2,server_id_length=8,key=8F95F09245765F80256934E50C66207F,nonce_length=8", "ed793a51d49b8f5f", "ee080dbf48c0d1e5",
-	  "504dd2d05a7b0de9b2b9907afb5ecf8cc3" },
+	{ "rotation=2,server_id_length=8,key=8F95F09245765F80256934E50C66207F,nonce_length=8", "ed793a51d49b8f5f",
+	  "ee080dbf48c0d1e5", "504dd2d05a7b0de9b2b9907afb5ecf8cc3" },
 	{ "rotation=0,server_id_length=3,nonce_length=4", "c4605e", "4504cc4f", "07c4605e4504cc4f" },
 	{ "rotation=6,server_id_length=1,nonce_length=18", "c4", "000102030405060708090a0b0c0d0e0f1011",
 	  "d3c4000102030405060708090a0b0c0d0e0f1011" },
@@ -108,7 +108,8 @@ static const struct {
 	{ "rotation=0,server_id_length=2,key=" KEY_HEX, "--quic-lb: nonce_length is missing; accepted: 4..18\n" },
 	{ "rotation=0,server_id_length=2,nonce_length=18,key=" KEY_HEX,
 	  "--quic-lb: server_id_length 2 + nonce_length 18 is more than 19\n" },
-	{ "rotation=0,server_id_length=15,nonce_length=5", "--quic-lb: server_id_length 15 + nonce_length 5 is more than 19\n" },
+	{ "rotation=0,server_id_length=15,nonce_length=5",
+	  "--quic-lb: server_id_length 15 + nonce_length 5 is more than 19\n" },
 	{ "key=", KEYS },
 	{ "key=8f95f09245765f80256934e50c6620", KEYS },
 	{ "key=" KEY_HEX "00", KEYS },
@@ -176,7 +177,8 @@ START_TEST(key_in_a_file)
 		assert_mints("ed793a", "ee080dbf", "0720b1d07b359d3c");
 		return;
 	}
-	snprintf(expected, sizeof expected, *files[_i].says == ':' ? "--quic-lb key: %s%s" : "%.0s%s", file, files[_i].says);
+	snprintf(expected, sizeof expected, *files[_i].says == ':' ? "--quic-lb key: %s%s" : "%.0s%s", file,
+		 files[_i].says);
 	ck_assert_int_eq(rc, -EINVAL);
 	ck_assert_str_eq(said, expected);
 	ck_assert_ptr_null(key);

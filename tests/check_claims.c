@@ -10,8 +10,8 @@
 
 enum { CAST = 4 };
 
-/* A backend, "a" to "d", in some words: "1" its configured id (absent: none), then "down" or "maint" as "!", unheard of as "~", then what
- * it claims. "-": not there. Examples: "1" "1!" "1:2,3" "!:7" "". */
+/* A backend, "a" to "d", in some words: "1" its configured id (absent: none), then "down" or "maint" as "!", unheard of
+ * as "~", then what it claims. "-": not there. Examples: "1" "1!" "1:2,3" "!:7" "". */
 struct step {
 	const char *say[CAST];
 	const char *owners; /* after it: id and owner, '?' contested; "1a 2b?"; "-" for nobody */
@@ -46,8 +46,8 @@ static void on_event(void *ctx, enum claims_event event, const struct server_id 
 	ck_assert_uint_eq(id->len, 1);
 	if (event == CLAIMS_SETTLED)
 		ck_assert_uint_eq(b, CLAIMS_NOBODY);
-	snprintf(events + len, sizeof events - len, event == CLAIMS_SETTLED ? "%s%c%u%c" : "%s%c%u%c%c", len ? " " : "", "mcs"[event],
-		 id -> octets[0], letter(a), letter(b));
+	snprintf(events + len, sizeof events - len, event == CLAIMS_SETTLED ? "%s%c%u%c" : "%s%c%u%c%c", len ? " " : "",
+		 "mcs"[event], id -> octets[0], letter(a), letter(b));
 }
 
 static struct server_id id_of(unsigned number)
@@ -132,7 +132,8 @@ static const struct {
 	const char *what;
 	struct step steps[7]; /* the last has no owners */
 } stories[] = {
-	{ "configured ids are nothing to report", { { { "1", "2", "", "-" }, "1a 2b", "" }, { { "1!", "2!", "", "-" }, "1a 2b", "" } } },
+	{ "configured ids are nothing to report",
+	  { { { "1", "2", "", "-" }, "1a 2b", "" }, { { "1!", "2!", "", "-" }, "1a 2b", "" } } },
 	{ "nobody configured for an id: who alone claims it", { { { "1", "2:2,9", "-", "-" }, "1a 2b 9b", "m9-b" } } },
 	{ "a successor takes over from one that is down",
 	  { { { "1", "2", "-", "-" }, "1a 2b", "" },
@@ -144,7 +145,8 @@ static const struct {
 	{ "a successor announces itself while the predecessor is up",
 	  { { { "1", "2:2,1", "-", "-" }, "1a? 2b", "c1ab" }, { { "1!", "2:2,1", "-", "-" }, "1b 2b", "m1ab s1b" } } },
 	{ "who claims other ids claims its own no more",
-	  { { { "1", "2:1", "-", "-" }, "1a? 2b", "c1ab" }, { { "1:3", "2:1", "-", "-" }, "1b 2b 3a", "m1ab s1b m3-a" } } },
+	  { { { "1", "2:1", "-", "-" }, "1a? 2b", "c1ab" },
+	    { { "1:3", "2:1", "-", "-" }, "1b 2b 3a", "m1ab s1b m3-a" } } },
 	{ "nobody claims the id of one that gives it up",
 	  { { { "1:3", "2", "-", "-" }, "1a 2b 3a", "m3-a" }, { { "1!:3", "2", "-", "-" }, "1a 2b 3a", "" } } },
 	{ "two claims of one that is down change nothing",
@@ -158,20 +160,23 @@ static const struct {
 	    { { "", ":9", "", "-" }, "9b", "m9-b s9b" } } },
 	{ "two claims of an id of nobody, both withdrawn",
 	  { { { ":9", ":9", "-", "-" }, "9-?", "c9ab" }, { { "", "", "-", "-" }, "", "s9-" } } },
-	{ "the owner is named first", { { { "", ":9", "-", "-" }, "9b", "m9-b" }, { { ":9", ":9", ":9", "-" }, "9b?", "c9ba" } } },
+	{ "the owner is named first",
+	  { { { "", ":9", "-", "-" }, "9b", "m9-b" }, { { ":9", ":9", ":9", "-" }, "9b?", "c9ba" } } },
 	{ "an id once claimed is kept, also by one that is down",
 	  { { { ":9", "", "-", "-" }, "9a", "m9-a" },
 	    { { "", "", "-", "-" }, "9a", "" },
 	    { { "!", "", "-", "-" }, "9a", "" },
 	    { { "", ":9", "-", "-" }, "9b", "m9ab" } } },
-	{ "who is down claims nothing", { { { "!:9", "2", "-", "-" }, "2b", "" }, { { "!:9", "2:2,9", "-", "-" }, "2b 9b", "m9-b" } } },
+	{ "who is down claims nothing",
+	  { { { "!:9", "2", "-", "-" }, "2b", "" }, { { "!:9", "2:2,9", "-", "-" }, "2b 9b", "m9-b" } } },
 	{ "an owner that leaves: to whom it is configured for",
 	  { { { "1!", "2:2,1", "-", "-" }, "1b 2b", "m1ab" }, { { "1!", "-", "-", "-" }, "1a", "m1ba" } } },
 	{ "an owner that leaves: to who alone claims it",
 	  { { { ":9", "", "-", "-" }, "9a", "m9-a" }, { { "-", ":9", "!:9", "-" }, "9b", "m9ab" } } },
 	{ "an owner that leaves: contested by two",
 	  { { { ":9", "", "-", "-" }, "9a", "m9-a" }, { { "-", ":9", ":9", "-" }, "9-?", "c9bc" } } },
-	{ "an owner that leaves: forgotten", { { { "1:1,9", "", "-", "-" }, "1a 9a", "m9-a" }, { { "-", "", "-", "-" }, "", "" } } },
+	{ "an owner that leaves: forgotten",
+	  { { { "1:1,9", "", "-", "-" }, "1a 9a", "m9-a" }, { { "-", "", "-", "-" }, "", "" } } },
 	{ "an owner that leaves in a contest",
 	  { { { "1!", "2:1", "3:1", "-" }, "1a? 2b 3c", "c1bc" },
 	    { { "-", "2:1", "3:1", "-" }, "1-? 2b 3c", "" },
@@ -183,7 +188,8 @@ static const struct {
 	    { { "1", "!:1", "-", "-" }, "1a", "m1ba" } } },
 	{ "an id that is new to the pool goes to its claimant at once, if its own is down",
 	  { { { "1!", ":1", "-", "-" }, "1b", "m1ab" } } },
-	{ "ids of two change places", { { { "1", "2", "-", "-" }, "1a 2b", "" }, { { "2", "1", "-", "-" }, "1b 2a", "m1ab m2ba" } } },
+	{ "ids of two change places",
+	  { { { "1", "2", "-", "-" }, "1a 2b", "" }, { { "2", "1", "-", "-" }, "1b 2a", "m1ab m2ba" } } },
 	{ "a backend gets another id, and its sessions go on",
 	  { { { "1", "2", "-", "-" }, "1a 2b", "" }, { { "3", "2", "-", "-" }, "1a 2b 3a", "" } } },
 	{ "an id named twice is one claim", { { { "1:1,9,9,1", "2", "-", "-" }, "1a 2b 9a", "m9-a" } } },
@@ -199,7 +205,8 @@ static const struct {
 	    { { "1", "2~:1", "-", "-" }, "1b 2b", "" },
 	    { { "1", "2", "-", "-" }, "1a 2b", "m1ba" } } },
 	{ "one unheard of takes nothing, and contests nothing",
-	  { { { "1", "2~:1,9", "~:9", "-" }, "1a 2b", "" }, { { "1", "2:1,9", "~:9", "-" }, "1a? 2b 9b", "c1ab m9-b" } } },
+	  { { { "1", "2~:1,9", "~:9", "-" }, "1a 2b", "" },
+	    { { "1", "2:1,9", "~:9", "-" }, "1a? 2b 9b", "c1ab m9-b" } } },
 	{ "one unheard of is no party to a contest",
 	  { { { "1", "2:1", "-", "-" }, "1a? 2b", "c1ab" }, { { "1", "2~:1", "-", "-" }, "1a 2b", "s1a" } } },
 	{ "an owner unheard of, and two who claim",
@@ -207,7 +214,9 @@ static const struct {
 	{ "a new backend unheard of, whose id another claims",
 	  { { { "-", ":1", "-", "-" }, "1b", "m1-b" }, { { "1~", "-", ":1", "-" }, "1a", "m1ba" } } },
 	{ "an empty pool",
-	  { { { "-", "-", "-", "-" }, "", "" }, { { "1", "-", "-", "-" }, "1a", "" }, { { "-", "-", "-", "-" }, "", "" } } },
+	  { { { "-", "-", "-", "-" }, "", "" },
+	    { { "1", "-", "-", "-" }, "1a", "" },
+	    { { "-", "-", "-", "-" }, "", "" } } },
 };
 
 /* What comes first: ids as "3c 1b" of before a restart. */
@@ -224,10 +233,13 @@ static const struct {
 	{ "an heir, and a predecessor that is dead",
 	  "1b",
 	  { { { "1~", "2:2,1", "-", "-" }, "1b 2b", "" }, { { "1!", "2:2,1", "-", "-" }, "1b 2b", "" } } },
-	{ "an heir that died as well", "1b", { { { "1", "2~", "-", "-" }, "1b 2b", "" }, { { "1", "2!", "-", "-" }, "1a 2b", "m1ba" } } },
+	{ "an heir that died as well",
+	  "1b",
+	  { { { "1", "2~", "-", "-" }, "1b 2b", "" }, { { "1", "2!", "-", "-" }, "1a 2b", "m1ba" } } },
 	{ "ids of no configuration, out of order",
 	  "9c 8a 7c",
-	  { { { "1~", "2~", "3~", "-" }, "1a 2b 3c 7c 8a 9c", "" }, { { "1", "2", "3!", "-" }, "1a 2b 3c 7c 8a 9c", "" } } },
+	  { { { "1~", "2~", "3~", "-" }, "1a 2b 3c 7c 8a 9c", "" },
+	    { { "1", "2", "3!", "-" }, "1a 2b 3c 7c 8a 9c", "" } } },
 	{ "an owner that is gone", "1d 9d", { { { "1~", "2~", "-", "-" }, "1a 2b", "m1da" } } },
 };
 
@@ -243,8 +255,10 @@ START_TEST(restart)
 	}
 	for (const struct step *step = restarts[_i].steps; step->owners; step++) {
 		(void)settle(step->say, false);
-		ck_assert_msg(strcmp(owners(), step->owners) == 0, "%s: %s, expected %s", restarts[_i].what, owners(), step->owners);
-		ck_assert_msg(strcmp(events, step->events) == 0, "%s: %s, expected %s", restarts[_i].what, events, step->events);
+		ck_assert_msg(strcmp(owners(), step->owners) == 0, "%s: %s, expected %s", restarts[_i].what, owners(),
+			      step->owners);
+		ck_assert_msg(strcmp(events, step->events) == 0, "%s: %s, expected %s", restarts[_i].what, events,
+			      step->events);
 		ck_assert(!settle(step->say, true));
 	}
 }
@@ -276,9 +290,12 @@ static void story_run(size_t at, bool backwards)
 	for (const struct step *step = stories[at].steps; step->owners; step++) {
 		const bool changed = settle(step->say, backwards);
 
-		ck_assert_msg(strcmp(owners(), step->owners) == 0, "%s: %s, expected %s", stories[at].what, owners(), step->owners);
-		ck_assert_msg(strcmp(events, step->events) == 0, "%s: %s, expected %s", stories[at].what, events, step->events);
-		ck_assert_msg(changed != owners_are_same(before, step->owners), "%s: at %s", stories[at].what, step->owners);
+		ck_assert_msg(strcmp(owners(), step->owners) == 0, "%s: %s, expected %s", stories[at].what, owners(),
+			      step->owners);
+		ck_assert_msg(strcmp(events, step->events) == 0, "%s: %s, expected %s", stories[at].what, events,
+			      step->events);
+		ck_assert_msg(changed != owners_are_same(before, step->owners), "%s: at %s", stories[at].what,
+			      step->owners);
 		strcpy(before, step->owners);
 		ck_assert(!settle(step->say, !backwards));
 		ck_assert_str_eq(owners(), step->owners);
@@ -346,9 +363,11 @@ END_TEST
 /* By length before octets: with another layout an id is another id. */
 START_TEST(ids_of_all_lengths)
 {
-	static struct server_id ids[] = {
-		{ 2, { 0, 1 } }, { 1, { 1 } }, { 15, { 0xff, [14] = 1 } }, { 15, { 0xff, [14] = 2 } }, { 3, { 0, 0, 1 } }
-	};
+	static struct server_id ids[] = { { 2, { 0, 1 } },
+					  { 1, { 1 } },
+					  { 15, { 0xff, [14] = 1 } },
+					  { 15, { 0xff, [14] = 2 } },
+					  { 3, { 0, 0, 1 } } };
 	const struct claims_backend backend = { .uid = 0, .serves = true, .claims = ids, .claim_count = 5 };
 
 	ck_assert(claims_settle(&claims, &backend, 1, ignore, NULL, NULL));

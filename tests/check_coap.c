@@ -5,8 +5,8 @@
 
 #include "coap.h"
 
-/* CON POST, message id 0x1234, token abcd; Observe 0 (delta 6, no octets), Uri-Path "a" (delta 5), Uri-Path "bc" (delta 0),
- * Content-Format 50 (delta 1, one octet), payload "hi". */
+/* CON POST, message id 0x1234, token abcd; Observe 0 (delta 6, no octets), Uri-Path "a" (delta 5), Uri-Path "bc" (delta
+ * 0), Content-Format 50 (delta 1, one octet), payload "hi". */
 static const uint8_t full[] = {
 	0x42, 0x02, 0x12, 0x34, 0xab, 0xcd, 0x60, 0x51, 'a', 0x02, 'b', 'c', 0x11, 50, 0xff, 'h', 'i',
 };
@@ -111,7 +111,8 @@ static const struct {
 	{ -ENOTSUP, 0, 6, { 0x40, 0x01, 0x12, 0x34, 0xb1, '/' } },
 	{ -ENOTSUP, 0, 6, { 0x40, 0x01, 0x12, 0x34, 0xb1, 0 } },
 	{ -EBADMSG, 0, 7, { 0x40, 0x01, 0x12, 0x34, 0xb1, '/', 0xff } },
-	/* If-Match (1, critical), Uri-Host (3), ETag (4, elective), Uri-Port (7), Uri-Query (15), Accept (17); then 19 */
+	/* If-Match (1, critical), Uri-Host (3), ETag (4, elective), Uri-Port (7), Uri-Query (15), Accept (17); then
+	 * 19 */
 	{ 0, 1, 5, { 0x40, 0x01, 0x12, 0x34, 0x10 } },
 	{ 0, 0, 9, { 0x40, 0x01, 0x12, 0x34, 0x30, 0x10, 0x30, 0x80, 0x20 } },
 	{ 0, 19, 10, { 0x40, 0x01, 0x12, 0x34, 0x30, 0x10, 0x30, 0x80, 0x20, 0x20 } },
@@ -212,9 +213,10 @@ END_TEST
 
 START_TEST(codes_have_classes)
 {
-	ck_assert(!coap_is_request(COAP_EMPTY) && coap_is_request(COAP_GET) && coap_is_request(31) && !coap_is_request(32));
-	ck_assert(!coap_is_response(63) && coap_is_response(64) && coap_is_response(COAP_CONTENT) && coap_is_response(191) &&
-		  !coap_is_response(192));
+	ck_assert(!coap_is_request(COAP_EMPTY) && coap_is_request(COAP_GET) && coap_is_request(31) &&
+		  !coap_is_request(32));
+	ck_assert(!coap_is_response(63) && coap_is_response(64) && coap_is_response(COAP_CONTENT) &&
+		  coap_is_response(191) && !coap_is_response(192));
 }
 END_TEST
 

@@ -1,4 +1,5 @@
-/* The commands against a control thread without workers: nothing is bound, and what they change is read from the published table. */
+/* The commands against a control thread without workers: nothing is bound, and what they change is read from the
+ * published table. */
 #include <jansson.h>
 #include <urcu-qsbr.h>
 
@@ -9,13 +10,13 @@
 /* Two pools: p with a and b, q with another a. */
 #define BACKEND_A "{ name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; }"
 #define BACKEND_B "{ name = \"b\"; id = 2; address = \"127.0.0.1:6002\"; }"
-#define FILE_WITH(of_p)                                                                                                                    \
-	"hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n"                                                                  \
-	"listeners = ( { name = \"lp\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"                                                  \
-	"              { name = \"lq\"; address = \"[::1]:5683\"; pool = \"q\"; } );\n"                                                    \
-	"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; }; health = { probe = \"none\"; };\n"                         \
-	"            backends = ( " of_p " ); },\n"                                                                                        \
-	"          { name = \"q\"; protocol = \"udp\"; health = { probe = \"none\"; };\n"                                                  \
+#define FILE_WITH(of_p)                                                                                                \
+	"hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n"                                              \
+	"listeners = ( { name = \"lp\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"                              \
+	"              { name = \"lq\"; address = \"[::1]:5683\"; pool = \"q\"; } );\n"                                \
+	"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; }; health = { probe = \"none\"; };\n"     \
+	"            backends = ( " of_p " ); },\n"                                                                    \
+	"          { name = \"q\"; protocol = \"udp\"; health = { probe = \"none\"; };\n"                              \
 	"            backends = ( { name = \"a\"; address = \"127.0.0.1:7001\"; } ); } );\n"
 
 static struct control *control;
@@ -100,7 +101,8 @@ static json_t *ask_ok(const char *line)
 {
 	json_t *answer = ask(line);
 
-	ck_assert_msg(json_is_true(json_object_get(answer, "ok")), "%s", json_string_value(json_object_get(answer, "error")));
+	ck_assert_msg(json_is_true(json_object_get(answer, "ok")), "%s",
+		      json_string_value(json_object_get(answer, "error")));
 	return answer;
 }
 
@@ -148,8 +150,10 @@ static const struct {
 	{ "{\"command\": \"flows\", \"cid\": \"\"}", "a CID is 1..20 octets in hex" },
 	{ "{\"command\": \"flows\", \"cid\": \"012\"}", "a CID is 1..20 octets in hex" },
 	{ "{\"command\": \"flows\", \"cid\": \"0g\"}", "a CID is 1..20 octets in hex" },
-	{ "{\"command\": \"flows\", \"cid\": \"000102030405060708090a0b0c0d0e0f1011121314\"}", "a CID is 1..20 octets in hex" },
-	{ "{\"command\": \"flows\", \"from\": \"x\"}", "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT" },
+	{ "{\"command\": \"flows\", \"cid\": \"000102030405060708090a0b0c0d0e0f1011121314\"}",
+	  "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"flows\", \"from\": \"x\"}",
+	  "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT" },
 	{ "{\"command\": \"flows\", \"limit\": 0}", "a limit is a number of 1..1000" },
 	{ "{\"command\": \"flows\", \"limit\": 1001}", "a limit is a number of 1..1000" },
 	{ "{\"command\": \"trace\", \"seconds\": 1}", "a CID is 1..20 octets in hex" },
@@ -277,19 +281,22 @@ START_TEST(reload_of_a_wrong_file)
 }
 END_TEST
 
-#define ROW_OF_NOBODY                                                                                                                      \
-	"\"weight\": 100, \"state\": \"ready\", \"health\": \"up\", \"probed\": false, \"reason\": \"\", \"latency_us\": 0, \"flows\": "   \
-	"0, "                                                                                                                              \
+#define ROW_OF_NOBODY                                                                                                  \
+	"\"weight\": 100, \"state\": \"ready\", \"health\": \"up\", \"probed\": false, \"reason\": \"\", "             \
+	"\"latency_us\": 0, \"flows\": "                                                                               \
+	"0, "                                                                                                          \
 	"\"last_cid_s\": null, \"forwarded_up\": 0, \"forwarded_down\": 0}"
 
 START_TEST(backends)
 {
 	json_t *rows = json_object_get(ask_ok("{\"command\": \"backends\"}"), "backends"), *row;
-	json_t *expected =
-		json_loads("[{\"pool\": \"p\", \"name\": \"a\", \"ids\": [\"01\"], \"address\": \"127.0.0.1:6001\", " ROW_OF_NOBODY ", "
-			   "{\"pool\": \"p\", \"name\": \"b\", \"ids\": [\"02\"], \"address\": \"127.0.0.1:6002\", " ROW_OF_NOBODY ", "
-			   "{\"pool\": \"q\", \"name\": \"a\", \"ids\": [], \"address\": \"127.0.0.1:7001\", " ROW_OF_NOBODY "]",
-			   0, NULL);
+	json_t *expected = json_loads(
+		"[{\"pool\": \"p\", \"name\": \"a\", \"ids\": [\"01\"], \"address\": \"127.0.0.1:6001\", " ROW_OF_NOBODY
+		", "
+		"{\"pool\": \"p\", \"name\": \"b\", \"ids\": [\"02\"], \"address\": \"127.0.0.1:6002\", " ROW_OF_NOBODY
+		", "
+		"{\"pool\": \"q\", \"name\": \"a\", \"ids\": [], \"address\": \"127.0.0.1:7001\", " ROW_OF_NOBODY "]",
+		0, NULL);
 	size_t i;
 
 	ck_assert_ptr_nonnull(expected);
@@ -337,15 +344,17 @@ static void make_session(const uint8_t cid[static 6])
 	ck_assert_int_eq(addr_parse(&owner.device, "192.0.2.0:4000"), 0);
 	owner.device.ip[15] = cid[1];
 	rcu_thread_online();
-	flow = flows_make(control->flows, &(struct flow_new){
-						  .key = { .kind = FLOW_CID, .pool = control->plan.pools[0].uid, .cid_len = 6, .cid = cid },
-						  .backend = control->plan.backends[1].uid,
-						  .backend_addr = control->plan.backends[1].addr,
-						  .space = &table->pools[0].space,
-						  .endpoint_hash = cid[1],
-						  .owner = owner,
-						  .now_ms = worker_clock_ms(),
-					  });
+	flow = flows_make(
+		control->flows,
+		&(struct flow_new){
+			.key = { .kind = FLOW_CID, .pool = control->plan.pools[0].uid, .cid_len = 6, .cid = cid },
+			.backend = control->plan.backends[1].uid,
+			.backend_addr = control->plan.backends[1].addr,
+			.space = &table->pools[0].space,
+			.endpoint_hash = cid[1],
+			.owner = owner,
+			.now_ms = worker_clock_ms(),
+		});
 	rcu_thread_offline();
 	ck_assert_ptr_nonnull(flow);
 }
@@ -406,7 +415,8 @@ START_TEST(flows)
 	ck_assert_int_eq(matched("{\"command\": \"flows\", \"from\": \"192.0.2.2:4000\"}", 1), 1);
 	ck_assert_int_eq(matched("{\"command\": \"flows\", \"from\": \"192.0.2.2:4001\"}", 0), 0);
 	ck_assert_int_eq(matched("{\"command\": \"flows\", \"from\": \"2001:db8::2\"}", 0), 0);
-	flow = json_array_get(json_object_get(ask_ok("{\"command\": \"flows\", \"cid\": \"020103040506\"}"), "flows"), 0);
+	flow = json_array_get(json_object_get(ask_ok("{\"command\": \"flows\", \"cid\": \"020103040506\"}"), "flows"),
+			      0);
 	ck_assert_str_eq(json_string_value(json_object_get(flow, "kind")), "cid");
 	ck_assert_str_eq(json_string_value(json_object_get(flow, "cid")), "020103040506");
 	ck_assert_str_eq(json_string_value(json_object_get(flow, "listener")), "lp");

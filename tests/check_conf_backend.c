@@ -94,7 +94,8 @@ START_TEST(address)
 
 	snprintf(backend, sizeof backend, "{ name = \"a\"; id = 1; address = \"%s\"; }", addresses[_i].address);
 	conf = load_text(&report, compose(SOURCES, backend));
-	ck_assert_str_eq(join_lines(report.errors, report.error_count), addresses[_i].errors ? addresses[_i].errors : "");
+	ck_assert_str_eq(join_lines(report.errors, report.error_count),
+			 addresses[_i].errors ? addresses[_i].errors : "");
 	ck_assert_int_eq(conf != NULL, !addresses[_i].errors);
 	if (conf) {
 		const struct conf_backend *a = conf->pools[0].backends;
@@ -118,7 +119,8 @@ static const struct {
 	{ SOURCES, "{ " SET "id_base = 254; address = \"s-%d:5684\"; }",
 	  "t.conf:2: pools[0].backends[0].id_base: 3 ids from 254 do not fit size 1; accepted: 0..255" },
 	{ SOURCES, "{ " SET "id_base = 9223372036854775806; address = \"s-%d:5684\"; }",
-	  "t.conf:2: pools[0].backends[0].id_base: 3 ids from 9223372036854775806 do not fit size 1; accepted: 0..255" },
+	  "t.conf:2: pools[0].backends[0].id_base: 3 ids from 9223372036854775806 do not fit size 1; accepted: "
+	  "0..255" },
 	{ SOURCES, "{ " SET "id_base = -1; address = \"s-%d:5684\"; }",
 	  "t.conf:2: pools[0].backends[0].id_base: -1 is out of range; accepted: 0..9223372036854775806" },
 	{ SOURCES, "{ name = \"s-%d\"; count = 0; address = \"s-%d:5684\"; }",
@@ -143,7 +145,8 @@ static const struct {
 	  "t.conf:2: pools[0].backends[0].name: \"s-0/\" is no name; accepted: 1..63 letters, digits, '.', '_', '-'" },
 	{ SOURCES, "{ name = \"" LABEL_60 "ab%d\"; count = 10; address = \"s-%d:5684\"; }", "" },
 	{ SOURCES, "{ name = \"" LABEL_60 "ab%d\"; count = 11; address = \"s-%d:5684\"; }",
-	  "t.conf:2: pools[0].backends[0].name: \"abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrst...\" is no name; accepted: "
+	  "t.conf:2: pools[0].backends[0].name: \"abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrst...\" is "
+	  "no name; accepted: "
 	  "1..63 letters, digits, '.', '_', '-'" },
 	{ "", "{ name = \"s-%d\"; count = 256; address = \"127.0.0.%d:5684\"; }", "" },
 	{ "", "{ name = \"s-%d\"; count = 7; address = \"127.0.0.25%d:5684\"; }",
@@ -162,19 +165,24 @@ static const struct {
 	{ SOURCES, "{ " SET "address = \"s-%d:5684\"; }, { name = \"s-3\"; id = 3; address = \"a:1\"; }", "" },
 	/* sources */
 	{ "", "{ name = \"a\"; id = 1; address = \"127.0.0.1:1\"; }, { name = \"b\"; id = 2; address = \"b:1\"; }",
-	  "t.conf:1: pools[0].nat: no sources, and the name of backends[1] does not tell them; give an address of this host or a prefix" },
+	  "t.conf:1: pools[0].nat: no sources, and the name of backends[1] does not tell them; give an address of this "
+	  "host or a prefix" },
 	{ "nat = { };", "{ " SET "address = \"s-%d:5684\"; }, { name = \"b\"; id = 9; address = \"b:1\"; }",
-	  "t.conf:1: pools[0].nat.sources: no sources, and the name of backends[0] does not tell them; give an address of this host or a "
+	  "t.conf:1: pools[0].nat.sources: no sources, and the name of backends[0] does not tell them; give an address "
+	  "of this host or a "
 	  "prefix" },
 	{ SOURCES, "{ " SET "address = \"s-%d:5684\"; }, { name = \"b\"; id = 9; address = \"10.0.0.1:1\"; }",
 	  "t.conf:1: pools[0].nat.sources: 127.64.0.0/10 is on loopback, backends[1] is not" },
 	{ SOURCES, "{ " SET "address = \"s-%d:5684\"; }, { name = \"b\"; id = 9; address = \"[::1]:1\"; }",
 	  "t.conf:1: pools[0].nat.sources: no source is IPv6, as backends[1] at [::1]:1 needs" },
-	{ "nat = { sources = [ \"fd00::/112\" ]; max_flows = 524289; };", "{ name = \"a\"; id = 1; address = \"a:1\"; }",
+	{ "nat = { sources = [ \"fd00::/112\" ]; max_flows = 524289; };",
+	  "{ name = \"a\"; id = 1; address = \"a:1\"; }",
 	  "t.conf:1: pools[0].nat.max_flows: 524289 flows need as many endpoints; sources and ports give 524288" },
-	{ "nat = { sources = [ \"10.0.0.0/30\", \"fd00::/64\" ]; max_flows = 33; };", "{ name = \"a\"; id = 1; address = \"a:1\"; }",
+	{ "nat = { sources = [ \"10.0.0.0/30\", \"fd00::/64\" ]; max_flows = 33; };",
+	  "{ name = \"a\"; id = 1; address = \"a:1\"; }",
 	  "t.conf:1: pools[0].nat.max_flows: 33 flows need as many endpoints; sources and ports give 32" },
-	{ "nat = { sources = [ \"10.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 301; };", "{ " SET "address = \"s-%d:5684\"; }",
+	{ "nat = { sources = [ \"10.0.0.1\" ]; ports = \"20000-20099\"; max_flows = 301; };",
+	  "{ " SET "address = \"s-%d:5684\"; }",
 	  "t.conf:1: pools[0].nat.max_flows: 301 flows need as many endpoints; sources and ports give 300" },
 };
 
@@ -186,12 +194,14 @@ END_TEST
 
 START_TEST(numbered_set)
 {
-	struct conf *conf = load_good(SOURCES, "{ name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; },"
-					       "{ name = \"lwm2m-%d\"; count = 12; id_base = 7; address = \"lwm2m-%d.lwm2m:5684\";"
-					       "  weight = 9; state = \"drain\"; },"
-					       "{ name = \"b%d\"; count = 2; id_base = 99; address = \"127.0.0.1:600%d\"; }");
+	struct conf *conf =
+		load_good(SOURCES, "{ name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; },"
+				   "{ name = \"lwm2m-%d\"; count = 12; id_base = 7; address = \"lwm2m-%d.lwm2m:5684\";"
+				   "  weight = 9; state = \"drain\"; },"
+				   "{ name = \"b%d\"; count = 2; id_base = 99; address = \"127.0.0.1:600%d\"; }");
 	const struct conf_pool *pool = conf->pools;
-	const struct conf_backend *first = &pool->backends[1], *last = &pool->backends[12], *literal = &pool->backends[14];
+	const struct conf_backend *first = &pool->backends[1], *last = &pool->backends[12],
+				  *literal = &pool->backends[14];
 	char text[ADDR_TEXT_OCTETS];
 
 	ck_assert_uint_eq(pool->backend_count, 15);
@@ -228,7 +238,10 @@ START_TEST(sets_beyond_the_most)
 			 "{ name = \"a%%d\"; count = 1000; address = \"127.0.0.1:1%%d\"; },\n"
 			 "{ name = \"b%%d\"; count = %d; address = \"127.0.0.1:2%%d\"; } ); } );",
 			 count);
-		expect_errors(text, count == 24 ? "" : "t.conf:3: pools[0].backends: numbered sets make it more than 1024 backends");
+		expect_errors(text,
+			      count == 24
+				      ? ""
+				      : "t.conf:3: pools[0].backends: numbered sets make it more than 1024 backends");
 	}
 }
 END_TEST
@@ -239,7 +252,10 @@ START_TEST(family)
 	static const struct {
 		const char *sources;
 		bool v6;
-	} cases[] = { { "127.64.0.0/10", false }, { "fd00::/64", true }, { "fd00::1", true }, { "fd00::/64\", \"127.64.0.0/10", false } };
+	} cases[] = { { "127.64.0.0/10", false },
+		      { "fd00::/64", true },
+		      { "fd00::1", true },
+		      { "fd00::/64\", \"127.64.0.0/10", false } };
 	char pool[128];
 
 	for (int i = 0; i < COUNT_OF(cases); i++) {

@@ -1,4 +1,5 @@
-/* What a configuration may need, against the hard limit. That it is what really runs needs is for tests/e2e/scale.py. */
+/* What a configuration may need, against the hard limit. That it is what really runs needs is for
+ * tests/e2e/scale.py. */
 #include <sys/resource.h>
 
 #include "conf_fixture.h"
@@ -9,8 +10,9 @@ enum { OTHERS = 19 };
 #define HEAD         "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\"; workers = 2; state_file = \"\";\n"
 #define NO_DOORS     "admin = { socket = \"\"; };\n"
 #define LISTENER(of) "{ name = \"" of "\"; address = \"127.0.0.1:568" of "\"; pool = \"" of "\"; }"
-#define POOL(name_, nat_, probe_, backends_)                                                                                               \
-	"{ name = \"" name_ "\"; protocol = \"udp\"; " nat_ " health = { probe = \"" probe_ "\"; }; backends = ( " backends_ " ); }"
+#define POOL(name_, nat_, probe_, backends_)                                                                           \
+	"{ name = \"" name_ "\"; protocol = \"udp\"; " nat_ " health = { probe = \"" probe_                            \
+	"\"; }; backends = ( " backends_ " ); }"
 #define NAT(sources_, ports_) "nat = { sources = [ " sources_ " ]; ports = \"" ports_ "\"; };"
 #define ADDRESS               "\"127.0.0.1\""
 #define PREFIX                "\"127.64.0.0/10\""
@@ -22,7 +24,8 @@ enum { OTHERS = 19 };
 #define TUNNEL                "forward = \"tunnel\"; tunnel = { local = \"127.0.0.1:7200\"; " KEYS " };"
 #define COAPS                 "coaps\"; psk_identity = \"i\"; psk_key = \"00"
 #define ONE(pool)             HEAD NO_DOORS "listeners = ( " LISTENER("4") " );\npools = ( " pool " );\n"
-#define TWO(pool, other)      HEAD NO_DOORS "listeners = ( " LISTENER("4") ", " LISTENER("5") " );\npools = ( " pool ", " other " );\n"
+#define TWO(pool, other)                                                                                               \
+	HEAD NO_DOORS "listeners = ( " LISTENER("4") ", " LISTENER("5") " );\npools = ( " pool ", " other " );\n"
 
 /* The listeners are one for each of two workers. */
 static const struct {
@@ -42,22 +45,29 @@ static const struct {
 	{ ONE(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A)), OTHERS + 2 + 10 },
 	{ ONE(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A)), OTHERS + 2 + 10 },
 	{ ONE(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A ", " B_6)), OTHERS + 2 + 20 },
-	{ ONE(POOL("4", NAT(ADDRESS, "7000-7009"), "none", "{ name = \"a\"; address = \"a.example:6001\"; }")), OTHERS + 2 + 10 + 8 },
+	{ ONE(POOL("4", NAT(ADDRESS, "7000-7009"), "none", "{ name = \"a\"; address = \"a.example:6001\"; }")),
+	  OTHERS + 2 + 10 + 8 },
 	/* Where pools meet. */
-	{ TWO(POOL("4", NAT(PREFIX, "7000-7009"), "none", A), POOL("5", NAT("\"127.4.0.0/16\"", "7005-7014"), "none", A)),
+	{ TWO(POOL("4", NAT(PREFIX, "7000-7009"), "none", A),
+	      POOL("5", NAT("\"127.4.0.0/16\"", "7005-7014"), "none", A)),
 	  OTHERS + 4 + 30 },
-	{ TWO(POOL("4", NAT(PREFIX, "7000-7009"), "none", A), POOL("5", NAT(PREFIX_6, "7000-7009"), "none", B_6)), OTHERS + 4 + 40 },
-	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT(ADDRESS, "7000-7009"), "none", A)), OTHERS + 4 + 10 },
-	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT(ADDRESS, "7010-7019"), "none", A)), OTHERS + 4 + 20 },
-	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT("\"127.0.0.2\"", "7000-7009"), "none", A)), OTHERS + 4 + 20 },
-	{ TWO(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A), POOL("5", NAT("\"::1\"", "7000-7009"), "none", B_6)),
+	{ TWO(POOL("4", NAT(PREFIX, "7000-7009"), "none", A), POOL("5", NAT(PREFIX_6, "7000-7009"), "none", B_6)),
+	  OTHERS + 4 + 40 },
+	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT(ADDRESS, "7000-7009"), "none", A)),
+	  OTHERS + 4 + 10 },
+	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT(ADDRESS, "7010-7019"), "none", A)),
+	  OTHERS + 4 + 20 },
+	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT("\"127.0.0.2\"", "7000-7009"), "none", A)),
+	  OTHERS + 4 + 20 },
+	{ TWO(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A),
+	      POOL("5", NAT("\"::1\"", "7000-7009"), "none", B_6)),
 	  OTHERS + 4 + 20 },
 	/* Doors, and eight or sixteen who use them. */
-	{ HEAD
-	  "admin = { socket = \"/s\"; };\nlisteners = ( " LISTENER("4") " );\npools = ( " POOL("4", NAT(PREFIX, "7000"), "none", A) " );\n",
-	  OTHERS + 2 + 2 + 9 },
-	{ HEAD "admin = { socket = \"\"; http = \"127.0.0.1:9000\"; };\nlisteners = ( " LISTENER("4") " );\npools = ( " POOL(
+	{ HEAD "admin = { socket = \"/s\"; };\nlisteners = ( " LISTENER("4") " );\npools = ( " POOL(
 		  "4", NAT(PREFIX, "7000"), "none", A) " );\n",
+	  OTHERS + 2 + 2 + 9 },
+	{ HEAD "admin = { socket = \"\"; http = \"127.0.0.1:9000\"; };\nlisteners = ( " LISTENER(
+		  "4") " );\npools = ( " POOL("4", NAT(PREFIX, "7000"), "none", A) " );\n",
 	  OTHERS + 2 + 2 + 17 },
 };
 
@@ -87,8 +97,10 @@ START_TEST(words)
 	limit(60);
 	expect_errors(
 		TWO(POOL("4", NAT(ADDRESS, "7000-7029"), "none", A), POOL("5", NAT(PREFIX, "7030-7039"), "none", A)),
-		"t.conf:1: may need 73 descriptors (30 for nat.ports of addresses, 20 for nat.ports of prefixes, each for each "
-		"worker, 19 for cidlb itself); the limit (ulimit -Hn) is 60: fewer nat.ports, workers or backends, or LimitNOFILE=73");
+		"t.conf:1: may need 73 descriptors (30 for nat.ports of addresses, 20 for nat.ports of prefixes, each "
+		"for each "
+		"worker, 19 for cidlb itself); the limit (ulimit -Hn) is 60: fewer nat.ports, workers or backends, or "
+		"LimitNOFILE=73");
 }
 END_TEST
 
@@ -96,8 +108,9 @@ END_TEST
 START_TEST(one_pool_alone)
 {
 	limit(60);
-	expect_errors(TWO(POOL("4", NAT(ADDRESS, "7000-7041"), "none", A), POOL("5", NAT(PREFIX, "7100-7109"), "none", B)),
-		      "t.conf:4: pools[0].nat.ports: 7000-7041 may need 42 descriptors; the limit (ulimit -Hn) leaves 41");
+	expect_errors(
+		TWO(POOL("4", NAT(ADDRESS, "7000-7041"), "none", A), POOL("5", NAT(PREFIX, "7100-7109"), "none", B)),
+		"t.conf:4: pools[0].nat.ports: 7000-7041 may need 42 descriptors; the limit (ulimit -Hn) leaves 41");
 }
 END_TEST
 

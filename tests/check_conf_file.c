@@ -10,7 +10,9 @@
 static const uint8_t key_octets[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
 
 #define LISTENERS "listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
-#define POOLS     "pools = ( { name = \"p\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );\n"
+#define POOLS                                                                                                          \
+	"pools = ( { name = \"p\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } "  \
+	"); } );\n"
 
 /* The source, what libconfig gets, and the texts in quotes, each with a '|' behind it. */
 static const struct {
@@ -29,9 +31,11 @@ static const struct {
 	{ "a = 9223372036854775808;\n", "a =  9223372036854775807L ;\n", "" },
 	{ "a = -9223372036854775809;\n", "a =  -9223372036854775808L ;\n", "" },
 	{ "a = 0xffffffffffffffffL;\n", "a =  9223372036854775807L ;\n", "" },
-	{ "a = 1.5; b = .5; c = 5.; d = 1e5; e = -1.5e-3;\n", "a =  0.5 ; b =  0.5 ; c =  0.5 ; d =  0.5 ; e =  0.5 ;\n", "" },
+	{ "a = 1.5; b = .5; c = 5.; d = 1e5; e = -1.5e-3;\n",
+	  "a =  0.5 ; b =  0.5 ; c =  0.5 ; d =  0.5 ; e =  0.5 ;\n", "" },
 	{ "a = true; b : FALSE; c /* = */\n= trues; d e\n", "a = true; b : FALSE; c  \n= x; x x\n", "" },
-	{ "a1 = \"12\"; b-2 = \"\\\"3\" ; *4 = \"\\\\\" 5\n", "a1 = \"0\"; b-2 = \"3\" ; *4 = \"6\"  5L \n", "12|\"3|\\|" },
+	{ "a1 = \"12\"; b-2 = \"\\\"3\" ; *4 = \"\\\\\" 5\n", "a1 = \"0\"; b-2 = \"3\" ; *4 = \"6\"  5L \n",
+	  "12|\"3|\\|" },
 	{ "a = \"1\" \"2\"\t/* 3 */ \"4\" # 5\n\"6\"; b = \"7\"\n", "a = \"0\" \t    \n; b = \"5\"\n", "1246|7|" },
 	{ "a = [\"1\", \"2\"];\n", "a = [\"0\", \"2\"];\n", "1|2|" },
 	{ "a = \"\"; b = \"1\n2\" \"\n\"; c = \"\"\n", "a = \"0\"; b = \"1\n\" \n; c = \"6\"\n", "|1\n2\n||" },
@@ -66,8 +70,8 @@ START_TEST(rewrite)
 }
 END_TEST
 
-/* One long text, so that what follows begins at numbers as long as there can be; then what grows most by them. Few of it, since a
- * sanitizer that checks strings strictly reads on to their ends at each token. */
+/* One long text, so that what follows begins at numbers as long as there can be; then what grows most by them. Few of
+ * it, since a sanitizer that checks strings strictly reads on to their ends at each token. */
 START_TEST(rewrite_has_room)
 {
 	enum { LONG = 4 << 20, TOKENS = 2000, WIDEST = 7 /* digits */ };
@@ -97,7 +101,8 @@ START_TEST(rewrite_finds_include)
 	int include_line;
 	struct conf_strings strings;
 
-	free(conf_text_rewrite("# @include \"a\"\na = \"@include\";\n\n  @include \"b\"\n@include \"c\"\n", &strings, &include_line));
+	free(conf_text_rewrite("# @include \"a\"\na = \"@include\";\n\n  @include \"b\"\n@include \"c\"\n", &strings,
+			       &include_line));
 	conf_strings_free(&strings);
 	ck_assert_int_eq(include_line, 4);
 }
@@ -147,9 +152,9 @@ static struct conf *load_good(const char *text)
 
 START_TEST(defaults)
 {
-	struct conf *conf =
-		load_good("hash_key = \"" KEY "\";" LISTENERS "pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; };"
-			  "backends = ( { name = \"a\"; id = 7; address = \"127.0.0.1:6001\"; } ); } );");
+	struct conf *conf = load_good("hash_key = \"" KEY "\";" LISTENERS
+				      "pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; };"
+				      "backends = ( { name = \"a\"; id = 7; address = \"127.0.0.1:6001\"; } ); } );");
 	const struct conf_pool *pool = conf->pools;
 	cpu_set_t cpus;
 
@@ -205,22 +210,27 @@ END_TEST
 
 START_TEST(every_value)
 {
-	struct conf *conf = load_good(
-		"workers = 3; user = \"root\"; state_file = \"/t\"; hash_key = \"" KEY
-		"\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
-		"listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { name = \"l4\"; address = \"127.0.0.1:5684\"; "
-		"pool = \"p\"; } );"
-		"pools = ( { name = \"p\"; protocol = \"udp\"; affinity = \"address\"; backends = ( { name = \"a\"; address = "
-		"\"127.0.0.1:6001\"; } ); },"
-		"{ name = \"q\"; protocol = \"dtls\"; forward = \"nat\"; unknown_cid = \"hash\";"
-		"  cid = { scheme = \"node-id\"; length = 12; offset = 2; size = 3; };"
-		"  nat = { rebind = \"backend\"; sources = ( \"10.64.0.0/16\", \"fd00:1::/64\" ); ports = \"100-107\"; idle_s = 11; "
-		"cid_idle_s = 12;"
-		"          max_flows = 0x0D; settle_ms = 114; contest_s = 15L; };"
-		"  health = { probe = \"none\"; interval_ms = 16; timeout_ms = 17; rise = 18; fall = 19; all_down = \"drop\"; };"
-		"  hello_rate = { pool = 20; backend = 21; prefix = 22; };"
-		"  backends = ( { name = \"A.b_c-1\"; id = \"ed793a\"; address = \"10.0.0.1:6001\"; weight = 0; state = \"drain\"; },"
-		"               { name = \"b\"; id = 65537; address = \"[fd00::2]:6002\"; weight = 256; state = \"maint\"; } ); } );");
+	struct conf *conf = load_good("workers = 3; user = \"root\"; state_file = \"/t\"; hash_key = \"" KEY
+				      "\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
+				      "listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { "
+				      "name = \"l4\"; address = \"127.0.0.1:5684\"; "
+				      "pool = \"p\"; } );"
+				      "pools = ( { name = \"p\"; protocol = \"udp\"; affinity = \"address\"; backends "
+				      "= ( { name = \"a\"; address = "
+				      "\"127.0.0.1:6001\"; } ); },"
+				      "{ name = \"q\"; protocol = \"dtls\"; forward = \"nat\"; unknown_cid = \"hash\";"
+				      "  cid = { scheme = \"node-id\"; length = 12; offset = 2; size = 3; };"
+				      "  nat = { rebind = \"backend\"; sources = ( \"10.64.0.0/16\", \"fd00:1::/64\" "
+				      "); ports = \"100-107\"; idle_s = 11; "
+				      "cid_idle_s = 12;"
+				      "          max_flows = 0x0D; settle_ms = 114; contest_s = 15L; };"
+				      "  health = { probe = \"none\"; interval_ms = 16; timeout_ms = 17; rise = 18; "
+				      "fall = 19; all_down = \"drop\"; };"
+				      "  hello_rate = { pool = 20; backend = 21; prefix = 22; };"
+				      "  backends = ( { name = \"A.b_c-1\"; id = \"ed793a\"; address = "
+				      "\"10.0.0.1:6001\"; weight = 0; state = \"drain\"; },"
+				      "               { name = \"b\"; id = 65537; address = \"[fd00::2]:6002\"; weight "
+				      "= 256; state = \"maint\"; } ); } );");
 	const struct conf_pool *p = &conf->pools[0], *q = &conf->pools[1];
 	char text[ADDR_TEXT_OCTETS];
 
@@ -332,10 +342,12 @@ START_TEST(key_file_is_a_file)
 	expect_errors("user = \"root\"; hash_key = \"@absent\";" LISTENERS POOLS,
 		      "t.conf:1: hash_key: \"absent\": No such file or directory");
 	expect_errors("user = \"root\"; hash_key = \"@.\";" LISTENERS POOLS, "t.conf:1: hash_key: \".\": not a file");
-	expect_errors("user = \"root\"; hash_key = \"@/dev/null\";" LISTENERS POOLS, "t.conf:1: hash_key: \"/dev/null\": not a file");
+	expect_errors("user = \"root\"; hash_key = \"@/dev/null\";" LISTENERS POOLS,
+		      "t.conf:1: hash_key: \"/dev/null\": not a file");
 	unlink("k.key");
 	ck_assert_int_eq(mkfifo("k.key", 0600), 0);
-	expect_errors("user = \"root\"; hash_key = \"@k.key\";" LISTENERS POOLS, "t.conf:1: hash_key: \"k.key\": not a file");
+	expect_errors("user = \"root\"; hash_key = \"@k.key\";" LISTENERS POOLS,
+		      "t.conf:1: hash_key: \"k.key\": not a file");
 	unlink("k.key");
 }
 END_TEST
@@ -354,20 +366,21 @@ START_TEST(previous_key)
 	conf_free(conf);
 	expect_errors("user = \"root\"; hash_key = \"" KEY "\";\nhash_key_previous = \"" KEY "\";" LISTENERS POOLS,
 		      "t.conf:2: hash_key_previous: the same as hash_key");
-	expect_errors("user = \"root\"; hash_key = \"" KEY "\";\nhash_key_previous = \"00\";" LISTENERS POOLS,
-		      "t.conf:2: hash_key_previous: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16");
+	expect_errors(
+		"user = \"root\"; hash_key = \"" KEY "\";\nhash_key_previous = \"00\";" LISTENERS POOLS,
+		"t.conf:2: hash_key_previous: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16");
 	unlink("k.key");
 }
 END_TEST
 
-#define PROBED(probe)                                                                                                                      \
-	"user = \"root\"; hash_key = \"" KEY "\";" LISTENERS "pools = ( { name = \"p\"; protocol = \"udp\";"                               \
+#define PROBED(probe)                                                                                                  \
+	"user = \"root\"; hash_key = \"" KEY "\";" LISTENERS "pools = ( { name = \"p\"; protocol = \"udp\";"           \
 	"health = { " probe " }; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );"
 
 START_TEST(coaps_credentials)
 {
-	static const char from_file[] =
-		PROBED("probe = \"coaps\"; psk_identity = \"who\"; psk_key = \"@k.key\"; port = 5684; path = \"/a/b\";");
+	static const char from_file[] = PROBED(
+		"probe = \"coaps\"; psk_identity = \"who\"; psk_key = \"@k.key\"; port = 5684; path = \"/a/b\";");
 	const struct conf_health *health;
 
 	write_file("k.key", 0600, "ed793A\n");
@@ -391,8 +404,9 @@ END_TEST
 
 START_TEST(coaps_key_in_a_file_of_others)
 {
-	static const char exposed[] = "t.conf:2: pools[0].health.psk_key: others can access this file; chmod o-rwx it, or put the key "
-				      "into a file of its own: \"@FILE\"";
+	static const char exposed[] =
+		"t.conf:2: pools[0].health.psk_key: others can access this file; chmod o-rwx it, or put the key "
+		"into a file of its own: \"@FILE\"";
 	static const char *const probes[] = { PROBED("probe = \"coaps\"; psk_identity = \"i\"; psk_key = \"00\";"),
 					      PROBED("probe = \"coap\"; psk_key = \"00\";") };
 	struct conf_report report;
@@ -423,8 +437,8 @@ END_TEST
 
 START_TEST(inline_key)
 {
-	static const char exposed[] =
-		"t.conf:1: hash_key: others can access this file; chmod o-rwx it, or put the key into a file of its own: \"@FILE\"";
+	static const char exposed[] = "t.conf:1: hash_key: others can access this file; chmod o-rwx it, or put the key "
+				      "into a file of its own: \"@FILE\"";
 	static const mode_t modes[] = { 0600, 0640, 0644, 0602 };
 	struct conf_report report;
 
@@ -463,8 +477,10 @@ START_TEST(key_file_of_another_user)
 	ck_assert_int_eq(chmod(".", 0700), 0);
 	expect_errors(nobody, cannot);
 	ck_assert_int_eq(chmod(".", 0711), 0);
-	expect_errors("user = \"no-such-user\"; hash_key = \"@k.key\";" LISTENERS POOLS, "t.conf:1: user: no such user: \"no-such-user\"");
-	expect_warnings(nobody, "t.conf:1: user: the user that cidlb runs as cannot read this file: a reload will fail");
+	expect_errors("user = \"no-such-user\"; hash_key = \"@k.key\";" LISTENERS POOLS,
+		      "t.conf:1: user: no such user: \"no-such-user\"");
+	expect_warnings(nobody,
+			"t.conf:1: user: the user that cidlb runs as cannot read this file: a reload will fail");
 	unlink("k.key");
 }
 END_TEST
@@ -493,7 +509,8 @@ static char *shipped(const char *name, const char *from, const char *to)
 
 START_TEST(shipped_files_load)
 {
-	static const char *const names[] = { "cidlb.conf", "lwm2m.conf", "nat.conf", "nat-backend.conf", "stateless.conf" };
+	static const char *const names[] = { "cidlb.conf", "lwm2m.conf", "nat.conf", "nat-backend.conf",
+					     "stateless.conf" };
 	const struct passwd *user = getpwnam("cidlb") ? getpwnam("cidlb") : getpwnam("nobody");
 
 	write_file("k.key", 0600, KEY);
@@ -504,7 +521,8 @@ START_TEST(shipped_files_load)
 		expect_errors(text, "");
 		free(text);
 	}
-	char *text = replaced(shipped("quic-lb.conf", "@/etc/cidlb/hash.key", "@k.key"), "@/etc/cidlb/cid0.key", "@k.key");
+	char *text =
+		replaced(shipped("quic-lb.conf", "@/etc/cidlb/hash.key", "@k.key"), "@/etc/cidlb/cid0.key", "@k.key");
 	expect_errors(text, "");
 	free(text);
 	text = replaced(shipped("tunnel.conf", "@/etc/cidlb/hash.key", "@k.key"), "@/etc/cidlb/tunnel.key", "@k.key");
@@ -521,11 +539,13 @@ START_TEST(stateless_runs_without_a_table)
 
 	write_file("k.key", 0600, KEY);
 	for (int i = 0; i < COUNT_OF(names); i++) {
-		char *text = replaced(shipped(names[i], "@/etc/cidlb/hash.key", "@k.key"), "hash_key =", "user = \"root\"; hash_key =");
+		char *text = replaced(shipped(names[i], "@/etc/cidlb/hash.key", "@k.key"),
+				      "hash_key =", "user = \"root\"; hash_key =");
 		struct conf *conf = load_good(text);
 
 		for (size_t pool = 0; pool < conf->pool_count; pool++)
-			ck_assert_int_eq(stateless_listener(conf, pool) != NULL, strcmp(names[i], "stateless.conf") == 0);
+			ck_assert_int_eq(stateless_listener(conf, pool) != NULL,
+					 strcmp(names[i], "stateless.conf") == 0);
 		conf_free(conf);
 		free(text);
 	}
@@ -533,15 +553,16 @@ START_TEST(stateless_runs_without_a_table)
 }
 END_TEST
 
-#define QUIC_LB_POOL(key)                                                                                                                  \
-	"pools = ( { name = \"p\"; cid = { scheme = \"quic-lb\"; configs = (\n"                                                            \
-	"  { rotation = 5; server_id_length = 3; nonce_length = 4; key = \"" key "\"; },\n"                                                \
-	"  { rotation = 0; server_id_length = 3; nonce_length = 9; } ); };\n"                                                              \
+#define QUIC_LB_POOL(key)                                                                                              \
+	"pools = ( { name = \"p\"; cid = { scheme = \"quic-lb\"; configs = (\n"                                        \
+	"  { rotation = 5; server_id_length = 3; nonce_length = 4; key = \"" key "\"; },\n"                            \
+	"  { rotation = 0; server_id_length = 3; nonce_length = 9; } ); };\n"                                          \
 	"backends = ( { name = \"a\"; id = \"ed793a\"; address = \"127.0.0.1:6001\"; } ); } );"
 
 START_TEST(quic_lb_configs)
 {
-	struct conf *conf = load_good("hash_key = \"" KEY "\";" LISTENERS QUIC_LB_POOL("8f95f09245765f80256934e50c66207f"));
+	struct conf *conf =
+		load_good("hash_key = \"" KEY "\";" LISTENERS QUIC_LB_POOL("8f95f09245765f80256934e50c66207f"));
 	static const uint8_t cid[] = { 0xa7, 0x20, 0xb1, 0xd0, 0x7b, 0x35, 0x9d, 0x3c };
 	const struct cid_layout *layout = &conf->pools[0].layout;
 	struct server_id id;
@@ -562,12 +583,14 @@ END_TEST
 
 START_TEST(quic_lb_keys_are_secrets)
 {
-	static const char both[] =
-		"t.conf:1: hash_key: others can access this file; chmod o-rwx it, or put the key into a file of its own: "
-		"\"@FILE\"\n"
-		"t.conf:3: pools[0].cid.configs[0].key: others can access this file; chmod o-rwx it, or put the key into a "
-		"file of its own: \"@FILE\"";
-	static const char of_others[] = "t.conf:3: pools[0].cid.configs[0].key: \"k.key\": others can access it; chmod o-rwx it";
+	static const char both[] = "t.conf:1: hash_key: others can access this file; chmod o-rwx it, or put the key "
+				   "into a file of its own: "
+				   "\"@FILE\"\n"
+				   "t.conf:3: pools[0].cid.configs[0].key: others can access this file; chmod o-rwx "
+				   "it, or put the key into a "
+				   "file of its own: \"@FILE\"";
+	static const char of_others[] =
+		"t.conf:3: pools[0].cid.configs[0].key: \"k.key\": others can access it; chmod o-rwx it";
 	struct conf_report report;
 
 	write_file(FILE_NAME, 0644, "hash_key = \"" KEY "\"; user = \"root\";" LISTENERS QUIC_LB_POOL(KEY));
@@ -615,10 +638,11 @@ static bool documented(const char *text, const struct conf_option *option)
 
 START_TEST(cidlb_conf_names_every_option_with_its_default)
 {
-	static const struct conf_section *const sections[] = { &conf_section_root,   &conf_section_admin,      &conf_section_listener,
-							       &conf_section_pool,   &conf_section_cid,        &conf_section_cid_config,
-							       &conf_section_nat,    &conf_section_health,     &conf_section_hello_rate,
-							       &conf_section_tunnel, &conf_section_tunnel_key, &conf_section_backend };
+	static const struct conf_section *const sections[] = {
+		&conf_section_root,       &conf_section_admin,      &conf_section_listener,   &conf_section_pool,
+		&conf_section_cid,        &conf_section_cid_config, &conf_section_nat,        &conf_section_health,
+		&conf_section_hello_rate, &conf_section_tunnel,     &conf_section_tunnel_key, &conf_section_backend
+	};
 	char *text = shipped("cidlb.conf", "# cidlb", "# cidlb");
 
 	for (int i = 0; i < COUNT_OF(sections); i++)

@@ -31,7 +31,8 @@ static uint8_t octet(unsigned key, size_t i)
 }
 
 /* Of either half of a key, as digits and as octets. */
-__attribute__((no_sanitize("address", "undefined", "thread"))) static bool is_at(const volatile uint8_t *at, size_t room, unsigned key)
+__attribute__((no_sanitize("address", "undefined", "thread"))) static bool is_at(const volatile uint8_t *at,
+										 size_t room, unsigned key)
 {
 	for (size_t half = 0; half < DIGITS; half += HALF) {
 		size_t i = 0;
@@ -49,8 +50,8 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) static bool is_at
 }
 
 /* What is between two addresses. By the first octet of each, first: most places end there. */
-__attribute__((no_sanitize("address", "undefined", "thread"))) static bool region_has(const volatile uint8_t *at,
-										      const volatile uint8_t *end, unsigned keys)
+__attribute__((no_sanitize("address", "undefined", "thread"))) static bool
+region_has(const volatile uint8_t *at, const volatile uint8_t *end, unsigned keys)
 {
 	bool first[256] = { false };
 
@@ -64,7 +65,8 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) static bool regio
 	return false;
 }
 
-/* The line of /proc/self/maps of the first readable and writable memory that has one of the keys 0..keys-1; NULL: none has. */
+/* The line of /proc/self/maps of the first readable and writable memory that has one of the keys 0..keys-1; NULL: none
+ * has. */
 static const char *memory_has(unsigned keys)
 {
 	static char maps[1 << 16];
@@ -129,16 +131,18 @@ static void file_write(const char *name, mode_t mode, const char *text, size_t p
 
 #define TOP  "user = \"root\"; state_file = \"\"; admin = { socket = \"\"; };\n"
 #define KEYS "hash_key = \"$0\"; hash_key_previous = \"$1\";\n"
-#define LISTENERS                                                                                                                          \
-	"listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; }, { name = \"m\"; address = \"127.0.0.1:5685\"; pool " \
+#define LISTENERS                                                                                                      \
+	"listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; }, { name = \"m\"; address = "      \
+	"\"127.0.0.1:5685\"; pool "                                                                                    \
 	"= \"q\"; } );\n"
-#define TUNNEL(a, b)                                                                                                                       \
-	"{ name = \"p\"; protocol = \"udp\"; forward = \"tunnel\"; tunnel = { local = \"127.0.0.1:7200\"; keys = ( { id = 1; key = " a     \
-	"; }, { id = 2; key = " b "; } ); };\n"                                                                                            \
+#define TUNNEL(a, b)                                                                                                   \
+	"{ name = \"p\"; protocol = \"udp\"; forward = \"tunnel\"; tunnel = { local = \"127.0.0.1:7200\"; keys = ( { " \
+	"id = 1; key = " a "; }, { id = 2; key = " b "; } ); };\n"                                                     \
 	"backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); }"
-#define QUIC_LB(key, psk)                                                                                                                  \
-	"{ name = \"q\"; cid = { scheme = \"quic-lb\"; configs = ( { rotation = 0; server_id_length = 2; nonce_length = 6; key = " key     \
-	"; } ); };\nhealth = { probe = \"coaps\"; psk_identity = \"$6\"; psk_key = " psk "; };\n"                                          \
+#define QUIC_LB(key, psk)                                                                                              \
+	"{ name = \"q\"; cid = { scheme = \"quic-lb\"; configs = ( { rotation = 0; server_id_length = 2; "             \
+	"nonce_length = 6; key = " key                                                                                 \
+	"; } ); };\nhealth = { probe = \"coaps\"; psk_identity = \"$6\"; psk_key = " psk "; };\n"                      \
 	"backends = ( { name = \"b\"; id = \"0001\"; address = \"127.0.0.1:6002\"; } ); }"
 #define POOLS "pools = ( " TUNNEL("\"$2\"", "\"$3\"") ", " QUIC_LB("\"$4\"", "\"$5\"") " );\n"
 #define ALL   TOP KEYS LISTENERS POOLS
@@ -149,14 +153,17 @@ static const struct {
 } files[] = {
 	{ ALL, true },
 	{ "# hash_key = \"$7\";\n" ALL "/* \"$8\" */ // $9", true },
-	{ TOP "hash_key = \"$0<\" /* $7 */ \"$0>\"; hash_key_previous = \"$1<\"\n# $8\n\"$1>\";\n" LISTENERS POOLS, true },
+	{ TOP "hash_key = \"$0<\" /* $7 */ \"$0>\"; hash_key_previous = \"$1<\"\n# $8\n\"$1>\";\n" LISTENERS POOLS,
+	  true },
 	{ TOP "hash_key : \"$0 \\n\"; hash_key_previous = \"\\x61$1>\" \"$1<\";\n" LISTENERS POOLS, false },
 	/* Refused for a key. */
 	{ TOP "hash_key = \"$0g\"; hash_key_previous = \"$1$7\";\n" LISTENERS
 	      "pools = ( " TUNNEL("\"$2<\"", "\"=$3\"") ", " QUIC_LB("\" $4\"", "\"$5$8$9\"") " );\n",
 	  false },
 	{ TOP "hash_key = \"$0\"; hash_key_previous = \"$0\";\n" LISTENERS POOLS, false },
-	{ TOP KEYS LISTENERS "pools = ( " TUNNEL("\"$2\"", "[ \"$3\" ]") ", " QUIC_LB("{ key = \"$4\"; }", "\"$5\"") " );\n", false },
+	{ TOP KEYS LISTENERS
+	  "pools = ( " TUNNEL("\"$2\"", "[ \"$3\" ]") ", " QUIC_LB("{ key = \"$4\"; }", "\"$5\"") " );\n",
+	  false },
 	/* Refused for something else. */
 	{ ALL "hash_keys = \"$7\"; \n", false },
 	{ ALL "hash_key = \"$0\";\n", false },
@@ -211,7 +218,8 @@ START_TEST(key_file)
 {
 	for (int good = 0; good < 2; good++) {
 		file_write("k.key", 0600, good ? "$5\n" : "$5$7$8\n", 0);
-		expect_nothing_left(TOP KEYS LISTENERS "pools = ( " TUNNEL("\"$2\"", "\"$3\"") ", " QUIC_LB("\"$4\"", "\"@k.key\"") " );\n",
+		expect_nothing_left(TOP KEYS LISTENERS "pools = ( " TUNNEL("\"$2\"", "\"$3\"") ", " QUIC_LB(
+					    "\"$4\"", "\"@k.key\"") " );\n",
 				    0600, 0, good);
 	}
 }

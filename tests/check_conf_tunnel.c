@@ -11,15 +11,18 @@
 #define LOCAL(addr) "local = \"" addr "\";"
 #define GOOD        TUNNEL(LOCAL("10.0.0.2:7200") ONE_KEY)
 #define BACKEND     "{ name = \"a\"; address = \"10.0.0.3:6001\"; }"
-#define POOL(name_, tunnel, backends_)                                                                                                     \
-	"{ name = \"" name_ "\"; protocol = \"udp\"; forward = \"tunnel\"; " tunnel "\nbackends = ( " backends_ " ); }"
+#define POOL(name_, tunnel, backends_)                                                                                 \
+	"{ name = \"" name_ "\"; protocol = \"udp\"; forward = \"tunnel\"; " tunnel "\nbackends = ( " backends_ " ); " \
+	"}"
 #define LISTENER(name_, addr, pool_) "{ name = \"" name_ "\"; address = \"" addr "\"; pool = \"" pool_ "\"; }"
 
 /* Line 1 is the top, 2 the listeners, 3 the first pool, 4 its backends. */
-#define FILE_OF(listeners_, pools_)    TOP "listeners = ( " listeners_ " );\npools = ( " pools_ " );\n"
-#define WITH(tunnel)                   FILE_OF(LISTENER("l", "10.0.0.2:5684", "p"), POOL("p", tunnel, BACKEND))
-#define WITH_BACKENDS(addr, all)       FILE_OF(LISTENER("l", "10.0.0.2:5684", "p"), POOL("p", TUNNEL(LOCAL(addr) ONE_KEY), all))
-#define TWO(listeners_, first, second) FILE_OF(LISTENER("l", "10.0.0.2:5684", "p") "," LISTENER("m", listeners_, "q"), first ",\n" second)
+#define FILE_OF(listeners_, pools_) TOP "listeners = ( " listeners_ " );\npools = ( " pools_ " );\n"
+#define WITH(tunnel)                FILE_OF(LISTENER("l", "10.0.0.2:5684", "p"), POOL("p", tunnel, BACKEND))
+#define WITH_BACKENDS(addr, all)                                                                                       \
+	FILE_OF(LISTENER("l", "10.0.0.2:5684", "p"), POOL("p", TUNNEL(LOCAL(addr) ONE_KEY), all))
+#define TWO(listeners_, first, second)                                                                                 \
+	FILE_OF(LISTENER("l", "10.0.0.2:5684", "p") "," LISTENER("m", listeners_, "q"), first ",\n" second)
 
 static const struct {
 	const char *text, *errors; /* "": accepted */
@@ -30,15 +33,15 @@ static const struct {
 	{ WITH(TUNNEL("")), "f.conf:3: pools[0].tunnel.local: missing\nf.conf:3: pools[0].tunnel.keys: missing" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") ONE_KEY "mtu = 1;")), "f.conf:3: pools[0].tunnel.mtu: unknown" },
 	/* local */
-	{ WITH(TUNNEL(LOCAL("10.0.0.2") ONE_KEY)),
-	  "f.conf:3: pools[0].tunnel.local: \"10.0.0.2\" is no address with port; accepted: A.B.C.D:PORT, [IPV6]:PORT" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: \"10.0.0.2\" is no address with "
+						   "port; accepted: A.B.C.D:PORT, [IPV6]:PORT" },
 	{ WITH(TUNNEL(LOCAL("0.0.0.0:7200") ONE_KEY)),
 	  "f.conf:3: pools[0].tunnel.local: not an address that servers can answer to; give one of this host" },
 	{ WITH(TUNNEL(LOCAL("[::]:7200") ONE_KEY)),
 	  "f.conf:3: pools[0].tunnel.local: not an address that servers can answer to; give one of this host" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:65531") ONE_KEY)), "" },
-	{ WITH(TUNNEL(LOCAL("10.0.0.2:65532") ONE_KEY)),
-	  "f.conf:3: pools[0].tunnel.local: 4 workers have a port each, and probes have one; accepted: ports up to 65531" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:65532") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: 4 workers have a port each, "
+							 "and probes have one; accepted: ports up to 65531" },
 	{ WITH(TUNNEL(LOCAL("[fd00::2]:7200") ONE_KEY)),
 	  "f.conf:3: pools[0].tunnel.local: IPv6, but backends[0] at 10.0.0.3:6001 is IPv4" },
 	{ WITH_BACKENDS("10.0.0.2:7200", BACKEND ", { name = \"b\"; address = \"[fd00::3]:6001\"; }"),
@@ -52,28 +55,36 @@ static const struct {
 	{ WITH_BACKENDS("[::1]:7200", "{ name = \"b\"; address = \"[fd00::3]:6001\"; }"),
 	  "f.conf:3: pools[0].tunnel.local: on loopback, where backends[0] at [fd00::3]:6001 cannot answer" },
 	/* keys */
-	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( );")), "f.conf:3: pools[0].tunnel.keys: 0 entries; accepted: 1..2" },
-	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 0; key = \"" KEY "\"; }, { id = 255; key = \"" KEY_2 "\"; } );")), "" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( );")),
+	  "f.conf:3: pools[0].tunnel.keys: 0 entries; accepted: 1..2" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 0; key = \"" KEY "\"; }, { id = 255; key = \"" KEY_2
+					     "\"; } );")),
+	  "" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 0; key = \"" KEY "\"; }, { id = 1; key = \"" KEY_2
 					     "\"; }, { id = 2; key = \"" KEY_3 "\"; } );")),
 	  "f.conf:3: pools[0].tunnel.keys: 3 entries; accepted: 1..2" },
-	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 7; key = \"" KEY "\"; }, { id = 7; key = \"" KEY_2 "\"; } );")),
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 7; key = \"" KEY "\"; }, { id = 7; key = \"" KEY_2
+					     "\"; } );")),
 	  "f.conf:3: pools[0].tunnel.keys[1].id: already the id of keys[0]" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { } );")),
 	  "f.conf:3: pools[0].tunnel.keys[0].id: missing\nf.conf:3: pools[0].tunnel.keys[0].key: missing" },
-	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( \"" KEY "\" );")), "f.conf:3: pools[0].tunnel.keys[0]: not a group { ... }" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( \"" KEY "\" );")),
+	  "f.conf:3: pools[0].tunnel.keys[0]: not a group { ... }" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 256; key = \"" KEY "\"; } );")),
 	  "f.conf:3: pools[0].tunnel.keys[0].id: 256 is out of range; accepted: 0..255" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = -1; key = \"" KEY "\"; } );")),
 	  "f.conf:3: pools[0].tunnel.keys[0].id: -1 is out of range; accepted: 0..255" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 1; key = \"00\"; } );")),
-	  "f.conf:3: pools[0].tunnel.keys[0].key: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16" },
+	  "f.conf:3: pools[0].tunnel.keys[0].key: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex "
+	  "16" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 1; key = \"@none.key\"; } );")),
 	  "f.conf:3: pools[0].tunnel.keys[0].key: \"none.key\": No such file or directory" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND), POOL("q", TUNNEL(LOCAL("10.0.0.2:7205") ONE_KEY), BACKEND)),
 	  "f.conf:5: pools[1].tunnel.keys: pools[0] has this key, too: each needs its own" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
-	      POOL("q", TUNNEL(LOCAL("10.0.0.2:7205") "keys = ( { id = 1; key = \"" KEY_2 "\"; }, { id = 2; key = \"" KEY "\"; } );"),
+	      POOL("q",
+		   TUNNEL(LOCAL("10.0.0.2:7205") "keys = ( { id = 1; key = \"" KEY_2 "\"; }, { id = 2; key = \"" KEY
+						 "\"; } );"),
 		   BACKEND)),
 	  "f.conf:5: pools[1].tunnel.keys: pools[0] has this key, too: each needs its own" },
 	/* ports */
@@ -82,7 +93,8 @@ static const struct {
 	  "" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
 	      POOL("q", TUNNEL(LOCAL("10.0.0.2:7204") "keys = ( { id = 1; key = \"" KEY_2 "\"; } );"), BACKEND)),
-	  "f.conf:5: pools[1].tunnel.local: 7204-7208 has ports of pools[0].tunnel, 7200-7204: one per worker, one for probes" },
+	  "f.conf:5: pools[1].tunnel.local: 7204-7208 has ports of pools[0].tunnel, 7200-7204: one per worker, one for "
+	  "probes" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
 	      POOL("q", TUNNEL(LOCAL("10.0.0.1:7204") "keys = ( { id = 1; key = \"" KEY_2 "\"; } );"), BACKEND)),
 	  "" },
@@ -95,20 +107,22 @@ static const struct {
 	{ FILE_OF(LISTENER("l", "[::]:7200", "p"), POOL("p", GOOD, BACKEND)), "" },
 	/* beside a pool of mode nat, before it or after it */
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
-	      "{ name = \"q\"; protocol = \"udp\"; nat = { sources = [ \"10.64.0.0/16\" ]; ports = \"7204\"; max_flows = 100; }; backends "
+	      "{ name = \"q\"; protocol = \"udp\"; nat = { sources = [ \"10.64.0.0/16\" ]; ports = \"7204\"; max_flows "
+	      "= 100; }; backends "
 	      "= ( " BACKEND " ); }"),
 	  "f.conf:3: pools[0].tunnel.local: 7200-7204 has ports of pools[1].nat, 7204-7204" },
 	{ TWO("10.0.0.2:5685",
-	      "{ name = \"p\"; protocol = \"udp\"; nat = { sources = [ \"10.0.0.2\" ]; ports = \"7204-7400\"; };\n backends = ( " BACKEND
-	      " ); }",
+	      "{ name = \"p\"; protocol = \"udp\"; nat = { sources = [ \"10.0.0.2\" ]; ports = \"7204-7400\"; };\n "
+	      "backends = ( " BACKEND " ); }",
 	      POOL("q", GOOD, BACKEND)),
 	  "f.conf:5: pools[1].tunnel.local: 7200-7204 has ports of pools[0].nat, 7204-7400" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
-	      "{ name = \"q\"; protocol = \"udp\"; nat = { sources = [ \"10.0.0.7\" ]; ports = \"7204-7400\"; }; backends = ( " BACKEND
-	      " ); }"),
+	      "{ name = \"q\"; protocol = \"udp\"; nat = { sources = [ \"10.0.0.7\" ]; ports = \"7204-7400\"; }; "
+	      "backends = ( " BACKEND " ); }"),
 	  "" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
-	      "{ name = \"q\"; protocol = \"udp\"; nat = { sources = [ \"fd64::/64\" ]; ports = \"7204\"; max_flows = 100; };\nbackends = "
+	      "{ name = \"q\"; protocol = \"udp\"; nat = { sources = [ \"fd64::/64\" ]; ports = \"7204\"; max_flows = "
+	      "100; };\nbackends = "
 	      "( { name = \"a\"; "
 	      "address = \"[fd00::3]:6001\"; } ); }"),
 	  "" },
@@ -130,13 +144,13 @@ END_TEST
 START_TEST(values)
 {
 	static const char text[] =
-		FILE_OF(LISTENER("l", "[::]:5684", "p"), POOL("p",
-							      TUNNEL(LOCAL("[fd00::2]:7200") "keys = ( { id = 9; key = \"" KEY_2 "\"; }, "
-											     "{ id = 0; key = \"" KEY "\"; } );"),
-							      "{ name = \"b\"; address = \"coap.example:6001\"; }"));
-	static const uint8_t octets[16] = {
-		0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f
-	};
+		FILE_OF(LISTENER("l", "[::]:5684", "p"),
+			POOL("p",
+			     TUNNEL(LOCAL("[fd00::2]:7200") "keys = ( { id = 9; key = \"" KEY_2 "\"; }, "
+							    "{ id = 0; key = \"" KEY "\"; } );"),
+			     "{ name = \"b\"; address = \"coap.example:6001\"; }"));
+	static const uint8_t octets[16] = { 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+					    0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f };
 	const struct siphash_key key = siphash_key_load(octets);
 	struct conf *conf = load_text(&(struct conf_report){ 0 }, text);
 	const struct conf_pool *pool = &conf->pools[0];
@@ -156,17 +170,21 @@ END_TEST
 
 START_TEST(settings_of_the_other_mode)
 {
-	expect_warnings(WITH(GOOD "nat = { ports = \"1\"; };"), "t.conf:3: pools[0].nat: no effect with forward = \"tunnel\"");
-	expect_warnings(TOP
-			"listeners = ( " LISTENER("l", "127.0.0.1:5684", "p") " );\npools = ( { name = \"p\"; protocol = \"udp\"; " TUNNEL(
-				"") "backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );",
+	expect_warnings(WITH(GOOD "nat = { ports = \"1\"; };"),
+			"t.conf:3: pools[0].nat: no effect with forward = \"tunnel\"");
+	expect_warnings(TOP "listeners = ( " LISTENER(
+				"l", "127.0.0.1:5684",
+				"p") " );\n"
+				     "pools = ( { name = \"p\"; protocol = \"udp\"; " TUNNEL(
+					     "") "backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );",
 			"t.conf:3: pools[0].tunnel: no effect with forward = \"nat\"");
 }
 END_TEST
 
 START_TEST(keys_are_secrets)
 {
-	static const char inline_[] = ": others can access this file; chmod o-rwx it, or put the key into a file of its own: \"@FILE\"";
+	static const char inline_[] =
+		": others can access this file; chmod o-rwx it, or put the key into a file of its own: \"@FILE\"";
 	char both[512];
 	struct conf_report report;
 

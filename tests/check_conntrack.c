@@ -55,7 +55,9 @@ END_TEST
 
 START_TEST(test_needed)
 {
-	struct conf_pool pools[3] = { { .nat.max_flows = 8 }, { .nat.max_flows = 50000000 }, { .nat.max_flows = 1000 } };
+	struct conf_pool pools[3] = { { .nat.max_flows = 8 },
+				      { .nat.max_flows = 50000000 },
+				      { .nat.max_flows = 1000 } };
 	struct conf conf = { .pools = pools, .pool_count = 2 };
 
 	ck_assert_uint_eq(conntrack_needed(&conf), 100000016);

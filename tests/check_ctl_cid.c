@@ -7,7 +7,8 @@
 
 static const char text[] =
 	"hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\";\n"
-	"listeners = ( { name = \"q\"; address = \"127.0.0.1:1\"; pool = \"quic\"; }, { name = \"n\"; address = \"127.0.0.1:2\"; pool = "
+	"listeners = ( { name = \"q\"; address = \"127.0.0.1:1\"; pool = \"quic\"; }, { name = \"n\"; address = "
+	"\"127.0.0.1:2\"; pool = "
 	"\"node\"; "
 	"},\n"
 	"  { name = \"u\"; address = \"127.0.0.1:3\"; pool = \"plain\"; } );\n"
@@ -16,9 +17,11 @@ static const char text[] =
 	"    { rotation = 6; server_id_length = 3; nonce_length = 13; } ); };\n"
 	"    backends = ( { name = \"a\"; id = \"ed793a\"; address = \"127.0.0.1:6001\"; } ); },\n"
 	"  { name = \"node\"; cid = { scheme = \"node-id\"; length = 6; };\n"
-	"    backends = ( { name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; }, { name = \"2\"; id = 9; address = \"127.0.0.1:6002\"; } "
+	"    backends = ( { name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; }, { name = \"2\"; id = 9; address = "
+	"\"127.0.0.1:6002\"; } "
 	"); },\n"
-	"  { name = \"plain\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );\n";
+	"  { name = \"plain\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } "
+	");\n";
 
 static struct conf *conf;
 static FILE *out;
@@ -50,15 +53,24 @@ static const struct {
 	size_t octets;
 	const char *id;
 } mints[] = {
-	{ "quic", "a", NULL, CTL_OK, "07", 8, "ed793a" },       { "quic", "0xED793A", NULL, CTL_OK, "07", 8, "ed793a" },
-	{ "quic", "a", "6", CTL_OK, "d0ed793a", 17, "ed793a" }, { "quic", "258", "6", CTL_OK, "d0000102", 17, "000102" },
-	{ "quic", "16777216", NULL, CTL_REFUSED, "", 0, "" },   { "quic", "0xed79", NULL, CTL_REFUSED, "", 0, "" },
-	{ "quic", "ed793a", NULL, CTL_REFUSED, "", 0, "" },     { "quic", "-1", NULL, CTL_REFUSED, "", 0, "" },
-	{ "quic", "", NULL, CTL_REFUSED, "", 0, "" },           { "quic", "a", "1", CTL_REFUSED, "", 0, "" },
-	{ "quic", "a", "7", CTL_REFUSED, "", 0, "" },           { "quic", "a", "x", CTL_REFUSED, "", 0, "" },
-	{ "node", "a", NULL, CTL_OK, "01", 6, "01" },           { "node", "2", NULL, CTL_OK, "09", 6, "09" }, /* a name first */
-	{ "node", "3", NULL, CTL_OK, "03", 6, "03" },           { "node", "a", "0", CTL_REFUSED, "", 0, "" },
-	{ "plain", "a", NULL, CTL_REFUSED, "", 0, "" },         { "other", "a", NULL, CTL_REFUSED, "", 0, "" },
+	{ "quic", "a", NULL, CTL_OK, "07", 8, "ed793a" },
+	{ "quic", "0xED793A", NULL, CTL_OK, "07", 8, "ed793a" },
+	{ "quic", "a", "6", CTL_OK, "d0ed793a", 17, "ed793a" },
+	{ "quic", "258", "6", CTL_OK, "d0000102", 17, "000102" },
+	{ "quic", "16777216", NULL, CTL_REFUSED, "", 0, "" },
+	{ "quic", "0xed79", NULL, CTL_REFUSED, "", 0, "" },
+	{ "quic", "ed793a", NULL, CTL_REFUSED, "", 0, "" },
+	{ "quic", "-1", NULL, CTL_REFUSED, "", 0, "" },
+	{ "quic", "", NULL, CTL_REFUSED, "", 0, "" },
+	{ "quic", "a", "1", CTL_REFUSED, "", 0, "" },
+	{ "quic", "a", "7", CTL_REFUSED, "", 0, "" },
+	{ "quic", "a", "x", CTL_REFUSED, "", 0, "" },
+	{ "node", "a", NULL, CTL_OK, "01", 6, "01" },
+	{ "node", "2", NULL, CTL_OK, "09", 6, "09" }, /* a name first */
+	{ "node", "3", NULL, CTL_OK, "03", 6, "03" },
+	{ "node", "a", "0", CTL_REFUSED, "", 0, "" },
+	{ "plain", "a", NULL, CTL_REFUSED, "", 0, "" },
+	{ "other", "a", NULL, CTL_REFUSED, "", 0, "" },
 };
 
 /* What was minted begins as it should, and opens to the id. */
@@ -67,7 +79,8 @@ START_TEST(minted)
 	struct ctl_options options = { .rotation = mints[_i].rotation, .pool = mints[_i].pool, .json = true };
 	json_t *answer;
 
-	ck_assert_int_eq(cid_mint(conf, mints[_i].pool, mints[_i].of, &(struct ctl_options){ .rotation = mints[_i].rotation }, out),
+	ck_assert_int_eq(cid_mint(conf, mints[_i].pool, mints[_i].of,
+				  &(struct ctl_options){ .rotation = mints[_i].rotation }, out),
 			 mints[_i].status);
 	fflush(out);
 	ck_assert_uint_eq(said_len, mints[_i].octets ? 2 * mints[_i].octets + 1 : 0);
@@ -116,10 +129,13 @@ static const struct {
 	enum ctl_exit status;
 	const char *says;
 } opens[] = {
-	{ "quic", "0720b1d07b359d3c", CTL_OK, "pool      quic\nconfig    rotation 0, encrypted\nid        ed793a\nbackend   a\n" },
-	{ "quic", "07:20:B1:D0 7b:35:9d:3c", CTL_OK, "pool      quic\nconfig    rotation 0, encrypted\nid        ed793a\nbackend   a\n" },
+	{ "quic", "0720b1d07b359d3c", CTL_OK,
+	  "pool      quic\nconfig    rotation 0, encrypted\nid        ed793a\nbackend   a\n" },
+	{ "quic", "07:20:B1:D0 7b:35:9d:3c", CTL_OK,
+	  "pool      quic\nconfig    rotation 0, encrypted\nid        ed793a\nbackend   a\n" },
 	{ "quic", "0720b1d07b359d3d", CTL_REFUSED,
-	  "pool      quic\nconfig    rotation 0, encrypted\nid        13230a\nbackend   none: no backend has this id\n" },
+	  "pool      quic\nconfig    rotation 0, encrypted\nid        13230a\nbackend   none: no backend has this "
+	  "id\n" },
 	{ "quic", "0720b1d07b359d", CTL_REFUSED,
 	  "pool      quic\nconfig    rotation 0, encrypted\nbackend   none: 7 octets; those of rotation 0 have 8\n" },
 	{ "quic", "2720b1d07b359d3c", CTL_REFUSED, "pool      quic\nbackend   none: no config has rotation 1\n" },
@@ -139,7 +155,8 @@ static const struct {
 
 START_TEST(opened)
 {
-	ck_assert_int_eq(cid_explain(conf, opens[_i].hex, &(struct ctl_options){ .pool = opens[_i].pool }, out), opens[_i].status);
+	ck_assert_int_eq(cid_explain(conf, opens[_i].hex, &(struct ctl_options){ .pool = opens[_i].pool }, out),
+			 opens[_i].status);
 	fflush(out);
 	ck_assert_str_eq(said, opens[_i].says);
 }
@@ -154,7 +171,9 @@ END_TEST
 
 START_TEST(why_not_as_json)
 {
-	ck_assert_int_eq(cid_explain(conf, "0720b1d07b359d3d", &(struct ctl_options){ .pool = "quic", .json = true }, out), CTL_REFUSED);
+	ck_assert_int_eq(
+		cid_explain(conf, "0720b1d07b359d3d", &(struct ctl_options){ .pool = "quic", .json = true }, out),
+		CTL_REFUSED);
 	fflush(out);
 	json_t *answer = json_loads(said, 0, NULL);
 	ck_assert(json_is_null(json_object_get(answer, "backend")));

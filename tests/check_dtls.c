@@ -19,17 +19,17 @@ struct walk_case {
 	struct dtls_view is; /* meaningful members: kind; for DTLS_CID all */
 };
 
-#define KIND(k)                                                                                                                            \
-	{                                                                                                                                  \
-		.kind = (k)                                                                                                                \
+#define KIND(k)                                                                                                        \
+	{                                                                                                              \
+		.kind = (k)                                                                                            \
 	}
-#define CID12(record, flight_)                                                                                                             \
-	{                                                                                                                                  \
-		.kind = DTLS_CID, .flight = (flight_), .record_at = (record), .cid_at = (record) + 11                                      \
+#define CID12(record, flight_)                                                                                         \
+	{                                                                                                              \
+		.kind = DTLS_CID, .flight = (flight_), .record_at = (record), .cid_at = (record) + 11                  \
 	}
-#define CID13(record, flight_)                                                                                                             \
-	{                                                                                                                                  \
-		.kind = DTLS_CID, .unified = true, .flight = (flight_), .record_at = (record), .cid_at = (record) + 1                      \
+#define CID13(record, flight_)                                                                                         \
+	{                                                                                                              \
+		.kind = DTLS_CID, .unified = true, .flight = (flight_), .record_at = (record), .cid_at = (record) + 1  \
 	}
 
 static const struct walk_case walks[] = {
@@ -143,8 +143,8 @@ START_TEST(walk)
 }
 END_TEST
 
-/* Every prefix of every datagram above, exactly sized, through every function: nothing is read behind it (AddressSanitizer), and
- * what was found decides no other way when more of the same datagram is there. */
+/* Every prefix of every datagram above, exactly sized, through every function: nothing is read behind it
+ * (AddressSanitizer), and what was found decides no other way when more of the same datagram is there. */
 START_TEST(truncated)
 {
 	const struct octets whole = octets_of(walks[_i].hex);
@@ -171,8 +171,8 @@ START_TEST(truncated)
 }
 END_TEST
 
-/* Where the prefixes of the last flight change their meaning: at the ends of its records, and where one octet of a CID and a
- * length could be in the third. */
+/* Where the prefixes of the last flight change their meaning: at the ends of its records, and where one octet of a CID
+ * and a length could be in the third. */
 START_TEST(truncated_flight)
 {
 	const struct octets whole = octets_of(MBEDTLS_FLIGHT5);
@@ -223,12 +223,15 @@ START_TEST(versions)
 	const uint16_t version = all[_i];
 
 	for (uint8_t type = DTLS_CHANGE_CIPHER_SPEC; type <= DTLS_RRC; type++) {
-		const uint8_t data[13 + 13] = { type, (uint8_t)(version >> 8), (uint8_t)version, 0, 1, 0, 0, 0, 0, 0, 7, 0, 13 };
+		const uint8_t data[13 + 13] = {
+			type, (uint8_t)(version >> 8), (uint8_t)version, 0, 1, 0, 0, 0, 0, 0, 7, 0, 13
+		};
 		const bool good = version == 0xfefd || (version == 0xfeff && type <= DTLS_HEARTBEAT);
 		struct dtls_view view;
 
 		dtls_walk(&view, data, sizeof data);
-		ck_assert_msg((view.kind != DTLS_MALFORMED) == good, "type %d, version %04x: kind %d", type, version, view.kind);
+		ck_assert_msg((view.kind != DTLS_MALFORMED) == good, "type %d, version %04x: kind %d", type, version,
+			      view.kind);
 	}
 }
 END_TEST

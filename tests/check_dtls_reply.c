@@ -12,8 +12,9 @@
 /* ServerHello of 40 octets, message 0: version, random, no session id, suite 1301, no compression, no extensions. */
 #define SERVER_HELLO(random) "16 fefd 0000 000000000001 0034 02 000028 0000 000000 000028 fefd" random "00 1301 00 0000"
 /* Its first 33 octets, and 34: with the random's last octet missing, and whole. */
-#define FRAGMENT_33                                                                                                                        \
-	"16 fefd 0000 000000000001 002d 02 000028 0000 000000 000021 fefd cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a833"
+#define FRAGMENT_33                                                                                                    \
+	"16 fefd 0000 000000000001 002d 02 000028 0000 000000 000021 fefd "                                            \
+	"cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a833"
 #define FRAGMENT_34 "16 fefd 0000 000000000001 002e 02 000028 0000 000000 000022 fefd" RETRY_RANDOM
 
 #define ALERT    "15 fefd 0000 000000000001 0002 0228"

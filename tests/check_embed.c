@@ -45,8 +45,8 @@ static struct addr random_device(void)
 	return a;
 }
 
-/* Of c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34 under the key 00..0f SipHash-2-4 is 01dd54da4f8301c8 (computed by another implementation).
- * Sessions go on over an upgrade of cidlb only if these never change. */
+/* Of c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34 under the key 00..0f SipHash-2-4 is 01dd54da4f8301c8 (computed by
+ * another implementation). Sessions go on over an upgrade of cidlb only if these never change. */
 START_TEST(literal_octets)
 {
 	static const struct {
@@ -57,11 +57,21 @@ START_TEST(literal_octets)
 		{ "fd00::", 8, { 0xfd, 0, 0, 0, 0, 0, 0, 0x83, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
 		{ "2001:db8::", 32, { 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0x83, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
 		{ "2001:db8:1::", 48, { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 0x83, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
-		{ "2001:db8:1:ab00::", 56, { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0x83, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
-		{ "2001:db8:1:ab80::", 57, { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0x83, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
-		{ "2001:db8:1:abc0::", 60, { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0xc3, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
-		{ "2001:db8:1:abcc::", 63, { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0xcd, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
-		{ "2001:db8:1:abcd::", 64, { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0xcd, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
+		{ "2001:db8:1:ab00::",
+		  56,
+		  { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0x83, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
+		{ "2001:db8:1:ab80::",
+		  57,
+		  { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0x83, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
+		{ "2001:db8:1:abc0::",
+		  60,
+		  { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0xc3, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
+		{ "2001:db8:1:abcc::",
+		  63,
+		  { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0xcd, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
+		{ "2001:db8:1:abcd::",
+		  64,
+		  { 0x20, 0x01, 0x0d, 0xb8, 0, 1, 0xab, 0xcd, 0x01, 0xc8, 192, 0, 2, 1, 0xdc, 0x04 } },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -123,8 +133,8 @@ START_TEST(round_trip)
 }
 END_TEST
 
-/* Outside the check and the device nothing may differ; a wrong check is never taken; another device is as often as its check happens to be
- * this one's. */
+/* Outside the check and the device nothing may differ; a wrong check is never taken; another device is as often as its
+ * check happens to be this one's. */
 START_TEST(every_flipped_bit)
 {
 	enum { DEVICES = 20000 };

@@ -1,5 +1,5 @@
-/* What becomes of the ICMP errors that are in the way of a worker's sends: real sockets on loopback, where backend "a" refuses and "b" is
- * well. */
+/* What becomes of the ICMP errors that are in the way of a worker's sends: real sockets on loopback, where backend "a"
+ * refuses and "b" is well. */
 #include <poll.h>
 
 #include "batch.h"
@@ -8,7 +8,9 @@
 #include "octets.h"
 #include "refuse.h"
 
-#define RECORD_OF(id) "19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff0011223344556677"
+#define RECORD_OF(id)                                                                                                  \
+	"19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff00112233445566" \
+	"77"
 
 static struct nat_table configured;
 static struct publisher publisher;

@@ -11,11 +11,13 @@
 #include "ctl.h"
 #include "explain.h"
 
-/* Last handshake flight of Mbed TLS: ClientKeyExchange at 0, ChangeCipherSpec at 32, Finished with CID 0720b1d07b359d3c at 46. */
-static const char flight_5[] = "16fefd0000000000000002001310000007000200000000000700056465762d31"
-			       "14fefd0000000000000003000101"
-			       "19fefd00010000000000000720b1d07b359d3c0030"
-			       "0001000000000000070b8950f571e1f4de342dc91e1bdf58f927b8d5369952d095f7f638aac6a46c47c317a299930fef";
+/* Last handshake flight of Mbed TLS: ClientKeyExchange at 0, ChangeCipherSpec at 32, Finished with CID 0720b1d07b359d3c
+ * at 46. */
+static const char flight_5[] =
+	"16fefd0000000000000002001310000007000200000000000700056465762d31"
+	"14fefd0000000000000003000101"
+	"19fefd00010000000000000720b1d07b359d3c0030"
+	"0001000000000000070b8950f571e1f4de342dc91e1bdf58f927b8d5369952d095f7f638aac6a46c47c317a299930fef";
 static const char client_hello[] =
 	"16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708da0"
 	"292a981c00000004c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000";
@@ -111,7 +113,8 @@ START_TEST(test_wrong_length)
 	explain(flight_5, NULL);
 	ck_assert_int_eq(explanation.out.verdict, VERDICT_UNKNOWN_CID);
 	print();
-	ck_assert_ptr_nonnull(strstr(text, "\ncid       0720b1d07b35...: cid.length 6 does not fit this record; lengths that would: 8\n"));
+	ck_assert_ptr_nonnull(strstr(
+		text, "\ncid       0720b1d07b35...: cid.length 6 does not fit this record; lengths that would: 8\n"));
 	ck_assert_ptr_null(strstr(text, "\nbackend"));
 }
 END_TEST
@@ -156,9 +159,10 @@ START_TEST(test_json)
 
 	explain(flight_5, NULL);
 	json_t *root = print_json();
-	ck_assert_int_eq(json_unpack(root, "{s:s, s:{s:s, s:s}, s:{s:s, s:[I]}, s:[o, o, {s:I}]}", "verdict", &verdict, "backend", "name",
-				     &name, "address", &address, "cid", "server_id", &id, "lengths_that_fit", &length, "records",
-				     &(json_t *){ NULL }, &(json_t *){ NULL }, "at", &at),
+	ck_assert_int_eq(json_unpack(root, "{s:s, s:{s:s, s:s}, s:{s:s, s:[I]}, s:[o, o, {s:I}]}", "verdict", &verdict,
+				     "backend", "name", &name, "address", &address, "cid", "server_id", &id,
+				     "lengths_that_fit", &length, "records", &(json_t *){ NULL }, &(json_t *){ NULL },
+				     "at", &at),
 			 0);
 	ck_assert_str_eq(verdict, "cid");
 	ck_assert_str_eq(name, "a");
@@ -170,7 +174,8 @@ START_TEST(test_json)
 }
 END_TEST
 
-/* A DTLS 1.3 record with a length field, and rubbish behind it; then each prefix of a flight: the listing ends where the walk does. */
+/* A DTLS 1.3 record with a length field, and rubbish behind it; then each prefix of a flight: the listing ends where
+ * the walk does. */
 START_TEST(test_listing_ends_with_the_walk)
 {
 	explain("2d00010010000000000000000000000000000000007f", NULL);
@@ -197,11 +202,12 @@ static enum ctl_exit run(const char *hex, const char *file, const char *listener
 
 START_TEST(test_exit_status)
 {
-	static const char conf[] = "hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
-				   "listeners = ( { name = \"x\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"
-				   "              { name = \"y\"; address = \"127.0.0.1:5685\"; pool = \"p\"; } );\n"
-				   "pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 8; };\n"
-				   "            backends = ( { name = \"a\"; id = 7; address = \"127.0.0.1:6001\"; } ); } );\n";
+	static const char conf[] =
+		"hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
+		"listeners = ( { name = \"x\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"
+		"              { name = \"y\"; address = \"127.0.0.1:5685\"; pool = \"p\"; } );\n"
+		"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 8; };\n"
+		"            backends = ( { name = \"a\"; id = 7; address = \"127.0.0.1:6001\"; } ); } );\n";
 	char file[] = "/tmp/check_explain.XXXXXX";
 	int fd = mkstemp(file);
 

@@ -6,20 +6,25 @@
 #define OTHER "000102030405060708090a0b0c0d0e10"
 
 /* One of everything that counts; each line below changes one thing of it. */
-#define FILE_TEXT                                                                                                                          \
-	"workers = 2; user = \"root\"; hash_key = \"" KEY "\"; state_file = \"\"; rcvbuf_octets = 8192;\n"                                 \
-	"admin = { http = \"127.0.0.1:9180\"; };\n"                                                                                        \
-	"listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"                                                   \
-	"              { name = \"m\"; address = \"127.0.0.1:5683\"; pool = \"q\"; } );\n"                                                 \
-	"pools = ( { name = \"p\"; affinity = \"address-port\"; unknown_cid = \"drop\"; cid = { scheme = \"quic-lb\"; configs = (\n"       \
-	"                { rotation = 0; server_id_length = 2; nonce_length = 6; key = \"8f95f09245765f80256934e50c66207f\"; },\n"         \
-	"                { rotation = 1; server_id_length = 2; nonce_length = 6; key = \"fdf726a9893ec05c0632d3956680baf0\"; } ); };\n"    \
-	"            nat = { rebind = \"follow\"; sources = [ \"127.64.0.0/10\" ]; ports = \"40684-40691\"; max_flows = 1000; };\n"        \
-	"            health = { probe = \"dtls\"; interval_ms = 2000; all_down = \"hash\"; };\n"                                           \
-	"            hello_rate = { backend = 1000; };\n"                                                                                  \
-	"            backends = ( { name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; weight = 100; state = \"ready\"; },\n"             \
-	"                         { name = \"b\"; id = \"0002\"; address = \"b.example:6002\"; } ); },\n"                                  \
-	"          { name = \"q\"; protocol = \"udp\"; nat = { ports = \"40700\"; };\n"                                                    \
+#define FILE_TEXT                                                                                                      \
+	"workers = 2; user = \"root\"; hash_key = \"" KEY "\"; state_file = \"\"; rcvbuf_octets = 8192;\n"             \
+	"admin = { http = \"127.0.0.1:9180\"; };\n"                                                                    \
+	"listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"                               \
+	"              { name = \"m\"; address = \"127.0.0.1:5683\"; pool = \"q\"; } );\n"                             \
+	"pools = ( { name = \"p\"; affinity = \"address-port\"; unknown_cid = \"drop\"; cid = { scheme = "             \
+	"\"quic-lb\"; configs = (\n"                                                                                   \
+	"                { rotation = 0; server_id_length = 2; nonce_length = 6; key = "                               \
+	"\"8f95f09245765f80256934e50c66207f\"; },\n"                                                                   \
+	"                { rotation = 1; server_id_length = 2; nonce_length = 6; key = "                               \
+	"\"fdf726a9893ec05c0632d3956680baf0\"; } ); };\n"                                                              \
+	"            nat = { rebind = \"follow\"; sources = [ \"127.64.0.0/10\" ]; ports = \"40684-40691\"; "          \
+	"max_flows = 1000; };\n"                                                                                       \
+	"            health = { probe = \"dtls\"; interval_ms = 2000; all_down = \"hash\"; };\n"                       \
+	"            hello_rate = { backend = 1000; };\n"                                                              \
+	"            backends = ( { name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; weight = 100; state = "        \
+	"\"ready\"; },\n"                                                                                              \
+	"                         { name = \"b\"; id = \"0002\"; address = \"b.example:6002\"; } ); },\n"              \
+	"          { name = \"q\"; protocol = \"udp\"; nat = { ports = \"40700\"; };\n"                                \
 	"            backends = ( { name = \"a\"; address = \"127.0.0.1:6003\"; } ); } );\n"
 
 /* FILE_TEXT with `to` wherever `from`, which is in it, was. */
@@ -58,8 +63,9 @@ static void expect_same(const char *text)
 	ck_assert_str_eq(of_file, other);
 }
 
-#define TUNNEL(local, id, key)                                                                                                             \
-	"protocol = \"udp\"; forward = \"tunnel\"; tunnel = { local = \"" local "\"; keys = ( { id = " id "; key = \"" key "\"; } ); }"
+#define TUNNEL(local, id, key)                                                                                         \
+	"protocol = \"udp\"; forward = \"tunnel\"; tunnel = { local = \"" local "\"; keys = ( { id = " id              \
+	"; key = \"" key "\"; } ); }"
 
 struct edit {
 	const char *from, *to;
@@ -109,8 +115,8 @@ START_TEST(what_counts)
 	for (int i = 0; i < COUNT_OF(counting); i++) {
 		fingerprint_of(seen[i + 1], edited(counting[i].from, counting[i].to));
 		for (int j = 0; j <= i; j++)
-			ck_assert_msg(strcmp(seen[i + 1], seen[j]) != 0, "\"%s\" to \"%s\" is the same as entry %d", counting[i].from,
-				      counting[i].to, j - 1);
+			ck_assert_msg(strcmp(seen[i + 1], seen[j]) != 0, "\"%s\" to \"%s\" is the same as entry %d",
+				      counting[i].from, counting[i].to, j - 1);
 	}
 }
 END_TEST
@@ -143,32 +149,39 @@ END_TEST
 
 START_TEST(order)
 {
-	expect_same(
-		"pools = ( { name = \"q\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6003\"; } ); protocol = \"udp\"; },\n"
-		"  { name = \"p\"; backends = ( { name = \"b\"; id = 2; address = \"b.example:6002\"; },\n"
-		"      { name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; } ); nat = { sources = [ \"127.64.0.0/10\" ]; };\n"
-		"    cid = { scheme = \"quic-lb\"; configs = (\n"
-		"      { rotation = 1; server_id_length = 2; nonce_length = 6; key = \"fdf726a9893ec05c0632d3956680baf0\"; },\n"
-		"      { rotation = 0; server_id_length = 2; nonce_length = 6; key = \"8f95f09245765f80256934e50c66207f\"; } ); }; } );\n"
-		"listeners = ( { name = \"m\"; address = \"127.0.0.1:5683\"; pool = \"q\"; },\n"
-		"  { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
-		"user = \"root\"; hash_key = \"" KEY "\";\n");
+	expect_same("pools = ( { name = \"q\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6003\"; } ); "
+		    "protocol = \"udp\"; },\n"
+		    "  { name = \"p\"; backends = ( { name = \"b\"; id = 2; address = \"b.example:6002\"; },\n"
+		    "      { name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; } ); nat = { sources = [ "
+		    "\"127.64.0.0/10\" ]; };\n"
+		    "    cid = { scheme = \"quic-lb\"; configs = (\n"
+		    "      { rotation = 1; server_id_length = 2; nonce_length = 6; key = "
+		    "\"fdf726a9893ec05c0632d3956680baf0\"; },\n"
+		    "      { rotation = 0; server_id_length = 2; nonce_length = 6; key = "
+		    "\"8f95f09245765f80256934e50c66207f\"; } ); }; } );\n"
+		    "listeners = ( { name = \"m\"; address = \"127.0.0.1:5683\"; pool = \"q\"; },\n"
+		    "  { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
+		    "user = \"root\"; hash_key = \"" KEY "\";\n");
 }
 END_TEST
 
-#define STATELESS(prefix, service, ports)                                                                                                  \
-	"hash_key = \"" KEY "\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"" service "\"; pool = \"p\"; } );"             \
-	"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; };"                                                           \
-	"nat = { rebind = \"backend\"; sources = [ \"" prefix "\" ]; ports = \"" ports "\"; };"                                            \
+#define STATELESS(prefix, service, ports)                                                                              \
+	"hash_key = \"" KEY "\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"" service                  \
+	"\"; pool = \"p\"; } );"                                                                                       \
+	"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; };"                                       \
+	"nat = { rebind = \"backend\"; sources = [ \"" prefix "\" ]; ports = \"" ports "\"; };"                        \
 	"backends = ( { name = \"a\"; id = 1; address = \"[2001:db8::1]:6001\"; } ); } );"
 
 /* All nodes have the same endpoints, whose check is of the service address, too. With a table it is each its own. */
 START_TEST(without_a_table)
 {
 	static const char *const files[] = {
-		STATELESS("2001:db8:0:100::/56", "192.0.2.1:5684", "40684"), STATELESS("2001:db8:0:200::/56", "192.0.2.1:5684", "40684"),
-		STATELESS("2001:db8:0:100::/57", "192.0.2.1:5684", "40684"), STATELESS("2001:db8:0:100::/56", "192.0.2.2:5684", "40684"),
-		STATELESS("2001:db8:0:100::/56", "192.0.2.1:5684", "40685"), STATELESS("2001:db8:0:100::/56", "0.0.0.0:5684", "40684"),
+		STATELESS("2001:db8:0:100::/56", "192.0.2.1:5684", "40684"),
+		STATELESS("2001:db8:0:200::/56", "192.0.2.1:5684", "40684"),
+		STATELESS("2001:db8:0:100::/57", "192.0.2.1:5684", "40684"),
+		STATELESS("2001:db8:0:100::/56", "192.0.2.2:5684", "40684"),
+		STATELESS("2001:db8:0:100::/56", "192.0.2.1:5684", "40685"),
+		STATELESS("2001:db8:0:100::/56", "0.0.0.0:5684", "40684"),
 	};
 	char seen[COUNT_OF(files)][FINGERPRINT_TEXT_OCTETS], same[FINGERPRINT_TEXT_OCTETS];
 
@@ -186,14 +199,18 @@ END_TEST
 START_TEST(exchange)
 {
 	static const char *const files[] = {
-		"hash_key = \"" KEY "\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
+		"hash_key = \"" KEY
+		"\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
 		"{ name = \"m\"; address = \"127.0.0.1:2\"; pool = \"q\"; } ); pools = ("
 		"{ name = \"p\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); },"
-		"{ name = \"q\"; protocol = \"udp\"; backends = ( { name = \"b\"; address = \"127.0.0.1:6002\"; } ); } );",
-		"hash_key = \"" KEY "\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
+		"{ name = \"q\"; protocol = \"udp\"; backends = ( { name = \"b\"; address = \"127.0.0.1:6002\"; } ); } "
+		");",
+		"hash_key = \"" KEY
+		"\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
 		"{ name = \"m\"; address = \"127.0.0.1:2\"; pool = \"q\"; } ); pools = ("
 		"{ name = \"p\"; protocol = \"udp\"; backends = ( { name = \"b\"; address = \"127.0.0.1:6002\"; } ); },"
-		"{ name = \"q\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } );",
+		"{ name = \"q\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } "
+		");",
 	};
 	char one[FINGERPRINT_TEXT_OCTETS], other[FINGERPRINT_TEXT_OCTETS];
 

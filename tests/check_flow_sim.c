@@ -1,5 +1,6 @@
-/* The state machine of common/flow.h against a world of its own: a device that moves, a backend that checks records, forgers that choose
- * their moments at random around every downlink, restarts. The world keeps its own accounts and knows nothing of owners and claimants. */
+/* The state machine of common/flow.h against a world of its own: a device that moves, a backend that checks records,
+ * forgers that choose their moments at random around every downlink, restarts. The world keeps its own accounts and
+ * knows nothing of owners and claimants. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,10 +42,10 @@ struct world {
 };
 
 /* Quiet while it holds: Check notes every assertion that it sees. */
-#define WORLD_ASSERT(w, holds)                                                                                                             \
-	do {                                                                                                                               \
-		if (!(holds))                                                                                                              \
-			ck_abort_msg("seed %u: %s", (unsigned)(w)->seed, #holds);                                                          \
+#define WORLD_ASSERT(w, holds)                                                                                         \
+	do {                                                                                                           \
+		if (!(holds))                                                                                          \
+			ck_abort_msg("seed %u: %s", (unsigned)(w)->seed, #holds);                                      \
 	} while (0)
 
 static uint64_t roll(struct world *w, uint64_t sides)
@@ -164,7 +165,9 @@ static void world_begin(struct world *w, uint64_t seed)
 {
 	struct flow_peer peer;
 
-	*w = (struct world){ .seed = seed, .dice = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .device = FORGERS, .backend_at = HOME };
+	*w = (struct world){
+		.seed = seed, .dice = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .device = FORGERS, .backend_at = HOME
+	};
 	roll(w, 2);
 	w->moved_to = FORGERS;
 	w->now_ms = UINT32_MAX - (uint32_t)roll(w, 200000);
@@ -218,7 +221,8 @@ static bool answered_within(struct world *w, int datagrams)
 	return false;
 }
 
-/* Answers too large for an address that has not shown that it is reachable come within three datagrams, under forgeries within five. */
+/* Answers too large for an address that has not shown that it is reachable come within three datagrams, under forgeries
+ * within five. */
 static void large_answers(struct world *w)
 {
 	for (int step = 0; step < STEPS; step++) {
@@ -242,8 +246,8 @@ static void proven_and_silent(struct world *w)
 	}
 }
 
-/* A device that has just moved waits for its separate response: two forgeries, from one address or two, around the empty ACK, a
- * notification and the response. */
+/* A device that has just moved waits for its separate response: two forgeries, from one address or two, around the
+ * empty ACK, a notification and the response. */
 static void moved_and_silent(struct world *w)
 {
 	unsigned left = 2;

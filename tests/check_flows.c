@@ -22,7 +22,9 @@ static void set_up(void)
 	flows = flows_new(secret);
 	ck_assert_ptr_nonnull(flows);
 	ck_assert_int_eq(flows_set_limits(flows, POOL, &limits), 0);
-	space = (struct endpoint_space){ .prefixes = { { .host_bits = 22 } }, .prefix_count = 1, .port_first = 40684, .port_last = 40691 };
+	space = (struct endpoint_space){
+		.prefixes = { { .host_bits = 22 } }, .prefix_count = 1, .port_first = 40684, .port_last = 40691
+	};
 	ck_assert_int_eq(addr_parse_ip(&space.prefixes[0].first, "127.64.0.0"), 0);
 	now_ms = UINT32_MAX - 10000;
 }
@@ -431,10 +433,12 @@ static void *hammer(void *seed)
 			bool began;
 
 			/* Locked, it is what was looked for. */
-			if (flow->kind != what.made.key.kind || (flow->cid_len && memcmp(flow->cid, what.cid, sizeof what.cid) != 0))
+			if (flow->kind != what.made.key.kind ||
+			    (flow->cid_len && memcmp(flow->cid, what.cid, sizeof what.cid) != 0))
 				hammer_failed = true;
 			if (flow->kind == FLOW_CID) {
-				flow_uplink(&flow->state, &(struct flow_times){ 5000, 60000 }, &what.made.owner, 60, now_ms, &began);
+				flow_uplink(&flow->state, &(struct flow_times){ 5000, 60000 }, &what.made.owner, 60,
+					    now_ms, &began);
 				flow_downlink(&flow->state, 60, to);
 			}
 			if (dice >> 40 & 1)

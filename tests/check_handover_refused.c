@@ -1,4 +1,5 @@
-/* Files of sessions that must not be loaded: damaged, copied, of others, for others. Each is named, set aside, and costs nothing else. */
+/* Files of sessions that must not be loaded: damaged, copied, of others, for others. Each is named, set aside, and
+ * costs nothing else. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -126,7 +127,8 @@ START_TEST(empty_and_longer_files_are_refused)
 }
 END_TEST
 
-/* The file that was made says something else now, with the right checksum; it is put back where it was refused before. */
+/* The file that was made says something else now, with the right checksum; it is put back where it was refused
+ * before. */
 static void tamper(const uint8_t *data, size_t len)
 {
 	uint8_t all[FILE_MAX];

@@ -17,14 +17,17 @@ enum { MAX_SEEN = 64 };
 
 /* A HelloVerifyRequest of Mbed TLS. */
 static const uint8_t verify_request[] = {
-	0x16, 0xfe, 0xfd, 0,    0,    0,    0,    0,    0,    0,    0,    0,    0x2f, 3,    0,    0,    0x23, 0,    0,    0,
-	0,    0,    0,    0,    0x23, 0xfe, 0xfd, 0x20, 0x6b, 0x02, 0xc9, 0x31, 0x42, 0xc8, 0x1e, 0x03, 0x9b, 0xe7, 0x86, 0x28,
-	0x1e, 0xba, 0xcc, 0x2e, 0xe6, 0x74, 0x7a, 0x7f, 0xd6, 0x44, 0x36, 0xf6, 0x9a, 0x82, 0x8b, 0xb9, 0x23, 0xe6, 0xf5, 0xfd,
+	0x16, 0xfe, 0xfd, 0,    0,    0,    0,    0,    0,    0,    0,    0,    0x2f, 3,    0,
+	0,    0x23, 0,    0,    0,    0,    0,    0,    0,    0x23, 0xfe, 0xfd, 0x20, 0x6b, 0x02,
+	0xc9, 0x31, 0x42, 0xc8, 0x1e, 0x03, 0x9b, 0xe7, 0x86, 0x28, 0x1e, 0xba, 0xcc, 0x2e, 0xe6,
+	0x74, 0x7a, 0x7f, 0xd6, 0x44, 0x36, 0xf6, 0x9a, 0x82, 0x8b, 0xb9, 0x23, 0xe6, 0xf5, 0xfd,
 };
 
-/* A ServerHello: record, handshake header, version, random (first octet 7), no session id, suite c0a8, no compression. */
+/* A ServerHello: record, handshake header, version, random (first octet 7), no session id, suite c0a8, no
+ * compression. */
 static const uint8_t server_hello[13 + 12 + 38] = {
-	0x16, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50, 2, 0, 0, 38, 0, 0, 0, 0, 0, 0, 0, 38, 0xfe, 0xfd, 7, [60] = 0xc0, 0xa8,
+	0x16, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0,  0,    0,    50, 2,           0,
+	0,    38,   0,    0, 0, 0, 0, 0, 0, 38, 0xfe, 0xfd, 7,  [60] = 0xc0, 0xa8,
 };
 
 static const uint8_t alert[] = { 0x15, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40 };
@@ -184,8 +187,9 @@ START_TEST(test_hello_is_well_formed)
 	ck_assert_uint_eq(hello[60], 0); /* cookie */
 	size_t suites = bytes_u16(hello + 61);
 	ck_assert_uint_eq(suites, 24);
-	ck_assert_mem_eq(hello + 63, "\xc0\xa8\xc0\xa4\x00\xa8\x00\xae\xc0\x37\xc0\xae\xc0\x2b\xc0\x2f\xc0\x27\x13\x01\x13\x04\x00\xff",
-			 24);
+	ck_assert_mem_eq(
+		hello + 63,
+		"\xc0\xa8\xc0\xa4\x00\xa8\x00\xae\xc0\x37\xc0\xae\xc0\x2b\xc0\x2f\xc0\x27\x13\x01\x13\x04\x00\xff", 24);
 	ck_assert_mem_eq(hello + 87, "\1\0", 2);
 	ck_assert_uint_eq(bytes_u16(hello + 89), sizeof hello - 91);
 	static const uint16_t types[] = { 10, 11, 13, 23, 43, 51, 45 };
@@ -209,7 +213,8 @@ START_TEST(test_hello_answers)
 	ck_assert_int_eq(probe_hello_read(alert, sizeof alert), PROBE_ANSWER_ALERT);
 	memcpy(retry, server_hello, sizeof retry);
 	memcpy(retry + 27,
-	       "\xcf\x21\xad\x74\xe5\x9a\x61\x11\xbe\x1d\x8c\x02\x1e\x65\xb8\x91\xc2\xa2\x11\x16\x7a\xbb\x8c\x5e\x07\x9e\x09\xe2\xc8\xa8"
+	       "\xcf\x21\xad\x74\xe5\x9a\x61\x11\xbe\x1d\x8c\x02\x1e\x65\xb8\x91\xc2\xa2\x11\x16\x7a\xbb\x8c\x5e\x07"
+	       "\x9e\x09\xe2\xc8\xa8"
 	       "\x33\x9c",
 	       32);
 	ck_assert_int_eq(probe_hello_read(retry, sizeof retry), PROBE_ANSWER_RETRY);
@@ -327,7 +332,8 @@ START_TEST(test_refused_until_fall)
 		ck_assert(!reports[i].ok);
 		ck_assert_str_eq(reports[i].reason, "connection refused");
 	}
-	/* Whatever the machine is busy with: not all in one turn, and those at once closer to each other than the next one to them. */
+	/* Whatever the machine is busy with: not all in one turn, and those at once closer to each other than the next
+	 * one to them. */
 	ck_assert_uint_gt(reports[1].at_ms, reports[0].at_ms);
 	ck_assert_uint_gt(reports[3].at_ms - reports[2].at_ms, reports[2].at_ms - reports[0].at_ms);
 	bind_loopback(&server);
@@ -457,7 +463,8 @@ START_TEST(test_no_descriptors)
 	ck_assert_uint_eq(report_count, 50);
 	for (size_t i = 0; i < 50; i++) {
 		ck_assert(reports[i].ok != reports[i].unasked);
-		ck_assert_str_eq(reports[i].reason, reports[i].ok ? "HelloVerifyRequest or HelloRetryRequest" : "Too many open files");
+		ck_assert_str_eq(reports[i].reason,
+				 reports[i].ok ? "HelloVerifyRequest or HelloRetryRequest" : "Too many open files");
 		ok += reports[i].ok;
 	}
 	ck_assert_uint_ge(ok, 10);

@@ -39,7 +39,8 @@ START_TEST(round_trip)
 			const struct lbcid_config config = node_id(length, offset, size);
 			struct source source = { 0 };
 			uint8_t expected[LBCID_MAX_OCTETS] = { 0 };
-			uint8_t *cid = malloc(LBCID_MAX_OCTETS), *whole = malloc(length), *opened = malloc(LBCID_MAX_ID_OCTETS);
+			uint8_t *cid = malloc(LBCID_MAX_OCTETS), *whole = malloc(length),
+				*opened = malloc(LBCID_MAX_ID_OCTETS);
 
 			for (uint8_t i = 0; i < length; i++)
 				expected[i] = (uint8_t)(0x80 + i);
@@ -87,7 +88,8 @@ START_TEST(open_refuses_another_length)
 }
 END_TEST
 
-static struct lbcid_config quic_lb(uint8_t rotation, uint8_t id_octets, uint8_t nonce_octets, const struct lbcid_key *key)
+static struct lbcid_config quic_lb(uint8_t rotation, uint8_t id_octets, uint8_t nonce_octets,
+				   const struct lbcid_key *key)
 {
 	return (struct lbcid_config){ .scheme = LBCID_QUIC_LB,
 				      .length = (uint8_t)(1 + id_octets + nonce_octets),
@@ -125,7 +127,8 @@ static const struct {
 
 START_TEST(draft_vectors)
 {
-	struct octets key = octets_of(vectors[_i].key), id = octets_of(vectors[_i].id), nonce = octets_of(vectors[_i].nonce);
+	struct octets key = octets_of(vectors[_i].key), id = octets_of(vectors[_i].id),
+		      nonce = octets_of(vectors[_i].nonce);
 	struct octets cid = octets_of(vectors[_i].cid);
 	struct lbcid_key *expanded = key.len ? lbcid_key_new(key.at) : NULL;
 	const struct lbcid_config config = quic_lb(vectors[_i].rotation, (uint8_t)id.len, (uint8_t)nonce.len, expanded);
@@ -145,8 +148,8 @@ START_TEST(draft_vectors)
 }
 END_TEST
 
-/* One length of the id, every length of the nonce, plain and encrypted: what was minted opens again, each octet of id and nonce matters,
- * nothing is written behind the CID or the id. Buffers of exact size, for the address sanitizer. */
+/* One length of the id, every length of the nonce, plain and encrypted: what was minted opens again, each octet of id
+ * and nonce matters, nothing is written behind the CID or the id. Buffers of exact size, for the address sanitizer. */
 START_TEST(quic_lb_round_trip)
 {
 	const uint8_t size = (uint8_t)_i;
@@ -155,7 +158,8 @@ START_TEST(quic_lb_round_trip)
 
 	for (uint8_t nonce = LBCID_MIN_NONCE_OCTETS; size + nonce <= LBCID_MAX_TEXT_OCTETS; nonce++) {
 		for (int encrypted = 0; encrypted < 2; encrypted++) {
-			const struct lbcid_config config = quic_lb(nonce % LBCID_ROTATIONS, size, nonce, encrypted ? key : NULL);
+			const struct lbcid_config config =
+				quic_lb(nonce % LBCID_ROTATIONS, size, nonce, encrypted ? key : NULL);
 			static const uint8_t zero[LBCID_MAX_OCTETS];
 			struct source source = { 0 };
 			uint8_t *cid = malloc(LBCID_MAX_OCTETS), *whole = malloc(config.length), *opened = malloc(size);
@@ -213,13 +217,14 @@ START_TEST(no_key_is_freed)
 }
 END_TEST
 
-#define NODE_ID(length_, offset_, size_)                                                                                                   \
-	{                                                                                                                                  \
-		.scheme = LBCID_NODE_ID, .length = (length_), .offset = (offset_), .size = (size_)                                         \
+#define NODE_ID(length_, offset_, size_)                                                                               \
+	{                                                                                                              \
+		.scheme = LBCID_NODE_ID, .length = (length_), .offset = (offset_), .size = (size_)                     \
 	}
-#define QUIC_LB(rotation_, length_, offset_, size_)                                                                                        \
-	{                                                                                                                                  \
-		.scheme = LBCID_QUIC_LB, .length = (length_), .offset = (offset_), .size = (size_), .rotation = (rotation_)                \
+#define QUIC_LB(rotation_, length_, offset_, size_)                                                                    \
+	{                                                                                                              \
+		.scheme = LBCID_QUIC_LB, .length = (length_), .offset = (offset_), .size = (size_),                    \
+		.rotation = (rotation_)                                                                                \
 	}
 
 static const struct {

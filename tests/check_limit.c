@@ -27,8 +27,8 @@ static struct limit_rates rates(uint32_t pool, uint32_t backend, uint32_t prefix
 }
 
 /* How many of `tries` ClientHellos at one instant go on. */
-static unsigned admit(const struct limit_rates *r, uint16_t pool, uint16_t backend, const struct addr *source, uint64_t now_ms,
-		      unsigned tries)
+static unsigned admit(const struct limit_rates *r, uint16_t pool, uint16_t backend, const struct addr *source,
+		      uint64_t now_ms, unsigned tries)
 {
 	const struct limit_hello hello = { pool, backend, source };
 	unsigned admitted = 0;
@@ -71,7 +71,8 @@ END_TEST
 
 START_TEST(any_rate_limits)
 {
-	const struct limit_rates none = rates(0, 0, 0), pool = rates(1, 0, 0), backend = rates(0, 1, 0), source = rates(0, 0, 1);
+	const struct limit_rates none = rates(0, 0, 0), pool = rates(1, 0, 0), backend = rates(0, 1, 0),
+				 source = rates(0, 0, 1);
 
 	ck_assert(!limit_rates_limit(&none));
 	ck_assert(limit_rates_limit(&pool));

@@ -12,9 +12,9 @@ enum { LEAST = 38 };
 
 /* Server 0x0203, source 0x010205, in the least size. */
 static const uint8_t least[LEAST] = {
-	0x19, 0xfe, 0xfd, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01,       /* type, version, epoch, sequence number */
-	0x03, 0x02, 0x01, 0x02, 0x05, 0xb1, 0xd0, 0x7b,                         /* CID */
-	0x00, 0x11,                                                             /* length 17 */
+	0x19, 0xfe, 0xfd, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, /* type, version, epoch, sequence number */
+	0x03, 0x02, 0x01, 0x02, 0x05, 0xb1, 0xd0, 0x7b,                   /* CID */
+	0x00, 0x11,                                                       /* length 17 */
 	0xa3, 0xc8, 0xed, 0x12, 0x37, 0x5c, 0x81, 0xa6, 0xcb, 0xf0, 0x15, 0x3a, /* filler */
 	0x5f, 0x84, 0xa9, 0xce, 0xf3,
 };
@@ -182,7 +182,8 @@ START_TEST(rate_is_kept_to_the_datagram)
 	ck_assert_uint_eq(pace_at_ns(&pace, 3), 5 + (uint64_t)PACE_SECOND_NS);
 	/* A day at the greatest rate, without an overflow. */
 	ck_assert_uint_eq(pace_due(&fast, UINT64_C(86400) * PACE_SECOND_NS + 100), UINT64_C(86400) * PACE_MAX_RATE + 1);
-	ck_assert_uint_eq(pace_at_ns(&fast, UINT64_C(86400) * PACE_MAX_RATE + 1), UINT64_C(86400) * PACE_SECOND_NS + 100);
+	ck_assert_uint_eq(pace_at_ns(&fast, UINT64_C(86400) * PACE_MAX_RATE + 1),
+			  UINT64_C(86400) * PACE_SECOND_NS + 100);
 }
 END_TEST
 

@@ -59,7 +59,8 @@ START_TEST(test_text_escapes)
 {
 	capture();
 	log_event(LOG_LEVEL_WARNING, "e", "a b", "c\nd", "%s", "1\n2\t3\x1b[31m\x7f\xff \"q\" \\");
-	ck_assert_str_eq(captured() + 24, " warning e pool=a\\x20b backend=c\\x0ad: 1\\x0a2\\x093\\x1b[31m\\x7f\\xff \\\"q\\\" \\\\\n");
+	ck_assert_str_eq(captured() + 24,
+			 " warning e pool=a\\x20b backend=c\\x0ad: 1\\x0a2\\x093\\x1b[31m\\x7f\\xff \\\"q\\\" \\\\\n");
 }
 END_TEST
 
@@ -70,8 +71,10 @@ START_TEST(test_json)
 	log_event(LOG_LEVEL_INFO, "backend_down", "lwm2m", "b", "no answer for %d ms", 1000);
 	ck_assert_int_eq(strncmp(captured(), "{\"time\":\"", 9), 0);
 	assert_time(out + 9);
-	ck_assert_str_eq(out + 33, "\",\"level\":\"info\",\"event\":\"backend_down\",\"pool\":\"lwm2m\",\"backend\":\"b\",\"reason\":\"no "
-				   "answer for 1000 ms\"}\n");
+	ck_assert_str_eq(
+		out + 33,
+		"\",\"level\":\"info\",\"event\":\"backend_down\",\"pool\":\"lwm2m\",\"backend\":\"b\",\"reason\":\"no "
+		"answer for 1000 ms\"}\n");
 }
 END_TEST
 

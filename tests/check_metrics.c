@@ -27,7 +27,10 @@ static const struct metrics_backend backends[] = {
 	  .findings = { .rebinding = FINDING_GOOD, .cid = FINDING_BAD, .sessions_lost = 6 },
 	  .flows = 17,
 	  .cid_at_s = 1700000000 },
-	{ .uid = 9, .name = "b\"\\\n", .pool_name = "lwm2m", .state = { .probes = BACKEND_DOWN, .wish = BACKEND_READY } },
+	{ .uid = 9,
+	  .name = "b\"\\\n",
+	  .pool_name = "lwm2m",
+	  .state = { .probes = BACKEND_DOWN, .wish = BACKEND_READY } },
 };
 
 static void render(void)
@@ -136,9 +139,11 @@ START_TEST(test_backend_states)
 
 	render();
 	for (size_t i = 0; i < 5; i++) {
-		snprintf(line, sizeof line, "cidlb_backend_state{pool=\"lwm2m\",backend=\"a\",state=\"%s\"} %d", states[i], a_is[i]);
+		snprintf(line, sizeof line, "cidlb_backend_state{pool=\"lwm2m\",backend=\"a\",state=\"%s\"} %d",
+			 states[i], a_is[i]);
 		assert_line(line);
-		snprintf(line, sizeof line, "cidlb_backend_state{pool=\"lwm2m\",backend=\"b\\\"\\\\\\n\",state=\"%s\"} %d", states[i],
+		snprintf(line, sizeof line,
+			 "cidlb_backend_state{pool=\"lwm2m\",backend=\"b\\\"\\\\\\n\",state=\"%s\"} %d", states[i],
 			 b_is[i]);
 		assert_line(line);
 	}

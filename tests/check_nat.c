@@ -3,10 +3,13 @@
 #include "nat_table.h"
 #include "octets.h"
 
-#define HELLO                                                                                                                              \
-	"16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708da0292a981c00000004"   \
+#define HELLO                                                                                                          \
+	"16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708d" \
+	"a0292a981c00000004"                                                                                           \
 	"c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000"
-#define RECORD_OF(id) "19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff0011223344556677"
+#define RECORD_OF(id)                                                                                                  \
+	"19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff00112233445566" \
+	"77"
 
 static struct nat_table configured;
 static struct publisher publisher;

@@ -1,5 +1,5 @@
-/* Mode nat without a table: which pools run so, what their backends see, and whose replies go on. Datagrams are put into the batch, and
- * leave through sockets on loopback. */
+/* Mode nat without a table: which pools run so, what their backends see, and whose replies go on. Datagrams are put
+ * into the batch, and leave through sockets on loopback. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <unistd.h>
@@ -10,9 +10,11 @@
 #include "octets.h"
 #include "records.h"
 
-#define PREFIX        "fd00:c1d:1b00::"
-#define SERVICE       "198.51.100.7:5684"
-#define RECORD_OF(id) "19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff0011223344556677"
+#define PREFIX  "fd00:c1d:1b00::"
+#define SERVICE "198.51.100.7:5684"
+#define RECORD_OF(id)                                                                                                  \
+	"19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff00112233445566" \
+	"77"
 
 enum { WAIT_MS = 5000 };
 
@@ -183,8 +185,8 @@ static uint64_t sent_down(int backend)
 	return atomic_load(&worker->stats.sent_down[configured.uid[backend]]);
 }
 
-/* Of c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34 under the key that the label "stateless:p" gives under sixteen zeros SipHash-2-4 is
- * 02693610f2e7d67a (computed by another implementation). */
+/* Of c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34 under the key that the label "stateless:p" gives under sixteen zeros
+ * SipHash-2-4 is 02693610f2e7d67a (computed by another implementation). */
 START_TEST(literal_endpoint)
 {
 	static const uint8_t ip[16] = { 0xfd, 0, 0x0c, 0x1d, 0x1b, 0, 0, 0xe7, 0xd6, 0x7a, 192, 0, 2, 1, 0xdc, 0x04 };
@@ -220,7 +222,8 @@ START_TEST(one_endpoint_per_device)
 	}
 	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial, 0);
 	ck_assert_uint_eq(atomic_load(&worker->stats.verdicts[configured.listener_uid][VERDICT_HINT]), 0);
-	ck_assert_uint_eq(atomic_load(&worker->stats.sent_up[configured.uid[0]]) + atomic_load(&worker->stats.sent_up[configured.uid[1]]) +
+	ck_assert_uint_eq(atomic_load(&worker->stats.sent_up[configured.uid[0]]) +
+				  atomic_load(&worker->stats.sent_up[configured.uid[1]]) +
 				  atomic_load(&worker->stats.sent_up[configured.uid[2]]),
 			  3);
 }
@@ -386,7 +389,8 @@ static const struct condition {
 START_TEST(which_pools)
 {
 	const struct condition *row = &conditions[_i];
-	struct conf_listener listeners[3] = { { .addr = parsed("192.0.2.1:5684"), .pool = 1 }, { .addr = parsed(row->listener) } };
+	struct conf_listener listeners[3] = { { .addr = parsed("192.0.2.1:5684"), .pool = 1 },
+					      { .addr = parsed(row->listener) } };
 	struct conf_pool pools[2] = { { .name = "p" }, { .name = "q" } };
 	struct conf conf = { .pools = pools, .pool_count = 2, .listeners = listeners, .listener_count = 2 };
 	char text[STATELESS_TEXT_OCTETS];
@@ -400,7 +404,8 @@ START_TEST(which_pools)
 	ck_assert_ptr_null(stateless_listener(&conf, 1));
 	if (_i == 0)
 		ck_assert_str_eq(stateless_explain(text, &conf, 0),
-				 "runs without a table: the addresses in fd00:c1d:1b00::/56 that servers see carry the devices' of "
+				 "runs without a table: the addresses in fd00:c1d:1b00::/56 that servers see carry the "
+				 "devices' of "
 				 "198.51.100.7:5684, and a check of 24 bits");
 }
 END_TEST

@@ -35,7 +35,9 @@ static void open_sockets(const char *ip, bool receiver_groups)
 
 	from = bound(ip, &from_addr, true);
 	to = bound(ip, &to_addr, receiver_groups);
-	path = (struct net_path){ .to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented };
+	path = (struct net_path){
+		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
+	};
 }
 
 static void set_up(void)
@@ -90,7 +92,8 @@ static const char *received(size_t count)
 			for (size_t at = 0; at < datagrams[i].len; at += step, seen++) {
 				const size_t left = datagrams[i].len - at;
 
-				used += (size_t)sprintf(text + used, "%s%.*s", used ? " " : "", (int)(left < step ? left : step),
+				used += (size_t)sprintf(text + used, "%s%.*s", used ? " " : "",
+							(int)(left < step ? left : step),
 							(const char *)datagrams[i].data + at);
 			}
 		}
@@ -142,7 +145,8 @@ START_TEST(is_received_in_one)
 }
 END_TEST
 
-/* A socket without checksums refuses UDP_SEGMENT with EINVAL, as old kernels do what is too large. All the same everything arrives. */
+/* A socket without checksums refuses UDP_SEGMENT with EINVAL, as old kernels do what is too large. All the same
+ * everything arrives. */
 START_TEST(the_kernel_refuses_trains)
 {
 	int one = 1;

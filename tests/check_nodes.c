@@ -1,4 +1,5 @@
-/* Nodes side by side: two that share a configuration, written in different order and with what a node has of its own, decide alike. */
+/* Nodes side by side: two that share a configuration, written in different order and with what a node has of its own,
+ * decide alike. */
 #include "conf_fixture.h"
 #include "fingerprint.h"
 #include "octets.h"
@@ -100,14 +101,16 @@ static void add_backends(struct writer *to, size_t pool, bool shuffled)
 
 	add(to, "backends = (");
 	for (size_t i = 0; i < count; i++)
-		add(to, "%s{ name = \"b%zu\"; id = %zu; address = \"127.0.%zu.%zu:6000\"; weight = %zu; state = \"%s\"; }", i ? ", " : "",
-		    at[i], at[i] * 3, pool, at[i] + 1, (at[i] * 37 + pool + 1) % 257, states[at[i] % 7]);
+		add(to,
+		    "%s{ name = \"b%zu\"; id = %zu; address = \"127.0.%zu.%zu:6000\"; weight = %zu; state = \"%s\"; }",
+		    i ? ", " : "", at[i], at[i] * 3, pool, at[i] + 1, (at[i] * 37 + pool + 1) % 257, states[at[i] % 7]);
 	add(to, "); }");
 }
 
 static void add_pool(struct writer *to, size_t pool, bool shuffled)
 {
-	add(to, "{ name = \"p%zu\"; %s nat = { ports = \"40684-40691\"; sources = [ %s ]; }; ", pool, schemes[pool / COUNT_OF(sizes)],
+	add(to, "{ name = \"p%zu\"; %s nat = { ports = \"40684-40691\"; sources = [ %s ]; }; ", pool,
+	    schemes[pool / COUNT_OF(sizes)],
 	    shuffled ? "\"127.200.0.0/16\", \"127.64.0.0/10\"" : "\"127.64.0.0/10\", \"127.200.0.0/16\"");
 	add_backends(to, pool, shuffled);
 }
@@ -120,8 +123,8 @@ static void write_text(struct writer *to, const struct node_text *of)
 	add(to, "hash_key = \"%s\"; user = \"root\"; state_file = \"\"; %s listeners = (", of->key, of->top);
 	memcpy(pools, order(POOLS, of->shuffled), sizeof pools);
 	for (size_t i = 0; i < POOLS; i++)
-		add(to, "%s{ name = \"l%zu\"; address = \"%s:%zu\"; pool = \"p%zu\"; }", i ? ", " : "", pools[i], of->address,
-		    5684 + pools[i], pools[i]);
+		add(to, "%s{ name = \"l%zu\"; address = \"%s:%zu\"; pool = \"p%zu\"; }", i ? ", " : "", pools[i],
+		    of->address, 5684 + pools[i], pools[i]);
 	add(to, "); pools = (");
 	memcpy(pools, order(POOLS, of->shuffled), sizeof pools);
 	for (size_t i = 0; i < POOLS; i++) {
@@ -221,7 +224,8 @@ static void put_octets(struct datagram *to, const struct octets *octets, size_t 
 	put(to, octets->at, len);
 }
 
-static void make_datagram(struct datagram *out, const struct conf_pool *pool, const struct octets *hello, const struct octets *flight)
+static void make_datagram(struct datagram *out, const struct conf_pool *pool, const struct octets *hello,
+			  const struct octets *flight)
 {
 	const uint8_t data_head[] = { 23, 0xfe, 0xfd, 0, dice(4) != 0, 0, 0, 0, 0, 0, 0, 0, 24 };
 
@@ -272,7 +276,9 @@ static struct decision decide(const struct node *node, size_t pool, const struct
 	const struct snapshot_pool *in_force = &node->table->snapshot->pools[node->pool_at[pool]];
 	const struct table_pool *settings = &node->table->pools[node->pool_at[pool]];
 	const struct table_listener *listener = &node->table->listeners[node->listener_at[pool]];
-	struct route_in in = { .data = datagram->data, .len = datagram->len, .source = datagram->source, .hint = ROUTE_NO_HINT };
+	struct route_in in = {
+		.data = datagram->data, .len = datagram->len, .source = datagram->source, .hint = ROUTE_NO_HINT
+	};
 	struct decision made = { 0 };
 	struct route_out out;
 	uint64_t hash;
@@ -339,8 +345,8 @@ START_TEST(nodes_decide_alike)
 	/* What that says something about. */
 	ck_assert_uint_gt(other_index, datagrams / 2);
 	for (enum verdict v = 0; v < VERDICTS; v++)
-		ck_assert_msg(verdicts[v] > datagrams / 1000 || v == VERDICT_CID_DOWN || v == VERDICT_HINT || v == VERDICT_LIMITED ||
-				      v == VERDICT_NO_BACKEND,
+		ck_assert_msg(verdicts[v] > datagrams / 1000 || v == VERDICT_CID_DOWN || v == VERDICT_HINT ||
+				      v == VERDICT_LIMITED || v == VERDICT_NO_BACKEND,
 			      "%s: %zu", verdict_name(v), verdicts[v]);
 	free(hello.at);
 	free(flight.at);
@@ -348,7 +354,8 @@ START_TEST(nodes_decide_alike)
 }
 END_TEST
 
-/* Another key: those with a CID go where they went, as no key has a say in that; the rest goes anywhere, and every endpoint is another. */
+/* Another key: those with a CID go where they went, as no key has a say in that; the rest goes anywhere, and every
+ * endpoint is another. */
 START_TEST(another_key_shows)
 {
 	struct octets hello = octets_of(MBEDTLS_CLIENT_HELLO), flight = octets_of(MBEDTLS_FLIGHT5);

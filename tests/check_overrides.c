@@ -201,10 +201,11 @@ END_TEST
 
 START_TEST(test_addresses)
 {
-	static const char kept[] =
-		"{\n  \"addresses\": {\n    \"h\": {\n      \"v4\": \"192.0.2.1\",\n      \"v6\": \"2001:db8::1\"\n    }\n  },\n"
-		"  \"backends\": {},\n  \"ids\": {},\n  \"version\": 1\n}";
-	static const uint8_t v4[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, v6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
+	static const char kept[] = "{\n  \"addresses\": {\n    \"h\": {\n      \"v4\": \"192.0.2.1\",\n      \"v6\": "
+				   "\"2001:db8::1\"\n    }\n  },\n"
+				   "  \"backends\": {},\n  \"ids\": {},\n  \"version\": 1\n}";
+	static const uint8_t v4[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 },
+			     v6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
 	struct overrides *overrides = overrides_new(file);
 	uint8_t ip[16];
 
@@ -231,7 +232,8 @@ START_TEST(test_addresses)
 	ck_assert(!overrides_address(overrides, "H", true, ip));
 	overrides_free(overrides);
 	/* Of a hand that is no resolver's: as if there were none. */
-	write_text("{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"224.0.0.1\", \"v6\": \"::\"}}}");
+	write_text(
+		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"224.0.0.1\", \"v6\": \"::\"}}}");
 	overrides = overrides_new(file);
 	ck_assert(!overrides_address(overrides, "h", false, ip));
 	ck_assert(!overrides_address(overrides, "h", true, ip));
@@ -244,8 +246,8 @@ END_TEST
 START_TEST(test_prune)
 {
 	static const uint8_t v4[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 };
-	struct conf_backend stays = backend_b(), changed = backend_make("c", "127.0.0.1:6003"), gone = backend_make("d", "127.0.0.1:6004"),
-			    named = { .name = "e", .host = "h" };
+	struct conf_backend stays = backend_b(), changed = backend_make("c", "127.0.0.1:6003"),
+			    gone = backend_make("d", "127.0.0.1:6004"), named = { .name = "e", .host = "h" };
 	struct conf_backend now[] = { stays, changed, named };
 	struct conf_pool pool = { .name = "p", .backends = now, .backend_count = 3 };
 	struct conf conf = { .pools = &pool, .pool_count = 1 };
@@ -264,7 +266,8 @@ START_TEST(test_prune)
 	ck_assert_int_eq(overrides_save(overrides), 0);
 	overrides_free(overrides);
 	const char *text = text_of(file);
-	ck_assert_ptr_nonnull(strstr(text, "  \"addresses\": {\n    \"h\": {\n      \"v4\": \"192.0.2.1\"\n    }\n  },\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "  \"addresses\": {\n    \"h\": {\n      \"v4\": \"192.0.2.1\"\n    }\n  },\n"));
 	ck_assert_str_eq(strstr(text, "  \"backends\""), strstr(drained, "  \"backends\""));
 
 	overrides = overrides_new(file);
@@ -276,7 +279,9 @@ START_TEST(test_prune)
 }
 END_TEST
 
-static const struct overrides_id moved[] = { { { 1, { 0x0a } }, "b" }, { { 1, { 0xff } }, "spare" }, { { 1, { 1 } }, "b" } };
+static const struct overrides_id moved[] = { { { 1, { 0x0a } }, "b" },
+					     { { 1, { 0xff } }, "spare" },
+					     { { 1, { 1 } }, "b" } };
 
 static int tell(void *ctx, const struct overrides_id *id)
 {
@@ -307,8 +312,9 @@ START_TEST(test_ids)
 	ck_assert_int_eq(overrides_set_ids(overrides, "p", moved, 3), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
 	ck_assert_int_eq(overrides_save(overrides), 0);
-	ck_assert_ptr_nonnull(strstr(text_of(file), "  \"ids\": {\n    \"p\": {\n      \"01\": \"b\",\n      \"0a\": \"b\",\n"
-						    "      \"ff\": \"spare\"\n    }\n  },\n"));
+	ck_assert_ptr_nonnull(strstr(text_of(file),
+				     "  \"ids\": {\n    \"p\": {\n      \"01\": \"b\",\n      \"0a\": \"b\",\n"
+				     "      \"ff\": \"spare\"\n    }\n  },\n"));
 	overrides_free(overrides);
 
 	overrides = overrides_new(file);
@@ -316,7 +322,8 @@ START_TEST(test_ids)
 	ck_assert_str_eq(ids_of(overrides, "q"), "");
 	/* The same in another order: nothing new, nothing written. */
 	ck_assert_int_eq(unlink(file), 0);
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", (struct overrides_id[]){ moved[2], moved[0], moved[1] }, 3), 0);
+	ck_assert_int_eq(overrides_set_ids(overrides, "p", (struct overrides_id[]){ moved[2], moved[0], moved[1] }, 3),
+			 0);
 	ck_assert_int_eq(overrides_save(overrides), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
 	/* Another owner; then fewer; then none. */
@@ -445,7 +452,10 @@ START_TEST(test_unreadable_is_left_alone)
 	struct stat there;
 
 	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(i == 0 ? mkdir(file, 0755) : i == 1 ? mkfifo(file, 0644) : symlink(said_file, file), 0);
+		ck_assert_int_eq(i == 0   ? mkdir(file, 0755)
+				 : i == 1 ? mkfifo(file, 0644)
+					  : symlink(said_file, file),
+				 0);
 		struct overrides *overrides = overrides_new(file);
 		ck_assert_int_eq(said("state.json cannot be read: no regular file"), i + 1);
 		ck_assert_int_eq(overrides_set(overrides, "p", &b, BACKEND_DRAIN, 30), -EINVAL);
@@ -485,7 +495,8 @@ START_TEST(test_what_was_there_stays)
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &room), 0);
 	/* Not within an assertion: those write to a file, too. */
 	bool limited = setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 350, room.rlim_max }) == 0;
-	int failed[] = { overrides_set(overrides, "p", &c, BACKEND_DRAIN, 40), overrides_set(overrides, "p", &c, BACKEND_DRAIN, 41) };
+	int failed[] = { overrides_set(overrides, "p", &c, BACKEND_DRAIN, 40),
+			 overrides_set(overrides, "p", &c, BACKEND_DRAIN, 41) };
 	limited &= setrlimit(RLIMIT_FSIZE, &room) == 0;
 	ck_assert(limited);
 	ck_assert_int_eq(failed[0], -EFBIG);
@@ -551,7 +562,8 @@ START_TEST(test_prepare_the_usual_place)
 	const struct passwd *nobody = getpwnam("nobody");
 	struct stat there;
 
-	if (geteuid() != 0 || !nobody || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (geteuid() != 0 || !nobody || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", "/var/lib", "tmpfs", 0, "mode=0755") < 0)
 		return;
 	ck_assert_int_eq(mkdir("/var/lib/cidlb", 0755), 0);

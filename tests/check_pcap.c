@@ -64,7 +64,8 @@ END_TEST
 START_TEST(ipv6)
 {
 	static const uint8_t data[] = { 0x16, 0xfe, 0xfd };
-	const struct pcap_datagram datagram = datagram_of("[2001:db8::1]:5684", "[2001:db8::2]:40000", data, sizeof data);
+	const struct pcap_datagram datagram =
+		datagram_of("[2001:db8::1]:5684", "[2001:db8::2]:40000", data, sizeof data);
 
 	ck_assert_int_eq(pcap_write(out, &datagram), 0);
 	expect("120e0000 03000000 33000000 33000000"
@@ -77,7 +78,8 @@ END_TEST
 START_TEST(ipv6_checksum_zero)
 {
 	static const uint8_t data[] = { 0xf1, 0xf0 };
-	const struct pcap_datagram datagram = datagram_of("[2001:db8::1]:5684", "[2001:db8::2]:40000", data, sizeof data);
+	const struct pcap_datagram datagram =
+		datagram_of("[2001:db8::1]:5684", "[2001:db8::2]:40000", data, sizeof data);
 
 	ck_assert_int_eq(pcap_write(out, &datagram), 0);
 	expect("120e0000 03000000 32000000 32000000"

@@ -11,7 +11,11 @@ static struct conf_backend of_q[] = {
 };
 static struct conf_pool conf_pools[] = {
 	{ .name = (char *)"p", .protocol = POOL_UDP, .all_down = ALL_DOWN_DROP, .backends = of_p, .backend_count = 1 },
-	{ .name = (char *)"q", .affinity = AFFINITY_ADDRESS, .layout = { .length = 6 }, .backends = of_q, .backend_count = 2 },
+	{ .name = (char *)"q",
+	  .affinity = AFFINITY_ADDRESS,
+	  .layout = { .length = 6 },
+	  .backends = of_q,
+	  .backend_count = 2 },
 };
 static const struct conf conf = { .pools = conf_pools, .pool_count = 2 };
 static struct registry *pools, *backends;
@@ -87,8 +91,8 @@ START_TEST(test_numbers_outlive_a_reload)
 }
 END_TEST
 
-/* "a" of pool "q" has taken 9 over and owns 7; an id of nobody, and one of a backend that is in the other pool, are left out. Then nobody
- * has claimed anything (yet): as in the file. */
+/* "a" of pool "q" has taken 9 over and owns 7; an id of nobody, and one of a backend that is in the other pool, are
+ * left out. Then nobody has claimed anything (yet): as in the file. */
 START_TEST(test_ids_as_they_are_owned)
 {
 	struct claims_entry entries[] = { { .id = { 1, { 7 } }, .owner = 1 },

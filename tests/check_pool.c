@@ -106,9 +106,8 @@ static const struct {
 	uint16_t weight;
 	uint8_t percent;
 	uint16_t in_force;
-} weights[] = {
-	{ 256, 100, 256 }, { 256, 75, 192 }, { 256, 1, 3 }, { 1, 1, 1 }, { 1, 99, 1 }, { 100, 50, 50 }, { 0, 100, 0 }, { 256, 0, 0 }
-};
+} weights[] = { { 256, 100, 256 }, { 256, 75, 192 }, { 256, 1, 3 }, { 1, 1, 1 },
+		{ 1, 99, 1 },      { 100, 50, 50 },  { 0, 100, 0 }, { 256, 0, 0 } };
 
 START_TEST(weight_in_force)
 {
@@ -148,7 +147,8 @@ START_TEST(accepts_new)
 		for (int admin = BACKEND_READY; admin <= BACKEND_MAINT; admin++) {
 			bool fit = health == BACKEND_UP && admin == BACKEND_READY;
 			ck_assert(!backend_accepts_new((enum backend_health)health, (enum backend_admin)admin, 0));
-			ck_assert_int_eq(backend_accepts_new((enum backend_health)health, (enum backend_admin)admin, 1), fit);
+			ck_assert_int_eq(backend_accepts_new((enum backend_health)health, (enum backend_admin)admin, 1),
+					 fit);
 		}
 	}
 }
@@ -165,8 +165,9 @@ END_TEST
 
 START_TEST(verdict_names)
 {
-	static const char *const words[] = { "cid",  "cid_draining", "cid_down",    "hash",  "hint",       "cid_hashed", "malformed",
-					     "type", "epoch0_data",  "unknown_cid", "maint", "no_backend", "limited" };
+	static const char *const words[] = { "cid",        "cid_draining", "cid_down", "hash",        "hint",
+					     "cid_hashed", "malformed",    "type",     "epoch0_data", "unknown_cid",
+					     "maint",      "no_backend",   "limited" };
 
 	ck_assert_int_eq(VERDICTS, sizeof words / sizeof *words);
 	for (int i = 0; i < VERDICTS; i++) {

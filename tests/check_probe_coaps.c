@@ -25,7 +25,8 @@ static uint16_t free_port(const char *ip, struct addr *out)
 	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
 
 	sa.ss_family = v6 ? AF_INET6 : AF_INET;
-	inet_pton(sa.ss_family, ip, v6 ? (void *)&((struct sockaddr_in6 *)&sa)->sin6_addr : &((struct sockaddr_in *)&sa)->sin_addr);
+	inet_pton(sa.ss_family, ip,
+		  v6 ? (void *)&((struct sockaddr_in6 *)&sa)->sin6_addr : &((struct sockaddr_in *)&sa)->sin_addr);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
 	close(fd);
@@ -331,7 +332,9 @@ static void fake_noise(void)
 	static const uint8_t forged[] = { 23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0, 16, 1, 2,
 					  3,  4,    5,    6, 7, 8, 9, 0, 1, 2,    3,    4, 5,  6 };
 	static const uint8_t alert[] = { 21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 80 };
-	static const uint8_t verify[60] = { 22, 0xfe, 0xfd, [12] = 0x2f, 3, [16] = 0x23, [24] = 0x23, 0xfe, 0xfd, 0x20 };
+	static const uint8_t verify[60] = {
+		22, 0xfe, 0xfd, [12] = 0x2f, 3, [16] = 0x23, [24] = 0x23, 0xfe, 0xfd, 0x20
+	};
 	static const uint8_t text[] = "not a record at all", reset[] = { 0x70, 0, 0, 1 };
 
 	fake_send(NULL, forged, sizeof forged);

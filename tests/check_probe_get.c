@@ -1,4 +1,5 @@
-/* The question of the `coaps` probe and its answers, octet by octet; and the CID that a backend gave, against the layout. */
+/* The question of the `coaps` probe and its answers, octet by octet; and the CID that a backend gave, against the
+ * layout. */
 #include <check.h>
 #include <string.h>
 
@@ -6,7 +7,8 @@
 #include "probe_get.h"
 
 /* Ids 0102 and 1112, tokens a1a2a3a4 and b1b2b3b4. */
-static const uint8_t random_octets[PROBE_GET_RANDOM_OCTETS] = { 1, 2, 0xa1, 0xa2, 0xa3, 0xa4, 0x11, 0x12, 0xb1, 0xb2, 0xb3, 0xb4 };
+static const uint8_t random_octets[PROBE_GET_RANDOM_OCTETS] = { 1,    2,    0xa1, 0xa2, 0xa3, 0xa4,
+								0x11, 0x12, 0xb1, 0xb2, 0xb3, 0xb4 };
 
 START_TEST(questions)
 {
@@ -47,7 +49,8 @@ static const struct {
 	/* separate */
 	{ "\x60\x00\x01\x02", .len = 4, .accepted = true },
 	{ "\x60\x00\x01\x03", .len = 4 },
-	{ "\x44\x45\x77\x88\xa1\xa2\xa3\xa4\xffup", .len = 11, .code = "2.05 Content", .words = "up", .reply = "\x60\x00\x77\x88" },
+	{ "\x44\x45\x77\x88\xa1\xa2\xa3\xa4\xffup", .len = 11, .code = "2.05 Content", .words = "up",
+	  .reply = "\x60\x00\x77\x88" },
 	{ "\x54\x45\x77\x88\xb1\xb2\xb3\xb4", .len = 8, .code = "2.05 Content", .to = PROBE_GET_HOME },
 	/* refused */
 	{ "\x70\x00\x01\x02", .len = 4, .code = "RST" },
@@ -96,7 +99,8 @@ START_TEST(the_first_answer_counts)
 
 	probe_get_init(&get, random_octets);
 	probe_get_read(&get, (const uint8_t *)"\x64\x84\x01\x02\xa1\xa2\xa3\xa4", 8, reply);
-	ck_assert_uint_eq(probe_get_read(&get, (const uint8_t *)"\x44\x45\x77\x88\xb1\xb2\xb3\xb4\xffup", 11, reply), 4);
+	ck_assert_uint_eq(probe_get_read(&get, (const uint8_t *)"\x44\x45\x77\x88\xb1\xb2\xb3\xb4\xffup", 11, reply),
+			  4);
 	ck_assert_mem_eq(reply, "\x60\x00\x77\x88", 4);
 	ck_assert_str_eq(get.code, "4.04 Not Found");
 	ck_assert_int_eq(get.to, PROBE_GET_AWAY);
@@ -104,14 +108,14 @@ START_TEST(the_first_answer_counts)
 }
 END_TEST
 
-#define ID_LAYOUT(octets, id_at, id_octets)                                                                                                \
-	{                                                                                                                                  \
-		.scheme = CID_LAYOUT_ID, .length = octets, .lbcid = {                                                                      \
-			.scheme = LBCID_NODE_ID,                                                                                           \
-			.length = octets,                                                                                                  \
-			.offset = id_at,                                                                                                   \
-			.size = id_octets                                                                                                  \
-		}                                                                                                                          \
+#define ID_LAYOUT(octets, id_at, id_octets)                                                                            \
+	{                                                                                                              \
+		.scheme = CID_LAYOUT_ID, .length = octets, .lbcid = {                                                  \
+			.scheme = LBCID_NODE_ID,                                                                       \
+			.length = octets,                                                                              \
+			.offset = id_at,                                                                               \
+			.size = id_octets                                                                              \
+		}                                                                                                      \
 	}
 
 static const struct {
@@ -131,14 +135,23 @@ static const struct {
 	{ ID_LAYOUT(4, 0, 1), { 1, { 2 } }, "\1\2\3\4", 4, FINDING_BAD, "id 1, configured 2" },
 	{ ID_LAYOUT(4, 1, 3), { 3, { 2, 3, 4 } }, "\1\2\3\4", 4, FINDING_GOOD, "" },
 	{ ID_LAYOUT(4, 0, 4), { 4, { 0xff, 0, 0, 0 } }, "\0\0\1\4", 4, FINDING_BAD, "id 260, configured 4278190080" },
-	{ ID_LAYOUT(5, 0, 5), { 5, { 0, 0, 0, 0, 9 } }, "\1\2\3\4\5", 5, FINDING_BAD, "id 0x0102030405, configured 0x0000000009" },
+	{ ID_LAYOUT(5, 0, 5),
+	  { 5, { 0, 0, 0, 0, 9 } },
+	  "\1\2\3\4\5",
+	  5,
+	  FINDING_BAD,
+	  "id 0x0102030405, configured 0x0000000009" },
 	{ ID_LAYOUT(8, 0, 1), { 1, { 1 } }, "\1\2\3\4", 4, FINDING_BAD, "length 4, configured 8" },
 };
 
 START_TEST(cid)
 {
-	struct health_findings findings = { .cid = FINDING_BAD, .cid_reason = "of another time", .rebinding = FINDING_GOOD };
-	const struct health_target spec = { .layout = cids[_i].layout, .has_id = cids[_i].id.len > 0, .id = cids[_i].id };
+	struct health_findings findings = { .cid = FINDING_BAD,
+					    .cid_reason = "of another time",
+					    .rebinding = FINDING_GOOD };
+	const struct health_target spec = { .layout = cids[_i].layout,
+					    .has_id = cids[_i].id.len > 0,
+					    .id = cids[_i].id };
 
 	probe_cid_judge(&findings, &spec, (const uint8_t *)cids[_i].cid, cids[_i].len);
 	ck_assert_str_eq(findings.cid_reason, cids[_i].reason);

@@ -158,9 +158,10 @@ END_TEST
 static const struct {
 	int status;
 	const char *reason;
-} bad[] = {
-	{ 301, "301 Moved Permanently" }, { 404, "404 Not Found" }, { 500, "500 Internal Server Error" }, { 503, "503 Service Unavailable" }
-};
+} bad[] = { { 301, "301 Moved Permanently" },
+	    { 404, "404 Not Found" },
+	    { 500, "500 Internal Server Error" },
+	    { 503, "503 Service Unavailable" } };
 
 START_TEST(other_codes)
 {

@@ -1,4 +1,5 @@
-/* Probes of pools in mode tunnel against the reference server and one of ours, both at the end of a tunnel, in one event loop. */
+/* Probes of pools in mode tunnel against the reference server and one of ours, both at the end of a tunnel, in one
+ * event loop. */
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +13,8 @@ enum { CID_OCTETS = 6, ID = 2, MOST_ASKED = 64, WITH_HEADER = 2048 };
 static char identity[] = "probe", path[] = "/.well-known/cidlb";
 static const uint8_t key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 static const struct proxy2_keys keys = { { { 1, { 3, 4 } } }, 1 }, new_keys = { { { 2, { 5, 6 } } }, 1 };
-static const struct proxy2_keys both_keys = { { { 1, { 3, 4 } }, { 2, { 5, 6 } } }, 2 }, wrong_keys = { { { 1, { 3, 5 } } }, 1 };
+static const struct proxy2_keys both_keys = { { { 1, { 3, 4 } }, { 2, { 5, 6 } } }, 2 },
+				wrong_keys = { { { 1, { 3, 5 } } }, 1 };
 static struct server *server;
 
 static socklen_t name_of(struct sockaddr_storage *out, const struct addr *addr)
@@ -53,8 +55,8 @@ static struct addr free_addr(const char *ip)
 	return addr;
 }
 
-/* The server's end of the tunnel: takes headers off and puts them on. Where there is a reference server, it gets everything from a socket
- * per inner source, as it knows nothing of tunnels; else a CoAP ping is answered here. */
+/* The server's end of the tunnel: takes headers off and puts them on. Where there is a reference server, it gets
+ * everything from a socket per inner source, as it knows nothing of tunnels; else a CoAP ping is answered here. */
 enum answer { ANSWER, ANSWER_OTHER_SERVICE, ANSWER_OTHER_DEVICE, ANSWER_OTHER_KEY, ANSWER_UP, ANSWER_BARE, ANSWERS };
 
 struct inner {
@@ -129,7 +131,8 @@ static void on_end(evutil_socket_t fd, short events, void *ctx)
 	size_t head_len;
 	socklen_t from_len = sizeof end.from;
 	ssize_t n = recvfrom(fd, data, sizeof data, 0, (struct sockaddr *)&end.from, &from_len);
-	const struct sockaddr_in *in = (const struct sockaddr_in *)&end.from; /* the port is at the same place in both */
+	const struct sockaddr_in *in =
+		(const struct sockaddr_in *)&end.from; /* the port is at the same place in both */
 
 	(void)events;
 	(void)ctx;
@@ -173,9 +176,10 @@ static void begin(enum conf_probe probe, const char *ip)
 
 static void serve(const char *ip)
 {
-	struct server_options options = {
-		.id = ID, .cid = { .scheme = LBCID_NODE_ID, .length = CID_OCTETS, .size = 1 }, .notify_ms = 1000, .psk_key_len = sizeof key
-	};
+	struct server_options options = { .id = ID,
+					  .cid = { .scheme = LBCID_NODE_ID, .length = CID_OCTETS, .size = 1 },
+					  .notify_ms = 1000,
+					  .psk_key_len = sizeof key };
 
 	strcpy(options.psk_identity, identity);
 	memcpy(options.psk_key, key, sizeof key);

@@ -18,7 +18,9 @@ static const struct addr service6 = { { 0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, [15]
 
 static void set_up(void)
 {
-	ck_assert_int_eq(proxy2_parse_keys(&keys, "1:000102030405060708090a0b0c0d0e0f\n200:101112131415161718191A1B1C1D1E1F\n"), 0);
+	ck_assert_int_eq(
+		proxy2_parse_keys(&keys, "1:000102030405060708090a0b0c0d0e0f\n200:101112131415161718191A1B1C1D1E1F\n"),
+		0);
 }
 
 static void assert_ends(const struct proxy2_ends *ends, const struct addr *source, const struct addr *destination)
@@ -34,10 +36,11 @@ static const struct {
 	const char *hex;
 } written[] = {
 	{ "up, IPv4", PROXY2_UP, &device, &service, SIGNATURE "21 12 0019" ENDS4 OURS_UP },
-	{ "down, IPv4", PROXY2_DOWN, &service, &device, SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 11 01 094165044dd71593" },
+	{ "down, IPv4", PROXY2_DOWN, &service, &device,
+	  SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 11 01 094165044dd71593" },
 	{ "up, IPv6", PROXY2_UP, &device6, &service6,
-	  SIGNATURE
-	  "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634 e0000a 10 01 941979f479ae92af" },
+	  SIGNATURE "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634 e0000a 10 "
+		    "01 941979f479ae92af" },
 };
 
 START_TEST(written_as)
@@ -50,7 +53,8 @@ START_TEST(written_as)
 
 	ck_assert_msg(proxy2_write(out, &keys, written[_i].direction, &ends) == expected.len, "%s", written[_i].name);
 	ck_assert_mem_eq(out, expected.at, expected.len);
-	ck_assert_int_eq(proxy2_read(&read, &octets, &keys, written[_i].direction, expected.at, expected.len), PROXY2_GOOD);
+	ck_assert_int_eq(proxy2_read(&read, &octets, &keys, written[_i].direction, expected.at, expected.len),
+			 PROXY2_GOOD);
 	ck_assert_uint_eq(octets, expected.len);
 	assert_ends(&read, &ends.source, &ends.destination);
 	free(expected.at);
@@ -103,7 +107,8 @@ static const struct {
 	{ "version 2", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 20 01 " TAG_UP },
 	{ "twice", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0026" ENDS4 OURS_UP OURS_UP },
 	{ "type e1", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e1000a 10 01 " TAG_UP },
-	{ "down", PROXY2_DIRECTION, 0, SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 11 01 094165044dd71593" },
+	{ "down", PROXY2_DIRECTION, 0,
+	  SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 11 01 094165044dd71593" },
 	{ "direction 2", PROXY2_DIRECTION, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 12 01 " TAG_UP },
 	{ "key 2", PROXY2_KEY, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 10 02 " TAG_UP },
 	{ "key 0", PROXY2_KEY, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 10 00 " TAG_UP },
@@ -115,7 +120,8 @@ static const struct {
 	{ "source port", PROXY2_TAG, 0, SIGNATURE "21 12 0019 c0000201 c6336407 dc05 1634" OURS_UP },
 	{ "destination port", PROXY2_TAG, 0, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1635" OURS_UP },
 	{ "turned round", PROXY2_TAG, 0, SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04" OURS_UP },
-	{ "the tag of the other direction", PROXY2_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 10 01 094165044dd71593" },
+	{ "the tag of the other direction", PROXY2_TAG, 0,
+	  SIGNATURE "21 12 0019" ENDS4 "e0000a 10 01 094165044dd71593" },
 };
 
 START_TEST(read_as)
@@ -165,7 +171,8 @@ START_TEST(every_bit_counts)
 		whole.at[bit / 8] = before ^ (uint8_t)(1 << bit % 8);
 		const struct octets in = octets_copy(whole.at, whole.len);
 		whole.at[bit / 8] = before;
-		ck_assert_msg(proxy2_read(&ends, &octets, &keys, written[_i].direction, in.at, in.len) != PROXY2_GOOD, "bit %zu", bit);
+		ck_assert_msg(proxy2_read(&ends, &octets, &keys, written[_i].direction, in.at, in.len) != PROXY2_GOOD,
+			      "bit %zu", bit);
 		free(in.at);
 	}
 	free(whole.at);

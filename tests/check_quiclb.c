@@ -11,7 +11,8 @@ struct pair {
 
 static struct pair pair_of(const uint8_t octets[LBCID_KEY_OCTETS])
 {
-	const struct pair pair = { quiclb_key_new(octets, QUICLB_AES_PORTABLE), quiclb_key_new(octets, QUICLB_AES_INSTRUCTIONS) };
+	const struct pair pair = { quiclb_key_new(octets, QUICLB_AES_PORTABLE),
+				   quiclb_key_new(octets, QUICLB_AES_INSTRUCTIONS) };
 
 	ck_assert_ptr_nonnull(pair.portable);
 	ck_assert_ptr_nonnull(pair.instructions);
@@ -34,8 +35,8 @@ static void dice_fill(uint8_t *octets, size_t count)
 	}
 }
 
-/* One length of id and nonce together, every length of the id: they open alike, to what was sealed. Buffers of exact size, for the address
- * sanitizer. */
+/* One length of id and nonce together, every length of the id: they open alike, to what was sealed. Buffers of exact
+ * size, for the address sanitizer. */
 START_TEST(both_open_alike)
 {
 	const unsigned octets = (unsigned)_i;
@@ -49,7 +50,8 @@ START_TEST(both_open_alike)
 		memcpy(sealed, text, octets);
 		const struct pair pair = pair_of(key);
 		quiclb_seal(pair.portable, sealed, octets);
-		for (unsigned size = 1; size <= octets - LBCID_MIN_NONCE_OCTETS && size <= LBCID_MAX_ID_OCTETS; size++) {
+		for (unsigned size = 1; size <= octets - LBCID_MIN_NONCE_OCTETS && size <= LBCID_MAX_ID_OCTETS;
+		     size++) {
 			const quiclb_block expected = bytes_le128(text, size);
 			ck_assert(quiclb_open(pair.portable, sealed, octets, size) == expected);
 			ck_assert(quiclb_open(pair.instructions, sealed, octets, size) == expected);
@@ -63,8 +65,10 @@ END_TEST
 /* FIPS 197, appendix A.1: the last of the round keys; and the first to decrypt with, which is the same. */
 START_TEST(expands_the_key)
 {
-	static const uint8_t key[] = { 0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c };
-	static const uint8_t last[] = { 0xd0, 0x14, 0xf9, 0xa8, 0xc9, 0xee, 0x25, 0x89, 0xe1, 0x3f, 0x0c, 0xc8, 0xb6, 0x63, 0x0c, 0xa6 };
+	static const uint8_t key[] = { 0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6,
+				       0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c };
+	static const uint8_t last[] = { 0xd0, 0x14, 0xf9, 0xa8, 0xc9, 0xee, 0x25, 0x89,
+					0xe1, 0x3f, 0x0c, 0xc8, 0xb6, 0x63, 0x0c, 0xa6 };
 	const struct pair pair = pair_of(key);
 
 	if (quiclb_aesni_set(pair.instructions, key)) {

@@ -230,13 +230,17 @@ START_TEST(test_clear_spares_what_is_used)
 	used.listeners[3] = used.pools[2] = used.backends[STATS_BACKENDS - 1] = true;
 	recycle_clear_worker(&used, worker);
 	const struct stats *stats = &worker->stats;
-	ck_assert_uint_eq(stats->received[3] + stats->verdicts[3][0] + stats->verdicts[3][VERDICTS - 1] + stats->kernel_drops[3], 4);
+	ck_assert_uint_eq(stats->received[3] + stats->verdicts[3][0] + stats->verdicts[3][VERDICTS - 1] +
+				  stats->kernel_drops[3],
+			  4);
 	ck_assert_uint_eq(stats->refused_up[2][0] + stats->refused_down[2][REFUSED_REASONS - 1], 2);
 	ck_assert_uint_eq(stats->replies[2] + stats->copies[2] + stats->contests[2], 3);
-	ck_assert_uint_eq(stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] + stats->tunnel_fragmented[2], 3);
+	ck_assert_uint_eq(
+		stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] + stats->tunnel_fragmented[2], 3);
 	ck_assert_uint_eq(stats->sent_up[STATS_BACKENDS - 1] + stats->sent_down[STATS_BACKENDS - 1], 2);
 	ck_assert_uint_eq(stats->icmp_errors[STATS_BACKENDS - 1], 1);
-	ck_assert_uint_eq(counted(worker), 2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) + 3);
+	ck_assert_uint_eq(counted(worker),
+			  2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) + 3);
 	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 1], 1);
 	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 2], 0);
 	free(worker);
@@ -296,7 +300,8 @@ START_TEST(test_clear_limit)
 }
 END_TEST
 
-/* A control thread with one pool of number 2 and one listener of number 3, for whom every counter of the one worker is not 0. */
+/* A control thread with one pool of number 2 and one listener of number 3, for whom every counter of the one worker is
+ * not 0. */
 static struct control *control_full(struct conf *conf)
 {
 	struct control *control = calloc(1, sizeof *control);
@@ -349,7 +354,8 @@ START_TEST(test_alarms_are_forgotten)
 {
 	struct conf_pool pool = { .name = (char[]){ "p" }, .nat.max_flows = 64 };
 	struct conf_listener listener = { .name = (char[]){ "l" } };
-	struct conf with = { .pools = &pool, .pool_count = 1, .listeners = &listener, .listener_count = 1 }, without = { 0 };
+	struct conf with = { .pools = &pool, .pool_count = 1, .listeners = &listener, .listener_count = 1 },
+		    without = { 0 };
 	struct control *control = control_full(&with);
 	struct snapshot_pool_spec spec = { .uid = 2 };
 

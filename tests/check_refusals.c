@@ -3,9 +3,8 @@
 #include "refuse.h"
 
 static const int own[] = { EPERM, EINVAL, EBADF, ENOBUFS, EAGAIN, ENOMEM, EIO, EPIPE };
-static const int foreign[] = {
-	ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, EMSGSIZE, EACCES, EOPNOTSUPP, ENOPROTOOPT, EHOSTDOWN, ENONET
-};
+static const int foreign[] = { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO,    EMSGSIZE,
+			       EACCES,       EOPNOTSUPP,   ENOPROTOOPT, EHOSTDOWN, ENONET };
 
 enum { QUEUE = 7, DATAGRAMS = 3 };
 
@@ -38,7 +37,9 @@ static void outbox_set_up(void)
 	ck_assert_ptr_nonnull(outbox);
 	from = open_at("127.0.0.1", &from_addr, false);
 	to = open_at("127.0.0.1", &to_addr, false);
-	path = (struct net_path){ .to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented };
+	path = (struct net_path){
+		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
+	};
 }
 
 static void outbox_tear_down(void)

@@ -125,7 +125,8 @@ static struct flow *make_finished(uint8_t id, unsigned n)
 static void assert_at(const struct flow *flow, int at)
 {
 	for (int i = 0; i < NAT_BACKENDS; i++)
-		ck_assert_ptr_eq(flows_find_end(flows, &flow->endpoint, &configured.backend[i].addr), i == at ? flow : NULL);
+		ck_assert_ptr_eq(flows_find_end(flows, &flow->endpoint, &configured.backend[i].addr),
+				 i == at ? flow : NULL);
 	ck_assert_uint_eq(flow->backend, configured.uid[at]);
 	ck_assert(addr_equal(&flow->backend_addr, &configured.backend[at].addr));
 }
@@ -217,7 +218,8 @@ START_TEST(trial_stays_a_trial)
 	assert_ended(FLOW_CID, 1, 1);
 	ck_assert_ptr_null(flows_find_end(flows, &flow->endpoint, &configured.backend[1].addr));
 	ck_assert_uint_eq(flows_at(1), 0);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial + flows_count(flows, configured.pool_uid).proven, 0);
+	ck_assert_uint_eq(
+		flows_count(flows, configured.pool_uid).trial + flows_count(flows, configured.pool_uid).proven, 0);
 }
 END_TEST
 

@@ -71,7 +71,8 @@ static void build(struct rendezvous *out, const struct set *set)
 	rendezvous_build(out, &key, set->members, set->count);
 }
 
-static void update(struct rendezvous *out, const struct set *set, const struct rendezvous *old, const struct set *old_set)
+static void update(struct rendezvous *out, const struct set *set, const struct rendezvous *old,
+		   const struct set *old_set)
 {
 	rendezvous_update(out, &key, set->members, set->count, old, old_set->members, old_set->count);
 }
@@ -94,7 +95,8 @@ static const char *name_at(const struct rendezvous *table, const struct set *set
 	return set->members[index].name;
 }
 
-static void assert_same(const struct rendezvous *a, const struct set *a_set, const struct rendezvous *b, const struct set *b_set)
+static void assert_same(const struct rendezvous *a, const struct set *a_set, const struct rendezvous *b,
+			const struct set *b_set)
 {
 	for (uint32_t slot = 0; slot < RENDEZVOUS_SLOTS; slot++) {
 		for (size_t rank = 0; rank < RENDEZVOUS_DEPTH; rank++) {
@@ -213,7 +215,9 @@ START_TEST(ranks_agree_with_a_full_sort)
 		qsort(sorted, set.count, sizeof sorted[0], compare_descending);
 		require(rendezvous_score(&key, slot, &set.members[tables[0].first[slot]]) == sorted[0], slot);
 		for (size_t rank = 1; rank < RENDEZVOUS_DEPTH; rank++)
-			require(rendezvous_score(&key, slot, &set.members[tables[0].further[slot][rank - 1]]) == sorted[rank], slot);
+			require(rendezvous_score(&key, slot, &set.members[tables[0].further[slot][rank - 1]]) ==
+					sorted[rank],
+				slot);
 	}
 }
 END_TEST
@@ -318,7 +322,9 @@ END_TEST
 
 static const struct {
 	uint16_t from, to;
-} reweights[] = { { 100, 101 }, { 101, 100 }, { 1, 256 }, { 256, 1 }, { 0, 50 }, { 50, 0 }, { 255, 256 }, { 256, 255 } };
+} reweights[] = {
+	{ 100, 101 }, { 101, 100 }, { 1, 256 }, { 256, 1 }, { 0, 50 }, { 50, 0 }, { 255, 256 }, { 256, 255 }
+};
 
 /* A member that grows only takes, one that shrinks only gives; the rest keep their order among themselves. */
 START_TEST(weight_moves_keys_one_way)

@@ -148,7 +148,8 @@ static void write_conf(const struct server *s, const char *rest)
 	snprintf(new, sizeof new, "%s.new", file);
 	out = fopen(new, "w");
 	ck_assert_ptr_nonnull(out);
-	fprintf(out, "nameserver 127.0.0.1:%u\nsearch test\noptions timeout:30 attempts:9 ndots:1\n%s", ntohs(addr.sin_port), rest);
+	fprintf(out, "nameserver 127.0.0.1:%u\nsearch test\noptions timeout:30 attempts:9 ndots:1\n%s",
+		ntohs(addr.sin_port), rest);
 	ck_assert_int_eq(fclose(out), 0);
 	ck_assert_int_eq(rename(new, file), 0);
 }
@@ -236,7 +237,8 @@ static const struct report *next_report(void)
 
 START_TEST(one_address)
 {
-	static const uint8_t question[] = { 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'p', 'o', 'd', 4, 't', 'e', 's', 't', 0, 0, 1, 0, 1 };
+	static const uint8_t question[] = { 0x01, 0x00, 0, 1,   0,   0,   0,   0, 0, 0, 3, 'p',
+					    'o',  'd',  4, 't', 'e', 's', 't', 0, 0, 1, 0, 1 };
 	const struct report *report;
 
 	know("pod");
@@ -271,7 +273,9 @@ END_TEST
 
 static const struct {
 	uint32_t sent_s, taken_s;
-} ttls[] = { { 0, 5 }, { 4, 5 }, { 5, 5 }, { 6, 6 }, { 299, 299 }, { 300, 300 }, { 301, 300 }, { 0x7fffffff, 300 }, { 0x80000000, 5 } };
+} ttls[] = { { 0, 5 },         { 4, 5 },     { 5, 5 },     { 6, 6 },
+	     { 299, 299 },     { 300, 300 }, { 301, 300 }, { 0x7fffffff, 300 },
+	     { 0x80000000, 5 } };
 
 START_TEST(ttl)
 {

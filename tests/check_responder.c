@@ -35,18 +35,18 @@ static void set_up(void)
 	responder_init(&responder, &service, 1, on_write, &sent_count);
 }
 
-#define INPUT(...)                                                                                                                         \
-	do {                                                                                                                               \
-		static const uint8_t octets[] = { __VA_ARGS__ };                                                                           \
-		responder_input(&responder, octets, sizeof octets, now_ms);                                                                \
+#define INPUT(...)                                                                                                     \
+	do {                                                                                                           \
+		static const uint8_t octets[] = { __VA_ARGS__ };                                                       \
+		responder_input(&responder, octets, sizeof octets, now_ms);                                            \
 	} while (0)
 
-#define ASSERT_SENT(i, ...)                                                                                                                \
-	do {                                                                                                                               \
-		static const uint8_t octets[] = { __VA_ARGS__ };                                                                           \
-		ck_assert_uint_lt(i, sent_count);                                                                                          \
-		ck_assert_uint_eq(sent_len[i], sizeof octets);                                                                             \
-		ck_assert_mem_eq(sent[i], octets, sizeof octets);                                                                          \
+#define ASSERT_SENT(i, ...)                                                                                            \
+	do {                                                                                                           \
+		static const uint8_t octets[] = { __VA_ARGS__ };                                                       \
+		ck_assert_uint_lt(i, sent_count);                                                                      \
+		ck_assert_uint_eq(sent_len[i], sizeof octets);                                                         \
+		ck_assert_mem_eq(sent[i], octets, sizeof octets);                                                      \
 	} while (0)
 
 /* Lets the time come to the next deadline, and returns how long that took. */
@@ -176,9 +176,11 @@ static const struct {
 	{ "", "" },
 	{ "\ndrain\n", "" },
 	{ "drain\x01maint", " drain" },
-	{ "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+	{ "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+	  "89012345678901234567"
 	  "89",
-	  " 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456"
+	  " 01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456"
+	  "78901234567890123456"
 	  "7" },
 };
 

@@ -76,26 +76,31 @@ static struct server_id id_of(const struct cid_layout *layout, uint8_t first)
 	return id;
 }
 
-static void spec_fill(struct snapshot_pool_spec *spec, struct snapshot_backend backends[CAST], struct snapshot_id ids[CAST],
-		      enum pool_name pool)
+static void spec_fill(struct snapshot_pool_spec *spec, struct snapshot_backend backends[CAST],
+		      struct snapshot_id ids[CAST], enum pool_name pool)
 {
-	static const char *const names[POOLS] = { "node-id",  "node-id-hash", "none",     "hashed", "hashed-hash", "plain",       "address",
-						  "whole-id", "quic-lb",      "all-down", "nobody", "nobody-hash", "nobody-plain" };
+	static const char *const names[POOLS] = { "node-id", "node-id-hash", "none",        "hashed",  "hashed-hash",
+						  "plain",   "address",      "whole-id",    "quic-lb", "all-down",
+						  "nobody",  "nobody-hash",  "nobody-plain" };
 	const bool nobody_up = pool >= ALL_DOWN;
 
-	*spec = (struct snapshot_pool_spec){ .name = names[pool], .uid = (uint16_t)pool, .backends = backends, .backend_count = CAST };
+	*spec = (struct snapshot_pool_spec){
+		.name = names[pool], .uid = (uint16_t)pool, .backends = backends, .backend_count = CAST
+	};
 	spec->layout.scheme = pool == NONE || pool == PLAIN || pool == NOBODY_PLAIN ? CID_LAYOUT_NONE : CID_LAYOUT_ID;
 	if (pool == HASHED || pool == HASHED_HASH)
 		spec->layout.scheme = CID_LAYOUT_HASH;
 	if (spec->layout.scheme != CID_LAYOUT_NONE)
 		spec->layout.length = 8;
 	if (spec->layout.scheme == CID_LAYOUT_ID)
-		spec->layout.lbcid = (struct lbcid_config){ LBCID_NODE_ID, .length = 8, .offset = 0, .size = pool == WHOLE_ID ? 8 : 1 };
+		spec->layout.lbcid = (struct lbcid_config){ LBCID_NODE_ID, .length = 8, .offset = 0,
+							    .size = pool == WHOLE_ID ? 8 : 1 };
 	if (pool == QUIC_LB)
 		spec->layout = quic_lb_layout();
 	spec->protocol = pool == PLAIN || pool == NOBODY_PLAIN ? POOL_UDP : POOL_DTLS;
 	spec->affinity = pool == ADDRESS ? AFFINITY_ADDRESS : AFFINITY_ADDRESS_PORT;
-	spec->unknown_cid = pool == NODE_ID_HASH || pool == HASHED_HASH || pool == NOBODY_HASH ? UNKNOWN_CID_HASH : UNKNOWN_CID_DROP;
+	spec->unknown_cid = pool == NODE_ID_HASH || pool == HASHED_HASH || pool == NOBODY_HASH ? UNKNOWN_CID_HASH
+											       : UNKNOWN_CID_DROP;
 	spec->all_down = pool == ALL_DOWN ? ALL_DOWN_HASH : ALL_DOWN_DROP;
 	if (spec->layout.scheme == CID_LAYOUT_ID) {
 		spec->ids = ids;
@@ -302,7 +307,8 @@ START_TEST(decision)
 		ck_assert_msg(out.verdict == c->verdict, "%s: %s", c->what, verdict_name(out.verdict));
 		ck_assert_msg(out.backend == backend, "%s: backend %u", c->what, out.backend);
 		ck_assert_msg(out.cid_len == c->cid_len, "%s: CID of %u octets", c->what, out.cid_len);
-		ck_assert_msg(out.cid == (c->cid_len ? datagram.at + c->cid_at : NULL), "%s: where the CID is", c->what);
+		ck_assert_msg(out.cid == (c->cid_len ? datagram.at + c->cid_at : NULL), "%s: where the CID is",
+			      c->what);
 	}
 	free(datagram.at);
 }
@@ -327,7 +333,8 @@ START_TEST(by_cid)
 }
 END_TEST
 
-/* With affinity "address" all ports of a device go to one backend; else they spread over both that take new sessions. */
+/* With affinity "address" all ports of a device go to one backend; else they spread over both that take new
+ * sessions. */
 START_TEST(affinity)
 {
 	struct octets hello = octets_of(MBEDTLS_CLIENT_HELLO);
@@ -355,7 +362,8 @@ END_TEST
 /* Both ClientHellos and the key exchange of a handshake reach one server, with no flow to remember them. */
 START_TEST(a_handshake_stays_together)
 {
-	struct octets flights[] = { octets_of(MBEDTLS_CLIENT_HELLO), octets_of(OPENSSL_CLIENT_HELLO), octets_of(KEY_EXCHANGE) };
+	struct octets flights[] = { octets_of(MBEDTLS_CLIENT_HELLO), octets_of(OPENSSL_CLIENT_HELLO),
+				    octets_of(KEY_EXCHANGE) };
 
 	for (unsigned port = 1; port <= 64; port++) {
 		struct addr source = source_of("[2001:db8::7]:1");
@@ -407,11 +415,13 @@ static void assert_consistent(const struct snapshot_pool *pool, const struct rou
 	const bool cid = out->verdict <= VERDICT_CID_DOWN || out->verdict == VERDICT_CID_HASHED;
 	const bool routed = verdict_is_routed(out->verdict);
 
-	if (out->verdict >= VERDICT_LIMITED || (routed ? out->backend >= pool->backend_count : out->backend != SNAPSHOT_NO_BACKEND))
+	if (out->verdict >= VERDICT_LIMITED ||
+	    (routed ? out->backend >= pool->backend_count : out->backend != SNAPSHOT_NO_BACKEND))
 		ck_abort_msg("verdict %d, backend %u", out->verdict, out->backend);
 	if (cid != (out->cid_len > 0) || cid != (out->cid != NULL))
 		ck_abort_msg("verdict %d, CID of %u octets", out->verdict, out->cid_len);
-	if (cid && (!route_by_cid(pool, &in->view) || out->cid != in->data + in->view.cid_at || in->view.cid_at + out->cid_len > in->len))
+	if (cid && (!route_by_cid(pool, &in->view) || out->cid != in->data + in->view.cid_at ||
+		    in->view.cid_at + out->cid_len > in->len))
 		ck_abort_msg("CID outside the datagram");
 }
 
@@ -434,16 +444,17 @@ START_TEST(batch_is_one_by_one)
 			source.ip[15] = (uint8_t)dice(256);
 			source.port = (uint16_t)dice(65536);
 			datagrams[i] = random_datagram(whole);
-			in[i] = in_of(&datagrams[i], &source, dice(2) ? ROUTE_NO_HINT : (uint16_t)(UID_STEP * dice(CAST + 2)));
+			in[i] = in_of(&datagrams[i], &source,
+				      dice(2) ? ROUTE_NO_HINT : (uint16_t)(UID_STEP * dice(CAST + 2)));
 		}
 		memset(out, 0xee, sizeof out);
 		route_batch(out, pool, in, count);
 		for (size_t i = 0; i < count; i++) {
 			route(&alone, pool, &in[i]);
-			if (alone.verdict != out[i].verdict || alone.backend != out[i].backend || alone.cid != out[i].cid ||
-			    alone.cid_len != out[i].cid_len)
-				ck_abort_msg("datagram %zu of %zu: %s, alone %s", i, count, verdict_name(out[i].verdict),
-					     verdict_name(alone.verdict));
+			if (alone.verdict != out[i].verdict || alone.backend != out[i].backend ||
+			    alone.cid != out[i].cid || alone.cid_len != out[i].cid_len)
+				ck_abort_msg("datagram %zu of %zu: %s, alone %s", i, count,
+					     verdict_name(out[i].verdict), verdict_name(alone.verdict));
 			assert_consistent(pool, &in[i], &alone);
 			verdicts[alone.verdict]++;
 			free(datagrams[i].at);
@@ -454,7 +465,8 @@ START_TEST(batch_is_one_by_one)
 	}
 	for (int i = 0; i < VERDICTS; i++) {
 		if (i != VERDICT_LIMITED)
-			ck_assert_msg(verdicts[i] > 100, "%s: %zu of %zu", verdict_name((enum verdict)i), verdicts[i], sum);
+			ck_assert_msg(verdicts[i] > 100, "%s: %zu of %zu", verdict_name((enum verdict)i), verdicts[i],
+				      sum);
 		sum -= verdicts[i];
 	}
 	ck_assert_uint_eq(sum, 0);

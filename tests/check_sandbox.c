@@ -1,7 +1,8 @@
 /* What a process in the sandbox can still do.
  *
- * Check times its tests, and asks timer_create() for the clock to do it by: a test that entered the sandbox would be timed by
- * another clock at its end than at its beginning. So whatever enters it is a process of its own, which Check does not know of. */
+ * Check times its tests, and asks timer_create() for the clock to do it by: a test that entered the sandbox would be
+ * timed by another clock at its end than at its beginning. So whatever enters it is a process of its own, which Check
+ * does not know of. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -133,7 +134,8 @@ static bool fails_with(long result, int error)
 static void be_refused(void)
 {
 	MUST(fails_with(socket(AF_NETLINK, SOCK_RAW, 0), EAFNOSUPPORT));
-	MUST(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EPERM);
+	MUST(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+	     errno == EPERM);
 	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(page != MAP_FAILED);
 	MUST(fails_with(mprotect(page, 4096, PROT_READ | PROT_EXEC), EPERM));

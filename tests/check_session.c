@@ -105,7 +105,8 @@ static struct pair *pair_new(const uint8_t *client_key, uint8_t cid_length)
 	ck_assert_int_eq(session_config_new(&pair->client_config, &client), 0);
 	ck_assert_int_eq(session_config_new(&pair->server_config, &server), 0);
 	ck_assert_int_eq(session_new(&pair->client.session, pair->client_config, NULL, &callbacks, &pair->client), 0);
-	ck_assert_int_eq(session_new(&pair->server.session, pair->server_config, cid_length ? server_cid : NULL, &callbacks, &pair->server),
+	ck_assert_int_eq(session_new(&pair->server.session, pair->server_config, cid_length ? server_cid : NULL,
+				     &callbacks, &pair->server),
 			 0);
 	return pair;
 }
@@ -155,7 +156,8 @@ static void run(struct pair *pair)
 {
 	exchange(pair);
 	while (!both(pair, SESSION_ESTABLISHED)) {
-		uint64_t client = session_deadline(pair->client.session), server = session_deadline(pair->server.session);
+		uint64_t client = session_deadline(pair->client.session),
+			 server = session_deadline(pair->server.session);
 		if (client == SESSION_NEVER && server == SESSION_NEVER)
 			return;
 		pair->now_ms = client < server ? client : server;
@@ -369,7 +371,8 @@ START_TEST(one_datagram_may_hold_several_records)
 }
 END_TEST
 
-/* The server's last flight is lost: the client's retransmission comes as CKE, CCS, Finished, and its only protected record is the last. */
+/* The server's last flight is lost: the client's retransmission comes as CKE, CCS, Finished, and its only protected
+ * record is the last. */
 START_TEST(check_finds_the_record_behind_a_handshake_flight)
 {
 	struct pair *pair = pair_new(key, sizeof server_cid);
@@ -454,7 +457,9 @@ static struct pair *pair_with_all_suites(const uint8_t *client_key, const char *
 
 START_TEST(all_suites_are_offered)
 {
-	static const uint8_t offered[] = { 0, 12, 0xc0, 0xa8, 0xc0, 0xa4, 0x00, 0xa8, 0x00, 0xae, 0xc0, 0x37, 0x00, 0xff };
+	static const uint8_t offered[] = {
+		0, 12, 0xc0, 0xa8, 0xc0, 0xa4, 0x00, 0xa8, 0x00, 0xae, 0xc0, 0x37, 0x00, 0xff
+	};
 	struct pair *pair = pair_with_all_suites(key, NULL);
 	const struct datagram *hello = &pair->client.queue[0];
 

@@ -70,8 +70,9 @@ START_TEST(environment)
 		ck_assert_uint_eq(settings.node_count, environments[_i].node_count);
 		ck_assert_uint_eq(settings.keys.count, 1);
 	} else {
-		ck_assert_msg(strncmp(settings.problem, environments[_i].problem, strlen(environments[_i].problem)) == 0, "%s",
-			      settings.problem);
+		ck_assert_msg(strncmp(settings.problem, environments[_i].problem, strlen(environments[_i].problem)) ==
+				      0,
+			      "%s", settings.problem);
 	}
 	ck_assert(settings.any_port == (strcmp(environments[_i].problem, "CIDLB_SHIM_PORTS") == 0));
 }
@@ -116,9 +117,10 @@ END_TEST
 
 START_TEST(key_is_a_file)
 {
-	static const char *const keys[][2] = {
-		{ "1:" KEY_HEX, "not @FILE" }, { "@/tmp", "not a file" }, { "@/nowhere", "No such file" }, { "", "not @FILE" }
-	};
+	static const char *const keys[][2] = { { "1:" KEY_HEX, "not @FILE" },
+					       { "@/tmp", "not a file" },
+					       { "@/nowhere", "No such file" },
+					       { "", "not @FILE" } };
 	struct settings settings;
 	char long_text[600];
 

@@ -146,7 +146,9 @@ static int refused(uint8_t mark, const struct addr *to, size_t pieces, int flags
 
 	if (to)
 		ck_assert(rewrite_name(&name, &len, AF_INET6, to));
-	const struct msghdr msg = { .msg_name = to ? &name : NULL, .msg_namelen = len, .msg_iov = empty, .msg_iovlen = pieces };
+	const struct msghdr msg = {
+		.msg_name = to ? &name : NULL, .msg_namelen = len, .msg_iov = empty, .msg_iovlen = pieces
+	};
 	errno = 0;
 	return datagram_send(&shim, server, mark, &msg, flags) < 0 ? errno : 0;
 }
@@ -182,7 +184,9 @@ static void *echo(void *unused)
 		struct sockaddr_in name;
 		char buffer[64];
 		struct iovec piece = { buffer, sizeof buffer };
-		struct msghdr msg = { .msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &piece, .msg_iovlen = 1 };
+		struct msghdr msg = {
+			.msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &piece, .msg_iovlen = 1
+		};
 		const ssize_t len = datagram_receive(&shim, server, MARK, &msg, 0);
 		if (len < 0 || (len == 3 && memcmp(buffer, "end", 3) == 0))
 			return unused;
@@ -201,7 +205,8 @@ static void check_answer(void)
 
 	const ssize_t len = recv(node, datagram, sizeof datagram, 0);
 	ck_assert_int_gt(len, 0);
-	ck_assert_int_eq(proxy2_read(&ends, &octets, &shim.settings.keys, PROXY2_DOWN, datagram, (size_t)len), PROXY2_GOOD);
+	ck_assert_int_eq(proxy2_read(&ends, &octets, &shim.settings.keys, PROXY2_DOWN, datagram, (size_t)len),
+			 PROXY2_GOOD);
 	ck_assert(addr_equal(&ends.source, &service));
 	const int digits = snprintf(expected, sizeof expected, "%u", ends.destination.port);
 	ck_assert_int_eq(digits, (int)(len - (ssize_t)octets));

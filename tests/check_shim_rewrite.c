@@ -94,7 +94,8 @@ START_TEST(payload_is_where_it_belongs)
 	for (size_t i = 1; i + 1 < pieces.count; i++) {
 		const size_t size = pieces.at[i].iov_len < 7 - done ? pieces.at[i].iov_len : 7 - done;
 		if (size > 0)
-			ck_assert_msg(memcmp(pieces.at[i].iov_base, &"payload"[done], size) == 0, "%s: buffer %zu", scatters[_i].name, i);
+			ck_assert_msg(memcmp(pieces.at[i].iov_base, &"payload"[done], size) == 0, "%s: buffer %zu",
+				      scatters[_i].name, i);
 		done += size;
 	}
 	for (size_t i = 0; i < pieces.count; i++)

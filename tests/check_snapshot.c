@@ -16,7 +16,9 @@ static struct snapshot_id ids[BACKENDS_MAX];
 /* A DTLS pool with node ids of `id_octets` (0: no layout) and `count` backends; backend i has uid 3 i + 1 and id i. */
 static struct snapshot_pool_spec spec_of(size_t count, uint8_t id_octets)
 {
-	struct snapshot_pool_spec spec = { .name = "lwm2m", .uid = 5, .backends = backends, .backend_count = count, .ids = ids };
+	struct snapshot_pool_spec spec = {
+		.name = "lwm2m", .uid = 5, .backends = backends, .backend_count = count, .ids = ids
+	};
 
 	if (id_octets) {
 		spec.layout.scheme = CID_LAYOUT_ID;
@@ -25,7 +27,8 @@ static struct snapshot_pool_spec spec_of(size_t count, uint8_t id_octets)
 	}
 	for (size_t i = 0; i < count; i++) {
 		snprintf(names[i], sizeof names[i], "b%zu", i);
-		backends[i] = (struct snapshot_backend){ .name = names[i], .uid = (uint16_t)(3 * i + 1), .weight = 100 };
+		backends[i] =
+			(struct snapshot_backend){ .name = names[i], .uid = (uint16_t)(3 * i + 1), .weight = 100 };
 		ids[i].backend = (uint16_t)i;
 		if (id_octets && cid_id_from_number(&ids[i].id, &spec.layout, i) == 0)
 			spec.id_count++;
@@ -185,7 +188,8 @@ static void change_pool_name(struct snapshot_pool_spec *spec)
 	spec->name = "renamed";
 }
 
-static void (*const changes[])(struct snapshot_pool_spec *) = { change_weight, change_order, change_name, change_fewer, change_pool_name };
+static void (*const changes[])(struct snapshot_pool_spec *) = { change_weight, change_order, change_name, change_fewer,
+								change_pool_name };
 
 START_TEST(slots_follow_a_change)
 {
@@ -284,7 +288,8 @@ START_TEST(a_backend_has_several_ids)
 	struct snapshot *snapshot = build(&spec, NULL);
 	for (uint16_t number = 0; number < 256; number++) {
 		ck_assert_int_eq(cid_id_from_number(&id, &spec.layout, number), 0);
-		ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &id), number < 5 ? owners[number] : SNAPSHOT_NO_BACKEND);
+		ck_assert_uint_eq(snapshot_backend_of_id(&snapshot->pools[0], &id),
+				  number < 5 ? owners[number] : SNAPSHOT_NO_BACKEND);
 	}
 	snapshot_free(snapshot);
 }
@@ -353,8 +358,8 @@ START_TEST(verdicts_of_cids)
 }
 END_TEST
 
-/* Four backends, a letter each: u up, d down, r up but draining, R down and draining, m in maint, 0 up with weight 0, o down with weight 0.
- * Expected: who gets new sessions. */
+/* Four backends, a letter each: u up, d down, r up but draining, R down and draining, m in maint, 0 up with weight 0, o
+ * down with weight 0. Expected: who gets new sessions. */
 static const struct {
 	const char *states;
 	enum all_down all_down;
@@ -446,7 +451,8 @@ START_TEST(hash_finds_the_best_that_accepts)
 	}
 	snapshot = build(&spec, NULL);
 	for (uint32_t slot = 0; slot < RENDEZVOUS_SLOTS; slot += 101) {
-		if (snapshot_backend_of_hash(&snapshot->pools[0], hash_of_slot(slot)) != search_best(&snapshot->pools[0], slot))
+		if (snapshot_backend_of_hash(&snapshot->pools[0], hash_of_slot(slot)) !=
+		    search_best(&snapshot->pools[0], slot))
 			ck_abort_msg("slot %u", slot);
 	}
 	snapshot_free(snapshot);

@@ -1,5 +1,5 @@
-/* Sockets from one configuration to the next, with two workers that run: all or none is opened, what stays goes on being served, and what
- * goes is closed. */
+/* Sockets from one configuration to the next, with two workers that run: all or none is opened, what stays goes on
+ * being served, and what goes is closed. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -330,7 +330,8 @@ START_TEST(not_given_yet)
 		usleep(1000);
 	ck_assert_uint_eq(of_all(received), 1);
 
-	struct addr addr = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 1) }, nobody;
+	struct addr addr = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 1) },
+		    nobody;
 	struct sockaddr_storage name;
 	int fd = net_bind(&addr, true, true);
 	ck_assert_int_ge(fd, 0);

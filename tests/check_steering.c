@@ -8,8 +8,12 @@
 
 static const struct cid_layout node_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 6, .size = 1 }, .length = 6 };
 static const struct cid_layout long_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 8, .size = 3 }, .length = 8 };
-static const struct cid_layout huge_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 20, .size = 15 }, .length = 20 };
-static const struct cid_layout eight_octets = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 8, .size = 8 }, .length = 8 };
+static const struct cid_layout huge_id = { .scheme = CID_LAYOUT_ID,
+					   .lbcid = { .length = 20, .size = 15 },
+					   .length = 20 };
+static const struct cid_layout eight_octets = { .scheme = CID_LAYOUT_ID,
+						.lbcid = { .length = 8, .size = 8 },
+						.length = 8 };
 static const struct cid_layout no_ids = { .scheme = CID_LAYOUT_HASH, .length = 6 };
 
 static struct steering said;
@@ -118,7 +122,8 @@ END_TEST
 
 START_TEST(ids_of_other_sizes)
 {
-	static const uint8_t fifteen[] = { 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee };
+	static const uint8_t fifteen[] = { 0,    0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+					   0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee };
 
 	read_text(&long_id, "id:0xed793a id:9 id:16777215 id:16777216");
 	ck_assert_uint_eq(said.id_count, 3);

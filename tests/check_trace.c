@@ -44,11 +44,15 @@ static void set_up(void)
 	flow_init(&flow.state, &owner, true);
 	for (size_t i = 0; i < sizeof data; i++)
 		data[i] = (uint8_t)(i * 7);
-	datagram = (struct net_datagram){ .data = data, .len = 40, .from = addr_of("192.0.2.1:4000"), .local = { [15] = 9 } };
+	datagram = (struct net_datagram){
+		.data = data, .len = 40, .from = addr_of("192.0.2.1:4000"), .local = { [15] = 9 }
+	};
 	view = (struct dtls_view){ .kind = DTLS_CID, .cid_at = 11 };
 	decision = (struct route_out){ .verdict = VERDICT_CID, .cid = data + 11, .cid_len = sizeof cid };
 	memcpy(data + 11, cid, sizeof cid);
-	up = (struct uplink){ .datagram = &datagram, .pool = &pool, .view = &view, .decision = &decision, .service = 4 };
+	up = (struct uplink){
+		.datagram = &datagram, .pool = &pool, .view = &view, .decision = &decision, .service = 4
+	};
 }
 
 static void tear_down(void)
@@ -180,7 +184,8 @@ END_TEST
 
 START_TEST(downlink)
 {
-	const struct flow_peer to[] = { peer_of("192.0.2.1:4000"), peer_of("192.0.2.2:4000"), peer_of("192.0.2.3:4000") };
+	const struct flow_peer to[] = { peer_of("192.0.2.1:4000"), peer_of("192.0.2.2:4000"),
+					peer_of("192.0.2.3:4000") };
 	struct trace_entry entry;
 
 	flow.state.claimed = true;

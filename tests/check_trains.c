@@ -3,10 +3,11 @@
 #include "octets.h"
 #include "trains.h"
 
-static struct net_path path_a = { .most = UINT16_MAX }, path_b = { .most = UINT16_MAX }, small = { .most = 100 }, never = { .most = 0 };
+static struct net_path path_a = { .most = UINT16_MAX }, path_b = { .most = UINT16_MAX }, small = { .most = 100 },
+		       never = { .most = 0 };
 
-/* What is queued, a letter for the path and one for the stream, and the octets; what leaves: trains in order, each its members' indices and
- * the segment. */
+/* What is queued, a letter for the path and one for the stream, and the octets; what leaves: trains in order, each its
+ * members' indices and the segment. */
 struct item {
 	struct net_path *path;
 	uint64_t stream;
@@ -25,7 +26,9 @@ static const struct {
 	{ "without a path", { { NULL, 1, 600 }, { NULL, 1, 600 } }, "0/0 1/0" },
 	{ "of one size", { { &path_a, 1, 100 }, { &path_a, 2, 100 }, { &path_a, 3, 100 } }, "0,1,2/100" },
 	{ "of one stream", { { &path_a, 1, 100 }, { &path_a, 1, 100 } }, "0,1/100" },
-	{ "two paths in turn", { { &path_a, 1, 100 }, { &path_b, 2, 100 }, { &path_a, 3, 100 }, { &path_b, 4, 100 } }, "0,2/100 1,3/100" },
+	{ "two paths in turn",
+	  { { &path_a, 1, 100 }, { &path_b, 2, 100 }, { &path_a, 3, 100 }, { &path_b, 4, 100 } },
+	  "0,2/100 1,3/100" },
 	{ "a shorter one ends it", { { &path_a, 1, 100 }, { &path_a, 2, 90 } }, "0,1/100" },
 	{ "a longer one does not", { { &path_a, 1, 100 }, { &path_a, 2, 101 } }, "0/0 1/0" },
 	{ "one shorter one only", { { &path_a, 1, 100 }, { &path_a, 2, 90 }, { &path_a, 3, 80 } }, "0,1/100 2/0" },
@@ -45,9 +48,13 @@ static const struct {
 	{ "its own stream, shorter, then of the size again",
 	  { { &path_a, 1, 100 }, { &path_a, 1, 90 }, { &path_a, 1, 100 } },
 	  "0,1/100 2/0" },
-	{ "too large for the path", { { &small, 1, 101 }, { &small, 2, 101 }, { &small, 3, 100 }, { &small, 4, 100 } }, "0/0 1/0 2,3/100" },
+	{ "too large for the path",
+	  { { &small, 1, 101 }, { &small, 2, 101 }, { &small, 3, 100 }, { &small, 4, 100 } },
+	  "0/0 1/0 2,3/100" },
 	{ "a path that is done with it", { { &never, 1, 600 }, { &never, 2, 600 } }, "0/0 1/0" },
-	{ "as many as fit", { { &path_a, 1, 32500 }, { &path_a, 2, 32500 }, { &path_a, 3, 32500 } }, "0,1/32500 2/32500" },
+	{ "as many as fit",
+	  { { &path_a, 1, 32500 }, { &path_a, 2, 32500 }, { &path_a, 3, 32500 } },
+	  "0,1/32500 2/32500" },
 	{ "no room for a second", { { &path_a, 1, 32501 }, { &path_a, 2, 32501 } }, "0/32501 1/32501" },
 	{ "nor for a shorter one", { { &path_a, 1, 32501 }, { &path_a, 2, 100 } }, "0/32501 1/0" },
 	{ "the longest", { { &path_a, 1, 65535 }, { &path_a, 2, 65535 } }, "0/65535 1/65535" },
@@ -64,7 +71,11 @@ static const char *text_of(const struct trains *trains)
 		const struct train *train = &trains->trains[i];
 
 		for (size_t j = 0; j < train->count; j++)
-			used += (size_t)sprintf(text + used, "%s%u", j ? "," : i ? " " : "", trains->order[train->at + j]);
+			used += (size_t)sprintf(text + used, "%s%u",
+						j   ? ","
+						: i ? " "
+						    : "",
+						trains->order[train->at + j]);
 		used += (size_t)sprintf(text + used, "/%u", train->segment);
 	}
 	return text;
@@ -79,7 +90,9 @@ START_TEST(planned)
 
 	for (const struct item *item = rows[_i].items; item->octets; item++, count++) {
 		/* The head counts. */
-		sends[count] = (struct net_send){ .path = item->path, .stream = item->stream, .head_len = 41, .len = item->octets - 41 };
+		sends[count] = (struct net_send){
+			.path = item->path, .stream = item->stream, .head_len = 41, .len = item->octets - 41
+		};
 		pending[count] = (uint8_t)count;
 	}
 	trains_plan(&trains, sends, pending, count);

@@ -10,7 +10,9 @@
 #include "octets.h"
 
 #define SIGNATURE "0d0a0d0a000d0a515549540a"
-#define RECORD    "19fefd0001000000000001 0120b1d07b359d3c 0020 000100000000000100112233445566778899aabbccddeeff0011223344556677"
+#define RECORD                                                                                                         \
+	"19fefd0001000000000001 0120b1d07b359d3c 0020 "                                                                \
+	"000100000000000100112233445566778899aabbccddeeff0011223344556677"
 
 /* 198.51.100.7:5684 to 192.0.2.1:56324. */
 #define DOWN_ENDS "c6336407 c0000201 1634 dc04"
@@ -151,18 +153,20 @@ START_TEST(header_of_a_wildcard_listener)
 	ck_assert_int_eq(addr_parse(&configured.listener.addr, "[::]:5684"), 0);
 	publish();
 	receive("[2001:db8::1]:56324", "2001:db8:ffff::7", RECORD);
-	assert_arrives(server, SIGNATURE "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634"
-					 "e0000a 10 01 941979f479ae92af" RECORD);
+	assert_arrives(server, SIGNATURE
+		       "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634"
+		       "e0000a 10 01 941979f479ae92af" RECORD);
 	/* No numbers are given out for what strangers address. */
-	ck_assert_uint_lt(services_number(services, configured.listener_uid, configured.listener.addr.ip), STATS_LISTENERS + 1);
+	ck_assert_uint_lt(services_number(services, configured.listener_uid, configured.listener.addr.ip),
+			  STATS_LISTENERS + 1);
 }
 END_TEST
 
 START_TEST(the_first_key_signs)
 {
-	ck_assert_int_eq(
-		proxy2_parse_keys(&configured.pool.tunnel.keys, "200:101112131415161718191a1b1c1d1e1f\n1:000102030405060708090a0b0c0d0e0f"),
-		0);
+	ck_assert_int_eq(proxy2_parse_keys(&configured.pool.tunnel.keys,
+					   "200:101112131415161718191a1b1c1d1e1f\n1:000102030405060708090a0b0c0d0e0f"),
+			 0);
 	publish();
 	receive("192.0.2.1:56324", NULL, RECORD);
 	assert_arrives(server, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 c8 7695de1601a85eba" RECORD);
@@ -206,7 +210,8 @@ START_TEST(a_batch)
 	net_flush(worker->outbox);
 	free(in.at);
 	for (int i = 0; i < COUNT_OF(datagrams); i++)
-		assert_arrives(server, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" RECORD);
+		assert_arrives(server,
+			       SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" RECORD);
 	ck_assert_uint_eq(worker->stats.tunnel_segmented[configured.pool_uid], 4);
 	ck_assert_uint_eq(worker->stats.sent_up[configured.uid[0]], 4);
 }
@@ -271,14 +276,17 @@ static const struct {
 	{ "LOCAL", PROXY2_KIND, SIGNATURE "20 00 0000" },
 	{ "STREAM", PROXY2_KIND, SIGNATURE "21 11 0019" DOWN_ENDS "e0000a 11 01" DOWN_TAG },
 	{ "no tag", PROXY2_NO_TAG, SIGNATURE "21 12 000c" DOWN_ENDS },
-	{ "what went up comes back", PROXY2_DIRECTION, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" },
+	{ "what went up comes back", PROXY2_DIRECTION,
+	  SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" },
 	{ "another key's id", PROXY2_KEY, SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 11 02" DOWN_TAG },
 	{ "a wrong tag", PROXY2_TAG, SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 11 01 094165044dd71592" },
-	{ "another device under the tag", PROXY2_TAG, SIGNATURE "21 12 0019 c6336407 c0000202 1634 dc04 e0000a 11 01" DOWN_TAG },
+	{ "another device under the tag", PROXY2_TAG,
+	  SIGNATURE "21 12 0019 c6336407 c0000202 1634 dc04 e0000a 11 01" DOWN_TAG },
 	/* 198.51.100.8:5684, 198.51.100.7:5685 */
 	{ "an address that is no listener", TUNNEL_SERVICE,
 	  SIGNATURE "21 12 0019 c6336408 c0000201 1634 dc04 e0000a 11 01 fa66bf039f9f1817" },
-	{ "a port that is no listener", TUNNEL_SERVICE, SIGNATURE "21 12 0019 c6336407 c0000201 1635 dc04 e0000a 11 01 859b6403ae56f641" },
+	{ "a port that is no listener", TUNNEL_SERVICE,
+	  SIGNATURE "21 12 0019 c6336407 c0000201 1635 dc04 e0000a 11 01 859b6403ae56f641" },
 };
 
 START_TEST(held_against)
@@ -336,7 +344,9 @@ END_TEST
 START_TEST(taken_apart)
 {
 	reply(&configured.backend[0].addr,
-	      DOWN "170001" SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 11 01 ffffffffffffffff 170002" DOWN "170003" DOWN "17", 41 + 3);
+	      DOWN "170001" SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 11 01 ffffffffffffffff 170002" DOWN "170003" DOWN
+		   "17",
+	      41 + 3);
 	ck_assert_uint_eq(worker->stats.replies[configured.pool_uid], 3);
 	ck_assert_uint_eq(dropped(PROXY2_TAG), 1);
 	ck_assert_uint_eq(dropped_in_all(), 1);

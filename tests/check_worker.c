@@ -162,7 +162,8 @@ START_TEST(serial_numbers)
 	second = ports_new(&b, 1, 2);
 	ck_assert_uint_ne(ports_serial(first), ports_serial(second));
 	ck_assert_ptr_null(table_ports(table, ports_serial(first)));
-	ck_assert_ptr_eq(table_ports(table, ports_serial(table->pools[0].ports[NET_V4])), table->pools[0].ports[NET_V4]);
+	ck_assert_ptr_eq(table_ports(table, ports_serial(table->pools[0].ports[NET_V4])),
+			 table->pools[0].ports[NET_V4]);
 	ports_drop(first);
 	ports_drop(second);
 	worker_free(worker);

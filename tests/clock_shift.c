@@ -1,7 +1,7 @@
-/* For LD_PRELOAD before a Check suite: a machine whose wall clock is CLOCK_SHIFT_S seconds ahead of the time since boot, or
- * behind it. Check counts both in microseconds modulo 2^32, so half of all machines are one, and half the other. With
- * CLOCK_SHIFT_FALLBACK, also a machine where Check finds no timers on the time since boot, and times its tests by the wall clock
- * from the beginning. */
+/* For LD_PRELOAD before a Check suite: a machine whose wall clock is CLOCK_SHIFT_S seconds ahead of the time since
+ * boot, or behind it. Check counts both in microseconds modulo 2^32, so half of all machines are one, and half the
+ * other. With CLOCK_SHIFT_FALLBACK, also a machine where Check finds no timers on the time since boot, and times its
+ * tests by the wall clock from the beginning. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* A server whose sessions go into a file and out of it, in a folder of its own: for check_handover.c and check_handover_refused.c. */
+/* A server whose sessions go into a file and out of it, in a folder of its own: for check_handover.c and
+ * check_handover_refused.c. */
 #ifndef CIDLB_TESTS_HANDOVER_FIXTURE_H
 #define CIDLB_TESTS_HANDOVER_FIXTURE_H
 
@@ -36,7 +37,8 @@ static inline void tear_down(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-static inline int call(int (*what)(struct server *, const struct server_options *, const char *, FILE *), const char *name)
+static inline int call(int (*what)(struct server *, const struct server_options *, const char *, FILE *),
+		       const char *name)
 {
 	size_t len;
 

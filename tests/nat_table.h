@@ -1,4 +1,5 @@
-/* A table of one pool of DTLS servers behind one listener, as the control thread makes it, for the suites of mode nat. */
+/* A table of one pool of DTLS servers behind one listener, as the control thread makes it, for the suites of mode
+ * nat. */
 #ifndef CIDLB_TESTS_NAT_TABLE_H
 #define CIDLB_TESTS_NAT_TABLE_H
 
@@ -29,8 +30,14 @@ static inline void nat_table_init(struct nat_table *of)
 	of->pool = (struct conf_pool){
 		.name = "p",
 		.protocol = POOL_DTLS,
-		.layout = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = NAT_CID_OCTETS, .size = 1 }, .length = NAT_CID_OCTETS },
-		.nat = { .source_count = 1, .port_first = 40684, .port_last = 40691, .settle_ms = 5000, .contest_s = 60 },
+		.layout = { .scheme = CID_LAYOUT_ID,
+			    .lbcid = { .length = NAT_CID_OCTETS, .size = 1 },
+			    .length = NAT_CID_OCTETS },
+		.nat = { .source_count = 1,
+			 .port_first = 40684,
+			 .port_last = 40691,
+			 .settle_ms = 5000,
+			 .contest_s = 60 },
 		.backends = of->backend,
 		.backend_count = NAT_BACKENDS,
 	};
@@ -47,7 +54,8 @@ static inline void nat_table_init(struct nat_table *of)
 	}
 	of->listener = (struct conf_listener){ .name = "l" };
 	ck_assert_int_eq(addr_parse(&of->listener.addr, "127.0.0.1:5684"), 0);
-	of->conf = (struct conf){ .pools = &of->pool, .pool_count = 1, .listeners = &of->listener, .listener_count = 1 };
+	of->conf =
+		(struct conf){ .pools = &of->pool, .pool_count = 1, .listeners = &of->listener, .listener_count = 1 };
 }
 
 /* What the configuration and `owner` say now. `previous` (may be NULL) is what is published. */

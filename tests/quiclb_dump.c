@@ -33,9 +33,11 @@ int main(void)
 
 	while (scanf("%7s %39s %u %39s %47s", verb, key_hex, &rotation, id_hex, rest_hex) == 5) {
 		uint8_t key[LBCID_KEY_OCTETS], id[LBCID_MAX_OCTETS], rest[LBCID_MAX_OCTETS], cid[LBCID_MAX_OCTETS];
-		const size_t id_octets = read_hex(id, sizeof id, id_hex), rest_octets = read_hex(rest, sizeof rest, rest_hex);
+		const size_t id_octets = read_hex(id, sizeof id, id_hex),
+			     rest_octets = read_hex(rest, sizeof rest, rest_hex);
 		const int mints = strcmp(verb, "mint") == 0;
-		struct lbcid_key *expanded = read_hex(key, sizeof key, key_hex) == sizeof key ? lbcid_key_new(key) : NULL;
+		struct lbcid_key *expanded =
+			read_hex(key, sizeof key, key_hex) == sizeof key ? lbcid_key_new(key) : NULL;
 		const struct lbcid_config config = {
 			.scheme = LBCID_QUIC_LB,
 			.length = (uint8_t)(mints ? 1 + id_octets + rest_octets : rest_octets),
@@ -43,7 +45,8 @@ int main(void)
 			.rotation = (uint8_t)rotation,
 			.key = expanded,
 		};
-		const int err = mints ? lbcid_mint(&config, id, take_nonce, rest, cid) : lbcid_open(&config, rest, rest_octets, id);
+		const int err = mints ? lbcid_mint(&config, id, take_nonce, rest, cid)
+				      : lbcid_open(&config, rest, rest_octets, id);
 
 		lbcid_key_free(expanded);
 		if (err)

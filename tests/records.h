@@ -1,6 +1,7 @@
 /* Datagrams seen on the wire, dissected.
  *
- * MBEDTLS_*: Mbed TLS 3.6.6, PSK with AES-128-CCM-8, server CID 0720b1d07b359d3c, device CID empty. OPENSSL_*: OpenSSL 3.0.
+ * MBEDTLS_*: Mbed TLS 3.6.6, PSK with AES-128-CCM-8, server CID 0720b1d07b359d3c, device CID empty. OPENSSL_*:
+ * OpenSSL 3.0.
  */
 #ifndef CIDLB_TESTS_RECORDS_H
 #define CIDLB_TESTS_RECORDS_H

@@ -40,8 +40,8 @@ int main(int argc, char **argv)
 	struct siphash_key key;
 	unsigned first, step;
 
-	if (argc < 4 || argc - 3 > RENDEZVOUS_MAX_MEMBERS || read_key(&key, argv[1]) || sscanf(argv[2], "%u:%u", &first, &step) != 2 ||
-	    !step) {
+	if (argc < 4 || argc - 3 > RENDEZVOUS_MAX_MEMBERS || read_key(&key, argv[1]) ||
+	    sscanf(argv[2], "%u:%u", &first, &step) != 2 || !step) {
 		fprintf(stderr, "usage: %s KEY FIRST:STEP NAME=WEIGHT...\n", argv[0]);
 		return 2;
 	}

@@ -58,7 +58,9 @@ static int read_key(struct lbcid_key **out, const char *text)
 	if (why)
 		fprintf(stderr, "--quic-lb key: %s: %s\n", text + 1, why);
 	else if (option_hex(key, sizeof key, &len, *text == '@' ? line : text) || len != sizeof key)
-		fputs("--quic-lb key: accepted: 32 hex digits, or @FILE with them; make them with: openssl rand -hex 16\n", stderr);
+		fputs("--quic-lb key: accepted: 32 hex digits, or @FILE with them; make them with: openssl rand -hex "
+		      "16\n",
+		      stderr);
 	else
 		rc = (*out = lbcid_key_new(key)) ? 0 : -ENOMEM;
 	explicit_bzero(key, sizeof key);
@@ -72,7 +74,8 @@ static int find_setting(const char *word, const char **value)
 	const size_t len = strcspn(word, "=");
 	int i = 0;
 
-	while (i < SETTINGS && (word[len] != '=' || strlen(settings[i].name) != len || strncmp(word, settings[i].name, len) != 0))
+	while (i < SETTINGS &&
+	       (word[len] != '=' || strlen(settings[i].name) != len || strncmp(word, settings[i].name, len) != 0))
 		i++;
 	*value = word + len + 1;
 	return i;
@@ -88,20 +91,23 @@ static int read_words(uint64_t numbers[static NUMBERS], struct lbcid_key **key, 
 		int i = find_setting(word, &value);
 		if (i == SETTINGS || given[i]) {
 			fprintf(stderr,
-				"--quic-lb: \"%.*s\" is %s; accepted: rotation=0..6,server_id_length=1..15,nonce_length=4..18"
+				"--quic-lb: \"%.*s\" is %s; accepted: "
+				"rotation=0..6,server_id_length=1..15,nonce_length=4..18"
 				"[,key=@FILE|HEX]\n",
 				(int)strcspn(word, "="), word, i == SETTINGS ? "unknown" : "there twice");
 			return -EINVAL;
 		}
 		given[i] = true;
 		int rc = i == KEY ? read_key(key, value)
-				  : option_number(&numbers[i], settings[i].whole, value, settings[i].min, settings[i].max);
+				  : option_number(&numbers[i], settings[i].whole, value, settings[i].min,
+						  settings[i].max);
 		if (rc)
 			return rc;
 	}
 	for (int i = 0; i < NUMBERS; i++)
 		if (!given[i]) {
-			fprintf(stderr, "--quic-lb: %s is missing; accepted: %u..%u\n", settings[i].name, settings[i].min, settings[i].max);
+			fprintf(stderr, "--quic-lb: %s is missing; accepted: %u..%u\n", settings[i].name,
+				settings[i].min, settings[i].max);
 			return -EINVAL;
 		}
 	return 0;
@@ -120,8 +126,8 @@ int cid_option_read(struct lbcid_config *out, struct lbcid_key **key, const char
 	explicit_bzero(words, size);
 	free(words);
 	if (!rc && numbers[ID_LENGTH] + numbers[NONCE_LENGTH] > LBCID_MAX_TEXT_OCTETS) {
-		fprintf(stderr, "--quic-lb: server_id_length %u + nonce_length %u is more than %d\n", (unsigned)numbers[ID_LENGTH],
-			(unsigned)numbers[NONCE_LENGTH], LBCID_MAX_TEXT_OCTETS);
+		fprintf(stderr, "--quic-lb: server_id_length %u + nonce_length %u is more than %d\n",
+			(unsigned)numbers[ID_LENGTH], (unsigned)numbers[NONCE_LENGTH], LBCID_MAX_TEXT_OCTETS);
 		rc = -EINVAL;
 	}
 	if (rc) {

@@ -10,9 +10,10 @@
 #include "peer.h"
 #include "sessions_file.h"
 
-/* The content: CID length 1 | SHA-256 of the PSK identity 32 | for each session, the least recently used first, length 2 and
- *   CID | server id in it 4 | found by its address 1 | address 16 | port 2 | random of the ClientHello 32 | address changes 8 | length 2 |
- * session | responder
+/* The content: CID length 1 | SHA-256 of the PSK identity 32 | for each session, the least recently used first,
+ *   length 2 and CID | server id in it 4 | found by its address 1 | address 16 | port 2 |
+ *   random of the ClientHello 32 | address changes 8 |
+ *   length 2 | session | responder
  */
 enum {
 	HEAD_OCTETS = 1 + 32,
@@ -24,7 +25,8 @@ enum {
 static int make_head(uint8_t out[static HEAD_OCTETS], const struct server_options *options)
 {
 	out[0] = options->cid.length;
-	return mbedtls_sha256((const uint8_t *)options->psk_identity, strlen(options->psk_identity), out + 1, 0) ? -EIO : 0;
+	return mbedtls_sha256((const uint8_t *)options->psk_identity, strlen(options->psk_identity), out + 1, 0) ? -EIO
+														 : 0;
 }
 
 /* A failure leaves the session as it was, unless session_save() lost it. */
@@ -105,8 +107,8 @@ int handover_save(struct server *server, const struct server_options *options, c
 	}
 	report->sessions_saved = saved;
 	fprintf(log, "sessions %s: %llu saved, %llu that cannot be%s%s\n", file, (unsigned long long)saved,
-		(unsigned long long)report->sessions_unsaved, strcmp(kept_as, file) ? "; it exists, so they are in " : "",
-		strcmp(kept_as, file) ? kept_as : "");
+		(unsigned long long)report->sessions_unsaved,
+		strcmp(kept_as, file) ? "; it exists, so they are in " : "", strcmp(kept_as, file) ? kept_as : "");
 	return 0;
 }
 
@@ -163,8 +165,8 @@ static int load_peers(struct peers *out, struct server *server, struct bytes con
 	return content.left ? -EBADMSG : 0;
 }
 
-static int load_content(struct peers *out, struct server *server, const struct server_options *options, struct sessions_reader *reader,
-			const char **reason)
+static int load_content(struct peers *out, struct server *server, const struct server_options *options,
+			struct sessions_reader *reader, const char **reason)
 {
 	struct bytes content = { reader->content, reader->content_len };
 	uint8_t own[HEAD_OCTETS];

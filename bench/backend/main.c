@@ -16,21 +16,26 @@
 enum { EXIT_USAGE = 2, DEFAULT_CID_LENGTH = 6, DEFAULT_NOTIFY_MS = 1000 };
 
 static const char usage[] =
-	"usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N | --quic-lb CONFIG] [--notify-ms N]\n"
+	"usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N | --quic-lb CONFIG] [--notify-ms "
+	"N]\n"
 	"                     [--report FILE] [--sessions FILE] [--steer FILE] [--tunnel FILE]\n"
 	"       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE] [--tunnel FILE]\n"
 	"  --listen A:P       address to serve, [V6]:P for IPv6\n"
 	"  --id N             server id in every CID handed out: its first octet, 0..255, or where --quic-lb has it\n"
 	"  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share\n"
 	"  --cid-length N     octets, 1..20 (default 6); 0: no CID\n"
-	"  --quic-lb CONFIG   CIDs of scheme quic-lb: rotation=0,server_id_length=2,nonce_length=6,key=@FILE, as in cidlb.conf;\n"
-	"                     sessions loaded keep their CIDs, whatever config those are of, if they are of this length\n"
+	"  --quic-lb CONFIG   CIDs of scheme quic-lb: rotation=0,server_id_length=2,nonce_length=6,key=@FILE, as in "
+	"cidlb.conf;\n"
+	"                     sessions loaded keep their CIDs, whatever config those are of, if they are of this "
+	"length\n"
 	"  --plain            CoAP without DTLS\n"
 	"  --notify-ms N      time between notifications of /time (default 1000)\n"
 	"  --report FILE      counters as JSON, at exit and on SIGUSR1 (default: standard output)\n"
-	"  --sessions FILE    at exit, sessions go into it; at the start, those of the server before are taken out of it\n"
+	"  --sessions FILE    at exit, sessions go into it; at the start, those of the server before are taken out of "
+	"it\n"
 	"  --steer FILE       its first line, if there is one, follows `up` in the answer to probes: drain, 75%\n"
-	"  --tunnel FILE      datagrams come through a tunnel of cidlb; FILE has a line ID:HEX per key, the first signs\n";
+	"  --tunnel FILE      datagrams come through a tunnel of cidlb; FILE has a line ID:HEX per key, the first "
+	"signs\n";
 
 struct arguments {
 	struct server_options server;
@@ -98,7 +103,8 @@ static int read_tunnel(struct server_options *out, const char *file)
 	const int rc = tunnel_read_keys(&out->tunnel, file);
 
 	if (rc == -EINVAL)
-		fprintf(stderr, "--tunnel: %s: accepted: one or two lines ID:HEX, ids 0..255, keys of 16 octets\n", file);
+		fprintf(stderr, "--tunnel: %s: accepted: one or two lines ID:HEX, ids 0..255, keys of 16 octets\n",
+			file);
 	else if (rc)
 		fprintf(stderr, "--tunnel: %s: %s\n", file, strerror(-rc));
 	return rc;
@@ -235,8 +241,8 @@ static int serve(struct program *program)
 		if (!handlers[i] || event_add(handlers[i], NULL))
 			rc = -ENOMEM;
 	}
-	/* Both while signals are caught: sessions that are in no file must not end with the process. The socket is bound: no other server
-	 * is at this address, and what devices send meanwhile waits in it. */
+	/* Both while signals are caught: sessions that are in no file must not end with the process. The socket is
+	 * bound: no other server is at this address, and what devices send meanwhile waits in it. */
 	if (!rc && arguments->sessions)
 		handover_load(program->server, &arguments->server, arguments->sessions, stderr);
 	if (!rc && event_base_dispatch(program->base) < 0)

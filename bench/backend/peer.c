@@ -90,7 +90,8 @@ int peer_new(struct peer **out, struct server *server)
 	if (server->cid.length)
 		rc = mint_cid(peer);
 	if (!rc && !server->plain)
-		rc = session_new(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer);
+		rc = session_new(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks,
+				 peer);
 	if (rc) {
 		peer_free(peer);
 		return rc;
@@ -107,7 +108,8 @@ int peer_load(struct peer **out, struct server *server, const uint8_t *cid, cons
 	if (rc)
 		return rc;
 	memcpy(peer->cid, cid, server->cid.length);
-	rc = session_load(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer, saved, len);
+	rc = session_load(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer,
+			  saved, len);
 	if (rc) {
 		peer_free(peer);
 		return rc;
@@ -271,8 +273,8 @@ static void move(struct peer *peer, const struct addr *source)
 	report_count_change(&peer->server->report, peer->address_changes++);
 }
 
-/* Until Finished has verified there is nothing to check a record with. So the answers to this datagram go where it came from, and the
- * peer moves there only if the datagram completes the handshake. */
+/* Until Finished has verified there is nothing to check a record with. So the answers to this datagram go where it came
+ * from, and the peer moves there only if the datagram completes the handshake. */
 static void input_astray(struct peer *peer, const struct addr *source, const uint8_t *data, size_t len)
 {
 	struct server *server = peer->server;

@@ -23,7 +23,8 @@ struct report {
 	uint64_t bad_headers;                         /* through a tunnel, and not from a node of ours */
 	uint64_t notifications;                       /* without retransmissions */
 	uint64_t requests;                            /* without repeated ones */
-	uint64_t sessions_by_changes[REPORT_CHANGES]; /* established or loaded, also those that have ended; the last: that many or more */
+	uint64_t sessions_by_changes[REPORT_CHANGES]; /* established or loaded, also those that have ended; the last:
+							 that many or more */
 };
 
 /* There is a new session, or a loaded one that has changed its address `changes` times. */

@@ -41,8 +41,10 @@ static struct reply *find_reply(struct responder *responder, uint16_t id)
 	return NULL;
 }
 
-/* A reply that is too long to be kept is made again: every resource but /slow answers a repeated request the same way. */
-static void send_reply(struct responder *responder, const struct coap_message *request, const uint8_t *octets, size_t len)
+/* A reply that is too long to be kept is made again: every resource but /slow answers a repeated request the same
+ * way. */
+static void send_reply(struct responder *responder, const struct coap_message *request, const uint8_t *octets,
+		       size_t len)
 {
 	if (len <= RESPONDER_REPLY_OCTETS) {
 		struct reply *reply = &responder->replies[responder->next_reply++ % RESPONDER_REPLIES];
@@ -146,7 +148,8 @@ static void get_time(struct responder *responder, const struct coap_message *req
 		responder->notify_at_ms = now_ms + responder->service->notify_ms;
 		put_observe(responder, &response);
 	} else if (request->has_observe && request->observe == COAP_OBSERVE_DEREGISTER) {
-		if (responder->token_len == request->token_len && memcmp(responder->token, request->token, request->token_len) == 0)
+		if (responder->token_len == request->token_len &&
+		    memcmp(responder->token, request->token, request->token_len) == 0)
 			stop_observation(responder);
 	}
 	put_time(&response, text);
@@ -237,8 +240,8 @@ static void serve(struct responder *responder, const struct coap_message *reques
 		get_slow(responder, request, now_ms);
 	else if (strcmp(request->path, "/.well-known/cidlb") == 0 && get)
 		get_service(responder, request);
-	else if (strcmp(request->path, "/echo") == 0 || strcmp(request->path, "/time") == 0 || strcmp(request->path, "/slow") == 0 ||
-		 strcmp(request->path, "/.well-known/cidlb") == 0)
+	else if (strcmp(request->path, "/echo") == 0 || strcmp(request->path, "/time") == 0 ||
+		 strcmp(request->path, "/slow") == 0 || strcmp(request->path, "/.well-known/cidlb") == 0)
 		answer_code(responder, request, COAP_METHOD_NOT_ALLOWED);
 	else
 		answer_code(responder, request, COAP_NOT_FOUND);

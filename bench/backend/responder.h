@@ -5,7 +5,8 @@
  *   /slow               an empty ACK at once, a separate CON response 300 ms later
  *   /.well-known/cidlb  a line of steering words, and what the server counted as JSON: service.h
  *
- * One observation and one slow response at a time; a further registration replaces the first. No socket; told the time in ms.
+ * One observation and one slow response at a time; a further registration replaces the first. No socket; told the time
+ * in ms.
  */
 #ifndef CIDLB_BACKEND_RESPONDER_H
 #define CIDLB_BACKEND_RESPONDER_H
@@ -74,7 +75,8 @@ void responder_input(struct responder *responder, const uint8_t *data, size_t le
 uint64_t responder_deadline(const struct responder *responder);
 void responder_expire(struct responder *responder, uint64_t now_ms);
 
-/* Everything that goes on in another process. Load into one that was just initialized; in->bad: no such state, it is good for nothing. */
+/* Everything that goes on in another process. Load into one that was just initialized; in->bad: no such state, it is
+ * good for nothing. */
 void responder_save(const struct responder *responder, struct pack *out, uint64_t now_ms);
 void responder_load(struct responder *responder, struct unpack *in, uint64_t now_ms);
 

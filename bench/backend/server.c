@@ -14,11 +14,12 @@
 enum {
 	BATCH = 64, /* datagrams per wake-up, so that timers are not starved */
 	RECEIVE_OCTETS = 65536,
-	HELLO_RANDOM_AT = DTLS_HEADER_OCTETS + DTLS_HELLO_OCTETS + 2, /* RFC 5246, section 7.4.1.2: version 2, random 32 */
+	HELLO_RANDOM_AT =
+		DTLS_HEADER_OCTETS + DTLS_HELLO_OCTETS + 2, /* RFC 5246, section 7.4.1.2: version 2, random 32 */
 };
 
-/* A ClientHello that is the retransmission of the one which began a session belongs to that session. Any other is answered by
- * the listening peer, which keeps nothing until a cookie verifies. */
+/* A ClientHello that is the retransmission of the one which began a session belongs to that session. Any other is
+ * answered by the listening peer, which keeps nothing until a cookie verifies. */
 static void input_hello(struct server *server, const struct addr *source, const uint8_t *data, size_t len)
 {
 	struct peer *peer = table_find_addr(&server->table, source);
@@ -115,7 +116,9 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		ssize_t len = udp_receive(fd, data, sizeof data, &source);
 		if (len < 0)
 			return;
-		const int octets = server->tunnel.count ? tunnel_unwrap(&source, &server->way, &server->tunnel, data, (size_t)len) : 0;
+		const int octets = server->tunnel.count
+					   ? tunnel_unwrap(&source, &server->way, &server->tunnel, data, (size_t)len)
+					   : 0;
 		if (octets < 0) {
 			server->report.bad_headers++;
 			continue;
@@ -167,8 +170,9 @@ int server_new(struct server **out, struct event_base *base, const struct server
 	if (!options->plain)
 		server->cid = options->cid;
 	server->table.cid_len = server->cid.length;
-	server->service =
-		(struct service){ .id = options->id, .notify_ms = options->notify_ms, .report = &server->report, .steer = options->steer };
+	server->service = (struct service){
+		.id = options->id, .notify_ms = options->notify_ms, .report = &server->report, .steer = options->steer
+	};
 	server->now_ms = clock_ms();
 	TAILQ_INIT(&server->by_use);
 	int rc = set_up(server, options);

@@ -25,7 +25,7 @@ struct server_options {
 	struct lbcid_config cid; /* length 0: no CID; its key is the caller's, for the life of the server */
 	bool plain;
 	uint32_t notify_ms;
-	const char *steer;      /* file of further steering words, of the caller's for the life of the server; NULL: none */
+	const char *steer; /* file of further steering words, of the caller's for the life of the server; NULL: none */
 	char psk_identity[128]; /* not of a plain server */
 	uint8_t psk_key[SESSION_PSK_MAX];
 	size_t psk_key_len;        /* octets */

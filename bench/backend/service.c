@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 enum { ID_WORD_OCTETS = 14 /* " id:4294967295" */, JSON_OCTETS = 160 };
-_Static_assert(2 + STEERING_IDS * ID_WORD_OCTETS + 1 + SERVICE_WORDS_OCTETS + 1 + JSON_OCTETS <= SERVICE_TEXT_OCTETS, "every answer fits");
+_Static_assert(2 + STEERING_IDS * ID_WORD_OCTETS + 1 + SERVICE_WORDS_OCTETS + 1 + JSON_OCTETS <= SERVICE_TEXT_OCTETS,
+	       "every answer fits");
 
 void service_add_id(struct service *service, uint32_t id)
 {
@@ -19,7 +20,8 @@ void service_add_id(struct service *service, uint32_t id)
 		return;
 	if (service->serves_count < SERVICE_IDS)
 		service->serves_count++;
-	memmove(&service->serves[at + 1], &service->serves[at], (service->serves_count - 1 - at) * sizeof *service->serves);
+	memmove(&service->serves[at + 1], &service->serves[at],
+		(service->serves_count - 1 - at) * sizeof *service->serves);
 	service->serves[at] = id;
 }
 

@@ -58,7 +58,8 @@ static int sync_folder(const char *file)
 	return rc;
 }
 
-/* An inode's number can be used again once a file is gone; its time of birth tells the two apart (0 where a file system knows none). */
+/* An inode's number can be used again once a file is gone; its time of birth tells the two apart (0 where a file system
+ * knows none). */
 static int make_header(uint8_t out[static SESSIONS_FILE_HEADER_OCTETS], int fd)
 {
 	struct pack header = { .out = out, .size = SESSIONS_FILE_HEADER_OCTETS };

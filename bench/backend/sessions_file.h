@@ -1,6 +1,7 @@
-/* The file that sessions wait in from one server to the next. Since two servers with the same sessions would use each nonce twice, it is
- * read once at most: a reader first takes it away under a name of its own, and removes it before anything of it is used. The file carries
- * its own device, inode and time of birth, so a copy is known for one; renaming changes none of them.
+/* The file that sessions wait in from one server to the next. Since two servers with the same sessions would use each
+ * nonce twice, it is read once at most: a reader first takes it away under a name of its own, and removes it before
+ * anything of it is used. The file carries its own device, inode and time of birth, so a copy is known for one;
+ * renaming changes none of them.
  *
  *   magic "cidlbses" 8 | version 2 | device 8 | inode 8 | birth 12 | content | SHA-256 of all before 32
  *
@@ -41,8 +42,8 @@ struct sessions_reader {
 	size_t content_len; /* octets */
 };
 
-/* Takes `file` away, reads and checks it. -ENOENT: there is none, or another process has just taken it; nothing is to be ended. Any other
- * error: *reason says what is wrong, and sessions_reader_refuse() is due. */
+/* Takes `file` away, reads and checks it. -ENOENT: there is none, or another process has just taken it; nothing is to
+ * be ended. Any other error: *reason says what is wrong, and sessions_reader_refuse() is due. */
 int sessions_reader_take(struct sessions_reader *reader, const char *file, const char **reason);
 
 /* For good, also after a power failure. Returns 0 or -errno: then nothing of it may be used. */

@@ -26,7 +26,8 @@ int tunnel_read_keys(struct proxy2_keys *out, const char *file)
 	return rc;
 }
 
-int tunnel_unwrap(struct addr *source, struct tunnel_way *way, const struct proxy2_keys *keys, const uint8_t *data, size_t len)
+int tunnel_unwrap(struct addr *source, struct tunnel_way *way, const struct proxy2_keys *keys, const uint8_t *data,
+		  size_t len)
 {
 	struct proxy2_ends ends;
 	size_t octets;
@@ -38,8 +39,8 @@ int tunnel_unwrap(struct addr *source, struct tunnel_way *way, const struct prox
 	return (int)octets;
 }
 
-int tunnel_send(int fd, const struct tunnel_way *way, const struct proxy2_keys *keys, const struct addr *to, const uint8_t *data,
-		size_t len)
+int tunnel_send(int fd, const struct tunnel_way *way, const struct proxy2_keys *keys, const struct addr *to,
+		const uint8_t *data, size_t len)
 {
 	static uint8_t datagram[UDP_MAX_OCTETS];
 	const struct proxy2_ends ends = { way->service, *to };

@@ -17,9 +17,11 @@ struct cidlb {
 
 static const struct siphash_key key = { 0x6964636c622d6368, 0x75726e2d6b657931 };
 
-static const struct cid_layout node_id = { .scheme = CID_LAYOUT_ID,
-					   .lbcid = { .scheme = LBCID_NODE_ID, .length = CID_OCTETS, .size = ID_OCTETS },
-					   .length = CID_OCTETS };
+static const struct cid_layout node_id = {
+	.scheme = CID_LAYOUT_ID,
+	.lbcid = { .scheme = LBCID_NODE_ID, .length = CID_OCTETS, .size = ID_OCTETS },
+	.length = CID_OCTETS
+};
 
 /* A DTLS 1.2 record with a CID (RFC 9146, section 4), the least of CCM_8; the CID is filled in. */
 static const uint8_t record[RECORD_OCTETS] = {
@@ -50,8 +52,8 @@ void cidlb_free(struct cidlb *cidlb)
 }
 
 /* uid: number of the member; server id: that and one. */
-static void spec_fill(struct snapshot_backend *backends, struct snapshot_id *ids, size_t *out_count, const struct member *members,
-		      size_t count, bool drains)
+static void spec_fill(struct snapshot_backend *backends, struct snapshot_id *ids, size_t *out_count,
+		      const struct member *members, size_t count, bool drains)
 {
 	size_t n = 0;
 
@@ -142,8 +144,8 @@ static void route_all(const struct snapshot_pool *pool, uint16_t *to, struct rou
 		to[i] = member_of(pool, out[i].backend);
 }
 
-void cidlb_route_cids(const struct cidlb *cidlb, uint16_t *to, const uint16_t *homes, const uint32_t *sessions, const struct addr *sources,
-		      size_t count)
+void cidlb_route_cids(const struct cidlb *cidlb, uint16_t *to, const uint16_t *homes, const uint32_t *sessions,
+		      const struct addr *sources, size_t count)
 {
 	uint8_t datagrams[CIDLB_BATCH][RECORD_OCTETS];
 	struct route_in in[CIDLB_BATCH] = { 0 };
@@ -154,7 +156,8 @@ void cidlb_route_cids(const struct cidlb *cidlb, uint16_t *to, const uint16_t *h
 		memcpy(datagrams[i], record, sizeof record);
 		cid[0] = (uint8_t)(id >> 8);
 		cid[1] = (uint8_t)id;
-		/* Of the rest, random where CIDs are given out, it takes no more than to differ from session to session. */
+		/* Of the rest, random where CIDs are given out, it takes no more than to differ from session to
+		 * session. */
 		memcpy(cid + ID_OCTETS, &sessions[i], sizeof sessions[i]);
 		in[i].data = datagrams[i];
 		in[i].len = RECORD_OCTETS;
@@ -163,8 +166,8 @@ void cidlb_route_cids(const struct cidlb *cidlb, uint16_t *to, const uint16_t *h
 	route_all(&cidlb->snapshot->pools[BY_CID], to, in, count);
 }
 
-static void route_alike(const struct snapshot_pool *pool, uint16_t *to, const uint8_t *data, size_t len, const struct addr *sources,
-			size_t count)
+static void route_alike(const struct snapshot_pool *pool, uint16_t *to, const uint8_t *data, size_t len,
+			const struct addr *sources, size_t count)
 {
 	struct route_in in[CIDLB_BATCH] = { 0 };
 

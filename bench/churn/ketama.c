@@ -15,8 +15,9 @@ struct point {
 
 struct ketama {
 	uint32_t count;
-	uint32_t first[(1 << INDEX_BITS) + 1]; /* by the upper bits of a hash: the first point that is not before all with these bits */
-	struct point points[];                 /* in order */
+	uint32_t first[(1 << INDEX_BITS) +
+		       1];     /* by the upper bits of a hash: the first point that is not before all with these bits */
+	struct point points[]; /* in order */
 };
 
 static int compare(const void *left, const void *right)
@@ -37,7 +38,8 @@ static void digest_points(struct point out[POINTS_OF_DIGEST], const char *name, 
 	mbedtls_md5((const uint8_t *)text, (size_t)len, octets);
 	for (size_t i = 0; i < POINTS_OF_DIGEST; i++) {
 		const uint8_t *at = &octets[4 * i];
-		out[i] = (struct point){ .at = (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0],
+		out[i] = (struct point){ .at = (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 |
+					       at[0],
 					 .member = member,
 					 .digest = digest };
 	}
@@ -95,7 +97,8 @@ static void digests_of(uint16_t digests[MEMBERS_MAX], const struct member *membe
 		there++;
 	}
 	for (size_t i = 0; i < count; i++) {
-		const uint32_t wanted = member_is_there(&members[i]) ? KETAMA_DIGESTS * there * members[i].weight / weights : 0;
+		const uint32_t wanted =
+			member_is_there(&members[i]) ? KETAMA_DIGESTS * there * members[i].weight / weights : 0;
 		digests[i] = (uint16_t)(wanted < KETAMA_DIGESTS_MOST ? wanted : KETAMA_DIGESTS_MOST);
 	}
 }

@@ -1,9 +1,10 @@
-/* Ketama: R. Jones, "libketama: a consistent hashing algo for memcache clients", Last.fm, 2007 (libketama/ketama.c), as nginx
+/* Ketama: R. Jones, "libketama: a consistent hashing algo for memcache clients", Last.fm, 2007 (libketama/ketama.c), as
+ * nginx
  * ("hash ... consistent") and Envoy ("ring hash") have it in their ways. Pure.
  *
- * A server is on a ring of 2^32 at 160 points: four of each MD5 of "NAME-0" .. "NAME-39", little endian. A key belongs to the first point
- * at or after its hash. With weights a server has 4 * floor(40 * servers * its share of all weights) points; in integers here, where
- * rounding to float costs some servers of the original four points.
+ * A server is on a ring of 2^32 at 160 points: four of each MD5 of "NAME-0" .. "NAME-39", little endian. A key belongs
+ * to the first point at or after its hash. With weights a server has 4 * floor(40 * servers * its share of all weights)
+ * points; in integers here, where rounding to float costs some servers of the original four points.
  */
 #ifndef CIDLB_CHURN_KETAMA_H
 #define CIDLB_CHURN_KETAMA_H

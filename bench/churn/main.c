@@ -11,12 +11,12 @@
 
 enum { EXIT_USAGE = 2, POINTS = 50 };
 
-static const char usage[] =
-	"usage: cidlb-churn [options]\n"
-	"\n"
-	"Which sessions are broken when servers come, go and fail: cidlb, Maglev, ketama and modulo, without sockets. JSON on stdout.\n"
-	"  --servers N     20 to 1024 (1000)\n"
-	"  --sessions N    1 to 100000000 (10000000)\n";
+static const char usage[] = "usage: cidlb-churn [options]\n"
+			    "\n"
+			    "Which sessions are broken when servers come, go and fail: cidlb, Maglev, ketama and "
+			    "modulo, without sockets. JSON on stdout.\n"
+			    "  --servers N     20 to 1024 (1000)\n"
+			    "  --sessions N    1 to 100000000 (10000000)\n";
 
 static int read_options(struct sim_settings *s, int argc, char **argv)
 {
@@ -73,7 +73,8 @@ static void print_contender(const struct sim_result *result, enum sim_contender 
 	qsort(sorted, result->events, sizeof sorted[0], by_size);
 	printf("], \"needless\": %" PRIu64 ", \"unavoidable\": %" PRIu64 ", \"ever\": %" PRIu64, needless, unavoidable,
 	       result->ever[contender]);
-	printf(", \"event_median\": %" PRIu64 ", \"event_max\": %" PRIu64, sorted[result->events / 2], sorted[result->events - 1]);
+	printf(", \"event_median\": %" PRIu64 ", \"event_max\": %" PRIu64, sorted[result->events / 2],
+	       sorted[result->events - 1]);
 	if (result->events <= POINTS) {
 		printf(", \"events\": [");
 		for (size_t at = 0; at < result->events; at++) {
@@ -85,10 +86,11 @@ static void print_contender(const struct sim_result *result, enum sim_contender 
 	printf("}%s\n", contender + 1 < SIM_CONTENDERS ? "," : "");
 }
 
-static void print_result(const struct sim_result *result, const struct plan *plan, bool moves, double seconds, bool first)
+static void print_result(const struct sim_result *result, const struct plan *plan, bool moves, double seconds,
+			 bool first)
 {
-	printf("%s  {\"plan\": \"%s\", \"text\": \"%s\", \"moves\": %s, \"events\": %zu", first ? "" : ",\n", plan->name, plan->text,
-	       moves ? "true" : "false", result->events);
+	printf("%s  {\"plan\": \"%s\", \"text\": \"%s\", \"moves\": %s, \"events\": %zu", first ? "" : ",\n",
+	       plan->name, plan->text, moves ? "true" : "false", result->events);
 	printf(", \"routed\": %" PRIu64 ", \"seconds\": %.2f", result->routed, seconds);
 	if (result->events <= POINTS) {
 		printf(", \"changes\": [");
@@ -117,7 +119,8 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	err = sim_new(&sim, &settings);
 	if (!err)
-		printf("{\"servers\": %" PRIu32 ", \"sessions\": %" PRIu32 ", \"runs\": [\n", settings.members, settings.sessions);
+		printf("{\"servers\": %" PRIu32 ", \"sessions\": %" PRIu32 ", \"runs\": [\n", settings.members,
+		       settings.sessions);
 	for (size_t i = 0; !err && i < 2 * plan_count; i++) {
 		const struct plan *plan = &plans[i / 2];
 		const bool moves = i % 2;

@@ -5,7 +5,8 @@
 void members_init(struct member *members, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		snprintf(members[i].name, sizeof members[i].name, "10.0.%u.%u:5684", (unsigned)(i / 250) & 0xff, (unsigned)(i % 250) + 1);
+		snprintf(members[i].name, sizeof members[i].name, "10.0.%u.%u:5684", (unsigned)(i / 250) & 0xff,
+			 (unsigned)(i % 250) + 1);
 		members[i].weight = 100;
 		members[i].state = MEMBER_UP;
 	}

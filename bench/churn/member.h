@@ -30,12 +30,14 @@ static inline bool member_is_there(const struct member *member)
 /* Fills names, all up with weight 100. */
 void members_init(struct member *members, size_t count);
 
-/* A contender's decision by the source: its hash falls into a slot, for good; who has the slot depends on who is there. So two states of
- * a pool are compared slot by slot, and that is exact. Constant once made; `own` is the contender's. */
+/* A contender's decision by the source: its hash falls into a slot, for good; who has the slot depends on who is there.
+ * So two states of a pool are compared slot by slot, and that is exact. Constant once made; `own` is the contender's.
+ */
 struct table {
 	uint32_t slots;
 	uint32_t (*slot)(const struct table *table, uint64_t hash);
-	/* owner[slot]: index in `members`, which are those that the table was made for, in other states; some are there. */
+	/* owner[slot]: index in `members`, which are those that the table was made for, in other states; some are
+	 * there. */
 	void (*fill)(const struct table *table, uint16_t *owner, const struct member *members, size_t count);
 	const void *own;
 };

@@ -6,15 +6,32 @@ enum { GROWTH_PARTS = 10, ROLL_PARTS = 20 };
 const struct plan plans[] = {
 	{ .name = "quiet", .text = "nothing happens", .kind = PLAN_NOTHING },
 	{ .name = "fail-one", .text = "one server fails and returns", .kind = PLAN_FAIL },
-	{ .name = "fail-hundredth", .text = "1 % of the servers fail at once and return", .kind = PLAN_FAIL, .parts = 100 },
+	{ .name = "fail-hundredth",
+	  .text = "1 % of the servers fail at once and return",
+	  .kind = PLAN_FAIL,
+	  .parts = 100 },
 	{ .name = "fail-tenth", .text = "10 % of the servers fail at once and return", .kind = PLAN_FAIL, .parts = 10 },
-	{ .name = "grow", .text = "a ninth more servers at once; then another balancer node", .kind = PLAN_GROW, .parts = 1 },
+	{ .name = "grow",
+	  .text = "a ninth more servers at once; then another balancer node",
+	  .kind = PLAN_GROW,
+	  .parts = 1 },
 	{ .name = "grow-one", .text = "a ninth more servers, one by one", .kind = PLAN_GROW, .fixed_only = true },
 	{ .name = "shrink", .text = "a tenth of the servers leaves at once", .kind = PLAN_SHRINK, .parts = 1 },
-	{ .name = "shrink-one", .text = "a tenth of the servers leaves, one by one", .kind = PLAN_SHRINK, .fixed_only = true },
+	{ .name = "shrink-one",
+	  .text = "a tenth of the servers leaves, one by one",
+	  .kind = PLAN_SHRINK,
+	  .fixed_only = true },
 	{ .name = "weight", .text = "the weight of one server is halved, and restored", .kind = PLAN_WEIGH },
-	{ .name = "upgrade", .text = "rolling upgrade in 20 steps", .kind = PLAN_ROLL, .drains = true, .parts = ROLL_PARTS },
-	{ .name = "upgrade-one", .text = "rolling upgrade, one by one", .kind = PLAN_ROLL, .drains = true, .fixed_only = true },
+	{ .name = "upgrade",
+	  .text = "rolling upgrade in 20 steps",
+	  .kind = PLAN_ROLL,
+	  .drains = true,
+	  .parts = ROLL_PARTS },
+	{ .name = "upgrade-one",
+	  .text = "rolling upgrade, one by one",
+	  .kind = PLAN_ROLL,
+	  .drains = true,
+	  .fixed_only = true },
 	{ .name = "restart",
 	  .text = "rolling restart in 20 steps, servers save their sessions",
 	  .kind = PLAN_ROLL,
@@ -25,7 +42,8 @@ const struct plan plans[] = {
 const size_t plan_count = sizeof plans / sizeof *plans;
 
 /* `change` to members first .. end-1 in steps, each followed by `undo` (PLAN_QUIET: by nothing). */
-static size_t in_steps(struct plan_event *events, enum plan_change change, enum plan_change undo, size_t first, size_t end, size_t step)
+static size_t in_steps(struct plan_event *events, enum plan_change change, enum plan_change undo, size_t first,
+		       size_t end, size_t step)
 {
 	size_t n = 0;
 
@@ -43,7 +61,8 @@ static size_t part(size_t count, uint16_t parts)
 	return parts && count >= parts ? count / parts : 1;
 }
 
-size_t plan_begin(const struct plan *plan, struct plan_event events[PLAN_EVENTS_MAX], struct member *members, size_t count)
+size_t plan_begin(const struct plan *plan, struct plan_event events[PLAN_EVENTS_MAX], struct member *members,
+		  size_t count)
 {
 	const size_t tenth = count / GROWTH_PARTS, step = part(count, plan->parts);
 	size_t n;
@@ -77,7 +96,8 @@ static void set_state(struct member *members, const struct plan_event *event, en
 		members[event->first + i].state = state;
 }
 
-void plan_happen(const struct plan *plan, const struct plan_event *events, size_t event_count, size_t at, struct member *members)
+void plan_happen(const struct plan *plan, const struct plan_event *events, size_t event_count, size_t at,
+		 struct member *members)
 {
 	const struct plan_event *event = &events[at];
 

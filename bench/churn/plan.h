@@ -12,7 +12,8 @@ enum plan_change {
 	PLAN_REMOVE,  /* they are taken out of it */
 	PLAN_LIGHTER, /* their weight is halved */
 	PLAN_HEAVIER, /* it is what it was */
-	PLAN_NODE, /* another balancer node gets all traffic: the network has hashed anew. It knows the configuration, and no connection */
+	PLAN_NODE, /* another balancer node gets all traffic: the network has hashed anew. It knows the configuration,
+		      and no connection */
 };
 
 struct plan_event {
@@ -36,11 +37,14 @@ struct plan {
 extern const struct plan plans[];
 extern const size_t plan_count;
 
-/* The members as they are before the first event, and the events: their number. `count` members at most are ever there. */
-size_t plan_begin(const struct plan *plan, struct plan_event events[PLAN_EVENTS_MAX], struct member *members, size_t count);
+/* The members as they are before the first event, and the events: their number. `count` members at most are ever
+ * there. */
+size_t plan_begin(const struct plan *plan, struct plan_event events[PLAN_EVENTS_MAX], struct member *members,
+		  size_t count);
 
 /* Event `at` happens. */
-void plan_happen(const struct plan *plan, const struct plan_event *events, size_t event_count, size_t at, struct member *members);
+void plan_happen(const struct plan *plan, const struct plan_event *events, size_t event_count, size_t at,
+		 struct member *members);
 
 const char *plan_change_name(enum plan_change change);
 

@@ -60,8 +60,8 @@ int sim_new(struct sim **out, const struct sim_settings *settings)
 	members_init(sim->members, settings->members);
 	sim->broken = calloc(settings->sessions, sizeof *sim->broken);
 	sim->ketama = ketama_new(sim->members, settings->members);
-	if (!sim->broken || !sim->ketama || cidlb_new(&sim->cidlb) || cidlb_publish(sim->cidlb, sim->members, settings->members) ||
-	    !tables_init(sim))
+	if (!sim->broken || !sim->ketama || cidlb_new(&sim->cidlb) ||
+	    cidlb_publish(sim->cidlb, sim->members, settings->members) || !tables_init(sim))
 		goto fail;
 	for (enum sim_contender i = 0; i < SIM_CONTENDERS; i++) {
 		sim->homes[i] = calloc(settings->sessions, sizeof *sim->homes[i]);

@@ -1,8 +1,8 @@
 /* Sessions, servers and contenders through a plan: after each event, where the next datagram of every session goes.
  *
- * A session is at the server that has its keys, its home. When its next datagram leads to another server, or nowhere, while its home is
- * there, it is broken needlessly: the device makes a handshake, and that server is its home now. When its home is gone (down without
- * having saved its sessions, or removed), no balancer can help: unavoidable.
+ * A session is at the server that has its keys, its home. When its next datagram leads to another server, or nowhere,
+ * while its home is there, it is broken needlessly: the device makes a handshake, and that server is its home now. When
+ * its home is gone (down without having saved its sessions, or removed), no balancer can help: unavoidable.
  */
 #ifndef CIDLB_CHURN_SIM_H
 #define CIDLB_CHURN_SIM_H

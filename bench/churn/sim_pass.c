@@ -14,7 +14,8 @@ struct addr sim_source(uint32_t session, uint32_t epoch)
 {
 	struct dice dice = { (uint64_t)session << 32 | epoch };
 	const uint64_t roll = dice_roll(&dice);
-	struct addr source = { .ip = { [10] = 0xff, [11] = 0xff }, .port = (uint16_t)(1024 + (roll >> 32) % (UINT16_MAX - 1023)) };
+	struct addr source = { .ip = { [10] = 0xff, [11] = 0xff },
+			       .port = (uint16_t)(1024 + (roll >> 32) % (UINT16_MAX - 1023)) };
 
 	for (int i = 0; i < 4; i++)
 		source.ip[12 + i] = (uint8_t)(roll >> 8 * i);
@@ -77,8 +78,8 @@ static void block_known(uint16_t *to, const struct block *block, const struct si
 	}
 }
 
-static void block_settle(const struct block *block, struct sim *sim, enum sim_contender contender, const struct sim_pass *pass,
-			 struct sim_count *count)
+static void block_settle(const struct block *block, struct sim *sim, enum sim_contender contender,
+			 const struct sim_pass *pass, struct sim_count *count)
 {
 	uint16_t *homes = sim->homes[contender] + block->first;
 	uint8_t *broken = sim->broken + block->first;
@@ -103,7 +104,8 @@ static void block_settle(const struct block *block, struct sim *sim, enum sim_co
 }
 
 /* True if something may change for a session of the block whose address is what it was. */
-static bool block_changes(const struct block *block, const struct sim *sim, enum sim_contender contender, const struct sim_pass *pass)
+static bool block_changes(const struct block *block, const struct sim *sim, enum sim_contender contender,
+			  const struct sim_pass *pass)
 {
 	const uint16_t *homes = sim->homes[contender] + block->first;
 	bool changes = false;
@@ -111,7 +113,8 @@ static bool block_changes(const struct block *block, const struct sim *sim, enum
 	if (contender == SIM_CONNECTIONS ? pass->node : pass->all)
 		return true;
 	for (uint32_t i = 0; i < block->count; i++)
-		changes |= contender == SIM_CONNECTIONS ? !sim->serves[homes[i]] : sim->gone[homes[i]] || !sim->led[homes[i]];
+		changes |= contender == SIM_CONNECTIONS ? !sim->serves[homes[i]]
+							: sim->gone[homes[i]] || !sim->led[homes[i]];
 	return changes;
 }
 
@@ -129,7 +132,8 @@ void sim_pass_first(struct sim *sim, bool moves)
 	}
 }
 
-/* A CID of each server's leads to it: the decision depends on the server id in it alone, so that is true of all of its sessions. */
+/* A CID of each server's leads to it: the decision depends on the server id in it alone, so that is true of all of its
+ * sessions. */
 static uint64_t pass_ids(struct sim *sim)
 {
 	const struct addr source = sim_source(0, 0);
@@ -166,7 +170,8 @@ uint64_t sim_pass_sessions(struct sim *sim, struct sim_count count[SIM_CONTENDER
 	return routed;
 }
 
-/* With addresses that stay, each session is where its slot led before the event: if not, its last datagram had broken it. */
+/* With addresses that stay, each session is where its slot led before the event: if not, its last datagram had broken
+ * it. */
 void sim_pass_slots(struct sim *sim, struct sim_count count[SIM_CONTENDERS])
 {
 	for (enum sim_contender i = 0; i < SIM_CONTENDERS; i++) {

@@ -31,9 +31,11 @@ struct sim {
 /* One event. */
 struct sim_pass {
 	uint32_t epoch; /* of the devices' addresses */
-	bool moves;     /* these are new; else SIM_BY_CID and SIM_CONNECTIONS alone are counted here, and the others by slot */
-	bool all;       /* route a datagram of each session with CID; else of those alone that change, and one for each server id */
-	bool node;      /* the balancer node is another: it knows no connection */
+	bool moves;     /* these are new; else SIM_BY_CID and SIM_CONNECTIONS alone are counted here, and the others by
+			 * slot */
+	bool all; /* route a datagram of each session with CID; else of those alone that change, and one for each server
+		     id */
+	bool node; /* the balancer node is another: it knows no connection */
 };
 
 /* The address of a session's device. */
@@ -42,7 +44,8 @@ struct addr sim_source(uint32_t session, uint32_t epoch);
 /* The first handshakes. */
 void sim_pass_first(struct sim *sim, bool moves);
 
-/* Every session sends a datagram, and makes a handshake if it got to another server than its own. Returns the datagrams with CID. */
+/* Every session sends a datagram, and makes a handshake if it got to another server than its own. Returns the datagrams
+ * with CID. */
 uint64_t sim_pass_sessions(struct sim *sim, struct sim_count count[SIM_CONTENDERS], const struct sim_pass *pass);
 
 /* The same for contenders that know the source alone, as long as addresses stay. */

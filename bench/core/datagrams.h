@@ -1,4 +1,5 @@
-/* What the cases read: many different datagrams of one form, met in an order that memory does not have them in, and sources. */
+/* What the cases read: many different datagrams of one form, met in an order that memory does not have them in, and
+ * sources. */
 #ifndef CIDLB_BENCH_DATAGRAMS_H
 #define CIDLB_BENCH_DATAGRAMS_H
 
@@ -43,7 +44,8 @@ struct datagrams {
 };
 
 /* `octets` each, DATAGRAM_LEAST_OCTETS or FLIGHT_LEAST_OCTETS at least, with CIDs as `pool` reads them. */
-void datagrams_make(struct datagrams *out, enum datagram_form form, size_t octets, const struct snapshot_pool *pool, bool v6);
+void datagrams_make(struct datagrams *out, enum datagram_form form, size_t octets, const struct snapshot_pool *pool,
+		    bool v6);
 void datagrams_free(struct datagrams *datagrams);
 
 static inline const struct datagram *datagrams_at(const struct datagrams *datagrams, size_t at)

@@ -187,17 +187,20 @@ static void garbage_case(const struct core_case *this, bool quick)
 		[FORM_TINY_CID] = VERDICT_UNKNOWN_CID,
 	};
 
-	decide_case(this, quick, &(struct decision){ (enum datagram_form)this->of, POOLS_NODE_ID, verdicts[this->of], false });
+	decide_case(this, quick,
+		    &(struct decision){ (enum datagram_form)this->of, POOLS_NODE_ID, verdicts[this->of], false });
 }
 
-#define SIZED(case_name, function, what, size, at_once)                                                                                    \
-	{                                                                                                                                  \
-		.name = case_name, .measure = function, .of = what, .octets = size, .batch = at_once, .backends = BACKENDS                 \
+#define SIZED(case_name, function, what, size, at_once)                                                                \
+	{                                                                                                              \
+		.name = case_name, .measure = function, .of = what, .octets = size, .batch = at_once,                  \
+		.backends = BACKENDS                                                                                   \
 	}
-#define ROUTE(name, of, octets)                                                                                                            \
+#define ROUTE(name, of, octets)                                                                                        \
 	SIZED("route/" name, route_case, of, octets, 1), SIZED("route/" name "/batch", route_case, of, octets, BATCH)
-#define GARBAGE(name, form)                                                                                                                \
-	SIZED("garbage/" name "-100", garbage_case, form, 100, 1), SIZED("garbage/" name "-1400", garbage_case, form, 1400, 1)
+#define GARBAGE(name, form)                                                                                            \
+	SIZED("garbage/" name "-100", garbage_case, form, 100, 1),                                                     \
+		SIZED("garbage/" name "-1400", garbage_case, form, 1400, 1)
 
 static const struct core_case route_cases[] = {
 	{ "empty/batch", empty_case, .octets = 100, .batch = BATCH },

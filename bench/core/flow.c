@@ -1,4 +1,5 @@
-/* Mode nat at many sessions: the look-up of their flows, and all that a worker does with a batch but its system calls. */
+/* Mode nat at many sessions: the look-up of their flows, and all that a worker does with a batch but its system
+ * calls. */
 #include "batch.h"
 #include "flow_bed.h"
 #include "groups.h"
@@ -105,14 +106,16 @@ static void flow_case(const struct core_case *this, bool quick)
 	rcu_quiescent_state();
 }
 
-#define STEP(case_name, what, count, at_once, is_slow)                                                                                     \
-	{                                                                                                                                  \
-		.name = case_name, .measure = flow_case, .of = what, .octets = BED_OCTETS, .batch = at_once, .backends = BED_SERVERS,      \
-		.flows = count, .slow = is_slow                                                                                            \
+#define STEP(case_name, what, count, at_once, is_slow)                                                                 \
+	{                                                                                                              \
+		.name = case_name, .measure = flow_case, .of = what, .octets = BED_OCTETS, .batch = at_once,           \
+		.backends = BED_SERVERS, .flows = count, .slow = is_slow                                               \
 	}
-#define FLOWS(name, count, is_slow)                                                                                                        \
-	STEP("flow/receive-" name, RECEIVE, count, NET_BATCH, is_slow), STEP("flow/single-" name, SINGLE, count, 1, is_slow),              \
-		STEP("flow/batch-" name, BATCHED, count, NET_BATCH, is_slow), STEP("flow/uplink-" name, UPLINK, count, NET_BATCH, is_slow)
+#define FLOWS(name, count, is_slow)                                                                                    \
+	STEP("flow/receive-" name, RECEIVE, count, NET_BATCH, is_slow),                                                \
+		STEP("flow/single-" name, SINGLE, count, 1, is_slow),                                                  \
+		STEP("flow/batch-" name, BATCHED, count, NET_BATCH, is_slow),                                          \
+		STEP("flow/uplink-" name, UPLINK, count, NET_BATCH, is_slow)
 
 static const struct core_case cases[] = {
 	FLOWS("1k", 1000, false),     FLOWS("10k", 10000, false), FLOWS("100k", 100000, false),

@@ -71,8 +71,14 @@ static void conf_fill(struct control *c)
 	c->pool = (struct conf_pool){
 		.name = strcpy(c->pool_name, "p"),
 		.protocol = POOL_DTLS,
-		.layout = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = RECORD_CID_OCTETS, .size = 1 }, .length = RECORD_CID_OCTETS },
-		.nat = { .source_count = 1, .port_first = PORT_FIRST, .port_last = PORT_LAST, .settle_ms = 5000, .contest_s = 60 },
+		.layout = { .scheme = CID_LAYOUT_ID,
+			    .lbcid = { .length = RECORD_CID_OCTETS, .size = 1 },
+			    .length = RECORD_CID_OCTETS },
+		.nat = { .source_count = 1,
+			 .port_first = PORT_FIRST,
+			 .port_last = PORT_LAST,
+			 .settle_ms = 5000,
+			 .contest_s = 60 },
 		.backends = c->backends,
 		.backend_count = BED_SERVERS,
 	};
@@ -110,14 +116,17 @@ static void table_make(struct control *c)
 static void worker_make(struct control *c)
 {
 	static const uint8_t secret[16] = { 6 };
-	const struct flows_limits limits = { .max_flows = (uint32_t)c->bed.flows, .idle_ms = 300000, .cid_idle_ms = 86400000 };
+	const struct flows_limits limits = { .max_flows = (uint32_t)c->bed.flows,
+					     .idle_ms = 300000,
+					     .cid_idle_ms = 86400000 };
 
 	c->flows = flows_new(secret);
 	c->services = services_new();
 	c->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
 	measure_require(c->flows && c->services && c->limit, "memory");
 	measure_require(flows_set_limits(c->flows, c->bed.pool->uid, &limits) == 0, "memory");
-	measure_require(worker_new(&c->bed.worker, &c->publisher, c->flows, c->services, c->limit, NULL) == 0, "no worker");
+	measure_require(worker_new(&c->bed.worker, &c->publisher, c->flows, c->services, c->limit, NULL) == 0,
+			"no worker");
 	c->bed.worker->clock_ms = c->bed.worker->now_ms = 100000;
 	for (int port = PORT_FIRST; port <= PORT_LAST; port++)
 		c->bed.worker->endpoint_fds[NET_V4][port] = ANY_FD + port;
@@ -179,7 +188,8 @@ struct flow_bed *flow_bed_get(size_t flows)
 	worker_make(current);
 	for (uint32_t session = 0; session < flows; session++)
 		flow_make(current, session);
-	measure_require(flows_count(current->flows, current->bed.pool->uid).proven == flows, "not all flows are proven");
+	measure_require(flows_count(current->flows, current->bed.pool->uid).proven == flows,
+			"not all flows are proven");
 	for (size_t i = 0; i < NET_BATCH; i++) {
 		struct net_datagram *datagram = &current->bed.datagrams[i];
 

@@ -1,5 +1,5 @@
-/* A worker of mode nat as it is after a while: a table of one pool, and proven flows. Only the kernel is missing: what it is given to send
- * is gone. */
+/* A worker of mode nat as it is after a while: a table of one pool, and proven flows. Only the kernel is missing: what
+ * it is given to send is gone. */
 #ifndef CIDLB_BENCH_FLOW_BED_H
 #define CIDLB_BENCH_FLOW_BED_H
 

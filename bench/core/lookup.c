@@ -54,7 +54,9 @@ static void id_case(const struct core_case *this, bool quick)
 
 	of->pool = pools_get((enum pools_layout)this->of, this->backends);
 	for (size_t i = 0; i < KEYS; i++)
-		measure_require(cid_id_from_number(&of->ids[i], &of->pool->layout, 1 + dice_roll(&dice) % this->backends) == 0, this->name);
+		measure_require(
+			cid_id_from_number(&of->ids[i], &of->pool->layout, 1 + dice_roll(&dice) % this->backends) == 0,
+			this->name);
 	measure(this, quick, KEYS, find_ids, of);
 	free(of);
 }
@@ -89,7 +91,8 @@ static uint64_t build_change(void *ctx, size_t operations)
 	for (size_t i = 0; i < operations; i++) {
 		const size_t to = (i + 1) % 2, from = i % 2;
 
-		rendezvous_update(&of->tables[to], &key, of->members[to], of->count, &of->tables[from], of->members[from], of->count);
+		rendezvous_update(&of->tables[to], &key, of->members[to], of->count, &of->tables[from],
+				  of->members[from], of->count);
 		sum += of->tables[to].first[i % RENDEZVOUS_SLOTS];
 	}
 	return sum;

@@ -1,4 +1,5 @@
-/* Nanoseconds that parts of the packet path cost, without sockets: a line of JSON for each case. bench/README.md says how to read it. */
+/* Nanoseconds that parts of the packet path cost, without sockets: a line of JSON for each case. bench/README.md says
+ * how to read it. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,13 @@
 
 enum { EXIT_USAGE = 2 };
 
-static const char usage[] = "usage: cidlb-core [--quick] [--list] [--case NAME…]\n"
-			    "\n"
-			    "Prints what parts of the packet path cost, in nanoseconds of CPU time: a line of JSON for each case.\n"
-			    "  --case NAME          only this one, or those whose names begin so; may be repeated\n"
-			    "  --list               names them\n"
-			    "  --quick              to see that it works, without what takes long: its figures are no result\n";
+static const char usage[] =
+	"usage: cidlb-core [--quick] [--list] [--case NAME…]\n"
+	"\n"
+	"Prints what parts of the packet path cost, in nanoseconds of CPU time: a line of JSON for each case.\n"
+	"  --case NAME          only this one, or those whose names begin so; may be repeated\n"
+	"  --list               names them\n"
+	"  --quick              to see that it works, without what takes long: its figures are no result\n";
 
 static const struct core_group *const groups[] = { &core_walk, &core_lookup, &core_route, &core_garbage, &core_flow };
 

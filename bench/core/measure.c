@@ -77,7 +77,8 @@ void measure(const struct core_case *this, bool quick, size_t distinct, measure_
 	print_number("flows", this->flows);
 	print_number("operations", operations);
 	print_number("repetitions", count);
-	printf(", \"ns\": %.2f, \"min\": %.2f, \"max\": %.2f}\n", (ns[(count - 1) / 2] + ns[count / 2]) / 2, ns[0], ns[count - 1]);
+	printf(", \"ns\": %.2f, \"min\": %.2f, \"max\": %.2f}\n", (ns[(count - 1) / 2] + ns[count / 2]) / 2, ns[0],
+	       ns[count - 1]);
 	fflush(stdout);
 }
 

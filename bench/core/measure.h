@@ -27,8 +27,8 @@ struct core_group {
 	size_t count;
 };
 
-/* Does the work once to warm up, then some times, and prints a line of JSON: median, least and most over these repetitions. `distinct`:
- * datagrams or keys that the work goes through. */
+/* Does the work once to warm up, then some times, and prints a line of JSON: median, least and most over these
+ * repetitions. `distinct`: datagrams or keys that the work goes through. */
 void measure(const struct core_case *this, bool quick, size_t distinct, measure_work work, void *ctx);
 
 /* For set-ups: without memory, or when a case is not what its name says, nothing is worth measuring. */

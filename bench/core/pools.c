@@ -74,12 +74,16 @@ static struct snapshot *build(struct cid_layout layout, size_t count)
 	struct snapshot_backend *backends = measure_alloc(count, sizeof *backends);
 	char(*names)[NAME_OCTETS] = measure_alloc(count, sizeof *names);
 	struct snapshot_id *ids = measure_alloc(count, sizeof *ids);
-	struct snapshot_pool_spec spec = { .name = "p", .layout = layout, .backends = backends, .backend_count = count, .ids = ids };
+	struct snapshot_pool_spec spec = {
+		.name = "p", .layout = layout, .backends = backends, .backend_count = count, .ids = ids
+	};
 	struct snapshot *snapshot;
 
 	for (size_t i = 0; i < count; i++) {
 		snprintf(names[i], sizeof names[i], "b%u", (unsigned)(i & 0xffff));
-		backends[i] = (struct snapshot_backend){ .name = names[i], .uid = (uint16_t)i, .weight = 100, .health = BACKEND_UP };
+		backends[i] = (struct snapshot_backend){
+			.name = names[i], .uid = (uint16_t)i, .weight = 100, .health = BACKEND_UP
+		};
 		if (cid_id_from_number(&ids[i].id, &layout, i + 1) == 0)
 			ids[spec.id_count++].backend = (uint16_t)i;
 	}
@@ -118,7 +122,8 @@ int pools_random(void *dice, uint8_t *out, size_t len)
 	return 0;
 }
 
-size_t pools_mint(uint8_t cid[static LBCID_MAX_OCTETS], const struct snapshot_pool *pool, uint64_t number, struct dice *dice)
+size_t pools_mint(uint8_t cid[static LBCID_MAX_OCTETS], const struct snapshot_pool *pool, uint64_t number,
+		  struct dice *dice)
 {
 	const struct lbcid_config *config = cid_config(&pool->layout, 0);
 	struct server_id id;

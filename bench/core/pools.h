@@ -1,4 +1,5 @@
-/* Routing tables for the cases: a pool for each layout of CIDs, all of the same backends "b0", "b1", … with the server ids 1, 2, … */
+/* Routing tables for the cases: a pool for each layout of CIDs, all of the same backends "b0", "b1", … with the server
+ * ids 1, 2, … */
 #ifndef CIDLB_BENCH_POOLS_H
 #define CIDLB_BENCH_POOLS_H
 
@@ -25,8 +26,10 @@ enum pools_layout {
 const struct snapshot_pool *pools_get(enum pools_layout layout, size_t backends);
 void pools_free(void);
 
-/* A CID with the server id `number` as a server of the pool gives it out, or of random octets where CIDs have no id. Returns its octets. */
-size_t pools_mint(uint8_t cid[static LBCID_MAX_OCTETS], const struct snapshot_pool *pool, uint64_t number, struct dice *dice);
+/* A CID with the server id `number` as a server of the pool gives it out, or of random octets where CIDs have no id.
+ * Returns its octets. */
+size_t pools_mint(uint8_t cid[static LBCID_MAX_OCTETS], const struct snapshot_pool *pool, uint64_t number,
+		  struct dice *dice);
 
 /* An lbcid_random. */
 int pools_random(void *dice, uint8_t *out, size_t len);

@@ -49,7 +49,8 @@ static uint64_t open_all(void *ctx, size_t operations)
 		const struct datagram *datagram = datagrams_at(&of->datagrams, i);
 		struct cid_opened opened;
 
-		cid_open(&opened, &of->pool->layout, &of->views[i & (of->datagrams.count - 1)], datagram->data, datagram->len);
+		cid_open(&opened, &of->pool->layout, &of->views[i & (of->datagrams.count - 1)], datagram->data,
+			 datagram->len);
 		sum += opened.result + opened.id.octets[0];
 	}
 	return sum;
@@ -102,7 +103,9 @@ static void open_case(const struct core_case *this, bool quick)
 	for (size_t i = 0; i < of->datagrams.count; i++) {
 		cid_open(&opened, &of->pool->layout, &of->views[i], of->datagrams.at[i].data, of->datagrams.at[i].len);
 		measure_require(opened.result == (this->of == POOLS_HASH ? CID_HASHED : CID_OPENED), this->name);
-		measure_require(this->of == POOLS_HASH || snapshot_backend_of_id(of->pool, &opened.id) != SNAPSHOT_NO_BACKEND, this->name);
+		measure_require(this->of == POOLS_HASH ||
+					snapshot_backend_of_id(of->pool, &opened.id) != SNAPSHOT_NO_BACKEND,
+				this->name);
 	}
 	measure(this, quick, of->datagrams.count, open_all, of);
 	walk_end(of);

@@ -244,7 +244,8 @@ static void device_deliver(void *ctx, const uint8_t *data, size_t len)
 	size_t reply_len;
 	d->heard = true;
 	d->silent = 0;
-	enum exchange_event event = exchange_take(&d->exchange, &d->observation, data, len, clock_ms(), reply, &reply_len);
+	enum exchange_event event =
+		exchange_take(&d->exchange, &d->observation, data, len, clock_ms(), reply, &reply_len);
 	if (reply_len)
 		device_write(d, reply, reply_len);
 	switch (event) {

@@ -1,10 +1,11 @@
 /* One simulated device: a UDP socket behind a NAT that forgets, a DTLS session on it, and readings sent through that.
  *
- * A rebind is a closed socket: what comes to it is lost, and the next datagram of the device leaves from another port, and from another
- * address if it has several. NATs forget established sessions only: a handshake is over before a NAT forgets, so a device never moves in
- * the middle of one.
+ * A rebind is a closed socket: what comes to it is lost, and the next datagram of the device leaves from another port,
+ * and from another address if it has several. NATs forget established sessions only: a handshake is over before a NAT
+ * forgets, so a device never moves in the middle of one.
  *
- * Each device has dice of its own: with one seed the same datagrams of it are lost, whoever answers them, as long as that many are sent.
+ * Each device has dice of its own: with one seed the same datagrams of it are lost, whoever answers them, as long as
+ * that many are sent.
  */
 #ifndef CIDLB_DEVICE_H
 #define CIDLB_DEVICE_H
@@ -29,7 +30,8 @@ enum device_news {
 
 struct device_settings {
 	struct addr target;
-	struct addr from;         /* the first of the addresses that datagrams leave from; the wildcard: whatever the route says */
+	struct addr
+		from; /* the first of the addresses that datagrams leave from; the wildcard: whatever the route says */
 	uint64_t addresses;       /* so many, of which each move takes any; >= 1 */
 	uint64_t rebinds;         /* at most; UINT64_MAX: as many as come */
 	uint64_t rebind_every_ms; /* 0: never */
@@ -52,15 +54,15 @@ struct device_tally {
 	uint64_t octets_down; /* UDP payload that reached them */
 	uint64_t datagrams_up, datagrams_down;
 	uint64_t first_octets, first_datagrams; /* of both directions, until a device had its first session */
-	uint64_t recoveries;                    /* answers that ended the time from a move until an exchange was answered */
-	uint64_t recoveries_at_once;            /* … whose request was the first datagram after the move, and was sent once */
-	uint64_t recovering;                    /* devices that moved and were not answered since */
-	uint64_t refused;                       /* datagrams that this host could not send */
-	uint64_t first_alive;                   /* devices whose first session is the one in use */
-	uint64_t sessions;                      /* devices with a session in use */
-	uint64_t settled;                       /* devices that have made all their rebinds */
-	uint64_t done;                          /* devices that have made their last exchange */
-	uint64_t survived;                      /* … on their first session, and it was answered */
+	uint64_t recoveries;         /* answers that ended the time from a move until an exchange was answered */
+	uint64_t recoveries_at_once; /* … whose request was the first datagram after the move, and was sent once */
+	uint64_t recovering;         /* devices that moved and were not answered since */
+	uint64_t refused;            /* datagrams that this host could not send */
+	uint64_t first_alive;        /* devices whose first session is the one in use */
+	uint64_t sessions;           /* devices with a session in use */
+	uint64_t settled;            /* devices that have made all their rebinds */
+	uint64_t done;               /* devices that have made their last exchange */
+	uint64_t survived;           /* … on their first session, and it was answered */
 };
 
 /* What devices share. Owned by the fleet, outlives them. */
@@ -81,7 +83,8 @@ struct device_world {
 struct device *device_new(struct device_world *world, unsigned number, uint64_t start_ms);
 void device_free(struct device *device);
 
-/* Makes it send a last exchange on its session, up to four times until one is answered; then it is done. It moves no more. */
+/* Makes it send a last exchange on its session, up to four times until one is answered; then it is done. It moves no
+ * more. */
 void device_finish(struct device *device);
 
 unsigned device_number(const struct device *device);

@@ -59,7 +59,8 @@ static void observation_hear(struct observation *o, uint32_t number, uint64_t no
 	o->heard_ms = now_ms;
 }
 
-static enum exchange_event take_response(struct exchange *exchange, struct observation *o, const struct coap_message *m, uint64_t now_ms)
+static enum exchange_event take_response(struct exchange *exchange, struct observation *o, const struct coap_message *m,
+					 uint64_t now_ms)
 {
 	exchange_reset(exchange);
 	bool answered = m->code < COAP_CODE(3, 0);
@@ -84,7 +85,8 @@ static enum exchange_event take_notification(struct observation *o, const struct
 }
 
 /* ACK or RST: about our request, by its message id. */
-static enum exchange_event take_reply(struct exchange *exchange, struct observation *o, const struct coap_message *m, uint64_t now_ms)
+static enum exchange_event take_reply(struct exchange *exchange, struct observation *o, const struct coap_message *m,
+				      uint64_t now_ms)
 {
 	if (exchange->state == EXCHANGE_IDLE || m->id != exchange->id)
 		return EXCHANGE_NOTHING;
@@ -103,8 +105,9 @@ static enum exchange_event take_reply(struct exchange *exchange, struct observat
 	return take_response(exchange, o, m, now_ms);
 }
 
-enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation, const uint8_t *data, size_t len,
-				  uint64_t now_ms, uint8_t reply[static EXCHANGE_REPLY_OCTETS], size_t *reply_len)
+enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation, const uint8_t *data,
+				  size_t len, uint64_t now_ms, uint8_t reply[static EXCHANGE_REPLY_OCTETS],
+				  size_t *reply_len)
 {
 	struct coap_message m;
 	*reply_len = 0;
@@ -119,7 +122,8 @@ enum exchange_event exchange_take(struct exchange *exchange, struct observation 
 	bool ours = coap_is_response(m.code) && has_token(&m, exchange->token, exchange->token_len);
 	if (ours && exchange->state != EXCHANGE_IDLE) {
 		event = take_response(exchange, observation, &m, now_ms);
-	} else if (coap_is_response(m.code) && observation->on && has_token(&m, observation->token, observation->token_len)) {
+	} else if (coap_is_response(m.code) && observation->on &&
+		   has_token(&m, observation->token, observation->token_len)) {
 		event = take_notification(observation, &m, now_ms);
 	} else if (!ours) {
 		/* RFC 7252, section 4.2, and for a notification nobody waits for, RFC 7641, section 3.6. */

@@ -1,5 +1,6 @@
-/* What a device does with CoAP: one confirmable exchange at a time (RFC 7252, section 4.2, NSTART 1) and at most one observation
- * (RFC 7641). Pure: requests, messages and the time go in, what to send comes out. Times are ms of any monotonic clock.
+/* What a device does with CoAP: one confirmable exchange at a time (RFC 7252, section 4.2, NSTART 1) and at most one
+ * observation (RFC 7641). Pure: requests, messages and the time go in, what to send comes out. Times are ms of any
+ * monotonic clock.
  */
 #ifndef CIDLB_EXCHANGE_H
 #define CIDLB_EXCHANGE_H
@@ -44,8 +45,9 @@ struct observation {
 	uint64_t heard_ms; /* when that came */
 };
 
-/* Starts an exchange; the caller sends exchange->request. span_ms: until the first repetition, ACK_TIMEOUT × 1..1.5. A request that
- * carries the observation's token and Observe 0 registers it. -EBUSY: one is under way. Else as coap_encode(). */
+/* Starts an exchange; the caller sends exchange->request. span_ms: until the first repetition, ACK_TIMEOUT × 1..1.5. A
+ * request that carries the observation's token and Observe 0 registers it. -EBUSY: one is under way. Else as
+ * coap_encode(). */
 int exchange_begin(struct exchange *exchange, const struct coap_message *request, uint64_t span_ms, uint64_t now_ms);
 
 enum exchange_due {
@@ -64,8 +66,9 @@ enum exchange_event {
 };
 
 /* Takes one message from the server. `reply`, if *reply_len is not 0, goes back at once. */
-enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation, const uint8_t *data, size_t len,
-				  uint64_t now_ms, uint8_t reply[static EXCHANGE_REPLY_OCTETS], size_t *reply_len);
+enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation, const uint8_t *data,
+				  size_t len, uint64_t now_ms, uint8_t reply[static EXCHANGE_REPLY_OCTETS],
+				  size_t *reply_len);
 
 /* Forgets what is under way: its session has ended. */
 void exchange_reset(struct exchange *exchange);

@@ -145,7 +145,8 @@ static int fleet_configure(struct fleet *fleet)
 		.psk_key = settings->psk_key,
 		.psk_key_len = settings->psk_key_len,
 		.use_cid = settings->offer_cid,
-		.handshake_min_ms = (uint32_t)(settings->device.ack_timeout_ms < 1000 ? settings->device.ack_timeout_ms : 1000),
+		.handshake_min_ms =
+			(uint32_t)(settings->device.ack_timeout_ms < 1000 ? settings->device.ack_timeout_ms : 1000),
 		.handshake_max_ms = 60000,
 		.random = fill_random,
 	};
@@ -175,7 +176,8 @@ static int fleet_dispatch(struct fleet *fleet)
 	struct event *interrupt = evsignal_new(base, SIGINT, fleet_on_signal, fleet);
 	struct timeval span = clock_left(TICK_MS, 0);
 	int err = -ENOMEM;
-	if (tick && term && interrupt && !event_add(tick, &span) && !event_add(term, NULL) && !event_add(interrupt, NULL))
+	if (tick && term && interrupt && !event_add(tick, &span) && !event_add(term, NULL) &&
+	    !event_add(interrupt, NULL))
 		err = event_base_dispatch(base) < 0 ? -EIO : 0;
 	if (tick)
 		event_free(tick);

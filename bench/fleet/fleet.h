@@ -33,9 +33,11 @@ struct fleet_times {
 struct fleet_result {
 	unsigned devices;
 	struct device_tally tally;
-	struct device_tally before_end; /* when the last exchanges began, in which devices do what they do nowhere else */
-	struct fleet_times latency;     /* from a request's first try to its response */
-	struct fleet_times recovery;    /* from the first datagram after a move until an exchange was answered, before the end */
+	struct device_tally
+		before_end;         /* when the last exchanges began, in which devices do what they do nowhere else */
+	struct fleet_times latency; /* from a request's first try to its response */
+	struct fleet_times
+		recovery; /* from the first datagram after a move until an exchange was answered, before the end */
 	double duration_s;
 };
 

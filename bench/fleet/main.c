@@ -16,7 +16,8 @@ enum { EXIT_USAGE = 2, MAX_DEVICES = 100000, MAX_ADDRESSES = 65536, MAX_IDENTITY
 static const char usage[] =
 	"usage: cidlb-fleet --target A:P --psk ID:HEX [options]\n"
 	"\n"
-	"Simulated devices behind NATs that forget. Ends with a line of JSON; exits 1 if a device lost its first session.\n"
+	"Simulated devices behind NATs that forget. Ends with a line of JSON; exits 1 if a device lost its first "
+	"session.\n"
 	"  --target A:P        the server, or the balancer in front of it\n"
 	"  --psk ID:HEX        identity and key of all devices, 1..32 octets\n"
 	"  --plain             CoAP without DTLS\n"
@@ -112,7 +113,8 @@ static int read_psk(struct command *c, const char *text)
 	fleet->psk_identity = c->identity;
 	const char *hex = colon + 1;
 	size_t digits = strlen(hex);
-	if (digits < 2 || digits % 2 || digits > 2 * sizeof fleet->psk_key || strspn(hex, "0123456789abcdefABCDEF") != digits)
+	if (digits < 2 || digits % 2 || digits > 2 * sizeof fleet->psk_key ||
+	    strspn(hex, "0123456789abcdefABCDEF") != digits)
 		goto refuse;
 	for (size_t i = 0; i < digits; i += 2) {
 		const char octet[] = { hex[i], hex[i + 1], 0 };
@@ -229,7 +231,9 @@ static int check_command(struct command *c)
 	if (!device->interval_ms)
 		device->interval_ms = device->nat_timeout_ms ? device->nat_timeout_ms * 3 / 2 : 1000;
 	if (device->rebinds && !device->rebind_every_ms && device->interval_ms * 5 / 4 <= device->nat_timeout_ms) {
-		fputs("--interval-ms: readings so frequent keep the NAT from ever forgetting; accepted: more than --nat-timeout\n", stderr);
+		fputs("--interval-ms: readings so frequent keep the NAT from ever forgetting; accepted: more than "
+		      "--nat-timeout\n",
+		      stderr);
 		return -EINVAL;
 	}
 	if (!c->has_rebinds && fleet->duration_ms)

@@ -9,13 +9,15 @@
 
 enum { READING_TEXT_OCTETS = 64 };
 
-/* Registers the observation of /time, always with the same token: a registration replaces the one before. RFC 7641, section 3.3.1. */
+/* Registers the observation of /time, always with the same token: a registration replaces the one before. RFC 7641,
+ * section 3.3.1. */
 void reading_observe(struct coap_message *request, const struct observation *observation);
 
 /* GET of `path`. `number`: of the reading, which is its token. */
 void reading_get(struct coap_message *request, uint32_t number, const char *path);
 
 /* POST of a reading to /echo; the request points into `text`. */
-void reading_post(struct coap_message *request, uint32_t number, unsigned device, char text[static READING_TEXT_OCTETS]);
+void reading_post(struct coap_message *request, uint32_t number, unsigned device,
+		  char text[static READING_TEXT_OCTETS]);
 
 #endif

@@ -9,7 +9,8 @@ static void print_number(FILE *out, const char *name, uint64_t value)
 
 static void print_times(FILE *out, const char *name, const struct fleet_times *times)
 {
-	fprintf(out, ",\"%s\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}", name, times->p50_ms, times->p99_ms, times->max_ms);
+	fprintf(out, ",\"%s\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}", name, times->p50_ms, times->p99_ms,
+		times->max_ms);
 }
 
 static void print_tally(FILE *out, const struct device_tally *t)
@@ -64,13 +65,14 @@ void report_news(FILE *out, double t_s, const struct device *device, enum device
 	fprintf(out, "{\"t\":%.3f,\"device\":%u", t_s, device_number(device));
 	switch (news) {
 	case DEVICE_MOVED:
-		fprintf(out, ",\"event\":\"moved\",\"from\":%u,\"to\":%u,\"session\":%u}\n", old_port, device_port(device),
-			device_sessions(device));
+		fprintf(out, ",\"event\":\"moved\",\"from\":%u,\"to\":%u,\"session\":%u}\n", old_port,
+			device_port(device), device_sessions(device));
 		break;
 	case DEVICE_JOINED: {
 		uint8_t cid[SESSION_CID_MAX];
 		size_t len = device_cid(device, cid);
-		fprintf(out, ",\"event\":\"joined\",\"port\":%u,\"session\":%u,\"cid\":\"", device_port(device), device_sessions(device));
+		fprintf(out, ",\"event\":\"joined\",\"port\":%u,\"session\":%u,\"cid\":\"", device_port(device),
+			device_sessions(device));
 		for (size_t i = 0; i < len; i++)
 			fprintf(out, "%02x", cid[i]);
 		fputs("\"}\n", out);

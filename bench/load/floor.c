@@ -1,6 +1,6 @@
-/* cidlb-floor: the least that forwarding over sockets costs. It does what mode nat of cidlb asks of the kernel (epoll, batches of 32,
- * the same socket options, IP_PKTINFO in both directions on each datagram) and next to nothing else: who sends is its address's last
- * bits, its server and endpoint follow from them, and the way back is an array element. */
+/* cidlb-floor: the least that forwarding over sockets costs. It does what mode nat of cidlb asks of the kernel (epoll,
+ * batches of 32, the same socket options, IP_PKTINFO in both directions on each datagram) and next to nothing else: who
+ * sends is its address's last bits, its server and endpoint follow from them, and the way back is an array element. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -14,13 +14,13 @@
 
 enum { EXIT_USAGE = 2, EVENTS = 2 };
 
-static const char usage[] =
-	"usage: cidlb-floor --listen A:P --from A:P --servers A:P [--server-count N]\n"
-	"\n"
-	"Forwards datagrams of a /12 from addresses of another one to a server of their source's, and answers back. IPv4.\n"
-	"  --from A:P          what servers see: the first address of a /12, and a port\n"
-	"  --servers A:P       the first of the servers, which are on consecutive ports\n"
-	"  --server-count N    1 to 64 (3)\n";
+static const char usage[] = "usage: cidlb-floor --listen A:P --from A:P --servers A:P [--server-count N]\n"
+			    "\n"
+			    "Forwards datagrams of a /12 from addresses of another one to a server of their source's, "
+			    "and answers back. IPv4.\n"
+			    "  --from A:P          what servers see: the first address of a /12, and a port\n"
+			    "  --servers A:P       the first of the servers, which are on consecutive ports\n"
+			    "  --server-count N    1 to 64 (3)\n";
 
 struct bare {
 	struct sockaddr_in listen, from, servers[PLACES_SERVERS];
@@ -41,7 +41,8 @@ static void forward_up(struct bare *bare)
 		bare->devices[number] = batch->names[i];
 		batch->names[i] = bare->servers[number % bare->server_count];
 		batch->vectors[i][0].iov_len = batch->headers[i].msg_len;
-		packet_set_local(&batch->headers[i].msg_hdr, batch->control[i], ntohl(bare->from.sin_addr.s_addr) + number);
+		packet_set_local(&batch->headers[i].msg_hdr, batch->control[i],
+				 ntohl(bare->from.sin_addr.s_addr) + number);
 	}
 	packet_send(batch->headers, count, bare->up_fd);
 }
@@ -123,7 +124,8 @@ static int read_options(struct bare *bare, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	if (err || optind != argc || !are_v4(&listen, &first, &from) || !place_is_first(ntohl(packet_name(&from).sin_addr.s_addr))) {
+	if (err || optind != argc || !are_v4(&listen, &first, &from) ||
+	    !place_is_first(ntohl(packet_name(&from).sin_addr.s_addr))) {
 		if (!err)
 			fputs(usage, stderr);
 		return -EINVAL;

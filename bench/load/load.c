@@ -63,7 +63,9 @@ static void make_datagrams(struct load *load)
 
 		record_write(datagram->octets, sizeof datagram->octets, &(struct record){ .source = 0 });
 		datagram->vector.iov_base = datagram->octets;
-		*header = (struct msghdr){ .msg_name = &load->target, .msg_namelen = sizeof load->target, .msg_iovlen = 1 };
+		*header = (struct msghdr){ .msg_name = &load->target,
+					   .msg_namelen = sizeof load->target,
+					   .msg_iovlen = 1 };
 		header->msg_iov = &datagram->vector;
 	}
 }
@@ -223,7 +225,8 @@ static void take_returned(struct load *load, uint32_t socket)
 			note_silence(&load->counters->down_silence_ns, &load->returned_ns, now_ns);
 		for (unsigned i = 0; i < count; i++) {
 			struct record record;
-			bool good = !record_read(&record, batch->data[i], batch->headers[i].msg_len) && record.source / PLACES == socket &&
+			bool good = !record_read(&record, batch->data[i], batch->headers[i].msg_len) &&
+				    record.source / PLACES == socket &&
 				    packet_local(batch, i) == load->settings.devices + record.source % PLACES;
 
 			if (!good) {

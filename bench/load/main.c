@@ -24,7 +24,8 @@ static const char usage[] =
 	"  --servers A:P        the first of the servers, which are on consecutive ports\n"
 	"  --server-count N     1 to 64; CIDs name them 1, 2, ... (3)\n"
 	"  --by-address         servers are on consecutive addresses of one port instead; 1 to 65535\n"
-	"  --port P             of the devices, which are addresses of 127.16.0.0/12; of more than 1,048,576 the next million\n"
+	"  --port P             of the devices, which are addresses of 127.16.0.0/12; of more than 1,048,576 the next "
+	"million\n"
 	"                       is on the next port, and so on\n"
 	"  --devices A          another first address of the devices, the rest of whose /12 they may use\n"
 	"  --devices-net FILE, --servers-net FILE\n"
@@ -36,8 +37,10 @@ static const char usage[] =
 	"  --rate N             datagrams a second of all devices (50000)\n"
 	"  --batch N            that fall due together (16); 1: and sockets are polled without a pause, for latency\n"
 	"  --tunnel FILE        servers speak the header of mode tunnel with the keys in FILE\n"
-	"  --counters FILE      numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, returned,\n"
-	"                       misdelivered, garbled, refused; the longest silence at servers and at devices, in ns; the\n"
+	"  --counters FILE      numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, "
+	"returned,\n"
+	"                       misdelivered, garbled, refused; the longest silence at servers and at devices, in ns; "
+	"the\n"
 	"                       cells of two histograms (histogram.h) of the time from device to server and back\n"
 	"Ends on SIGTERM, once nothing is on its way.\n";
 

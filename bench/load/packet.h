@@ -27,10 +27,12 @@ struct sockaddr_in packet_name(const struct addr *addr);
 /* Sockets are of this network namespace (a file; NULL: of where the process is) from now on. 0 or -errno. */
 int packet_enter(const char *net);
 
-/* A non-blocking socket bound to an IPv4 address, with the options that a listener of cidlb has. The descriptor, or -errno. */
+/* A non-blocking socket bound to an IPv4 address, with the options that a listener of cidlb has. The descriptor, or
+ * -errno. */
 int packet_bind(const struct sockaddr_in *name);
 
-/* Receives at most PACKET_BATCH without waiting: how many, each in data[i], of headers[i].msg_len octets, from names[i]. */
+/* Receives at most PACKET_BATCH without waiting: how many, each in data[i], of headers[i].msg_len octets, from
+ * names[i]. */
 unsigned packet_receive(struct packet_batch *batch, int fd);
 
 /* The address that datagram `at` was sent to, host order; 0: unknown. */

@@ -45,9 +45,11 @@ int record_read(struct record *out, const uint8_t *data, size_t len)
 {
 	uint32_t source = 0;
 
-	if (len < RECORD_MIN_OCTETS || memcmp(data, head, sizeof head) != 0 || memcmp(data + CID_AT + 5, tail, sizeof tail) != 0)
+	if (len < RECORD_MIN_OCTETS || memcmp(data, head, sizeof head) != 0 ||
+	    memcmp(data + CID_AT + 5, tail, sizeof tail) != 0)
 		return -EINVAL;
-	if ((size_t)data[LENGTH_AT] << 8 != ((len - BODY_AT) & ~(size_t)0xff) || data[LENGTH_AT + 1] != (uint8_t)(len - BODY_AT))
+	if ((size_t)data[LENGTH_AT] << 8 != ((len - BODY_AT) & ~(size_t)0xff) ||
+	    data[LENGTH_AT + 1] != (uint8_t)(len - BODY_AT))
 		return -EINVAL;
 	for (size_t i = 0; i < SOURCE_OCTETS; i++)
 		source = source << 8 | data[CID_AT + 2 + i];

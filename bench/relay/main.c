@@ -93,8 +93,8 @@ static void on_end(evutil_socket_t fd, short what, void *base)
 
 static void print_report(const struct relay_counters *c)
 {
-	printf("{\"mappings\":%" PRIu64 ",\"rebinds\":%" PRIu64 ",\"up\":%" PRIu64 ",\"down\":%" PRIu64 ",\"forwarded\":%" PRIu64
-	       ",\"lost\":%" PRIu64 ",\"refused\":%" PRIu64 "}\n",
+	printf("{\"mappings\":%" PRIu64 ",\"rebinds\":%" PRIu64 ",\"up\":%" PRIu64 ",\"down\":%" PRIu64
+	       ",\"forwarded\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"refused\":%" PRIu64 "}\n",
 	       c->mappings, c->rebinds, c->up, c->down, c->forwarded, c->lost, c->refused);
 }
 

@@ -1,7 +1,7 @@
 /* A NAT of ours: each client address gets an upstream socket of its own, a mapping, that is forgotten as NATs forget.
  *
- * The socket of a forgotten mapping is closed, so what the target still sends there is lost; the client's next datagram makes a new
- * mapping, with another port. One thread, libevent.
+ * The socket of a forgotten mapping is closed, so what the target still sends there is lost; the client's next datagram
+ * makes a new mapping, with another port. One thread, libevent.
  */
 #ifndef CIDLB_RELAY_H
 #define CIDLB_RELAY_H

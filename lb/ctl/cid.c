@@ -36,7 +36,8 @@ static const struct conf_backend *backend_of(const struct conf_pool *pool, const
 {
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct conf_backend *backend = &pool->backends[i];
-		if (backend->has_id && backend->id.len == id->len && memcmp(backend->id.octets, id->octets, id->len) == 0)
+		if (backend->has_id && backend->id.len == id->len &&
+		    memcmp(backend->id.octets, id->octets, id->len) == 0)
 			return backend;
 	}
 	return NULL;
@@ -78,10 +79,13 @@ static bool find_id(struct server_id *out, const struct conf_pool *pool, const c
 			return true;
 		}
 	}
-	if (strncmp(of, "0x", 2) == 0 ? cid_id_from_hex(out, &pool->layout, of + 2) == 0
-				      : read_number(&number, of, UINT64_MAX) && cid_id_from_number(out, &pool->layout, number) == 0)
+	if (strncmp(of, "0x", 2) == 0
+		    ? cid_id_from_hex(out, &pool->layout, of + 2) == 0
+		    : read_number(&number, of, UINT64_MAX) && cid_id_from_number(out, &pool->layout, number) == 0)
 		return true;
-	fprintf(stderr, "cidlbctl: pool %s has no backend %s, nor is that a server id: a number of %zu octets, or 0x and %zu hex digits\n",
+	fprintf(stderr,
+		"cidlbctl: pool %s has no backend %s, nor is that a server id: a number of %zu octets, or 0x and %zu "
+		"hex digits\n",
 		pool->name, of, cid_id_octets(&pool->layout), 2 * cid_id_octets(&pool->layout));
 	return false;
 }
@@ -98,7 +102,8 @@ static const struct lbcid_config *choose_config(const struct conf_pool *pool, co
 		fprintf(stderr, "cidlbctl: the CIDs of pool %s have no rotation\n", pool->name);
 		return NULL;
 	}
-	config = read_number(&number, rotation, LBCID_ROTATIONS - 1) ? cid_config(&pool->layout, (uint8_t)number) : NULL;
+	config =
+		read_number(&number, rotation, LBCID_ROTATIONS - 1) ? cid_config(&pool->layout, (uint8_t)number) : NULL;
 	if (!config)
 		fprintf(stderr, "cidlbctl: no config of pool %s has rotation %s\n", pool->name, rotation);
 	return config;
@@ -112,7 +117,8 @@ static int fill_random(void *ctx, uint8_t *out, size_t len)
 
 static enum ctl_exit print_json(const json_t *root, FILE *out)
 {
-	const bool done = root && json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && fputc('\n', out) != EOF;
+	const bool done =
+		root && json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && fputc('\n', out) != EOF;
 
 	return done ? CTL_OK : CTL_REFUSED;
 }
@@ -149,7 +155,8 @@ static bool mint_all(json_t *cids, const struct lbcid_config *config, const stru
 	return true;
 }
 
-enum ctl_exit cid_mint(const struct conf *conf, const char *pool_name, const char *of, const struct ctl_options *options, FILE *out)
+enum ctl_exit cid_mint(const struct conf *conf, const char *pool_name, const char *of,
+		       const struct ctl_options *options, FILE *out)
 {
 	const struct conf_pool *pool = choose_pool(conf, pool_name);
 	enum ctl_exit status = CTL_OK;
@@ -196,15 +203,16 @@ static int read_cid(uint8_t *cid, size_t room, const char *text)
 enum { WHY_OCTETS = 128 };
 
 /* Why a CID is nobody's. */
-static void why_not(char why[static WHY_OCTETS], const struct cid_layout *layout, const struct lbcid_config *config, const uint8_t *cid,
-		    int len)
+static void why_not(char why[static WHY_OCTETS], const struct cid_layout *layout, const struct lbcid_config *config,
+		    const uint8_t *cid, int len)
 {
 	if (!config)
 		snprintf(why, WHY_OCTETS, "no config has rotation %u", cid[0] >> 5);
 	else if (len == config->length)
 		snprintf(why, WHY_OCTETS, "no backend has this id");
 	else if (layout->rotations)
-		snprintf(why, WHY_OCTETS, "%d octets; those of rotation %u have %u", len, config->rotation, config->length);
+		snprintf(why, WHY_OCTETS, "%d octets; those of rotation %u have %u", len, config->rotation,
+			 config->length);
 	else
 		snprintf(why, WHY_OCTETS, "%d octets; cid.length is %u", len, config->length);
 }
@@ -242,7 +250,8 @@ static void print_meaning(const struct meaning *meaning, FILE *out)
 
 	fprintf(out, "pool      %s\n", meaning->pool->name);
 	if (config && config->scheme == LBCID_QUIC_LB)
-		fprintf(out, "config    rotation %u, %s\n", config->rotation, config->key ? "encrypted" : "not encrypted");
+		fprintf(out, "config    rotation %u, %s\n", config->rotation,
+			config->key ? "encrypted" : "not encrypted");
 	if (meaning->opened)
 		fprintf(out, "id        %s\n", hex(id, meaning->id.octets, meaning->id.len));
 	fprintf(out, "backend   %s%s\n", meaning->backend ? meaning->backend->name : "none: ", meaning->why);

@@ -1,4 +1,5 @@
-/* CIDs minted and opened with a configuration alone: `cidlbctl cid`. Each writes its answer to `out`, or a sentence to stderr. */
+/* CIDs minted and opened with a configuration alone: `cidlbctl cid`. Each writes its answer to `out`, or a sentence to
+ * stderr. */
 #ifndef CIDLB_CTL_CID_H
 #define CIDLB_CTL_CID_H
 
@@ -7,9 +8,10 @@
 #include "conf.h"
 #include "ctl.h"
 
-/* CIDs as the server would hand them out: `of` is a backend's name, or an id as NUMBER or 0xHEX. Takes options->rotation (default:
- * the first config) and ->count. */
-enum ctl_exit cid_mint(const struct conf *conf, const char *pool, const char *of, const struct ctl_options *options, FILE *out);
+/* CIDs as the server would hand them out: `of` is a backend's name, or an id as NUMBER or 0xHEX. Takes
+ * options->rotation (default: the first config) and ->count. */
+enum ctl_exit cid_mint(const struct conf *conf, const char *pool, const char *of, const struct ctl_options *options,
+		       FILE *out);
 
 /* Whose CID that is, in options->pool (default: the only pool with server ids). CTL_REFUSED also if it is nobody's. */
 enum ctl_exit cid_explain(const struct conf *conf, const char *hex, const struct ctl_options *options, FILE *out);

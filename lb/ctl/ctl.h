@@ -26,14 +26,15 @@ struct conf;
 /* The configuration; NULL: its mistakes were printed. */
 struct conf *ctl_load(const char *file);
 
-/* Mints or opens CIDs off-line. argv: "cid", then "mint", a pool, and a backend or server id; or "open" and a CID in hex. */
+/* Mints or opens CIDs off-line. argv: "cid", then "mint", a pool, and a backend or server id; or "open" and a CID in
+ * hex. */
 enum ctl_exit ctl_cid(int argc, char **argv, const struct ctl_options *options);
 
 /* Explains one datagram off-line. `hex` "-": from stdin. */
 enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options);
 
-/* Asks the running cidlb. argv: the command, then a backend's name and a weight where it takes them; cid, from and limit are
- * for flows. */
+/* Asks the running cidlb. argv: the command, then a backend's name and a weight where it takes them; cid, from and
+ * limit are for flows. */
 enum ctl_exit ctl_live(int argc, char **argv, const struct ctl_options *options);
 
 /* Shows the datagrams of the session `cid` as they pass. */

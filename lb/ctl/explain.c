@@ -31,7 +31,8 @@ static void read_record(struct explain_record *record, const uint8_t *data, size
 		record->octets = octets;
 }
 
-/* Octets of a DTLS 1.3 record without CID: the shortest prefix that is a whole one; without a length field, all that is left. */
+/* Octets of a DTLS 1.3 record without CID: the shortest prefix that is a whole one; without a length field, all that is
+ * left. */
 static size_t unified_octets(const uint8_t *start, size_t left)
 {
 	static const uint8_t has_length = 0x04, number_is_2 = 0x08;
@@ -76,8 +77,8 @@ static void read_slot(struct explanation *out, uint64_t hash)
 		out->ranked[i] = slots->further[out->slot][i - 1];
 }
 
-void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool, const uint8_t *data,
-		  size_t len, const struct addr *source)
+void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool,
+		  const uint8_t *data, size_t len, const struct addr *source)
 {
 	struct route_in in = { .data = data, .len = len, .hint = ROUTE_NO_HINT };
 

@@ -45,8 +45,8 @@ struct explanation {
 };
 
 /* Source NULL: not known. `listener` and `pool` must outlive the explanation, as must `data`. */
-void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool, const uint8_t *data,
-		  size_t len, const struct addr *source);
+void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool,
+		  const uint8_t *data, size_t len, const struct addr *source);
 
 /* The records of a datagram as far as its cleartext goes, up to the one that decides (dtls.h). Returns how many. */
 size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len);

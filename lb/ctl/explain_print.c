@@ -23,7 +23,8 @@ static const char *record_name(const struct explain_record *record)
 
 	if (record->first >> 5 == 1)
 		return "DTLS 1.3 ciphertext";
-	return record->first < sizeof names / sizeof names[0] && names[record->first] != NULL ? names[record->first] : "no DTLS record";
+	return record->first < sizeof names / sizeof names[0] && names[record->first] != NULL ? names[record->first]
+											      : "no DTLS record";
 }
 
 static const char *kind_words(enum dtls_kind kind)
@@ -162,8 +163,8 @@ void explain_print_text(const struct explanation *e, FILE *out)
 {
 	char text[ADDR_TEXT_OCTETS];
 
-	fprintf(out, "datagram  %zu octets for listener %s, pool %s (%s)\n", e->octets, e->listener->name, e->pool->name,
-		e->pool->protocol == POOL_DTLS ? "dtls" : "udp");
+	fprintf(out, "datagram  %zu octets for listener %s, pool %s (%s)\n", e->octets, e->listener->name,
+		e->pool->name, e->pool->protocol == POOL_DTLS ? "dtls" : "udp");
 	if (e->pool->protocol == POOL_DTLS)
 		print_records(e, out);
 	print_cid(e, out);
@@ -188,7 +189,8 @@ json_t *explain_records_json(const struct explain_record *list, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct explain_record *r = &list[i];
-		json_t *record = json_pack("{s:I, s:i, s:s}", "at", (json_int_t)r->at, "first_octet", r->first, "name", record_name(r));
+		json_t *record = json_pack("{s:I, s:i, s:s}", "at", (json_int_t)r->at, "first_octet", r->first, "name",
+					   record_name(r));
 		if (r->has_number || r->first >> 5 == 1)
 			json_object_set_new(record, "epoch", json_integer(r->epoch));
 		if (r->has_number)
@@ -202,7 +204,9 @@ json_t *explain_records_json(const struct explain_record *list, size_t count)
 
 static json_t *json_cid(const struct explanation *e)
 {
-	static const char *const results[] = { [CID_OPENED] = "opened", [CID_HASHED] = "hashed", [CID_MISFIT] = "misfit" };
+	static const char *const results[] = {
+		[CID_OPENED] = "opened", [CID_HASHED] = "hashed", [CID_MISFIT] = "misfit"
+	};
 	char text[2 * UINT8_MAX + 1];
 	uint16_t backend = backend_of_cid(e);
 	json_t *lengths = json_array();
@@ -225,17 +229,17 @@ static json_t *json_hash(const struct explanation *e)
 	json_t *ranked = json_array();
 
 	for (size_t i = 0; i < RENDEZVOUS_DEPTH && e->ranked[i] != RENDEZVOUS_NONE; i++)
-		json_array_append_new(ranked, json_pack("{s:s, s:b}", "backend", e->pool->backends[e->ranked[i]].name, "takes_new_sessions",
-							e->pool->accepts[e->ranked[i]]));
+		json_array_append_new(ranked, json_pack("{s:s, s:b}", "backend", e->pool->backends[e->ranked[i]].name,
+							"takes_new_sessions", e->pool->accepts[e->ranked[i]]));
 	return json_pack("{s:i, s:o}", "slot", (int)e->slot, "ranked", ranked);
 }
 
 int explain_print_json(const struct explanation *e, FILE *out)
 {
 	char text[ADDR_TEXT_OCTETS];
-	json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b}", "listener", e->listener->name, "pool", e->pool->name, "octets",
-				 (json_int_t)e->octets, "verdict", verdict_name(e->out.verdict), "why", verdict_words(e), "routed",
-				 verdict_is_routed(e->out.verdict));
+	json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b}", "listener", e->listener->name, "pool", e->pool->name,
+				 "octets", (json_int_t)e->octets, "verdict", verdict_name(e->out.verdict), "why",
+				 verdict_words(e), "routed", verdict_is_routed(e->out.verdict));
 	int rc;
 
 	if (e->pool->protocol == POOL_DTLS)
@@ -248,9 +252,12 @@ int explain_print_json(const struct explanation *e, FILE *out)
 		json_object_set_new(root, "hash", json_hash(e));
 	if (verdict_is_routed(e->out.verdict) && !backend_is_open(e)) {
 		const struct snapshot_backend *b = &e->pool->backends[e->out.backend];
-		json_object_set_new(root, "backend", json_pack("{s:s, s:s}", "name", b->name, "address", addr_format(&b->addr, text)));
+		json_object_set_new(root, "backend",
+				    json_pack("{s:s, s:s}", "name", b->name, "address", addr_format(&b->addr, text)));
 	}
-	rc = root != NULL && json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
+	rc = root != NULL && json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && fputc('\n', out) != EOF
+		     ? 0
+		     : -EIO;
 	json_decref(root);
 	return rc;
 }

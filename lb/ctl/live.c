@@ -41,8 +41,8 @@ FILE *live_dial(const char *path, unsigned patience_s)
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	}
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 && connect(fd, (struct sockaddr *)&name, sizeof name) == 0 &&
-	    (stream = fdopen(fd, "r+")))
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+	    connect(fd, (struct sockaddr *)&name, sizeof name) == 0 && (stream = fdopen(fd, "r+")))
 		return stream;
 	fprintf(stderr, "cidlbctl: no cidlb answers at %s: %s\n", path, strerror(errno));
 	if (fd >= 0)
@@ -79,7 +79,8 @@ void live_print_refusal(const json_t *answer)
 	const json_t *line;
 	size_t index;
 
-	json_array_foreach(json_object_get(answer, "errors"), index, line) fprintf(stderr, "%s\n", json_string_value(line));
+	json_array_foreach(json_object_get(answer, "errors"), index, line)
+		fprintf(stderr, "%s\n", json_string_value(line));
 	fprintf(stderr, "cidlbctl: %s\n", error ? error : "refused");
 }
 

@@ -16,7 +16,8 @@ static json_t *ids_cell(const json_t *ids)
 	{
 		if (index == IDS_SHOWN || used >= sizeof text)
 			break;
-		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", index ? "," : "", json_string_value(id));
+		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", index ? "," : "",
+					 json_string_value(id));
 	}
 	if (index == 0)
 		return NULL;
@@ -31,7 +32,8 @@ static json_t *last_cid_cell(const json_t *last_s)
 
 	if (!last_s)
 		return NULL;
-	return json_is_null(last_s) ? json_string("never") : json_sprintf("%s ago", live_age(text, json_integer_value(last_s)));
+	return json_is_null(last_s) ? json_string("never")
+				    : json_sprintf("%s ago", live_age(text, json_integer_value(last_s)));
 }
 
 /* "2.05 Content in 1.1 ms" */
@@ -112,7 +114,8 @@ static json_t *row_make(const json_t *backend)
 	cell_set(row, "last_cid", last_cid_cell(json_object_get(backend, "last_cid_s")));
 	cell_set(row, "probe", probe_cell(backend));
 	for (size_t i = 0; i < 7; i++) {
-		static const char *const as_they_are[] = { "health", "state", "weight", "host", "flows", "rebinding", "cid" };
+		static const char *const as_they_are[] = { "health", "state",     "weight", "host",
+							   "flows",  "rebinding", "cid" };
 
 		cell_set(row, as_they_are[i], json_incref(json_object_get(backend, as_they_are[i])));
 	}
@@ -134,7 +137,8 @@ void live_print_backends(const json_t *answer, FILE *out)
 	const json_t *backend;
 	size_t index;
 
-	json_array_foreach(json_object_get(answer, "backends"), index, backend) json_array_append_new(rows, row_make(backend));
+	json_array_foreach(json_object_get(answer, "backends"), index, backend)
+		json_array_append_new(rows, row_make(backend));
 	LIVE_TABLE_PRINT(out, rows, columns);
 	json_decref(rows);
 }

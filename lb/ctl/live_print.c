@@ -44,8 +44,8 @@ static bool counts_text(char text[static LIVE_CELL_OCTETS], json_t *counts)
 	json_object_foreach(counts, name, count)
 	{
 		if (json_integer_value(count) != 0 && used < LIVE_CELL_OCTETS)
-			used += (size_t)snprintf(text + used, LIVE_CELL_OCTETS - used, "%s%s %" JSON_INTEGER_FORMAT, used ? ", " : "", name,
-						 json_integer_value(count));
+			used += (size_t)snprintf(text + used, LIVE_CELL_OCTETS - used, "%s%s %" JSON_INTEGER_FORMAT,
+						 used ? ", " : "", name, json_integer_value(count));
 	}
 	return used > 0;
 }
@@ -60,13 +60,16 @@ static void note_pool(json_t *row)
 	if (json_is_object(stateless))
 		live_note(row, "%s", live_text(stateless, "how"));
 	if (forged || foreign)
-		live_note(row, "dropped at endpoints: check failed %" JSON_INTEGER_FORMAT ", of no backend %" JSON_INTEGER_FORMAT, forged,
-			  foreign);
+		live_note(row,
+			  "dropped at endpoints: check failed %" JSON_INTEGER_FORMAT
+			  ", of no backend %" JSON_INTEGER_FORMAT,
+			  forged, foreign);
 
 	if (json_is_integer(json_object_get(row, "accepting")) && live_number(row, "accepting") == 0)
 		live_note(row, "no backend takes new sessions");
 	if (contested > 0)
-		live_note(row, "%" JSON_INTEGER_FORMAT " server id%s claimed by several backends", contested, contested == 1 ? "" : "s");
+		live_note(row, "%" JSON_INTEGER_FORMAT " server id%s claimed by several backends", contested,
+			  contested == 1 ? "" : "s");
 	if (counts_text(text, json_object_get(row, "refused_up")))
 		live_note(row, "refused to backends: %s", text);
 	if (counts_text(text, json_object_get(row, "refused_down")))
@@ -107,8 +110,8 @@ static void print_status(const json_t *status, FILE *out)
 	print_duration(out, live_number(status, "uptime_s"));
 	fprintf(out, ", %" JSON_INTEGER_FORMAT " workers, %s\n", live_number(status, "workers"),
 		json_is_true(json_object_get(status, "ready")) ? "ready" : "not every backend was probed yet");
-	fprintf(out, "configuration %s, fingerprint %s, routing table %" JSON_INTEGER_FORMAT "\n\n", live_text(status, "file"),
-		live_text(status, "fingerprint"), live_number(status, "generation"));
+	fprintf(out, "configuration %s, fingerprint %s, routing table %" JSON_INTEGER_FORMAT "\n\n",
+		live_text(status, "file"), live_text(status, "fingerprint"), live_number(status, "generation"));
 	LIVE_TABLE_PRINT(out, json_object_get(status, "listeners"), listeners);
 	fputc('\n', out);
 	print_pools(json_object_get(status, "pools"), out);
@@ -163,8 +166,9 @@ static void print_backend(const json_t *answer, FILE *out)
 {
 	const json_t *backend = json_object_get(answer, "backend");
 
-	fprintf(out, "%s/%s: %s, %s, weight %" JSON_INTEGER_FORMAT "\n", live_text(backend, "pool"), live_text(backend, "name"),
-		live_text(backend, "state"), live_text(backend, "health"), live_number(backend, "weight"));
+	fprintf(out, "%s/%s: %s, %s, weight %" JSON_INTEGER_FORMAT "\n", live_text(backend, "pool"),
+		live_text(backend, "name"), live_text(backend, "state"), live_text(backend, "health"),
+		live_number(backend, "weight"));
 }
 
 static void print_reload(const json_t *answer, FILE *out)
@@ -172,7 +176,8 @@ static void print_reload(const json_t *answer, FILE *out)
 	const json_t *line;
 	size_t index;
 
-	json_array_foreach(json_object_get(answer, "warnings"), index, line) fprintf(out, "warning: %s\n", json_string_value(line));
+	json_array_foreach(json_object_get(answer, "warnings"), index, line)
+		fprintf(out, "warning: %s\n", json_string_value(line));
 	fprintf(out, "reloaded\n");
 }
 

@@ -39,7 +39,8 @@ static void print_notes(FILE *out, const json_t *row)
 	const json_t *note;
 	size_t index;
 
-	json_array_foreach(json_object_get(row, "notes"), index, note) fprintf(out, "    %s\n", json_string_value(note));
+	json_array_foreach(json_object_get(row, "notes"), index, note)
+		fprintf(out, "    %s\n", json_string_value(note));
 }
 
 static bool is_shown(const json_t *rows, const struct live_column *column)

@@ -8,7 +8,8 @@
 
 enum { LIVE_CELL_OCTETS = 128, LIVE_COLUMNS_MAX = 16 };
 
-/* A column shows the member `key`, or its member `sub`, of every object of a list; one that no object has is left out. */
+/* A column shows the member `key`, or its member `sub`, of every object of a list; one that no object has is left
+ * out. */
 struct live_column {
 	const char *title, *key, *sub;
 };

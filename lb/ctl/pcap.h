@@ -1,4 +1,5 @@
-/* Datagrams as a capture file that tcpdump, tshark and Wireshark read: raw IP (LINKTYPE_RAW), headers made from the addresses. */
+/* Datagrams as a capture file that tcpdump, tshark and Wireshark read: raw IP (LINKTYPE_RAW), headers made from the
+ * addresses. */
 #ifndef CIDLB_CTL_PCAP_H
 #define CIDLB_CTL_PCAP_H
 

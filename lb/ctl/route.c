@@ -73,7 +73,10 @@ static const struct conf_listener *choose_listener(const struct conf *conf, cons
 		if (name != NULL ? strcmp(conf->listeners[i].name, name) == 0 : conf->listener_count == 1)
 			return &conf->listeners[i];
 	}
-	fprintf(stderr, name != NULL ? "cidlbctl: no listener is called %s; there are" : "cidlbctl: choose with --listener one of", name);
+	fprintf(stderr,
+		name != NULL ? "cidlbctl: no listener is called %s; there are"
+			     : "cidlbctl: choose with --listener one of",
+		name);
 	for (size_t i = 0; i < conf->listener_count; i++)
 		fprintf(stderr, "%s %s", i > 0 ? "," : "", conf->listeners[i].name);
 	fputc('\n', stderr);

@@ -46,7 +46,8 @@ static void line_read(struct line *line)
 {
 	const char *hex = text_of(line->json, "data");
 
-	for (line->kept = 0; line->kept < TRACE_OCTETS && sscanf(hex + 2 * line->kept, "%2hhx", &line->data[line->kept]) == 1;)
+	for (line->kept = 0;
+	     line->kept < TRACE_OCTETS && sscanf(hex + 2 * line->kept, "%2hhx", &line->data[line->kept]) == 1;)
 		line->kept++;
 	line->record_count = explain_read_records(line->records, line->data, line->kept);
 }
@@ -66,8 +67,8 @@ static void print_up(const json_t *json, FILE *out)
 {
 	fprintf(out, "up    %s", text_of(json, "from"));
 	if (json_is_true(json_object_get(json, "sent")))
-		fprintf(out, " (%s) > %s > %s, %s", text_of(json, "role"), text_of(json, "endpoint"), text_of(json, "backend"),
-			text_of(json, "verdict"));
+		fprintf(out, " (%s) > %s > %s, %s", text_of(json, "role"), text_of(json, "endpoint"),
+			text_of(json, "backend"), text_of(json, "verdict"));
 	else
 		fprintf(out, " > nowhere, %s", text_of(json, "verdict"));
 }
@@ -168,7 +169,8 @@ static int show(struct line *line, FILE *pcap, bool json)
 		if (pcap)
 			err = capture(pcap, line);
 		if (json)
-			json_object_set_new(line->json, "records", explain_records_json(line->records, line->record_count));
+			json_object_set_new(line->json, "records",
+					    explain_records_json(line->records, line->record_count));
 		else
 			print_text(line, stdout);
 	}
@@ -223,7 +225,8 @@ enum ctl_exit ctl_trace(const struct ctl_options *options)
 	int err = 0;
 
 	if (seconds < 0) {
-		fprintf(stderr, "cidlbctl: --for takes seconds as in 60s, or minutes as in 5m, not %s\n", options->duration);
+		fprintf(stderr, "cidlbctl: --for takes seconds as in 60s, or minutes as in 5m, not %s\n",
+			options->duration);
 		return CTL_USAGE;
 	}
 	if (options->pcap) {
@@ -233,7 +236,8 @@ enum ctl_exit ctl_trace(const struct ctl_options *options)
 	if (err) {
 		fprintf(stderr, "cidlbctl: %s: %s\n", options->pcap, strerror(-err));
 	} else {
-		request = json_pack("{s:s, s:s, s:I}", "command", "trace", "cid", options->cid, "seconds", (json_int_t)seconds);
+		request = json_pack("{s:s, s:s, s:I}", "command", "trace", "cid", options->cid, "seconds",
+				    (json_int_t)seconds);
 		status = trace(options, request, (unsigned)seconds, pcap);
 		json_decref(request);
 	}

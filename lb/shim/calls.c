@@ -13,7 +13,8 @@ ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG name, socklen_t *len);
 ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room);
 
-static ssize_t receive(int fd, uint8_t mark, void *buffer, size_t size, int flags, struct sockaddr *name, socklen_t *len)
+static ssize_t receive(int fd, uint8_t mark, void *buffer, size_t size, int flags, struct sockaddr *name,
+		       socklen_t *len)
 {
 	struct iovec piece = { buffer, size };
 	struct msghdr msg = { .msg_name = name, .msg_namelen = name ? *len : 0, .msg_iov = &piece, .msg_iovlen = 1 };
@@ -24,10 +25,13 @@ static ssize_t receive(int fd, uint8_t mark, void *buffer, size_t size, int flag
 	return octets;
 }
 
-static ssize_t send_to(int fd, uint8_t mark, const void *buffer, size_t size, int flags, const struct sockaddr *name, socklen_t len)
+static ssize_t send_to(int fd, uint8_t mark, const void *buffer, size_t size, int flags, const struct sockaddr *name,
+		       socklen_t len)
 {
 	struct iovec piece = { (void *)(uintptr_t)buffer, size };
-	const struct msghdr msg = { .msg_name = (void *)(uintptr_t)name, .msg_namelen = len, .msg_iov = &piece, .msg_iovlen = 1 };
+	const struct msghdr msg = {
+		.msg_name = (void *)(uintptr_t)name, .msg_namelen = len, .msg_iov = &piece, .msg_iovlen = 1
+	};
 
 	return datagram_send(start_shim(), fd, mark, &msg, flags);
 }
@@ -67,7 +71,8 @@ EXPORTED ssize_t readv(int fd, const struct iovec *pieces, int count)
 	const uint8_t mark = marks_get(fd);
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)count };
 
-	return mark && count > 0 ? datagram_receive(start_shim(), fd, mark, &msg, 0) : real_calls()->readv(fd, pieces, count);
+	return mark && count > 0 ? datagram_receive(start_shim(), fd, mark, &msg, 0)
+				 : real_calls()->readv(fd, pieces, count);
 }
 
 static bool has_passed(const struct timespec *end)
@@ -79,7 +84,8 @@ static bool has_passed(const struct timespec *end)
 }
 
 /* As with the kernel's, time is looked at after each datagram only. */
-static int receive_many(int fd, uint8_t mark, struct mmsghdr *messages, unsigned count, int flags, const struct timespec *timeout)
+static int receive_many(int fd, uint8_t mark, struct mmsghdr *messages, unsigned count, int flags,
+			const struct timespec *timeout)
 {
 	struct timespec end = { 0 };
 	unsigned done = 0;
@@ -90,7 +96,8 @@ static int receive_many(int fd, uint8_t mark, struct mmsghdr *messages, unsigned
 		end.tv_nsec = (end.tv_nsec + timeout->tv_nsec) % 1000000000;
 	}
 	while (done < count) {
-		const ssize_t octets = datagram_receive(start_shim(), fd, mark, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE);
+		const ssize_t octets =
+			datagram_receive(start_shim(), fd, mark, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (octets < 0)
 			return done > 0 ? (int)done : -1;
 		messages[done++].msg_len = (unsigned)octets;
@@ -106,7 +113,8 @@ EXPORTED int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flag
 {
 	const uint8_t mark = marks_get(fd);
 
-	return mark ? receive_many(fd, mark, messages, count, flags, timeout) : real_calls()->recvmmsg(fd, messages, count, flags, timeout);
+	return mark ? receive_many(fd, mark, messages, count, flags, timeout)
+		    : real_calls()->recvmmsg(fd, messages, count, flags, timeout);
 }
 
 EXPORTED ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
@@ -116,7 +124,8 @@ EXPORTED ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int 
 	return recv(fd, buffer, size, flags);
 }
 
-EXPORTED ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG name, socklen_t *len)
+EXPORTED ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG name,
+				socklen_t *len)
 {
 	if (size > room)
 		__chk_fail();

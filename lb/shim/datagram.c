@@ -46,9 +46,11 @@ static void prepare(struct incoming *in, const struct msghdr *msg)
 /* PROXY2_GOOD, or why it is dropped: as in notice.h. */
 static unsigned unwrap(struct shim *shim, uint8_t mark, struct incoming *in, size_t len, struct addr *outer)
 {
-	if (rewrite_addr(outer, (const struct sockaddr *)&in->name, in->msg.msg_namelen) != 0 || !settings_is_node(&shim->settings, outer))
+	if (rewrite_addr(outer, (const struct sockaddr *)&in->name, in->msg.msg_namelen) != 0 ||
+	    !settings_is_node(&shim->settings, outer))
 		return NOTICE_FOREIGN;
-	const enum proxy2_result result = rewrite_unwrap(&in->ends, &in->octets, &shim->settings.keys, in->pieces, in->msg.msg_iovlen, len);
+	const enum proxy2_result result =
+		rewrite_unwrap(&in->ends, &in->octets, &shim->settings.keys, in->pieces, in->msg.msg_iovlen, len);
 	if (result == PROXY2_GOOD && mark_family(mark) == AF_INET && !addr_is_v4(&in->ends.source))
 		return NOTICE_FAMILY;
 	return result;
@@ -102,7 +104,8 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 }
 
 /* -errno: nothing can be sent with these arguments. */
-static int find_way(struct shim *shim, uint8_t mark, const struct msghdr *msg, int flags, struct proxy2_ends *ends, struct addr *node)
+static int find_way(struct shim *shim, uint8_t mark, const struct msghdr *msg, int flags, struct proxy2_ends *ends,
+		    struct addr *node)
 {
 	struct table_way way;
 
@@ -132,7 +135,9 @@ ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msgh
 	struct sockaddr_storage name;
 	struct proxy2_ends ends;
 	struct addr node;
-	struct msghdr out = { .msg_name = &name, .msg_iov = pieces, .msg_iovlen = msg->msg_iovlen + 1, .msg_control = control };
+	struct msghdr out = {
+		.msg_name = &name, .msg_iov = pieces, .msg_iovlen = msg->msg_iovlen + 1, .msg_control = control
+	};
 
 	int rc = find_way(shim, mark, msg, flags, &ends, &node);
 	if (!rc)

@@ -1,4 +1,5 @@
-/* A datagram in or out of a tunnelled socket, as the server sees it: with the device's address, and without a header. */
+/* A datagram in or out of a tunnelled socket, as the server sees it: with the device's address, and without a
+ * header. */
 #ifndef CIDLB_SHIM_DATAGRAM_H
 #define CIDLB_SHIM_DATAGRAM_H
 
@@ -17,8 +18,8 @@ struct shim {
 	struct notice notice;
 };
 
-/* As recvmsg() and sendmsg() on a descriptor with this mark. What is no datagram of a node is never seen: the call goes on as if it had not
- * come, and says EAGAIN when it may not wait. */
+/* As recvmsg() and sendmsg() on a descriptor with this mark. What is no datagram of a node is never seen: the call goes
+ * on as if it had not come, and says EAGAIN when it may not wait. */
 ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr *msg, int flags);
 
 /* EHOSTUNREACH: no datagram has told where any device is. EOPNOTSUPP: MSG_MORE, MSG_ZEROCOPY. */

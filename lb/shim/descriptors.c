@@ -1,4 +1,5 @@
-/* The calls of the C library that make a socket a tunnelled one, hand it on or end it; and syscall(), behind which some hide any of them.
+/* The calls of the C library that make a socket a tunnelled one, hand it on or end it; and syscall(), behind which some
+ * hide any of them.
  */
 #include <errno.h>
 #include <limits.h>
@@ -15,7 +16,8 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* A socket that should be tunnelled and cannot be stays bound, but its server is told that it is not, and it carries nothing. */
+/* A socket that should be tunnelled and cannot be stays bound, but its server is told that it is not, and it carries
+ * nothing. */
 static int tunnel(int fd)
 {
 	const int rc = start_tunnel(fd);
@@ -38,7 +40,8 @@ static int refuse_connect(const struct sockaddr *name, socklen_t len)
 
 	if (rewrite_addr(&to, name, len) == 0)
 		addr_format(&to, text);
-	notice_say("connect() to %s refused: this UDP port is tunnelled, and all devices come from cidlb's nodes", text);
+	notice_say("connect() to %s refused: this UDP port is tunnelled, and all devices come from cidlb's nodes",
+		   text);
 	errno = EOPNOTSUPP;
 	return -1;
 }
@@ -159,7 +162,8 @@ static bool call_tunnelled(long *rc, long number, const long a[static SYSCALL_AR
 		*rc = readv(fd, (const struct iovec *)a[1], (int)a[2]);
 		return true;
 	case SYS_sendto:
-		*rc = sendto(fd, (const void *)a[1], (size_t)a[2], (int)a[3], (const struct sockaddr *)a[4], (socklen_t)a[5]);
+		*rc = sendto(fd, (const void *)a[1], (size_t)a[2], (int)a[3], (const struct sockaddr *)a[4],
+			     (socklen_t)a[5]);
 		return true;
 	case SYS_sendmsg:
 		*rc = sendmsg(fd, (const struct msghdr *)a[1], (int)a[2]);

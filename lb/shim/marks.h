@@ -1,7 +1,7 @@
 /* Which descriptors are sockets of a tunnelled port.
  *
- * One octet each, 0 for all others: that is all a call on another descriptor costs. Marks are of the process; a vfork() child, which shares
- * its parent's memory but not its descriptors, changes none.
+ * One octet each, 0 for all others: that is all a call on another descriptor costs. Marks are of the process; a vfork()
+ * child, which shares its parent's memory but not its descriptors, changes none.
  */
 #ifndef CIDLB_SHIM_MARKS_H
 #define CIDLB_SHIM_MARKS_H

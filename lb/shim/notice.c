@@ -52,7 +52,8 @@ void notice_drop(struct notice *notice, unsigned drop, const struct addr *outer)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	const long now_s = (long)now.tv_sec + 1; /* never 0 */
-	if ((said_s != 0 && now_s - said_s < QUIET_S) || !atomic_compare_exchange_strong(&notice->said_s[drop], &said_s, now_s))
+	if ((said_s != 0 && now_s - said_s < QUIET_S) ||
+	    !atomic_compare_exchange_strong(&notice->said_s[drop], &said_s, now_s))
 		return;
 	notice_say("dropped a datagram from %s: %s; so far %lu", addr_format(outer, text), reasons[drop], count);
 }

@@ -1,4 +1,5 @@
-/* What the shim tells the operator: lines on standard error. Of each kind of drop the first at once, then one a minute at most. */
+/* What the shim tells the operator: lines on standard error. Of each kind of drop the first at once, then one a minute
+ * at most. */
 #ifndef CIDLB_SHIM_NOTICE_H
 #define CIDLB_SHIM_NOTICE_H
 

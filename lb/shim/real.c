@@ -9,18 +9,18 @@
 static struct real_calls calls;
 static atomic_bool loaded;
 
-/* Finding a name that exists allocates nothing (glibc 2.34 and later), so that an allocator may be what calls us. The first call comes
- * while there is one thread: at the latest from the constructor. */
+/* Finding a name that exists allocates nothing (glibc 2.34 and later), so that an allocator may be what calls us. The
+ * first call comes while there is one thread: at the latest from the constructor. */
 static void load(void)
 {
-	static const char message[] =
-		"libcidlb-shim: the C library lacks a call that the shim stands before; glibc 2.34 or later is needed\n";
+	static const char message[] = "libcidlb-shim: the C library lacks a call that the shim stands before; glibc "
+				      "2.34 or later is needed\n";
 	void *found;
 
-#define X(name)                                                                                                                            \
-	found = dlsym(RTLD_NEXT, #name);                                                                                                   \
-	if (!found)                                                                                                                        \
-		goto missing;                                                                                                              \
+#define X(name)                                                                                                        \
+	found = dlsym(RTLD_NEXT, #name);                                                                               \
+	if (!found)                                                                                                    \
+		goto missing;                                                                                          \
 	memcpy(&calls.name, &found, sizeof found);
 	REAL_CALLS(X)
 #undef X

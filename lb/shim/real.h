@@ -7,30 +7,30 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define REAL_CALLS(X)                                                                                                                      \
-	X(recv)                                                                                                                            \
-	X(recvfrom)                                                                                                                        \
-	X(recvmsg)                                                                                                                         \
-	X(recvmmsg)                                                                                                                        \
-	X(read)                                                                                                                            \
-	X(readv)                                                                                                                           \
-	X(send)                                                                                                                            \
-	X(sendto)                                                                                                                          \
-	X(sendmsg)                                                                                                                         \
-	X(sendmmsg)                                                                                                                        \
-	X(write)                                                                                                                           \
-	X(writev)                                                                                                                          \
-	X(bind)                                                                                                                            \
-	X(connect)                                                                                                                         \
-	X(setsockopt)                                                                                                                      \
-	X(close)                                                                                                                           \
-	X(close_range)                                                                                                                     \
-	X(closefrom)                                                                                                                       \
-	X(dup)                                                                                                                             \
-	X(dup2)                                                                                                                            \
-	X(dup3)                                                                                                                            \
-	X(fcntl)                                                                                                                           \
-	X(fcntl64)                                                                                                                         \
+#define REAL_CALLS(X)                                                                                                  \
+	X(recv)                                                                                                        \
+	X(recvfrom)                                                                                                    \
+	X(recvmsg)                                                                                                     \
+	X(recvmmsg)                                                                                                    \
+	X(read)                                                                                                        \
+	X(readv)                                                                                                       \
+	X(send)                                                                                                        \
+	X(sendto)                                                                                                      \
+	X(sendmsg)                                                                                                     \
+	X(sendmmsg)                                                                                                    \
+	X(write)                                                                                                       \
+	X(writev)                                                                                                      \
+	X(bind)                                                                                                        \
+	X(connect)                                                                                                     \
+	X(setsockopt)                                                                                                  \
+	X(close)                                                                                                       \
+	X(close_range)                                                                                                 \
+	X(closefrom)                                                                                                   \
+	X(dup)                                                                                                         \
+	X(dup2)                                                                                                        \
+	X(dup3)                                                                                                        \
+	X(fcntl)                                                                                                       \
+	X(fcntl64)                                                                                                     \
 	X(syscall)
 
 struct real_calls {

@@ -65,8 +65,8 @@ static void move_up(const struct iovec *pieces, size_t count, size_t by, size_t 
 	}
 }
 
-enum proxy2_result rewrite_unwrap(struct proxy2_ends *ends, size_t *octets, const struct proxy2_keys *keys, const struct iovec *pieces,
-				  size_t count, size_t len)
+enum proxy2_result rewrite_unwrap(struct proxy2_ends *ends, size_t *octets, const struct proxy2_keys *keys,
+				  const struct iovec *pieces, size_t count, size_t len)
 {
 	uint8_t header[REWRITE_HEADER_OCTETS];
 	const size_t held = gather(header, sizeof header, pieces, count, len);
@@ -146,7 +146,8 @@ int rewrite_sent_control(char out[static REWRITE_CONTROL_OCTETS], size_t *octets
 	*octets = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&in); c; c = CMSG_NXTHDR(&in, c)) {
 		const size_t space = CMSG_ALIGN(c->cmsg_len);
-		if (c->cmsg_len < CMSG_LEN(0) || c->cmsg_len > in.msg_controllen - (size_t)((char *)c - (char *)in.msg_control))
+		if (c->cmsg_len < CMSG_LEN(0) ||
+		    c->cmsg_len > in.msg_controllen - (size_t)((char *)c - (char *)in.msg_control))
 			return -EINVAL;
 		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT)
 			return -EINVAL;

@@ -73,7 +73,8 @@ static bool read_nodes(struct settings *settings, const char *text)
 	return text;
 }
 
-/* Why the file cannot be taken; NULL: it is read. Not blocked by a FIFO, not fooled by a change between check and use. */
+/* Why the file cannot be taken; NULL: it is read. Not blocked by a FIFO, not fooled by a change between check and
+ * use. */
 static const char *read_key_file(struct proxy2_keys *out, const char *path)
 {
 	char text[KEY_FILE_OCTETS];
@@ -111,9 +112,12 @@ void settings_read(struct settings *out, const char *ports, const char *key, con
 		return;
 	if (!read_ports(out, ports)) {
 		out->any_port = true;
-		complain(out, "CIDLB_SHIM_PORTS=%.100s: not a list of 1..%d ports, as in 5684,5683", ports, SETTINGS_PORTS);
+		complain(out, "CIDLB_SHIM_PORTS=%.100s: not a list of 1..%d ports, as in 5684,5683", ports,
+			 SETTINGS_PORTS);
 	} else if (!nodes || !read_nodes(out, nodes)) {
-		complain(out, "CIDLB_SHIM_NODES=%.100s: not a list of 1..%d nodes, as in 10.0.0.2:7200-7203,[2001:db8::2]:7200",
+		complain(out,
+			 "CIDLB_SHIM_NODES=%.100s: not a list of 1..%d nodes, as in "
+			 "10.0.0.2:7200-7203,[2001:db8::2]:7200",
 			 nodes ? nodes : "", SETTINGS_NODES);
 	} else if (!key || *key != '@') {
 		complain(out, "CIDLB_SHIM_KEY: not @FILE");

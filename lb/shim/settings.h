@@ -29,7 +29,8 @@ struct settings {
 	struct settings_node nodes[SETTINGS_NODES];
 	size_t node_count;
 	struct proxy2_keys keys;
-	char problem[SETTINGS_PROBLEM_OCTETS]; /* why nothing may be served on a port that is to be tunnelled; "": nothing */
+	char problem[SETTINGS_PROBLEM_OCTETS]; /* why nothing may be served on a port that is to be tunnelled; "":
+						  nothing */
 	bool any_port;                         /* the ports cannot be told: no UDP port may be served */
 };
 

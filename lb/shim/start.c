@@ -53,8 +53,8 @@ static int find_port(const struct settings *settings, int fd, sa_family_t *famil
 	socklen_t len = sizeof name;
 	struct addr local;
 
-	if (getsockname(fd, (struct sockaddr *)&name, &len) != 0 || rewrite_addr(&local, (struct sockaddr *)&name, len) != 0 ||
-	    local.port == 0 || !is_udp(fd))
+	if (getsockname(fd, (struct sockaddr *)&name, &len) != 0 ||
+	    rewrite_addr(&local, (struct sockaddr *)&name, len) != 0 || local.port == 0 || !is_udp(fd))
 		return -1;
 	*family = name.ss_family;
 	*port = local.port;
@@ -86,7 +86,8 @@ int start_tunnel(int fd)
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_GRO, &off, sizeof off);
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_CORK, &off, sizeof off);
 	errno = saved;
-	notice_say("UDP port %u is tunnelled: %zu keys, %zu nodes", (unsigned)port, settings->keys.count, settings->node_count);
+	notice_say("UDP port %u is tunnelled: %zu keys, %zu nodes", (unsigned)port, settings->keys.count,
+		   settings->node_count);
 	return 0;
 }
 

@@ -1,9 +1,10 @@
 /* The way back to each device: the node from which it came last, and the service address that it had addressed.
  *
- * Of fixed size, in sets: a device that is new to a full set takes the place of the one that was silent longest. What has no entry goes the
- * way of the datagram before, whoever sent that: any node delivers it. Only that of a probe it does not go if another one is known: where
- * a node's own probes come from, from its own address, it delivers nothing. All functions may be called from any thread. They wait for each
- * other a bounded time only, so that a signal handler that interrupts one of them may call another: it then finds nothing.
+ * Of fixed size, in sets: a device that is new to a full set takes the place of the one that was silent longest. What
+ * has no entry goes the way of the datagram before, whoever sent that: any node delivers it. Only that of a probe it
+ * does not go if another one is known: where a node's own probes come from, from its own address, it delivers nothing.
+ * All functions may be called from any thread. They wait for each other a bounded time only, so that a signal handler
+ * that interrupts one of them may call another: it then finds nothing.
  */
 #ifndef CIDLB_SHIM_TABLE_H
 #define CIDLB_SHIM_TABLE_H

@@ -59,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.lbcid = { .scheme = LBCID_NODE_ID, .length = data[1], .offset = data[2], .size = data[3] },
 		.length = data[1],
 	};
-	if (layout.scheme == CID_LAYOUT_ID ? lbcid_check(&layout.lbcid) != 0 : layout.length < 1 || layout.length > LBCID_MAX_OCTETS)
+	if (layout.scheme == CID_LAYOUT_ID ? lbcid_check(&layout.lbcid) != 0
+					   : layout.length < 1 || layout.length > LBCID_MAX_OCTETS)
 		return 0;
 	dtls_walk(&view, data + 4, len - 4);
 	if (view.kind == DTLS_CID)

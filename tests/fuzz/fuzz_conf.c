@@ -1,4 +1,5 @@
-/* Any text as a configuration: refused with whole lines that name a place, or accepted with every value in its range. */
+/* Any text as a configuration: refused with whole lines that name a place, or accepted with every value in its
+ * range. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +47,12 @@ static void check_pool(const struct conf_pool *pool)
 	require(layout->scheme == CID_LAYOUT_NONE ? layout->length == 0 : layout->length >= 1 && layout->length <= 20);
 	require(layout->scheme != CID_LAYOUT_ID || lbcid_check(&layout->lbcid) == 0);
 	require(nat->source_count >= 1 && nat->source_count <= (nat->single ? 2 : CONF_MAX_SOURCES));
-	require(nat->port_first >= 1 && nat->port_first <= nat->port_last && (nat->single || nat->port_last - nat->port_first < 64));
-	require(nat->max_flows >= (nat->single ? 1 : 8) && nat->idle_s >= 1 && nat->cid_idle_s >= 1 && nat->settle_ms >= 100 &&
-		nat->contest_s >= 1);
-	require(pool->health.interval_ms >= 10 && pool->health.timeout_ms >= 1 && pool->health.rise >= 1 && pool->health.fall >= 1);
+	require(nat->port_first >= 1 && nat->port_first <= nat->port_last &&
+		(nat->single || nat->port_last - nat->port_first < 64));
+	require(nat->max_flows >= (nat->single ? 1 : 8) && nat->idle_s >= 1 && nat->cid_idle_s >= 1 &&
+		nat->settle_ms >= 100 && nat->contest_s >= 1);
+	require(pool->health.interval_ms >= 10 && pool->health.timeout_ms >= 1 && pool->health.rise >= 1 &&
+		pool->health.fall >= 1);
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct conf_backend *backend = &pool->backends[i];
 		require(backend->name && backend->addr.port && backend->weight <= RENDEZVOUS_MAX_WEIGHT);
@@ -64,7 +67,8 @@ static void check_conf(const struct conf *conf)
 	require(conf->listener_count >= 1 && conf->listener_count <= CONF_MAX_LISTENERS);
 	require(conf->pool_count >= 1 && conf->pool_count <= CONF_MAX_POOLS);
 	for (size_t i = 0; i < conf->listener_count; i++)
-		require(conf->listeners[i].name && conf->listeners[i].addr.port && conf->listeners[i].pool < conf->pool_count);
+		require(conf->listeners[i].name && conf->listeners[i].addr.port &&
+			conf->listeners[i].pool < conf->pool_count);
 	for (size_t i = 0; i < conf->pool_count; i++)
 		check_pool(&conf->pools[i]);
 }

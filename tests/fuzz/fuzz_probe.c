@@ -1,4 +1,5 @@
-/* What servers answer to probes. Input: an octet (bit 0: HTTP or CoAP, bit 1: the connection ended), then the answer. */
+/* What servers answer to probes. Input: an octet (bit 0: HTTP or CoAP, bit 1: the connection ended), then the
+ * answer. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>

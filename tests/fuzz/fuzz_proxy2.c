@@ -23,7 +23,8 @@ static void check_again(const struct proxy2_keys *keys, enum proxy2_direction di
 	require(len == PROXY2_V4_OCTETS || len == PROXY2_V6_OCTETS);
 	require(proxy2_read(&again, &octets, keys, direction, out, len) == PROXY2_GOOD && octets == len);
 	require(memcmp(&again, ends, sizeof again) == 0);
-	require(proxy2_read(&again, &octets, keys, direction == PROXY2_UP ? PROXY2_DOWN : PROXY2_UP, out, len) == PROXY2_DIRECTION);
+	require(proxy2_read(&again, &octets, keys, direction == PROXY2_UP ? PROXY2_DOWN : PROXY2_UP, out, len) ==
+		PROXY2_DIRECTION);
 	out[16] ^= 1;
 	require(proxy2_read(&again, &octets, keys, direction, out, len) == PROXY2_TAG);
 }
@@ -36,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len < 1)
 		return 0;
-	require(proxy2_parse_keys(&keys, "1:000102030405060708090a0b0c0d0e0f\n200:101112131415161718191a1b1c1d1e1f\n") == 0);
+	require(proxy2_parse_keys(&keys,
+				  "1:000102030405060708090a0b0c0d0e0f\n200:101112131415161718191a1b1c1d1e1f\n") == 0);
 	const enum proxy2_direction direction = data[0] & 1 ? PROXY2_DOWN : PROXY2_UP;
 	const enum proxy2_result result = proxy2_read(&ends, &octets, &keys, direction, data + 1, len - 1);
 	require(result < PROXY2_RESULTS && strlen(proxy2_result_name(result)) > 0);

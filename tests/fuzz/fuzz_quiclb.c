@@ -1,4 +1,5 @@
-/* Scheme quic-lb. Input: two configs (rotation, octets of id, of nonce, has a key: an octet each), 16 octets of key, then the datagram. */
+/* Scheme quic-lb. Input: two configs (rotation, octets of id, of nonce, has a key: an octet each), 16 octets of key,
+ * then the datagram. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,8 @@ static void require(bool holds)
 
 static bool is_valid(const struct cid_rotation *config)
 {
-	return config->rotation <= 6 && config->id_octets >= 1 && config->id_octets <= 15 && config->nonce_octets >= 4 &&
-	       config->id_octets + config->nonce_octets <= 19;
+	return config->rotation <= 6 && config->id_octets >= 1 && config->id_octets <= 15 &&
+	       config->nonce_octets >= 4 && config->id_octets + config->nonce_octets <= 19;
 }
 
 static int copy_nonce(void *ctx, uint8_t *out, size_t len)
@@ -26,8 +27,10 @@ static int copy_nonce(void *ctx, uint8_t *out, size_t len)
 	return 0;
 }
 
-/* An id that was found is an id to mint with, under any live config; what is minted opens to it, and is of another config to others. */
-static void check_mint(const struct cid_layout *layout, const struct server_id *id, uint8_t nonce[static LBCID_MAX_TEXT_OCTETS])
+/* An id that was found is an id to mint with, under any live config; what is minted opens to it, and is of another
+ * config to others. */
+static void check_mint(const struct cid_layout *layout, const struct server_id *id,
+		       uint8_t nonce[static LBCID_MAX_TEXT_OCTETS])
 {
 	for (uint8_t rotation = 0; rotation < 8; rotation++) {
 		const struct lbcid_config *config = cid_config(layout, rotation);
@@ -76,11 +79,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	for (size_t i = 0; i < CONFIGS; i++) {
 		const uint8_t *at = data + i * CONFIG_OCTETS;
-		configs[i] = (struct cid_rotation){ .rotation = at[0], .id_octets = at[1], .nonce_octets = at[2], .has_key = at[3] & 1 };
+		configs[i] = (struct cid_rotation){
+			.rotation = at[0], .id_octets = at[1], .nonce_octets = at[2], .has_key = at[3] & 1
+		};
 		memcpy(configs[i].key, data + CONFIGS * CONFIG_OCTETS, LBCID_KEY_OCTETS);
 	}
-	const bool good = is_valid(&configs[0]) && is_valid(&configs[1]) && configs[0].rotation != configs[1].rotation &&
-			  configs[0].id_octets == configs[1].id_octets;
+	const bool good = is_valid(&configs[0]) && is_valid(&configs[1]) &&
+			  configs[0].rotation != configs[1].rotation && configs[0].id_octets == configs[1].id_octets;
 	require((cid_layout_make(&layout, configs, CONFIGS) == 0) == good);
 	if (!good)
 		return 0;

@@ -1,5 +1,5 @@
-/* What the shim makes of a received datagram. Input: kind of header, octets of its further TLV, buffers, an octet each with their sizes,
- * then the datagram, or what follows the header that is made for it. */
+/* What the shim makes of a received datagram. Input: kind of header, octets of its further TLV, buffers, an octet each
+ * with their sizes, then the datagram, or what follows the header that is made for it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +30,8 @@ static size_t smaller(size_t a, size_t b)
 /* A good header; with TLV 04 if padding is not 0. */
 static void make_header(struct input *in, const struct proxy2_keys *keys)
 {
-	struct proxy2_ends ends = { { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 56324 }, { { [10] = 0xff, 0xff, 198, 51, 100, 7 }, 5684 } };
+	struct proxy2_ends ends = { { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 56324 },
+				    { { [10] = 0xff, 0xff, 198, 51, 100, 7 }, 5684 } };
 
 	if (in->kind == MADE_V6)
 		ends.source.ip[0] = ends.destination.ip[0] = 0x20;
@@ -74,7 +75,9 @@ static size_t scatter(struct iovec *pieces, const struct input *in)
 	size_t done = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const size_t size = i == 0 ? REWRITE_HEAD_OCTETS : i == count - 1 ? REWRITE_TAIL_OCTETS : in->sizes[i - 1];
+		const size_t size = i == 0           ? REWRITE_HEAD_OCTETS
+				    : i == count - 1 ? REWRITE_TAIL_OCTETS
+						     : in->sizes[i - 1];
 		const size_t held = smaller(size, in->len - done);
 		pieces[i] = (struct iovec){ calloc(1, size), size };
 		if (held > 0)
@@ -102,13 +105,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct proxy2_keys keys;
 	size_t octets, expected_octets;
 
-	require(proxy2_parse_keys(&keys, "1:000102030405060708090a0b0c0d0e0f\n200:101112131415161718191a1b1c1d1e1f\n") == 0);
+	require(proxy2_parse_keys(&keys,
+				  "1:000102030405060708090a0b0c0d0e0f\n200:101112131415161718191a1b1c1d1e1f\n") == 0);
 	if (!read_input(&in, &keys, data, len))
 		return 0;
 	const size_t count = scatter(pieces, &in);
 	const enum proxy2_result result = rewrite_unwrap(&ends, &octets, &keys, pieces, count, in.len);
-	require(result ==
-		proxy2_read(&expected_ends, &expected_octets, &keys, PROXY2_UP, in.datagram, smaller(in.len, REWRITE_HEADER_OCTETS)));
+	require(result == proxy2_read(&expected_ends, &expected_octets, &keys, PROXY2_UP, in.datagram,
+				      smaller(in.len, REWRITE_HEADER_OCTETS)));
 	if (result == PROXY2_GOOD) {
 		require(octets == expected_octets && memcmp(&ends, &expected_ends, sizeof ends) == 0);
 		check_payload(pieces + 1, count - 2, in.datagram + octets, in.len - octets);

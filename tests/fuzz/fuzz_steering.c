@@ -23,7 +23,8 @@ static void check_ids(const struct steering *said, const struct cid_layout *layo
 }
 
 /* Nothing is read beyond the first line. */
-static void check_first_line(const struct steering *said, const struct cid_layout *layout, const uint8_t *text, size_t len)
+static void check_first_line(const struct steering *said, const struct cid_layout *layout, const uint8_t *text,
+			     size_t len)
 {
 	char unknown[STEERING_WORD_OCTETS];
 	struct steering again;
@@ -46,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (data[0] > 0) {
 		layout.scheme = CID_LAYOUT_ID;
-		layout.lbcid = (struct lbcid_config){ .scheme = LBCID_NODE_ID, .length = LBCID_MAX_OCTETS, .size = data[0] };
+		layout.lbcid =
+			(struct lbcid_config){ .scheme = LBCID_NODE_ID, .length = LBCID_MAX_OCTETS, .size = data[0] };
 	}
 	steering_read(&said, &layout, data + 1, len - 1, unknown);
 	require(said.percent <= 100 && said.admin <= BACKEND_MAINT);

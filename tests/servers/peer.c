@@ -15,7 +15,8 @@ static int listen_on(const char *port)
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), yes = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0 || bind(fd, (struct sockaddr *)&own, sizeof own) != 0) {
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0 ||
+	    bind(fd, (struct sockaddr *)&own, sizeof own) != 0) {
 		perror(port);
 		exit(1);
 	}
@@ -33,7 +34,8 @@ int peer_accept(const char *port, struct sockaddr_in *peer)
 		char octet;
 
 		/* The socket that holds the first datagram becomes the peer's, and a new one listens. */
-		if (recvfrom(fd, &octet, 1, MSG_PEEK, (struct sockaddr *)peer, &len) < 0 || connect(fd, (struct sockaddr *)peer, len) != 0)
+		if (recvfrom(fd, &octet, 1, MSG_PEEK, (struct sockaddr *)peer, &len) < 0 ||
+		    connect(fd, (struct sockaddr *)peer, len) != 0)
 			continue;
 		if (fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);

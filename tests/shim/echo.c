@@ -1,5 +1,5 @@
-/* An echo server that knows nothing of tunnels: echo libc|syscall PORT. Two threads with one socket, whole batches in and out, by the C
- * library's functions or by syscall() as libuv does. Each answer says from where its request came. */
+/* An echo server that knows nothing of tunnels: echo libc|syscall PORT. Two threads with one socket, whole batches in
+ * and out, by the C library's functions or by syscall() as libuv does. Each answer says from where its request came. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
@@ -47,9 +47,9 @@ static int answer(struct batch *batch, int count)
 {
 	for (int i = 0; i < count; i++) {
 		char ip[INET_ADDRSTRLEN];
-		const int octets =
-			snprintf(batch->heads[i], HEAD_OCTETS, "%s %u ", inet_ntop(AF_INET, &batch->source[i].sin_addr, ip, sizeof ip),
-				 ntohs(batch->source[i].sin_port));
+		const int octets = snprintf(batch->heads[i], HEAD_OCTETS, "%s %u ",
+					    inet_ntop(AF_INET, &batch->source[i].sin_addr, ip, sizeof ip),
+					    ntohs(batch->source[i].sin_port));
 		batch->pieces[i][0] = (struct iovec){ batch->heads[i], (size_t)octets };
 		batch->pieces[i][1].iov_len = batch->in[i].msg_len;
 		batch->out[i].msg_hdr = batch->in[i].msg_hdr;

@@ -16,7 +16,8 @@ struct session *backend_session(struct world *world, struct session_name name)
 	return &world->sessions[name.slot];
 }
 
-static struct datagram *reply_begin(struct world *world, int member, const struct addr *to, const struct session *session)
+static struct datagram *reply_begin(struct world *world, int member, const struct addr *to,
+				    const struct session *session)
 {
 	struct datagram *datagram = network_take(world);
 
@@ -38,7 +39,8 @@ static void say(struct world *world, struct session *session, struct wire_messag
 	struct datagram *datagram = reply_begin(world, session->member, &session->peer, session);
 	const struct device *device = &world->devices[session->device];
 
-	wire_add_protected(&datagram->wire, DTLS_APPLICATION_DATA, &device->own_cid, session->key, ++session->sequence, &message, octets);
+	wire_add_protected(&datagram->wire, DTLS_APPLICATION_DATA, &device->own_cid, session->key, ++session->sequence,
+			   &message, octets);
 	reply_end(world, datagram);
 }
 
@@ -83,7 +85,9 @@ static void session_begin(struct world *world, int member, const struct datagram
 	slot = device * SESSIONS_EACH + (int)(world->devices[device].sessions++ % SESSIONS_EACH);
 	session = &world->sessions[slot];
 	generation = session->generation + 1;
-	*session = (struct session){ .state = SESSION_HANDSHAKING, .generation = generation, .device = device, .member = member };
+	*session = (struct session){
+		.state = SESSION_HANDSHAKING, .generation = generation, .device = device, .member = member
+	};
 	session->cid = cid_mint(world, member);
 	session->client_random = random;
 	session->server_random = dice_roll(&world->dice);
@@ -93,7 +97,8 @@ static void session_begin(struct world *world, int member, const struct datagram
 	answer_hello(world, session);
 }
 
-static void take_hello(struct world *world, int member, const struct datagram *datagram, const struct wire_record *record)
+static void take_hello(struct world *world, int member, const struct datagram *datagram,
+		       const struct wire_record *record)
 {
 	uint64_t random, shown, cookie;
 	struct datagram *reply;
@@ -124,7 +129,8 @@ static void take_hello(struct world *world, int member, const struct datagram *d
 
 static bool same_server(const struct session *session, int member)
 {
-	return session->member == member || (member / POOL_MEMBERS == POOL_HASH && session->member / POOL_MEMBERS == POOL_HASH);
+	return session->member == member ||
+	       (member / POOL_MEMBERS == POOL_HASH && session->member / POOL_MEMBERS == POOL_HASH);
 }
 
 static struct session *find_cid(struct world *world, int member, const uint8_t *cid)
@@ -139,8 +145,8 @@ static struct session *find_cid(struct world *world, int member, const uint8_t *
 	return NULL;
 }
 
-/* A handshake under way is found by its peer's address; where servers share sessions, also by the CID behind it in the datagram, which may
- * have brought it to another server. */
+/* A handshake under way is found by its peer's address; where servers share sessions, also by the CID behind it in the
+ * datagram, which may have brought it to another server. */
 static struct session *find_handshake(struct world *world, int member, const struct datagram *datagram)
 {
 	struct wire_record record;
@@ -149,11 +155,13 @@ static struct session *find_handshake(struct world *world, int member, const str
 	for (int i = 0; i < SESSIONS; i++) {
 		struct session *session = &world->sessions[i];
 
-		if (session->state == SESSION_HANDSHAKING && session->member == member && addr_equal(&session->peer, &datagram->from))
+		if (session->state == SESSION_HANDSHAKING && session->member == member &&
+		    addr_equal(&session->peer, &datagram->from))
 			return session;
 	}
 	if (member / POOL_MEMBERS == POOL_HASH)
-		while (at < datagram->wire.len && wire_read(&datagram->wire, &at, balancer_layout(POOL_HASH)->length, &record))
+		while (at < datagram->wire.len &&
+		       wire_read(&datagram->wire, &at, balancer_layout(POOL_HASH)->length, &record))
 			if (record.cid)
 				return find_cid(world, member, record.cid);
 	return NULL;
@@ -185,8 +193,8 @@ static void say_finished(struct world *world, struct session *session)
 	struct wire_message finished = { .op = WIRE_FINISHED };
 
 	wire_add_change_cipher(&datagram->wire);
-	wire_add_protected(&datagram->wire, DTLS_HANDSHAKE, &world->devices[session->device].own_cid, session->key, ++session->sequence,
-			   &finished, WIRE_LEAST);
+	wire_add_protected(&datagram->wire, DTLS_HANDSHAKE, &world->devices[session->device].own_cid, session->key,
+			   ++session->sequence, &finished, WIRE_LEAST);
 	reply_end(world, datagram);
 }
 
@@ -195,11 +203,13 @@ static void take_finished(struct world *world, int member, struct session *sessi
 	bool shared = session->member / POOL_MEMBERS == POOL_HASH;
 
 	if (session->state == SESSION_HANDSHAKING) {
-		if (!session->key_exchange || !session->change_cipher || (!shared && !addr_equal(&session->peer, &datagram->from)))
+		if (!session->key_exchange || !session->change_cipher ||
+		    (!shared && !addr_equal(&session->peer, &datagram->from)))
 			return;
 		session->state = SESSION_ESTABLISHED;
 		session->window = 1;
-		world_schedule(world, dice_between(&world->dice, 1000, 60000), EVENT_NOTIFY, slot_of(world, session), session->generation);
+		world_schedule(world, dice_between(&world->dice, 1000, 60000), EVENT_NOTIFY, slot_of(world, session),
+			       session->generation);
 	}
 	/* Until it says more, a device is where its Finished came from. */
 	if (shared && session->newest == 0) {
@@ -223,13 +233,15 @@ static void take_message(struct world *world, struct session *session, struct wi
 	if (world->traits.late_percent && dice_percent(&world->dice, world->traits.late_percent)) {
 		session->late = message;
 		say(world, session, (struct wire_message){ WIRE_ACK, message.number, 0 }, ACK_OCTETS);
-		world_schedule(world, dice_between(&world->dice, 50, 1200), EVENT_LATE, slot_of(world, session), session->generation);
+		world_schedule(world, dice_between(&world->dice, 50, 1200), EVENT_LATE, slot_of(world, session),
+			       session->generation);
 		return;
 	}
 	answer(world, session, message);
 }
 
-static void take_protected(struct world *world, int member, const struct datagram *datagram, const struct wire_record *record)
+static void take_protected(struct world *world, int member, const struct datagram *datagram,
+			   const struct wire_record *record)
 {
 	struct session *session = record->cid ? find_cid(world, member, record->cid) : NULL;
 	struct wire_message message;
@@ -259,8 +271,8 @@ static void take_plain(struct world *world, int member, const struct datagram *d
 	struct datagram *reply;
 	uint16_t identity;
 
-	if (!wire_read_plain(&datagram->wire, &message, &identity) || message.op != WIRE_REQUEST || message.want < WIRE_LEAST ||
-	    message.want > WIRE_OCTETS)
+	if (!wire_read_plain(&datagram->wire, &message, &identity) || message.op != WIRE_REQUEST ||
+	    message.want < WIRE_LEAST || message.want > WIRE_OCTETS)
 		return;
 	reply = reply_begin(world, member, &datagram->from, NULL);
 	wire_add_plain(&reply->wire, &(struct wire_message){ WIRE_ANSWER, message.number, 0 }, identity, message.want);
@@ -287,7 +299,8 @@ void backend_receive(struct world *world, const struct datagram *datagram)
 		else if (record.epoch)
 			take_protected(world, member, datagram, &record);
 		else if ((session = find_handshake(world, member, datagram)) != NULL) {
-			session->key_exchange |= record.handshake == 16 && wire_read_key_exchange(&record) == session->device;
+			session->key_exchange |=
+				record.handshake == 16 && wire_read_key_exchange(&record) == session->device;
 			session->change_cipher |= record.type == DTLS_CHANGE_CIPHER_SPEC;
 		}
 	}
@@ -343,7 +356,8 @@ bool backend_swap(struct world *world, int member, int other)
 		const struct session *session = &world->sessions[i];
 		const struct device *device = &world->devices[session->device];
 
-		if (is_of(session, member, other) && device->client_random == session->client_random && device->state != DEVICE_READY)
+		if (is_of(session, member, other) && device->client_random == session->client_random &&
+		    device->state != DEVICE_READY)
 			return false;
 	}
 	for (int i = 0; i < SESSIONS; i++)

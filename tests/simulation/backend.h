@@ -1,6 +1,6 @@
-/* What servers do, written from the RFCs and knowing nothing of balancers: cookies bound to the peer's address, a handshake with one
- * address from beginning to end, sessions found by CID, records that must verify, replay windows, and the address of a session moved only
- * by a record that verifies and is newer than all before (RFC 9146, section 6).
+/* What servers do, written from the RFCs and knowing nothing of balancers: cookies bound to the peer's address, a
+ * handshake with one address from beginning to end, sessions found by CID, records that must verify, replay windows,
+ * and the address of a session moved only by a record that verifies and is newer than all before (RFC 9146, section 6).
  *
  * The servers of the hash pool share their sessions. */
 #ifndef CIDLB_SIMULATION_BACKEND_H
@@ -43,7 +43,8 @@ void backend_answer_late(struct world *world, int slot, uint32_t generation);
 /* It loses all it knew. */
 void backend_crash(struct world *world, int member);
 
-/* Each goes on with the other's sessions and server id. False: a handshake is under way with one of them, which nobody could take over. */
+/* Each goes on with the other's sessions and server id. False: a handshake is under way with one of them, which nobody
+ * could take over. */
 bool backend_swap(struct world *world, int member, int other);
 
 /* NULL: the slot is used by another meanwhile. */

@@ -8,9 +8,10 @@
 
 static const uint8_t secret[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 
-#define NODE_ID(length_, offset_, size_)                                                                                                   \
-	{                                                                                                                                  \
-		.scheme = CID_LAYOUT_ID, .lbcid = { .length = (length_), .offset = (offset_), .size = (size_) }, .length = (length_)       \
+#define NODE_ID(length_, offset_, size_)                                                                               \
+	{                                                                                                              \
+		.scheme = CID_LAYOUT_ID, .lbcid = { .length = (length_), .offset = (offset_), .size = (size_) },       \
+		.length = (length_)                                                                                    \
 	}
 
 static const struct {
@@ -29,7 +30,8 @@ static const size_t pool_of_listener[LISTENERS] = { POOL_FOLLOW, POOL_FOLLOW, PO
 static char *const listener_names[LISTENERS] = { "l0", "l1", "l2", "l3", "l4" };
 static char *const member_names[POOL_MEMBERS] = { "a", "b", "c", "d", "e" };
 
-/* Of the first world: the slots of a table take longer to fill than a world to run, and are shared with every later one. */
+/* Of the first world: the slots of a table take longer to fill than a world to run, and are shared with every later
+ * one. */
 static struct table *first_table;
 static struct worker *the_worker;
 
@@ -77,7 +79,8 @@ bool balancer_can_swap(const struct balancer *balancer, int member, int other)
 	const struct member *one = &balancer->members[member], *two = &balancer->members[other];
 
 	return member != other && one->configured && two->configured && member / POOL_MEMBERS == other / POOL_MEMBERS &&
-	       shapes[member / POOL_MEMBERS].layout.scheme == CID_LAYOUT_ID && addr_is_v4(&one->addr) == addr_is_v4(&two->addr);
+	       shapes[member / POOL_MEMBERS].layout.scheme == CID_LAYOUT_ID &&
+	       addr_is_v4(&one->addr) == addr_is_v4(&two->addr);
 }
 
 void balancer_move(struct balancer *balancer, int member)
@@ -136,14 +139,17 @@ static void conf_write(struct world *world)
 {
 	struct balancer *balancer = &world->balancer;
 
-	balancer->conf = (struct conf){
-		.pools = balancer->pools, .pool_count = POOLS, .listeners = balancer->listeners, .listener_count = LISTENERS
-	};
+	balancer->conf = (struct conf){ .pools = balancer->pools,
+					.pool_count = POOLS,
+					.listeners = balancer->listeners,
+					.listener_count = LISTENERS };
 	memcpy(balancer->conf.hash_key, secret, sizeof secret);
 	for (int i = 0; i < POOLS; i++) {
 		struct conf_pool *pool = &balancer->pools[i];
 
-		*pool = (struct conf_pool){ .name = shapes[i].name, .protocol = shapes[i].protocol, .layout = shapes[i].layout };
+		*pool = (struct conf_pool){ .name = shapes[i].name,
+					    .protocol = shapes[i].protocol,
+					    .layout = shapes[i].layout };
 		pool->nat = nat_of(world, i);
 		if (shapes[i].protocol == POOL_DTLS)
 			pool->hello_rate = (struct conf_hello_rate){ .prefix = world->traits.hello_rate };
@@ -165,8 +171,10 @@ static void conf_write(struct world *world)
 	for (int i = 0; i < LISTENERS; i++) {
 		int service = balancer_service(i, NULL);
 
-		balancer->listeners[i] = (struct conf_listener){ .name = listener_names[i], .pool = pool_of_listener[i] };
-		balancer->listeners[i].addr = service == NOBODY ? (struct addr){ .port = 5685 } : network_service(service);
+		balancer->listeners[i] =
+			(struct conf_listener){ .name = listener_names[i], .pool = pool_of_listener[i] };
+		balancer->listeners[i].addr =
+			service == NOBODY ? (struct addr){ .port = 5685 } : network_service(service);
 	}
 }
 
@@ -231,7 +239,9 @@ void balancer_begin(struct world *world)
 	struct balancer *balancer = &world->balancer;
 
 	for (int i = 0; i < MEMBERS; i++) {
-		balancer->members[i] = (struct member){ .configured = i % POOL_MEMBERS < 3, .health = BACKEND_UP, .admin = BACKEND_READY };
+		balancer->members[i] = (struct member){ .configured = i % POOL_MEMBERS < 3,
+							.health = BACKEND_UP,
+							.admin = BACKEND_READY };
 		balancer->members[i].addr = member_addr(i);
 		balancer->members[i].id = i;
 	}
@@ -252,8 +262,8 @@ void balancer_start(struct world *world)
 	balancer->flows = worker->flows = flows_new(secret);
 	balancer->services = worker->services = services_new();
 	balancer->limit = worker->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	if (!balancer->listener_names || !balancer->pool_names || !balancer->backend_names || !balancer->flows || !balancer->services ||
-	    !balancer->limit)
+	if (!balancer->listener_names || !balancer->pool_names || !balancer->backend_names || !balancer->flows ||
+	    !balancer->services || !balancer->limit)
 		abort();
 	for (int i = 0; i < MEMBERS; i++)
 		balancer->members[i].uid = REGISTRY_FULL;
@@ -304,14 +314,17 @@ void balancer_receive(struct world *world, int first)
 		struct datagram *datagram = &datagrams[i];
 		struct addr to = datagram->leg == LEG_LISTENER ? network_service(datagram->service) : datagram->to;
 
-		batch[count] = (struct net_datagram){ .data = datagram->wire.data, .len = datagram->wire.len, .from = datagram->from };
+		batch[count] = (struct net_datagram){ .data = datagram->wire.data,
+						      .len = datagram->wire.len,
+						      .from = datagram->from };
 		memcpy(batch[count++].local, to.ip, sizeof to.ip);
 	}
 	balancer->worker->clock_ms = world->now_ms;
 	balancer->worker->now_ms = (uint32_t)world->now_ms;
 	invariants_batch_begins(world, first);
 	if (head->leg == LEG_LISTENER)
-		batch_uplink(balancer->worker, table, balancer->listener_uids[network_listener(head->service)], batch, count);
+		batch_uplink(balancer->worker, table, balancer->listener_uids[network_listener(head->service)], batch,
+			     count);
 	else
 		batch_reply(balancer->worker, table, head->to.port, batch, count);
 	invariants_batch_ends(world, first);

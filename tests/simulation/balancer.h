@@ -29,7 +29,8 @@ struct member {
 	enum backend_health health;
 	enum backend_admin admin;
 	uint16_t uid;
-	int id; /* number of the server id that it owns: its own, or that of a member of its pool which owns this one's */
+	int id; /* number of the server id that it owns: its own, or that of a member of its pool which owns this
+		 * one's */
 	struct addr addr;
 };
 

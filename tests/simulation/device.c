@@ -36,7 +36,8 @@ static void take_address(struct world *world, struct device *device, int address
 	device->address = address;
 	world->holder[address] = (int)(device - world->devices);
 	invariants_excuse(world, device);
-	trace_event(world, "device %d moves from %d to %d", (int)(device - world->devices), previous_of(device), address);
+	trace_event(world, "device %d moves from %d to %d", (int)(device - world->devices), previous_of(device),
+		    address);
 }
 
 /* The NAT gives it another address: a new one, one that another device had, or one of its own that is still free. */
@@ -57,14 +58,16 @@ static void move(struct world *world, struct device *device)
 
 static void send_wire(struct world *world, const struct device *device, const struct wire *wire, enum content content)
 {
-	network_send_up(world, wire, device->address, device->service, content, content == CONTENT_CID ? &device->cid : NULL, 0);
+	network_send_up(world, wire, device->address, device->service, content,
+			content == CONTENT_CID ? &device->cid : NULL, 0);
 }
 
 static void send_message(struct world *world, struct device *device, struct wire_message message, size_t octets)
 {
 	struct wire wire = { 0 };
 
-	wire_add_protected(&wire, DTLS_APPLICATION_DATA, &device->cid, device->key, ++device->sequence, &message, octets);
+	wire_add_protected(&wire, DTLS_APPLICATION_DATA, &device->cid, device->key, ++device->sequence, &message,
+			   octets);
 	send_wire(world, device, &wire, CONTENT_CID);
 }
 
@@ -242,7 +245,8 @@ static void take_server_hello(struct world *world, struct device *device, const 
 	send_flight(world, device);
 }
 
-static void take_protected(struct world *world, struct device *device, const struct datagram *datagram, const struct wire_message *message)
+static void take_protected(struct world *world, struct device *device, const struct datagram *datagram,
+			   const struct wire_message *message)
 {
 	if (device->state == DEVICE_FINISHING && message->op == WIRE_FINISHED) {
 		invariants_answered(world, device);

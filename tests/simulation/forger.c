@@ -52,8 +52,8 @@ static void replay(struct world *world)
 	unsigned at = any_seen(world);
 	int source = any_source(world);
 
-	network_send_up(world, &world->forgers.seen[at].wire, source, world->forgers.seen[at].service, world->forgers.seen[at].content,
-			&world->forgers.seen[at].cid, any_delay(world));
+	network_send_up(world, &world->forgers.seen[at].wire, source, world->forgers.seen[at].service,
+			world->forgers.seen[at].content, &world->forgers.seen[at].cid, any_delay(world));
 }
 
 /* In the name of a device, from its own address. */
@@ -119,7 +119,8 @@ static void forge_reply(struct world *world)
 		return;
 	datagram = network_take(world);
 	datagram->from = network_address(any_source(world));
-	datagram->to = forgers->endpoints[dice_below(&world->dice, forgers->endpoint_count < 8 ? forgers->endpoint_count : 8)];
+	datagram->to =
+		forgers->endpoints[dice_below(&world->dice, forgers->endpoint_count < 8 ? forgers->endpoint_count : 8)];
 	wire_add_verify_request(&datagram->wire, 0);
 	network_send(world, datagram, LEG_ENDPOINT, 0);
 }

@@ -1,5 +1,5 @@
-/* Attackers: they see what passes, cannot make a MAC, can write any third party's address into their datagrams, and choose their moments at
- * random around those of the devices. */
+/* Attackers: they see what passes, cannot make a MAC, can write any third party's address into their datagrams, and
+ * choose their moments at random around those of the devices. */
 #ifndef CIDLB_SIMULATION_FORGER_H
 #define CIDLB_SIMULATION_FORGER_H
 

@@ -1,4 +1,5 @@
-/* What stands in for liburcu's callback thread, whose pace would be the machine's: grace periods that end between two steps. */
+/* What stands in for liburcu's callback thread, whose pace would be the machine's: grace periods that end between two
+ * steps. */
 #ifndef CIDLB_SIMULATION_GRACE_H
 #define CIDLB_SIMULATION_GRACE_H
 

@@ -1,24 +1,26 @@
 /* Who may get what (1-6), checked at every datagram that leaves the balancer:
  *
- *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and to no other than it; one that names
- *      anybody else does not leave. (Pools that read ids.)
+ *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and to no other than it;
+ *      one that names anybody else does not leave. (Pools that read ids.)
  *
- *   2  A ClientHello goes to a backend that takes new sessions if any does; a datagram of a plain pool to one that is at least draining.
+ *   2  A ClientHello goes to a backend that takes new sessions if any does; a datagram of a plain pool to one that is
+ *      at least draining.
  *
  *   3  A downlink comes from a backend, and leaves from a service that its receiver has addressed.
  *
- *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to FLOW_WAYS_BACK of them
- *      and to each once. What comes to an endpoint of one address' own goes only there, and a record from there has verified. A downlink
- *      of no session goes to the address whose endpoint it came to.
+ *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to
+ *      FLOW_WAYS_BACK of them and to each once. What comes to an endpoint of one address' own goes only there, and a
+ *      record from there has verified. A downlink of no session goes to the address whose endpoint it came to.
  *
- *   5  An address that has shown nothing gets at most three times what it sent (flow.h): until it has finished a handshake, was answered
- *      at an endpoint of its own, or has sent FLOW_ROUNDS datagrams that each followed a downlink of the session.
+ *   5  An address that has shown nothing gets at most three times what it sent (flow.h): until it has finished a
+ *      handshake, was answered at an endpoint of its own, or has sent FLOW_ROUNDS datagrams that each followed a
+ *      downlink of the session.
  *
- *   6  With rebind = "follow", no forgers, no reordering, nothing under way while a device moves and no return to earlier addresses, a
- *      backend sees one change of address in the life of a session at most.
+ *   6  With rebind = "follow", no forgers, no reordering, nothing under way while a device moves and no return to
+ *      earlier addresses, a backend sees one change of address in the life of a session at most.
  *
- *  11  Whom its backend could reach before a change of the configuration, of addresses or of who owns which id, its backend, or who took
- *      over from it, can reach after.
+ *  11  Whom its backend could reach before a change of the configuration, of addresses or of who owns which id, its
+ *      backend, or who took over from it, can reach after.
  *
  * Counters and bounds: invariants_count.c. When a device is answered: invariants_answer.c. */
 #include <string.h>
@@ -47,8 +49,8 @@ void invariants_begin(struct world *world)
 	const struct traits *traits = &world->traits;
 	struct invariants *invariants = &world->invariants;
 
-	invariants->calm =
-		!traits->forgers && !traits->jitter_ms && !traits->duplicate_percent && !traits->overlap_percent && !traits->returns;
+	invariants->calm = !traits->forgers && !traits->jitter_ms && !traits->duplicate_percent &&
+			   !traits->overlap_percent && !traits->returns;
 	if (traits->max_flows < 1000)
 		invariants->class = WORLD_CRAMPED;
 	else if (traits->loss_percent || traits->refuse_percent)
@@ -101,7 +103,8 @@ static bool carries(const struct datagram *datagram, const struct wire_cid *cid)
 {
 	if (datagram->content == CONTENT_CID)
 		return datagram->cid.len == cid->len && memcmp(datagram->cid.octets, cid->octets, cid->len) == 0;
-	return datagram->content == CONTENT_OTHER && memmem(datagram->wire.data, datagram->wire.len, cid->octets, cid->len);
+	return datagram->content == CONTENT_OTHER &&
+	       memmem(datagram->wire.data, datagram->wire.len, cid->octets, cid->len);
 }
 
 static bool of_service(const struct session *session, int service)
@@ -137,7 +140,8 @@ void invariants_batch_begins(struct world *world, int first)
 		invariants->received[datagram->service]++;
 		invariants->services[datagram->address] |= (uint8_t)(1U << datagram->service);
 		for (int slot = 0; slot < SESSIONS; slot++)
-			if (of_service(&world->sessions[slot], datagram->service) && carries(datagram, &world->sessions[slot].cid))
+			if (of_service(&world->sessions[slot], datagram->service) &&
+			    carries(datagram, &world->sessions[slot].cid))
 				account_uplink(world, slot, datagram);
 	}
 }
@@ -174,7 +178,8 @@ static void batch_end_up(struct world *world, const struct datagram *datagram, u
 		invariants_expect(world, sends == (member != NOBODY && balancer_serves(&world->balancer, member)),
 				  "1: a CID does not reach its owner");
 	}
-	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN && any_accepts(&world->balancer, pool) && !world->traits.hello_rate)
+	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN && any_accepts(&world->balancer, pool) &&
+	    !world->traits.hello_rate)
 		invariants_expect(world, sends == 1, "2: a ClientHello reaches nobody");
 }
 
@@ -204,7 +209,8 @@ void invariants_refused(struct world *world, const struct datagram *datagram, in
 }
 
 /* Whether another address has left by this endpoint, which is then no one's own. */
-static bool is_shared(const struct invariants *invariants, int slot, const struct datagram *datagram, const struct addr *endpoint)
+static bool is_shared(const struct invariants *invariants, int slot, const struct datagram *datagram,
+		      const struct addr *endpoint)
 {
 	for (int i = 0; i < ADDRESSES; i++)
 		for (int service = 0; i != datagram->address && service < OWN_SERVICES; service++)
@@ -213,8 +219,8 @@ static bool is_shared(const struct invariants *invariants, int slot, const struc
 	return false;
 }
 
-/* Remembers the endpoint by which a session's datagram left. The first is taken for home; if it was that of a handshake which a restart
- * forgot, the first that two addresses share is, once. */
+/* Remembers the endpoint by which a session's datagram left. The first is taken for home; if it was that of a handshake
+ * which a restart forgot, the first that two addresses share is, once. */
 static void endpoint_note(struct world *world, int slot, const struct datagram *datagram, const struct addr *endpoint)
 {
 	struct invariants *invariants = &world->invariants;
@@ -225,8 +231,8 @@ static void endpoint_note(struct world *world, int slot, const struct datagram *
 		return;
 	if (balancer_pool(datagram->service) != POOL_BACKEND && home->port == 0) {
 		*home = *endpoint;
-	} else if (balancer_pool(datagram->service) != POOL_BACKEND && !invariants->relearned[slot] && !addr_equal(endpoint, home) &&
-		   is_shared(invariants, slot, datagram, endpoint)) {
+	} else if (balancer_pool(datagram->service) != POOL_BACKEND && !invariants->relearned[slot] &&
+		   !addr_equal(endpoint, home) && is_shared(invariants, slot, datagram, endpoint)) {
 		*home = *endpoint;
 		invariants->relearned[slot] = true;
 	} else if (!addr_equal(endpoint, home)) {
@@ -234,8 +240,8 @@ static void endpoint_note(struct world *world, int slot, const struct datagram *
 	}
 }
 
-/* Through its source's endpoint of handshakes, or of plain datagrams. What begins with records of a handshake leaves there too, unless its
- * CID leads elsewhere; forgers also send what was a CID's and is not quite any more. */
+/* Through its source's endpoint of handshakes, or of plain datagrams. What begins with records of a handshake leaves
+ * there too, unless its CID leads elsewhere; forgers also send what was a CID's and is not quite any more. */
 static bool is_of_source(const struct world *world, const struct datagram *datagram, const struct addr *endpoint)
 {
 	const struct addr *way = &world->invariants.way[datagram->address][datagram->service][family_of(endpoint)];
@@ -252,7 +258,8 @@ void invariants_endpoint(struct world *world, const struct datagram *datagram, c
 	if (is_of_source(world, datagram, endpoint))
 		world->invariants.way[datagram->address][datagram->service][family_of(endpoint)] = *endpoint;
 	for (int slot = 0; slot < SESSIONS; slot++)
-		if (of_service(&world->sessions[slot], datagram->service) && carries(datagram, &world->sessions[slot].cid))
+		if (of_service(&world->sessions[slot], datagram->service) &&
+		    carries(datagram, &world->sessions[slot].cid))
 			endpoint_note(world, slot, datagram, endpoint);
 }
 
@@ -262,16 +269,20 @@ void invariants_sent_up(struct world *world, const struct datagram *datagram, co
 	int member = balancer_member(&world->balancer, &send->to), pool = balancer_pool(datagram->service);
 
 	invariants->sends[index_of(world, datagram)]++;
-	invariants_expect(world, member != NOBODY && member / POOL_MEMBERS == pool, "1: an uplink datagram goes to another pool");
+	invariants_expect(world, member != NOBODY && member / POOL_MEMBERS == pool,
+			  "1: an uplink datagram goes to another pool");
 	if (datagram->content == CONTENT_CID && balancer_layout(pool)->scheme == CID_LAYOUT_ID)
 		invariants_expect(world, member == named_by(&world->balancer, pool, &datagram->cid),
 				  "1: a CID reaches another than its owner");
 	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN)
-		invariants_expect(world, balancer_accepts(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
+		invariants_expect(world,
+				  balancer_accepts(&world->balancer.members[member]) ||
+					  !any_accepts(&world->balancer, pool),
 				  "2: a new session goes to a backend that takes none");
 	if (pool == POOL_PLAIN)
-		invariants_expect(world, balancer_keeps(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
-				  "2: a plain datagram goes to a backend that is down");
+		invariants_expect(
+			world, balancer_keeps(&world->balancer.members[member]) || !any_accepts(&world->balancer, pool),
+			"2: a plain datagram goes to a backend that is down");
 }
 
 /* 4, 5: of a session. */
@@ -290,12 +301,14 @@ static void session_downlink(struct world *world, const struct datagram *datagra
 	} else if (!addr_equal(&datagram->to, &invariants->home[slot][family])) {
 		invariants_expect(world, addr_equal(&datagram->to, &account->own[service % OWN_SERVICES][family]),
 				  "4: a downlink to another's own endpoint");
-		invariants_expect(world, account->verified, "4: a downlink to an endpoint whose address never verified");
+		invariants_expect(world, account->verified,
+				  "4: a downlink to an endpoint whose address never verified");
 		account->reachable = true;
 	}
 	account->got += datagram->wire.len;
 	if (!account->reachable && !invariants->finished[address] && account->rounds < FLOW_ROUNDS)
-		invariants_expect(world, account->got <= 3 * account->sent, "5: more than three times what the address sent");
+		invariants_expect(world, account->got <= 3 * account->sent,
+				  "5: more than three times what the address sent");
 }
 
 void invariants_sent_down(struct world *world, const struct datagram *datagram, int address, int service)
@@ -304,8 +317,10 @@ void invariants_sent_down(struct world *world, const struct datagram *datagram, 
 	int at = index_of(world, datagram);
 	unsigned before = invariants->sends[at]++;
 
-	invariants_expect(world, balancer_member(&world->balancer, &datagram->from) != NOBODY, "3: a downlink of no backend");
-	invariants_expect(world, address != NOBODY && service != NOBODY && invariants->services[address] & 1U << service,
+	invariants_expect(world, balancer_member(&world->balancer, &datagram->from) != NOBODY,
+			  "3: a downlink of no backend");
+	invariants_expect(world,
+			  address != NOBODY && service != NOBODY && invariants->services[address] & 1U << service,
 			  "3: a downlink from a service that was not addressed");
 	invariants_expect(world, before < FLOW_WAYS_BACK, "4: a downlink to too many");
 	if (world->broken)
@@ -316,8 +331,9 @@ void invariants_sent_down(struct world *world, const struct datagram *datagram, 
 	if (backend_session(world, datagram->session))
 		session_downlink(world, datagram, address, service);
 	else if (datagram->session.slot == NOBODY)
-		invariants_expect(world, addr_equal(&datagram->to, &invariants->way[address][service][family_of(&datagram->to)]),
-				  "4: a downlink to another's endpoint");
+		invariants_expect(
+			world, addr_equal(&datagram->to, &invariants->way[address][service][family_of(&datagram->to)]),
+			"4: a downlink to another's endpoint");
 }
 
 static bool is_reached(const struct world *world, const struct session *session)
@@ -336,5 +352,6 @@ void invariants_change_ends(struct world *world)
 {
 	for (int slot = 0; slot < SESSIONS; slot++)
 		if (world->invariants.reached[slot] && world->sessions[slot].state == SESSION_ESTABLISHED)
-			invariants_expect(world, is_reached(world, &world->sessions[slot]), "11: a device cannot be reached any more");
+			invariants_expect(world, is_reached(world, &world->sessions[slot]),
+					  "11: a device cannot be reached any more");
 }

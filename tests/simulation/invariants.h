@@ -22,8 +22,9 @@ struct account {
 	uint8_t rounds; /* datagrams that followed a downlink of the session; since the last restart */
 	bool counted;   /* a datagram; since the last restart */
 	uint32_t downlinks;
-	uint64_t sent, got;                          /* octets; since the last restart */
-	struct addr own[OWN_SERVICES][NET_FAMILIES]; /* the endpoints of its own by which it reached backends; port 0: none */
+	uint64_t sent, got; /* octets; since the last restart */
+	struct addr own[OWN_SERVICES]
+		       [NET_FAMILIES]; /* the endpoints of its own by which it reached backends; port 0: none */
 };
 
 enum world_class { WORLD_QUIET, WORLD_CONTESTED, WORLD_LOSSY, WORLD_CRAMPED, WORLD_CLASSES };
@@ -37,10 +38,12 @@ struct invariants {
 	uint32_t downlinks[SESSIONS];                       /* of the session */
 	bool reached[SESSIONS];                             /* before the change that is being made */
 	struct addr way[ADDRESSES][SERVICES][NET_FAMILIES]; /* the endpoint of datagrams without CID */
-	uint8_t finished[ADDRESSES];           /* bit n: a protected reply of a handshake came from service n; since the last restart */
-	uint8_t services[ADDRESSES];           /* bit n: it has addressed service n */
-	uint64_t received[SERVICES], answered; /* datagrams that arrived at listeners and endpoints since the last restart */
-	unsigned sends[NETWORK_DATAGRAMS];     /* of a datagram in the batch being served, refused ones too */
+	uint8_t finished[ADDRESSES]; /* bit n: a protected reply of a handshake came from service n; since the last
+					restart */
+	uint8_t services[ADDRESSES]; /* bit n: it has addressed service n */
+	uint64_t received[SERVICES],
+		answered; /* datagrams that arrived at listeners and endpoints since the last restart */
+	unsigned sends[NETWORK_DATAGRAMS];              /* of a datagram in the batch being served, refused ones too */
 	int sent_to[NETWORK_DATAGRAMS][FLOW_WAYS_BACK]; /* downlinks: addresses */
 };
 

@@ -1,16 +1,19 @@
 /* When a device is answered:
  *
- *   9  After so many of its datagrams since it moved last (or since a restart, a change of the configuration, its first):
+ *   9  After so many of its datagrams since it moved last (or since a restart, a change of the configuration, its
+ *      first):
  *
  *                                  handshake flight    answer of at most twice the request    answer of 1,200 octets
  *        a quiet world                    1                           2                                3
  *        a contested one                  3                           4                                6
  *        packets are lost                30                          30                               30
  *
- *      Quiet: devices alone with their servers, which also answer late and send notifications of their own. Contested: forgers, reordering,
- *      duplicates, moves while something is under way, returns to earlier addresses. Not promised where max_flows is less than the flows
- *      there are, or while the session's backend is not in the configuration, in maint, or has lost it.
- *  10  So a session of a living backend never ends: a device begins another only if its backend was out of reach for UNSERVED_REPEATS of
+ *      Quiet: devices alone with their servers, which also answer late and send notifications of their own. Contested:
+ *      forgers, reordering, duplicates, moves while something is under way, returns to earlier addresses. Not promised
+ *      where max_flows is less than the flows there are, or while the session's backend is not in the configuration, in
+ *      maint, or has lost it.
+ *  10  So a session of a living backend never ends: a device begins another only if its backend was out of reach for
+ *      UNSERVED_REPEATS of
  * its datagrams, or by its own decision. */
 #include "world.h"
 
@@ -38,7 +41,8 @@ static bool is_served(const struct world *world, const struct device *device)
 		return false;
 	if (device->state == DEVICE_READY && device->session != NOBODY) {
 		if (pool != POOL_HASH)
-			return session->state == SESSION_ESTABLISHED && balancer_serves(&world->balancer, session->member);
+			return session->state == SESSION_ESTABLISHED &&
+			       balancer_serves(&world->balancer, session->member);
 	} else if (world->traits.hello_rate && pool != POOL_PLAIN) {
 		return false;
 	}
@@ -61,7 +65,8 @@ void invariants_tries(struct world *world, struct device *device)
 	trace_event(world, "device %d tries %u", (int)(device - world->devices), device->tries);
 	if (class != WORLD_CRAMPED)
 		invariants_expect(world, device->tries <= limits[class][kind_of(device)],
-				  device->state == DEVICE_READY ? "9: a device is not answered" : "9: a handshake does not go on");
+				  device->state == DEVICE_READY ? "9: a device is not answered"
+								: "9: a handshake does not go on");
 }
 
 void invariants_answered(struct world *world, const struct device *device)

@@ -1,8 +1,9 @@
 /* Counters and bounds:
  *
- *   7  lb/stats.h: received = sum of verdicts; routed = sent + refused, per pool; replies + copies = sent down + refused; and each agrees
- * with what the network handed over. 8  At most max_flows proven flows, and an eighth of that (rounded up) on trial; now and then: as many
- * as are in the table. */
+ *   7  lb/stats.h: received = sum of verdicts; routed = sent + refused, per pool; replies + copies = sent down +
+ *      refused; and each agrees
+ * with what the network handed over. 8  At most max_flows proven flows, and an eighth of that (rounded up) on trial;
+ * now and then: as many as are in the table. */
 #include "world.h"
 
 enum { VISIT_STEPS = 1024 };
@@ -54,7 +55,8 @@ static void check_pool(struct world *world, int pool, uint64_t *answered)
 		sums.refused_down += read(&stats->refused_down[uid][reason]);
 	}
 	invariants_expect(world, sums.routed == sums.up + sums.refused_up, "7: routed is not sent + refused");
-	invariants_expect(world, read(&stats->replies[uid]) + read(&stats->copies[uid]) == sums.down + sums.refused_down,
+	invariants_expect(world,
+			  read(&stats->replies[uid]) + read(&stats->copies[uid]) == sums.down + sums.refused_down,
 			  "7: replies and copies are not sent down + refused");
 	*answered += read(&stats->replies[uid]);
 }
@@ -91,8 +93,9 @@ static void check_flows(struct world *world)
 		invariants_expect(world, count.trial <= (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART,
 				  "8: too many flows on trial");
 		if (visited)
-			invariants_expect(world, count.trial == seen.counts[uid].trial && count.proven == seen.counts[uid].proven,
-					  "8: other flows are counted than there are");
+			invariants_expect(
+				world, count.trial == seen.counts[uid].trial && count.proven == seen.counts[uid].proven,
+				"8: other flows are counted than there are");
 	}
 	for (uint16_t backend = 0; visited && backend < STATS_BACKENDS; backend++)
 		invariants_expect(world, flows_of_backend(world->balancer.flows, backend) == seen.backends[backend],
@@ -108,6 +111,7 @@ void invariants_check(struct world *world)
 	answered = read(&world->balancer.worker->stats.strays);
 	for (int pool = 0; pool < POOLS; pool++)
 		check_pool(world, pool, &answered);
-	invariants_expect(world, answered == world->invariants.answered, "7: replies and strays are not what arrived at endpoints");
+	invariants_expect(world, answered == world->invariants.answered,
+			  "7: replies and strays are not what arrived at endpoints");
 	check_flows(world);
 }

@@ -1,5 +1,6 @@
-/* simulation [--seed N | --seeds FROM-TO] [--steps N] [--trace]: the packet path in many worlds. A seed that fails prints which invariant
- * was broken, at which step; the same seed and steps replay it. Exit 1 if any failed, 2 on usage. */
+/* simulation [--seed N | --seeds FROM-TO] [--steps N] [--trace]: the packet path in many worlds. A seed that fails
+ * prints which invariant was broken, at which step; the same seed and steps replay it. Exit 1 if any failed, 2 on
+ * usage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +42,8 @@ static bool options_read(struct options *options, int argc, char **argv)
 				return false;
 			options->to = options->from;
 		} else if (strcmp(argv[i], "--seeds") == 0) {
-			if (!number_read(argv[i + 1], &options->from, &end) || *end != '-' || !number_read(end + 1, &options->to, &end) ||
-			    *end)
+			if (!number_read(argv[i + 1], &options->from, &end) || *end != '-' ||
+			    !number_read(end + 1, &options->to, &end) || *end)
 				return false;
 		} else if (strcmp(argv[i], "--steps") == 0) {
 			if (!number_read(argv[i + 1], &options->steps, &end) || *end)
@@ -67,8 +68,9 @@ static void most_print(void)
 	static const char *const names[] = { "quiet", "contested", "lossy", "cramped" };
 
 	for (int i = 0; i < WORLD_CLASSES; i++)
-		printf("most datagrams until answered, %s: flight %u, small %u, large %u\n", names[i], invariants_most[i][TRIES_FLIGHT],
-		       invariants_most[i][TRIES_SMALL], invariants_most[i][TRIES_LARGE]);
+		printf("most datagrams until answered, %s: flight %u, small %u, large %u\n", names[i],
+		       invariants_most[i][TRIES_FLIGHT], invariants_most[i][TRIES_SMALL],
+		       invariants_most[i][TRIES_LARGE]);
 }
 
 int main(int argc, char **argv)
@@ -90,13 +92,15 @@ int main(int argc, char **argv)
 		steps += world->steps;
 		if (broken) {
 			failed++;
-			printf("seed %llu broken at step %llu: %s\n", (unsigned long long)seed, (unsigned long long)world->steps, broken);
+			printf("seed %llu broken at step %llu: %s\n", (unsigned long long)seed,
+			       (unsigned long long)world->steps, broken);
 		}
 	}
 	rcu_unregister_thread();
 	most_print();
 	printf("seeds %llu-%llu: %llu steps, %.0f a second, %llu failed\n", (unsigned long long)options.from,
-	       (unsigned long long)options.to, (unsigned long long)steps, (double)steps / (seconds() - began), (unsigned long long)failed);
+	       (unsigned long long)options.to, (unsigned long long)steps, (double)steps / (seconds() - began),
+	       (unsigned long long)failed);
 	free(world);
 	return failed ? 1 : 0;
 }

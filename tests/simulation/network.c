@@ -35,11 +35,14 @@ static const struct {
 	int listener;
 	uint8_t host;
 	uint16_t port;
-} services[SERVICES] = { { 0, 1, 5684 }, { 1, 1, 5685 }, { 1, 2, 5685 }, { 2, 1, 5686 }, { 3, 1, 5687 }, { 4, 1, 5683 } };
+} services[SERVICES] = {
+	{ 0, 1, 5684 }, { 1, 1, 5685 }, { 1, 2, 5685 }, { 2, 1, 5686 }, { 3, 1, 5687 }, { 4, 1, 5683 }
+};
 
 struct addr network_service(int service)
 {
-	return (struct addr){ .ip = { [10] = 0xff, 0xff, 192, 0, 2, services[service].host }, .port = services[service].port };
+	return (struct addr){ .ip = { [10] = 0xff, 0xff, 192, 0, 2, services[service].host },
+			      .port = services[service].port };
 }
 
 int network_listener(int service)
@@ -91,7 +94,8 @@ static void on_its_way(struct world *world, struct datagram *datagram, unsigned 
 {
 	unsigned jitter = world->traits.jitter_ms ? dice_below(&world->dice, world->traits.jitter_ms) : 0;
 
-	world_schedule(world, world->traits.latency_ms + delay_ms + jitter, EVENT_DATAGRAM, (int)(datagram - world->network.datagrams), 0);
+	world_schedule(world, world->traits.latency_ms + delay_ms + jitter, EVENT_DATAGRAM,
+		       (int)(datagram - world->network.datagrams), 0);
 }
 
 void network_send(struct world *world, struct datagram *datagram, enum leg leg, unsigned delay_ms)

@@ -37,7 +37,9 @@ void pool_member_begin(struct pool_world *world, unsigned at)
 {
 	struct pool_member *member = &world->members[at];
 
-	*member = (struct pool_member){ .id = NO_ID, .weight = 100, .wish = BACKEND_READY, .well = true, .decides = true };
+	*member = (struct pool_member){
+		.id = NO_ID, .weight = 100, .wish = BACKEND_READY, .well = true, .decides = true
+	};
 	if (dice_percent(&world->dice, 90))
 		member->id = id_unused(world);
 	member->configured = true;
@@ -64,7 +66,8 @@ static void answer_put(struct pool_world *world, struct answer *answer, const ch
 	static const char *const separators[] = { " ", "\t", ",", ", ", "  " };
 
 	for (; *word; word++)
-		answer->text[answer->len++] = dice_percent(&world->dice, 20) && *word >= 'a' && *word <= 'w' ? (char)(*word - 0x20) : *word;
+		answer->text[answer->len++] =
+			dice_percent(&world->dice, 20) && *word >= 'a' && *word <= 'w' ? (char)(*word - 0x20) : *word;
 	for (const char *c = separators[dice_below(&world->dice, 5)]; *c; c++)
 		answer->text[answer->len++] = *c;
 }
@@ -213,7 +216,8 @@ static void members_change(struct pool_world *world)
 	order_change(world, 0, dice_below(&world->dice, world->count));
 }
 
-/* The balancer ends and begins again: of all it knew it has kept who owns the ids that are elsewhere than configured. */
+/* The balancer ends and begins again: of all it knew it has kept who owns the ids that are elsewhere than
+ * configured. */
 void pool_restart(struct pool_world *world)
 {
 	struct claims kept = { 0 };
@@ -223,7 +227,8 @@ void pool_restart(struct pool_world *world)
 		const struct claims_entry *entry = &world->claims.entries[i];
 		const unsigned owner = pool_member_of(world, entry->owner);
 
-		if (owner != NO_MEMBER && world->members[owner].id != entry->id.octets[0] && claims_seed(&kept, &entry->id, entry->owner))
+		if (owner != NO_MEMBER && world->members[owner].id != entry->id.octets[0] &&
+		    claims_seed(&kept, &entry->id, entry->owner))
 			abort();
 	}
 	claims_free(&world->claims);

@@ -25,8 +25,8 @@ void pool_check_said(struct pool_world *world, const struct pool_member *member)
 	const struct steering *got = &member->state.steering;
 
 	pool_expect(world,
-		    got->down == member->said.down && got->admin == member->said.admin && got->percent == member->said.percent &&
-			    got->id_count == member->said.claim_count,
+		    got->down == member->said.down && got->admin == member->said.admin &&
+			    got->percent == member->said.percent && got->id_count == member->said.claim_count,
 		    "an answer is read as it was meant");
 	for (unsigned i = 0; i < got->id_count; i++)
 		pool_expect(world, member->said.claims[got->ids[i].octets[0]], "an id is read as it was claimed");
@@ -96,8 +96,8 @@ static size_t backends_fill(const struct pool_world *world, struct claims_backen
 
 		out[i] = (struct claims_backend){
 			.uid = member->uid,
-			.serves =
-				backend_state_health(&member->state) == BACKEND_UP && backend_state_admin(&member->state) != BACKEND_MAINT,
+			.serves = backend_state_health(&member->state) == BACKEND_UP &&
+				  backend_state_admin(&member->state) != BACKEND_MAINT,
 			.unheard = !member->state.probed && backend_state_admin(&member->state) != BACKEND_MAINT,
 			.has_id = member->id != NO_ID,
 			.id = pool_id_of(member->id),
@@ -163,7 +163,8 @@ void pool_settle(struct pool_world *world)
 		    "the order of backends does not matter");
 	again = (struct pool_heard){ 0 };
 	changed = claims_settle(&copy, backends, world->count, hear, &again, NULL);
-	pool_expect(world, !changed && again.count == 0 && claims_are_same(&copy, &world->claims), "settling again changes nothing");
+	pool_expect(world, !changed && again.count == 0 && claims_are_same(&copy, &world->claims),
+		    "settling again changes nothing");
 	claims_free(&copy);
 }
 
@@ -199,8 +200,10 @@ static void check_contest(struct pool_world *world, unsigned id, const struct pa
 	const unsigned owner = pool_member_of(world, now->owner);
 
 	pool_expect(world, now->contested == (parties->claimants > 1), "contested is what several claim");
-	pool_expect(world, now->begun == (now->contested && !before->contested), "a contest is reported when it begins");
-	pool_expect(world, now->settled == (!now->contested && before->contested), "a contest is reported when it ends");
+	pool_expect(world, now->begun == (now->contested && !before->contested),
+		    "a contest is reported when it begins");
+	pool_expect(world, now->settled == (!now->contested && before->contested),
+		    "a contest is reported when it ends");
 	if (now->begun && owner != NO_MEMBER && claims_id(&world->members[owner], id))
 		pool_expect(world, now->named_first == now->owner, "of those who contest the owner is named first");
 }
@@ -215,21 +218,27 @@ static void check_move(struct pool_world *world, unsigned id, const struct parti
 		return;
 	}
 	if (owner != NO_MEMBER && now->owner != CLAIMS_NOBODY)
-		pool_expect(world, !claims_id(&world->members[owner], id) && parties->claimants == 1 && parties->claimant == now->owner,
+		pool_expect(world,
+			    !claims_id(&world->members[owner], id) && parties->claimants == 1 &&
+				    parties->claimant == now->owner,
 			    "an id moves only from who serves or claims it no more, and to who alone claims it");
 	else if (now->owner != CLAIMS_NOBODY)
-		pool_expect(world, now->owner == parties->configured || (parties->claimants == 1 && parties->claimant == now->owner),
+		pool_expect(world,
+			    now->owner == parties->configured ||
+				    (parties->claimants == 1 && parties->claimant == now->owner),
 			    "an id of nobody goes to its configured backend, or to who alone claims it");
 	else
 		pool_expect(world, !parties->named || (owner == NO_MEMBER && parties->configured == CLAIMS_NOBODY),
 			    "an id is forgotten when its owner has left, or when nobody names it");
-	if (now->owner == CLAIMS_NOBODY || (before->owner == CLAIMS_NOBODY && !before->contested && now->owner == parties->configured))
+	if (now->owner == CLAIMS_NOBODY ||
+	    (before->owner == CLAIMS_NOBODY && !before->contested && now->owner == parties->configured))
 		pool_expect(world, now->moved == 0, "that an id is where it belongs is not reported");
 	else
 		pool_expect(world,
 			    now->moved == 1 && now->moved_to == now->owner &&
-				    now->moved_from ==
-					    (before->owner == CLAIMS_NOBODY && !before->contested ? parties->configured : before->owner),
+				    now->moved_from == (before->owner == CLAIMS_NOBODY && !before->contested
+								? parties->configured
+								: before->owner),
 			    "a move is reported once");
 }
 
@@ -243,14 +252,17 @@ void pool_check_ids(struct pool_world *world)
 		check_contest(world, id, &parties);
 		pool_expect(world, now->owner == CLAIMS_NOBODY || pool_member_of(world, now->owner) != NO_MEMBER,
 			    "an owner is in the pool");
-		pool_expect(world, !is_unheard(world, before->owner) || now->owner == before->owner || world->ids == IDS,
-			    "an id stays with an owner that nothing was heard of");
-		pool_expect(world, parties.claimants != 1 || now->owner == parties.claimant || is_unheard(world, now->owner),
-			    "who alone claims an id has it");
-		pool_expect(world, parties.configured == CLAIMS_NOBODY || now->owner != CLAIMS_NOBODY, "a configured id has an owner");
 		pool_expect(world,
-			    before->owner == CLAIMS_NOBODY || pool_member_of(world, before->owner) == NO_MEMBER || world->ids == IDS ||
-				    now->owner != CLAIMS_NOBODY,
+			    !is_unheard(world, before->owner) || now->owner == before->owner || world->ids == IDS,
+			    "an id stays with an owner that nothing was heard of");
+		pool_expect(world,
+			    parties.claimants != 1 || now->owner == parties.claimant || is_unheard(world, now->owner),
+			    "who alone claims an id has it");
+		pool_expect(world, parties.configured == CLAIMS_NOBODY || now->owner != CLAIMS_NOBODY,
+			    "a configured id has an owner");
+		pool_expect(world,
+			    before->owner == CLAIMS_NOBODY || pool_member_of(world, before->owner) == NO_MEMBER ||
+				    world->ids == IDS || now->owner != CLAIMS_NOBODY,
 			    "an id stays with the pool while its owner does");
 	}
 	for (size_t i = 1; i < world->claims.count; i++)
@@ -262,14 +274,16 @@ void pool_check_ids(struct pool_world *world)
 void pool_check_restarted(struct pool_world *world, const struct pool_id before[static IDS])
 {
 	for (unsigned id = 0; id < IDS; id++)
-		pool_expect(world, world->id[id].owner == before[id].owner || world->ids == IDS, "a restart leaves every id where it was");
+		pool_expect(world, world->id[id].owner == before[id].owner || world->ids == IDS,
+			    "a restart leaves every id where it was");
 	pool_expect(world, world->heard.count == 0, "a restart is no news");
 }
 
 static unsigned member_routed(const struct pool_world *world, const struct route_out *out)
 {
-	return out->backend == SNAPSHOT_NO_BACKEND ? NO_MEMBER
-						   : pool_member_of(world, world->snapshot->pools[0].backends[out->backend].uid);
+	return out->backend == SNAPSHOT_NO_BACKEND
+		       ? NO_MEMBER
+		       : pool_member_of(world, world->snapshot->pools[0].backends[out->backend].uid);
 }
 
 static void route_one(struct pool_world *world, struct route_out *out, const uint8_t *data, size_t len)
@@ -295,7 +309,8 @@ static bool owns_an_id(const struct pool_world *world, unsigned member)
 
 static void check_hello(struct pool_world *world)
 {
-	/* type, version, epoch 0, number, length | client_hello, length, message_seq, fragment offset and length | version, random … */
+	/* type, version, epoch 0, number, length | client_hello, length, message_seq, fragment offset and length |
+	 * version, random … */
 	static const uint8_t hello[13 + 12 + 42] = { 22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0,  0,    54,  1,
 						     0,  0,    42,   0, 0, 0, 0, 0, 0, 0, 42, 0xfe, 0xfd };
 	unsigned accepting = 0, ready = 0, to;
@@ -311,13 +326,18 @@ static void check_hello(struct pool_world *world)
 	route_one(world, &out, hello, sizeof hello);
 	to = member_routed(world, &out);
 	if (accepting == 0 && (world->all_down == ALL_DOWN_DROP || ready == 0)) {
-		pool_expect(world, out.verdict == VERDICT_NO_BACKEND && to == NO_MEMBER, "nobody is there for a new session");
+		pool_expect(world, out.verdict == VERDICT_NO_BACKEND && to == NO_MEMBER,
+			    "nobody is there for a new session");
 		return;
 	}
-	pool_expect(world, out.verdict == VERDICT_HASH && to != NO_MEMBER, "a new session has a backend while one is there");
+	pool_expect(world, out.verdict == VERDICT_HASH && to != NO_MEMBER,
+		    "a new session has a backend while one is there");
 	if (to != NO_MEMBER)
-		pool_expect(world, has_room(&world->members[to]) && owns_an_id(world, to) && (accepting == 0 || is_up(&world->members[to])),
-			    "a new session goes to a backend that is up and ready and has weight and an id, while there is one");
+		pool_expect(world,
+			    has_room(&world->members[to]) && owns_an_id(world, to) &&
+				    (accepting == 0 || is_up(&world->members[to])),
+			    "a new session goes to a backend that is up and ready and has weight and an id, while "
+			    "there is one");
 }
 
 static void check_cid(struct pool_world *world, unsigned id)

@@ -1,5 +1,6 @@
-/* simulation_pool [--seed N | --seeds FROM-TO] [--steps N] [--trace]: the pool state machine in many histories. A seed that fails prints
- * which invariant was broken, at which step; the same seed and steps replay it. Exit 1 if any failed, 2 on usage. */
+/* simulation_pool [--seed N | --seeds FROM-TO] [--steps N] [--trace]: the pool state machine in many histories. A seed
+ * that fails prints which invariant was broken, at which step; the same seed and steps replay it. Exit 1 if any failed,
+ * 2 on usage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static bool options_read(struct options *options, int argc, char **argv)
 		}
 		if (strcmp(argv[i], "--seed") == 0 && sscanf(value, "%llu%c", &options->from, &behind) == 1)
 			options->to = options->from;
-		else if (strcmp(argv[i], "--seeds") == 0 && sscanf(value, "%llu-%llu%c", &options->from, &options->to, &behind) == 2)
+		else if (strcmp(argv[i], "--seeds") == 0 &&
+			 sscanf(value, "%llu-%llu%c", &options->from, &options->to, &behind) == 2)
 			;
 		else if (strcmp(argv[i], "--steps") != 0 || sscanf(value, "%llu%c", &options->steps, &behind) != 1)
 			return false;

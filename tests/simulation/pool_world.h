@@ -1,6 +1,7 @@
-/* A pool as the control thread keeps it, without the thread: probes end, backends speak of themselves, people give commands, the
- * configuration is read again, the balancer restarts. After each event, or a few, ids are settled and the routing table is built, and both
- * are held against a model that knows only what happened. One dice: a seed is a history. */
+/* A pool as the control thread keeps it, without the thread: probes end, backends speak of themselves, people give
+ * commands, the configuration is read again, the balancer restarts. After each event, or a few, ids are settled and the
+ * routing table is built, and both are held against a model that knows only what happened. One dice: a seed is a
+ * history. */
 #ifndef CIDLB_SIMULATION_POOL_WORLD_H
 #define CIDLB_SIMULATION_POOL_WORLD_H
 

@@ -34,7 +34,8 @@ void trace_datagram(const struct world *world, const struct datagram *datagram)
 	if (datagram->session.slot != NOBODY)
 		printf(" session %d", datagram->session.slot);
 	if (datagram->address != NOBODY)
-		printf(" address %d device %d service %d", datagram->address, world->holder[datagram->address], datagram->service);
+		printf(" address %d device %d service %d", datagram->address, world->holder[datagram->address],
+		       datagram->service);
 	if (datagram->leg == LEG_BACKEND || datagram->leg == LEG_ENDPOINT)
 		printf(" from %s to %s", addr_format(&datagram->from, from), addr_format(&datagram->to, to));
 	printf("\n");

@@ -7,7 +7,15 @@
 #include "siphash.h"
 
 enum { CLIENT_HELLO = 1, SERVER_HELLO = 2, HELLO_VERIFY_REQUEST = 3, CLIENT_KEY_EXCHANGE = 16 };
-enum { BODY_OCTETS = 7, MAC_OCTETS = 8, RANDOM_AT = 2, RANDOM_OCTETS = 32, COOKIE_AT = 35, COOKIE_OCTETS = 8, PLAIN_OCTETS = 10 };
+enum {
+	BODY_OCTETS = 7,
+	MAC_OCTETS = 8,
+	RANDOM_AT = 2,
+	RANDOM_OCTETS = 32,
+	COOKIE_AT = 35,
+	COOKIE_OCTETS = 8,
+	PLAIN_OCTETS = 10
+};
 
 static void add(struct wire *wire, const void *octets, size_t len)
 {

@@ -1,4 +1,5 @@
-/* Datagrams as they are on the wire: real records, with a MAC that only the two ends of a session can make in place of the ciphertext. */
+/* Datagrams as they are on the wire: real records, with a MAC that only the two ends of a session can make in place of
+ * the ciphertext. */
 #ifndef CIDLB_SIMULATION_WIRE_H
 #define CIDLB_SIMULATION_WIRE_H
 
@@ -6,7 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WIRE_OCTETS = 1280, WIRE_CID_MAX = 8, WIRE_LEAST = 64 /* octets of a protected record that has any size wanted */ };
+enum {
+	WIRE_OCTETS = 1280,
+	WIRE_CID_MAX = 8,
+	WIRE_LEAST = 64 /* octets of a protected record that has any size wanted */
+};
 
 struct wire {
 	size_t len;

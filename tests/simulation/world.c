@@ -147,8 +147,8 @@ static void control(struct world *world)
 	} else {
 		change(world, number);
 	}
-	trace_event(world, "member %d: configured %d, health %s, %s", number, member->configured, backend_health_name(member->health),
-		    backend_admin_name(member->admin));
+	trace_event(world, "member %d: configured %d, health %s, %s", number, member->configured,
+		    backend_health_name(member->health), backend_admin_name(member->admin));
 	if (world->balancer.running)
 		balancer_reload(world);
 	invariants_change_ends(world);
