@@ -7,7 +7,7 @@ from harness import BIN, Process, wait_until
 
 COUNTERS = ("sent", "arrived", "elsewhere", "answered", "returned", "misdelivered", "garbled", "refused")
 BEFORE = 10  # numbers in the file before the histograms
-CUT_BITS, CELLS = 6, 1856  # of bench/load/histogram.h
+CUT_BITS, CELLS = 6, 1856  # of bench/programs/load/histogram.h
 SERVERS = 3
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 

@@ -1,4 +1,4 @@
-#include "cid.h"
+#include "ctl/cid.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "conf.h"
-#include "ctl.h"
+#include "conf/conf.h"
+#include "ctl/ctl.h"
 
 /* CIDs as the server would hand them out: `of` is a backend's name, or an id as NUMBER or 0xHEX. Takes
  * options->rotation (default: the first config) and ->count. */

@@ -1,7 +1,7 @@
-#include "explain.h"
+#include "ctl/explain.h"
 
-#include "bytes.h"
-#include "siphash.h"
+#include "common/bytes.h"
+#include "common/siphash.h"
 
 enum { UNIFIED_CID = 0x10, UNIFIED_EPOCH = 0x03 }; /* RFC 9147, section 4 */
 

@@ -9,10 +9,10 @@
 
 #include <jansson.h>
 
-#include "cid.h"
-#include "conf.h"
-#include "route.h"
-#include "snapshot.h"
+#include "common/route.h"
+#include "common/snapshot.h"
+#include "conf/conf.h"
+#include "ctl/cid.h"
 
 enum { EXPLAIN_RECORDS = 64 };
 

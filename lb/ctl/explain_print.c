@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "explain.h"
+#include "ctl/explain.h"
 
 enum { WORDS_OCTETS = 512 };
 

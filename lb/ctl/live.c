@@ -1,4 +1,4 @@
-#include "live.h"
+#include "ctl/live.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 enum { ANSWER_S = 10 /* a reload may take a while */ };
 

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 /* A stream to the running cidlb that waits at most `patience_s` for anything; NULL: said why not. */
 FILE *live_dial(const char *path, unsigned patience_s);

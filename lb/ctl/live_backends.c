@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "live.h"
-#include "live_table.h"
+#include "ctl/live.h"
+#include "ctl/live_table.h"
 
 enum { IDS_SHOWN = 3, QUIET_S = 60 /* without a CID datagram, and a backend that drains may be stopped */ };
 

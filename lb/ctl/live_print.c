@@ -1,9 +1,9 @@
-#include "live.h"
+#include "ctl/live.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#include "live_table.h"
+#include "ctl/live_table.h"
 
 static void print_duration(FILE *out, json_int_t s)
 {

@@ -1,4 +1,4 @@
-#include "live_table.h"
+#include "ctl/live_table.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf.h"
-#include "ctl.h"
+#include "conf/conf.h"
+#include "ctl/ctl.h"
 
 static const char usage[] =
 	"usage: cidlbctl status | backends | reload          [--socket PATH] [--json]\n"

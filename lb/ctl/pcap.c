@@ -1,4 +1,4 @@
-#include "pcap.h"
+#include "ctl/pcap.h"
 
 #include <errno.h>
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "addr.h"
+#include "common/addr.h"
 
 struct pcap_datagram {
 	uint64_t time_us;     /* since 1970 */

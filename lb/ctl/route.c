@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf.h"
-#include "ctl.h"
-#include "explain.h"
-#include "plan.h"
-#include "siphash.h"
-#include "stats.h"
+#include "base/stats.h"
+#include "common/siphash.h"
+#include "conf/conf.h"
+#include "control/table_spec.h"
+#include "ctl/ctl.h"
+#include "ctl/explain.h"
 
 enum { DATAGRAM_OCTETS = 65535 };
 

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "ctl.h"
-#include "explain.h"
-#include "live.h"
-#include "pcap.h"
-#include "trace.h"
+#include "ctl/ctl.h"
+#include "ctl/explain.h"
+#include "ctl/live.h"
+#include "ctl/pcap.h"
+#include "path/trace.h"
 
 enum { SECONDS_DEFAULT = 60, ANSWER_S = 10 };
 

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <time.h>
 
-#include "marks.h"
-#include "real.h"
-#include "start.h"
+#include "shim/marks.h"
+#include "shim/real.h"
+#include "shim/start.h"
 
 #define EXPORTED __attribute__((visibility("default")))
 

@@ -1,11 +1,11 @@
-#include "datagram.h"
+#include "shim/datagram.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "marks.h"
-#include "real.h"
-#include "rewrite.h"
+#include "shim/marks.h"
+#include "shim/real.h"
+#include "shim/rewrite.h"
 
 struct incoming {
 	struct sockaddr_storage name; /* outer */

@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "notice.h"
-#include "settings.h"
-#include "table.h"
+#include "shim/notice.h"
+#include "shim/settings.h"
+#include "shim/table.h"
 
 enum { DATAGRAM_PIECES = 64 /* of a message; more are refused with EMSGSIZE */ };
 

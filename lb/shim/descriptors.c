@@ -9,10 +9,10 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
-#include "marks.h"
-#include "real.h"
-#include "rewrite.h"
-#include "start.h"
+#include "shim/marks.h"
+#include "shim/real.h"
+#include "shim/rewrite.h"
+#include "shim/start.h"
 
 #define EXPORTED __attribute__((visibility("default")))
 

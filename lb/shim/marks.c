@@ -1,4 +1,4 @@
-#include "marks.h"
+#include "shim/marks.h"
 
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-#include "notice.h"
+#include "shim/notice.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "real.h"
+#include "shim/real.h"
 
 enum { LINE_OCTETS = 512, QUIET_S = 60 };
 

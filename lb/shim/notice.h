@@ -5,8 +5,8 @@
 
 #include <stdatomic.h>
 
-#include "addr.h"
-#include "proxy2.h"
+#include "common/addr.h"
+#include "common/proxy2.h"
 
 /* Why a datagram did not reach the server: those of proxy2, and these. */
 enum notice_drop {

@@ -1,4 +1,4 @@
-#include "real.h"
+#include "shim/real.h"
 
 #include <dlfcn.h>
 #include <stdatomic.h>

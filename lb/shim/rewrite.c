@@ -1,4 +1,4 @@
-#include "rewrite.h"
+#include "shim/rewrite.h"
 
 #include <errno.h>
 #include <netinet/in.h>

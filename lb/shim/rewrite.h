@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "addr.h"
-#include "proxy2.h"
+#include "common/addr.h"
+#include "common/proxy2.h"
 
 enum {
 	REWRITE_HEAD_OCTETS = PROXY2_V4_OCTETS,

@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "shim/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "addr.h"
-#include "proxy2.h"
+#include "common/addr.h"
+#include "common/proxy2.h"
 
 enum { SETTINGS_PORTS = 16, SETTINGS_NODES = 64, SETTINGS_PROBLEM_OCTETS = 256 };
 

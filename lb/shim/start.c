@@ -1,4 +1,4 @@
-#include "start.h"
+#include "shim/start.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "marks.h"
-#include "real.h"
-#include "rewrite.h"
+#include "shim/marks.h"
+#include "shim/real.h"
+#include "shim/rewrite.h"
 
 enum { INHERITED_DESCRIPTORS = 1024 };
 

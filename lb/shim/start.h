@@ -2,7 +2,7 @@
 #ifndef CIDLB_SHIM_START_H
 #define CIDLB_SHIM_START_H
 
-#include "datagram.h"
+#include "shim/datagram.h"
 
 /* Set before main(), unless another library's start binds a socket: then at that time. */
 struct shim *start_shim(void);

@@ -1,4 +1,4 @@
-#include "table.h"
+#include "shim/table.h"
 
 #include <sched.h>
 #include <string.h>

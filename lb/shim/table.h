@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "addr.h"
-#include "settings.h"
-#include "siphash.h"
+#include "common/addr.h"
+#include "common/siphash.h"
+#include "shim/settings.h"
 
 enum { TABLE_SETS = 8192, TABLE_WAYS = 8, TABLE_LOCKS = 256 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Probes against DTLS servers of others (tests/servers/README.md): what each answers to the hello is life, a hundred probes leave it as
+"""Probes against DTLS servers of others (tests/interop/peers/README.md): what each answers to the hello is life, a hundred probes leave it as
 able to serve as before, and it is down soon after it ends."""
 
 import json
@@ -39,12 +39,12 @@ class Server:
 
 
 def built(name):
-    """The path of what tests/servers/build makes."""
+    """The path of what tests/interop/peers/build makes."""
     reason = BUILT / f"{name}.reason"
     if reason.exists():
         raise Skip(f"no {name}: {reason.read_text().strip()}")
     if not (BUILT / f"{name}.sum").exists():
-        raise Skip("tests/servers/build was not run")
+        raise Skip("tests/interop/peers/build was not run")
     return BUILT / name
 
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf_priv.h"
+#include "conf/read.h"
 
 #define NAME "fuzz.conf"
 

@@ -1,7 +1,7 @@
 /* The record walk, uplink and downlink: any datagram. */
 #include <stdlib.h>
 
-#include "dtls.h"
+#include "common/dtls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http_reply.h"
-#include "probe_get.h"
+#include "health/http_reply.h"
+#include "health/probe_get.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

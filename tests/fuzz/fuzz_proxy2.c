@@ -1,8 +1,8 @@
-/* The header of mode tunnel. Input: direction, then the datagram. The keys are those of tests/check_proxy2.c. */
+/* The header of mode tunnel. Input: direction, then the datagram. The keys are those of tests/unit/common/check_proxy2.c. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy2.h"
+#include "common/proxy2.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cid.h"
+#include "common/cid.h"
 
 enum { CONFIGS = 2, CONFIG_OCTETS = 4, HEAD_OCTETS = CONFIGS * CONFIG_OCTETS + LBCID_KEY_OCTETS };
 

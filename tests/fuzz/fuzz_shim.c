@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rewrite.h"
+#include "shim/rewrite.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "steering.h"
+#include "common/steering.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -1,0 +1,69 @@
+#include "bench/lib/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int option_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max)
+{
+	char *end;
+	errno = 0;
+	uint64_t value = strtoull(text, &end, 10);
+	/* strtoull() would take "-1" and " 1". */
+	if (!isdigit((unsigned char)*text) || *end || errno || value < min || value > max) {
+		fprintf(stderr, "--%s: %s; accepted: %llu..%llu\n", option, text, (unsigned long long)min,
+			(unsigned long long)max);
+		return -EINVAL;
+	}
+	*out = value;
+	return 0;
+}
+
+int option_decimal(double *out, const char *option, const char *text, double min, double max)
+{
+	char *end;
+	double value = strtod(text, &end);
+	/* Also refuses NaN, which compares false with everything. */
+	if (end == text || *end || !(value >= min && value <= max)) {
+		fprintf(stderr, "--%s: %s; accepted: %g..%g\n", option, text, min, max);
+		return -EINVAL;
+	}
+	*out = value;
+	return 0;
+}
+
+int option_seconds(uint64_t *out_ms, const char *option, const char *text)
+{
+	double seconds;
+	int err = option_decimal(&seconds, option, text, 0.001, 1e7);
+	if (!err)
+		*out_ms = (uint64_t)(seconds * 1000 + 0.5);
+	return err;
+}
+
+int option_addr(struct addr *out, const char *option, const char *text)
+{
+	int err = addr_parse(out, text);
+	if (err)
+		fprintf(stderr, "--%s: %s; accepted: A.B.C.D:PORT or [V6]:PORT\n", option, text);
+	return err;
+}
+
+int option_hex(uint8_t *out, size_t size, size_t *len, const char *text)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	size_t octets = strlen(text) / 2;
+
+	if (strlen(text) % 2 || !octets || octets > size)
+		return -EINVAL;
+	for (size_t i = 0; i < 2 * octets; i++) {
+		const char *digit = strchr(digits, text[i]);
+		if (!digit)
+			return -EINVAL;
+		out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits) % 16);
+	}
+	*len = octets;
+	return 0;
+}

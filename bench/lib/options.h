@@ -1,0 +1,25 @@
+/* Values of command line options. A bad one is said on stderr, in one line that names what is accepted. */
+#ifndef CIDLB_BENCH_OPTIONS_H
+#define CIDLB_BENCH_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+
+/* A whole number of min..max. -EINVAL: anything else. */
+int option_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max);
+
+/* A decimal number of min..max. -EINVAL: anything else. */
+int option_decimal(double *out, const char *option, const char *text, double min, double max);
+
+/* Decimal seconds, at least 1 ms; out is in milliseconds. -EINVAL: anything else. */
+int option_seconds(uint64_t *out_ms, const char *option, const char *text);
+
+/* An address with a port. -EINVAL: anything else. */
+int option_addr(struct addr *out, const char *option, const char *text);
+
+/* Hex digits of 1..size octets. -EINVAL: anything else, and nothing is said: it may be a key. */
+int option_hex(uint8_t *out, size_t size, size_t *len, const char *text);
+
+#endif

@@ -1,0 +1,71 @@
+/* One peer of the server: its session (none if the server speaks plain CoAP), where it is now, and its CoAP state.
+ *
+ * A peer is first the server's listening one, known to nobody; peer_enter() makes it one of the table. Every function
+ * that feeds a peer may free it.
+ */
+#ifndef CIDLB_BACKEND_PEER_H
+#define CIDLB_BACKEND_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "bench/programs/backend/responder.h"
+#include "bench/programs/backend/tunnel.h"
+#include "common/addr.h"
+#include "common/lbcid.h"
+#include "common/session.h"
+
+struct server;
+
+enum { HELLO_RANDOM_OCTETS = 32 };
+
+struct peer {
+	TAILQ_ENTRY(peer) by_use;
+	struct peer *next_by_addr, *next_by_cid; /* table.c */
+	struct server *server;
+	struct addr addr;        /* where everything to it goes */
+	struct tunnel_way way;   /* with a tunnel: through which */
+	struct session *session; /* NULL: plain */
+	uint8_t cid[LBCID_MAX_OCTETS];
+	uint32_t id; /* in its CID, which need not be as those of today: of the server that made it */
+	uint8_t hello_random[HELLO_RANDOM_OCTETS]; /* of the ClientHello that began the session */
+	bool entered, established, uses_cid;
+	bool by_addr; /* loaded: it was the one that is found by its address */
+	uint64_t address_changes;
+	struct responder responder;
+	struct event timer;
+	uint64_t timer_at_ms;
+};
+
+/* A listening peer with a CID of its own, or a plain one. Returns 0 or -errno. */
+int peer_new(struct peer **out, struct server *server);
+
+/* From now on it is found by its address and CID. Another peer at that address loses it, and ends if nothing else leads
+ * to it. */
+void peer_enter(struct peer *peer);
+
+/* One of a server before: `cid` that its session was made with, and what session_save() wrote. Its id, its address, the
+ * ClientHello's random, the changes and the responder are the caller's to restore before peer_resume(). Returns 0 or
+ * -errno, as session_load(). */
+int peer_load(struct peer **out, struct server *server, const uint8_t *cid, const uint8_t *saved, size_t len);
+
+/* The session goes on. From now on it is found by its CID and, if it was so before, by its address, as with
+ * peer_enter(). */
+void peer_resume(struct peer *peer);
+
+/* Forgets it. NULL is fine. */
+void peer_free(struct peer *peer);
+
+/* A datagram from `source` that belongs to this peer. Moves the address of its session if RFC 9146, section 6
+ * allows. */
+void peer_input(struct peer *peer, const struct addr *source, const uint8_t *data, size_t len);
+
+/* After anything else that was done to its session: counts, arms its timer, and ends it if the session has ended. */
+void peer_settle(struct peer *peer);
+
+#endif

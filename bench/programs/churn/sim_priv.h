@@ -1,0 +1,54 @@
+/* Between sim.c, which builds a simulation and leads it through plans, and sim_pass.c, which has all sessions send. */
+#ifndef CIDLB_CHURN_SIM_PRIV_H
+#define CIDLB_CHURN_SIM_PRIV_H
+
+#include "bench/programs/churn/cidlb.h"
+#include "bench/programs/churn/ketama.h"
+#include "bench/programs/churn/sim.h"
+#include "common/addr.h"
+
+/* What one that decides by the source has in hand. SIM_BY_CID has none; SIM_CONNECTIONS asks that of SIM_MAGLEV. */
+struct sim_table {
+	struct table table;
+	uint16_t *owner, *before; /* by slot: member, now and before the event */
+	uint32_t *sessions;       /* by slot: how many fall into it with their first addresses */
+	uint8_t *broken;          /* by slot: these have been broken needlessly */
+};
+
+struct sim {
+	struct sim_settings settings;
+	struct cidlb *cidlb;
+	struct ketama *ketama;
+	struct sim_table tables[SIM_CONTENDERS];
+	uint16_t *homes[SIM_CONTENDERS]; /* by session: member */
+	uint8_t *broken;                 /* by session: a bit for each contender that has broken it needlessly */
+	struct member members[MEMBERS_MAX];
+	bool gone[MEMBERS_MAX];   /* its sessions are lost */
+	bool serves[MEMBERS_MAX]; /* is there */
+	bool led[MEMBERS_MAX];    /* a CID of its leads to it, by a datagram for each; also if it is down */
+};
+
+/* One event. */
+struct sim_pass {
+	uint32_t epoch; /* of the devices' addresses */
+	bool moves;     /* these are new; else SIM_BY_CID and SIM_CONNECTIONS alone are counted here, and the others by
+			 * slot */
+	bool all; /* route a datagram of each session with CID; else of those alone that change, and one for each server
+		     id */
+	bool node; /* the balancer node is another: it knows no connection */
+};
+
+/* The address of a session's device. */
+struct addr sim_source(uint32_t session, uint32_t epoch);
+
+/* The first handshakes. */
+void sim_pass_first(struct sim *sim, bool moves);
+
+/* Every session sends a datagram, and makes a handshake if it got to another server than its own. Returns the datagrams
+ * with CID. */
+uint64_t sim_pass_sessions(struct sim *sim, struct sim_count count[SIM_CONTENDERS], const struct sim_pass *pass);
+
+/* The same for contenders that know the source alone, as long as addresses stay. */
+void sim_pass_slots(struct sim *sim, struct sim_count count[SIM_CONTENDERS]);
+
+#endif

@@ -1,0 +1,47 @@
+/* A fleet of simulated devices, from their first handshake to their last exchange. One thread, libevent. */
+#ifndef CIDLB_FLEET_H
+#define CIDLB_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "bench/programs/fleet/device.h"
+
+enum { FLEET_STORY_DEVICE = 17 /* whose moves the story tells; the last one of a smaller fleet */ };
+
+struct fleet_settings {
+	struct device_settings device;
+	unsigned devices; /* >= 1 */
+	uint64_t seed;
+	uint64_t ramp_ms;     /* from the first device's start to the last one's */
+	uint64_t duration_ms; /* 0: until every device has made its rebinds */
+	uint64_t max_ms;      /* whatever happens, it is over then */
+	bool offer_cid;
+	const char *psk_identity;
+	uint8_t psk_key[SESSION_PSK_MAX];
+	size_t psk_key_len; /* octets; not used by plain devices */
+	FILE *story;        /* NULL: none */
+};
+
+/* Of how many there were; 0: none. */
+struct fleet_times {
+	double p50_ms, p99_ms, max_ms;
+};
+
+struct fleet_result {
+	unsigned devices;
+	struct device_tally tally;
+	struct device_tally
+		before_end;         /* when the last exchanges began, in which devices do what they do nowhere else */
+	struct fleet_times latency; /* from a request's first try to its response */
+	struct fleet_times
+		recovery; /* from the first datagram after a move until an exchange was answered, before the end */
+	double duration_s;
+};
+
+/* 0, or -errno: could not start. SIGTERM and SIGINT bring on the last exchanges; a second one ends it at once. */
+int fleet_run(struct fleet_result *out, const struct fleet_settings *settings);
+
+#endif

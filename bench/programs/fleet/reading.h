@@ -1,0 +1,23 @@
+/* What a device asks its server for. Pure: it fills in all of a request but its type and message id. */
+#ifndef CIDLB_READING_H
+#define CIDLB_READING_H
+
+#include <stdint.h>
+
+#include "bench/programs/fleet/exchange.h"
+#include "common/coap.h"
+
+enum { READING_TEXT_OCTETS = 64 };
+
+/* Registers the observation of /time, always with the same token: a registration replaces the one before. RFC 7641,
+ * section 3.3.1. */
+void reading_observe(struct coap_message *request, const struct observation *observation);
+
+/* GET of `path`. `number`: of the reading, which is its token. */
+void reading_get(struct coap_message *request, uint32_t number, const char *path);
+
+/* POST of a reading to /echo; the request points into `text`. */
+void reading_post(struct coap_message *request, uint32_t number, unsigned device,
+		  char text[static READING_TEXT_OCTETS]);
+
+#endif

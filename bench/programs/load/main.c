@@ -1,0 +1,260 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "bench/lib/options.h"
+#include "bench/programs/load/load.h"
+#include "bench/programs/load/pace.h"
+#include "bench/programs/load/packet.h"
+#include "bench/programs/load/record.h"
+
+enum { EXIT_USAGE = 2, KEYS_OCTETS = 256, MAX_BATCH = 1024, LIST_OCTETS = 5 * LOAD_SIZES };
+
+static const char usage[] =
+	"usage: cidlb-load [--target A:P] --servers A:P --port P --counters FILE [options]\n"
+	"\n"
+	"Sends CID records of many devices in turn through a forwarder, and echoes them as its servers. IPv4.\n"
+	"  --target A:P         the forwarder; without it devices send straight to the servers that their CIDs name\n"
+	"  --servers A:P        the first of the servers, which are on consecutive ports\n"
+	"  --server-count N     1 to 64; CIDs name them 1, 2, ... (3)\n"
+	"  --by-address         servers are on consecutive addresses of one port instead; 1 to 65535\n"
+	"  --port P             of the devices, which are addresses of 127.16.0.0/12; of more than 1,048,576 the next "
+	"million\n"
+	"                       is on the next port, and so on\n"
+	"  --devices A          another first address of the devices, the rest of whose /12 they may use\n"
+	"  --devices-net FILE, --servers-net FILE\n"
+	"                       network namespaces that they are in\n"
+	"  --sources N          devices, at most 16,777,216 (1000)\n"
+	"  --first N            which of them begins (0)\n"
+	"  --stride N           how much further the next one is, modulo sources (1)\n"
+	"  --octets N[,N...]    of datagrams, for sources in turn (100)\n"
+	"  --rate N             datagrams a second of all devices (50000)\n"
+	"  --batch N            that fall due together (16); 1: and sockets are polled without a pause, for latency\n"
+	"  --tunnel FILE        servers speak the header of mode tunnel with the keys in FILE\n"
+	"  --counters FILE      numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, "
+	"returned,\n"
+	"                       misdelivered, garbled, refused; the longest silence at servers and at devices, in ns; "
+	"the\n"
+	"                       cells of two histograms (histogram.h) of the time from device to server and back\n"
+	"Ends on SIGTERM, once nothing is on its way.\n";
+
+static volatile sig_atomic_t stop;
+
+static void on_end(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
+static int read_keys(struct load_settings *s, const char *path)
+{
+	char text[KEYS_OCTETS] = { 0 };
+	FILE *file = fopen(path, "re");
+	size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
+
+	if (file)
+		fclose(file);
+	s->tunnel = true;
+	if (len && !proxy2_parse_keys(&s->keys, text))
+		return 0;
+	fprintf(stderr, "--tunnel: %s has no keys; accepted: a line ID:HEX, or two\n", path);
+	return -EINVAL;
+}
+
+static int number32(uint32_t *out, const char *name, const char *text, uint64_t min, uint64_t max)
+{
+	uint64_t number = 0;
+	int err = option_number(&number, name, text, min, max);
+
+	*out = (uint32_t)number;
+	return err;
+}
+
+/* N, or several with commas between them. */
+static int read_octets(struct load_settings *s, const char *name, const char *text)
+{
+	char list[LIST_OCTETS], *rest = list;
+
+	snprintf(list, sizeof list, "%s", text);
+	for (s->octets_count = 0; rest && s->octets_count < LOAD_SIZES; s->octets_count++) {
+		uint32_t octets = 0;
+		int err = number32(&octets, name, strsep(&rest, ","), RECORD_MIN_OCTETS, RECORD_MAX_OCTETS);
+
+		if (err)
+			return err;
+		s->octets[s->octets_count] = (uint16_t)octets;
+	}
+	if (!rest && strlen(text) < sizeof list)
+		return 0;
+	fprintf(stderr, "--%s: more than %d\n", name, LOAD_SIZES);
+	return -EINVAL;
+}
+
+static int read_devices(struct load_settings *s, const char *name, const char *text)
+{
+	struct addr first;
+
+	if (!addr_parse_ip(&first, text) && addr_is_v4(&first)) {
+		struct sockaddr_in named = packet_name(&first);
+
+		s->devices = ntohl(named.sin_addr.s_addr);
+		if (place_is_first(s->devices))
+			return 0;
+	}
+	fprintf(stderr, "--%s: %s; accepted: the first IPv4 address of a /12\n", name, text);
+	return -EINVAL;
+}
+
+static int read_option(struct load_settings *s, int option, const char *name, const char *text)
+{
+	uint32_t port = 0;
+	int err;
+
+	switch (option) {
+	case 't':
+		return option_addr(&s->target, name, text);
+	case 's':
+		return option_addr(&s->servers, name, text);
+	case 'n':
+		return number32(&s->server_count, name, text, 1, UINT16_MAX);
+	case 'a':
+		s->by_address = true;
+		return 0;
+	case 'f':
+		return number32(&s->first, name, text, 0, PLACES * PLACES_PORTS - 1);
+	case 'i':
+		return number32(&s->stride, name, text, 1, PLACES * PLACES_PORTS);
+	case 'p':
+		err = number32(&port, name, text, 1, UINT16_MAX);
+		s->port = (uint16_t)port;
+		return err;
+	case 'd':
+		return number32(&s->sources, name, text, 1, PLACES * PLACES_PORTS);
+	case 'e':
+		return read_devices(s, name, text);
+	case 'v':
+		s->devices_net = text;
+		return 0;
+	case 'w':
+		s->servers_net = text;
+		return 0;
+	case 'o':
+		return read_octets(s, name, text);
+	case 'r':
+		return option_number(&s->rate, name, text, 1, PACE_MAX_RATE);
+	case 'b':
+		return number32(&s->batch, name, text, 1, MAX_BATCH);
+	case 'k':
+		return read_keys(s, text);
+	case 'h':
+		fputs(usage, stdout);
+		exit(EXIT_SUCCESS);
+	default:
+		return -EINVAL;
+	}
+}
+
+static bool is_complete(const struct load_settings *s)
+{
+	return s->port && s->servers.port && addr_is_v4(&s->servers) && (!s->target.port || addr_is_v4(&s->target));
+}
+
+static bool fits(const struct load_settings *s)
+{
+	return s->first < s->sources && (s->by_address ? s->target.port != 0 : s->server_count <= PLACES_SERVERS) &&
+	       s->port <= UINT16_MAX - PLACES_PORTS;
+}
+
+static int read_options(struct load_settings *s, const char **counters, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "target", required_argument, NULL, 't' },
+		{ "servers", required_argument, NULL, 's' },
+		{ "server-count", required_argument, NULL, 'n' },
+		{ "by-address", no_argument, NULL, 'a' },
+		{ "first", required_argument, NULL, 'f' },
+		{ "stride", required_argument, NULL, 'i' },
+		{ "devices", required_argument, NULL, 'e' },
+		{ "devices-net", required_argument, NULL, 'v' },
+		{ "servers-net", required_argument, NULL, 'w' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "sources", required_argument, NULL, 'd' },
+		{ "octets", required_argument, NULL, 'o' },
+		{ "rate", required_argument, NULL, 'r' },
+		{ "batch", required_argument, NULL, 'b' },
+		{ "tunnel", required_argument, NULL, 'k' },
+		{ "counters", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option, at;
+
+	while ((option = getopt_long(argc, argv, "", options, &at)) != -1) {
+		if (option == 'c')
+			*counters = optarg;
+		else if (option == '?' || read_option(s, option, options[at].name, optarg))
+			return -EINVAL;
+	}
+	if (optind == argc && *counters && is_complete(s) && fits(s))
+		return 0;
+	fputs(usage, stderr);
+	return -EINVAL;
+}
+
+static int map_counters(struct load_counters **out, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), err = 0;
+	void *at;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, sizeof **out))
+		err = -errno;
+	at = err ? MAP_FAILED : mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!err && at == MAP_FAILED)
+		err = -errno;
+	close(fd);
+	*out = at;
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct load_settings settings = { .server_count = 3,
+					  .sources = 1000,
+					  .stride = 1,
+					  .octets = { 100 },
+					  .octets_count = 1,
+					  .batch = 16,
+					  .rate = 50000,
+					  .devices = PLACES_SOURCES };
+	const struct sigaction end = { .sa_handler = on_end };
+	struct load_counters *counters = NULL;
+	const char *path = NULL;
+	struct load *load;
+	int err;
+
+	if (read_options(&settings, &path, argc, argv))
+		return EXIT_USAGE;
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGINT, &end, NULL);
+	/* The kernel may else be 50 us late, so that timers of others fall together with ours. */
+	prctl(PR_SET_TIMERSLACK, 1);
+	err = map_counters(&counters, path);
+	if (!err)
+		err = load_new(&load, &settings, counters);
+	if (err) {
+		fprintf(stderr, "cannot load: %s\n", strerror(-err));
+		return EXIT_FAILURE;
+	}
+	fputs("loading\n", stderr);
+	load_run(load, &stop);
+	load_free(load);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,118 @@
+#include "bench/programs/load/packet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BUFFER_OCTETS = 4 << 20 };
+
+struct sockaddr_in packet_name(const struct addr *addr)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(addr->port) };
+
+	memcpy(&name.sin_addr, addr->ip + 12, sizeof name.sin_addr);
+	return name;
+}
+
+static int set(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+int packet_enter(const char *net)
+{
+	int fd = net ? open(net, O_RDONLY | O_CLOEXEC) : -1, err = 0;
+
+	if (!net)
+		return 0;
+	if (fd < 0)
+		return -errno;
+	if (setns(fd, CLONE_NEWNET))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int packet_bind(const struct sockaddr_in *name)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	/* Without privilege the kernel gives no more than net.core.rmem_max. */
+	if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_OCTETS))
+		set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER_OCTETS);
+	if (set(fd, IPPROTO_IP, IP_PKTINFO, 1) || set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) ||
+	    set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1) || bind(fd, (const struct sockaddr *)name, sizeof *name)) {
+		int err = errno;
+		close(fd);
+		return -err;
+	}
+	return fd;
+}
+
+unsigned packet_receive(struct packet_batch *batch, int fd)
+{
+	int count;
+
+	for (size_t i = 0; i < PACKET_BATCH; i++) {
+		batch->vectors[i][0] = (struct iovec){ .iov_base = batch->data[i], .iov_len = PACKET_OCTETS };
+		batch->headers[i].msg_hdr = (struct msghdr){
+			.msg_name = &batch->names[i],
+			.msg_namelen = sizeof batch->names[i],
+			.msg_iov = batch->vectors[i],
+			.msg_iovlen = 1,
+			.msg_control = batch->control[i],
+			.msg_controllen = PACKET_CONTROL,
+		};
+	}
+	count = recvmmsg(fd, batch->headers, PACKET_BATCH, MSG_DONTWAIT, NULL);
+	return count > 0 ? (unsigned)count : 0;
+}
+
+uint32_t packet_local(struct packet_batch *batch, unsigned at)
+{
+	struct msghdr *header = &batch->headers[at].msg_hdr;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof info);
+			return ntohl(info.ipi_addr.s_addr);
+		}
+	}
+	return 0;
+}
+
+void packet_set_local(struct msghdr *header, void *control, uint32_t local)
+{
+	struct in_pktinfo info = { .ipi_spec_dst.s_addr = htonl(local) };
+	struct cmsghdr *c = control;
+
+	header->msg_control = local ? control : NULL;
+	header->msg_controllen = local ? CMSG_SPACE(sizeof info) : 0;
+	if (!local)
+		return;
+	*c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof info), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO };
+	memcpy(CMSG_DATA(c), &info, sizeof info);
+}
+
+unsigned packet_send(struct mmsghdr *headers, unsigned count, int fd)
+{
+	unsigned refused = 0;
+
+	for (unsigned at = 0; at < count;) {
+		int sent = sendmmsg(fd, headers + at, count - at, MSG_DONTWAIT);
+
+		if (sent > 0) {
+			at += (unsigned)sent;
+		} else {
+			at++;
+			refused++;
+		}
+	}
+	return refused;
+}

@@ -1,0 +1,47 @@
+/* Batches of datagrams over IPv4 sockets, with the local address of each (IP_PKTINFO). */
+#ifndef CIDLB_BENCH_PACKET_H
+#define CIDLB_BENCH_PACKET_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/addr.h"
+
+enum {
+	PACKET_BATCH = 32, /* as cidlb's NET_BATCH */
+	PACKET_OCTETS = 2048,
+	PACKET_CONTROL = 128,
+};
+
+struct packet_batch {
+	struct mmsghdr headers[PACKET_BATCH];
+	struct iovec vectors[PACKET_BATCH][2];
+	struct sockaddr_in names[PACKET_BATCH];
+	_Alignas(struct cmsghdr) uint8_t control[PACKET_BATCH][PACKET_CONTROL];
+	uint8_t data[PACKET_BATCH][PACKET_OCTETS];
+};
+
+struct sockaddr_in packet_name(const struct addr *addr);
+
+/* Sockets are of this network namespace (a file; NULL: of where the process is) from now on. 0 or -errno. */
+int packet_enter(const char *net);
+
+/* A non-blocking socket bound to an IPv4 address, with the options that a listener of cidlb has. The descriptor, or
+ * -errno. */
+int packet_bind(const struct sockaddr_in *name);
+
+/* Receives at most PACKET_BATCH without waiting: how many, each in data[i], of headers[i].msg_len octets, from
+ * names[i]. */
+unsigned packet_receive(struct packet_batch *batch, int fd);
+
+/* The address that datagram `at` was sent to, host order; 0: unknown. */
+uint32_t packet_local(struct packet_batch *batch, unsigned at);
+
+/* Writes the control message with which a datagram leaves from `local` (host order; 0: the socket's own address). */
+void packet_set_local(struct msghdr *header, void *control, uint32_t local);
+
+/* Sends all without waiting. How many the kernel refused. */
+unsigned packet_send(struct mmsghdr *headers, unsigned count, int fd);
+
+#endif

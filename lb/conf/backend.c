@@ -1,0 +1,353 @@
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/read.h"
+
+enum {
+	BACKEND_NAME,
+	BACKEND_COUNT,
+	BACKEND_ID,
+	BACKEND_ID_BASE,
+	BACKEND_ADDRESS,
+	BACKEND_WEIGHT,
+	BACKEND_STATE,
+	BACKEND_OPTIONS
+};
+
+static const struct conf_option backend_options[BACKEND_OPTIONS] = {
+	[BACKEND_NAME] = { "name", .type = CONF_TEXT, .required = true },
+	[BACKEND_COUNT] = { "count", .type = CONF_NUMBER, .min = 1, .max = CONF_MAX_BACKENDS, .fallback = 0 },
+	[BACKEND_ID] = { "id", .type = CONF_ANY },
+	[BACKEND_ID_BASE] = { "id_base", .type = CONF_NUMBER, .min = 0, .max = INT64_MAX - 1, .fallback = 0 },
+	[BACKEND_ADDRESS] = { "address", .type = CONF_TEXT, .required = true },
+	[BACKEND_WEIGHT] = { "weight", .type = CONF_NUMBER, .min = 0, .max = RENDEZVOUS_MAX_WEIGHT, .fallback = 100 },
+	[BACKEND_STATE] = { "state", .type = CONF_WORD,
+			    .words = { [BACKEND_READY] = "ready",
+				       [BACKEND_DRAIN] = "drain",
+				       [BACKEND_MAINT] = "maint" } },
+};
+
+const struct conf_section conf_section_backend = { "pools.backends", backend_options, BACKEND_OPTIONS };
+
+enum { NAME_ROOM = 512, LABEL_MAX = 63, HOST_MAX = 253 };
+
+/* An entry of the file: one backend, or a numbered set of them. */
+struct entry {
+	struct conf_value values[BACKEND_OPTIONS];
+	struct conf_place place;
+	size_t at;    /* its index in the file */
+	size_t count; /* of backends */
+	bool set;
+};
+
+/* INT64_MAX stands for all that 64 bits cannot hold. */
+static int64_t max_number_id(size_t size)
+{
+	return size < 8 ? ((int64_t)1 << 8 * size) - 1 : INT64_MAX - 1;
+}
+
+static void read_number_id(struct conf_reader *reader, struct conf_place place, const struct cid_layout *layout,
+			   struct conf_backend *backend)
+{
+	const size_t size = cid_id_octets(layout);
+	const int64_t number = config_setting_get_int64(place.setting);
+	const int64_t max = max_number_id(size);
+
+	if (number >= 0 && number <= max && cid_id_from_number(&backend->id, layout, (uint64_t)number) == 0)
+		backend->has_id = true;
+	else if (number == INT64_MAX || number == INT64_MIN)
+		conf_error(reader, place, "beyond 64 bits; accepted: 0..%" PRId64 " or %zu hex digits in quotes", max,
+			   2 * size);
+	else
+		conf_error(reader, place, "%" PRId64 " does not fit size %zu; accepted: 0..%" PRId64, number, size,
+			   max);
+}
+
+/* Ids mean nothing to layouts without them, and are then left alone: a pool may be switched to such a layout for
+ * comparison. */
+static void read_id(struct conf_reader *reader, const struct conf_value *id, const struct cid_layout *layout,
+		    struct conf_backend *backend)
+{
+	const int type = id->found == CONF_GOOD ? config_setting_type(id->place.setting) : CONFIG_TYPE_NONE;
+	const size_t size = cid_id_octets(layout);
+	char quoted[CONF_QUOTE_OCTETS];
+
+	if (size == 0)
+		return;
+	if (id->found == CONF_ABSENT)
+		conf_error(reader, id->place, "missing: scheme \"%s\" needs one for each backend",
+			   layout->rotations ? "quic-lb" : "node-id");
+	else if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)
+		read_number_id(reader, id->place, layout, backend);
+	else if (type != CONFIG_TYPE_STRING)
+		conf_error(reader, id->place, "not a server id; accepted: a number or %zu hex digits in quotes",
+			   2 * size);
+	else if (cid_id_from_hex(&backend->id, layout, conf_text_of(reader, id->place.setting)) == 0)
+		backend->has_id = true;
+	else
+		conf_error(reader, id->place, "%s does not fit size %zu; accepted: %zu hex digits",
+			   conf_quote(quoted, conf_text_of(reader, id->place.setting)), size, 2 * size);
+}
+
+/* The ids of a set. */
+static void read_id_base(struct conf_reader *reader, const struct entry *entry, const struct cid_layout *layout,
+			 struct conf_backend *first)
+{
+	const struct conf_value *base = &entry->values[BACKEND_ID_BASE];
+	const size_t size = cid_id_octets(layout);
+
+	if (size == 0 || base->found == CONF_WRONG)
+		return;
+	if (base->number > max_number_id(size) - (int64_t)(entry->count - 1)) {
+		conf_error(reader, base->place, "%zu ids from %" PRId64 " do not fit size %zu; accepted: 0..%" PRId64,
+			   entry->count, base->number, size, max_number_id(size));
+		return;
+	}
+	for (size_t i = 0; i < entry->count; i++)
+		first[i].has_id = cid_id_from_number(&first[i].id, layout, (uint64_t)base->number + i) == 0;
+}
+
+/* RFC 1123, and '_', which names in the DNS may have. */
+static bool is_host(const char *text, size_t len)
+{
+	size_t label = 0;
+
+	if (len > 0 && text[len - 1] == '.')
+		len--;
+	if (len == 0 || len > HOST_MAX)
+		return false;
+	for (size_t i = 0; i <= len; i++) {
+		const char c = i < len ? text[i] : '.';
+		const bool edge = label == 0 || i + 1 >= len || text[i + 1] == '.';
+		if (c == '.' && (label == 0 || label > LABEL_MAX))
+			return false;
+		if (c != '.' && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && c != '_' &&
+		    (c != '-' || edge))
+			return false;
+		label = c == '.' ? 0 : label + 1;
+	}
+	return true;
+}
+
+/* HOST:PORT with something in both places, and no other colon. All digits and dots is a mistyped address. */
+static bool split_host(const char *text, size_t *host_len, uint16_t *port)
+{
+	const char *colon = strchr(text, ':');
+	char any[NAME_ROOM];
+	struct addr addr;
+
+	if (!colon || colon == text || strspn(text, "0123456789.") == (size_t)(colon - text))
+		return false;
+	snprintf(any, sizeof any, "0.0.0.0%s", colon);
+	if (addr_parse(&addr, any) < 0)
+		return false;
+	*host_len = (size_t)(colon - text);
+	*port = addr.port;
+	return true;
+}
+
+/* False: reported. */
+static bool read_address(struct conf_reader *reader, struct conf_place place, const char *text,
+			 struct conf_backend *backend)
+{
+	char quoted[CONF_QUOTE_OCTETS];
+	size_t host_len;
+	uint16_t port;
+
+	if (addr_parse(&backend->addr, text) == 0) {
+		if (addr_is_unicast(&backend->addr))
+			return true;
+		conf_error(reader, place, "a backend needs an address of its own");
+	} else if (!split_host(text, &host_len, &port)) {
+		conf_error(reader, place, "%s is no address with port; accepted: A.B.C.D:PORT, [IPV6]:PORT, HOST:PORT",
+			   conf_quote(quoted, text));
+	} else if (!is_host(text, host_len)) {
+		conf_error(reader, place,
+			   "%s: no host name; accepted: 1..%d letters, digits, '_' and inner '-' between dots, in all "
+			   "at most %d",
+			   conf_quote(quoted, text), LABEL_MAX, HOST_MAX);
+	} else {
+		backend->addr = (struct addr){ .port = port };
+		backend->host = strndup(text, host_len);
+		reader->no_memory |= !backend->host;
+		for (char *c = backend->host; c && *c; c++)
+			*c = (char)tolower((unsigned char)*c);
+		return true;
+	}
+	backend->addr = (struct addr){ 0 };
+	return false;
+}
+
+/* True: one %d and no other '%'. */
+static bool is_pattern(const char *text)
+{
+	const char *percent = strchr(text, '%');
+
+	return percent && percent[1] == 'd' && !strchr(percent + 1, '%');
+}
+
+/* Writes `pattern` with the number in place of its %d. False: too long. */
+static bool expand(char out[static NAME_ROOM], const char *pattern, size_t number)
+{
+	const char *percent = strchr(pattern, '%');
+	const int len = snprintf(out, NAME_ROOM, "%.*s%zu%s", (int)(percent - pattern), pattern, number, percent + 2);
+
+	return len < NAME_ROOM;
+}
+
+/* The text of backend `i` of the entry in one of its options, or NULL: there is none, or (reported) it is wrong. */
+static const char *text_of(struct conf_reader *reader, const struct entry *entry, int option, size_t i,
+			   char room[static NAME_ROOM])
+{
+	const struct conf_value *value = &entry->values[option];
+	char quoted[CONF_QUOTE_OCTETS];
+
+	if (!value->text || !entry->set)
+		return value->text;
+	if (is_pattern(value->text) && expand(room, value->text, i))
+		return room;
+	conf_error(reader, value->place, "%s: in a numbered set it has one %%d and no other '%%'",
+		   conf_quote(quoted, value->text));
+	return NULL;
+}
+
+/* What is wrong with one of a set is mostly wrong with all: the first is reported. */
+static void read_names(struct conf_reader *reader, const struct entry *entry, struct conf_backend *first)
+{
+	struct conf_value name = entry->values[BACKEND_NAME];
+	char room[NAME_ROOM];
+
+	for (size_t i = 0; i < entry->count; i++) {
+		name.text = text_of(reader, entry, BACKEND_NAME, i, room);
+		first[i].name = conf_read_name(reader, &name);
+		if (!first[i].name)
+			break;
+	}
+}
+
+static void read_addresses(struct conf_reader *reader, const struct entry *entry, struct conf_backend *first)
+{
+	char room[NAME_ROOM];
+
+	for (size_t i = 0; i < entry->count; i++) {
+		const char *text = text_of(reader, entry, BACKEND_ADDRESS, i, room);
+		if (!text || !read_address(reader, entry->values[BACKEND_ADDRESS].place, text, &first[i]))
+			break;
+	}
+}
+
+static bool same_id(const struct conf_backend *a, const struct conf_backend *b)
+{
+	return a->has_id && b->has_id && a->id.len == b->id.len && memcmp(a->id.octets, b->id.octets, a->id.len) == 0;
+}
+
+/* The first backend before `end` with the name (or the id) of the one at `at`, or NULL. */
+static const struct conf_backend *find_same(const struct conf_pool *pool, size_t end, size_t at, bool id)
+{
+	const struct conf_backend *one = &pool->backends[at];
+
+	for (const struct conf_backend *b = pool->backends; b < pool->backends + end; b++)
+		if (id ? same_id(one, b) : one->name && b->name && strcmp(one->name, b->name) == 0)
+			return b;
+	return NULL;
+}
+
+/* Within a set all are distinct. */
+static void check_distinct(struct conf_reader *reader, const struct entry *entry, const struct conf_pool *pool)
+{
+	const size_t first = pool->backend_count - entry->count;
+	const struct conf_backend *same = NULL;
+	size_t at;
+
+	for (at = first; at < pool->backend_count && !same; at++)
+		same = find_same(pool, first, at, false);
+	if (same)
+		conf_error(reader, entry->values[BACKEND_NAME].place, "\"%s\" is already the name of backends[%zu]",
+			   same->name, same->entry);
+	same = NULL;
+	for (at = first; at < pool->backend_count && !same; at++)
+		same = find_same(pool, first, at, true);
+	if (same && entry->set)
+		conf_error(reader, entry->values[BACKEND_ID_BASE].place, "number %zu gets the id of backends[%zu]",
+			   at - 1 - first, same->entry);
+	else if (same)
+		conf_error(reader, entry->values[BACKEND_ID].place, "already the id of backends[%zu]", same->entry);
+}
+
+/* Options that only sets have, or only single backends. False: it is not known which of both is meant. */
+static bool check_kind(struct conf_reader *reader, const struct entry *entry)
+{
+	const struct conf_value *values = entry->values, *name = &values[BACKEND_NAME];
+	char quoted[CONF_QUOTE_OCTETS];
+
+	if (values[BACKEND_COUNT].found == CONF_WRONG)
+		return false;
+	if (!entry->set && name->text && strstr(name->text, "%d")) {
+		conf_error(reader, values[BACKEND_COUNT].place, "missing: %s names a numbered set",
+			   conf_quote(quoted, name->text));
+		return false;
+	}
+	if (entry->set && values[BACKEND_ID].found != CONF_ABSENT)
+		conf_error(reader, values[BACKEND_ID].place,
+			   "a numbered set has id_base instead, the id of its number 0");
+	if (!entry->set && values[BACKEND_ID_BASE].found != CONF_ABSENT)
+		conf_error(reader, values[BACKEND_ID_BASE].place, "belongs to a numbered set; add count, or say id");
+	return true;
+}
+
+/* Room for the backends of the entry at the end of the pool's, or NULL (reported). */
+static struct conf_backend *make_room(struct conf_reader *reader, const struct conf_value *list,
+				      const struct entry *entry, struct conf_pool *pool)
+{
+	const size_t count = pool->backend_count + entry->count;
+	struct conf_backend *grown = count > CONF_MAX_BACKENDS ? NULL : realloc(pool->backends, count * sizeof *grown);
+
+	if (count > CONF_MAX_BACKENDS)
+		conf_error(reader, list->place, "numbered sets make it more than %d backends", CONF_MAX_BACKENDS);
+	else
+		reader->no_memory |= !grown;
+	if (!grown)
+		return NULL;
+	pool->backends = grown;
+	grown += pool->backend_count;
+	for (size_t i = 0; i < entry->count; i++)
+		grown[i] = (struct conf_backend){
+			.entry = entry->at,
+			.weight = (uint16_t)entry->values[BACKEND_WEIGHT].number,
+			.admin = (enum backend_admin)entry->values[BACKEND_STATE].number,
+		};
+	pool->backend_count = count;
+	return grown;
+}
+
+void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known,
+			struct conf_pool *pool)
+{
+	const size_t entries = conf_read_count(reader, list, CONF_MAX_BACKENDS);
+	struct conf_backend *first;
+
+	for (size_t i = 0; i < entries; i++) {
+		struct entry entry = { .at = i, .count = 1 };
+		if (!conf_read_element(reader, list->place.setting, (int)i, &entry.place))
+			continue;
+		conf_read_section(reader, entry.place, &conf_section_backend, entry.values);
+		entry.set = entry.values[BACKEND_COUNT].found == CONF_GOOD;
+		if (entry.set)
+			entry.count = (size_t)entry.values[BACKEND_COUNT].number;
+		first = make_room(reader, list, &entry, pool);
+		if (!first)
+			return;
+		if (!check_kind(reader, &entry))
+			continue;
+		read_names(reader, &entry, first);
+		read_addresses(reader, &entry, first);
+		if (layout_known && entry.set)
+			read_id_base(reader, &entry, &pool->layout, first);
+		else if (layout_known)
+			read_id(reader, &entry.values[BACKEND_ID], &pool->layout, first);
+		check_distinct(reader, &entry, pool);
+	}
+}

@@ -1,0 +1,150 @@
+/* The configuration file (libconfig), read, checked and turned into one value. Control thread only.
+ *
+ * Every mistake is one line "FILE:LINE: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255". All
+ * mistakes are reported at once; a syntax error or duplicate key alone.
+ */
+#ifndef CIDLB_CONF_H
+#define CIDLB_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/addr.h"
+#include "common/cid.h"
+#include "common/pool.h"
+#include "common/proxy2.h"
+#include "common/snapshot.h"
+
+enum {
+	CONF_MAX_LISTENERS = 64,
+	CONF_MAX_POOLS = 64,
+	CONF_MAX_BACKENDS = 1024 /* per pool */,
+	CONF_MAX_SOURCES = 8,
+	CONF_MAX_WORKERS = 64
+};
+
+#define CONF_SOCKET     "/run/cidlb/admin.sock"
+#define CONF_STATE_FILE "/var/lib/cidlb/state.json"
+
+enum conf_forward { FORWARD_NAT, FORWARD_TUNNEL };
+enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
+enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };
+
+enum { CONF_PSK_OCTETS = 32, CONF_IDENTITY_OCTETS = 128 };
+
+struct conf_prefix {
+	struct addr addr; /* host bits and port are 0 */
+	uint8_t bits;     /* of the address family: 0..32 or 0..128 */
+};
+
+struct conf_nat {
+	enum conf_rebind rebind;
+	struct conf_prefix sources[CONF_MAX_SOURCES];
+	bool single;                    /* the sources are addresses, at most one of a family: a port per endpoint */
+	size_t source_count;            /* >= 1 after conf_load(), defaults filled in */
+	uint16_t port_first, port_last; /* inclusive */
+	uint32_t idle_s;                /* flows without CID */
+	uint32_t cid_idle_s;
+	uint32_t max_flows;
+	uint32_t settle_ms;
+	uint32_t contest_s;
+};
+
+static inline size_t conf_nat_ports(const struct conf_nat *nat)
+{
+	return (size_t)nat->port_last - nat->port_first + 1;
+}
+
+struct conf_tunnel {
+	struct addr local; /* of the first worker; the others have the next ports, and probes the one after these */
+	struct proxy2_keys keys;
+};
+
+struct conf_health {
+	enum conf_probe probe;
+	uint32_t interval_ms, timeout_ms;
+	uint8_t rise, fall;
+	uint16_t port;      /* of the probe; 0: the backend's own */
+	char *path;         /* coaps, http; else NULL */
+	char *psk_identity; /* coaps; else NULL */
+	uint8_t psk_key[CONF_PSK_OCTETS];
+	uint8_t psk_key_len; /* octets */
+};
+
+/* ClientHellos per second; 0: unlimited. */
+struct conf_hello_rate {
+	uint32_t pool, backend, prefix;
+};
+
+struct conf_backend {
+	char *name;
+	bool has_id; /* exactly if the pool's layout carries ids */
+	struct server_id id;
+	struct addr addr; /* of a name: only the port */
+	char *host;       /* a name for the DNS, in small letters; NULL: addr is the address */
+	size_t entry;     /* the index of its entry in the file, where a numbered set is one */
+	uint16_t weight;  /* 0..256 */
+	enum backend_admin admin;
+};
+
+struct conf_pool {
+	char *name;
+	enum pool_protocol protocol;
+	enum pool_affinity affinity;
+	enum unknown_cid unknown_cid;
+	enum all_down all_down;
+	struct cid_layout layout;
+	enum conf_forward forward;
+	struct conf_nat nat;       /* FORWARD_NAT; else all zero */
+	struct conf_tunnel tunnel; /* FORWARD_TUNNEL; else all zero */
+	struct conf_health health;
+	struct conf_hello_rate hello_rate;
+	struct conf_backend *backends;
+	size_t backend_count;
+};
+
+struct conf_listener {
+	char *name;
+	struct addr addr;
+	size_t pool; /* index in conf->pools */
+};
+
+struct conf {
+	char *file;
+	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
+	uint32_t rcvbuf_octets;
+	char *user;           /* NULL: cidlb if it exists, else nobody */
+	uint8_t hash_key[16]; /* decides all that is new */
+	bool has_previous_key;
+	uint8_t previous_key[16]; /* what was made with it is good still; another than hash_key */
+	bool has_http;
+	struct addr http;
+	char *socket;        /* of commands, an absolute path; NULL: none */
+	bool socket_default; /* not in the file: where it cannot be made, cidlb does without */
+	char *state_file;    /* of overrides.h, an absolute path; NULL: none */
+	struct conf_listener *listeners;
+	size_t listener_count;
+	struct conf_pool *pools;
+	size_t pool_count;
+};
+
+/* The address family that the names of the pool's backends are asked for: IPv4 if there is a source for it; the
+ * tunnel's. */
+bool conf_pool_asks_v6(const struct conf_pool *pool);
+
+/* One line per entry, without the newline, in the order of the file. `warnings` never refuse a file. */
+struct conf_report {
+	char **errors;
+	size_t error_count;
+	char **warnings;
+	size_t warning_count;
+};
+
+/* Reads and checks `file`. NULL: refused, `report` says why (at least one error). The report is filled in any case. */
+struct conf *conf_load(const char *file, struct conf_report *report);
+void conf_free(struct conf *conf);
+void conf_report_free(struct conf_report *report);
+
+#endif

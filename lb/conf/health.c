@@ -1,0 +1,141 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/coap.h"
+#include "conf/read.h"
+
+enum {
+	HEALTH_PROBE,
+	HEALTH_INTERVAL,
+	HEALTH_TIMEOUT,
+	HEALTH_RISE,
+	HEALTH_FALL,
+	HEALTH_ALL_DOWN,
+	HEALTH_PORT,
+	HEALTH_PATH,
+	HEALTH_PSK_IDENTITY,
+	HEALTH_PSK_KEY,
+	HEALTH_OPTIONS,
+};
+
+static const struct conf_option health_options[HEALTH_OPTIONS] = {
+	[HEALTH_PROBE] = { "probe", .type = CONF_WORD,
+			   .words = { [PROBE_DTLS] = "dtls",
+				      [PROBE_COAP] = "coap",
+				      [PROBE_COAPS] = "coaps",
+				      [PROBE_HTTP] = "http",
+				      [PROBE_NONE] = "none" } },
+	[HEALTH_INTERVAL] = { "interval_ms", .type = CONF_NUMBER, .min = 10, .max = 3600000, .fallback = 2000,
+			      .unit = "ms" },
+	[HEALTH_TIMEOUT] = { "timeout_ms", .type = CONF_NUMBER, .min = 1, .max = 60000, .fallback = 1000,
+			     .unit = "ms" },
+	[HEALTH_RISE] = { "rise", .type = CONF_NUMBER, .min = 1, .max = UINT8_MAX, .fallback = 2 },
+	[HEALTH_FALL] = { "fall", .type = CONF_NUMBER, .min = 1, .max = UINT8_MAX, .fallback = 3 },
+	[HEALTH_ALL_DOWN] = { "all_down", .type = CONF_WORD,
+			      .words = { [ALL_DOWN_HASH] = "hash", [ALL_DOWN_DROP] = "drop" } },
+	[HEALTH_PORT] = { "port", .type = CONF_NUMBER, .min = 1, .max = UINT16_MAX, .fallback = 0 },
+	[HEALTH_PATH] = { "path", .type = CONF_TEXT },
+	[HEALTH_PSK_IDENTITY] = { "psk_identity", .type = CONF_TEXT },
+	[HEALTH_PSK_KEY] = { "psk_key", .type = CONF_TEXT },
+};
+
+const struct conf_section conf_section_health = { "pools.health", health_options, HEALTH_OPTIONS };
+
+/* Which options mean something to which probe. */
+static bool probe_takes(enum conf_probe probe, size_t option)
+{
+	switch (option) {
+	case HEALTH_PORT:
+		return probe != PROBE_NONE;
+	case HEALTH_PATH:
+		return probe == PROBE_COAPS || probe == PROBE_HTTP;
+	case HEALTH_PSK_IDENTITY:
+	case HEALTH_PSK_KEY:
+		return probe == PROBE_COAPS;
+	default:
+		return true;
+	}
+}
+
+static char *copy_text(struct conf_reader *reader, const char *text)
+{
+	char *copy = strdup(text);
+
+	reader->no_memory |= !copy;
+	return copy;
+}
+
+/* What Uri-Path options and an HTTP request line can carry as it is. */
+static bool is_path(const char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	if (*text != '/' || len > max || strstr(text, "//"))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	return true;
+}
+
+static void read_path(struct conf_reader *reader, const struct conf_value *path, struct conf_health *health)
+{
+	const size_t max = COAP_PATH_MAX - 1;
+
+	if (path->text && !is_path(path->text, max))
+		conf_error(reader, path->place,
+			   "not a path; accepted: '/' and what follows, at most %zu printable characters, no \"//\"",
+			   max);
+	else if (path->found != CONF_WRONG && probe_takes(health->probe, HEALTH_PATH))
+		health->path = copy_text(reader, path->text ? path->text : "/.well-known/cidlb");
+}
+
+/* The identity is a secret too: no message repeats it. */
+static void read_psk(struct conf_reader *reader, const struct conf_value *identity, const struct conf_value *key,
+		     struct conf_health *health)
+{
+	const size_t len = identity->text ? strlen(identity->text) : 0;
+
+	if (identity->found == CONF_ABSENT)
+		conf_error(reader, identity->place, "missing; probe \"coaps\" begins a session");
+	else if (identity->text && (len == 0 || len > CONF_IDENTITY_OCTETS))
+		conf_error(reader, identity->place, "%zu octets; accepted: 1..%d", len, CONF_IDENTITY_OCTETS);
+	else if (identity->text)
+		health->psk_identity = copy_text(reader, identity->text);
+	if (key->found == CONF_ABSENT)
+		conf_error(reader, key->place, "missing; probe \"coaps\" begins a session");
+	else if (conf_psk_read(reader, key, health->psk_key, &health->psk_key_len))
+		conf_key_is_exposed(reader, key);
+}
+
+void conf_health_read(struct conf_reader *reader, const struct conf_value *health, struct conf_pool *pool)
+{
+	struct conf_value values[HEALTH_OPTIONS];
+	const struct conf_value *probe = &values[HEALTH_PROBE];
+
+	if (health->found == CONF_WRONG)
+		return;
+	conf_read_section(reader, health->place, &conf_section_health, values);
+	pool->health = (struct conf_health){
+		.probe = (enum conf_probe)probe->number,
+		.interval_ms = (uint32_t)values[HEALTH_INTERVAL].number,
+		.timeout_ms = (uint32_t)values[HEALTH_TIMEOUT].number,
+		.rise = (uint8_t)values[HEALTH_RISE].number,
+		.fall = (uint8_t)values[HEALTH_FALL].number,
+		.port = (uint16_t)values[HEALTH_PORT].number,
+	};
+	if (probe->found == CONF_ABSENT)
+		pool->health.probe = pool->protocol == POOL_UDP ? PROBE_COAP : PROBE_DTLS;
+	pool->all_down = (enum all_down)values[HEALTH_ALL_DOWN].number;
+	read_path(reader, &values[HEALTH_PATH], &pool->health);
+	if (probe->found == CONF_WRONG)
+		return;
+	if (pool->health.probe == PROBE_COAPS)
+		read_psk(reader, &values[HEALTH_PSK_IDENTITY], &values[HEALTH_PSK_KEY], &pool->health);
+	else
+		conf_key_is_exposed(reader, &values[HEALTH_PSK_KEY]);
+	for (size_t i = HEALTH_PORT; i < HEALTH_OPTIONS; i++)
+		if (values[i].found == CONF_GOOD && !probe_takes(pool->health.probe, i))
+			conf_warn(reader, values[i].place, "no effect with probe \"%s\"",
+				  health_options[HEALTH_PROBE].words[pool->health.probe]);
+}

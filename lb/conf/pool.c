@@ -1,0 +1,101 @@
+#include "common/limit.h"
+#include "conf/read.h"
+
+enum {
+	POOL_NAME,
+	POOL_PROTOCOL,
+	POOL_FORWARD,
+	POOL_AFFINITY,
+	POOL_UNKNOWN_CID,
+	POOL_CID,
+	POOL_NAT,
+	POOL_TUNNEL,
+	POOL_HEALTH,
+	POOL_HELLO_RATE,
+	POOL_BACKENDS,
+	POOL_OPTIONS,
+};
+
+static const struct conf_option pool_options[POOL_OPTIONS] = {
+	[POOL_NAME] = { "name", .type = CONF_TEXT, .required = true },
+	[POOL_PROTOCOL] = { "protocol", .type = CONF_WORD, .words = { [POOL_DTLS] = "dtls", [POOL_UDP] = "udp" } },
+	[POOL_FORWARD] = { "forward", .type = CONF_WORD,
+			   .words = { [FORWARD_NAT] = "nat", [FORWARD_TUNNEL] = "tunnel" }, .later = { "dsr" } },
+	[POOL_AFFINITY] = { "affinity", .type = CONF_WORD,
+			    .words = { [AFFINITY_ADDRESS_PORT] = "address-port", [AFFINITY_ADDRESS] = "address" } },
+	[POOL_UNKNOWN_CID] = { "unknown_cid", .type = CONF_WORD,
+			       .words = { [UNKNOWN_CID_DROP] = "drop", [UNKNOWN_CID_HASH] = "hash" } },
+	[POOL_CID] = { "cid", .type = CONF_GROUP },
+	[POOL_NAT] = { "nat", .type = CONF_GROUP },
+	[POOL_TUNNEL] = { "tunnel", .type = CONF_GROUP },
+	[POOL_HEALTH] = { "health", .type = CONF_GROUP },
+	[POOL_HELLO_RATE] = { "hello_rate", .type = CONF_GROUP },
+	[POOL_BACKENDS] = { "backends", .type = CONF_LIST, .required = true },
+};
+
+enum { HELLO_RATE_POOL, HELLO_RATE_BACKEND, HELLO_RATE_PREFIX, HELLO_RATE_OPTIONS };
+
+static const struct conf_option hello_rate_options[HELLO_RATE_OPTIONS] = {
+	[HELLO_RATE_POOL] = { "pool", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
+	[HELLO_RATE_BACKEND] = { "backend", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX,
+				 .unit = "per second" },
+	[HELLO_RATE_PREFIX] = { "prefix", .type = CONF_NUMBER, .min = 0, .max = LIMIT_RATE_MAX, .unit = "per second" },
+};
+
+const struct conf_section conf_section_pool = { "pools", pool_options, POOL_OPTIONS };
+const struct conf_section conf_section_hello_rate = { "pools.hello_rate", hello_rate_options, HELLO_RATE_OPTIONS };
+
+static void read_hello_rate(struct conf_reader *reader, const struct conf_value *protocol,
+			    const struct conf_value *rate, struct conf_pool *pool)
+{
+	struct conf_value values[HELLO_RATE_OPTIONS];
+
+	if (rate->found == CONF_WRONG)
+		return;
+	if (rate->found == CONF_GOOD && protocol->found != CONF_WRONG && pool->protocol == POOL_UDP) {
+		conf_error(reader, rate->place,
+			   "a udp pool has no ClientHellos; remove it, or say protocol = \"dtls\"");
+		return;
+	}
+	conf_read_section(reader, rate->place, &conf_section_hello_rate, values);
+	pool->hello_rate = (struct conf_hello_rate){
+		.pool = (uint32_t)values[HELLO_RATE_POOL].number,
+		.backend = (uint32_t)values[HELLO_RATE_BACKEND].number,
+		.prefix = (uint32_t)values[HELLO_RATE_PREFIX].number,
+	};
+}
+
+static void read_forward(struct conf_reader *reader, const struct conf_value *forward, const struct conf_value *nat,
+			 const struct conf_value *tunnel, struct conf_pool *pool)
+{
+	pool->forward = (enum conf_forward)forward->number;
+	const struct conf_value *own = pool->forward == FORWARD_TUNNEL ? tunnel : nat;
+	const struct conf_value *other = pool->forward == FORWARD_TUNNEL ? nat : tunnel;
+
+	if (other->found == CONF_GOOD)
+		conf_warn(reader, other->place, "no effect with forward = \"%s\"",
+			  pool->forward == FORWARD_TUNNEL ? "tunnel" : "nat");
+	if (own->found == CONF_WRONG)
+		return;
+	if (pool->forward == FORWARD_TUNNEL)
+		conf_tunnel_read(reader, own->place, pool);
+	else
+		conf_nat_read(reader, own->place, pool);
+}
+
+void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
+{
+	struct conf_value values[POOL_OPTIONS];
+
+	conf_read_section(reader, place, &conf_section_pool, values);
+	pool->name = conf_read_name(reader, &values[POOL_NAME]);
+	pool->protocol = (enum pool_protocol)values[POOL_PROTOCOL].number;
+	pool->affinity = (enum pool_affinity)values[POOL_AFFINITY].number;
+	pool->unknown_cid = (enum unknown_cid)values[POOL_UNKNOWN_CID].number;
+	const bool layout_known = conf_cid_read(reader, &values[POOL_PROTOCOL], &values[POOL_CID], pool);
+	conf_health_read(reader, &values[POOL_HEALTH], pool);
+	read_hello_rate(reader, &values[POOL_PROTOCOL], &values[POOL_HELLO_RATE], pool);
+	conf_backends_read(reader, &values[POOL_BACKENDS], layout_known, pool);
+	if (values[POOL_FORWARD].found != CONF_WRONG)
+		read_forward(reader, &values[POOL_FORWARD], &values[POOL_NAT], &values[POOL_TUNNEL], pool);
+}

@@ -1,0 +1,224 @@
+/* What the parts of the configuration reader share. Private to conf*.c and their tests.
+ *
+ * Everything a file may say is in tables of options: name, type, range, default, unit. The generic reader checks a
+ * group against its table; what one option means for another is checked by the part that owns the group.
+ */
+#ifndef CIDLB_CONF_PRIV_H
+#define CIDLB_CONF_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <libconfig.h>
+
+#include "conf/conf.h"
+
+enum conf_type {
+	CONF_NUMBER, /* min..max */
+	CONF_WORD,   /* one of `words` */
+	CONF_TEXT,
+	CONF_GROUP, /* { … } */
+	CONF_LIST,  /* ( … ) or [ … ] */
+	CONF_ANY,   /* checked by the owner of the group */
+};
+
+struct conf_option {
+	const char *name;
+	enum conf_type type;
+	bool required;
+	int64_t min, max, fallback; /* CONF_NUMBER; CONF_WORD: fallback is an index in words */
+	const char *unit;           /* CONF_NUMBER; NULL: a count */
+	const char *words[6];       /* accepted, NULL-ended; the value is the index */
+	const char *later[3];       /* designed but not built yet, NULL-ended: refused, and said so */
+};
+
+struct conf_section {
+	const char *path; /* as in messages, without indices: "pools.nat"; "" is the file itself */
+	const struct conf_option *options;
+	size_t count;
+};
+
+/* What a message points at: a setting, or a member that is not there. Valid as long as the parsed file. */
+struct conf_place {
+	const config_setting_t *setting;
+	const char *absent; /* name of the missing member of `setting`; NULL: the setting itself */
+};
+
+enum conf_found { CONF_ABSENT, CONF_WRONG /* reported */, CONF_GOOD };
+
+struct conf_value {
+	enum conf_found found;
+	struct conf_place place;
+	int64_t number;   /* CONF_NUMBER, CONF_WORD: the default unless CONF_GOOD */
+	const char *text; /* CONF_TEXT: NULL unless CONF_GOOD */
+};
+
+/* Who reads the key files at a reload: root has become `user` by then. */
+struct conf_user {
+	bool other; /* than who runs now; if not, opening a file is the check */
+	uid_t uid;
+	gid_t groups[64];
+	int group_count;
+};
+
+/* The texts in quotes of a file, one after another, each with a final NUL. Keys are among them: libconfig, which leaves
+ * copies behind, gets only where each begins. */
+struct conf_strings {
+	char *octets;
+	size_t len, room;
+};
+
+struct conf_reader {
+	const char *file;
+	struct conf_strings strings;
+	bool shared; /* others may access the file: no place for keys */
+	struct conf_user user;
+	struct conf *conf; /* being filled */
+	struct conf_report *report;
+	bool no_memory;
+};
+
+/* conf_report.c: lines of the report, and the user's text in them. */
+void conf_error(struct conf_reader *reader, struct conf_place place, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void conf_warn(struct conf_reader *reader, struct conf_place place, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void conf_error_line(struct conf_reader *reader, int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+enum { CONF_QUOTE_OCTETS = 64 };
+/* `text` in quotes for a message: printable, shortened. Returns `out`. */
+const char *conf_quote(char out[static CONF_QUOTE_OCTETS], const char *text);
+
+static inline struct conf_place conf_at(const config_setting_t *setting)
+{
+	return (struct conf_place){ .setting = setting };
+}
+
+/* conf_read.c: one group against its table. */
+
+/* Fills values[section->count]. Reports unknown members, wrong types and ranges, missing required ones. A group that is
+ * absent altogether gives the defaults, with its own place for all of them. */
+void conf_read_section(struct conf_reader *reader, struct conf_place group, const struct conf_section *section,
+		       struct conf_value *values);
+
+/* Element `index` of a list as a place; false (reported): it is not a group. */
+bool conf_read_element(struct conf_reader *reader, const config_setting_t *list, int index, struct conf_place *out);
+
+/* The number of elements, 1..max, or 0 (reported). */
+size_t conf_read_count(struct conf_reader *reader, const struct conf_value *list, size_t max);
+
+/* A copy of a name that CONF_TEXT gave; NULL if there is none or (reported) it is not one. */
+char *conf_read_name(struct conf_reader *reader, const struct conf_value *value);
+
+/* ADDRESS:PORT. False: absent, or (reported) something else. */
+bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, struct addr *out);
+
+/* conf_text.c: the source. */
+
+/* Reads `file` whole, NUL-terminated, at most 4 MiB. Returns 0 or -errno; -EILSEQ: has a NUL in it. */
+int conf_text_read(const char *file, char **out, mode_t *mode);
+
+/* Wipes what it frees; NULL: nothing. */
+void conf_text_free(char *text, size_t octets);
+
+/* A copy for libconfig, with lines where they were. Nothing that may be a part of a key is in it, but for a number of
+ * its own:
+ * - A text in quotes, with those that follow and belong to it, is where it begins in *strings, in decimal digits:
+ *   conf_text_of() reads it.
+ * - A word that is neither a setting's name nor true or false, which is a mistake, is "x"; a float, which no option
+ *   takes, 0.5; a comment a blank.
+ * - An integer is a decimal 64-bit one, for libconfig 1.5 wraps wider ones and those without an L beyond 32 bits
+ *   silently; what is beyond 64 bits becomes INT64_MIN or INT64_MAX, what runs into a word 0. So an array may mix
+ *   widths.
+ * *include_line is the first line with an @include, or 0. NULL: out of memory. */
+char *conf_text_rewrite(const char *text, struct conf_strings *strings, int *include_line);
+
+/* Wipes them, too. */
+void conf_strings_free(struct conf_strings *strings);
+
+/* What config_setting_get_string() was meant to be; NULL: no text. Valid as long as reader->strings. */
+const char *conf_text_of(const struct conf_reader *reader, const config_setting_t *setting);
+
+/* Text instead of a file: everything conf_load() does after reading it. `mode`: of the file that it came from. */
+struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct conf_report *report);
+
+/* conf_key.c: secrets. */
+
+/* Who will run. False (reported): no such user. */
+bool conf_user_find(struct conf_reader *reader, const struct conf_value *user);
+
+/* False: `user` cannot open `path` for reading. */
+bool conf_user_reads(const struct conf_user *user, const char *path);
+
+/* Sixteen octets from "HEX" or "@FILE" (relative to the configuration file). False (reported): refused. */
+bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static 16]);
+
+/* The same of 1..CONF_PSK_OCTETS octets. */
+bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static CONF_PSK_OCTETS],
+		   uint8_t *len);
+
+/* True if the key is in the file itself and others can access that (reported). */
+bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value);
+
+/* conf_pool.c */
+extern const struct conf_section conf_section_pool, conf_section_hello_rate;
+
+/* Fills `pool`, which is zero before, from the group at `place`. */
+void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool);
+
+/* conf_cid.c: fills pool->layout. True: it is known, so that server ids can be held against it. */
+extern const struct conf_section conf_section_cid, conf_section_cid_config;
+bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *cid,
+		   struct conf_pool *pool);
+
+/* conf_health.c: fills pool->health and pool->all_down. */
+extern const struct conf_section conf_section_health;
+void conf_health_read(struct conf_reader *reader, const struct conf_value *health, struct conf_pool *pool);
+
+/* conf_backend.c: fills pool->backends. */
+extern const struct conf_section conf_section_backend;
+void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known,
+			struct conf_pool *pool);
+
+/* conf_nat.c */
+extern const struct conf_section conf_section_nat;
+
+/* Fills pool->nat. The listeners and the pool's backends are read already; those with port 0 are wrong and were
+ * reported. */
+void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
+
+/* Whether a backend has, or will have, an address of that family. */
+bool conf_pool_uses(const struct conf_pool *pool, bool v4);
+
+/* conf_descriptors.c */
+
+/* How many sockets of single addresses' ports a pool may open. */
+uint64_t conf_address_ports(const struct conf_pool *pool);
+
+/* How many descriptors the hard limit leaves for what pools need; UINT64_MAX: there is none. Admin and workers are read
+ * already. */
+uint64_t conf_descriptors_left(const struct conf *conf);
+
+/* Holds what a good configuration may need in all, once it runs, against that limit. A reload to another one needs
+ * those of both for a moment. */
+void conf_descriptors_check(struct conf_reader *reader);
+
+/* conf_tunnel.c */
+extern const struct conf_section conf_section_tunnel, conf_section_tunnel_key;
+
+/* Fills pool->tunnel. The pool's backends are read already. */
+void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
+
+/* Holds the tunnels of the pools in `list` against each other, the listeners and the endpoints of mode nat, once all
+ * are read. */
+void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list);
+
+/* conf.c */
+extern const struct conf_section conf_section_root, conf_section_admin, conf_section_listener;
+
+#endif

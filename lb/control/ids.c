@@ -1,0 +1,201 @@
+#include "control/control_priv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+int control_ids_plan(const struct control *control, const struct conf *conf, struct plan *plan)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < conf->pool_count; i++)
+		if (cid_id_octets(&conf->pools[i].layout))
+			err = plan_set_ids(plan, i, &control->pools[plan->pools[i].uid].claims);
+	return err;
+}
+
+struct seeding {
+	struct control *control;
+	const struct conf_pool *pool;
+	const struct snapshot_pool_spec *spec;
+};
+
+static int seed(void *ctx, const struct overrides_id *kept)
+{
+	const struct seeding *seeding = ctx;
+	struct claims *claims = &seeding->control->pools[seeding->spec->uid].claims;
+	size_t at = 0;
+
+	while (at < seeding->pool->backend_count && strcmp(seeding->pool->backends[at].name, kept->backend) != 0)
+		at++;
+	if (at == seeding->pool->backend_count || kept->id.len != cid_id_octets(&seeding->pool->layout) ||
+	    claims->count == seeding->pool->backend_count * (1 + STEERING_IDS))
+		return 0;
+	return claims_seed(claims, &kept->id, seeding->spec->backends[at].uid);
+}
+
+int control_ids_recall(struct control *control, const struct conf *conf, const struct plan *plan)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < conf->pool_count; i++) {
+		struct seeding seeding = { control, &conf->pools[i], &plan->pools[i] };
+
+		if (cid_id_octets(&conf->pools[i].layout))
+			err = overrides_each_id(control->overrides, conf->pools[i].name, seed, &seeding);
+	}
+	return err;
+}
+
+struct settling {
+	struct control *control;
+	const struct conf_pool *pool;
+	uint16_t pool_uid;
+	bool *moved;
+};
+
+static const char *name_of(struct control *control, uint16_t uid)
+{
+	struct control_place place;
+
+	return control_locate(control, uid, &place) ? place.conf->name : NULL;
+}
+
+static void on_claim(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b)
+{
+	const struct settling *settling = ctx;
+	const char *first = name_of(settling->control, a), *second = name_of(settling->control, b);
+	char hex[2 * LBCID_MAX_ID_OCTETS + 1];
+
+	if (event == CLAIMS_MOVED) {
+		*settling->moved = true;
+		settling->control->pools[settling->pool_uid].id_moves++;
+	}
+	if (!quota_take(&settling->control->pools[settling->pool_uid].id_lines, control_clock_s()))
+		return;
+	control_id_format(id, hex);
+	switch (event) {
+	case CLAIMS_MOVED:
+		log_event(LOG_LEVEL_INFO, "id_moved", settling->pool->name, second,
+			  "server id %s is its own now, before: %s", hex, first ? first : "nobody's");
+		return;
+	case CLAIMS_CONTESTED:
+		log_event(LOG_LEVEL_WARNING, "id_contested", settling->pool->name, first,
+			  "server id %s is claimed by %s, too: it stays where it is", hex, second ? second : "another");
+		return;
+	case CLAIMS_SETTLED:
+		log_event(LOG_LEVEL_INFO, "id_settled", settling->pool->name, first,
+			  "server id %s is claimed by nobody else any more", hex);
+		return;
+	}
+}
+
+static bool is_configured(const struct conf_backend *backend, const struct server_id *id)
+{
+	return backend->has_id && backend->id.len == id->len && memcmp(backend->id.octets, id->octets, id->len) == 0;
+}
+
+/* Where CIDs lead other than the configuration says outlives a restart. */
+static int pool_keep(struct control *control, const struct conf_pool *pool, const struct snapshot_pool_spec *spec)
+{
+	const struct claims *claims = &control->pools[spec->uid].claims;
+	struct overrides_id *ids = calloc(claims->count + 1, sizeof *ids);
+	size_t count = 0;
+	int err = ids ? 0 : -ENOMEM;
+
+	for (size_t i = 0; ids && i < claims->count; i++) {
+		const struct claims_entry *entry = &claims->entries[i];
+
+		for (size_t j = 0; j < pool->backend_count; j++)
+			if (spec->backends[j].uid == entry->owner && !is_configured(&pool->backends[j], &entry->id))
+				ids[count++] = (struct overrides_id){ entry->id, pool->backends[j].name };
+	}
+	if (!err)
+		err = overrides_set_ids(control->overrides, pool->name, ids, count);
+	free(ids);
+	return err;
+}
+
+static int pool_settle(struct control *control, size_t at, bool *moved)
+{
+	const struct conf_pool *pool = &control->conf->pools[at];
+	const struct snapshot_pool_spec *spec = &control->plan.pools[at];
+	struct settling settling = { control, pool, spec->uid, moved };
+	struct claims_backend *backends;
+	bool failed = true;
+
+	if (cid_id_octets(&pool->layout) == 0)
+		return overrides_set_ids(control->overrides, pool->name, NULL, 0);
+	backends = calloc(pool->backend_count, sizeof *backends);
+	for (size_t i = 0; backends && i < pool->backend_count; i++) {
+		const struct backend_state *state = &control->states[spec->backends[i].uid];
+
+		backends[i] = (struct claims_backend){
+			.uid = spec->backends[i].uid,
+			.serves = backend_state_health(state) == BACKEND_UP &&
+				  backend_state_admin(state) != BACKEND_MAINT,
+			.unheard = !state->probed && backend_state_admin(state) != BACKEND_MAINT,
+			.has_id = pool->backends[i].has_id,
+			.id = pool->backends[i].id,
+			.claims = state->steering.ids,
+			.claim_count = state->steering.id_count,
+		};
+	}
+	if (backends)
+		(void)claims_settle(&control->pools[spec->uid].claims, backends, pool->backend_count, on_claim,
+				    &settling, &failed);
+	free(backends);
+	return failed ? -ENOMEM : pool_keep(control, pool, spec);
+}
+
+int control_ids_settle(struct control *control, bool *moved)
+{
+	int err = 0;
+
+	*moved = false;
+	for (size_t i = 0; !err && i < control->conf->pool_count; i++)
+		err = pool_settle(control, i, moved);
+	return err;
+}
+
+void control_ids_follow(struct control *control)
+{
+	bool moved;
+
+	if (control_ids_settle(control, &moved) || moved)
+		(void)control_publish(control);
+}
+
+void control_ids_watch(struct control *control)
+{
+	for (size_t i = 0; i < control->plan.pool_count; i++) {
+		const uint64_t more =
+			quota_more(&control->pools[control->plan.pools[i].uid].id_lines, control_clock_s());
+
+		if (more)
+			log_event(LOG_LEVEL_WARNING, "id_moved", control->conf->pools[i].name, NULL,
+				  "%" PRIu64 " more server ids were moved, contested or settled within a minute", more);
+	}
+}
+
+size_t control_ids_contested(const struct control *control, uint16_t pool)
+{
+	const struct claims *claims = &control->pools[pool].claims;
+	size_t contested = 0;
+
+	for (size_t i = 0; i < claims->count; i++)
+		contested += claims->entries[i].contested;
+	return contested;
+}
+
+const char *control_id_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1])
+{
+	hex[0] = '\0';
+	for (size_t i = 0; i < id->len; i++)
+		sprintf(hex + 2 * i, "%02x", id->octets[i]);
+	return hex;
+}

@@ -1,0 +1,198 @@
+#include "control/control_priv.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* A listener's address, if there is one of the servers' IP version; of one on all addresses, ours. */
+static struct addr service_of(const struct conf *conf, const struct conf_pool *pool)
+{
+	struct addr service = { 0 };
+
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct addr *addr = &conf->listeners[i].addr;
+
+		if (&conf->pools[conf->listeners[i].pool] != pool)
+			continue;
+		if (addr_is_v4(addr) == addr_is_v4(&pool->tunnel.local) && !addr_is_wildcard(addr))
+			return *addr;
+		service = pool->tunnel.local;
+		service.port = addr->port;
+	}
+	return service;
+}
+
+/* Probes leave from the port after those of the workers. */
+static struct health_tunnel tunnel_of(const struct control *control, const struct conf_pool *pool)
+{
+	struct health_tunnel tunnel = { .keys = pool->tunnel.keys, .local = pool->tunnel.local };
+
+	if (pool->forward != FORWARD_TUNNEL)
+		return tunnel;
+	tunnel.local.port = (uint16_t)(tunnel.local.port + control->worker_count);
+	tunnel.service = service_of(control->conf, pool);
+	return tunnel;
+}
+
+void control_probe(struct control *control)
+{
+	struct health_target *targets = calloc(control->plan.backend_count, sizeof *targets);
+	size_t count = 0;
+	int err;
+
+	for (size_t at = 0; targets && at < control->plan.backend_count; at++) {
+		const struct control_place place = control_place_at(control, at);
+
+		if (addr_is_wildcard(&place.plan->addr))
+			continue;
+		targets[count++] = (struct health_target){
+			.uid = place.plan->uid,
+			.addr = place.plan->addr,
+			.how = place.pool->health,
+			.tunnel = tunnel_of(control, place.pool),
+			.layout = place.pool->layout,
+			.has_id = place.conf->has_id,
+			.id = place.conf->id,
+		};
+	}
+	err = targets ? health_set_targets(control->health, targets, count) : -ENOMEM;
+	if (err && !control->watch.targets_due)
+		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "not every backend is probed: %s", strerror(-err));
+	else if (!err && control->watch.targets_due)
+		log_event(LOG_LEVEL_INFO, "health", NULL, NULL, "every backend is probed again");
+	control->watch.targets_due = err != 0;
+	free(targets);
+}
+
+/* What new sessions depend on. */
+struct in_force {
+	enum backend_health health;
+	enum backend_admin admin;
+	uint16_t weight;
+};
+
+static struct in_force in_force(const struct control *control, uint16_t uid)
+{
+	const struct backend_state *state = &control->states[uid];
+
+	return (struct in_force){
+		.health = backend_state_health(state),
+		.admin = backend_state_admin(state),
+		.weight = backend_state_weight(state, control->weights[uid]),
+	};
+}
+
+static bool same_steering(const struct steering *a, const struct steering *b)
+{
+	if (a->down != b->down || a->admin != b->admin || a->percent != b->percent || a->id_count != b->id_count)
+		return false;
+	for (size_t i = 0; i < a->id_count; i++)
+		if (a->ids[i].len != b->ids[i].len || memcmp(a->ids[i].octets, b->ids[i].octets, a->ids[i].len) != 0)
+			return false;
+	return true;
+}
+
+/* Returns true if the backend says something else than before. */
+static bool steer(struct control *control, const struct control_place *place, const struct health_result *result)
+{
+	struct backend_state *state = &control->states[place->plan->uid];
+	struct control_backend *backend = &control->backends[place->plan->uid];
+	char unknown[STEERING_WORD_OCTETS];
+	struct steering now;
+	size_t len = 0;
+
+	steering_read(&now, &place->pool->layout, result->words, result->words_len, unknown);
+	while (len < result->words_len && len < sizeof backend->words - 1 && isprint(result->words[len]))
+		len++;
+	memcpy(backend->words, result->words, len);
+	backend->words[len] = '\0';
+	if (unknown[0] && strcmp(unknown, backend->unknown_word) != 0)
+		log_event(LOG_LEVEL_WARNING, "steering", place->pool->name, place->conf->name,
+			  "its answer has the word %s, which means nothing here", unknown);
+	memcpy(backend->unknown_word, unknown, sizeof unknown);
+	if (same_steering(&now, &state->steering))
+		return false;
+	state->steering = now;
+	return true;
+}
+
+static void finding_log(const struct control_place *place, const char *what, enum health_finding before,
+			const char *before_reason, enum health_finding now, const char *reason)
+{
+	if (now == FINDING_BAD && (before != FINDING_BAD || strcmp(before_reason, reason) != 0))
+		log_event(LOG_LEVEL_WARNING, what, place->pool->name, place->conf->name, "%s", reason);
+	else if (now == FINDING_GOOD && before == FINDING_BAD)
+		log_event(LOG_LEVEL_INFO, what, place->pool->name, place->conf->name, "good again");
+}
+
+static void findings_take(struct control_backend *backend, const struct control_place *place,
+			  const struct health_findings *now)
+{
+	const struct health_findings *before = &backend->findings;
+
+	finding_log(place, "backend_rebinding", before->rebinding, before->rebinding_reason, now->rebinding,
+		    now->rebinding_reason);
+	finding_log(place, "backend_cid", before->cid, before->cid_reason, now->cid, now->cid_reason);
+	backend->findings = *now;
+	backend->has_findings = true;
+}
+
+static void changes_log(struct control *control, const struct control_place *place, const struct in_force *before,
+			const char *reason)
+{
+	const struct in_force now = in_force(control, place->plan->uid);
+	const char *pool = place->pool->name, *name = place->conf->name;
+	struct control_backend *backend = &control->backends[place->plan->uid];
+
+	if (now.health != before->health) {
+		backend->since_s = control_clock_s();
+		if (now.health == BACKEND_UP)
+			log_event(LOG_LEVEL_INFO, "backend_up", pool, name, "%s", reason);
+		else
+			log_event(LOG_LEVEL_WARNING, "backend_down", pool, name, "%s",
+				  control->states[place->plan->uid].steering.down ? "it says so itself" : reason);
+	}
+	if (now.admin != before->admin)
+		log_event(LOG_LEVEL_INFO, "backend_state", pool, name, "%s, by its own word",
+			  backend_admin_name(now.admin));
+	if (now.weight != before->weight)
+		log_event(LOG_LEVEL_INFO, "backend_weight", pool, name, "%u, by its own word", now.weight);
+}
+
+void control_on_probe(void *ctx, uint16_t uid, const struct health_result *result)
+{
+	struct control *control = ctx;
+	struct control_backend *backend = &control->backends[uid];
+	const struct in_force before = in_force(control, uid);
+	struct control_place place;
+	bool changed, first;
+
+	if (!control_locate(control, uid, &place))
+		return;
+	if (result->unasked && strcmp(backend->reason, result->reason) != 0)
+		log_event(LOG_LEVEL_WARNING, "health", place.pool->name, place.conf->name, "not probed: %s",
+			  result->reason);
+	snprintf(backend->reason, sizeof backend->reason, "%s", result->reason);
+	if (result->unasked)
+		return;
+	backend->took_us = result->took_us;
+	backend->probes[result->ok]++;
+	if (result->findings)
+		findings_take(backend, &place, result->findings);
+	first = !control->states[uid].probed;
+	changed = backend_state_probe(&control->states[uid], result->ok);
+	if (result->words)
+		changed |= steer(control, &place, result);
+	changes_log(control, &place, &before, result->reason);
+	if (changed)
+		(void)control_publish(control);
+	else if (first) /* now it is known what it claims */
+		control_ids_follow(control);
+	if (!result->ok && place.conf->host)
+		resolve_now(control->resolve,
+			    &(struct resolve_name){ place.conf->host, conf_pool_asks_v6(place.pool) });
+}

@@ -1,0 +1,356 @@
+#include "control/saved_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/state_file.h"
+
+enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8 };
+
+int overrides_prepare(const char *file, uid_t uid, gid_t gid)
+{
+	int err = file ? state_file_prepare(file, uid, gid) : 0;
+
+	if (err)
+		log_event(strcmp(file, CONF_STATE_FILE) == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL,
+			  NULL, "what is set by command will not outlive a restart, %s cannot be written: %s", file,
+			  strerror(-err));
+	return err;
+}
+
+/* The parts of an entry that an override belongs to, as json_equal() compares them. NULL: out of memory. */
+static json_t *entry_json(const struct conf_backend *backend)
+{
+	char id[OVERRIDES_ID_TEXT], address[HOST_PORT_OCTETS];
+	json_t *entry;
+
+	if (backend->host)
+		snprintf(address, sizeof address, "%s:%u", backend->host, backend->addr.port);
+	else
+		addr_format(&backend->addr, address);
+	entry = json_pack("{s:s, s:i, s:s}", "address", address, "weight", (int)backend->weight, "state",
+			  backend_admin_name(backend->admin));
+	if (backend->has_id &&
+	    json_object_set_new(entry, "id", json_string(overrides_id_format(&backend->id, id))) < 0) {
+		json_decref(entry);
+		entry = NULL;
+	}
+	return entry;
+}
+
+static bool admin_read(const json_t *value, enum backend_admin *out)
+{
+	const char *name = json_string_value(value);
+
+	for (enum backend_admin admin = BACKEND_READY; name && admin <= BACKEND_MAINT; admin++)
+		if (strcmp(name, backend_admin_name(admin)) == 0) {
+			*out = admin;
+			return true;
+		}
+	return false;
+}
+
+static bool weight_read(const json_t *value, uint16_t *out)
+{
+	json_int_t weight = json_integer_value(value);
+
+	*out = (uint16_t)weight;
+	return json_is_integer(value) && weight >= 0 && weight <= RENDEZVOUS_MAX_WEIGHT;
+}
+
+static const char *family_name(bool v6)
+{
+	return v6 ? "v6" : "v4";
+}
+
+static bool address_read(const json_t *value, bool v6, uint8_t ip[static 16])
+{
+	const char *text = json_string_value(value);
+	struct addr addr;
+
+	if (!text || addr_parse_ip(&addr, text) < 0 || addr_is_v4(&addr) == v6)
+		return false;
+	memcpy(ip, addr.ip, sizeof addr.ip);
+	return true;
+}
+
+static bool backend_is_sound(const json_t *backend)
+{
+	enum backend_admin admin;
+	uint16_t weight;
+
+	return json_is_object(json_object_get(backend, "entry")) &&
+	       admin_read(json_object_get(backend, "state"), &admin) &&
+	       weight_read(json_object_get(backend, "weight"), &weight);
+}
+
+static bool address_is_sound(const json_t *address)
+{
+	const json_t *v4 = json_object_get(address, "v4"), *v6 = json_object_get(address, "v6");
+	uint8_t ip[16];
+
+	return json_is_object(address) && (!v4 || address_read(v4, false, ip)) && (!v6 || address_read(v6, true, ip));
+}
+
+/* What is wrong with the whole, or NULL. */
+static const char *root_fault(json_t *root)
+{
+	const char *name;
+	json_t *pool, *value, *backends = json_object_get(root, "backends"),
+			      *addresses = json_object_get(root, "addresses");
+
+	if (json_integer_value(json_object_get(root, "version")) != VERSION)
+		return "not of version 1";
+	if (!json_is_object(backends) || !json_is_object(addresses))
+		return "\"backends\" or \"addresses\" is missing";
+	json_object_foreach(backends, name, pool)
+	{
+		const char *of;
+
+		if (!json_is_object(pool))
+			return "a pool is no object";
+		json_object_foreach(
+			pool, of,
+			value) if (!backend_is_sound(value)) return "what is kept of a backend makes no sense";
+	}
+	json_object_foreach(addresses, name,
+			    value) if (!address_is_sound(value)) return "what is kept of a name makes no sense";
+	if (!overrides_ids_are_sound(json_object_get(root, "ids")))
+		return "what is kept of server ids makes no sense";
+	return NULL;
+}
+
+static void set_aside(struct overrides *overrides, const char *fault)
+{
+	char aside[PATH_MAX];
+	int err = state_file_set_aside(overrides->file, aside);
+
+	if (err)
+		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
+			  "%s is damaged, %s, and stays, as it cannot be set aside: %s", overrides->file, fault,
+			  strerror(-err));
+	else
+		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged, %s: set aside as %s",
+			  overrides->file, fault, aside);
+	overrides->unread = err;
+}
+
+/* The root of a good file. NULL: there is none. */
+static json_t *file_load(struct overrides *overrides)
+{
+	char *text = NULL, fault[64];
+	size_t octets;
+	json_error_t error;
+	json_t *root;
+	int err = state_file_read(overrides->file, &text, &octets);
+
+	if (err && err != -ENOENT) {
+		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
+			  "what was set by command is forgotten and will not outlive a restart, %s cannot be read: %s",
+			  overrides->file, err == -EINVAL ? "no regular file" : strerror(-err));
+		overrides->unread = err;
+	}
+	if (err)
+		return NULL;
+	root = json_loadb(text, octets, JSON_REJECT_DUPLICATES, &error);
+	free(text);
+	/* Not the words of jansson: they quote the file. */
+	snprintf(fault, sizeof fault, "no JSON (line %d)", error.line);
+	if (root && !root_fault(root))
+		return root;
+	set_aside(overrides, root ? root_fault(root) : fault);
+	json_decref(root);
+	return NULL;
+}
+
+/* The object under `name`, made if it is missing. NULL: out of memory. */
+static json_t *member(json_t *object, const char *name)
+{
+	json_t *value = json_object_get(object, name);
+
+	if (value || json_object_set_new(object, name, json_object()) < 0)
+		return value;
+	return json_object_get(object, name);
+}
+
+struct overrides *overrides_new(const char *file)
+{
+	struct overrides *overrides = calloc(1, sizeof *overrides);
+
+	if (!overrides)
+		return NULL;
+	overrides->file = file ? strdup(file) : NULL;
+	if (overrides->file)
+		overrides->root = file_load(overrides);
+	if (!overrides->root)
+		overrides->root = json_pack("{s:i, s:{}, s:{}}", "version", VERSION, "backends", "addresses");
+	overrides->backends = json_object_get(overrides->root, "backends");
+	overrides->addresses = json_object_get(overrides->root, "addresses");
+	overrides->ids = overrides->root ? member(overrides->root, "ids") : NULL;
+	if (overrides->ids && (overrides->file || !file))
+		return overrides;
+	overrides_free(overrides);
+	return NULL;
+}
+
+void overrides_free(struct overrides *overrides)
+{
+	if (!overrides)
+		return;
+	json_decref(overrides->root);
+	free(overrides->file);
+	free(overrides);
+}
+
+static int file_write(const struct overrides *overrides)
+{
+	char *text = json_dumps(overrides->root, JSON_INDENT(2) | JSON_SORT_KEYS);
+	int err = text ? state_file_write(overrides->file, text, strlen(text)) : -ENOMEM;
+
+	free(text);
+	return err;
+}
+
+static int save(struct overrides *overrides)
+{
+	int err;
+
+	overrides->due = false;
+	if (!overrides->file || overrides->unread)
+		return overrides->unread;
+	err = file_write(overrides);
+	if (err && err != overrides->failed)
+		log_event(LOG_LEVEL_ERROR, "state_file", NULL, NULL,
+			  "%s cannot be written, a restart would find it as it was: %s", overrides->file,
+			  strerror(-err));
+	else if (!err && overrides->failed)
+		log_event(LOG_LEVEL_INFO, "state_file", NULL, NULL, "%s is written again", overrides->file);
+	overrides->failed = err;
+	return err;
+}
+
+int overrides_save(struct overrides *overrides)
+{
+	return overrides && overrides->due ? save(overrides) : 0;
+}
+
+bool overrides_get(const struct overrides *overrides, const char *pool, const struct conf_backend *backend,
+		   enum backend_admin *admin, uint16_t *weight)
+{
+	const json_t *kept = json_object_get(json_object_get(overrides->backends, pool), backend->name);
+	json_t *entry = kept ? entry_json(backend) : NULL;
+	bool same = entry && json_equal(json_object_get(kept, "entry"), entry);
+
+	json_decref(entry);
+	return same && admin_read(json_object_get(kept, "state"), admin) &&
+	       weight_read(json_object_get(kept, "weight"), weight);
+}
+
+static void backend_forget(struct overrides *overrides, const char *pool, const char *name)
+{
+	json_t *of = json_object_get(overrides->backends, pool);
+
+	(void)json_object_del(of, name);
+	if (json_object_size(of) == 0)
+		(void)json_object_del(overrides->backends, pool);
+}
+
+int overrides_set(struct overrides *overrides, const char *pool, const struct conf_backend *backend,
+		  enum backend_admin admin, uint16_t weight)
+{
+	json_t *kept;
+
+	if (admin == backend->admin && weight == backend->weight) {
+		if (!json_object_get(json_object_get(overrides->backends, pool), backend->name) && !overrides->failed)
+			return 0;
+		backend_forget(overrides, pool, backend->name);
+		return save(overrides);
+	}
+	kept = json_pack("{s:o, s:s, s:i}", "entry", entry_json(backend), "state", backend_admin_name(admin), "weight",
+			 (int)weight);
+	if (json_object_set_new(member(overrides->backends, pool), backend->name, kept) < 0)
+		return -ENOMEM;
+	return save(overrides);
+}
+
+bool overrides_address(const struct overrides *overrides, const char *host, bool v6, uint8_t ip[static 16])
+{
+	const json_t *kept = json_object_get(json_object_get(overrides->addresses, host), family_name(v6));
+	struct addr addr = { .port = 0 };
+
+	if (!address_read(kept, v6, addr.ip) || !addr_is_unicast(&addr))
+		return false;
+	memcpy(ip, addr.ip, sizeof addr.ip);
+	return true;
+}
+
+int overrides_set_address(struct overrides *overrides, const char *host, bool v6, const uint8_t ip[static 16])
+{
+	char text[ADDR_TEXT_OCTETS];
+	uint8_t before[16];
+	struct addr addr = { .port = 0 };
+
+	memcpy(addr.ip, ip, sizeof addr.ip);
+	if (addr_is_v4(&addr) == v6) /* an AAAA that is v4-mapped */
+		return -EINVAL;
+	if (overrides_address(overrides, host, v6, before) && memcmp(before, ip, sizeof before) == 0)
+		return 0;
+	if (json_object_set_new(member(overrides->addresses, host), family_name(v6),
+				json_string(addr_format(&addr, text))) < 0)
+		return -ENOMEM;
+	overrides->due = true;
+	return 0;
+}
+
+const struct conf_backend *overrides_find_backend(const struct conf *conf, const char *pool, const char *name)
+{
+	for (size_t i = 0; i < conf->pool_count; i++)
+		for (size_t j = 0; j < conf->pools[i].backend_count && strcmp(conf->pools[i].name, pool) == 0; j++)
+			if (strcmp(conf->pools[i].backends[j].name, name) == 0)
+				return &conf->pools[i].backends[j];
+	return NULL;
+}
+
+static bool has_host(const struct conf *conf, const char *host)
+{
+	for (size_t i = 0; i < conf->pool_count; i++)
+		for (size_t j = 0; j < conf->pools[i].backend_count; j++)
+			if (conf->pools[i].backends[j].host && strcmp(conf->pools[i].backends[j].host, host) == 0)
+				return true;
+	return false;
+}
+
+void overrides_prune(struct overrides *overrides, const struct conf *conf)
+{
+	const char *pool, *name;
+	json_t *of, *value;
+	void *next, *next_inner;
+	enum backend_admin admin;
+	uint16_t weight;
+
+	json_object_foreach_safe(overrides->backends, next, pool, of)
+	{
+		json_object_foreach_safe(of, next_inner, name, value)
+		{
+			const struct conf_backend *backend = overrides_find_backend(conf, pool, name);
+
+			if (backend && overrides_get(overrides, pool, backend, &admin, &weight))
+				continue;
+			(void)json_object_del(of, name);
+			overrides->due = true;
+		}
+		if (json_object_size(of) == 0)
+			(void)json_object_del(overrides->backends, pool);
+	}
+	json_object_foreach_safe(overrides->addresses, next, name, value)
+	{
+		if (has_host(conf, name))
+			continue;
+		(void)json_object_del(overrides->addresses, name);
+		overrides->due = true;
+	}
+	overrides_ids_prune(overrides, conf);
+}

@@ -1,0 +1,105 @@
+#include "control/saved_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *overrides_id_format(const struct server_id *id, char hex[static OVERRIDES_ID_TEXT])
+{
+	hex[0] = '\0';
+	for (size_t i = 0; i < id->len; i++)
+		sprintf(hex + 2 * i, "%02x", id->octets[i]);
+	return hex;
+}
+
+/* As overrides_id_format() writes it: one text, one id. */
+static bool id_read(const char *text, struct server_id *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	const size_t len = strlen(text);
+
+	if (len == 0 || len % 2 || len / 2 > sizeof out->octets || strspn(text, digits) != len)
+		return false;
+	*out = (struct server_id){ .len = (uint8_t)(len / 2) };
+	for (size_t i = 0; i < len; i++)
+		out->octets[i / 2] = (uint8_t)(out->octets[i / 2] << 4 | (strchr(digits, text[i]) - digits));
+	return true;
+}
+
+bool overrides_ids_are_sound(json_t *pools)
+{
+	const char *name, *text;
+	json_t *pool, *owner;
+	struct server_id id;
+
+	if (pools && !json_is_object(pools))
+		return false;
+	json_object_foreach(pools, name, pool)
+	{
+		if (!json_is_object(pool))
+			return false;
+		json_object_foreach(pool, text, owner) if (!id_read(text, &id) || !json_is_string(owner)) return false;
+	}
+	return true;
+}
+
+int overrides_set_ids(struct overrides *overrides, const char *pool, const struct overrides_id *ids, size_t count)
+{
+	json_t *now = json_object(), *before = json_object_get(overrides->ids, pool);
+	char hex[OVERRIDES_ID_TEXT];
+	bool failed = !now;
+
+	for (size_t i = 0; !failed && i < count; i++)
+		failed =
+			json_object_set_new(now, overrides_id_format(&ids[i].id, hex), json_string(ids[i].backend)) < 0;
+	if (failed || (before ? json_equal(before, now) : count == 0)) {
+		json_decref(now);
+		return failed ? -ENOMEM : 0;
+	}
+	overrides->due = true;
+	if (count > 0)
+		return json_object_set_new(overrides->ids, pool, now) < 0 ? -ENOMEM : 0;
+	json_decref(now);
+	(void)json_object_del(overrides->ids, pool);
+	return 0;
+}
+
+int overrides_each_id(const struct overrides *overrides, const char *pool,
+		      int (*take)(void *ctx, const struct overrides_id *id), void *ctx)
+{
+	json_t *of = json_object_get(overrides->ids, pool), *owner;
+	struct overrides_id one;
+	const char *text;
+	int result;
+
+	json_object_foreach(of, text, owner)
+	{
+		one.backend = json_string_value(owner);
+		if (!id_read(text, &one.id))
+			continue;
+		result = take(ctx, &one);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+void overrides_ids_prune(struct overrides *overrides, const struct conf *conf)
+{
+	const char *pool, *text;
+	json_t *of, *owner;
+	void *next, *next_inner;
+
+	json_object_foreach_safe(overrides->ids, next, pool, of)
+	{
+		json_object_foreach_safe(of, next_inner, text, owner)
+		{
+			if (overrides_find_backend(conf, pool, json_string_value(owner)))
+				continue;
+			(void)json_object_del(of, text);
+			overrides->due = true;
+		}
+		if (json_object_size(of) == 0)
+			(void)json_object_del(overrides->ids, pool);
+	}
+}

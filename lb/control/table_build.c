@@ -1,0 +1,169 @@
+#include "path/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <urcu-qsbr.h>
+
+#include "base/tsan.h"
+
+/* Sorted: the endpoints of a hash do not hang on the order in the file. */
+static void space_fill(struct endpoint_space *space, const struct conf_nat *nat)
+{
+	space->prefix_count = nat->source_count;
+	for (size_t i = 0; i < nat->source_count; i++) {
+		const struct conf_prefix *source = &nat->sources[i];
+		const unsigned width = addr_is_v4(&source->addr) ? 32 : 128;
+		size_t at = i;
+
+		for (; at > 0 && memcmp(&space->prefixes[at - 1].first, &source->addr, sizeof source->addr) > 0; at--)
+			space->prefixes[at] = space->prefixes[at - 1];
+		space->prefixes[at] = (struct endpoint_prefix){ source->addr, (uint8_t)(width - source->bits) };
+	}
+	space->port_first = nat->port_first;
+	space->port_last = nat->port_last;
+}
+
+static struct siphash_key endpoint_key(const struct siphash_key *key, const char *what, const char *name)
+{
+	char label[160];
+
+	snprintf(label, sizeof label, "endpoint:%s:%s", what, name);
+	return siphash_key_derive(key, label);
+}
+
+static struct ports *ports_in(const struct table *table, size_t pools, const struct addr *address,
+			      const struct conf_nat *nat)
+{
+	for (size_t i = 0; table && i < pools; i++)
+		for (size_t family = 0; family < NET_FAMILIES; family++)
+			if (table->pools[i].ports[family] &&
+			    ports_are_of(table->pools[i].ports[family], address, nat->port_first, nat->port_last))
+				return table->pools[i].ports[family];
+	return NULL;
+}
+
+/* Sockets of single addresses stay open from table to table, and pools on one address share them. */
+static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *nat, const struct table *previous)
+{
+	for (size_t i = 0; nat->single && i < nat->source_count; i++) {
+		const struct addr *address = &nat->sources[i].addr;
+		struct ports **ports = &table->pools[pool].ports[addr_is_v4(address) ? NET_V4 : NET_V6];
+		struct ports *there = ports_in(table, pool, address, nat);
+
+		if (!there)
+			there = ports_in(previous, CONF_MAX_POOLS, address, nat);
+		*ports = there ? ports_share(there) : ports_new(address, nat->port_first, nat->port_last);
+		if (!*ports)
+			return false;
+	}
+	return true;
+}
+
+/* What there is instead of a flow table. */
+static bool stateless_fill(struct table *table, size_t pool, const struct conf *conf, const uint16_t *listener_uids)
+{
+	struct table_pool *out = &table->pools[pool];
+
+	if (conf->pools[pool].forward == FORWARD_TUNNEL) {
+		out->forward = TABLE_TUNNEL;
+		out->tunnel_keys = conf->pools[pool].tunnel.keys;
+	} else if (stateless_listener(conf, pool)) {
+		out->forward = TABLE_NAT_STATELESS;
+		out->stateless = stateless_make(conf, pool, listener_uids);
+		table->stateless_pools[table->stateless_count++] = (uint16_t)pool;
+	} else {
+		return true;
+	}
+	out->origins = origins_new(&table->snapshot->pools[pool]);
+	return out->origins;
+}
+
+static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
+{
+	return (struct limit_rates){ limit_rate_make(rate->pool), limit_rate_make(rate->backend),
+				     limit_rate_make(rate->prefix) };
+}
+
+struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids,
+			  const struct table *previous)
+{
+	struct siphash_key key = siphash_key_load(conf->hash_key);
+	struct table *table = calloc(1, sizeof *table);
+
+	if (!table)
+		return NULL;
+	table->snapshot = snapshot_build(&key, plan->pools, plan->pool_count, previous ? previous->snapshot : NULL);
+	if (!table->snapshot) {
+		free(table);
+		return NULL;
+	}
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		table->pool_of_uid[i] = TABLE_NONE;
+	for (size_t i = 0; i < STATS_LISTENERS; i++)
+		table->listeners[i].pool = TABLE_NONE;
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		const struct conf_nat *nat = &conf->pools[i].nat;
+		struct table_pool *pool = &table->pools[i];
+
+		table->pool_of_uid[plan->pools[i].uid] = (uint16_t)i;
+		pool->rebind = nat->rebind;
+		pool->times = (struct flow_times){ nat->settle_ms, nat->contest_s * 1000 };
+		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
+		space_fill(&pool->space, nat);
+		pool->single = nat->single;
+		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
+		if (!ports_fill(table, i, nat, previous) || !stateless_fill(table, i, conf, listener_uids)) {
+			table_free(table);
+			return NULL;
+		}
+	}
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		struct table_listener *listener = &table->listeners[listener_uids[i]];
+
+		listener->pool = (uint16_t)conf->listeners[i].pool;
+		listener->wildcard = addr_is_wildcard(&conf->listeners[i].addr);
+		listener->addr = conf->listeners[i].addr;
+		listener->endpoint_key = endpoint_key(&key, "listener", conf->listeners[i].name);
+	}
+	return table;
+}
+
+void table_free(struct table *table)
+{
+	if (!table)
+		return;
+	for (size_t i = 0; i < CONF_MAX_POOLS; i++) {
+		for (size_t family = 0; family < NET_FAMILIES; family++)
+			ports_drop(table->pools[i].ports[family]);
+		origins_free(table->pools[i].origins);
+	}
+	/* Keys are in both. */
+	explicit_bzero(&table->snapshot->key, sizeof table->snapshot->key);
+	snapshot_free(table->snapshot);
+	explicit_bzero(table, sizeof *table);
+	free(table);
+}
+
+const struct ports *table_ports(const struct table *table, uint64_t serial)
+{
+	for (size_t i = 0; i < table->snapshot->pool_count; i++)
+		for (size_t family = 0; family < NET_FAMILIES; family++)
+			if (table->pools[i].ports[family] && ports_serial(table->pools[i].ports[family]) == serial)
+				return table->pools[i].ports[family];
+	return NULL;
+}
+
+void publisher_wait(struct publisher *publisher)
+{
+	synchronize_rcu();
+	race_acquire(publisher);
+}
+
+void publisher_publish(struct publisher *publisher, struct table *table)
+{
+	struct table *old = atomic_exchange_explicit(&publisher->current, table, memory_order_acq_rel);
+
+	publisher_wait(publisher);
+	table_free(old);
+}

@@ -1,0 +1,131 @@
+#include "control/table_spec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int plan_backend(struct snapshot_backend *out, const struct conf_backend *conf, uint16_t pool,
+			struct registry *registry)
+{
+	*out = (struct snapshot_backend){
+		.name = conf->name,
+		.uid = registry_uid(registry, pool, conf->name),
+		.weight = conf->weight,
+		.addr = conf->addr,
+		.health = BACKEND_UP,
+		.admin = conf->admin,
+	};
+	return out->uid == REGISTRY_FULL ? -ENOSPC : 0;
+}
+
+static struct snapshot_id *ids_of_file(const struct conf_pool *conf, size_t *count)
+{
+	struct snapshot_id *ids = calloc(conf->backend_count + 1, sizeof *ids);
+
+	*count = 0;
+	for (size_t i = 0; ids != NULL && i < conf->backend_count; i++)
+		if (conf->backends[i].has_id)
+			ids[(*count)++] = (struct snapshot_id){ conf->backends[i].id, (uint16_t)i };
+	return ids;
+}
+
+static int plan_pool(struct plan *plan, const struct conf_pool *conf, struct registry *pools, struct registry *backends)
+{
+	struct snapshot_backend *first = plan->backends + plan->backend_count;
+	struct snapshot_pool_spec spec = {
+		.name = conf->name,
+		.uid = registry_uid(pools, 0, conf->name),
+		.protocol = conf->protocol,
+		.affinity = conf->affinity,
+		.unknown_cid = conf->unknown_cid,
+		.all_down = conf->all_down,
+		.layout = conf->layout,
+		.backends = first,
+		.backend_count = conf->backend_count,
+	};
+
+	if (spec.uid == REGISTRY_FULL)
+		return -ENOSPC;
+	for (size_t i = 0; i < conf->backend_count; i++) {
+		int rc = plan_backend(&first[i], &conf->backends[i], spec.uid, backends);
+		if (rc != 0)
+			return rc;
+	}
+	spec.ids = plan->of_file[plan->pool_count] = ids_of_file(conf, &spec.id_count);
+	if (spec.ids == NULL)
+		return -ENOMEM;
+	plan->backend_count += conf->backend_count;
+	plan->pools[plan->pool_count++] = spec;
+	return 0;
+}
+
+int plan_make(struct plan *out, const struct conf *conf, struct registry *pools, struct registry *backends)
+{
+	size_t backend_count = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < conf->pool_count; i++)
+		backend_count += conf->pools[i].backend_count;
+	*out = (struct plan){
+		.pools = calloc(conf->pool_count + 1, sizeof *out->pools),
+		.backends = calloc(backend_count + 1, sizeof *out->backends),
+		.of_file = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
+		.ids = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
+	};
+	if (out->pools == NULL || out->backends == NULL || out->of_file == NULL || out->ids == NULL)
+		rc = -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < conf->pool_count; i++)
+		rc = plan_pool(out, &conf->pools[i], pools, backends);
+	if (rc != 0)
+		plan_free(out);
+	return rc;
+}
+
+static uint16_t backend_of_uid(const struct snapshot_pool_spec *pool, uint16_t uid)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (pool->backends[i].uid == uid)
+			return (uint16_t)i;
+	return SNAPSHOT_NO_BACKEND;
+}
+
+/* True if `claims` has an owner for it in this pool. */
+static bool is_claimed(const struct snapshot_pool_spec *spec, const struct claims *claims, const struct server_id *id)
+{
+	return backend_of_uid(spec, claims_owner(claims, id)) != SNAPSHOT_NO_BACKEND;
+}
+
+int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims)
+{
+	struct snapshot_pool_spec *spec = &plan->pools[pool];
+	struct snapshot_id *ids = calloc(spec->backend_count + claims->count, sizeof *ids);
+	size_t count = 0;
+
+	if (ids == NULL)
+		return -ENOMEM;
+	for (const struct snapshot_id *entry = plan->of_file[pool]; entry->id.len > 0; entry++)
+		if (!is_claimed(spec, claims, &entry->id))
+			ids[count++] = *entry;
+	for (size_t i = 0; i < claims->count; i++) {
+		const uint16_t backend = backend_of_uid(spec, claims->entries[i].owner);
+
+		if (backend != SNAPSHOT_NO_BACKEND)
+			ids[count++] = (struct snapshot_id){ claims->entries[i].id, backend };
+	}
+	free(plan->ids[pool]);
+	spec->ids = plan->ids[pool] = ids;
+	spec->id_count = count;
+	return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->pool_count; i++) {
+		free(plan->of_file[i]);
+		free(plan->ids[i]);
+	}
+	free(plan->of_file);
+	free(plan->ids);
+	free(plan->pools);
+	free(plan->backends);
+	*plan = (struct plan){ 0 };
+}

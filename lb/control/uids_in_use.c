@@ -1,0 +1,130 @@
+#include "control/uids_in_use.h"
+
+#include <urcu-qsbr.h>
+
+#include "base/tsan.h"
+
+void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint16_t *listener_uids,
+		       size_t listener_count)
+{
+	for (size_t i = 0; i < plan->pool_count; i++)
+		used->pools[plan->pools[i].uid] = true;
+	for (size_t i = 0; i < plan->backend_count; i++)
+		used->backends[plan->backends[i].uid] = true;
+	for (size_t i = 0; i < listener_count; i++)
+		used->listeners[listener_uids[i]] = true;
+}
+
+struct marking {
+	struct recycle *used;
+	const struct services *services;
+};
+
+static void mark_peer(const struct marking *marking, const struct flow_peer *peer)
+{
+	marking->used->listeners[services_get(marking->services, peer->service).listener] = true;
+}
+
+static void mark_flow(void *ctx, const struct flow *flow)
+{
+	const struct marking *marking = ctx;
+	const struct flow_state *state = &flow->state;
+
+	marking->used->pools[flow->pool] = true;
+	marking->used->backends[flow->backend] = true;
+	mark_peer(marking, &state->owner.peer);
+	if (flow->kind != FLOW_CID)
+		return;
+	if (state->claimed)
+		mark_peer(marking, &state->claimant.peer);
+	if (state->former_left)
+		mark_peer(marking, &state->former.peer);
+	if (state->proven_replaced)
+		mark_peer(marking, &state->proven);
+}
+
+void recycle_keep_flows(struct recycle *used, struct flows *flows, const struct services *services, uint32_t now_ms)
+{
+	struct marking marking = { used, services };
+
+	rcu_thread_online();
+	for (int i = 0; i < FLOWS_SWEEP_CALLS; i++)
+		flows_sweep(flows, now_ms);
+	flows_visit(flows, mark_flow, &marking);
+	rcu_thread_offline();
+	synchronize_rcu();
+}
+
+void recycle_clear_flows(const struct recycle *used, struct flows *flows)
+{
+	for (uint16_t i = 0; i < STATS_POOLS; i++)
+		if (!used->pools[i])
+			flows_forget_evicted(flows, i);
+}
+
+void recycle_clear_limit(const struct recycle *used, struct limit *limit)
+{
+	for (uint16_t i = 0; i < STATS_POOLS; i++)
+		if (!used->pools[i])
+			limit_forget_pool(limit, i);
+	for (uint16_t i = 0; i < STATS_BACKENDS; i++)
+		if (!used->backends[i])
+			limit_forget_backend(limit, i);
+}
+
+static void clear(stats_counter *counters, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		atomic_store_explicit(&counters[i], 0, memory_order_relaxed);
+}
+
+static void clear_listener(struct stats *stats, size_t listener)
+{
+	clear(&stats->received[listener], 1);
+	clear(stats->verdicts[listener], VERDICTS);
+	clear(&stats->kernel_drops[listener], 1);
+}
+
+static void clear_pool(struct stats *stats, size_t pool)
+{
+	clear(stats->refused_up[pool], REFUSED_REASONS);
+	clear(stats->refused_down[pool], REFUSED_REASONS);
+	clear(&stats->replies[pool], 1);
+	clear(&stats->copies[pool], 1);
+	clear(&stats->contests[pool], 1);
+	clear(stats->stateless_dropped[pool], STATELESS_DROPS);
+	clear(stats->tunnel_dropped[pool], TUNNEL_DROPS);
+	clear(&stats->tunnel_segmented[pool], 1);
+	clear(&stats->tunnel_fragmented[pool], 1);
+}
+
+static void clear_backend(struct worker *worker, size_t backend)
+{
+	clear(&worker->stats.sent_up[backend], 1);
+	clear(&worker->stats.sent_down[backend], 1);
+	clear(&worker->stats.icmp_errors[backend], 1);
+	atomic_store_explicit(&worker->cid_last_s[backend], 0, memory_order_relaxed);
+	worker->paths[backend] = (struct net_path){ 0 };
+}
+
+/* Not yet explained, of a pool that is gone. */
+static void clear_sample(const struct recycle *used, struct worker_sample *sample)
+{
+	if (atomic_load_explicit(&sample->full, memory_order_acquire) && !used->pools[sample->pool])
+		atomic_store_explicit(&sample->full, false, memory_order_release);
+}
+
+void recycle_clear_worker(const struct recycle *used, struct worker *worker)
+{
+	race_acquire(worker->publisher);
+	clear_sample(used, &worker->sample);
+	for (size_t i = 0; i < STATS_LISTENERS; i++)
+		if (!used->listeners[i])
+			clear_listener(&worker->stats, i);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		if (!used->pools[i])
+			clear_pool(&worker->stats, i);
+	for (size_t i = 0; i < STATS_BACKENDS; i++)
+		if (!used->backends[i])
+			clear_backend(worker, i);
+}

@@ -1,0 +1,81 @@
+#include "flows/flows_view.h"
+
+struct visit {
+	const struct flows_filter *filter;
+	uint32_t now_ms;
+	struct flow_description *out;
+	size_t limit, matched;
+};
+
+static bool is_from(const struct flow_peer *peer, const struct addr *from)
+{
+	return memcmp(peer->device.ip, from->ip, sizeof from->ip) == 0 &&
+	       (from->port == 0 || peer->device.port == from->port);
+}
+
+static bool is_claimed(const struct flow *flow)
+{
+	return flow->kind == FLOW_CID && flow->state.claimed;
+}
+
+static bool filter_passes(const struct flows_filter *filter, const struct flow *flow)
+{
+	if (filter->cid && (flow->cid_len != filter->cid_len || memcmp(flow->cid, filter->cid, filter->cid_len) != 0))
+		return false;
+	return !filter->from || is_from(&flow->state.owner.peer, filter->from) ||
+	       (is_claimed(flow) && is_from(&flow->state.claimant.peer, filter->from));
+}
+
+static void describe(const struct flow *flow, uint32_t now_ms, struct flow_description *out)
+{
+	const struct flow_state *state = &flow->state;
+
+	*out = (struct flow_description){
+		.kind = (enum flow_kind)flow->kind,
+		.pool = flow->pool,
+		.backend = flow->backend,
+		.trial = flow->trial,
+		.cid_len = flow->cid_len,
+		.endpoint = flow->endpoint,
+		.backend_addr = flow->backend_addr,
+		.owner = state->owner.peer,
+		.claimant = state->claimant.peer,
+		.owner_proven = state->owner_proven,
+		.claimed = is_claimed(flow),
+		/* A contest that is over ends with the next uplink. */
+		.contest = flow->kind == FLOW_CID && state->contest && (int32_t)(state->contest_until_ms - now_ms) > 0,
+		.created_ms = flow->created_ms,
+		.copies = flow->copies,
+		.contests = state->contests,
+		.up_ms = flow->last_down ? flow->turned_ms : flow->last_ms,
+		.down_ms = flow->last_down ? flow->last_ms : flow->turned_ms,
+		.replied = flow->replied,
+	};
+	if (flow->kind == FLOW_CID) {
+		out->has_proven = state->proven_replaced && state->proven_left > 0;
+		out->has_former = state->former_left > 0;
+		out->proven = state->proven;
+		out->former = state->former.peer;
+	}
+	memcpy(out->cid, flow->cid, flow->cid_len);
+}
+
+static void on_flow(void *ctx, const struct flow *flow)
+{
+	struct visit *visit = ctx;
+
+	if (!filter_passes(visit->filter, flow))
+		return;
+	if (visit->matched < visit->limit)
+		describe(flow, visit->now_ms, &visit->out[visit->matched]);
+	visit->matched++;
+}
+
+size_t flows_describe(struct flows *flows, const struct flows_filter *filter, uint32_t now_ms,
+		      struct flow_description *out, size_t limit)
+{
+	struct visit visit = { filter, now_ms, out, limit, 0 };
+
+	flows_visit(flows, on_flow, &visit);
+	return visit.matched;
+}

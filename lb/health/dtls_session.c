@@ -1,0 +1,174 @@
+#include "health/dtls_session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+enum { FLIGHTS = 8 /* the first retransmission comes after this part of timeout_ms */ };
+
+static int fill_random(void *ctx, uint8_t *out, size_t len)
+{
+	(void)ctx;
+	return getrandom(out, len, 0) == (ssize_t)len ? 0 : -EIO;
+}
+
+static uint64_t clock_ms(void)
+{
+	return probe_clock_us() / 1000;
+}
+
+static void on_send(void *ctx, const uint8_t *data, size_t len)
+{
+	struct line *line = ctx;
+
+	line->error = probe_port_send(line->at, data, len);
+}
+
+static void on_deliver(void *ctx, const uint8_t *data, size_t len)
+{
+	struct line *line = ctx;
+
+	line->deliver(line, data, len);
+}
+
+/* RFC 5246, section 7.2.2; RFC 4279, section 6. */
+static const char *hint_of(int alert)
+{
+	switch (alert) {
+	case 20: /* bad_record_mac */
+	case 51: /* decrypt_error */
+		return ": is psk_key right?";
+	case 40: /* handshake_failure */
+		return ": does it take pre-shared keys?";
+	case 115: /* unknown_psk_identity */
+		return ": is psk_identity right?";
+	}
+	return "";
+}
+
+bool line_explain(const struct line *line, char *text, size_t size)
+{
+	const struct session *session = line->session;
+	bool refused = session_state(session) == SESSION_FAILED;
+
+	if (refused)
+		snprintf(text, size, "handshake refused: %s%s", session_reason(session),
+			 hint_of(session_alert(session)));
+	else if (session_awaits_finished(session))
+		snprintf(text, size, "handshake not finished: are psk_identity and psk_key right?");
+	else
+		snprintf(text, size, "handshake not finished in time");
+	return refused;
+}
+
+int line_init(struct line *line, struct probe *probe,
+	      void (*deliver)(struct line *line, const uint8_t *data, size_t len))
+{
+	const struct conf_health *how = &probe->spec.how;
+	const struct session_options options = {
+		.role = SESSION_CLIENT,
+		.psk_identity = how->psk_identity,
+		.psk_key = how->psk_key,
+		.psk_key_len = how->psk_key_len,
+		.use_cid = true,
+		.all_suites = true,
+		.handshake_min_ms = how->timeout_ms / FLIGHTS + 1,
+		.handshake_max_ms = how->timeout_ms + 1, /* the probe gives up before */
+		.random = fill_random,
+	};
+
+	*line = (struct line){ .probe = probe, .deliver = deliver };
+	line->home = line->at = &line->ports[0];
+	line->away = &line->ports[1];
+	return session_config_new(&line->config, &options);
+}
+
+void line_free(struct line *line)
+{
+	line->at = line->home;
+	if (line->session != NULL)
+		session_close(line->session);
+	line_drop(line);
+	session_config_free(line->config);
+}
+
+void line_move(struct line *line)
+{
+	struct probe_port *old = line->home;
+
+	probe_port_close(old);
+	line->home = line->away;
+	line->away = old;
+}
+
+int line_begin(struct line *line)
+{
+	static const struct session_callbacks callbacks = { on_send, on_deliver };
+	int error;
+
+	line_drop(line);
+	error = probe_port_open(line->home, line->probe);
+	if (error == 0)
+		error = -session_new(&line->session, line->config, NULL, &callbacks, line);
+	if (error != 0)
+		return error;
+	line->at = line->home;
+	line->error = 0;
+	session_start(line->session, clock_ms());
+	return line->error;
+}
+
+void line_drop(struct line *line)
+{
+	session_free(line->session);
+	line->session = NULL;
+	line->cid_len = 0;
+	probe_port_close(line->home);
+	probe_port_close(line->away);
+}
+
+static enum session_state note_cid(struct line *line, enum session_state before, enum session_state state)
+{
+	if (before != SESSION_ESTABLISHED && state == SESSION_ESTABLISHED)
+		line->cid_len = session_peer_cid(line->session, line->cid);
+	return state;
+}
+
+enum session_state line_input(struct line *line, struct probe_port *port, const uint8_t *data, size_t len)
+{
+	enum session_state before = session_state(line->session);
+
+	line->at = port;
+	line->error = 0;
+	return note_cid(line, before, session_input(line->session, data, len, clock_ms()));
+}
+
+uint64_t line_left_us(const struct line *line)
+{
+	uint64_t at_ms = session_deadline(line->session), now_ms = clock_ms();
+
+	if (at_ms == SESSION_NEVER)
+		return UINT64_MAX;
+	return at_ms > now_ms ? (at_ms - now_ms) * 1000 : 0;
+}
+
+enum session_state line_expire(struct line *line)
+{
+	line->error = 0;
+	return session_expire(line->session, clock_ms());
+}
+
+int line_write(struct line *line, struct probe_port *port, const uint8_t *data, size_t len)
+{
+	int rc;
+
+	line->at = port;
+	line->error = 0;
+	rc = session_write(line->session, data, len);
+	return rc != 0 ? -rc : line->error;
+}
+
+void line_reply(struct line *line, const uint8_t *data, size_t len)
+{
+	session_write(line->session, data, len);
+}

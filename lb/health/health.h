@@ -1,0 +1,79 @@
+/* Probes of the health channel, on the control thread's event loop: non-blocking, jittered. It reports what it saw; the
+ * state machine is common/pool.h. */
+#ifndef CIDLB_HEALTH_H
+#define CIDLB_HEALTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "common/addr.h"
+#include "common/proxy2.h"
+#include "conf/conf.h"
+
+struct health;
+
+/* How datagrams of probes go to the backends of a pool of mode tunnel, if they go to the backend's own port: behind the
+ * header that those of devices have. Each probe is a device with the address of `local` and a port that nobody binds.
+ */
+struct health_tunnel {
+	struct proxy2_keys keys; /* count 0: there is no tunnel */
+	struct addr local;       /* what they leave from, and are answered to */
+	struct addr service;     /* whom they say to address */
+};
+
+struct health_target {
+	uint16_t uid; /* of the backend */
+	struct addr addr;
+	struct conf_health how; /* its texts are copied */
+	struct health_tunnel tunnel;
+	struct cid_layout layout; /* what a CID of this backend is held against: `coaps` */
+	bool has_id;
+	struct server_id id;
+};
+
+/* What `coaps` learns beside life. */
+enum health_finding { FINDING_UNKNOWN, FINDING_GOOD, FINDING_BAD };
+
+enum { HEALTH_REASON_OCTETS = 128 };
+
+struct health_findings {
+	enum health_finding rebinding;               /* a session goes on from a new address without a handshake */
+	enum health_finding cid;                     /* fits the layout, and carries the backend's id */
+	char rebinding_reason[HEALTH_REASON_OCTETS]; /* FINDING_BAD: "CID not negotiated", "answered to the old port",
+						      * "needed a handshake"
+						      */
+	char cid_reason[HEALTH_REASON_OCTETS];       /* FINDING_BAD: "length 8, configured 6", "id 0, configured 2" */
+	uint64_t sessions;                           /* begun so far */
+	uint64_t sessions_lost;                      /* and lost: the backend had forgotten them, or closed them */
+};
+
+/* One finished probe. Valid during the report. */
+struct health_result {
+	bool ok;
+	bool unasked; /* not ok, for want of descriptors, memory or the tunnel's port here: nothing is known of the
+			 backend */
+	const char *reason; /* what was seen, in plain words: "no answer for 1000 ms", "connection refused", "2.05
+			       Content" */
+	uint32_t took_us;
+	const struct health_findings *findings; /* NULL: the probe has none */
+	const uint8_t *words; /* an answer that may steer (steering.h), maybe empty; NULL: none, or it may not */
+	size_t words_len;     /* octets */
+};
+
+typedef void (*health_report)(void *ctx, uint16_t uid, const struct health_result *result);
+
+struct health *health_new(struct event_base *base, health_report report, void *ctx);
+
+/* The backends to probe from now on. One that was probed before with the same address and settings goes on undisturbed;
+ * one that is new is probed at once. Probe "none" reports success once. Returns 0 or -errno. */
+int health_set_targets(struct health *health, const struct health_target *targets, size_t count);
+
+/* The packet path met an ICMP error of this backend: probes it at once, at most every 100 ms. */
+void health_suspect(struct health *health, uint16_t uid);
+
+void health_free(struct health *health);
+
+#endif

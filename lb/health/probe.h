@@ -1,0 +1,81 @@
+/* One backend under probe. health.c keeps the schedule; a kind of probe knows how to ask, and what is an answer.
+ * Control thread. */
+#ifndef CIDLB_PROBE_H
+#define CIDLB_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "health/health.h"
+#include "health/probe_port.h"
+
+struct probe_kind;
+
+/* What the struct of each kind begins with. */
+struct probe {
+	const struct probe_kind *kind;
+	struct health *health;
+	struct event_base *base;
+	struct health_target spec;  /* its texts belong to the probe */
+	struct addr to;             /* where to ask: the backend's address, at how.port if that is set */
+	bool asking;                /* between begin() and probe_finish() */
+	uint64_t began_us;          /* the last time it asked */
+	struct probe_tunnel tunnel; /* probe_port.c's own */
+
+	/* health.c's own */
+	struct event *timer; /* asking: what probe_wake_in() set; else: of the next time */
+	uint8_t refusals;    /* in a row, up to `fall`: then it is down, and repeating finds nothing new */
+	bool started, kept;
+	bool reporting, gone; /* taken away by its own report */
+};
+
+struct probe_kind {
+	size_t octets;                      /* of its struct; all of it is zero at first but `struct probe` */
+	int (*open)(struct probe *probe);   /* 0 or -errno; close() follows in any case */
+	void (*begin)(struct probe *probe); /* asks, and wants to be woken up in time to give up */
+	void (*wake)(struct probe *probe);  /* what probe_wake_in() asked for; only while asking */
+	void (*close)(struct probe *probe); /* leaves the memory */
+
+	/* Of kinds that have ports: what came to one, and, while asking, a system call or ICMP error (an errno). */
+	void (*received)(struct probe *probe, struct probe_port *port, const uint8_t *data, size_t len);
+	void (*failed)(struct probe *probe, int error);
+};
+
+extern const struct probe_kind probe_datagram; /* `dtls`, `coap` */
+extern const struct probe_kind probe_coaps, probe_http;
+
+/* One wake-up at a time: a later call replaces an earlier one. */
+void probe_wake_in(struct probe *probe, uint64_t us);
+
+/* Ends what begin() began; took_us is filled in. The caller returns to the event loop at once and touches nothing: the
+ * probe may be gone. refused: the host said that nobody listens, which need not wait to be asked again. */
+void probe_finish(struct probe *probe, bool refused, const struct health_result *result);
+
+/* The same for a system call that failed. */
+void probe_fail(struct probe *probe, int error);
+
+/* Whether its ports are ports inside a tunnel. */
+static inline bool probe_is_tunnelled(const struct probe *probe)
+{
+	return probe->spec.tunnel.keys.count > 0 && probe->to.port == probe->spec.addr.port;
+}
+
+/* For "no answer%s": where it was waited for, if that is not plain. */
+const char *probe_way(const struct probe *probe);
+
+/* Monotonic. */
+uint64_t probe_clock_us(void);
+
+/* What is left of timeout_ms. */
+uint64_t probe_left_us(const struct probe *probe);
+
+/* An unconnected, non-blocking socket of the family of probe->to, or -errno. */
+int probe_socket(const struct probe *probe, int type);
+
+/* To probe->to. Returns 0 or an errno. */
+int probe_connect(const struct probe *probe, int fd);
+
+#endif

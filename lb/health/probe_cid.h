@@ -1,0 +1,15 @@
+/* The CID that a backend gave the probe, held against the pool's layout. Pure. */
+#ifndef CIDLB_PROBE_CID_H
+#define CIDLB_PROBE_CID_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "health/health.h"
+
+/* Sets findings->cid and its reason. `len`: octets; 0: none was agreed on. A pool whose layout ignores CIDs learns
+ * nothing. */
+void probe_cid_judge(struct health_findings *findings, const struct health_target *spec, const uint8_t *cid,
+		     size_t len);
+
+#endif

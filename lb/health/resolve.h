@@ -1,0 +1,61 @@
+/* The names of backends, asked of the DNS (libevent's evdns) again and again: control thread, non-blocking.
+ *
+ * A backend is one address, so a name is taken on when it has exactly one of the wanted family. The last good address
+ * stays while the DNS is silent, or its answer empty, truncated, an error or several addresses. /etc/hosts is not read;
+ * what comes back is not authenticated, beyond the port and number of the question.
+ */
+#ifndef CIDLB_RESOLVE_H
+#define CIDLB_RESOLVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "common/addr.h"
+
+enum {
+	RESOLVE_TTL_MIN_S = 5,
+	RESOLVE_TTL_MAX_S = 300,
+	RESOLVE_AGAIN_MS = 250, /* between questions that failed probes cause, and after one that got no answer,
+				   doubling up to TTL_MIN */
+};
+
+struct resolve;
+
+struct resolve_name {
+	const char *host; /* copied; a trailing dot makes it absolute, else resolv.conf's search list holds */
+	bool v6;          /* AAAA instead of A */
+};
+
+/* The answer to one question about a name. */
+struct resolve_answer {
+	bool good;
+	uint8_t ip[16];     /* good: as in struct addr */
+	uint32_t ttl_s;     /* good: when it is asked again, clamped */
+	const char *reason; /* not good, in words: "no such name", "2 addresses, where a backend is one", "no answer
+			       from the DNS" */
+};
+
+typedef void (*resolve_report)(void *ctx, const struct resolve_name *name, const struct resolve_answer *answer);
+
+/* Reads /etc/resolv.conf. -ENOMEM; -EADDRNOTAVAIL: no nameserver can be asked, for want of descriptors for example. */
+int resolve_new(struct resolve **out, struct event_base *base, resolve_report report, void *ctx);
+
+/* The same with another file; in it a nameserver may have a port, as in 127.0.0.1:5353. */
+int resolve_new_from(struct resolve **out, struct event_base *base, const char *file, resolve_report report, void *ctx);
+
+/* The names to know from now on. New ones are asked for at once; known ones go on undisturbed; others are forgotten,
+ * and nothing is reported of them any more. A name may come twice. Reads resolv.conf again if it has changed, as a
+ * question without a good answer does. May be called from a report. -ENOMEM: nothing has changed. */
+int resolve_set_names(struct resolve *resolve, const struct resolve_name *names, size_t count);
+
+/* The backend behind it failed a probe: asks at once, at most every RESOLVE_AGAIN_MS. `resolve` may be NULL: nobody can
+ * be asked. */
+void resolve_now(struct resolve *resolve, const struct resolve_name *name);
+
+/* When `base` will not run any more. */
+void resolve_free(struct resolve *resolve);
+
+#endif

@@ -1,0 +1,50 @@
+/* ICMP errors about datagrams that left through an endpoint's socket (net_bind()).
+ *
+ * The kernel queues them at that socket, at the cost of its receive buffer, and fails a send or a receive for each:
+ * they must be read. An inbox belongs to one worker. The alarm is shared: workers ring it, the control thread answers.
+ */
+#ifndef CIDLB_ICMP_H
+#define CIDLB_ICMP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/stats.h"
+#include "common/addr.h"
+
+enum { ICMP_BATCH = 32, ICMP_ALARM_MS = 100 };
+
+struct icmp_error {
+	struct addr to;    /* of the datagram that met it */
+	uint8_t local[16]; /* its source address */
+	bool too_big;      /* a smaller path MTU, which the kernel has noted; anything else: it was not delivered */
+};
+
+struct icmp_inbox;
+struct icmp_inbox *icmp_inbox_new(void);
+void icmp_inbox_free(struct icmp_inbox *inbox);
+
+/* Reads at most ICMP_BATCH errors of a socket without waiting, and drops those that the host itself made. Returns how
+ * many, with *out their array, valid until the next call; *more: there may be others. */
+size_t icmp_receive(struct icmp_inbox *inbox, int fd, struct icmp_error **out, bool *more);
+
+/* Backends that ICMP errors were about. */
+struct icmp_alarm {
+	int wake;                                 /* readable when one is rung */
+	_Atomic bool rung[STATS_BACKENDS];        /* by stable number */
+	_Atomic uint32_t rung_ms[STATS_BACKENDS]; /* when it was last, on the workers' clock */
+};
+
+/* -errno: no descriptor, no memory. */
+int icmp_alarm_new(struct icmp_alarm **out);
+void icmp_alarm_free(struct icmp_alarm *alarm);
+
+/* Any worker. Rings at most every ICMP_ALARM_MS per backend, whatever comes. */
+void icmp_alarm_ring(struct icmp_alarm *alarm, uint16_t backend, uint32_t now_ms);
+
+/* Control thread, when `wake` is readable: shows `visit` who was rung for, once. */
+void icmp_alarm_answer(struct icmp_alarm *alarm, void (*visit)(void *ctx, uint16_t backend), void *ctx);
+
+#endif

@@ -1,0 +1,140 @@
+/* Mode nat, the way back: to whom a reply on an endpoint belongs, and what it proves. */
+#include "path/forward.h"
+
+#include "flows/flows.h"
+
+static void send_down(struct worker *worker, const struct net_datagram *reply, uint16_t backend, uint16_t pool,
+		      const struct flow_peer *to)
+{
+	struct service service = services_get(worker->services, to->service);
+
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->listener_fds[service.listener], memory_order_relaxed),
+			  .data = reply->data,
+			  .len = reply->len,
+			  .to = to->device,
+			  .local = service.local,
+			  .sent = &worker->stats.sent_down[backend],
+			  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+		  });
+}
+
+/* The flow that takes the place of its source's old one, as the backend goes on with the handshake of a ClientHello
+ * that had a flow of its own. With the lock of that held. */
+static struct flow_new successor_of(const struct worker *worker, const struct flow *hello, const struct addr *endpoint)
+{
+	const struct flow_peer *owner = &hello->state.owner.peer;
+
+	return (struct flow_new){
+		.key = { .kind = FLOW_ADDRESS,
+			 .pool = hello->pool,
+			 .service = owner->service,
+			 .source = owner->device },
+		.backend = hello->backend,
+		.backend_addr = hello->backend_addr,
+		.endpoint = endpoint,
+		.owner = *owner,
+		.owner_proven = true,
+		.now_ms = worker->now_ms,
+	};
+}
+
+static void hello_succeeds(struct worker *worker, struct flow *hello, const struct flow_new *successor)
+{
+	struct flow *old = flows_find(worker->flows, &successor->key), *flow;
+
+	if (old)
+		flows_end(worker->flows, old);
+	flows_end(worker->flows, hello);
+	flow = flows_make(worker->flows, successor);
+	if (flow && flow_lock(flow)) {
+		flow->handshake = true;
+		flows_prove(worker->flows, flow);
+		flow_unlock(flow);
+	}
+}
+
+/* A downlink came to a source's own endpoint: the backend checked its record and moved there. */
+static void source_proven(struct worker *worker, const struct flow *source, const struct flow_peer *peer)
+{
+	struct flow_key key = {
+		.kind = FLOW_CID, .pool = source->pool, .cid_len = source->cid_len, .cid = source->cid
+	};
+	struct flow *session = flows_find(worker->flows, &key);
+
+	if (!session || !flow_lock(session))
+		return;
+	flow_prove(&session->state, peer);
+	flow_unlock(session);
+}
+
+/* Takes a reply on a flow without CID, locked. Returns true if it is the answer that lets a FLOW_HELLO take over. */
+static bool address_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+			  struct flow *flow)
+{
+	const struct snapshot_pool *pool = &table->snapshot->pools[table->pool_of_uid[flow->pool]];
+	enum dtls_reply said =
+		pool->protocol == POOL_UDP ? DTLS_REPLY_PROTECTED : dtls_read_reply(reply->data, reply->len);
+
+	if (said == DTLS_REPLY_NONE || said == DTLS_REPLY_STATELESS)
+		return false;
+	if (said == DTLS_REPLY_PROTECTED) {
+		flow->handshake = false;
+		flow->protected_seen = true;
+	}
+	flows_prove(worker->flows, flow);
+	return flow->kind == FLOW_HELLO;
+}
+
+void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+	       const struct addr *endpoint, uint32_t hash)
+{
+	struct flow *flow = flows_find_end_hashed(worker->flows, endpoint, &reply->from, hash);
+	struct trace_ring *trace = worker_trace(worker);
+	bool take_over = false, proof = false;
+	struct flow_peer to[FLOW_WAYS_BACK];
+	struct flow_new successor = { 0 };
+	unsigned count = 1;
+	uint16_t backend;
+
+	if (!flow || table->pool_of_uid[flow->pool] == TABLE_NONE || !flow_lock(flow)) {
+		stats_add(&worker->stats.strays, 1);
+		return;
+	}
+	to[0] = flow->state.owner.peer;
+	backend = flow->backend;
+	switch ((enum flow_kind)flow->kind) {
+	case FLOW_ADDRESS:
+	case FLOW_HELLO:
+		take_over = address_reply(worker, table, reply, flow);
+		break;
+	case FLOW_CID:
+		count = flow_downlink(&flow->state, (uint32_t)reply->len, to);
+		flows_prove(worker->flows, flow);
+		break;
+	case FLOW_SOURCE:
+		proof = flow->awaiting;
+		flow->awaiting = false;
+		flows_prove(worker->flows, flow);
+		break;
+	}
+	flow_pass_down(flow, count ? count - 1 : 0, worker->now_ms);
+	if (trace)
+		trace_down(trace, reply, flow, to, count);
+	if (take_over)
+		successor = successor_of(worker, flow, endpoint);
+	flow_unlock(flow);
+
+	stats_add(&worker->stats.replies[flow->pool], 1);
+	for (unsigned i = 0; i < count; i++)
+		send_down(worker, reply, backend, flow->pool, &to[i]);
+	if (count == 0)
+		stats_add(&worker->stats.refused_down[flow->pool][REFUSED_BUDGET], 1);
+	else
+		stats_add(&worker->stats.copies[flow->pool], count - 1);
+	if (take_over)
+		hello_succeeds(worker, flow, &successor);
+	if (proof)
+		source_proven(worker, flow, &to[0]);
+}

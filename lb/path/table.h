@@ -1,0 +1,84 @@
+/* What workers read, as one immutable value, and its publication: exchange the pointer, wait for a grace period, free
+ * the old one.
+ *
+ * Owner: the control thread. A worker loads the pointer once per batch and keeps nothing of it over a quiescent state.
+ */
+#ifndef CIDLB_PUBLISH_H
+#define CIDLB_PUBLISH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/stats.h"
+#include "common/endpoint.h"
+#include "common/limit.h"
+#include "common/ownership.h"
+#include "common/snapshot.h"
+#include "conf/conf.h"
+#include "control/stateless.h"
+#include "control/table_spec.h"
+#include "io/io.h"
+#include "io/port_sockets.h"
+#include "path/backend_by_addr.h"
+
+#define TABLE_NONE UINT16_MAX
+
+enum table_forward { TABLE_NAT, TABLE_NAT_STATELESS, TABLE_TUNNEL };
+
+/* How a pool forwards, and how much; beside snapshot->pools[i]. */
+struct table_pool {
+	enum table_forward forward;
+	enum conf_rebind rebind;
+	struct flow_times times;
+	struct endpoint_space space;
+	bool single;                       /* the space is of single addresses: `ports` */
+	struct ports *ports[NET_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
+	struct siphash_key endpoint_key;   /* of its CIDs */
+	struct limit_rates hello_rates;
+	struct origins *origins;        /* TABLE_NAT: NULL */
+	struct stateless stateless;     /* TABLE_NAT_STATELESS */
+	struct proxy2_keys tunnel_keys; /* TABLE_TUNNEL */
+};
+
+struct table_listener {
+	uint16_t pool; /* index; TABLE_NONE: no such listener */
+	bool wildcard;
+	struct addr addr;
+	struct siphash_key endpoint_key; /* of its sources */
+};
+
+struct table {
+	struct snapshot *snapshot;
+	struct table_pool pools[CONF_MAX_POOLS];  /* by index */
+	uint16_t pool_of_uid[STATS_POOLS];        /* index, or TABLE_NONE */
+	uint16_t stateless_pools[CONF_MAX_POOLS]; /* indices of those that are TABLE_NAT_STATELESS */
+	size_t stateless_count;
+	struct table_listener listeners[STATS_LISTENERS]; /* by stable number */
+};
+
+/* A table of `conf` and of the pools in `plan` (whose health and administrative states are taken as they are).
+ * listener_uids: by index in conf->listeners. NULL: out of memory. */
+struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids,
+			  const struct table *previous);
+void table_free(struct table *table);
+
+/* Those of a single source address that have this serial number; NULL: they are not of this table. */
+const struct ports *table_ports(const struct table *table, uint64_t serial);
+
+struct publisher {
+	_Atomic(struct table *) current;
+};
+
+static inline const struct table *publisher_read(struct publisher *publisher)
+{
+	return atomic_load_explicit(&publisher->current, memory_order_acquire);
+}
+
+/* A grace period: what no worker can find any more is used by none once this returns. Control thread. */
+void publisher_wait(struct publisher *publisher);
+
+/* Control thread; returns once no worker reads the old table any more, and frees it. */
+void publisher_publish(struct publisher *publisher, struct table *table);
+
+#endif

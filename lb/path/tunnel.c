@@ -1,0 +1,137 @@
+/* Mode tunnel: each datagram to a backend is preceded by a header that names the device and the service address
+ * (proxy2.h), and so is each reply: nothing is remembered of either. */
+#include "path/forward.h"
+
+#include "common/proxy2.h"
+#include "path/errors.h"
+
+_Static_assert((int)PROXY2_MAX_OCTETS <= (int)NET_HEAD, "a header fits the outbox");
+
+enum { PATH_MS = 60000 /* after which a path may have another MTU */ };
+
+static struct net_path *path_of(struct worker *worker, const struct uplink *up, const struct snapshot_backend *backend)
+{
+	struct net_path *path = &worker->paths[backend->uid];
+
+	if (!path->segmented || !addr_equal(&path->to, &backend->addr) || worker->now_ms - path->since_ms > PATH_MS)
+		*path = (struct net_path){
+			.to = backend->addr,
+			.since_ms = worker->now_ms,
+			.most = UINT16_MAX,
+			.segmented = &worker->stats.tunnel_segmented[up->pool->uid],
+			.fragmented = &worker->stats.tunnel_fragmented[up->pool->uid],
+		};
+	return path;
+}
+
+/* The tag at the end of a header is a hash of device and service address. */
+static uint64_t stream_of(const uint8_t *head, size_t head_len)
+{
+	uint64_t stream;
+
+	memcpy(&stream, head + head_len - sizeof stream, sizeof stream);
+	return stream;
+}
+
+void tunnel_uplink(struct worker *worker, const struct uplink *up)
+{
+	const struct snapshot_backend *backend = &up->pool->backends[up->decision->backend];
+	struct proxy2_ends ends = { up->datagram->from, up->listener->addr };
+	struct trace_ring *trace = worker_trace(worker);
+	const bool somewhere = !addr_is_wildcard(&backend->addr);
+	uint8_t head[PROXY2_MAX_OCTETS];
+	size_t head_len;
+
+	if (trace)
+		trace_up_stateless(trace, up, somewhere ? backend : NULL, &ends.source);
+	if (!somewhere) {
+		stats_add(&worker->stats.refused_up[up->pool->uid][REFUSED_NO_ADDRESS], 1);
+		return;
+	}
+	if (up->listener->wildcard)
+		memcpy(ends.destination.ip, up->datagram->local, sizeof ends.destination.ip);
+	head_len = proxy2_write(head, &up->settings->tunnel_keys, PROXY2_UP, &ends);
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->tunnel_fds[up->pool->uid], memory_order_relaxed),
+			  .head = head,
+			  .head_len = head_len,
+			  .data = up->datagram->data,
+			  .len = up->datagram->len,
+			  .to = backend->addr,
+			  .path = path_of(worker, up, backend),
+			  .stream = stream_of(head, head_len),
+			  .queue = ERRORS_TUNNEL | up->pool->uid,
+			  .sent = &worker->stats.sent_up[backend->uid],
+			  .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
+		  });
+}
+
+/* The listener of pool `at` (index) that has a service address, or STATS_LISTENERS. One on a wildcard address has all
+ * that no other listener has: also one that this node does not hold, which the kernel then refuses to send from. */
+static size_t listener_of(const struct table *table, uint16_t at, const struct addr *service)
+{
+	size_t found = STATS_LISTENERS;
+
+	for (size_t i = 0; i < STATS_LISTENERS; i++) {
+		const struct table_listener *listener = &table->listeners[i];
+
+		if (listener->pool == TABLE_NONE || listener->addr.port != service->port)
+			continue;
+		if (addr_equal(&listener->addr, service))
+			return listener->pool == at ? i : STATS_LISTENERS;
+		if (listener->wildcard && listener->pool == at && addr_is_v4(&listener->addr) == addr_is_v4(service))
+			found = i;
+	}
+	return found;
+}
+
+/* One datagram of a backend to its device. Returns PROXY2_GOOD, or the enum proxy2_result or tunnel_drop that it is
+ * dropped for. */
+static unsigned reply_take(struct worker *worker, const struct table *table, uint16_t at, uint16_t backend,
+			   const uint8_t *data, size_t len)
+{
+	const uint16_t pool = table->snapshot->pools[at].uid;
+	struct proxy2_ends ends;
+	size_t head_len, listener;
+	enum proxy2_result result =
+		proxy2_read(&ends, &head_len, &table->pools[at].tunnel_keys, PROXY2_DOWN, data, len);
+
+	if (result != PROXY2_GOOD)
+		return result;
+	listener = listener_of(table, at, &ends.source);
+	if (listener == STATS_LISTENERS)
+		return TUNNEL_SERVICE;
+	stats_add(&worker->stats.replies[pool], 1);
+	net_queue(worker->outbox,
+		  &(struct net_send){
+			  .fd = atomic_load_explicit(&worker->listener_fds[listener], memory_order_relaxed),
+			  .data = data + head_len,
+			  .len = len - head_len,
+			  .to = ends.destination,
+			  .local = table->listeners[listener].wildcard ? ends.source.ip : NULL,
+			  .sent = &worker->stats.sent_down[backend],
+			  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+		  });
+	return PROXY2_GOOD;
+}
+
+void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct net_datagram *replies)
+{
+	const struct snapshot_pool *pool = &table->snapshot->pools[at];
+	const uint16_t backend = origins_find(table->pools[at].origins, &replies->from);
+	const size_t step = replies->segment ? replies->segment : replies->len;
+	size_t from = 0;
+
+	/* Once at least: a datagram may be empty. */
+	do {
+		const size_t len = replies->len - from < step ? replies->len - from : step;
+		unsigned drop = TUNNEL_OUTER_SOURCE;
+
+		if (backend != SNAPSHOT_NO_BACKEND)
+			drop = reply_take(worker, table, at, pool->backends[backend].uid, replies->data + from, len);
+		if (drop != PROXY2_GOOD)
+			stats_add(&worker->stats.tunnel_dropped[pool->uid][drop], 1);
+		from += step;
+	} while (from < replies->len);
+}

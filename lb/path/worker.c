@@ -1,0 +1,366 @@
+#include "path/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <urcu-qsbr.h>
+
+#include "base/tsan.h"
+#include "path/batch.h"
+#include "path/errors.h"
+#include "path/forward.h"
+#include "path/nat_stateless.h"
+
+enum { EVENTS = 64 };
+
+/* What an epoll event is about: the kind above, a stable number or a port below, and between them the serial number of
+ * a TAG_PORT's ports. Never a descriptor: events are fetched off-line, and by the time that they are served its number
+ * may be something else's. */
+enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL, TAG_NOT_GIVEN };
+
+enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
+_Static_assert((int)TAG_SERIAL_SHIFT + (int)PORTS_SERIAL_BITS <= (int)TAG_KIND_SHIFT, "a tag holds a serial number");
+
+static uint64_t tag_make(enum tag tag, uint16_t number)
+{
+	return (uint64_t)tag << TAG_KIND_SHIFT | number;
+}
+
+static uint64_t tag_make_port(const struct ports *ports, uint16_t port)
+{
+	return tag_make(TAG_PORT, port) | ports_serial(ports) << TAG_SERIAL_SHIFT;
+}
+
+/* The socket that a TAG_PORT is about; -1: a reload has closed it. */
+static int tag_port_fd(uint64_t tag, const struct table *table)
+{
+	const uint64_t serial = (tag >> TAG_SERIAL_SHIFT) & (((uint64_t)1 << PORTS_SERIAL_BITS) - 1);
+	const struct ports *ports = table_ports(table, serial);
+
+	return ports ? ports_get(ports, (uint16_t)tag) : -1;
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint32_t worker_clock_ms(void)
+{
+	return (uint32_t)clock_ms();
+}
+
+static size_t receive(struct worker *worker, int fd, struct net_datagram **datagrams, stats_counter *drops)
+{
+	_Atomic uint32_t none = 0, *seen = fd < WORKER_COUNTED ? &worker->drops_seen[fd] : &none;
+	uint32_t before = atomic_load_explicit(seen, memory_order_relaxed), now = before;
+	size_t count = net_receive(worker->inbox, fd, datagrams, &now);
+
+	if (now != before && seen != &none) {
+		stats_add(drops, now - before);
+		atomic_store_explicit(seen, now, memory_order_relaxed);
+	}
+	return count;
+}
+
+static void uplink_batch(struct worker *worker, const struct table *table, uint16_t number, int fd)
+{
+	struct net_datagram *datagrams;
+	size_t count;
+
+	/* Between the sockets and the table of a reload: what waits is read once the table is there. */
+	if (table->listeners[number].pool == TABLE_NONE)
+		return;
+	count = receive(worker, fd, &datagrams, &worker->stats.kernel_drops[number]);
+	batch_uplink(worker, table, number, datagrams, count);
+	net_flush(worker->outbox);
+}
+
+static void reply_batch(struct worker *worker, const struct table *table, uint16_t port, int fd)
+{
+	struct net_datagram *datagrams;
+	size_t count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
+
+	batch_reply(worker, table, port, datagrams, count);
+	net_flush(worker->outbox);
+}
+
+static void endpoint_serve(struct worker *worker, const struct table *table, uint16_t port, int fd, uint32_t events)
+{
+	if (events & EPOLLERR)
+		(void)errors_drain(worker, table, ERRORS_ENDPOINT | port, fd);
+	reply_batch(worker, table, port, fd);
+}
+
+static void tunnel_serve(struct worker *worker, const struct table *table, uint16_t pool, int fd, uint32_t events)
+{
+	const uint16_t at = table->pool_of_uid[pool];
+	struct net_datagram *datagrams;
+	size_t count;
+
+	/* As with listeners. */
+	if (at == TABLE_NONE || table->pools[at].forward != TABLE_TUNNEL)
+		return;
+	if (events & EPOLLERR)
+		(void)errors_drain(worker, table, ERRORS_TUNNEL | pool, fd);
+	count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
+	for (size_t i = 0; i < count; i++)
+		tunnel_replies(worker, table, at, &datagrams[i]);
+	net_flush(worker->outbox);
+}
+
+static void event_serve(struct worker *worker, const struct table *table, const struct epoll_event *event)
+{
+	uint64_t tag = event->data.u64;
+	uint16_t number = (uint16_t)tag;
+	enum net_family family;
+	int fd;
+
+	switch (tag >> TAG_KIND_SHIFT) {
+	case TAG_LISTENER:
+		fd = atomic_load_explicit(&worker->listener_fds[number], memory_order_acquire);
+		if (fd >= 0)
+			uplink_batch(worker, table, number, fd);
+		return;
+	case TAG_ENDPOINT_V4:
+	case TAG_ENDPOINT_V6:
+		family = tag >> TAG_KIND_SHIFT == TAG_ENDPOINT_V4 ? NET_V4 : NET_V6;
+		fd = atomic_load_explicit(&worker->endpoint_fds[family][number], memory_order_acquire);
+		if (fd >= 0)
+			endpoint_serve(worker, table, number, fd, event->events);
+		return;
+	case TAG_TUNNEL:
+		fd = atomic_load_explicit(&worker->tunnel_fds[number], memory_order_acquire);
+		if (fd >= 0)
+			tunnel_serve(worker, table, number, fd, event->events);
+		return;
+	case TAG_PORT:
+		fd = tag_port_fd(tag, table);
+		if (fd >= 0)
+			endpoint_serve(worker, table, number, fd, event->events);
+		return;
+	case TAG_NOT_GIVEN:
+		return;
+	}
+}
+
+/* One batch per ready socket and round: no listener starves another or the downlink. Off-line while it waits, so that a
+ * publication with no traffic completes at once. */
+static void *worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	struct epoll_event events[EVENTS];
+	bool running = true;
+
+	rcu_register_thread();
+	while (running) {
+		int count;
+
+		race_release(worker->publisher);
+		rcu_thread_offline();
+		count = epoll_wait(worker->epoll, events, EVENTS, -1);
+		rcu_thread_online();
+		worker->clock_ms = clock_ms();
+		worker->now_ms = (uint32_t)worker->clock_ms;
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.u64 == tag_make(TAG_WAKE, 0))
+				running = false;
+			else
+				event_serve(worker, publisher_read(worker->publisher), &events[i]);
+		}
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+static int epoll_add(struct worker *worker, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event event = { .events = events, .data.u64 = tag };
+
+	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static void drops_begin(struct worker *worker, int fd)
+{
+	if (fd < WORKER_COUNTED)
+		atomic_store_explicit(&worker->drops_seen[fd], net_kernel_drops(fd), memory_order_relaxed);
+}
+
+/* net_drain, while a batch is sent: the thread is on-line. */
+static size_t drain(void *ctx, int fd, uint32_t queue)
+{
+	struct worker *worker = ctx;
+
+	return errors_drain(worker, publisher_read(worker->publisher), queue, fd);
+}
+
+static void descriptors_init(struct worker *worker)
+{
+	for (size_t i = 0; i < STATS_LISTENERS; i++)
+		atomic_init(&worker->listener_fds[i], -1);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		atomic_init(&worker->tunnel_fds[i], -1);
+	for (size_t family = 0; family < NET_FAMILIES; family++)
+		for (size_t port = 0; port < 1 << 16; port++)
+			atomic_init(&worker->endpoint_fds[family][port], -1);
+}
+
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services,
+	       struct limit *limit, struct icmp_alarm *alarm)
+{
+	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
+	int err = 0;
+
+	if (!worker)
+		return -ENOMEM;
+	memset(worker, 0, sizeof *worker);
+	descriptors_init(worker);
+	worker->publisher = publisher;
+	worker->flows = flows;
+	worker->services = services;
+	worker->limit = limit;
+	worker->alarm = alarm;
+	worker->errors = icmp_inbox_new();
+	worker->inbox = net_inbox_new();
+	worker->outbox = net_outbox_new(drain, worker);
+	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!worker->inbox || !worker->outbox || !worker->errors)
+		err = -ENOMEM;
+	else if (worker->epoll < 0 || worker->wake < 0)
+		err = -errno;
+	if (!err)
+		err = epoll_add(worker, worker->wake, EPOLLIN, tag_make(TAG_WAKE, 0));
+	if (err) {
+		worker_free(worker);
+		return err;
+	}
+	*out = worker;
+	return 0;
+}
+
+int worker_start(struct worker *worker)
+{
+	int err = pthread_create(&worker->thread, NULL, worker_run, worker);
+
+	worker->running = err == 0;
+	return -err;
+}
+
+void worker_free(struct worker *worker)
+{
+	uint64_t one = 1;
+
+	if (worker->running) {
+		while (write(worker->wake, &one, sizeof one) < 0 && errno == EINTR)
+			;
+		pthread_join(worker->thread, NULL);
+	}
+	for (size_t i = 0; i < STATS_LISTENERS; i++)
+		if (worker->listener_fds[i] >= 0)
+			close(worker->listener_fds[i]);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		if (worker->tunnel_fds[i] >= 0)
+			close(worker->tunnel_fds[i]);
+	for (size_t family = 0; family < NET_FAMILIES; family++)
+		for (size_t port = 0; port < 1 << 16; port++)
+			if (worker->endpoint_fds[family][port] >= 0)
+				close(worker->endpoint_fds[family][port]);
+	if (worker->epoll >= 0)
+		close(worker->epoll);
+	if (worker->wake >= 0)
+		close(worker->wake);
+	net_inbox_free(worker->inbox);
+	net_outbox_free(worker->outbox);
+	icmp_inbox_free(worker->errors);
+	free(worker);
+}
+
+/* Errors are reported whatever is asked for, each time that somebody waits: EPOLLONESHOT lets one through, for nothing,
+ * and then the socket is silent until it is given. */
+int worker_admit(struct worker *worker, int fd)
+{
+	return epoll_add(worker, fd, EPOLLONESHOT, tag_make(TAG_NOT_GIVEN, 0));
+}
+
+/* Closing would not do where a tunnel's socket has another descriptor, or is closed only later. */
+void worker_dismiss(struct worker *worker, int fd)
+{
+	(void)epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static int descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint64_t tag)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag };
+	int old = atomic_exchange_explicit(slot, fd, memory_order_acq_rel);
+
+	if (old >= 0)
+		worker_dismiss(worker, old);
+	if (fd >= 0) {
+		drops_begin(worker, fd);
+		/* Of what is admitted this needs no memory. */
+		(void)epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event);
+	}
+	return old;
+}
+
+int worker_set_listener(struct worker *worker, uint16_t listener, int fd)
+{
+	return descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
+}
+
+int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd)
+{
+	enum tag tag = family == NET_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
+
+	return descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
+}
+
+int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
+{
+	return descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
+}
+
+int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
+{
+	int fd = ports_get(ports, port), err;
+
+	if (fd >= 0)
+		return fd;
+	fd = ports_bind(ports, port);
+	/* Another worker may be a moment ahead. */
+	if (fd < 0)
+		return ports_get(ports, port) >= 0 ? ports_get(ports, port) : fd;
+	drops_begin(worker, fd);
+	err = epoll_add(worker, fd, EPOLLIN, tag_make_port(ports, port));
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return ports_keep(ports, port, fd);
+}
+
+uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend)
+{
+	uint32_t last_s = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t of_worker_s = atomic_load_explicit(&workers[i]->cid_last_s[backend], memory_order_relaxed);
+
+		if (of_worker_s > last_s)
+			last_s = of_worker_s;
+	}
+	return last_s;
+}
+
+void worker_set_trace(struct worker *worker, struct trace_ring *ring)
+{
+	atomic_store_explicit(&worker->trace, ring, memory_order_release);
+}

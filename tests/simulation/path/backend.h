@@ -1,0 +1,53 @@
+/* What servers do, written from the RFCs and knowing nothing of balancers: cookies bound to the peer's address, a
+ * handshake with one address from beginning to end, sessions found by CID, records that must verify, replay windows,
+ * and the address of a session moved only by a record that verifies and is newer than all before (RFC 9146, section 6).
+ *
+ * The servers of the hash pool share their sessions. */
+#ifndef CIDLB_SIMULATION_BACKEND_H
+#define CIDLB_SIMULATION_BACKEND_H
+
+#include "common/addr.h"
+#include "tests/simulation/path/network.h"
+#include "tests/simulation/path/wire.h"
+
+struct world;
+
+enum { SESSIONS_EACH = 8, DEVICES = 16, SESSIONS = DEVICES * SESSIONS_EACH };
+
+enum session_state { SESSION_NONE, SESSION_HANDSHAKING, SESSION_ESTABLISHED };
+
+/* Reused in turn for a device's sessions. */
+struct session {
+	enum session_state state;
+	uint32_t generation; /* of the slot */
+	int device;
+	int member; /* the server; of the hash pool: the last that heard of it */
+	struct wire_cid cid;
+	uint64_t client_random, server_random, key;
+	struct addr peer;
+	bool key_exchange, change_cipher;
+	uint64_t newest, window; /* sequence numbers seen: bit n is newest - n */
+	uint64_t sequence;       /* ours */
+	unsigned changes;        /* of the peer's address since Finished */
+	uint32_t notified, acked;
+	unsigned notify_tries;
+	struct wire_message late; /* an answer that takes a while; number 0: none */
+};
+
+void backend_receive(struct world *world, const struct datagram *datagram);
+
+/* Its timer for notifications, or for a late answer. */
+void backend_notify(struct world *world, int slot, uint32_t generation);
+void backend_answer_late(struct world *world, int slot, uint32_t generation);
+
+/* It loses all it knew. */
+void backend_crash(struct world *world, int member);
+
+/* Each goes on with the other's sessions and server id. False: a handshake is under way with one of them, which nobody
+ * could take over. */
+bool backend_swap(struct world *world, int member, int other);
+
+/* NULL: the slot is used by another meanwhile. */
+struct session *backend_session(struct world *world, struct session_name name);
+
+#endif

@@ -1,0 +1,331 @@
+#include "tests/simulation/path/balancer.h"
+
+#include <stdlib.h>
+
+#include "flows/flows_rehome.h"
+#include "path/batch.h"
+#include "tests/simulation/path/world.h"
+
+static const uint8_t secret[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+
+#define NODE_ID(length_, offset_, size_)                                                                               \
+	{                                                                                                              \
+		.scheme = CID_LAYOUT_ID, .lbcid = { .length = (length_), .offset = (offset_), .size = (size_) },       \
+		.length = (length_)                                                                                    \
+	}
+
+static const struct {
+	char *name;
+	enum pool_protocol protocol;
+	enum conf_rebind rebind;
+	struct cid_layout layout;
+} shapes[POOLS] = {
+	[POOL_FOLLOW] = { "follow", POOL_DTLS, REBIND_FOLLOW, NODE_ID(8, 0, 1) },
+	[POOL_BACKEND] = { "backend", POOL_DTLS, REBIND_BACKEND, NODE_ID(6, 1, 2) },
+	[POOL_HASH] = { "hash", POOL_DTLS, REBIND_FOLLOW, { .scheme = CID_LAYOUT_HASH, .length = 5 } },
+	[POOL_PLAIN] = { "plain", POOL_UDP, REBIND_FOLLOW, { 0 } },
+};
+
+static const size_t pool_of_listener[LISTENERS] = { POOL_FOLLOW, POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN };
+static char *const listener_names[LISTENERS] = { "l0", "l1", "l2", "l3", "l4" };
+static char *const member_names[POOL_MEMBERS] = { "a", "b", "c", "d", "e" };
+
+/* Of the first world: the slots of a table take longer to fill than a world to run, and are shared with every later
+ * one. */
+static struct table *first_table;
+static struct worker *the_worker;
+
+int balancer_pool(int service)
+{
+	return (int)pool_of_listener[network_listener(service)];
+}
+
+int balancer_service(int listener, const uint8_t *local)
+{
+	for (int service = 0; service < SERVICES; service++) {
+		struct addr addr = network_service(service);
+
+		if (network_listener(service) == listener && (listener == 1) == (local != NULL) &&
+		    (!local || memcmp(local, addr.ip, sizeof addr.ip) == 0))
+			return service;
+	}
+	return NOBODY;
+}
+
+const struct cid_layout *balancer_layout(int pool)
+{
+	return &shapes[pool].layout;
+}
+
+struct server_id balancer_server_id(int number)
+{
+	struct server_id id = { 0 };
+
+	(void)cid_id_from_number(&id, &shapes[number / POOL_MEMBERS].layout, (uint64_t)(number % POOL_MEMBERS) + 7);
+	return id;
+}
+
+int balancer_owner(const struct balancer *balancer, int number)
+{
+	int member = number / POOL_MEMBERS * POOL_MEMBERS;
+
+	while (balancer->members[member].id != number)
+		member++;
+	return member;
+}
+
+bool balancer_can_swap(const struct balancer *balancer, int member, int other)
+{
+	const struct member *one = &balancer->members[member], *two = &balancer->members[other];
+
+	return member != other && one->configured && two->configured && member / POOL_MEMBERS == other / POOL_MEMBERS &&
+	       shapes[member / POOL_MEMBERS].layout.scheme == CID_LAYOUT_ID &&
+	       addr_is_v4(&one->addr) == addr_is_v4(&two->addr);
+}
+
+void balancer_move(struct balancer *balancer, int member)
+{
+	balancer->members[member].addr.ip[14]++;
+}
+
+/* The third of each pool is reached by IPv6. */
+static struct addr member_addr(int member)
+{
+	if (member % POOL_MEMBERS == 2)
+		return (struct addr){ .ip = { 0xfd, [15] = (uint8_t)member }, .port = 6000 };
+	return (struct addr){ .ip = { [10] = 0xff, 0xff, 10, 0, 0, (uint8_t)member }, .port = 6000 };
+}
+
+int balancer_member(const struct balancer *balancer, const struct addr *addr)
+{
+	int member = addr->ip[15];
+
+	return member < MEMBERS && addr_equal(&balancer->members[member].addr, addr) ? member : NOBODY;
+}
+
+bool balancer_accepts(const struct member *member)
+{
+	return member->configured && backend_accepts_new(member->health, member->admin, 100);
+}
+
+bool balancer_keeps(const struct member *member)
+{
+	return member->configured && member->health == BACKEND_UP && member->admin != BACKEND_MAINT;
+}
+
+bool balancer_serves(const struct balancer *balancer, int member)
+{
+	return balancer->members[member].configured && balancer->members[member].admin != BACKEND_MAINT;
+}
+
+static struct conf_nat nat_of(const struct world *world, int pool)
+{
+	return (struct conf_nat){
+		.rebind = shapes[pool].rebind,
+		.sources = { { { .ip = { [10] = 0xff, 0xff, 127, 64 } }, 10 }, { { .ip = { 0xfd, 1 } }, 64 } },
+		.source_count = 2,
+		.port_first = 40684,
+		.port_last = 40691,
+		.idle_s = world->traits.idle_s,
+		.cid_idle_s = world->traits.cid_idle_s,
+		.max_flows = world->traits.max_flows,
+		.settle_ms = 5000,
+		.contest_s = 60,
+	};
+}
+
+/* The configuration, from what `members` says. */
+static void conf_write(struct world *world)
+{
+	struct balancer *balancer = &world->balancer;
+
+	balancer->conf = (struct conf){ .pools = balancer->pools,
+					.pool_count = POOLS,
+					.listeners = balancer->listeners,
+					.listener_count = LISTENERS };
+	memcpy(balancer->conf.hash_key, secret, sizeof secret);
+	for (int i = 0; i < POOLS; i++) {
+		struct conf_pool *pool = &balancer->pools[i];
+
+		*pool = (struct conf_pool){ .name = shapes[i].name,
+					    .protocol = shapes[i].protocol,
+					    .layout = shapes[i].layout };
+		pool->nat = nat_of(world, i);
+		if (shapes[i].protocol == POOL_DTLS)
+			pool->hello_rate = (struct conf_hello_rate){ .prefix = world->traits.hello_rate };
+		pool->backends = balancer->backends[i];
+		for (int j = 0; j < POOL_MEMBERS; j++) {
+			struct member *member = &balancer->members[i * POOL_MEMBERS + j];
+
+			if (member->configured)
+				pool->backends[pool->backend_count++] = (struct conf_backend){
+					.name = member_names[j],
+					.has_id = shapes[i].layout.scheme == CID_LAYOUT_ID,
+					.id = balancer_server_id(member->id),
+					.addr = member->addr,
+					.weight = 100,
+					.admin = member->admin,
+				};
+		}
+	}
+	for (int i = 0; i < LISTENERS; i++) {
+		int service = balancer_service(i, NULL);
+
+		balancer->listeners[i] =
+			(struct conf_listener){ .name = listener_names[i], .pool = pool_of_listener[i] };
+		balancer->listeners[i].addr =
+			service == NOBODY ? (struct addr){ .port = 5685 } : network_service(service);
+	}
+}
+
+static void uids_note(struct balancer *balancer, struct plan *plan)
+{
+	for (size_t i = 0; i < plan->backend_count; i++) {
+		struct member *member = &balancer->members[balancer_member(balancer, &plan->backends[i].addr)];
+
+		member->uid = plan->backends[i].uid;
+		plan->backends[i].health = member->health;
+	}
+	for (size_t i = 0; i < POOLS; i++) {
+		struct flows_limits limits = { balancer->pools[i].nat.max_flows, balancer->pools[i].nat.idle_s * 1000,
+					       balancer->pools[i].nat.cid_idle_s * 1000 };
+
+		balancer->pool_uids[i] = plan->pools[i].uid;
+		if (flows_set_limits(balancer->flows, plan->pools[i].uid, &limits))
+			abort();
+	}
+}
+
+void balancer_reload(struct world *world)
+{
+	struct balancer *balancer = &world->balancer;
+	const struct table *previous = publisher_read(&balancer->publisher);
+	struct plan plan;
+	struct table *table;
+
+	conf_write(world);
+	if (plan_make(&plan, &balancer->conf, balancer->pool_names, balancer->backend_names))
+		abort();
+	uids_note(balancer, &plan);
+	for (int i = 0; i < LISTENERS; i++)
+		balancer->listener_uids[i] = registry_uid(balancer->listener_names, 0, listener_names[i]);
+	table = table_build(&balancer->conf, &plan, balancer->listener_uids, previous ? previous : first_table);
+	if (!table)
+		abort();
+	if (!first_table)
+		first_table = table_build(&balancer->conf, &plan, balancer->listener_uids, table);
+	publisher_publish(&balancer->publisher, table);
+	plan_free(&plan);
+	(void)flows_rehome(balancer->flows, publisher_read(&balancer->publisher));
+}
+
+static struct worker *worker_make(void)
+{
+	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
+
+	if (!worker)
+		abort();
+	memset(worker, 0, sizeof *worker);
+	for (int i = 0; i < LISTENERS; i++)
+		worker->listener_fds[i] = BALANCER_LISTENERS + i;
+	for (int family = 0; family < NET_FAMILIES; family++)
+		for (int port = 0; port < 1 << 16; port++)
+			worker->endpoint_fds[family][port] = BALANCER_ENDPOINTS + port;
+	return worker;
+}
+
+void balancer_begin(struct world *world)
+{
+	struct balancer *balancer = &world->balancer;
+
+	for (int i = 0; i < MEMBERS; i++) {
+		balancer->members[i] = (struct member){ .configured = i % POOL_MEMBERS < 3,
+							.health = BACKEND_UP,
+							.admin = BACKEND_READY };
+		balancer->members[i].addr = member_addr(i);
+		balancer->members[i].id = i;
+	}
+	if (!the_worker)
+		the_worker = worker_make();
+	balancer->worker = the_worker;
+	balancer_start(world);
+}
+
+void balancer_start(struct world *world)
+{
+	struct balancer *balancer = &world->balancer;
+	struct worker *worker = balancer->worker;
+
+	balancer->listener_names = registry_new(STATS_LISTENERS);
+	balancer->pool_names = registry_new(STATS_POOLS);
+	balancer->backend_names = registry_new(STATS_BACKENDS);
+	balancer->flows = worker->flows = flows_new(secret);
+	balancer->services = worker->services = services_new();
+	balancer->limit = worker->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	if (!balancer->listener_names || !balancer->pool_names || !balancer->backend_names || !balancer->flows ||
+	    !balancer->services || !balancer->limit)
+		abort();
+	for (int i = 0; i < MEMBERS; i++)
+		balancer->members[i].uid = REGISTRY_FULL;
+	memset(&worker->stats, 0, sizeof worker->stats);
+	worker->publisher = &balancer->publisher;
+	worker->outbox = (struct net_outbox *)(void *)world;
+	balancer_reload(world);
+	balancer->running = true;
+	invariants_restart(world);
+}
+
+void balancer_stop(struct world *world)
+{
+	struct balancer *balancer = &world->balancer;
+
+	if (!balancer->running)
+		return;
+	balancer->running = false;
+	publisher_publish(&balancer->publisher, NULL);
+	flows_free(balancer->flows);
+	services_free(balancer->services);
+	limit_free(balancer->limit);
+	registry_free(balancer->listener_names);
+	registry_free(balancer->pool_names);
+	registry_free(balancer->backend_names);
+}
+
+void balancer_end(struct world *world)
+{
+	balancer_stop(world);
+}
+
+void balancer_sweep(struct world *world)
+{
+	for (int i = 0; i < FLOWS_SWEEP_CALLS; i++)
+		flows_sweep(world->balancer.flows, (uint32_t)world->now_ms);
+}
+
+void balancer_receive(struct world *world, int first)
+{
+	struct balancer *balancer = &world->balancer;
+	struct datagram *datagrams = world->network.datagrams, *head = &datagrams[first];
+	const struct table *table = publisher_read(&balancer->publisher);
+	struct net_datagram batch[NET_BATCH];
+	size_t count = 0;
+
+	for (int i = first; i != NOBODY; i = datagrams[i].next) {
+		struct datagram *datagram = &datagrams[i];
+		struct addr to = datagram->leg == LEG_LISTENER ? network_service(datagram->service) : datagram->to;
+
+		batch[count] = (struct net_datagram){ .data = datagram->wire.data,
+						      .len = datagram->wire.len,
+						      .from = datagram->from };
+		memcpy(batch[count++].local, to.ip, sizeof to.ip);
+	}
+	balancer->worker->clock_ms = world->now_ms;
+	balancer->worker->now_ms = (uint32_t)world->now_ms;
+	invariants_batch_begins(world, first);
+	if (head->leg == LEG_LISTENER)
+		batch_uplink(balancer->worker, table, balancer->listener_uids[network_listener(head->service)], batch,
+			     count);
+	else
+		batch_reply(balancer->worker, table, head->to.port, batch, count);
+	invariants_batch_ends(world, first);
+}

@@ -1,0 +1,85 @@
+/* The code under test, put together as the control thread does it, and its one worker's sockets. */
+#ifndef CIDLB_SIMULATION_BALANCER_H
+#define CIDLB_SIMULATION_BALANCER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/limit.h"
+#include "conf/conf.h"
+#include "control/table_spec.h"
+#include "control/uids.h"
+#include "flows/flows.h"
+#include "path/service_addrs.h"
+#include "path/table.h"
+#include "path/worker.h"
+#include "tests/simulation/path/network.h"
+
+struct world;
+
+enum { POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN, POOLS };
+enum { LISTENERS = 5, POOL_MEMBERS = 5, MEMBERS = POOLS * POOL_MEMBERS };
+
+/* Descriptors of the worker: a listener's number, an endpoint's port. */
+enum { BALANCER_LISTENERS = 1000, BALANCER_ENDPOINTS = 100000 };
+
+/* One backend as it is configured. */
+struct member {
+	bool configured;
+	enum backend_health health;
+	enum backend_admin admin;
+	uint16_t uid;
+	int id; /* number of the server id that it owns: its own, or that of a member of its pool which owns this
+		 * one's */
+	struct addr addr;
+};
+
+struct balancer {
+	bool running;
+	struct conf conf;
+	struct conf_pool pools[POOLS];
+	struct conf_backend backends[POOLS][POOL_MEMBERS];
+	struct conf_listener listeners[LISTENERS];
+	struct member members[MEMBERS]; /* POOL_MEMBERS for each pool */
+	uint16_t pool_uids[POOLS], listener_uids[LISTENERS];
+	struct registry *listener_names, *pool_names, *backend_names;
+	struct publisher publisher;
+	struct flows *flows;
+	struct services *services;
+	struct limit *limit;
+	struct worker *worker;
+};
+
+int balancer_pool(int service);
+/* The service of a listener at a local address (NULL: its own). NOBODY: there is none. */
+int balancer_service(int listener, const uint8_t *local);
+int balancer_member(const struct balancer *balancer, const struct addr *addr); /* NOBODY: no backend's address */
+const struct cid_layout *balancer_layout(int pool);
+struct server_id balancer_server_id(int number);
+int balancer_owner(const struct balancer *balancer, int number); /* the member */
+/* They are configured in one pool, with ids, and endpoints serve both. */
+bool balancer_can_swap(const struct balancer *balancer, int member, int other);
+/* Its name leads somewhere else. */
+void balancer_move(struct balancer *balancer, int member);
+bool balancer_accepts(const struct member *member);
+/* Datagrams that only a flow leads there go on doing so. */
+bool balancer_keeps(const struct member *member);
+/* CID datagrams get there. */
+bool balancer_serves(const struct balancer *balancer, int member);
+
+void balancer_begin(struct world *world);
+void balancer_end(struct world *world);
+
+/* Killed; and back with nothing but its configuration. */
+void balancer_stop(struct world *world);
+void balancer_start(struct world *world);
+
+/* What `members` says is in force. */
+void balancer_reload(struct world *world);
+
+void balancer_sweep(struct world *world);
+
+/* A batch of datagrams, linked by `next` from `first`, all of the same listener or endpoint port. */
+void balancer_receive(struct world *world, int first);
+
+#endif

@@ -1,0 +1,48 @@
+/* Honest devices behind NATs: they make a handshake, sleep, move, ask, wait, repeat themselves, acknowledge. */
+#ifndef CIDLB_SIMULATION_DEVICE_H
+#define CIDLB_SIMULATION_DEVICE_H
+
+#include "tests/simulation/path/backend.h"
+#include "tests/simulation/path/network.h"
+#include "tests/simulation/path/wire.h"
+
+struct world;
+
+enum { DEVICE_BEFORE = 8 };
+
+enum device_state {
+	DEVICE_OFF,
+	DEVICE_HELLO,     /* waits for a cookie */
+	DEVICE_COOKIE,    /* sent it, waits for the server's flight */
+	DEVICE_FINISHING, /* sent the last flight */
+	DEVICE_READY,
+};
+
+struct device {
+	enum device_state state;
+	int service, address;
+	int first;                 /* address of the handshake */
+	int before[DEVICE_BEFORE]; /* addresses that it had last */
+	unsigned moves;
+	uint64_t client_random, cookie, server_random, key, sequence;
+	struct wire_cid cid;     /* the server's, which our records carry */
+	struct wire_cid own_cid; /* empty: none */
+	bool three_datagrams;    /* sends its last flight in */
+	unsigned sessions;       /* begun, as servers count them */
+	int session;             /* slot; NOBODY in a plain pool */
+	uint32_t timer;          /* the timer set last */
+	bool waiting;            /* for an answer */
+	uint32_t number;         /* of the exchange */
+	size_t octets;           /* of the request */
+	uint16_t want;           /* octets of the answer */
+	unsigned repeats;        /* of this datagram or exchange */
+	unsigned tries;          /* datagrams that should have been answered: invariants.h */
+	unsigned unserved;       /* … and could not be */
+};
+
+uint64_t device_key(int device, uint64_t client_random, uint64_t server_random);
+void device_begin(struct world *world, int number);
+void device_wake(struct world *world, int number, uint32_t timer);
+void device_receive(struct world *world, int number, const struct datagram *datagram);
+
+#endif

@@ -1,0 +1,117 @@
+/* Counters and bounds:
+ *
+ *   7  lb/base/stats.h: received = sum of verdicts; routed = sent + refused, per pool; replies + copies = sent down +
+ *      refused; and each agrees
+ * with what the network handed over. 8  At most max_flows proven flows, and an eighth of that (rounded up) on trial;
+ * now and then: as many as are in the table. */
+#include "tests/simulation/path/world.h"
+
+enum { VISIT_STEPS = 1024 };
+
+static uint64_t read(const stats_counter *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+struct sums {
+	uint64_t routed, up, down, refused_up, refused_down;
+};
+
+static void sum_verdicts(struct world *world, int listener, struct sums *sums)
+{
+	const struct stats *stats = &world->balancer.worker->stats;
+	uint64_t all = 0, received = 0;
+
+	for (enum verdict verdict = 0; verdict < VERDICTS; verdict++) {
+		uint64_t n = read(&stats->verdicts[listener][verdict]);
+
+		all += n;
+		sums->routed += verdict_is_routed(verdict) ? n : 0;
+	}
+	for (int service = 0; service < SERVICES; service++)
+		received += network_listener(service) == listener ? world->invariants.received[service] : 0;
+	invariants_expect(world, read(&stats->received[listener]) == received, "7: received is not what arrived");
+	invariants_expect(world, all == received, "7: received is not the sum of verdicts");
+}
+
+static void check_pool(struct world *world, int pool, uint64_t *answered)
+{
+	const struct balancer *balancer = &world->balancer;
+	const struct stats *stats = &balancer->worker->stats;
+	uint16_t uid = balancer->pool_uids[pool];
+	struct sums sums = { 0 };
+
+	for (int i = 0; i < LISTENERS; i++)
+		if ((int)balancer->listeners[i].pool == pool)
+			sum_verdicts(world, i, &sums);
+	for (int i = pool * POOL_MEMBERS; i < (pool + 1) * POOL_MEMBERS; i++) {
+		if (balancer->members[i].uid == REGISTRY_FULL)
+			continue;
+		sums.up += read(&stats->sent_up[balancer->members[i].uid]);
+		sums.down += read(&stats->sent_down[balancer->members[i].uid]);
+	}
+	for (enum refused reason = 0; reason < REFUSED_REASONS; reason++) {
+		sums.refused_up += read(&stats->refused_up[uid][reason]);
+		sums.refused_down += read(&stats->refused_down[uid][reason]);
+	}
+	invariants_expect(world, sums.routed == sums.up + sums.refused_up, "7: routed is not sent + refused");
+	invariants_expect(world,
+			  read(&stats->replies[uid]) + read(&stats->copies[uid]) == sums.down + sums.refused_down,
+			  "7: replies and copies are not sent down + refused");
+	*answered += read(&stats->replies[uid]);
+}
+
+struct seen {
+	struct flows_count counts[STATS_POOLS];
+	uint64_t backends[STATS_BACKENDS];
+};
+
+static void count_flow(void *ctx, const struct flow *flow)
+{
+	struct seen *seen = ctx;
+
+	if (flow->trial)
+		seen->counts[flow->pool].trial++;
+	else
+		seen->counts[flow->pool].proven++;
+	seen->backends[flow->backend] += !flow->trial;
+}
+
+static void check_flows(struct world *world)
+{
+	uint32_t max_flows = world->traits.max_flows;
+	struct seen seen = { 0 };
+	bool visited = world->steps % VISIT_STEPS == 0;
+
+	if (visited)
+		flows_visit(world->balancer.flows, count_flow, &seen);
+	for (int pool = 0; pool < POOLS; pool++) {
+		uint16_t uid = world->balancer.pool_uids[pool];
+		struct flows_count count = flows_count(world->balancer.flows, uid);
+
+		invariants_expect(world, count.proven <= max_flows, "8: more than max_flows proven flows");
+		invariants_expect(world, count.trial <= (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART,
+				  "8: too many flows on trial");
+		if (visited)
+			invariants_expect(
+				world, count.trial == seen.counts[uid].trial && count.proven == seen.counts[uid].proven,
+				"8: other flows are counted than there are");
+	}
+	for (uint16_t backend = 0; visited && backend < STATS_BACKENDS; backend++)
+		invariants_expect(world, flows_of_backend(world->balancer.flows, backend) == seen.backends[backend],
+				  "8: other flows are counted of a backend than lead there");
+}
+
+void invariants_check(struct world *world)
+{
+	uint64_t answered;
+
+	if (!world->balancer.running)
+		return;
+	answered = read(&world->balancer.worker->stats.strays);
+	for (int pool = 0; pool < POOLS; pool++)
+		check_pool(world, pool, &answered);
+	invariants_expect(world, answered == world->invariants.answered,
+			  "7: replies and strays are not what arrived at endpoints");
+	check_flows(world);
+}

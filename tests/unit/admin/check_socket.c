@@ -1,0 +1,378 @@
+/* The control socket in a directory of its own, its loop turned by hand, its clients plain non-blocking sockets. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "admin/socket.h"
+
+static char dir[] = "/tmp/check_unix.XXXXXX";
+static char path[64]; /* in a directory that is missing */
+static struct event_base *base;
+static struct unix_door *door;
+static unsigned asked;
+static size_t answer_octets;
+
+static struct unix_client *streaming;
+static unsigned gone;
+
+static void on_gone(void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &gone);
+	gone++;
+	streaming = NULL;
+}
+
+/* "re: LINE", or as many octets as the test wants. "stream": more lines may follow. */
+static char *answer(void *ctx, struct unix_client *client, const char *line)
+{
+	char *text = malloc(answer_octets + strlen(line) + 5);
+
+	ck_assert_ptr_eq(ctx, &asked);
+	asked++;
+	if (strcmp(line, "stream") == 0) {
+		streaming = client;
+		unix_stream_begin(client, on_gone, &gone);
+	}
+	if (strcmp(line, "die") == 0) {
+		free(text);
+		return NULL;
+	}
+	memset(text, 'x', answer_octets);
+	sprintf(text + answer_octets, "re: %s", line);
+	return text;
+}
+
+static int open_at(const char *where)
+{
+	return unix_open(&door, base, where, getuid(), getgid(), answer, &asked);
+}
+
+static void setup(void)
+{
+	signal(SIGPIPE, SIG_IGN); /* as cidlb does */
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/run/s", dir);
+	base = event_base_new();
+	ck_assert_int_eq(open_at(path), 0);
+}
+
+static void teardown(void)
+{
+	unix_close(door);
+	event_base_free(base);
+	unlink(path);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 20; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static int dial(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	strcpy(name.sun_path, path);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	turn();
+}
+
+/* All that is there to read; *ended: and then the end. */
+static const char *hear(int fd, bool *ended)
+{
+	static char text[1 << 20];
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text + len, sizeof text - 1 - len)) > 0) {
+		len += (size_t)n;
+		turn();
+	}
+	*ended = n == 0;
+	ck_assert(n == 0 || errno == EAGAIN);
+	text[len] = '\0';
+	return text;
+}
+
+static void expect(int fd, const char *text, bool then_ended)
+{
+	bool ended;
+
+	ck_assert_str_eq(hear(fd, &ended), text);
+	ck_assert_int_eq(ended, then_ended);
+}
+
+START_TEST(lines)
+{
+	int fd = dial();
+
+	say(fd, "one");
+	expect(fd, "", false);
+	say(fd, " line\ntwo\n\nthree");
+	expect(fd, "re: one line\nre: two\nre: \n", false);
+	say(fd, "\n");
+	expect(fd, "re: three\n", false);
+	close(fd);
+}
+END_TEST
+
+/* What was asked before the end is answered; half a line is not. */
+START_TEST(end_of_input)
+{
+	int fd = dial();
+
+	say(fd, "one\ntwo");
+	shutdown(fd, SHUT_WR);
+	turn();
+	expect(fd, "re: one\n", true);
+	ck_assert_uint_eq(asked, 1);
+	close(fd);
+}
+END_TEST
+
+static void say_long(int fd, size_t octets, const char *end)
+{
+	char text[UNIX_LINE_OCTETS + 3];
+
+	memset(text, 'y', octets);
+	strcpy(text + octets, end);
+	say(fd, text);
+}
+
+START_TEST(longest_line)
+{
+	int fd = dial();
+	bool ended;
+
+	say_long(fd, UNIX_LINE_OCTETS, "\n");
+	ck_assert_uint_eq(strlen(hear(fd, &ended)), UNIX_LINE_OCTETS + 5);
+	ck_assert(!ended);
+	close(fd);
+}
+END_TEST
+
+START_TEST(too_long_line)
+{
+	int fd = dial();
+
+	say_long(fd, UNIX_LINE_OCTETS + 1, "");
+	expect(fd, "{\"ok\":false,\"error\":\"a line has at most 4096 octets\"}\n", true);
+	ck_assert_uint_eq(asked, 0);
+	close(fd);
+}
+END_TEST
+
+/* A client that asks and does not read is not answered further than the first answer that does not leave. */
+START_TEST(answers_wait_for_the_reader)
+{
+	int fd = dial();
+	bool ended;
+
+	answer_octets = 900000;
+	say(fd, "1\n2\n3\n");
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_uint_ge(strlen(hear(fd, &ended)), answer_octets);
+	close(fd);
+	turn();
+	ck_assert_uint_le(asked, 3);
+}
+END_TEST
+
+START_TEST(no_answer_ends_the_client)
+{
+	int fd = dial();
+
+	say(fd, "die\nmore\n");
+	expect(fd, "", true);
+	ck_assert_uint_eq(asked, 1);
+	close(fd);
+}
+END_TEST
+
+/* One more than there is room for waits until another leaves. */
+START_TEST(clients_are_bounded)
+{
+	int fds[UNIX_CLIENTS + 1];
+
+	for (int i = 0; i <= UNIX_CLIENTS; i++) {
+		fds[i] = dial();
+		say(fds[i], "x\n");
+		expect(fds[i], i < UNIX_CLIENTS ? "re: x\n" : "", false);
+	}
+	close(fds[3]);
+	turn();
+	expect(fds[UNIX_CLIENTS], "re: x\n", false);
+	for (int i = 0; i <= UNIX_CLIENTS; i++)
+		if (i != 3)
+			close(fds[i]);
+}
+END_TEST
+
+START_TEST(permissions)
+{
+	struct stat file;
+
+	ck_assert_int_eq(stat(path, &file), 0);
+	ck_assert(S_ISSOCK(file.st_mode));
+	ck_assert_uint_eq(file.st_mode & 07777, 0660);
+	ck_assert_int_eq(umask(022), 022);
+}
+END_TEST
+
+START_TEST(living_one_stays)
+{
+	struct unix_door *first = door;
+	int fd;
+
+	ck_assert_int_eq(open_at(path), -EADDRINUSE);
+	ck_assert_ptr_null(door);
+	door = first;
+	fd = dial();
+	say(fd, "x\n");
+	expect(fd, "re: x\n", false);
+	close(fd);
+}
+END_TEST
+
+/* As a killed process leaves it: the file without a listener. */
+START_TEST(stale_one_is_replaced)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int dead = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+
+	unix_close(door);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	strcpy(name.sun_path, path);
+	ck_assert_int_eq(bind(dead, (struct sockaddr *)&name, sizeof name), 0);
+	close(dead);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(open_at(path), 0);
+	fd = dial();
+	say(fd, "x\n");
+	expect(fd, "re: x\n", false);
+	close(fd);
+}
+END_TEST
+
+START_TEST(other_files_stay)
+{
+	char other[80], deep[80], relative[] = "s";
+
+	snprintf(other, sizeof other, "%s.file", path);
+	snprintf(deep, sizeof deep, "%s/x/y/s", dir);
+	unix_close(door);
+	close(open(other, O_CREAT | O_WRONLY, 0600));
+	ck_assert_int_eq(open_at(other), -EEXIST);
+	ck_assert_int_eq(unlink(other), 0);
+	ck_assert_int_eq(open_at(deep), -ENOENT);
+	ck_assert_int_eq(open_at(relative), -EINVAL);
+}
+END_TEST
+
+/* Somebody has put another file in its place: that one is not ours to remove. */
+START_TEST(only_its_own_file_is_removed)
+{
+	ck_assert_int_eq(unlink(path), 0);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	unix_close(door);
+	door = NULL;
+	ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(stream)
+{
+	int fd = dial(), other = dial();
+	bool ended;
+
+	say(fd, "stream\n");
+	ck_assert_str_eq(hear(fd, &ended), "re: stream\n");
+	ck_assert_uint_eq(unix_stream_owed(streaming), 0);
+	ck_assert(unix_stream_line(streaming, "one"));
+	ck_assert(unix_stream_line(streaming, "two"));
+	ck_assert_uint_eq(unix_stream_owed(streaming), 8);
+	say(fd, "nobody listens\n");
+	say(other, "as ever\n");
+	ck_assert_str_eq(hear(fd, &ended), "one\ntwo\n");
+	ck_assert_str_eq(hear(other, &ended), "re: as ever\n");
+	ck_assert(unix_stream_line(streaming, "end"));
+	unix_stream_end(streaming);
+	turn();
+	say(fd, "again\n");
+	ck_assert_str_eq(hear(fd, &ended), "end\nre: again\n");
+	ck_assert(!ended);
+	close(fd);
+	close(other);
+	turn();
+	ck_assert_uint_eq(gone, 0);
+}
+END_TEST
+
+START_TEST(stream_to_nobody)
+{
+	int fd = dial();
+	bool ended;
+
+	say(fd, "stream\n");
+	close(fd);
+	turn();
+	ck_assert_uint_eq(gone, 1);
+	fd = dial();
+	say(fd, "stream\n");
+	ck_assert_str_eq(hear(fd, &ended), "re: stream\n");
+	unix_close(door);
+	door = NULL;
+	ck_assert_uint_eq(gone, 2);
+	close(fd);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("unix");
+	TCase *tc = tcase_create("unix");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, lines);
+	tcase_add_test(tc, end_of_input);
+	tcase_add_test(tc, longest_line);
+	tcase_add_test(tc, too_long_line);
+	tcase_add_test(tc, answers_wait_for_the_reader);
+	tcase_add_test(tc, no_answer_ends_the_client);
+	tcase_add_test(tc, clients_are_bounded);
+	tcase_add_test(tc, stream);
+	tcase_add_test(tc, stream_to_nobody);
+	tcase_add_test(tc, permissions);
+	tcase_add_test(tc, living_one_stays);
+	tcase_add_test(tc, stale_one_is_replaced);
+	tcase_add_test(tc, other_files_stay);
+	tcase_add_test(tc, only_its_own_file_is_removed);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,63 @@
+#include <check.h>
+
+#include "base/log_quota.h"
+
+START_TEST(test_a_flood)
+{
+	struct quota quota = { 0 };
+
+	for (int i = 0; i < QUOTA_LINES; i++)
+		ck_assert(quota_take(&quota, 1000 + i / 2));
+	ck_assert(!quota_take(&quota, 1030));
+	ck_assert(!quota_take(&quota, 1000 + QUOTA_S - 1));
+	ck_assert_uint_eq(quota_more(&quota, 1000 + QUOTA_S - 1), 0);
+	/* Nothing is lost between the end of the minute and the question. */
+	ck_assert(!quota_take(&quota, 1000 + QUOTA_S));
+	ck_assert_uint_eq(quota_more(&quota, 1000 + QUOTA_S), 3);
+	ck_assert_uint_eq(quota_more(&quota, 1000 + QUOTA_S), 0);
+	for (int i = 0; i < QUOTA_LINES; i++)
+		ck_assert(quota_take(&quota, 1000 + QUOTA_S));
+	ck_assert(!quota_take(&quota, 1000 + QUOTA_S));
+	ck_assert_uint_eq(quota_more(&quota, 1000 + 2 * QUOTA_S), 1);
+}
+END_TEST
+
+START_TEST(test_now_and_then)
+{
+	struct quota quota = { 0 };
+
+	for (int i = 0; i < 5 * QUOTA_LINES; i++)
+		ck_assert(quota_take(&quota, 2 * i));
+	ck_assert_uint_eq(quota_more(&quota, 1000000), 0);
+	ck_assert(quota_take(&quota, 1000000));
+}
+END_TEST
+
+/* A clock that begins at 0. */
+START_TEST(test_from_the_first_second)
+{
+	struct quota quota = { 0 };
+
+	ck_assert_uint_eq(quota_more(&quota, 0), 0);
+	for (int i = 0; i < QUOTA_LINES; i++)
+		ck_assert(quota_take(&quota, 0));
+	ck_assert(!quota_take(&quota, 0));
+	ck_assert_uint_eq(quota_more(&quota, QUOTA_S), 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("quota");
+	TCase *tc = tcase_create("quota");
+
+	tcase_add_test(tc, test_a_flood);
+	tcase_add_test(tc, test_now_and_then);
+	tcase_add_test(tc, test_from_the_first_second);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,506 @@
+/* Every row of the table in common/ownership.h, every limit, and times that wrap. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "common/ownership.h"
+
+enum { SETTLE_MS = 5000, CONTEST_MS = 60000 };
+
+static const struct flow_times times = { .settle_ms = SETTLE_MS, .contest_ms = CONTEST_MS };
+
+static struct flow_state flow;
+static uint32_t now_ms;
+static struct flow_peer to[FLOW_WAYS_BACK];
+
+/* Addresses are letters. */
+static struct flow_peer peer_of(char name)
+{
+	return (struct flow_peer){ .device = { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = (uint16_t)name } };
+}
+
+static void begin(char owner, bool proven)
+{
+	struct flow_peer peer = peer_of(owner);
+
+	flow_init(&flow, &peer, proven);
+}
+
+static void set_up(void)
+{
+	now_ms = 1000000;
+	begin('A', true);
+}
+
+enum outcome { HOME, OWN, OWN_CONTEST };
+
+static enum outcome up(char from, uint32_t octets)
+{
+	struct flow_peer peer = peer_of(from);
+	bool began = !(now_ms & 1);
+	enum flow_way way = flow_uplink(&flow, &times, &peer, octets, now_ms, &began);
+
+	if (way == FLOW_OWN)
+		return began ? OWN_CONTEST : OWN;
+	ck_assert(!began);
+	return HOME;
+}
+
+/* Who gets a downlink, as letters. */
+static const char *down(uint32_t octets)
+{
+	static char names[FLOW_WAYS_BACK + 1];
+	unsigned count = flow_downlink(&flow, octets, to);
+
+	ck_assert_uint_le(count, FLOW_WAYS_BACK);
+	for (unsigned i = 0; i < count; i++)
+		names[i] = (char)to[i].device.port;
+	names[count] = 0;
+	return names;
+}
+
+static void prove(char source)
+{
+	struct flow_peer peer = peer_of(source);
+
+	flow_prove(&flow, &peer);
+}
+
+START_TEST(owner_alone)
+{
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_str_eq(down(65000), "A");
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_str_eq(down(65000), "A");
+	ck_assert_str_eq(down(65000), "A");
+}
+END_TEST
+
+START_TEST(further_address_claims)
+{
+	up('A', 60);
+	ck_assert_int_eq(up('B', 60), HOME);
+	ck_assert_str_eq(down(50), "AB");
+}
+END_TEST
+
+START_TEST(proven_owner_refutes_a_claim)
+{
+	up('B', 60);
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_str_eq(down(50), "AB");
+	/* What came then may have been for A. */
+	ck_assert_int_eq(up('B', 60), HOME);
+	ck_assert_str_eq(down(50), "AB");
+	ck_assert_int_eq(up('B', 60), HOME);
+	ck_assert_str_eq(down(50), "BA");
+}
+END_TEST
+
+START_TEST(claimant_of_a_contest_still_gets_its_answer)
+{
+	up('B', 60);
+	ck_assert_int_eq(up('C', 60), OWN_CONTEST);
+	ck_assert_str_eq(down(100), "AB");
+	ck_assert_str_eq(down(100), "A");
+}
+END_TEST
+
+START_TEST(unproven_owner_meets_a_claim)
+{
+	begin('A', false);
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_int_eq(up('B', 60), HOME);
+	/* The last datagram from an old address, overtaken. */
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_int_eq(up('B', 60), HOME);
+	ck_assert_int_eq(up('A', 60), OWN_CONTEST);
+	ck_assert_int_eq(up('A', 60), OWN);
+	ck_assert_int_eq(up('B', 60), OWN);
+	ck_assert_str_eq(down(100), "AB");
+}
+END_TEST
+
+/* Its NAT gave it an earlier address again, and then a new one. */
+START_TEST(refuted_claimant_makes_room)
+{
+	begin('A', false);
+	up('A', 60);
+	up('B', 60);
+	down(50);
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_int_eq(up('A', 60), HOME);
+	down(50);
+	ck_assert_int_eq(up('C', 60), HOME);
+	ck_assert_str_eq(down(50), "ACB");
+}
+END_TEST
+
+START_TEST(claimant_refuted_twice_is_a_contest)
+{
+	begin('A', false);
+	up('A', 60);
+	up('B', 60);
+	down(50);
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_int_eq(up('B', 60), HOME);
+	down(50);
+	ck_assert_int_eq(up('A', 60), OWN_CONTEST);
+}
+END_TEST
+
+START_TEST(unanswered_claimant_stays_claimant)
+{
+	ck_assert_int_eq(up('B', 20), HOME);
+	ck_assert_int_eq(up('B', 20), HOME);
+	/* Two datagrams, three times their octets. */
+	ck_assert_str_eq(down(120), "AB");
+	ck_assert_str_eq(down(1), "A");
+}
+END_TEST
+
+START_TEST(answered_claimant_becomes_owner)
+{
+	up('B', 60);
+	down(50);
+	ck_assert_int_eq(up('B', 60), HOME);
+	/* The owner is first, the replaced one gets a copy. */
+	ck_assert_str_eq(down(50), "BA");
+	ck_assert_int_eq(up('B', 60), HOME);
+}
+END_TEST
+
+START_TEST(further_address_confirms_an_answered_claimant)
+{
+	up('B', 60);
+	down(50);
+	ck_assert_int_eq(up('C', 60), HOME);
+	ck_assert_str_eq(down(50), "BAC");
+	ck_assert_int_eq(up('D', 60), HOME);
+	ck_assert_str_eq(down(50), "CADB");
+}
+END_TEST
+
+START_TEST(silent_claimant_is_replaced)
+{
+	up('B', 60);
+	now_ms += SETTLE_MS - 1;
+	up('B', 60);
+	now_ms += SETTLE_MS;
+	ck_assert_int_eq(up('C', 60), HOME);
+	ck_assert_str_eq(down(50), "AC");
+}
+END_TEST
+
+START_TEST(two_claims_at_once_are_a_contest)
+{
+	up('B', 60);
+	now_ms += SETTLE_MS - 1;
+	ck_assert_int_eq(up('C', 60), OWN_CONTEST);
+	ck_assert_int_eq(up('C', 60), OWN);
+	ck_assert_int_eq(up('B', 60), OWN);
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_str_eq(down(50), "AB");
+}
+END_TEST
+
+START_TEST(contests_are_counted)
+{
+	ck_assert_uint_eq(flow.contests, 0);
+	for (unsigned i = 1; i <= 300; i++) {
+		up('B', 60);
+		ck_assert_int_eq(up('C', 60), OWN_CONTEST);
+		ck_assert_int_eq(up('C', 60), OWN);
+		ck_assert_uint_eq(flow.contests, i < 255 ? i : 255);
+		now_ms += CONTEST_MS;
+	}
+}
+END_TEST
+
+START_TEST(contest_ends)
+{
+	up('B', 60);
+	up('C', 60);
+	now_ms += CONTEST_MS - 1;
+	ck_assert_int_eq(up('B', 60), OWN);
+	now_ms += 1;
+	ck_assert_int_eq(up('D', 60), HOME);
+	ck_assert_str_eq(down(50), "AD");
+}
+END_TEST
+
+START_TEST(contest_is_not_begun_twice)
+{
+	up('B', 60);
+	ck_assert_int_eq(up('C', 60), OWN_CONTEST);
+	now_ms += CONTEST_MS / 2;
+	ck_assert_int_eq(up('C', 60), OWN);
+	ck_assert_int_eq(up('A', 60), HOME);
+	now_ms += CONTEST_MS / 2;
+	ck_assert_int_eq(up('C', 60), HOME);
+}
+END_TEST
+
+START_TEST(proof_makes_the_owner)
+{
+	up('B', 60);
+	ck_assert_int_eq(up('C', 60), OWN_CONTEST);
+	prove('C');
+	ck_assert_int_eq(up('C', 60), HOME);
+	ck_assert_str_eq(down(65000), "C");
+	/* The contest goes on for the others, among them the former owner. */
+	ck_assert_int_eq(up('A', 60), OWN);
+	ck_assert_int_eq(up('B', 60), OWN);
+	ck_assert_str_eq(down(65000), "C");
+}
+END_TEST
+
+START_TEST(proof_of_the_owner_lifts_its_limit)
+{
+	begin('A', false);
+	up('A', 60);
+	ck_assert_str_eq(down(181), "");
+	prove('A');
+	ck_assert_str_eq(down(65000), "A");
+}
+END_TEST
+
+START_TEST(replaced_proven_address_returns)
+{
+	up('F', 60);
+	down(50);
+	up('F', 60);
+	ck_assert_str_eq(down(50), "FA");
+	ck_assert_int_eq(up('A', 60), HOME);
+	/* No limit; the other is as good as any replaced owner. */
+	ck_assert_str_eq(down(200), "AF");
+	ck_assert_str_eq(down(65000), "A");
+	ck_assert_int_eq(up('F', 60), HOME);
+	ck_assert_int_eq(up('A', 60), HOME);
+}
+END_TEST
+
+START_TEST(replaced_proven_address_returns_within_a_claim)
+{
+	up('F', 60);
+	down(50);
+	up('G', 60);
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_str_eq(down(50), "AGF");
+	ck_assert_str_eq(down(65000), "A");
+}
+END_TEST
+
+START_TEST(replaced_proven_address_gets_so_many_copies)
+{
+	up('B', 60);
+	down(50);
+	up('B', 60);
+	for (int i = 0; i < FLOW_COPIES; i++)
+		ck_assert_str_eq(down(65000), "A");
+	ck_assert_str_eq(down(65000), "");
+	/* It is still known. */
+	ck_assert_int_eq(up('A', 60), HOME);
+	ck_assert_str_eq(down(65000), "A");
+}
+END_TEST
+
+START_TEST(replaced_unproven_owner_gets_so_many_copies)
+{
+	up('B', 1000);
+	down(1);
+	up('C', 1000);
+	down(1);
+	up('D', 1000);
+	for (int i = 0; i < FLOW_COPIES - 2; i++)
+		ck_assert_str_eq(down(1), "CADB");
+	ck_assert_str_eq(down(1), "CADB");
+	/* A was replaced a downlink earlier than B. */
+	ck_assert_str_eq(down(1), "CDB");
+	ck_assert_str_eq(down(1), "CD");
+}
+END_TEST
+
+START_TEST(long_silent_owner_gets_none)
+{
+	up('B', 60);
+	down(10);
+	now_ms += CONTEST_MS - 1;
+	up('C', 60);
+	down(10);
+	now_ms += 1;
+	up('D', 60);
+	ck_assert_str_eq(down(10), "CAD");
+}
+END_TEST
+
+START_TEST(former_owner_claims_with_its_own_budget)
+{
+	up('B', 20);
+	down(50);
+	up('C', 60);
+	down(10);
+	up('D', 60); /* B is the former owner, nothing left of its 60 octets */
+	ck_assert_str_eq(down(10), "CAD");
+	ck_assert_int_eq(up('E', 60), HOME); /* D is the owner, C the former */
+	ck_assert_str_eq(down(1), "DAEC");
+	ck_assert_int_eq(up('C', 10), HOME); /* E is the owner, D the former */
+	ck_assert_str_eq(down(180), "AC");
+	/* 60 * 3 - 10 - 10 - 1 + 10 * 3 - 180 */
+	ck_assert_str_eq(down(9), "EACD");
+	ck_assert_str_eq(down(1), "EAD");
+}
+END_TEST
+
+START_TEST(claimant_limit)
+{
+	up('B', 60);
+	ck_assert_str_eq(down(181), "A");
+	ck_assert_str_eq(down(180), "AB");
+	ck_assert_str_eq(down(1), "A");
+}
+END_TEST
+
+START_TEST(owner_limit_and_rounds)
+{
+	begin('A', false);
+	up('A', 60);
+	ck_assert_str_eq(down(181), "");
+	ck_assert_str_eq(down(180), "A");
+	ck_assert_str_eq(down(1), "");
+	up('A', 60); /* the first round */
+	ck_assert_str_eq(down(181), "");
+	up('A', 60); /* the second */
+	ck_assert_str_eq(down(65000), "A");
+	ck_assert_str_eq(down(65000), "A");
+}
+END_TEST
+
+START_TEST(datagrams_without_answers_are_no_rounds)
+{
+	begin('A', false);
+	for (int i = 0; i < 5; i++)
+		up('A', 10);
+	ck_assert_str_eq(down(151), "");
+	ck_assert_str_eq(down(150), "A");
+	ck_assert_str_eq(down(1), "");
+}
+END_TEST
+
+START_TEST(promotion_is_one_round)
+{
+	up('B', 60);
+	down(1000);
+	up('B', 60);
+	ck_assert_str_eq(down(1000), "A");
+	up('B', 60);
+	ck_assert_str_eq(down(1000), "BA");
+}
+END_TEST
+
+START_TEST(budget_does_not_wrap)
+{
+	up('B', UINT32_MAX);
+	up('B', UINT32_MAX);
+	ck_assert_str_eq(down((1u << 27) - 1), "AB");
+	ck_assert_str_eq(down(1), "A");
+}
+END_TEST
+
+START_TEST(ports_tell_devices_apart)
+{
+	struct flow_peer peer = peer_of('A');
+	bool began;
+
+	/* Another service address of ours is the same device. */
+	peer.service = 9;
+	ck_assert_int_eq(flow_uplink(&flow, &times, &peer, 60, now_ms, &began), FLOW_HOME);
+	ck_assert_str_eq(down(65000), "A");
+	ck_assert_uint_eq(to[0].service, 9);
+}
+END_TEST
+
+START_TEST(claimant_is_answered_where_it_last_spoke_to)
+{
+	struct flow_peer peer = peer_of('B');
+	bool began;
+
+	up('B', 60);
+	peer.service = 7;
+	flow_uplink(&flow, &times, &peer, 60, now_ms, &began);
+	ck_assert_str_eq(down(60), "AB");
+	ck_assert_uint_eq(to[1].service, 7);
+}
+END_TEST
+
+START_TEST(times_wrap)
+{
+	now_ms = UINT32_MAX - SETTLE_MS + 1;
+	up('B', 60);
+	now_ms = UINT32_MAX;
+	ck_assert_int_eq(up('C', 60), OWN_CONTEST);
+	set_up();
+	now_ms = UINT32_MAX - SETTLE_MS + 1;
+	up('B', 60);
+	now_ms = 0;
+	ck_assert_int_eq(up('C', 60), HOME);
+	set_up();
+	now_ms = UINT32_MAX - 10;
+	up('B', 60);
+	up('C', 60);
+	now_ms += CONTEST_MS - 1;
+	ck_assert_int_eq(up('B', 60), OWN);
+	now_ms += 1;
+	ck_assert_int_eq(up('B', 60), HOME);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *rows[] = {
+		owner_alone,
+		further_address_claims,
+		proven_owner_refutes_a_claim,
+		claimant_of_a_contest_still_gets_its_answer,
+		unproven_owner_meets_a_claim,
+		refuted_claimant_makes_room,
+		claimant_refuted_twice_is_a_contest,
+		unanswered_claimant_stays_claimant,
+		answered_claimant_becomes_owner,
+		further_address_confirms_an_answered_claimant,
+		silent_claimant_is_replaced,
+		two_claims_at_once_are_a_contest,
+		contests_are_counted,
+		contest_ends,
+		contest_is_not_begun_twice,
+		proof_makes_the_owner,
+		proof_of_the_owner_lifts_its_limit,
+		replaced_proven_address_returns,
+		replaced_proven_address_returns_within_a_claim,
+		replaced_proven_address_gets_so_many_copies,
+		replaced_unproven_owner_gets_so_many_copies,
+		long_silent_owner_gets_none,
+		former_owner_claims_with_its_own_budget,
+		claimant_limit,
+		owner_limit_and_rounds,
+		datagrams_without_answers_are_no_rounds,
+		promotion_is_one_round,
+		budget_does_not_wrap,
+		ports_tell_devices_apart,
+		claimant_is_answered_where_it_last_spoke_to,
+		times_wrap,
+	};
+	Suite *suite = suite_create("flow");
+	TCase *tc = tcase_create("rows");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, set_up, NULL);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		tcase_add_test(tc, rows[i]);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

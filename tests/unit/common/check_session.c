@@ -1,0 +1,577 @@
+/* Client and server back to back in memory, under a simulated clock. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/dtls.h"
+#include "common/session.h"
+
+enum { QUEUE = 16, DATAGRAM = 2048, NEVER_LOST = -1 };
+
+static const uint8_t key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+static const uint8_t other_key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17 };
+static const uint8_t server_cid[8] = { 0x07, 0x20, 0xb1, 0xd0, 0x7b, 0x35, 0x9d, 0x3c };
+static const uint8_t peer_id[6] = { 192, 0, 2, 1, 0xa1, 0x62 };
+
+struct datagram {
+	uint8_t octets[DATAGRAM];
+	size_t len;
+};
+
+/* What one side has sent and received. */
+struct side {
+	struct session *session;
+	struct datagram queue[QUEUE]; /* on the way to the other side */
+	size_t queued;
+	int *countdown; /* datagrams until one is lost, of both sides */
+	unsigned sent;
+	uint8_t plain[64];
+	size_t plain_len;
+	unsigned delivered;
+};
+
+struct pair {
+	struct session_config *client_config, *server_config;
+	struct side client, server;
+	int countdown;
+	uint64_t now_ms;
+};
+
+static int random_octets(void *ctx, uint8_t *out, size_t len)
+{
+	uint32_t *state = ctx;
+
+	for (size_t i = 0; i < len; i++) {
+		*state = *state * 1664525 + 1013904223;
+		out[i] = (uint8_t)(*state >> 24);
+	}
+	return 0;
+}
+
+static void on_send(void *ctx, const uint8_t *data, size_t len)
+{
+	struct side *side = ctx;
+
+	side->sent++;
+	if ((*side->countdown)-- == 0)
+		return;
+	ck_assert_uint_lt(side->queued, QUEUE);
+	ck_assert_uint_le(len, DATAGRAM);
+	memcpy(side->queue[side->queued].octets, data, len);
+	side->queue[side->queued++].len = len;
+}
+
+static void on_deliver(void *ctx, const uint8_t *data, size_t len)
+{
+	struct side *side = ctx;
+
+	ck_assert_uint_le(len, sizeof side->plain);
+	memcpy(side->plain, data, len);
+	side->plain_len = len;
+	side->delivered++;
+}
+
+static const struct session_callbacks callbacks = { on_send, on_deliver };
+static uint32_t seed;
+
+static struct session_options options_of(enum session_role role, const uint8_t *psk, uint8_t cid_length)
+{
+	return (struct session_options){
+		.role = role,
+		.psk_identity = "device",
+		.psk_key = psk,
+		.psk_key_len = sizeof key,
+		.use_cid = true,
+		.cid_length = cid_length,
+		.handshake_min_ms = 1000,
+		.handshake_max_ms = 16000,
+		.random = random_octets,
+		.random_ctx = &seed,
+	};
+}
+
+static struct pair *pair_new(const uint8_t *client_key, uint8_t cid_length)
+{
+	struct pair *pair = calloc(1, sizeof *pair);
+	struct session_options client = options_of(SESSION_CLIENT, client_key, 0);
+	struct session_options server = options_of(SESSION_SERVER, key, cid_length);
+
+	ck_assert_ptr_nonnull(pair);
+	seed = 1;
+	pair->now_ms = 1000000;
+	pair->countdown = NEVER_LOST;
+	pair->client.countdown = pair->server.countdown = &pair->countdown;
+	ck_assert_int_eq(session_config_new(&pair->client_config, &client), 0);
+	ck_assert_int_eq(session_config_new(&pair->server_config, &server), 0);
+	ck_assert_int_eq(session_new(&pair->client.session, pair->client_config, NULL, &callbacks, &pair->client), 0);
+	ck_assert_int_eq(session_new(&pair->server.session, pair->server_config, cid_length ? server_cid : NULL,
+				     &callbacks, &pair->server),
+			 0);
+	return pair;
+}
+
+static void pair_free(struct pair *pair)
+{
+	session_free(pair->client.session);
+	session_free(pair->server.session);
+	session_config_free(pair->client_config);
+	session_config_free(pair->server_config);
+	free(pair);
+}
+
+static struct datagram take(struct side *from)
+{
+	struct datagram first = from->queue[0];
+
+	ck_assert_uint_gt(from->queued, 0);
+	memmove(&from->queue[0], &from->queue[1], --from->queued * sizeof first);
+	return first;
+}
+
+static void input(struct pair *pair, struct side *to, const struct datagram *datagram)
+{
+	if (to == &pair->server && session_state(to->session) == SESSION_LISTENING)
+		ck_assert_int_eq(session_set_peer(to->session, peer_id, sizeof peer_id), 0);
+	session_input(to->session, datagram->octets, datagram->len, pair->now_ms);
+}
+
+/* Everything under way, then everything that answers it. */
+static void exchange(struct pair *pair)
+{
+	while (pair->client.queued || pair->server.queued) {
+		bool up = pair->client.queued > 0;
+		struct datagram datagram = take(up ? &pair->client : &pair->server);
+		input(pair, up ? &pair->server : &pair->client, &datagram);
+	}
+}
+
+static bool both(const struct pair *pair, enum session_state state)
+{
+	return session_state(pair->client.session) == state && session_state(pair->server.session) == state;
+}
+
+/* Lets timers fire in order until neither side has one, or both are established. */
+static void run(struct pair *pair)
+{
+	exchange(pair);
+	while (!both(pair, SESSION_ESTABLISHED)) {
+		uint64_t client = session_deadline(pair->client.session),
+			 server = session_deadline(pair->server.session);
+		if (client == SESSION_NEVER && server == SESSION_NEVER)
+			return;
+		pair->now_ms = client < server ? client : server;
+		session_expire(client < server ? pair->client.session : pair->server.session, pair->now_ms);
+		exchange(pair);
+	}
+}
+
+static struct pair *pair_established(uint8_t cid_length)
+{
+	struct pair *pair = pair_new(key, cid_length);
+
+	session_start(pair->client.session, pair->now_ms);
+	exchange(pair);
+	ck_assert(both(pair, SESSION_ESTABLISHED));
+	return pair;
+}
+
+static void say(struct pair *pair, struct side *from, struct side *to, const char *text)
+{
+	unsigned delivered = to->delivered;
+
+	ck_assert_int_eq(session_write(from->session, (const uint8_t *)text, strlen(text)), 0);
+	exchange(pair);
+	ck_assert_uint_eq(to->delivered, delivered + 1);
+	ck_assert_mem_eq(to->plain, text, strlen(text));
+	ck_assert_uint_eq(to->plain_len, strlen(text));
+}
+
+static struct datagram record_of(struct pair *pair, const char *text)
+{
+	ck_assert_int_eq(session_write(pair->client.session, (const uint8_t *)text, strlen(text)), 0);
+	return take(&pair->client);
+}
+
+START_TEST(handshake_agrees_on_the_servers_cid)
+{
+	struct pair *pair = pair_established(sizeof server_cid);
+	uint8_t cid[SESSION_CID_MAX];
+
+	/* ClientHello twice and flight 5; HelloVerifyRequest, ServerHello flight, Finished: one datagram each. */
+	ck_assert_uint_eq(pair->client.sent, 3);
+	ck_assert_uint_eq(pair->server.sent, 3);
+	ck_assert(session_uses_cid(pair->client.session));
+	ck_assert(session_uses_cid(pair->server.session));
+	ck_assert_uint_eq(session_peer_cid(pair->client.session, cid), sizeof server_cid);
+	ck_assert_mem_eq(cid, server_cid, sizeof server_cid);
+	ck_assert_uint_eq(session_peer_cid(pair->server.session, cid), 0);
+	ck_assert(session_deadline(pair->client.session) == SESSION_NEVER);
+	ck_assert(session_deadline(pair->server.session) == SESSION_NEVER);
+
+	say(pair, &pair->client, &pair->server, "up");
+	say(pair, &pair->server, &pair->client, "down");
+	struct datagram record = record_of(pair, "again");
+	ck_assert_uint_eq(record.octets[0], DTLS_TLS12_CID);
+	ck_assert_mem_eq(record.octets + DTLS_CID_AT, server_cid, sizeof server_cid);
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(handshake_without_cid)
+{
+	struct pair *pair = pair_established(0);
+
+	ck_assert(!session_uses_cid(pair->client.session));
+	ck_assert(!session_uses_cid(pair->server.session));
+	say(pair, &pair->client, &pair->server, "up");
+	say(pair, &pair->server, &pair->client, "down");
+	ck_assert_uint_eq(record_of(pair, "again").octets[0], DTLS_APPLICATION_DATA);
+	pair_free(pair);
+}
+END_TEST
+
+/* The n-th datagram of the handshake, of either side, never arrives. */
+START_TEST(handshake_survives_any_loss)
+{
+	struct pair *pair = pair_new(key, sizeof server_cid);
+	uint64_t began_ms = pair->now_ms;
+
+	pair->countdown = _i;
+	session_start(pair->client.session, pair->now_ms);
+	run(pair);
+	ck_assert(both(pair, SESSION_ESTABLISHED));
+	ck_assert_uint_eq(pair->now_ms - began_ms, 1000);
+	say(pair, &pair->client, &pair->server, "up");
+	say(pair, &pair->server, &pair->client, "down");
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(handshake_with_another_key_fails)
+{
+	struct pair *pair = pair_new(other_key, sizeof server_cid);
+
+	session_start(pair->client.session, pair->now_ms);
+	run(pair);
+	ck_assert(both(pair, SESSION_FAILED));
+	ck_assert_int_eq(session_write(pair->client.session, key, 1), -ENOTCONN);
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(handshake_into_the_void_ends)
+{
+	struct pair *pair = pair_new(key, sizeof server_cid);
+	uint64_t deadline;
+
+	session_start(pair->client.session, pair->now_ms);
+	while ((deadline = session_deadline(pair->client.session)) != SESSION_NEVER) {
+		ck_assert_int_eq(session_expire(pair->client.session, deadline - 1), SESSION_HANDSHAKING);
+		session_expire(pair->client.session, pair->now_ms = deadline);
+	}
+	ck_assert_int_eq(session_state(pair->client.session), SESSION_FAILED);
+	ck_assert_uint_eq(pair->now_ms, 1000000 + 1000 + 2000 + 4000 + 8000 + 16000);
+	ck_assert_uint_eq(pair->client.sent, 5);
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(listening_keeps_nothing)
+{
+	struct pair *pair = pair_new(key, sizeof server_cid);
+	static const uint8_t other_peer[6] = { 192, 0, 2, 2, 0xa1, 0x62 };
+	static const uint8_t noise[] = { 22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0 };
+
+	session_start(pair->client.session, pair->now_ms);
+	struct datagram hello = take(&pair->client);
+	for (int i = 0; i < 3; i++) {
+		input(pair, &pair->server, &hello);
+		ck_assert_int_eq(session_state(pair->server.session), SESSION_LISTENING);
+	}
+	ck_assert_uint_eq(pair->server.sent, 3);
+	session_input(pair->server.session, noise, sizeof noise, pair->now_ms);
+	session_input(pair->server.session, noise, sizeof noise - 1, pair->now_ms);
+	session_input(pair->server.session, noise, 0, pair->now_ms);
+	ck_assert_int_eq(session_state(pair->server.session), SESSION_LISTENING);
+	ck_assert(session_deadline(pair->server.session) == SESSION_NEVER);
+
+	/* The cookie of one address is none at another. */
+	struct datagram retry = take(&pair->server);
+	pair->server.queued = 0;
+	input(pair, &pair->client, &retry);
+	hello = take(&pair->client);
+	ck_assert_int_eq(session_set_peer(pair->server.session, other_peer, sizeof other_peer), 0);
+	ck_assert_int_eq(session_input(pair->server.session, hello.octets, hello.len, pair->now_ms), SESSION_LISTENING);
+	pair->server.queued = 0;
+	input(pair, &pair->server, &hello);
+	ck_assert_int_eq(session_state(pair->server.session), SESSION_HANDSHAKING);
+	exchange(pair);
+	ck_assert(both(pair, SESSION_ESTABLISHED));
+	ck_assert(session_uses_cid(pair->server.session));
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(check_tells_new_old_and_forged)
+{
+	struct pair *pair = pair_established(sizeof server_cid);
+	struct session *server = pair->server.session;
+	struct datagram first = record_of(pair, "1"), second = record_of(pair, "2"), forged;
+
+	ck_assert_int_eq(session_check(server, first.octets, first.len), SESSION_CHECK_NEWEST);
+	ck_assert_int_eq(session_check(server, second.octets, second.len), SESSION_CHECK_NEWEST);
+	input(pair, &pair->server, &second);
+	ck_assert_int_eq(session_check(server, second.octets, second.len), SESSION_CHECK_FORGED);
+	ck_assert_int_eq(session_check(server, first.octets, first.len), SESSION_CHECK_OLD);
+
+	for (size_t i = 0; i < first.len; i++) {
+		forged = first;
+		forged.octets[i] ^= 1;
+		ck_assert_int_eq(session_check(server, forged.octets, forged.len), SESSION_CHECK_FORGED);
+		ck_assert_int_eq(session_check(server, first.octets, i), SESSION_CHECK_FORGED);
+	}
+	input(pair, &pair->server, &first);
+	ck_assert_uint_eq(pair->server.delivered, 2);
+	ck_assert_mem_eq(pair->server.plain, "1", 1);
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(forged_and_replayed_records_change_nothing)
+{
+	struct pair *pair = pair_established(sizeof server_cid);
+	struct datagram record = record_of(pair, "true"), forged = record;
+
+	memset(forged.octets + 5, 0xff, 6); /* sequence number 2^48-1 */
+	input(pair, &pair->server, &forged);
+	forged.octets[DTLS_CID_AT] ^= 1;
+	input(pair, &pair->server, &forged);
+	ck_assert_uint_eq(pair->server.delivered, 0);
+	input(pair, &pair->server, &record);
+	input(pair, &pair->server, &record);
+	ck_assert_uint_eq(pair->server.delivered, 1);
+	ck_assert_uint_eq(pair->server.sent, 3);
+	say(pair, &pair->client, &pair->server, "next");
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(one_datagram_may_hold_several_records)
+{
+	struct pair *pair = pair_established(sizeof server_cid);
+	struct datagram joined = record_of(pair, "1"), second = record_of(pair, "2");
+
+	memcpy(joined.octets + joined.len, second.octets, second.len);
+	joined.len += second.len;
+	input(pair, &pair->server, &joined);
+	ck_assert_uint_eq(pair->server.delivered, 2);
+	ck_assert_mem_eq(pair->server.plain, "2", 1);
+	pair_free(pair);
+}
+END_TEST
+
+/* The server's last flight is lost: the client's retransmission comes as CKE, CCS, Finished, and its only protected
+ * record is the last. */
+START_TEST(check_finds_the_record_behind_a_handshake_flight)
+{
+	struct pair *pair = pair_new(key, sizeof server_cid);
+
+	pair->countdown = 5;
+	session_start(pair->client.session, pair->now_ms);
+	exchange(pair);
+	ck_assert_int_eq(session_state(pair->server.session), SESSION_ESTABLISHED);
+	session_expire(pair->client.session, pair->now_ms = session_deadline(pair->client.session));
+	struct datagram flight = take(&pair->client);
+	ck_assert_uint_eq(flight.octets[0], DTLS_HANDSHAKE);
+	ck_assert_int_eq(session_check(pair->server.session, flight.octets, flight.len), SESSION_CHECK_NEWEST);
+	input(pair, &pair->server, &flight);
+	exchange(pair);
+	ck_assert(both(pair, SESSION_ESTABLISHED));
+	pair_free(pair);
+}
+END_TEST
+
+/* A ClientHello with a valid cookie, sent again once the session stands, is no reason to throw the session away. */
+START_TEST(established_session_ignores_a_client_hello)
+{
+	struct pair *pair = pair_new(key, sizeof server_cid);
+
+	session_start(pair->client.session, pair->now_ms);
+	struct datagram hello = take(&pair->client);
+	input(pair, &pair->server, &hello);
+	struct datagram retry = take(&pair->server);
+	input(pair, &pair->client, &retry);
+	hello = pair->client.queue[0];
+	exchange(pair);
+	ck_assert(both(pair, SESSION_ESTABLISHED));
+	unsigned sent = pair->server.sent;
+	input(pair, &pair->server, &hello);
+	ck_assert_uint_eq(pair->server.sent, sent);
+	ck_assert_int_eq(session_check(pair->server.session, hello.octets, hello.len), SESSION_CHECK_FORGED);
+	say(pair, &pair->client, &pair->server, "still here");
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(close_is_seen_by_the_peer)
+{
+	struct pair *pair = pair_established(sizeof server_cid);
+
+	session_close(pair->client.session);
+	ck_assert_int_eq(session_state(pair->client.session), SESSION_CLOSED);
+	exchange(pair);
+	ck_assert_int_eq(session_state(pair->server.session), SESSION_CLOSED);
+	ck_assert_int_eq(session_write(pair->server.session, key, 1), -ENOTCONN);
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(longest_record_passes_and_one_more_octet_does_not)
+{
+	static uint8_t octets[SESSION_PLAIN_MAX + 1];
+	struct pair *pair = pair_established(sizeof server_cid);
+
+	pair->countdown = 0; /* too long for this test's queue: lost */
+	ck_assert_int_eq(session_write(pair->client.session, octets, SESSION_PLAIN_MAX), 0);
+	ck_assert_int_eq(session_write(pair->client.session, octets, SESSION_PLAIN_MAX + 1), -EMSGSIZE);
+	say(pair, &pair->client, &pair->server, "up");
+	pair_free(pair);
+}
+END_TEST
+
+/* A pair whose client offers every suite, with another identity if it is given. */
+static struct pair *pair_with_all_suites(const uint8_t *client_key, const char *identity)
+{
+	struct pair *pair = pair_new(key, sizeof server_cid);
+	struct session_options client = options_of(SESSION_CLIENT, client_key, 0);
+
+	session_free(pair->client.session);
+	session_config_free(pair->client_config);
+	client.all_suites = true;
+	client.psk_identity = identity ? identity : client.psk_identity;
+	ck_assert_int_eq(session_config_new(&pair->client_config, &client), 0);
+	ck_assert_int_eq(session_new(&pair->client.session, pair->client_config, NULL, &callbacks, &pair->client), 0);
+	return pair;
+}
+
+START_TEST(all_suites_are_offered)
+{
+	static const uint8_t offered[] = {
+		0, 12, 0xc0, 0xa8, 0xc0, 0xa4, 0x00, 0xa8, 0x00, 0xae, 0xc0, 0x37, 0x00, 0xff
+	};
+	struct pair *pair = pair_with_all_suites(key, NULL);
+	const struct datagram *hello = &pair->client.queue[0];
+
+	session_start(pair->client.session, pair->now_ms);
+	ck_assert_mem_eq(hello->octets + 61, offered, sizeof offered); /* behind random, no session id, no cookie */
+	exchange(pair);
+	ck_assert(both(pair, SESSION_ESTABLISHED));
+	ck_assert(session_uses_cid(pair->client.session));
+	ck_assert_ptr_null(session_reason(pair->client.session));
+	say(pair, &pair->client, &pair->server, "up");
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(refusals_have_their_reason)
+{
+	struct pair *pair = pair_with_all_suites(key, "nobody");
+
+	session_start(pair->client.session, pair->now_ms);
+	exchange(pair);
+	ck_assert_int_eq(session_state(pair->client.session), SESSION_FAILED);
+	ck_assert_int_eq(session_alert(pair->client.session), 115);
+	ck_assert_str_eq(session_reason(pair->client.session), "unknown_psk_identity");
+	pair_free(pair);
+
+	pair = pair_with_all_suites(other_key, NULL);
+	session_start(pair->client.session, pair->now_ms);
+	exchange(pair);
+	ck_assert_int_eq(session_state(pair->client.session), SESSION_FAILED);
+	ck_assert_int_eq(session_alert(pair->client.session), 20);
+	ck_assert_str_eq(session_reason(pair->client.session), "bad_record_mac");
+	pair_free(pair);
+
+	pair = pair_with_all_suites(key, NULL);
+	session_start(pair->client.session, pair->now_ms);
+	pair->client.queued = 0;
+	ck_assert_int_eq(session_alert(pair->client.session), -1);
+	while (session_deadline(pair->client.session) != SESSION_NEVER) {
+		session_expire(pair->client.session, session_deadline(pair->client.session));
+		pair->client.queued = 0;
+	}
+	ck_assert_int_eq(session_alert(pair->client.session), -1);
+	ck_assert_str_eq(session_reason(pair->client.session), "no answer");
+	pair_free(pair);
+}
+END_TEST
+
+/* A server that drops what it cannot verify leaves the client waiting for Finished. */
+START_TEST(the_last_flight_is_told)
+{
+	struct pair *pair = pair_with_all_suites(other_key, NULL);
+
+	session_start(pair->client.session, pair->now_ms);
+	while (pair->client.queued == 0 || pair->client.queue[0].octets[13] != 16) {
+		struct side *from = pair->client.queued ? &pair->client : &pair->server;
+		ck_assert(!session_awaits_finished(pair->client.session));
+		struct datagram datagram = take(from);
+		input(pair, from == &pair->client ? &pair->server : &pair->client, &datagram);
+	}
+	ck_assert(session_awaits_finished(pair->client.session));
+	exchange(pair);
+	ck_assert(!session_awaits_finished(pair->client.session));
+	pair_free(pair);
+}
+END_TEST
+
+START_TEST(config_refuses_what_is_out_of_range)
+{
+	struct session_options good = options_of(SESSION_SERVER, key, 8), bad;
+	struct session_config *config;
+
+	bad = good, bad.psk_key_len = 0;
+	ck_assert_int_eq(session_config_new(&config, &bad), -EINVAL);
+	bad = good, bad.psk_key_len = SESSION_PSK_MAX + 1;
+	ck_assert_int_eq(session_config_new(&config, &bad), -EINVAL);
+	bad = good, bad.psk_identity = "";
+	ck_assert_int_eq(session_config_new(&config, &bad), -EINVAL);
+	bad = good, bad.cid_length = SESSION_CID_MAX + 1;
+	ck_assert_int_eq(session_config_new(&config, &bad), -EINVAL);
+	bad = good, bad.use_cid = false;
+	ck_assert_int_eq(session_config_new(&config, &bad), -EINVAL);
+	bad = good, bad.random = NULL;
+	ck_assert_int_eq(session_config_new(&config, &bad), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("session");
+	TCase *tests = tcase_create("session");
+
+	tcase_add_test(tests, handshake_agrees_on_the_servers_cid);
+	tcase_add_test(tests, handshake_without_cid);
+	tcase_add_loop_test(tests, handshake_survives_any_loss, 0, 6);
+	tcase_add_test(tests, handshake_with_another_key_fails);
+	tcase_add_test(tests, handshake_into_the_void_ends);
+	tcase_add_test(tests, listening_keeps_nothing);
+	tcase_add_test(tests, check_tells_new_old_and_forged);
+	tcase_add_test(tests, forged_and_replayed_records_change_nothing);
+	tcase_add_test(tests, one_datagram_may_hold_several_records);
+	tcase_add_test(tests, check_finds_the_record_behind_a_handshake_flight);
+	tcase_add_test(tests, established_session_ignores_a_client_hello);
+	tcase_add_test(tests, close_is_seen_by_the_peer);
+	tcase_add_test(tests, longest_record_passes_and_one_more_octet_does_not);
+	tcase_add_test(tests, all_suites_are_offered);
+	tcase_add_test(tests, refusals_have_their_reason);
+	tcase_add_test(tests, the_last_flight_is_told);
+	tcase_add_test(tests, config_refuses_what_is_out_of_range);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,142 @@
+/* What a configuration may need, against the hard limit. That it is what really runs needs is for
+ * tests/e2e/scale.py. */
+#include <sys/resource.h>
+
+#include "tests/fixtures/conf_fixture.h"
+
+/* Of cidlb itself, without doors and with two workers. */
+enum { OTHERS = 19 };
+
+#define HEAD         "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\"; workers = 2; state_file = \"\";\n"
+#define NO_DOORS     "admin = { socket = \"\"; };\n"
+#define LISTENER(of) "{ name = \"" of "\"; address = \"127.0.0.1:568" of "\"; pool = \"" of "\"; }"
+#define POOL(name_, nat_, probe_, backends_)                                                                           \
+	"{ name = \"" name_ "\"; protocol = \"udp\"; " nat_ " health = { probe = \"" probe_                            \
+	"\"; }; backends = ( " backends_ " ); }"
+#define NAT(sources_, ports_) "nat = { sources = [ " sources_ " ]; ports = \"" ports_ "\"; };"
+#define ADDRESS               "\"127.0.0.1\""
+#define PREFIX                "\"127.64.0.0/10\""
+#define PREFIX_6              "\"fd00::/64\""
+#define A                     "{ name = \"a\"; address = \"127.0.0.1:6001\"; }"
+#define B                     "{ name = \"b\"; address = \"127.0.0.1:6002\"; }"
+#define B_6                   "{ name = \"b\"; address = \"[::1]:6002\"; }"
+#define KEYS                  "keys = ( { id = 1; key = \"101112131415161718191a1b1c1d1e1f\"; } );"
+#define TUNNEL                "forward = \"tunnel\"; tunnel = { local = \"127.0.0.1:7200\"; " KEYS " };"
+#define COAPS                 "coaps\"; psk_identity = \"i\"; psk_key = \"00"
+#define ONE(pool)             HEAD NO_DOORS "listeners = ( " LISTENER("4") " );\npools = ( " pool " );\n"
+#define TWO(pool, other)                                                                                               \
+	HEAD NO_DOORS "listeners = ( " LISTENER("4") ", " LISTENER("5") " );\npools = ( " pool ", " other " );\n"
+
+/* The listeners are one for each of two workers. */
+static const struct {
+	const char *text;
+	unsigned needed;
+} cases[] = {
+	{ ONE(POOL("4", NAT(PREFIX, "7000"), "none", A)), OTHERS + 2 + 2 },
+	{ ONE(POOL("4", NAT(PREFIX, "7000-7009"), "none", A)), OTHERS + 2 + 20 },
+	/* Families of sources have sockets whether or not a server is of them. */
+	{ ONE(POOL("4", NAT(PREFIX ", \"127.4.0.0/16\", " PREFIX_6, "7000-7009"), "none", A)), OTHERS + 2 + 40 },
+	{ ONE(POOL("4", NAT(PREFIX, "7000"), "coap", A ", " B)), OTHERS + 2 + 2 + 2 },
+	{ ONE(POOL("4", NAT(PREFIX, "7000"), "http", A ", " B)), OTHERS + 2 + 2 + 2 },
+	{ ONE(POOL("4", NAT(PREFIX, "7000"), COAPS, A ", " B)), OTHERS + 2 + 2 + 4 },
+	{ ONE(POOL("4", TUNNEL, "coap", A)), OTHERS + 2 + 2 + 1 },
+	{ ONE(POOL("4", TUNNEL, COAPS, A)), OTHERS + 2 + 2 + 1 },
+	{ ONE(POOL("4", TUNNEL, COAPS "\"; port = 5000; path = \"/", A)), OTHERS + 2 + 2 + 2 },
+	{ ONE(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A)), OTHERS + 2 + 10 },
+	{ ONE(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A)), OTHERS + 2 + 10 },
+	{ ONE(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A ", " B_6)), OTHERS + 2 + 20 },
+	{ ONE(POOL("4", NAT(ADDRESS, "7000-7009"), "none", "{ name = \"a\"; address = \"a.example:6001\"; }")),
+	  OTHERS + 2 + 10 + 8 },
+	/* Where pools meet. */
+	{ TWO(POOL("4", NAT(PREFIX, "7000-7009"), "none", A),
+	      POOL("5", NAT("\"127.4.0.0/16\"", "7005-7014"), "none", A)),
+	  OTHERS + 4 + 30 },
+	{ TWO(POOL("4", NAT(PREFIX, "7000-7009"), "none", A), POOL("5", NAT(PREFIX_6, "7000-7009"), "none", B_6)),
+	  OTHERS + 4 + 40 },
+	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT(ADDRESS, "7000-7009"), "none", A)),
+	  OTHERS + 4 + 10 },
+	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT(ADDRESS, "7010-7019"), "none", A)),
+	  OTHERS + 4 + 20 },
+	{ TWO(POOL("4", NAT(ADDRESS, "7000-7009"), "none", A), POOL("5", NAT("\"127.0.0.2\"", "7000-7009"), "none", A)),
+	  OTHERS + 4 + 20 },
+	{ TWO(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A),
+	      POOL("5", NAT("\"::1\"", "7000-7009"), "none", B_6)),
+	  OTHERS + 4 + 20 },
+	/* Doors, and eight or sixteen who use them. */
+	{ HEAD "admin = { socket = \"/s\"; };\nlisteners = ( " LISTENER("4") " );\npools = ( " POOL(
+		  "4", NAT(PREFIX, "7000"), "none", A) " );\n",
+	  OTHERS + 2 + 2 + 9 },
+	{ HEAD "admin = { socket = \"\"; http = \"127.0.0.1:9000\"; };\nlisteners = ( " LISTENER(
+		  "4") " );\npools = ( " POOL("4", NAT(PREFIX, "7000"), "none", A) " );\n",
+	  OTHERS + 2 + 2 + 17 },
+};
+
+static void limit(rlim_t most)
+{
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ most, most }), 0);
+}
+
+START_TEST(sums)
+{
+	struct conf_report report;
+	char said[64];
+
+	limit(cases[_i].needed);
+	expect_errors(cases[_i].text, "");
+	limit(cases[_i].needed - 1);
+	ck_assert_ptr_null(load_text(&report, cases[_i].text));
+	ck_assert_uint_eq(report.error_count, 1);
+	snprintf(said, sizeof said, "t.conf:1: may need %u descriptors (", cases[_i].needed);
+	ck_assert_msg(strncmp(report.errors[0], said, strlen(said)) == 0, "%s", report.errors[0]);
+	conf_report_free(&report);
+}
+END_TEST
+
+START_TEST(words)
+{
+	limit(60);
+	expect_errors(
+		TWO(POOL("4", NAT(ADDRESS, "7000-7029"), "none", A), POOL("5", NAT(PREFIX, "7030-7039"), "none", A)),
+		"t.conf:1: may need 73 descriptors (30 for nat.ports of addresses, 20 for nat.ports of prefixes, each "
+		"for each "
+		"worker, 19 for cidlb itself); the limit (ulimit -Hn) is 60: fewer nat.ports, workers or backends, or "
+		"LimitNOFILE=73");
+}
+END_TEST
+
+/* That line, and no other for the same. */
+START_TEST(one_pool_alone)
+{
+	limit(60);
+	expect_errors(
+		TWO(POOL("4", NAT(ADDRESS, "7000-7041"), "none", A), POOL("5", NAT(PREFIX, "7100-7109"), "none", B)),
+		"t.conf:4: pools[0].nat.ports: 7000-7041 may need 42 descriptors; the limit (ulimit -Hn) leaves 41");
+}
+END_TEST
+
+START_TEST(beside_other_mistakes)
+{
+	limit(20);
+	expect_errors("what = 1;\n" ONE(POOL("4", NAT(PREFIX, "7000"), "none", A)), "t.conf:1: what: unknown");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("conf_descriptors");
+	TCase *tc = tcase_create("conf_descriptors");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tc, conf_dir_enter, conf_dir_leave);
+	tcase_add_loop_test(tc, sums, 0, COUNT_OF(cases));
+	tcase_add_test(tc, words);
+	tcase_add_test(tc, one_pool_alone);
+	tcase_add_test(tc, beside_other_mistakes);
+	suite_add_tcase(suite, tc);
+	srunner_set_fork_status(runner, CK_FORK); /* a hard limit is not raised again */
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,437 @@
+/* Sockets from one configuration to the next, with two workers that run: all or none is opened, what stays goes on
+ * being served, and what goes is closed. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "control/sockets.h"
+#include "tests/fixtures/nat_table.h"
+#include "tests/fixtures/octets.h"
+
+#include <urcu-qsbr.h>
+
+enum { WORKERS = 2, PORTS = 25 };
+
+static struct nat_table configured;
+static struct publisher publisher;
+static struct flows *flows;
+static struct services *services;
+static struct limit *limit;
+static struct icmp_alarm *alarm_;
+static struct worker *workers[WORKERS];
+static struct sockets *sockets;
+static struct sockets_failure failure;
+static _Atomic unsigned adds, adds_good; /* EPOLL_CTL_ADDs, and how many are let through */
+static _Atomic unsigned waits;
+static _Thread_local unsigned graces;  /* that a thread has waited for */
+static _Thread_local size_t open_then; /* descriptors, when it began to */
+
+/* In the place of the C library's. */
+int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
+{
+	if (what == EPOLL_CTL_ADD && adds++ >= adds_good) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll, what, fd, event);
+}
+
+int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
+{
+	waits++;
+	return (int)syscall(SYS_epoll_pwait, epoll, events, most, timeout_ms, NULL, 0);
+}
+
+static size_t descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+void synchronize_rcu(void)
+{
+	void (*real)(void);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "urcu_qsbr_synchronize_rcu");
+	open_then = descriptors();
+	graces++;
+	real();
+}
+
+static bool range_is_free(uint16_t first, unsigned count)
+{
+	struct addr any;
+	unsigned port;
+
+	ck_assert_int_eq(addr_parse_ip(&any, "0.0.0.0"), 0);
+	for (port = first; port < first + count; port++) {
+		any.port = (uint16_t)port;
+		int fd = net_bind(&any, true, false);
+		if (fd < 0)
+			break;
+		close(fd);
+	}
+	return port == first + count;
+}
+
+/* Of ports that nobody has, below those that the kernel gives out. */
+static uint16_t range_find(unsigned count)
+{
+	static unsigned next = 12000;
+
+	for (next += (unsigned)getpid() % 97 * 100; next + count < 32768; next += count)
+		if (range_is_free((uint16_t)next, count))
+			return (uint16_t)next;
+	ck_abort_msg("no ports");
+}
+
+static struct table *table(void)
+{
+	return nat_table_build(&configured, publisher_read(&publisher));
+}
+
+static int prepare(struct sockets_change **change)
+{
+	struct plan plan;
+	int err;
+
+	ck_assert_int_eq(plan_make(&plan, &configured.conf, configured.pools, configured.backends), 0);
+	configured.pool_uid = plan.pools[0].uid;
+	adds = 0;
+	err = sockets_prepare(change, sockets, &configured.conf, &plan, &configured.listener_uid, &failure);
+	plan_free(&plan);
+	return err;
+}
+
+/* A reload to what is configured now. */
+static void apply(void)
+{
+	struct sockets_change *change;
+
+	ck_assert_int_eq(prepare(&change), 0);
+	sockets_add(sockets, change);
+	publisher_publish(&publisher, table());
+	sockets_remove(sockets, change);
+}
+
+static void set_up(void)
+{
+	static const uint8_t secret[16] = { 1 };
+
+	rcu_register_thread();
+	rcu_thread_offline();
+	adds_good = UINT32_MAX;
+	nat_table_init(&configured);
+	configured.conf.rcvbuf_octets = 1 << 16;
+	configured.pool.nat.port_first = range_find(1 + 2 * PORTS);
+	configured.pool.nat.port_last = configured.pool.nat.port_first;
+	configured.listener.addr.port = (uint16_t)(configured.pool.nat.port_first + 2 * PORTS);
+	flows = flows_new(secret);
+	services = services_new();
+	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	ck_assert(flows && services && limit);
+	ck_assert_int_eq(icmp_alarm_new(&alarm_), 0);
+	publisher_publish(&publisher, nat_table_build(&configured, NULL));
+	for (unsigned i = 0; i < WORKERS; i++)
+		ck_assert_int_eq(worker_new(&workers[i], &publisher, flows, services, limit, alarm_), 0);
+	sockets = sockets_new(workers, WORKERS);
+	ck_assert_ptr_nonnull(sockets);
+	for (unsigned i = 0; i < WORKERS; i++)
+		ck_assert_int_eq(worker_start(workers[i]), 0);
+}
+
+static void tear_down(void)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		worker_free(workers[i]);
+	sockets_free(sockets);
+	rcu_thread_online();
+	publisher_publish(&publisher, NULL);
+	icmp_alarm_free(alarm_);
+	flows_free(flows);
+	services_free(services);
+	limit_free(limit);
+	nat_table_end(&configured);
+	rcu_unregister_thread();
+}
+
+static void send_to(const char *ip, uint16_t port)
+{
+	struct sockaddr_storage name;
+	struct addr addr;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(addr_parse_ip(&addr, ip), 0);
+	addr.port = port;
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, net_sockaddr(&name, &addr)), 1);
+	close(fd);
+}
+
+static uint64_t received(const struct worker *worker)
+{
+	return atomic_load(&worker->stats.received[configured.listener_uid]);
+}
+
+static uint64_t strays(const struct worker *worker)
+{
+	return atomic_load(&worker->stats.strays);
+}
+
+static uint64_t tunnelled(const struct worker *worker)
+{
+	return atomic_load(&worker->stats.tunnel_dropped[configured.pool_uid][TUNNEL_OUTER_SOURCE]);
+}
+
+static uint64_t of_all(uint64_t (*count)(const struct worker *worker))
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < WORKERS; i++)
+		sum += count(workers[i]);
+	return sum;
+}
+
+static void assert_serves(const char *ip, uint16_t port, uint64_t (*count)(const struct worker *worker))
+{
+	uint64_t before = of_all(count);
+
+	send_to(ip, port);
+	for (int i = 0; i < 10000 && of_all(count) == before; i++)
+		usleep(1000);
+	ck_assert_msg(of_all(count) == before + 1, "%s:%u is not served", ip, port);
+}
+
+static void assert_all_serve(void)
+{
+	assert_serves("127.0.0.1", configured.listener.addr.port, received);
+	for (unsigned port = configured.pool.nat.port_first; port <= configured.pool.nat.port_last; port++)
+		assert_serves("127.0.0.1", (uint16_t)port, strays);
+}
+
+/* Three more ports: six registrations, of which each may fail. */
+START_TEST(refused_by_epoll)
+{
+	struct sockets_change *change;
+	const uint16_t last = configured.pool.nat.port_last;
+	size_t open;
+
+	apply();
+	open = descriptors();
+	configured.pool.nat.port_last = (uint16_t)(last + 3);
+	adds_good = (unsigned)_i;
+	ck_assert_int_eq(prepare(&change), -ENOSPC);
+	ck_assert_uint_eq(adds, (unsigned)_i + 1);
+	ck_assert(failure.unwatched);
+	ck_assert_int_eq(failure.addr.port, last + 1 + _i / WORKERS);
+	ck_assert_uint_eq(descriptors(), open);
+	for (unsigned port = last + 1; port <= last + 3u; port++)
+		ck_assert_int_eq(workers[0]->endpoint_fds[NET_V4][port], -1);
+	configured.pool.nat.port_last = last;
+	assert_all_serve();
+	/* And nothing of it is in the way of the next one. */
+	adds_good = UINT32_MAX;
+	configured.pool.nat.port_last = (uint16_t)(last + 3);
+	apply();
+	assert_all_serve();
+}
+END_TEST
+
+/* Giving needs no registration any more. */
+START_TEST(commit_cannot_fail)
+{
+	struct sockets_change *change;
+
+	ck_assert_int_eq(prepare(&change), 0);
+	ck_assert_uint_eq(adds, 2 * WORKERS);
+	adds_good = 0;
+	sockets_add(sockets, change);
+	publisher_publish(&publisher, table());
+	sockets_remove(sockets, change);
+	assert_all_serve();
+}
+END_TEST
+
+START_TEST(refused_by_the_kernel)
+{
+	struct sockets_change *change;
+	struct addr taken = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 2) };
+	int fd = net_bind(&taken, true, false);
+	size_t open;
+
+	ck_assert_int_ge(fd, 0);
+	apply();
+	open = descriptors();
+	configured.pool.nat.port_last = (uint16_t)(taken.port + 1);
+	ck_assert_int_eq(prepare(&change), -EADDRINUSE);
+	ck_assert(!failure.unwatched);
+	ck_assert(addr_equal(&failure.addr, &taken));
+	ck_assert_uint_eq(descriptors(), open);
+	configured.pool.nat.port_last = (uint16_t)(taken.port - 2);
+	assert_all_serve();
+	close(fd);
+}
+END_TEST
+
+START_TEST(one_grace_period_for_all)
+{
+	const uint16_t first = configured.pool.nat.port_first, last = (uint16_t)(first + PORTS);
+	struct sockets_change *change;
+	size_t open;
+
+	configured.pool.nat.port_last = last;
+	apply();
+	open = descriptors();
+	configured.pool.nat.port_last = first;
+	ck_assert_int_eq(prepare(&change), 0);
+	sockets_add(sockets, change);
+	publisher_publish(&publisher, table());
+	graces = 0;
+	sockets_remove(sockets, change);
+	ck_assert_uint_eq(graces, 1);
+	ck_assert_uint_eq(open_then, open);
+	ck_assert_uint_eq(descriptors(), open - PORTS * WORKERS);
+	for (unsigned i = 0; i < WORKERS; i++)
+		for (unsigned port = first + 1; port <= last; port++)
+			ck_assert_int_eq(workers[i]->endpoint_fds[NET_V4][port], -1);
+	assert_all_serve();
+	/* Where nothing goes nobody waits. */
+	ck_assert_int_eq(prepare(&change), 0);
+	sockets_add(sockets, change);
+	graces = 0;
+	sockets_remove(sockets, change);
+	ck_assert_uint_eq(graces, 0);
+}
+END_TEST
+
+/* What comes to a socket before it is given is kept, and so are errors: they do not keep a worker busy. */
+START_TEST(not_given_yet)
+{
+	struct sockets_change *change;
+	unsigned before;
+
+	ck_assert_int_eq(prepare(&change), 0);
+	send_to("127.0.0.1", configured.listener.addr.port);
+	usleep(20000);
+	ck_assert_uint_eq(of_all(received), 0);
+	sockets_add(sockets, change);
+	publisher_publish(&publisher, table());
+	sockets_remove(sockets, change);
+	for (int i = 0; i < 10000 && of_all(received) == 0; i++)
+		usleep(1000);
+	ck_assert_uint_eq(of_all(received), 1);
+
+	struct addr addr = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 1) },
+		    nobody;
+	struct sockaddr_storage name;
+	int fd = net_bind(&addr, true, true);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(worker_admit(workers[0], fd), 0);
+	before = waits;
+	ck_assert_int_eq(addr_parse(&nobody, "127.0.0.1:1"), 0);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, net_sockaddr(&name, &nobody)), 1);
+	usleep(50000);
+	ck_assert_uint_le(waits - before, 2);
+	ck_assert_uint_eq(of_all(strays), 0);
+	ck_assert_int_eq(worker_set_endpoint(workers[0], NET_V4, addr.port, fd), -1);
+	for (int i = 0; i < 10000 && of_all(strays) == 0; i++)
+		usleep(1000);
+	ck_assert_uint_eq(of_all(strays), 1);
+}
+END_TEST
+
+static void configure_tunnel(uint16_t port)
+{
+	configured.pool.forward = FORWARD_TUNNEL;
+	configured.pool.nat.source_count = 0;
+	configured.pool.nat.single = true;
+	ck_assert_int_eq(proxy2_parse_keys(&configured.pool.tunnel.keys, "1:000102030405060708090a0b0c0d0e0f"), 0);
+	ck_assert_int_eq(addr_parse_ip(&configured.pool.tunnel.local, "127.0.0.1"), 0);
+	configured.pool.tunnel.local.port = port;
+}
+
+static void assert_tunnels_serve(uint16_t port)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		assert_serves("127.0.0.1", (uint16_t)(port + i), tunnelled);
+}
+
+/* A pool of another name: its sockets are the old one's, by other descriptors, which must leave epoll as well. */
+START_TEST(tunnel_shared)
+{
+	const uint16_t port = configured.pool.nat.port_first;
+	struct sockets_change *change;
+	size_t open;
+
+	configure_tunnel(port);
+	apply();
+	open = descriptors();
+	assert_tunnels_serve(port);
+	const uint16_t before = configured.pool_uid;
+	configured.pool.name = (char[]){ "q" };
+	for (int i = 0; i < 3; i++) {
+		adds_good = (unsigned)i;
+		ck_assert_int_eq(prepare(&change), i < WORKERS ? -ENOSPC : 0);
+		if (i == WORKERS)
+			sockets_abandon(sockets, change);
+		ck_assert_uint_eq(descriptors(), open);
+	}
+	adds_good = UINT32_MAX;
+	apply();
+	ck_assert_uint_ne(configured.pool_uid, before);
+	ck_assert_int_eq(workers[0]->tunnel_fds[before], -1);
+	ck_assert_uint_eq(descriptors(), open);
+	assert_tunnels_serve(port);
+}
+END_TEST
+
+/* A pool of the same name whose local address is new. */
+START_TEST(tunnel_in_place)
+{
+	const uint16_t port = configured.pool.nat.port_first;
+	size_t open;
+
+	configure_tunnel(port);
+	apply();
+	open = descriptors();
+	configure_tunnel((uint16_t)(port + 1));
+	graces = 0;
+	apply();
+	ck_assert_uint_eq(graces, 2); /* the table's, and that of both workers' sockets */
+	ck_assert_uint_eq(descriptors(), open);
+	assert_tunnels_serve((uint16_t)(port + 1));
+	ck_assert(range_is_free(port, 1));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("sockets");
+	TCase *tc = tcase_create("sockets");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_loop_test(tc, refused_by_epoll, 0, 3 * WORKERS);
+	tcase_add_test(tc, commit_cannot_fail);
+	tcase_add_test(tc, refused_by_the_kernel);
+	tcase_add_test(tc, one_grace_period_for_all);
+	tcase_add_test(tc, not_given_yet);
+	tcase_add_test(tc, tunnel_shared);
+	tcase_add_test(tc, tunnel_in_place);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

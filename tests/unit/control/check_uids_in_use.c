@@ -1,0 +1,407 @@
+/* Numbers that are taken back: what keeps one, and that nothing of it is left. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/control_priv.h"
+#include "control/uids_in_use.h"
+
+enum { WILDCARD = 7 /* a listener */ };
+
+static const uint8_t secret[16] = { 1 };
+static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000 };
+
+static struct flows *flows;
+static struct services *services;
+static uint16_t at_local; /* the service of WILDCARD at an address */
+static struct recycle used;
+
+static void setup(void)
+{
+	static const uint8_t local[16] = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 1 };
+
+	rcu_register_thread();
+	rcu_thread_offline();
+	flows = flows_new(secret);
+	services = services_new();
+	ck_assert_ptr_nonnull(flows);
+	ck_assert_ptr_nonnull(services);
+	at_local = services_number(services, WILDCARD, local);
+	ck_assert_uint_ge(at_local, STATS_LISTENERS);
+	used = (struct recycle){ 0 };
+	for (uint16_t pool = 2; pool < 4; pool++)
+		ck_assert_int_eq(flows_set_limits(flows, pool, &limits), 0);
+}
+
+static void teardown(void)
+{
+	rcu_thread_online();
+	flows_free(flows);
+	rcu_thread_offline();
+	services_free(services);
+	rcu_unregister_thread();
+}
+
+static struct flow_peer peer(uint8_t host, uint16_t service)
+{
+	return (struct flow_peer){ { { [10] = 0xff, [11] = 0xff, 10, 0, 0, host }, 1000 }, service };
+}
+
+static struct flow *make(enum flow_kind kind, uint16_t pool, uint16_t backend, uint16_t service)
+{
+	static const struct endpoint_space space = {
+		.prefixes = { { { .ip = { [10] = 0xff, [11] = 0xff, 127, 64 } }, 22 } },
+		.prefix_count = 1,
+		.port_first = 40684,
+		.port_last = 40691,
+	};
+	static const uint8_t cid[2] = { 1, 2 };
+	const struct flow_peer owner = peer(1, service);
+	const struct flow_new what = {
+		.key = { .kind = kind,
+			 .pool = pool,
+			 .service = service,
+			 .source = owner.device,
+			 .cid_len = kind == FLOW_CID ? sizeof cid : 0,
+			 .cid = cid },
+		.backend = backend,
+		.backend_addr = { { [10] = 0xff, [11] = 0xff, 127, 0, 0, 1 }, 6001 },
+		.space = &space,
+		.endpoint_hash = (uint64_t)backend,
+		.owner = owner,
+		.now_ms = 1000,
+	};
+	rcu_thread_online();
+	struct flow *flow = flows_make(flows, &what);
+	rcu_thread_offline();
+
+	ck_assert_ptr_nonnull(flow);
+	return flow;
+}
+
+static size_t count(const bool *of, size_t numbers)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < numbers; i++)
+		total += of[i];
+	return total;
+}
+
+static void expect_counts(size_t listeners, size_t pools, size_t backends)
+{
+	ck_assert_uint_eq(count(used.listeners, STATS_LISTENERS), listeners);
+	ck_assert_uint_eq(count(used.pools, STATS_POOLS), pools);
+	ck_assert_uint_eq(count(used.backends, STATS_BACKENDS), backends);
+}
+
+START_TEST(test_plan)
+{
+	struct snapshot_pool_spec pools[] = { { .uid = 0 }, { .uid = STATS_POOLS - 1 } };
+	struct snapshot_backend backends[] = { { .uid = 5 }, { .uid = STATS_BACKENDS - 1 }, { .uid = 0 } };
+	const struct plan plan = { .pools = pools, .pool_count = 2, .backends = backends, .backend_count = 3 };
+	const uint16_t listeners[] = { STATS_LISTENERS - 1, 3 };
+
+	recycle_keep_plan(&used, &plan, listeners, 2);
+	ck_assert(used.pools[0] && used.pools[STATS_POOLS - 1]);
+	ck_assert(used.backends[5] && used.backends[STATS_BACKENDS - 1] && used.backends[0]);
+	ck_assert(used.listeners[STATS_LISTENERS - 1] && used.listeners[3]);
+	expect_counts(2, 2, 3);
+}
+END_TEST
+
+START_TEST(test_flows)
+{
+	make(FLOW_ADDRESS, 2, 9, 4);
+	make(FLOW_HELLO, 3, STATS_BACKENDS - 1, at_local);
+	recycle_keep_flows(&used, flows, services, 1000);
+	ck_assert(used.pools[2] && used.pools[3]);
+	ck_assert(used.backends[9] && used.backends[STATS_BACKENDS - 1]);
+	ck_assert(used.listeners[4] && used.listeners[WILDCARD]);
+	expect_counts(2, 2, 2);
+}
+END_TEST
+
+/* Every address that a session may be answered at. */
+START_TEST(test_sessions_peers)
+{
+	struct flow *flow = make(FLOW_CID, 2, 9, 4);
+
+	flow->state.claimed = true;
+	flow->state.claimant.peer = peer(2, 11);
+	flow->state.former_left = 1;
+	flow->state.former.peer = peer(3, 12);
+	flow->state.proven_replaced = true;
+	flow->state.proven = peer(4, at_local);
+	recycle_keep_flows(&used, flows, services, 1000);
+	ck_assert(used.listeners[4] && used.listeners[11] && used.listeners[12] && used.listeners[WILDCARD]);
+	expect_counts(4, 1, 1);
+
+	flow->state.claimed = flow->state.proven_replaced = false;
+	flow->state.former_left = 0;
+	used = (struct recycle){ 0 };
+	recycle_keep_flows(&used, flows, services, 1000);
+	ck_assert(used.listeners[4]);
+	expect_counts(1, 1, 1);
+}
+END_TEST
+
+/* They are ended first, and with them what is kept for their sake. */
+START_TEST(test_flows_that_are_over)
+{
+	static const struct flows_limits none = { 0 };
+
+	make(FLOW_ADDRESS, 2, 9, 4);
+	make(FLOW_ADDRESS, 3, 10, 5);
+	ck_assert_int_eq(flows_set_limits(flows, 2, &none), 0);
+	recycle_keep_flows(&used, flows, services, 1000);
+	ck_assert(used.pools[3] && used.backends[10] && used.listeners[5]);
+	expect_counts(1, 1, 1);
+	used = (struct recycle){ 0 };
+	recycle_keep_flows(&used, flows, services, 1000 + FLOWS_TRIAL_MS);
+	expect_counts(0, 0, 0);
+}
+END_TEST
+
+START_TEST(test_clear_evicted)
+{
+	for (uint16_t backend = 0; backend < 2 * limits.max_flows; backend++)
+		make(FLOW_ADDRESS, 2, backend, backend);
+	rcu_thread_online();
+	uint64_t evicted = flows_count(flows, 2).evicted;
+	rcu_thread_offline();
+	ck_assert_uint_gt(evicted, 0);
+	used.pools[2] = true;
+	recycle_clear_flows(&used, flows);
+	ck_assert_uint_eq(flows_count(flows, 2).evicted, evicted);
+	used.pools[2] = false;
+	recycle_clear_flows(&used, flows);
+	ck_assert_uint_eq(flows_count(flows, 2).evicted, 0);
+}
+END_TEST
+
+static struct worker *worker_full(void)
+{
+	static struct publisher publisher;
+	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
+	stats_counter *counters = (stats_counter *)&worker->stats;
+
+	ck_assert_ptr_nonnull(worker);
+	memset(worker, 0, sizeof *worker);
+	worker->publisher = &publisher;
+	for (size_t i = 0; i < sizeof worker->stats / sizeof *counters; i++)
+		atomic_init(&counters[i], 1);
+	for (size_t i = 0; i < STATS_BACKENDS; i++)
+		atomic_init(&worker->cid_last_s[i], 1);
+	return worker;
+}
+
+/* How many counters are not 0. */
+static size_t counted(const struct worker *worker)
+{
+	const stats_counter *counters = (const stats_counter *)&worker->stats;
+	size_t total = 0;
+
+	for (size_t i = 0; i <= offsetof(struct stats, strays) / sizeof *counters; i++)
+		total += counters[i] != 0;
+	return total;
+}
+
+/* All but the two that are of no number: a counter that is new must be cleared, too. */
+START_TEST(test_clear_worker)
+{
+	struct worker *worker = worker_full();
+
+	recycle_clear_worker(&used, worker);
+	ck_assert_uint_eq(counted(worker), 2);
+	ck_assert_uint_eq(worker->stats.endpoint_drops + worker->stats.strays, 2);
+	for (size_t i = 0; i < STATS_BACKENDS; i++)
+		ck_assert_uint_eq(worker->cid_last_s[i], 0);
+	free(worker);
+}
+END_TEST
+
+START_TEST(test_clear_spares_what_is_used)
+{
+	struct worker *worker = worker_full();
+
+	used.listeners[3] = used.pools[2] = used.backends[STATS_BACKENDS - 1] = true;
+	recycle_clear_worker(&used, worker);
+	const struct stats *stats = &worker->stats;
+	ck_assert_uint_eq(stats->received[3] + stats->verdicts[3][0] + stats->verdicts[3][VERDICTS - 1] +
+				  stats->kernel_drops[3],
+			  4);
+	ck_assert_uint_eq(stats->refused_up[2][0] + stats->refused_down[2][REFUSED_REASONS - 1], 2);
+	ck_assert_uint_eq(stats->replies[2] + stats->copies[2] + stats->contests[2], 3);
+	ck_assert_uint_eq(
+		stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] + stats->tunnel_fragmented[2], 3);
+	ck_assert_uint_eq(stats->sent_up[STATS_BACKENDS - 1] + stats->sent_down[STATS_BACKENDS - 1], 2);
+	ck_assert_uint_eq(stats->icmp_errors[STATS_BACKENDS - 1], 1);
+	ck_assert_uint_eq(counted(worker),
+			  2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) + 3);
+	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 1], 1);
+	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 2], 0);
+	free(worker);
+}
+END_TEST
+
+/* It would say where trains of another pool are counted. */
+START_TEST(test_clear_paths)
+{
+	struct worker *worker = worker_full();
+
+	used.backends[7] = true;
+	worker->paths[7].segmented = worker->paths[8].segmented = &worker->stats.tunnel_segmented[2];
+	recycle_clear_worker(&used, worker);
+	ck_assert_ptr_eq(worker->paths[7].segmented, &worker->stats.tunnel_segmented[2]);
+	ck_assert_ptr_null(worker->paths[8].segmented);
+	free(worker);
+}
+END_TEST
+
+START_TEST(test_clear_sample)
+{
+	struct worker *worker = worker_full();
+
+	worker->sample.full = true;
+	worker->sample.pool = 2;
+	used.pools[2] = true;
+	recycle_clear_worker(&used, worker);
+	ck_assert(worker->sample.full);
+	used.pools[2] = false;
+	recycle_clear_worker(&used, worker);
+	ck_assert(!worker->sample.full);
+	free(worker);
+}
+END_TEST
+
+START_TEST(test_clear_limit)
+{
+	const struct addr source = { .ip = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 1 } };
+	const struct limit_rate slow = limit_rate_make(1);
+	const struct limit_rates rates[] = { { .pool = slow }, { .backend = slow }, { .prefix = slow } };
+
+	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+		struct limit *limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+		const struct limit_hello hello = { STATS_POOLS - 1, STATS_BACKENDS - 1, &source };
+
+		while (limit_admit(limit, &rates[i], &hello, 1000))
+			;
+		used.pools[STATS_POOLS - 1] = used.backends[STATS_BACKENDS - 1] = true;
+		recycle_clear_limit(&used, limit);
+		ck_assert(!limit_admit(limit, &rates[i], &hello, 1000));
+		used = (struct recycle){ 0 };
+		recycle_clear_limit(&used, limit);
+		ck_assert(limit_admit(limit, &rates[i], &hello, 1000));
+		limit_free(limit);
+	}
+}
+END_TEST
+
+/* A control thread with one pool of number 2 and one listener of number 3, for whom every counter of the one worker is
+ * not 0. */
+static struct control *control_full(struct conf *conf)
+{
+	struct control *control = calloc(1, sizeof *control);
+
+	ck_assert_ptr_nonnull(control);
+	control->conf = conf;
+	control->flows = flows;
+	control->services = services;
+	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	control->listener_addrs = registry_new(STATS_LISTENERS);
+	control->pool_names = registry_new(STATS_POOLS);
+	control->backend_names = registry_new(STATS_BACKENDS);
+	control->worker_count = 1;
+	control->workers[0] = worker_full();
+	return control;
+}
+
+static void control_empty(struct control *control)
+{
+	free(control->workers[0]);
+	limit_free(control->limit);
+	registry_free(control->listener_addrs);
+	registry_free(control->pool_names);
+	registry_free(control->backend_names);
+	free(control);
+}
+
+/* How many lines a second's watch says. */
+static size_t watch_lines(struct control *control)
+{
+	FILE *said = tmpfile();
+	int before = dup(STDERR_FILENO);
+	size_t lines = 0;
+
+	ck_assert_ptr_nonnull(said);
+	ck_assert_int_eq(dup2(fileno(said), STDERR_FILENO), STDERR_FILENO);
+	for (int tick = 0; tick < 4; tick++)
+		control_watch(control);
+	ck_assert_int_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
+	close(before);
+	rewind(said);
+	for (int c; (c = getc(said)) != EOF;)
+		lines += c == '\n';
+	fclose(said);
+	return lines;
+}
+
+/* What was counted for one that is gone is no news of the next. */
+START_TEST(test_alarms_are_forgotten)
+{
+	struct conf_pool pool = { .name = (char[]){ "p" }, .nat.max_flows = 64 };
+	struct conf_listener listener = { .name = (char[]){ "l" } };
+	struct conf with = { .pools = &pool, .pool_count = 1, .listeners = &listener, .listener_count = 1 },
+		    without = { 0 };
+	struct control *control = control_full(&with);
+	struct snapshot_pool_spec spec = { .uid = 2 };
+
+	for (uint16_t backend = 0; backend < 2 * limits.max_flows; backend++)
+		make(FLOW_ADDRESS, 2, backend, backend);
+	control->listener_uids[0] = 3;
+	control->plan = (struct plan){ .pools = &spec, .pool_count = 1 };
+	control->pools[2].id_moves = control->backends[5].probes[true] = 1;
+	/* Forged, no flow, evicted, refused by the kernel, dropped by it of devices and of servers. */
+	ck_assert_uint_eq(watch_lines(control), 6);
+	ck_assert_uint_eq(watch_lines(control), 0);
+
+	ck_assert_int_eq(flows_set_limits(flows, 2, &(struct flows_limits){ 0 }), 0);
+	control->conf = &without;
+	control->plan = (struct plan){ 0 };
+	control_recycle(control);
+	ck_assert_uint_eq(control->pools[2].id_moves + control->backends[5].probes[true], 0);
+
+	control->conf = &with;
+	control->plan = (struct plan){ .pools = &spec, .pool_count = 1 };
+	ck_assert_uint_eq(watch_lines(control), 0);
+	control_empty(control);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("recycle");
+	TCase *tc = tcase_create("recycle");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_plan);
+	tcase_add_test(tc, test_flows);
+	tcase_add_test(tc, test_sessions_peers);
+	tcase_add_test(tc, test_flows_that_are_over);
+	tcase_add_test(tc, test_clear_evicted);
+	tcase_add_test(tc, test_clear_worker);
+	tcase_add_test(tc, test_clear_spares_what_is_used);
+	tcase_add_test(tc, test_clear_paths);
+	tcase_add_test(tc, test_clear_sample);
+	tcase_add_test(tc, test_clear_limit);
+	tcase_add_test(tc, test_alarms_are_forgotten);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,183 @@
+/* cidlbctl: what its reader sees of a running cidlb's answers. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/live.h"
+
+/* With single quotes for double ones. */
+static void expect(const char *command, const char *answer, const char *printed)
+{
+	char *json = strdup(answer), *text = NULL;
+	size_t octets;
+	json_error_t error;
+	FILE *out = open_memstream(&text, &octets);
+
+	for (char *at = json; (at = strchr(at, '\''));)
+		*at = '"';
+	json_t *parsed = json_loads(json, 0, &error);
+	ck_assert_msg(parsed != NULL, "%s", error.text);
+	live_print(command, parsed, out);
+	fclose(out);
+	ck_assert_str_eq(text, printed);
+	json_decref(parsed);
+	free(text);
+	free(json);
+}
+
+START_TEST(test_backends_that_are_fine)
+{
+	static const char answer[] = "{'backends': ["
+				     "{'pool': 'lwm2m', 'name': 'a', 'health': 'up', 'state': 'ready', 'weight': 100, "
+				     "'address': '127.0.0.1:6001',"
+				     " 'ids': ['01'], 'flows': 1017, 'last_cid_s': 0, 'probed': true, 'reason': "
+				     "'HelloVerifyRequest', 'latency_us': 840},"
+				     "{'pool': 'lwm2m', 'name': 'b', 'health': 'up', 'state': 'ready', 'weight': 100, "
+				     "'address': '127.0.0.1:6002',"
+				     " 'ids': ['02', '05', '06', '07', '08'], 'flows': 3, 'last_cid_s': null, "
+				     "'probed': true, 'reason': 'alert',"
+				     " 'latency_us': 12400}]}";
+
+	expect("backends", answer,
+	       "BACKEND  HEALTH  STATE  WEIGHT  ADDRESS         IDS          FLOWS  LAST CID  PROBE\n"
+	       "lwm2m/a  up      ready     100  127.0.0.1:6001  01            1017  0 s ago   HelloVerifyRequest in "
+	       "0.8 ms\n"
+	       "lwm2m/b  up      ready     100  127.0.0.1:6002  02,05,06 +2      3  never     alert in 12 ms\n");
+}
+END_TEST
+
+START_TEST(test_backends_that_are_not)
+{
+	static const char answer[] =
+		"{'backends': ["
+		"{'pool': 'lwm2m', 'name': 'b', 'health': 'up', 'state': 'drain', 'weight': 100, 'address': "
+		"'127.0.0.1:6002',"
+		" 'ids': ['02'], 'flows': 17, 'last_cid_s': 12, 'reason': '2.05 Content', 'latency_us': 1100, "
+		"'since_s': 9,"
+		" 'rebinding': {'finding': 'no', 'reason': 'answered to the old port'},"
+		" 'cid': {'finding': 'wrong', 'reason': 'length 8, configured 6'}, 'steering': 'drain 75%'},"
+		"{'pool': 'lwm2m', 'name': 'c', 'health': 'down', 'state': 'ready', 'weight': 100, 'address': null,"
+		" 'ids': [], 'flows': 0, 'last_cid_s': null, 'reason': 'no answer for 1000 ms', 'latency_us': null, "
+		"'since_s': 7199,"
+		" 'host': 'c.example', 'name_reason': 'no such name', 'rebinding': {'finding': 'unknown'}, 'cid': "
+		"{'finding': 'ok'}}]}";
+
+	expect("backends", answer,
+	       "BACKEND  HEALTH  STATE  WEIGHT  HOST       ADDRESS         IDS  FLOWS  LAST CID  REBINDING  CID    "
+	       "PROBE\n"
+	       "lwm2m/b  up      drain     100  -          127.0.0.1:6002  02      17  12 s ago  no         wrong  "
+	       "2.05 Content in 1.1 ms\n"
+	       "    rebinding: answered to the old port\n"
+	       "    cid: length 8, configured 6\n"
+	       "    says of itself: drain 75%\n"
+	       "    17 flows left, last CID datagram 12 s ago\n"
+	       "lwm2m/c  down    ready     100  c.example  unresolved      -        0  never     unknown    ok     no "
+	       "answer for 1000 ms\n"
+	       "    down for 1 h\n"
+	       "    c.example: no such name\n");
+}
+END_TEST
+
+/* "May I stop it now?" */
+START_TEST(test_drain)
+{
+	static const struct {
+		const char *facts, *row, *said;
+	} cases[] = {
+		{ "'flows': 2, 'last_cid_s': null", "2  never", "2 flows left, no CID datagram since cidlb started" },
+		{ "'flows': 1, 'last_cid_s': 172800", "1  2 d ago", "1 flow left, last CID datagram 2 d ago" },
+		{ "'flows': 0, 'last_cid_s': 59", "0  59 s ago",
+		  "not quiet yet: no flow, but last CID datagram 59 s ago" },
+		{ "'flows': 0, 'last_cid_s': 60", "0  1 min ago",
+		  "may be stopped: no flow, last CID datagram 1 min ago" },
+		{ "'flows': 0, 'last_cid_s': 10800", "0  3 h ago",
+		  "may be stopped: no flow, last CID datagram 3 h ago" },
+		{ "'flows': 0, 'last_cid_s': null", "0  never",
+		  "may be stopped: no flow, no CID datagram since cidlb started" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char answer[256], printed[256];
+
+		snprintf(answer, sizeof answer, "{'backends': [{'pool': 'p', 'name': 'b', 'state': 'drain', %s}]}",
+			 cases[i].facts);
+		snprintf(printed, sizeof printed, "BACKEND  STATE  FLOWS  LAST CID\np/b      drain      %s\n    %s\n",
+			 cases[i].row, cases[i].said);
+		expect("backends", answer, printed);
+	}
+}
+END_TEST
+
+START_TEST(test_backends_of_few_words)
+{
+	expect("backends",
+	       "{'backends': [{}, {'pool': 'p', 'name': 'b', 'probed': false, 'id': '02', 'latency_us': 1}]}",
+	       "BACKEND  PROBE\n"
+	       "-/-      -\n"
+	       "p/b      not yet\n");
+	expect("backends",
+	       "{'backends': [{'reason': 'alert', 'latency_us': 1230000, 'rebinding': {'finding': 'no'}, 'cid': 7}]}",
+	       "BACKEND  REBINDING  PROBE\n"
+	       "-/-      no         alert in 1.2 s\n"
+	       "    rebinding: no\n");
+}
+END_TEST
+
+START_TEST(test_status)
+{
+	expect("status",
+	       "{'version': '0.1', 'uptime_s': 90061, 'workers': 2, 'file': '/etc/cidlb/cidlb.conf', 'fingerprint': "
+	       "'0123456789abcdef',"
+	       "'generation': 7, 'ready': true,"
+	       "'listeners': [{'name': 'coaps', 'address': '0.0.0.0:5684', 'pool': 'lwm2m', 'received': 1000, "
+	       "'kernel_drops': 0}],"
+	       "'pools': [{'name': 'lwm2m', 'backends': 3, 'accepting': 0, 'id_moves': 1, 'ids_contested': 1,"
+	       "'flows': {'trial': 4, 'proven': 50}, 'replies': 900, 'copies': 2, 'contests': 0,"
+	       "'refused_up': {'flows': 0, 'send': 3, 'no_address': 9}, 'refused_down': {'budget': 0}},"
+	       "{'name': 'q', 'accepting': 1, 'refused_up': {'flows': 0}, 'refused_down': {'budget': 2}}],"
+	       "'verdicts': {'cid': 990, 'hello': 0, 'malformed': 10}}",
+	       "cidlb 0.1, up 1 d 1 h 1 min 1 s, 2 workers, ready\n"
+	       "configuration /etc/cidlb/cidlb.conf, fingerprint 0123456789abcdef, routing table 7\n"
+	       "\n"
+	       "LISTENER  ADDRESS       POOL   RECEIVED  KERNEL DROPS\n"
+	       "coaps     0.0.0.0:5684  lwm2m      1000             0\n"
+	       "\n"
+	       "POOL   BACKENDS  TAKE NEW  PROVEN FLOWS  ON TRIAL  REPLIES  COPIES  CONTESTS  ID MOVES\n"
+	       "lwm2m         3         0            50         4      900       2         0         1\n"
+	       "    no backend takes new sessions\n"
+	       "    1 server id claimed by several backends\n"
+	       "    refused to backends: send 3, no_address 9\n"
+	       "q             -         1             -         -        -       -         -         -\n"
+	       "    refused to devices: budget 2\n"
+	       "\n"
+	       "verdicts  cid 990, malformed 10\n");
+}
+END_TEST
+
+START_TEST(test_one_backend)
+{
+	expect("drain",
+	       "{'backend': {'pool': 'p', 'name': 'a', 'state': 'drain', 'health': 'up', 'weight': 100, 'flows': 3}}",
+	       "p/a: drain, up, weight 100\n");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("live_print");
+	TCase *tc = tcase_create("live_print");
+
+	tcase_add_test(tc, test_backends_that_are_fine);
+	tcase_add_test(tc, test_backends_that_are_not);
+	tcase_add_test(tc, test_drain);
+	tcase_add_test(tc, test_backends_of_few_words);
+	tcase_add_test(tc, test_status);
+	tcase_add_test(tc, test_one_backend);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,202 @@
+/* Sends that the kernel refuses: which are tried again, and how often. */
+#include "tests/fixtures/octets.h"
+#include "tests/fixtures/refuse.h"
+
+static const int own[] = { EPERM, EINVAL, EBADF, ENOBUFS, EAGAIN, ENOMEM, EIO, EPIPE };
+static const int foreign[] = { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO,    EMSGSIZE,
+			       EACCES,       EOPNOTSUPP,   ENOPROTOOPT, EHOSTDOWN, ENONET };
+
+enum { QUEUE = 7, DATAGRAMS = 3 };
+
+static struct net_outbox *outbox;
+static stats_counter sent, refused, segmented, fragmented;
+static struct net_path path;
+static struct addr to_addr;
+static int from, to;
+static unsigned drains, drain_finds; /* how many of the next drains find an error */
+
+static size_t drain(void *ctx, int fd, uint32_t queue)
+{
+	ck_assert_ptr_eq(ctx, &drains);
+	ck_assert_int_eq(fd, from);
+	ck_assert_uint_eq(queue, QUEUE);
+	drains++;
+	if (drain_finds == 0)
+		return 0;
+	drain_finds--;
+	return 1;
+}
+
+static void outbox_set_up(void)
+{
+	struct addr from_addr;
+
+	sends = refusals = error_reads = drains = drain_finds = 0;
+	sent = refused = segmented = fragmented = 0;
+	outbox = net_outbox_new(drain, &drains);
+	ck_assert_ptr_nonnull(outbox);
+	from = open_at("127.0.0.1", &from_addr, false);
+	to = open_at("127.0.0.1", &to_addr, false);
+	path = (struct net_path){
+		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
+	};
+}
+
+static void outbox_tear_down(void)
+{
+	close(from);
+	close(to);
+	net_outbox_free(outbox);
+}
+
+static void queue(uint32_t of, struct net_path *by, size_t octets)
+{
+	static const uint8_t data[1200];
+
+	net_queue(outbox, &(struct net_send){
+				  .fd = from,
+				  .data = data,
+				  .len = octets,
+				  .to = to_addr,
+				  .path = by,
+				  .queue = of,
+				  .sent = &sent,
+				  .refused = &refused,
+			  });
+}
+
+/* Each of three datagrams is refused for good: after so many sends and drains of each. */
+static void assert_each_refused(int error, uint32_t of, unsigned sends_each, unsigned drains_each)
+{
+	refuse(error, UINT32_MAX);
+	for (int i = 0; i < DATAGRAMS; i++)
+		queue(of, NULL, 5);
+	net_flush(outbox);
+	ck_assert_uint_eq(refused, DATAGRAMS);
+	ck_assert_uint_eq(sent, 0);
+	ck_assert_msg(sends == DATAGRAMS * sends_each, "%u sends", sends);
+	ck_assert_msg(drains == DATAGRAMS * drains_each, "%u drains", drains);
+}
+
+START_TEST(own_errors_are_final)
+{
+	assert_each_refused(own[_i], QUEUE, 1, 0);
+}
+END_TEST
+
+/* A listener's socket: no other datagram's error comes to it. */
+START_TEST(final_without_a_queue)
+{
+	assert_each_refused(foreign[_i], 0, 1, 0);
+}
+END_TEST
+
+START_TEST(final_with_an_empty_queue)
+{
+	assert_each_refused(foreign[_i], QUEUE, 2, 2);
+}
+END_TEST
+
+START_TEST(bounded)
+{
+	drain_finds = UINT32_MAX;
+	assert_each_refused(foreign[_i], QUEUE, NET_TRIES, NET_TRIES - 1);
+}
+END_TEST
+
+/* Two errors of others, then the send's turn. */
+START_TEST(tried_again_after_others_errors)
+{
+	refuse(foreign[_i], 2);
+	drain_finds = 2;
+	for (int i = 0; i < DATAGRAMS; i++)
+		queue(QUEUE, NULL, 5);
+	net_flush(outbox);
+	ck_assert_uint_eq(sent, DATAGRAMS);
+	ck_assert_uint_eq(refused, 0);
+	ck_assert_uint_eq(sends, 3);
+	ck_assert_uint_eq(drains, 2);
+}
+END_TEST
+
+/* Another worker was faster, or the queue had no room. */
+START_TEST(tried_again_after_an_error_that_is_gone)
+{
+	refuse(foreign[_i], 1);
+	queue(QUEUE, NULL, 5);
+	net_flush(outbox);
+	ck_assert_uint_eq(sent, 1);
+	ck_assert_uint_eq(sends, 2);
+	ck_assert_uint_eq(drains, 1);
+}
+END_TEST
+
+/* No ICMP error can be these. */
+START_TEST(a_path_learns_at_once)
+{
+	static const int errors[] = { EINVAL, EIO };
+
+	refuse(errors[_i], 1);
+	queue(QUEUE, &path, 5);
+	queue(QUEUE, &path, 5);
+	net_flush(outbox);
+	ck_assert_uint_eq(path.most, 0);
+	ck_assert_uint_eq(sent, 2);
+	ck_assert_uint_eq(segmented + refused, 0);
+	ck_assert_uint_eq(sends, 2);
+	ck_assert_uint_eq(drains, 0);
+}
+END_TEST
+
+START_TEST(a_path_learns_its_size_from_an_empty_queue)
+{
+	refuse(EMSGSIZE, 3);
+	drain_finds = 1;
+	queue(QUEUE, &path, 1200);
+	queue(QUEUE, &path, 1200);
+	net_flush(outbox);
+	ck_assert_uint_eq(path.most, 1199);
+	ck_assert_uint_eq(fragmented, 2);
+	ck_assert_uint_eq(segmented + refused, 0);
+	ck_assert_uint_eq(sends, 4);
+	ck_assert_uint_eq(drains, 3);
+}
+END_TEST
+
+START_TEST(a_path_learns_nothing_from_others_errors)
+{
+	refuse(EMSGSIZE, 2);
+	drain_finds = 2;
+	queue(QUEUE, &path, 1200);
+	queue(QUEUE, &path, 1200);
+	net_flush(outbox);
+	ck_assert_uint_eq(path.most, UINT16_MAX);
+	ck_assert_uint_eq(segmented, 2);
+	ck_assert_uint_eq(sends, 3);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("refusals");
+	TCase *tc = tcase_create("refusals");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, outbox_set_up, outbox_tear_down);
+	tcase_add_loop_test(tc, own_errors_are_final, 0, COUNT_OF(own));
+	tcase_add_loop_test(tc, final_without_a_queue, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tc, final_with_an_empty_queue, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tc, bounded, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tc, tried_again_after_others_errors, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tc, tried_again_after_an_error_that_is_gone, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tc, a_path_learns_at_once, 0, 2);
+	tcase_add_test(tc, a_path_learns_its_size_from_an_empty_queue);
+	tcase_add_test(tc, a_path_learns_nothing_from_others_errors);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,258 @@
+/* The outbox and real sockets on loopback: what leaves in trains arrives as the datagrams that were queued. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/io.h"
+#include "tests/fixtures/octets.h"
+
+static struct net_outbox *outbox;
+static struct net_inbox *inbox;
+static stats_counter sent, refused, segmented, fragmented;
+static struct net_path path;
+static int from, to;
+static struct addr to_addr;
+
+static int bound(const char *ip, struct addr *addr, bool tunnel)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof name;
+	int fd;
+
+	ck_assert_int_eq(addr_parse_ip(addr, ip), 0);
+	fd = tunnel ? net_bind_tunnel(addr) : net_bind(addr, true, false);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+	*addr = net_addr(&name);
+	return fd;
+}
+
+static void open_sockets(const char *ip, bool receiver_groups)
+{
+	struct addr from_addr;
+
+	from = bound(ip, &from_addr, true);
+	to = bound(ip, &to_addr, receiver_groups);
+	path = (struct net_path){
+		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
+	};
+}
+
+static void set_up(void)
+{
+	sent = refused = segmented = fragmented = 0;
+	outbox = net_outbox_new(NULL, NULL);
+	inbox = net_inbox_new();
+	ck_assert(outbox && inbox);
+}
+
+static void tear_down(void)
+{
+	close(from);
+	close(to);
+	net_outbox_free(outbox);
+	net_inbox_free(inbox);
+}
+
+static void queue(const char *head, const char *data, uint64_t stream)
+{
+	net_queue(outbox, &(struct net_send){
+				  .fd = from,
+				  .head = (const uint8_t *)head,
+				  .head_len = strlen(head),
+				  .data = (const uint8_t *)data,
+				  .len = strlen(data),
+				  .to = to_addr,
+				  .path = &path,
+				  .stream = stream,
+				  .sent = &sent,
+				  .refused = &refused,
+			  });
+}
+
+/* What arrives, the datagrams separated by blanks, until there are `count`. */
+static const char *received(size_t count)
+{
+	static char text[8192];
+	size_t used = 0, seen = 0;
+
+	text[0] = '\0';
+	while (seen < count) {
+		struct pollfd ready = { .fd = to, .events = POLLIN };
+		struct net_datagram *datagrams;
+		uint32_t drops;
+
+		ck_assert_msg(poll(&ready, 1, 10000) == 1, "%zu of %zu arrived", seen, count);
+		const size_t got = net_receive(inbox, to, &datagrams, &drops);
+		for (size_t i = 0; i < got; i++) {
+			const size_t step = datagrams[i].segment ? datagrams[i].segment : datagrams[i].len;
+
+			for (size_t at = 0; at < datagrams[i].len; at += step, seen++) {
+				const size_t left = datagrams[i].len - at;
+
+				used += (size_t)sprintf(text + used, "%s%.*s", used ? " " : "",
+							(int)(left < step ? left : step),
+							(const char *)datagrams[i].data + at);
+			}
+		}
+	}
+	return text;
+}
+
+START_TEST(leaves_in_trains)
+{
+	static const char *const ips[] = { "127.0.0.1", "::1" };
+
+	open_sockets(ips[_i / 2], _i % 2);
+	queue("h1.", "first", 1);
+	queue("h2.", "longer-one", 2);
+	queue("h3.", "third", 3);
+	queue("h4.", "four", 4);
+	net_flush(outbox);
+	ck_assert_str_eq(received(4), "h1.first h3.third h4.four h2.longer-one");
+	ck_assert_uint_eq(sent, 4);
+	ck_assert_uint_eq(segmented, 3);
+	ck_assert_uint_eq(refused + fragmented, 0);
+	ck_assert_uint_eq(path.most, UINT16_MAX);
+}
+END_TEST
+
+/* They come together, too. */
+START_TEST(is_received_in_one)
+{
+	struct pollfd ready = { .events = POLLIN };
+	struct net_datagram *datagrams;
+	uint32_t drops;
+
+	open_sockets("127.0.0.1", true);
+	for (int i = 0; i < 8; i++)
+		queue("head", i < 7 ? "payload" : "end", (uint64_t)i);
+	net_flush(outbox);
+	ready.fd = to;
+	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+	ck_assert_uint_eq(net_receive(inbox, to, &datagrams, &drops), 1);
+	ck_assert_uint_eq(datagrams[0].len, 7 * 11 + 7);
+	ck_assert_uint_eq(datagrams[0].segment, 11);
+	/* The next one alone: what was said of the last one is forgotten. */
+	queue("", "alone", 1);
+	net_flush(outbox);
+	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+	ck_assert_uint_eq(net_receive(inbox, to, &datagrams, &drops), 1);
+	ck_assert_uint_eq(datagrams[0].len, 5);
+	ck_assert_uint_eq(datagrams[0].segment, 0);
+}
+END_TEST
+
+/* A socket without checksums refuses UDP_SEGMENT with EINVAL, as old kernels do what is too large. All the same
+ * everything arrives. */
+START_TEST(the_kernel_refuses_trains)
+{
+	int one = 1;
+
+	open_sockets("127.0.0.1", false);
+	ck_assert_int_eq(setsockopt(from, SOL_SOCKET, SO_NO_CHECK, &one, sizeof one), 0);
+	queue("a", "-1", 1);
+	queue("b", "-two", 2);
+	queue("c", "-3", 3);
+	queue("d", "-four", 4);
+	net_flush(outbox);
+	ck_assert_str_eq(received(4), "a-1 b-two c-3 d-four");
+	ck_assert_uint_eq(sent, 4);
+	ck_assert_uint_eq(refused + segmented + fragmented, 0);
+	ck_assert_uint_eq(path.most, 0);
+}
+END_TEST
+
+/* The same with datagrams that may be too large: then they are taken for that, and smaller ones tried again. */
+START_TEST(the_kernel_refuses_large_ones)
+{
+	static char large[1200];
+	int one = 1;
+
+	open_sockets("127.0.0.1", false);
+	ck_assert_int_eq(setsockopt(from, SOL_SOCKET, SO_NO_CHECK, &one, sizeof one), 0);
+	memset(large, 'x', sizeof large - 1);
+	queue("a", large, 1);
+	net_flush(outbox);
+	ck_assert_uint_eq(path.most, 1199);
+	ck_assert_uint_eq(fragmented, 1);
+	queue("b", large, 1);
+	queue("c", large, 2);
+	net_flush(outbox);
+	ck_assert_uint_eq(fragmented, 3);
+	ck_assert_uint_eq(sent, 3);
+	ck_assert_uint_eq(strlen(received(3)), 3 * 1200 + 2);
+	ck_assert_uint_eq(refused + segmented, 0);
+}
+END_TEST
+
+/* More than fit at once. */
+START_TEST(flushes_when_full)
+{
+	open_sockets("127.0.0.1", true);
+	for (int i = 0; i < 3 * NET_OUTBOX + 1; i++)
+		queue("h", "x", 1);
+	ck_assert_uint_eq(sent, 3 * NET_OUTBOX);
+	net_flush(outbox);
+	ck_assert_uint_eq(strlen(received(3 * NET_OUTBOX + 1)), (3 * NET_OUTBOX + 1) * 3 - 1);
+	ck_assert_uint_eq(sent, 3 * NET_OUTBOX + 1);
+	ck_assert_uint_eq(segmented, 3 * NET_OUTBOX);
+}
+END_TEST
+
+/* Each is counted, also those of a train. */
+START_TEST(no_socket)
+{
+	open_sockets("127.0.0.1", true);
+	close(from);
+	from = -1;
+	queue("h", "x", 1);
+	queue("h", "x", 1);
+	queue("h", "yy", 1);
+	net_flush(outbox);
+	ck_assert_uint_eq(refused, 3);
+	ck_assert_uint_eq(sent + segmented + fragmented, 0);
+	ck_assert_uint_eq(path.most, UINT16_MAX);
+	from = dup(to);
+}
+END_TEST
+
+START_TEST(a_tunnel_is_alone_at_its_address)
+{
+	struct addr elsewhere;
+
+	open_sockets("127.0.0.1", true);
+	ck_assert_int_eq(net_bind_tunnel(&to_addr), -EADDRINUSE);
+	ck_assert_int_eq(net_bind(&to_addr, false, false), -EADDRINUSE);
+	ck_assert_int_eq(net_bind(&to_addr, true, true), -EADDRINUSE);
+	ck_assert_int_eq(addr_parse(&elsewhere, "192.0.2.1:7200"), 0);
+	ck_assert_int_eq(net_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
+	ck_assert_int_eq(addr_parse(&elsewhere, "[2001:db8::1]:7200"), 0);
+	ck_assert_int_eq(net_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("net_out");
+	TCase *tc = tcase_create("net_out");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_loop_test(tc, leaves_in_trains, 0, 4);
+	tcase_add_test(tc, is_received_in_one);
+	tcase_add_test(tc, the_kernel_refuses_trains);
+	tcase_add_test(tc, the_kernel_refuses_large_ones);
+	tcase_add_test(tc, flushes_when_full);
+	tcase_add_test(tc, no_socket);
+	tcase_add_test(tc, a_tunnel_is_alone_at_its_address);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,438 @@
+/* Mode nat without a table: which pools run so, what their backends see, and whose replies go on. Datagrams are put
+ * into the batch, and leave through sockets on loopback. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "path/batch.h"
+#include "path/nat_stateless.h"
+#include "tests/fixtures/nat_table.h"
+#include "tests/fixtures/octets.h"
+#include "tests/fixtures/records.h"
+
+#define PREFIX  "fd00:c1d:1b00::"
+#define SERVICE "198.51.100.7:5684"
+#define RECORD_OF(id)                                                                                                  \
+	"19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff00112233445566" \
+	"77"
+
+enum { WAIT_MS = 5000 };
+
+static struct nat_table configured;
+static struct publisher publisher;
+static struct flows *flows;
+static struct services *services;
+static struct limit *limit;
+static struct worker *worker;
+static int backends[NAT_BACKENDS], device;
+static struct addr backend_addrs[NAT_BACKENDS], device_addr;
+
+static struct addr parsed(const char *text)
+{
+	struct addr a;
+
+	ck_assert(addr_parse(&a, text) == 0 || addr_parse_ip(&a, text) == 0);
+	return a;
+}
+
+/* A socket at an address, whose port it chooses. */
+static int open_at(const char *ip, struct addr *out)
+{
+	struct sockaddr_storage local;
+	socklen_t len = sizeof local;
+	int fd;
+
+	*out = parsed(ip);
+	fd = net_bind(out, true, true);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&local, &len), 0);
+	*out = net_addr(&local);
+	return fd;
+}
+
+static const struct table *published(void)
+{
+	return publisher_read(&publisher);
+}
+
+static void publish(void)
+{
+	publisher_publish(&publisher, nat_table_build(&configured, published()));
+}
+
+static void configure(void)
+{
+	struct addr endpoint, listener;
+	int endpoint_fd, listener_fd;
+
+	nat_table_init(&configured);
+	endpoint_fd = open_at("::", &endpoint);
+	listener_fd = open_at("127.0.0.1", &listener);
+	device = open_at("127.0.0.1", &device_addr);
+	configured.listener.addr = parsed(SERVICE);
+	configured.pool.nat.rebind = REBIND_BACKEND;
+	configured.pool.nat.sources[0] = (struct conf_prefix){ parsed(PREFIX), 56 };
+	configured.pool.nat.port_first = endpoint.port;
+	configured.pool.nat.port_last = endpoint.port;
+	for (int i = 0; i < NAT_BACKENDS; i++) {
+		backends[i] = open_at("::1", &backend_addrs[i]);
+		configured.backend[i].addr = backend_addrs[i];
+	}
+	ck_assert_int_eq(worker_admit(worker, endpoint_fd), 0);
+	ck_assert_int_eq(worker_admit(worker, listener_fd), 0);
+	ck_assert_int_eq(worker_set_endpoint(worker, NET_V6, endpoint.port, endpoint_fd), -1);
+	ck_assert_int_eq(worker_set_listener(worker, configured.listener_uid, listener_fd), -1);
+	publisher_publish(&publisher, nat_table_build(&configured, NULL));
+}
+
+static void set_up(void)
+{
+	static const uint8_t secret[16] = { 1 };
+
+	rcu_register_thread();
+	flows = flows_new(secret);
+	services = services_new();
+	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	ck_assert(flows && services && limit);
+	ck_assert_int_eq(worker_new(&worker, &publisher, flows, services, limit, NULL), 0);
+	configure();
+}
+
+static void tear_down(void)
+{
+	for (int i = 0; i < NAT_BACKENDS; i++)
+		close(backends[i]);
+	close(device);
+	worker_free(worker);
+	publisher_publish(&publisher, NULL);
+	flows_free(flows);
+	services_free(services);
+	limit_free(limit);
+	nat_table_end(&configured);
+	rcu_unregister_thread();
+}
+
+static void uplink_from(const struct addr *from, const char *hex)
+{
+	struct octets in = octets_of(hex);
+	struct net_datagram datagram = { .data = in.at, .len = in.len, .from = *from };
+
+	batch_uplink(worker, published(), configured.listener_uid, &datagram, 1);
+	net_flush(worker->outbox);
+	free(in.at);
+}
+
+static void uplink(const char *from, const char *hex)
+{
+	const struct addr a = parsed(from);
+
+	uplink_from(&a, hex);
+}
+
+/* What a socket gets, and from where. */
+static size_t received(int fd, uint8_t *data, size_t room, struct addr *from)
+{
+	struct pollfd poll_in = { .fd = fd, .events = POLLIN };
+	struct sockaddr_storage source;
+	socklen_t len = sizeof source;
+	ssize_t octets;
+
+	ck_assert_int_eq(poll(&poll_in, 1, WAIT_MS), 1);
+	octets = recvfrom(fd, data, room, 0, (struct sockaddr *)&source, &len);
+	ck_assert_int_ge(octets, 0);
+	*from = net_addr(&source);
+	return (size_t)octets;
+}
+
+static bool is_silent(int fd)
+{
+	struct pollfd poll_in = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_in, 1, 0) == 0;
+}
+
+static void reply(const struct addr *from, const struct addr *endpoint)
+{
+	uint8_t data[] = "reply";
+	struct net_datagram datagram = { .data = data, .len = 5, .from = *from };
+
+	memcpy(datagram.local, endpoint->ip, sizeof datagram.local);
+	batch_reply(worker, published(), endpoint->port, &datagram, 1);
+	net_flush(worker->outbox);
+}
+
+static struct addr endpoint_of(const struct addr *of)
+{
+	const struct stateless *stateless = &published()->pools[0].stateless;
+	struct addr endpoint = { .port = stateless->port };
+
+	embed_write(endpoint.ip, &stateless->embed, of);
+	return endpoint;
+}
+
+static uint64_t dropped(enum stateless_drop reason)
+{
+	return atomic_load(&worker->stats.stateless_dropped[configured.pool_uid][reason]);
+}
+
+static uint64_t replies(void)
+{
+	return atomic_load(&worker->stats.replies[configured.pool_uid]);
+}
+
+static uint64_t sent_down(int backend)
+{
+	return atomic_load(&worker->stats.sent_down[configured.uid[backend]]);
+}
+
+/* Of c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34 under the key that the label "stateless:p" gives under sixteen zeros
+ * SipHash-2-4 is 02693610f2e7d67a (computed by another implementation). */
+START_TEST(literal_endpoint)
+{
+	static const uint8_t ip[16] = { 0xfd, 0, 0x0c, 0x1d, 0x1b, 0, 0, 0xe7, 0xd6, 0x7a, 192, 0, 2, 1, 0xdc, 0x04 };
+	struct octets record = octets_of(RECORD_OF("02"));
+	uint8_t data[256];
+	struct addr from;
+
+	uplink("192.0.2.1:56324", RECORD_OF("02"));
+	ck_assert_uint_eq(received(backends[1], data, sizeof data, &from), record.len);
+	ck_assert_mem_eq(data, record.at, record.len);
+	ck_assert_mem_eq(from.ip, ip, sizeof ip);
+	ck_assert_uint_eq(from.port, configured.pool.nat.port_first);
+	ck_assert_uint_eq(atomic_load(&worker->stats.sent_up[configured.uid[1]]), 1);
+	free(record.at);
+}
+END_TEST
+
+/* With and without CID, and with another: one device has one endpoint. And there is no flow. */
+START_TEST(one_endpoint_per_device)
+{
+	static const char *const hellos[] = { MBEDTLS_CLIENT_HELLO, RECORD_OF("01"), RECORD_OF("03") };
+	const struct addr source = parsed("192.0.2.1:56324"), endpoint = endpoint_of(&source);
+	struct addr from;
+	uint8_t data[256];
+
+	for (size_t i = 0; i < sizeof hellos / sizeof hellos[0]; i++) {
+		uplink("192.0.2.1:56324", hellos[i]);
+		for (int b = 0; b < NAT_BACKENDS; b++)
+			if (!is_silent(backends[b])) {
+				received(backends[b], data, sizeof data, &from);
+				ck_assert(addr_equal(&from, &endpoint));
+			}
+	}
+	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial, 0);
+	ck_assert_uint_eq(atomic_load(&worker->stats.verdicts[configured.listener_uid][VERDICT_HINT]), 0);
+	ck_assert_uint_eq(atomic_load(&worker->stats.sent_up[configured.uid[0]]) +
+				  atomic_load(&worker->stats.sent_up[configured.uid[1]]) +
+				  atomic_load(&worker->stats.sent_up[configured.uid[2]]),
+			  3);
+}
+END_TEST
+
+START_TEST(no_address)
+{
+	configured.backend[1].addr = (struct addr){ .port = 6001 };
+	publish();
+	uplink("192.0.2.1:56324", RECORD_OF("02"));
+	ck_assert_uint_eq(atomic_load(&worker->stats.refused_up[configured.pool_uid][REFUSED_NO_ADDRESS]), 1);
+	ck_assert_uint_eq(atomic_load(&worker->stats.verdicts[configured.listener_uid][VERDICT_CID]), 1);
+}
+END_TEST
+
+START_TEST(replies_arrive)
+{
+	const struct addr endpoint = endpoint_of(&device_addr);
+	uint8_t data[16];
+	struct addr from;
+
+	for (int i = 0; i < NAT_BACKENDS; i++) {
+		reply(&backend_addrs[i], &endpoint);
+		ck_assert_uint_eq(received(device, data, sizeof data, &from), 5);
+		ck_assert_mem_eq(data, "reply", 5);
+		ck_assert_uint_eq(sent_down(i), 1);
+	}
+	ck_assert_uint_eq(replies(), 3);
+	ck_assert_uint_eq(dropped(STATELESS_CHECK) + dropped(STATELESS_SOURCE), 0);
+}
+END_TEST
+
+/* Every bit of the address is under the check; so is the port, and whose backend it is. */
+START_TEST(forged_replies)
+{
+	const struct addr endpoint = endpoint_of(&device_addr);
+	struct addr other = endpoint, stranger = backend_addrs[0];
+
+	for (unsigned bit = 56; bit < 128; bit++) {
+		other.ip[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+		reply(&backend_addrs[0], &other);
+		other.ip[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+	}
+	ck_assert_uint_eq(dropped(STATELESS_CHECK), 72);
+	other.port ^= 1;
+	reply(&backend_addrs[0], &other);
+	ck_assert_uint_eq(dropped(STATELESS_CHECK), 73);
+	ck_assert_uint_eq(dropped(STATELESS_SOURCE), 0);
+	stranger.port ^= 1;
+	reply(&stranger, &endpoint);
+	stranger = parsed("[2001:db8::1]:5684");
+	reply(&stranger, &endpoint);
+	ck_assert_uint_eq(dropped(STATELESS_SOURCE), 2);
+	ck_assert_uint_eq(replies(), 0);
+	ck_assert_uint_eq(worker->stats.strays, 0);
+	ck_assert(is_silent(device));
+	/* Beyond the prefix it is no endpoint of this pool. */
+	other = endpoint;
+	other.ip[6] ^= 1;
+	reply(&backend_addrs[0], &other);
+	ck_assert_uint_eq(worker->stats.strays, 1);
+	ck_assert_uint_eq(dropped(STATELESS_CHECK), 73);
+}
+END_TEST
+
+/* A backend that is configured no more is a stranger. */
+START_TEST(backend_gone)
+{
+	const struct addr endpoint = endpoint_of(&device_addr);
+
+	configured.pool.backend_count = 2;
+	configured.owner[2] = SNAPSHOT_NO_BACKEND;
+	publish();
+	reply(&backend_addrs[2], &endpoint);
+	ck_assert_uint_eq(dropped(STATELESS_SOURCE), 1);
+	ck_assert(is_silent(device));
+}
+END_TEST
+
+START_TEST(previous_key)
+{
+	const struct addr before = endpoint_of(&device_addr);
+	uint8_t data[16];
+	struct addr now, from;
+
+	configured.conf.has_previous_key = true;
+	memcpy(configured.conf.previous_key, configured.conf.hash_key, 16);
+	configured.conf.hash_key[0] ^= 1;
+	publish();
+	now = endpoint_of(&device_addr);
+	ck_assert(!addr_equal(&now, &before));
+	reply(&backend_addrs[0], &before);
+	reply(&backend_addrs[0], &now);
+	received(device, data, sizeof data, &from);
+	received(device, data, sizeof data, &from);
+	configured.conf.has_previous_key = false;
+	publish();
+	reply(&backend_addrs[0], &before);
+	ck_assert_uint_eq(dropped(STATELESS_CHECK), 1);
+	ck_assert_uint_eq(sent_down(0), 2);
+}
+END_TEST
+
+/* A reply goes to whom the backend knew before a reload took the table away. */
+START_TEST(flow_of_before)
+{
+	static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000 };
+	struct addr endpoint;
+	uint8_t data[256];
+
+	ck_assert_int_eq(flows_set_limits(flows, configured.pool_uid, &limits), 0);
+	configured.pool.nat.rebind = REBIND_FOLLOW;
+	publish();
+	ck_assert_int_eq(published()->pools[0].forward, TABLE_NAT);
+	uplink_from(&device_addr, RECORD_OF("02"));
+	received(backends[1], data, sizeof data, &endpoint);
+	configured.pool.nat.rebind = REBIND_BACKEND;
+	publish();
+	ck_assert_int_eq(published()->pools[0].forward, TABLE_NAT_STATELESS);
+	reply(&backend_addrs[1], &endpoint);
+	received(device, data, sizeof data, &endpoint);
+	ck_assert_uint_eq(dropped(STATELESS_CHECK), 0);
+	ck_assert_uint_eq(replies(), 1);
+}
+END_TEST
+
+START_TEST(icmp_errors)
+{
+	const struct addr endpoint = endpoint_of(&device_addr);
+	struct icmp_error error = { .to = backend_addrs[1] };
+	struct addr other = endpoint;
+
+	ck_assert_uint_eq(nat_stateless_error(published(), &error, &endpoint), configured.uid[1]);
+	other.ip[9] ^= 1;
+	ck_assert_uint_eq(nat_stateless_error(published(), &error, &other), SNAPSHOT_NO_BACKEND);
+	error.to.port ^= 1;
+	ck_assert_uint_eq(nat_stateless_error(published(), &error, &endpoint), SNAPSHOT_NO_BACKEND);
+}
+END_TEST
+
+static const struct condition {
+	const char *source, *listener, *second; /* second: another listener of the pool, or NULL */
+	unsigned bits, sources;
+	enum conf_rebind rebind;
+	bool stateless;
+} conditions[] = {
+	{ PREFIX, SERVICE, NULL, 56, 1, REBIND_BACKEND, true },
+	{ "fd00::", SERVICE, NULL, 8, 1, REBIND_BACKEND, true },
+	{ PREFIX, SERVICE, NULL, 64, 1, REBIND_BACKEND, true },
+	{ PREFIX, SERVICE, NULL, 65, 1, REBIND_BACKEND, false },
+	{ PREFIX, SERVICE, NULL, 112, 1, REBIND_BACKEND, false },
+	{ "2001:db8::1", SERVICE, NULL, 128, 1, REBIND_BACKEND, false },
+	{ PREFIX, SERVICE, NULL, 56, 1, REBIND_FOLLOW, false },
+	{ PREFIX, SERVICE, NULL, 56, 2, REBIND_BACKEND, false },
+	{ "127.64.0.0", SERVICE, NULL, 10, 1, REBIND_BACKEND, false },
+	{ PREFIX, "0.0.0.0:5684", NULL, 56, 1, REBIND_BACKEND, false },
+	{ PREFIX, "[2001:db8::1]:5684", NULL, 56, 1, REBIND_BACKEND, false },
+	{ PREFIX, "[::]:5684", NULL, 56, 1, REBIND_BACKEND, false },
+	{ PREFIX, SERVICE, "198.51.100.7:5685", 56, 1, REBIND_BACKEND, false },
+	{ PREFIX, SERVICE, "[2001:db8::1]:5684", 56, 1, REBIND_BACKEND, false },
+};
+
+START_TEST(which_pools)
+{
+	const struct condition *row = &conditions[_i];
+	struct conf_listener listeners[3] = { { .addr = parsed("192.0.2.1:5684"), .pool = 1 },
+					      { .addr = parsed(row->listener) } };
+	struct conf_pool pools[2] = { { .name = "p" }, { .name = "q" } };
+	struct conf conf = { .pools = pools, .pool_count = 2, .listeners = listeners, .listener_count = 2 };
+	char text[STATELESS_TEXT_OCTETS];
+
+	if (row->second)
+		listeners[conf.listener_count++].addr = parsed(row->second);
+	pools[0].nat = (struct conf_nat){ .rebind = row->rebind, .source_count = row->sources };
+	pools[0].nat.sources[0] = (struct conf_prefix){ parsed(row->source), (uint8_t)row->bits };
+	pools[0].nat.sources[1] = (struct conf_prefix){ parsed("fd01::"), 64 };
+	ck_assert_ptr_eq(stateless_listener(&conf, 0), row->stateless ? &listeners[1] : NULL);
+	ck_assert_ptr_null(stateless_listener(&conf, 1));
+	if (_i == 0)
+		ck_assert_str_eq(stateless_explain(text, &conf, 0),
+				 "runs without a table: the addresses in fd00:c1d:1b00::/56 that servers see carry the "
+				 "devices' of "
+				 "198.51.100.7:5684, and a check of 24 bits");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("nat_stateless");
+	TCase *tc = tcase_create("nat_stateless"), *conf = tcase_create("conf");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, literal_endpoint);
+	tcase_add_test(tc, one_endpoint_per_device);
+	tcase_add_test(tc, no_address);
+	tcase_add_test(tc, replies_arrive);
+	tcase_add_test(tc, forged_replies);
+	tcase_add_test(tc, backend_gone);
+	tcase_add_test(tc, previous_key);
+	tcase_add_test(tc, flow_of_before);
+	tcase_add_test(tc, icmp_errors);
+	suite_add_tcase(suite, tc);
+	tcase_add_loop_test(conf, which_pools, 0, sizeof conditions / sizeof conditions[0]);
+	suite_add_tcase(suite, conf);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

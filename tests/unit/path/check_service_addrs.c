@@ -1,0 +1,122 @@
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/stats.h"
+#include "path/service_addrs.h"
+
+enum { NUMBERS = 256, THREADS = 4 };
+
+static struct services *services;
+
+static void set_up(void)
+{
+	services = services_new();
+	ck_assert_ptr_nonnull(services);
+}
+
+static void tear_down(void)
+{
+	services_free(services);
+}
+
+static void local_of(uint8_t local[static 16], unsigned n)
+{
+	memset(local, 0, 16);
+	local[14] = (uint8_t)(n >> 8);
+	local[15] = (uint8_t)n;
+}
+
+START_TEST(listeners_are_numbers)
+{
+	struct service service = services_get(services, STATS_LISTENERS - 1);
+
+	ck_assert_uint_eq(service.listener, STATS_LISTENERS - 1);
+	ck_assert_ptr_null(service.local);
+}
+END_TEST
+
+START_TEST(numbers_stay)
+{
+	uint8_t a[16], b[16];
+	uint16_t first, second;
+
+	local_of(a, 1);
+	local_of(b, 2);
+	first = services_number(services, 3, a);
+	second = services_number(services, 3, b);
+	ck_assert_uint_eq(first, STATS_LISTENERS);
+	ck_assert_uint_eq(second, STATS_LISTENERS + 1);
+	ck_assert_uint_eq(services_number(services, 3, a), first);
+	ck_assert_uint_eq(services_number(services, 3, b), second);
+	/* The same address of another listener is another service. */
+	ck_assert_uint_eq(services_number(services, 4, a), STATS_LISTENERS + 2);
+	ck_assert_uint_eq(services_get(services, second).listener, 3);
+	ck_assert_mem_eq(services_get(services, second).local, b, 16);
+}
+END_TEST
+
+START_TEST(numbers_run_out)
+{
+	uint8_t local[16];
+
+	for (unsigned n = 0; n < NUMBERS; n++) {
+		local_of(local, n);
+		ck_assert_uint_eq(services_number(services, 5, local), STATS_LISTENERS + n);
+	}
+	local_of(local, NUMBERS);
+	ck_assert_uint_eq(services_number(services, 5, local), 5);
+	local_of(local, NUMBERS - 1);
+	ck_assert_uint_eq(services_number(services, 5, local), STATS_LISTENERS + NUMBERS - 1);
+}
+END_TEST
+
+static void *number_all(void *numbers)
+{
+	uint16_t *out = numbers;
+	uint8_t local[16];
+
+	for (unsigned n = 0; n < NUMBERS; n++) {
+		local_of(local, n);
+		out[n] = services_number(services, 1, local);
+		if (memcmp(services_get(services, out[n]).local, local, 16) != 0)
+			out[n] = 0;
+	}
+	return NULL;
+}
+
+START_TEST(threads_agree)
+{
+	uint16_t numbers[THREADS][NUMBERS];
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, number_all, numbers[i]), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_ge(numbers[0][0], STATS_LISTENERS);
+	for (int i = 1; i < THREADS; i++)
+		ck_assert_mem_eq(numbers[i], numbers[0], sizeof numbers[0]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("services");
+	TCase *tc = tcase_create("services");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, listeners_are_numbers);
+	tcase_add_test(tc, numbers_stay);
+	tcase_add_test(tc, numbers_run_out);
+	tcase_add_test(tc, threads_agree);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

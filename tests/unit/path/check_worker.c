@@ -1,0 +1,190 @@
+/* What a worker makes of an event that was true when it was fetched: a reload can come between that and its turn. */
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "path/worker.h"
+#include "tests/fixtures/nat_table.h"
+#include "tests/fixtures/octets.h"
+
+static struct nat_table configured;
+static struct publisher publisher;
+static struct flows *flows;
+static struct services *services;
+static struct limit *limit;
+static struct worker *worker;
+static int port_fd, other[2]; /* the socket of the port, and what has its number later */
+static struct addr port_addr;
+static void (*between)(void); /* called once an event of a socket is fetched, and not yet served */
+static _Atomic unsigned rounds;
+
+/* In the place of the C library's. The worker is off-line in it. */
+int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
+{
+	const int count = (int)syscall(SYS_epoll_pwait, epoll, events, most, timeout_ms, NULL, 0);
+
+	/* Only the eventfd that ends the thread has the tag 0. */
+	if (count == 1 && events[0].data.u64 != 0 && between) {
+		between();
+		between = NULL;
+	}
+	rounds++;
+	return count;
+}
+
+/* The pool's only source is 127.0.0.1, at ports that the kernel gave to nobody a moment ago. */
+static void single_source(void)
+{
+	struct conf_nat *nat = &configured.pool.nat;
+	struct addr addr;
+	struct sockaddr_storage name;
+	socklen_t len = sizeof name;
+	int fd;
+
+	ck_assert_int_eq(addr_parse_ip(&addr, "127.0.0.1"), 0);
+	fd = net_bind(&addr, true, false);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+	close(fd);
+	port_addr = net_addr(&name);
+	nat->single = true;
+	nat->sources[0] = (struct conf_prefix){ addr, 32 };
+	nat->port_first = nat->port_last = port_addr.port;
+}
+
+static void set_up(void)
+{
+	static const uint8_t secret[16] = { 1 };
+
+	rounds = 0;
+	rcu_register_thread();
+	nat_table_init(&configured);
+	single_source();
+	flows = flows_new(secret);
+	services = services_new();
+	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	ck_assert(flows && services && limit);
+	publisher_publish(&publisher, nat_table_build(&configured, NULL));
+	ck_assert_int_eq(worker_new(&worker, &publisher, flows, services, limit, NULL), 0);
+	port_fd = worker_open_port(worker, publisher_read(&publisher)->pools[0].ports[NET_V4], port_addr.port);
+	ck_assert_int_ge(port_fd, 0);
+	rcu_thread_offline();
+}
+
+static void tear_down(void)
+{
+	rcu_thread_online();
+	publisher_publish(&publisher, NULL);
+	flows_free(flows);
+	services_free(services);
+	limit_free(limit);
+	nat_table_end(&configured);
+	rcu_unregister_thread();
+}
+
+/* Has a datagram wake the worker up, and returns when everything is served that was fetched then. */
+static void one_event(void)
+{
+	struct sockaddr_storage name;
+	socklen_t len = net_sockaddr(&name, &port_addr);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(worker_start(worker), 0);
+	ck_assert_int_eq(sendto(fd, "stray", 5, 0, (struct sockaddr *)&name, len), 5);
+	close(fd);
+	while (rounds < 1)
+		usleep(1000);
+}
+
+static uint64_t strays(void)
+{
+	return atomic_load(&worker->stats.strays);
+}
+
+/* The reload: the pool has another range of ports, so that its socket is closed, and the next one has its number. */
+static void reload(void)
+{
+	configured.pool.nat.port_first = 1;
+	configured.pool.nat.port_last = 1;
+	publisher_publish(&publisher, nat_table_build(&configured, publisher_read(&publisher)));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, other), 0);
+	ck_assert_int_ne(other[1], port_fd);
+	if (other[0] != port_fd) {
+		ck_assert_int_eq(dup2(other[0], port_fd), port_fd);
+		close(other[0]);
+	}
+	other[0] = port_fd;
+	ck_assert_int_eq(send(other[1], "command", 7, 0), 7);
+}
+
+START_TEST(event_of_a_socket_that_is_gone)
+{
+	char data[16];
+
+	between = reload;
+	one_event();
+	worker_free(worker);
+	ck_assert_int_eq(recv(other[0], data, sizeof data, MSG_DONTWAIT), 7);
+	ck_assert_mem_eq(data, "command", 7);
+	close(other[0]);
+	close(other[1]);
+}
+END_TEST
+
+/* The same number, in the next table again. */
+static void reload_alike(void)
+{
+	publisher_publish(&publisher, nat_table_build(&configured, publisher_read(&publisher)));
+}
+
+START_TEST(event_of_a_socket_that_stays)
+{
+	between = reload_alike;
+	one_event();
+	for (int i = 0; i < 10000 && strays() == 0; i++)
+		usleep(1000);
+	ck_assert_uint_eq(strays(), 1);
+	worker_free(worker);
+}
+END_TEST
+
+/* Another pool's event, at a port of the same number. */
+START_TEST(serial_numbers)
+{
+	struct addr a, b;
+	struct ports *first, *second;
+	const struct table *table = publisher_read(&publisher);
+
+	ck_assert_int_eq(addr_parse_ip(&a, "127.0.0.1"), 0);
+	ck_assert_int_eq(addr_parse_ip(&b, "127.0.0.2"), 0);
+	first = ports_new(&a, 1, 2);
+	second = ports_new(&b, 1, 2);
+	ck_assert_uint_ne(ports_serial(first), ports_serial(second));
+	ck_assert_ptr_null(table_ports(table, ports_serial(first)));
+	ck_assert_ptr_eq(table_ports(table, ports_serial(table->pools[0].ports[NET_V4])),
+			 table->pools[0].ports[NET_V4]);
+	ports_drop(first);
+	ports_drop(second);
+	worker_free(worker);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("worker");
+	TCase *tc = tcase_create("worker");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, event_of_a_socket_that_is_gone);
+	tcase_add_test(tc, event_of_a_socket_that_stays);
+	tcase_add_test(tc, serial_numbers);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,261 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "shim/datagram.h"
+#include "shim/marks.h"
+#include "shim/rewrite.h"
+#include "tests/fixtures/octets.h"
+
+enum { MARK = 1, THREADS = 2, DEVICES = 500, WAIT_S = 60 };
+
+static const struct addr device = { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 56324 };
+static const struct addr service = { { [10] = 0xff, 0xff, 198, 51, 100, 7 }, 5684 };
+static const struct addr device6 = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, 56324 };
+static const struct addr service6 = { { 0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, [15] = 7 }, 5684 };
+
+static struct shim shim; /* 4 MiB */
+static int server, node, stranger;
+
+/* A datagram to loopback is in the receiver's queue when send returns. */
+static int bound(struct sockaddr_in *name)
+{
+	const struct timeval patience = { .tv_sec = WAIT_S };
+	socklen_t len = sizeof *name;
+	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	*name = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)name, sizeof *name), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)name, &len), 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	return fd;
+}
+
+static void set_up(void)
+{
+	struct sockaddr_in server_name, node_name, stranger_name;
+	struct addr first;
+
+	memset(&shim, 0, sizeof shim);
+	server = bound(&server_name);
+	node = bound(&node_name);
+	stranger = bound(&stranger_name);
+	ck_assert_int_eq(connect(node, (struct sockaddr *)&server_name, sizeof server_name), 0);
+	ck_assert_int_eq(connect(stranger, (struct sockaddr *)&server_name, sizeof server_name), 0);
+	ck_assert_int_eq(rewrite_addr(&first, (struct sockaddr *)&node_name, sizeof node_name), 0);
+	ck_assert_int_eq(proxy2_parse_keys(&shim.settings.keys, "1:000102030405060708090a0b0c0d0e0f"), 0);
+	shim.settings.nodes[0] = (struct settings_node){ first, first.port };
+	shim.settings.node_count = 1;
+}
+
+static void tear_down(void)
+{
+	close(server);
+	close(node);
+	close(stranger);
+}
+
+static void send_up(int fd, const struct addr *from, const struct addr *to, const char *payload)
+{
+	const struct proxy2_ends ends = { *from, *to };
+	uint8_t datagram[PROXY2_MAX_OCTETS + 64];
+	const size_t octets = proxy2_write(datagram, &shim.settings.keys, PROXY2_UP, &ends), len = strlen(payload);
+
+	memcpy(datagram + octets, payload, len);
+	ck_assert_int_eq(send(fd, datagram, octets + len, 0), (ssize_t)(octets + len));
+}
+
+static ssize_t take(char *buffer, size_t size, int flags, struct msghdr *msg)
+{
+	struct iovec piece = { buffer, size };
+
+	msg->msg_iov = &piece;
+	msg->msg_iovlen = 1;
+	return datagram_receive(&shim, server, MARK, msg, flags | MSG_DONTWAIT);
+}
+
+START_TEST(as_without_a_tunnel)
+{
+	struct sockaddr_in name;
+	struct msghdr msg = { .msg_name = &name, .msg_namelen = sizeof name };
+	char buffer[16];
+
+	send_up(node, &device, &service, "payload");
+	ck_assert_int_eq(take(buffer, 7, 0, &msg), 7);
+	ck_assert_mem_eq(buffer, "payload", 7);
+	ck_assert_int_eq(msg.msg_flags & MSG_TRUNC, 0);
+	ck_assert_uint_eq(msg.msg_namelen, sizeof name);
+	ck_assert_uint_eq(name.sin_addr.s_addr, htonl(0xc0000201));
+	ck_assert_uint_eq(ntohs(name.sin_port), 56324);
+
+	send_up(node, &device, &service, "");
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 0);
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+END_TEST
+
+START_TEST(cut_short)
+{
+	struct sockaddr_in name = { 0 };
+	struct msghdr msg = { .msg_name = &name, .msg_namelen = 4 };
+	char buffer[16] = "";
+
+	send_up(node, &device, &service, "payload");
+	ck_assert_int_eq(take(buffer, 6, MSG_PEEK, &msg), 6);
+	ck_assert_int_ne(msg.msg_flags & MSG_TRUNC, 0);
+	/* As much of the name as there is room for, and its whole length. */
+	ck_assert_uint_eq(msg.msg_namelen, sizeof name);
+	ck_assert_uint_eq(name.sin_addr.s_addr, 0);
+	ck_assert_uint_eq(ntohs(name.sin_port), 56324);
+	ck_assert_int_eq(take(buffer, 6, MSG_PEEK | MSG_TRUNC, &msg), 7);
+	ck_assert_int_eq(take(buffer, 0, 0, &msg), 0);
+	ck_assert_int_ne(msg.msg_flags & MSG_TRUNC, 0);
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), -1);
+}
+END_TEST
+
+START_TEST(dropped_and_counted)
+{
+	struct msghdr msg = { 0 };
+	char buffer[16];
+
+	send_up(stranger, &device, &service, "foreign");
+	send_up(node, &device6, &service6, "family");
+	ck_assert_int_eq(send(node, "no header", 9, 0), 9);
+	ck_assert_int_eq(take(buffer, sizeof buffer, MSG_PEEK, &msg), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_uint_eq(shim.notice.dropped[NOTICE_FOREIGN], 1);
+	ck_assert_uint_eq(shim.notice.dropped[NOTICE_FAMILY], 1);
+	ck_assert_uint_eq(shim.notice.dropped[PROXY2_NO_HEADER], 1);
+	send_up(stranger, &device, &service, "foreign");
+	send_up(node, &device, &service, "good");
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 4);
+	ck_assert_mem_eq(buffer, "good", 4);
+	ck_assert_uint_eq(shim.notice.dropped[NOTICE_FOREIGN], 2);
+}
+END_TEST
+
+static int refused(uint8_t mark, const struct addr *to, size_t pieces, int flags)
+{
+	static struct iovec empty[DATAGRAM_PIECES + 1];
+	struct sockaddr_storage name;
+	socklen_t len = 0;
+
+	if (to)
+		ck_assert(rewrite_name(&name, &len, AF_INET6, to));
+	const struct msghdr msg = {
+		.msg_name = to ? &name : NULL, .msg_namelen = len, .msg_iov = empty, .msg_iovlen = pieces
+	};
+	errno = 0;
+	return datagram_send(&shim, server, mark, &msg, flags) < 0 ? errno : 0;
+}
+
+START_TEST(not_sent)
+{
+	struct msghdr msg = { 0 };
+	char buffer[16];
+
+	ck_assert_int_eq(refused(MARK, &device, 1, 0), EHOSTUNREACH);
+	send_up(node, &device, &service, "");
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 0);
+	ck_assert_int_eq(refused(MARK, &device, 1, 0), 0);
+	ck_assert_int_eq(refused(MARK, &device, DATAGRAM_PIECES, 0), 0);
+	ck_assert_int_eq(refused(MARK, &device, DATAGRAM_PIECES + 1, 0), EMSGSIZE);
+	ck_assert_int_eq(refused(MARK, &device6, 1, 0), EHOSTUNREACH);
+	ck_assert_int_eq(refused(MARK, NULL, 1, 0), EDESTADDRREQ);
+	ck_assert_int_eq(refused(MARK, &device, 1, MSG_MORE), EOPNOTSUPP);
+	ck_assert_int_eq(refused(MARK, &device, 1, MSG_ZEROCOPY), EOPNOTSUPP);
+	ck_assert_int_eq(refused(MARK | MARK_REFUSED, &device, 1, 0), EACCES);
+	msg.msg_iovlen = DATAGRAM_PIECES + 1;
+	ck_assert_int_eq(datagram_receive(&shim, server, MARK, &msg, 0), -1);
+	ck_assert_int_eq(errno, EMSGSIZE);
+	ck_assert_int_eq(datagram_receive(&shim, server, MARK | MARK_REFUSED, &msg, 0), -1);
+	ck_assert_int_eq(errno, EACCES);
+}
+END_TEST
+
+/* Echoes until a datagram says "end". */
+static void *echo(void *unused)
+{
+	for (;;) {
+		struct sockaddr_in name;
+		char buffer[64];
+		struct iovec piece = { buffer, sizeof buffer };
+		struct msghdr msg = {
+			.msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &piece, .msg_iovlen = 1
+		};
+		const ssize_t len = datagram_receive(&shim, server, MARK, &msg, 0);
+		if (len < 0 || (len == 3 && memcmp(buffer, "end", 3) == 0))
+			return unused;
+		piece.iov_len = (size_t)len;
+		if (datagram_send(&shim, server, MARK, &msg, 0) != len)
+			return unused;
+	}
+}
+
+static void check_answer(void)
+{
+	uint8_t datagram[256];
+	struct proxy2_ends ends;
+	char expected[16];
+	size_t octets;
+
+	const ssize_t len = recv(node, datagram, sizeof datagram, 0);
+	ck_assert_int_gt(len, 0);
+	ck_assert_int_eq(proxy2_read(&ends, &octets, &shim.settings.keys, PROXY2_DOWN, datagram, (size_t)len),
+			 PROXY2_GOOD);
+	ck_assert(addr_equal(&ends.source, &service));
+	const int digits = snprintf(expected, sizeof expected, "%u", ends.destination.port);
+	ck_assert_int_eq(digits, (int)(len - (ssize_t)octets));
+	ck_assert_mem_eq(datagram + octets, expected, (size_t)digits);
+}
+
+START_TEST(threads_share_a_socket)
+{
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, echo, NULL), 0);
+	for (uint16_t i = 1; i <= DEVICES; i++) {
+		struct addr from = device;
+		char payload[16];
+		from.port = i;
+		snprintf(payload, sizeof payload, "%u", i);
+		send_up(node, &from, &service, payload);
+		if (i % 10 == 0)
+			send_up(stranger, &from, &service, payload);
+		if (i > 20)
+			check_answer();
+	}
+	for (int i = 0; i < 20; i++)
+		check_answer();
+	for (int i = 0; i < THREADS; i++)
+		send_up(node, &device, &service, "end");
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_eq(shim.notice.dropped[NOTICE_FOREIGN], DEVICES / 10);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("shim_datagram");
+	TCase *tcase = tcase_create("shim_datagram");
+	SRunner *runner = srunner_create(suite);
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_set_timeout(tcase, 2 * WAIT_S);
+	tcase_add_test(tcase, as_without_a_tunnel);
+	tcase_add_test(tcase, cut_short);
+	tcase_add_test(tcase, dropped_and_counted);
+	tcase_add_test(tcase, not_sent);
+	tcase_add_test(tcase, threads_share_a_socket);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_ENV);
+	const int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

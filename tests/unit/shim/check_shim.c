@@ -1,0 +1,340 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shim/settings.h"
+#include "shim/table.h"
+#include "tests/fixtures/octets.h"
+
+#define MAPPED  [10] = 0xff, [11] = 0xff
+#define KEY_HEX "000102030405060708090a0b0c0d0e0f"
+
+static const struct addr device = { { MAPPED, 192, 0, 2, 1 }, 56324 };
+static const struct addr service = { { MAPPED, 198, 51, 100, 7 }, 5684 };
+static const struct addr node = { { MAPPED, 10, 0, 0, 2 }, 7200 };
+static const struct addr device6 = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, 56324 };
+static const struct addr service6 = { { 0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, [15] = 7 }, 5684 };
+
+static char key_path[] = "/tmp/check_shim_XXXXXX";
+
+static void write_key_file(const char *text, size_t len, mode_t mode)
+{
+	const int fd = open(key_path, O_WRONLY | O_TRUNC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, len), (ssize_t)len);
+	ck_assert_int_eq(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static const struct {
+	const char *ports, *nodes, *problem;
+	size_t port_count, node_count;
+} environments[] = {
+	{ "5684", "10.0.0.2:7200", "", 1, 1 },
+	{ "5684,5683", "10.0.0.2:7200-7203,[2001:db8::2]:1-65535", "", 2, 2 },
+	{ "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16", "10.0.0.2:7200", "", 16, 1 },
+	{ "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ "", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ "0", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ "65536", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ "005684", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ "5684,", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ ",5684", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ "5684 5683", "10.0.0.2:7200", "CIDLB_SHIM_PORTS", 0, 0 },
+	{ "5684", NULL, "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "10.0.0.2", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "10.0.0.2:7200-", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "10.0.0.2:7200-7199", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "10.0.0.2:7200-65536", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "10.0.0.2:7200,", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "2001:db8::2:7200", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "[2001:db8::2]:7200x", "CIDLB_SHIM_NODES", 0, 0 },
+	{ "5684", "[2001:0db8:0000:0000:0000:0000:0000:0000:0000:0000:0002]:7200", "CIDLB_SHIM_NODES", 0, 0 },
+};
+
+START_TEST(environment)
+{
+	struct settings settings;
+	char key[sizeof key_path + 1];
+
+	write_key_file("1:" KEY_HEX "\n", 35, 0600);
+	snprintf(key, sizeof key, "@%s", key_path);
+	settings_read(&settings, environments[_i].ports, key, environments[_i].nodes);
+	if (!*environments[_i].problem) {
+		ck_assert_str_eq(settings.problem, "");
+		ck_assert_uint_eq(settings.port_count, environments[_i].port_count);
+		ck_assert_uint_eq(settings.node_count, environments[_i].node_count);
+		ck_assert_uint_eq(settings.keys.count, 1);
+	} else {
+		ck_assert_msg(strncmp(settings.problem, environments[_i].problem, strlen(environments[_i].problem)) ==
+				      0,
+			      "%s", settings.problem);
+	}
+	ck_assert(settings.any_port == (strcmp(environments[_i].problem, "CIDLB_SHIM_PORTS") == 0));
+}
+END_TEST
+
+START_TEST(no_ports_is_no_problem)
+{
+	struct settings settings;
+
+	settings_read(&settings, NULL, NULL, NULL);
+	ck_assert_str_eq(settings.problem, "");
+	ck_assert_uint_eq(settings.port_count, 0);
+	ck_assert(!settings.any_port);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	size_t len;
+	mode_t mode;
+	const char *problem; /* part of it; "": none */
+} key_files[] = {
+	{ "1:" KEY_HEX "\n2:" KEY_HEX "\n", 70, 0640, "" },          { "1:" KEY_HEX, 34, 0600, "" },
+	{ "1:" KEY_HEX, 34, 0604, "others can access it" },          { "1:" KEY_HEX, 34, 0602, "others can access it" },
+	{ "1:" KEY_HEX "\0junk", 39, 0600, "not one or two lines" }, { "", 0, 0600, "not one or two lines" },
+};
+
+START_TEST(key_file)
+{
+	struct settings settings;
+	char key[sizeof key_path + 1];
+
+	write_key_file(key_files[_i].text, key_files[_i].len, key_files[_i].mode);
+	snprintf(key, sizeof key, "@%s", key_path);
+	settings_read(&settings, "5684", key, "10.0.0.2:7200");
+	if (*key_files[_i].problem)
+		ck_assert_msg(strstr(settings.problem, key_files[_i].problem), "%s", settings.problem);
+	else
+		ck_assert_str_eq(settings.problem, "");
+}
+END_TEST
+
+START_TEST(key_is_a_file)
+{
+	static const char *const keys[][2] = { { "1:" KEY_HEX, "not @FILE" },
+					       { "@/tmp", "not a file" },
+					       { "@/nowhere", "No such file" },
+					       { "", "not @FILE" } };
+	struct settings settings;
+	char long_text[600];
+
+	for (int i = 0; i < COUNT_OF(keys); i++) {
+		settings_read(&settings, "5684", keys[i][0], "10.0.0.2:7200");
+		ck_assert_msg(strstr(settings.problem, keys[i][1]), "%s", settings.problem);
+	}
+	memset(long_text, '\n', sizeof long_text);
+	memcpy(long_text, "1:" KEY_HEX, 34);
+	write_key_file(long_text, sizeof long_text, 0600);
+	char key[sizeof key_path + 1];
+	snprintf(key, sizeof key, "@%s", key_path);
+	settings_read(&settings, "5684", key, "10.0.0.2:7200");
+	ck_assert_msg(strstr(settings.problem, "too long"), "%s", settings.problem);
+}
+END_TEST
+
+START_TEST(ports_and_nodes)
+{
+	struct settings settings;
+	struct addr outer = node;
+
+	settings_read(&settings, "5684,5683", "", "10.0.0.2:7200-7203,[2001:db8::2]:7200");
+	ck_assert_int_eq(settings_port(&settings, 5684), 0);
+	ck_assert_int_eq(settings_port(&settings, 5683), 1);
+	ck_assert_int_eq(settings_port(&settings, 5685), -1);
+	for (outer.port = 7199; outer.port <= 7204; outer.port++)
+		ck_assert(settings_is_node(&settings, &outer) == (outer.port >= 7200 && outer.port <= 7203));
+	outer = node;
+	outer.ip[15]++;
+	ck_assert(!settings_is_node(&settings, &outer));
+	outer = (struct addr){ { 0x20, 0x01, 0x0d, 0xb8, [15] = 2 }, 7200 };
+	ck_assert(settings_is_node(&settings, &outer));
+	outer.port++;
+	ck_assert(!settings_is_node(&settings, &outer));
+}
+END_TEST
+
+static struct table table; /* 4 MiB */
+
+static struct addr device_of(unsigned i)
+{
+	return (struct addr){ { MAPPED, 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i }, 5000 };
+}
+
+static struct table_way way_of(unsigned i)
+{
+	return (struct table_way){ { { MAPPED, 10, 0, 0, 2 }, (uint16_t)(i % 60000 + 1) }, service };
+}
+
+static void assert_way(unsigned port, const struct addr *to, const struct table_way *expected)
+{
+	struct table_way way;
+
+	ck_assert(table_find(&table, port, to, &way));
+	ck_assert_mem_eq(&way, expected, sizeof way);
+}
+
+static void new_table(void)
+{
+	memset(&table, 0, sizeof table);
+	table.key = (struct siphash_key){ 1, 2 };
+}
+
+START_TEST(way_back_is_the_last_one)
+{
+	const struct table_way one = { node, service }, two = { { { MAPPED, 10, 0, 0, 3 }, 7200 }, service };
+	struct table_way way;
+
+	ck_assert(!table_find(&table, 0, &device, &way));
+	table_learn(&table, 0, &device, &one);
+	assert_way(0, &device, &one);
+	table_learn(&table, 0, &device, &two);
+	assert_way(0, &device, &two);
+	table_learn(&table, 0, &device, &one);
+	assert_way(0, &device, &one);
+}
+END_TEST
+
+START_TEST(unknown_devices_go_the_way_of_the_last_datagram)
+{
+	const struct table_way one = { node, service }, two = { { { MAPPED, 10, 0, 0, 3 }, 7200 }, service };
+	const struct table_way six = { node, service6 };
+	const struct addr stranger = device_of(9);
+	struct table_way way;
+
+	table_learn(&table, 0, &device, &one);
+	assert_way(0, &stranger, &one);
+	table_learn(&table, 0, &service, &two);
+	assert_way(0, &stranger, &two);
+	assert_way(0, &device, &one);
+	/* Not that of another family, for which the service address would be none. */
+	ck_assert(!table_find(&table, 0, &device6, &way));
+	table_learn(&table, 0, &device6, &six);
+	assert_way(0, &service6, &six);
+	assert_way(0, &stranger, &two);
+}
+END_TEST
+
+START_TEST(probes_are_followed_by_nobody_else)
+{
+	const struct table_way one = { node, service }, of_probes = { { { MAPPED, 10, 0, 0, 2 }, 7204 }, service };
+	const struct addr probe = { { MAPPED, 10, 0, 0, 2 }, 1024 }, stranger = device_of(9);
+
+	/* But where nothing else is known. */
+	table_learn(&table, 0, &probe, &of_probes);
+	assert_way(0, &stranger, &of_probes);
+	table_learn(&table, 0, &device, &one);
+	table_learn(&table, 0, &probe, &of_probes);
+	assert_way(0, &probe, &of_probes);
+	assert_way(0, &stranger, &one);
+}
+END_TEST
+
+START_TEST(ports_are_apart)
+{
+	const struct table_way secure = { node, service };
+	const struct table_way plain = { node, { { MAPPED, 198, 51, 100, 7 }, 5683 } };
+	struct table_way way;
+
+	table_learn(&table, 0, &device, &secure);
+	ck_assert(!table_find(&table, 15, &device, &way));
+	table_learn(&table, 15, &device, &plain);
+	assert_way(0, &device, &secure);
+	assert_way(15, &device, &plain);
+}
+END_TEST
+
+/* Many more than it holds: those that came last are there, and the one that keeps coming always. */
+START_TEST(oldest_of_a_set_makes_room)
+{
+	enum { MANY = 4 * TABLE_SETS * TABLE_WAYS, RECENT = TABLE_SETS };
+	unsigned lost = 0;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		const struct addr passing = device_of(i);
+		const struct table_way way = way_of(i), own = { node, service };
+		table_learn(&table, 0, &passing, &way);
+		if (i % TABLE_SETS == 0)
+			table_learn(&table, 0, &device, &own);
+	}
+	assert_way(0, &device, &(struct table_way){ node, service });
+	for (unsigned i = MANY - RECENT; i < MANY; i++) {
+		const struct addr passing = device_of(i);
+		const struct table_way expected = way_of(i);
+		struct table_way way;
+		ck_assert(table_find(&table, 0, &passing, &way));
+		lost += memcmp(&way, &expected, sizeof way) != 0;
+	}
+	/* One per set on average, and 8 have room: more come rarely. */
+	ck_assert_uint_lt(lost, RECENT / 1000);
+}
+END_TEST
+
+START_TEST(what_a_fork_caught_is_forgotten)
+{
+	const struct table_way one = { node, service };
+	const struct addr other = device_of(1);
+	struct table_way way;
+
+	table_learn(&table, 0, &device, &one);
+	table_learn(&table, 0, &other, &one);
+	for (size_t i = 0; i < TABLE_LOCKS; i++)
+		atomic_store(&table.locks[i], 1);
+	/* Held by a thread that is gone: it ends, with what else is known. */
+	assert_way(0, &device, &one);
+	atomic_store(&table.last_lock, 1);
+	ck_assert(!table_find(&table, 0, &device, &way));
+	table_recover(&table);
+	ck_assert(!table_find(&table, 0, &device, &way));
+	table_learn(&table, 0, &device, &one);
+	assert_way(0, &device, &one);
+	table_recover(&table);
+	assert_way(0, &device, &one);
+}
+END_TEST
+
+static void make_key_file(void)
+{
+	const int fd = mkstemp(key_path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+static void remove_key_file(void)
+{
+	unlink(key_path);
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("shim");
+	TCase *settings = tcase_create("settings"), *ways = tcase_create("table");
+	SRunner *runner = srunner_create(suite);
+
+	tcase_add_unchecked_fixture(settings, make_key_file, remove_key_file);
+	tcase_add_loop_test(settings, environment, 0, COUNT_OF(environments));
+	tcase_add_test(settings, no_ports_is_no_problem);
+	tcase_add_loop_test(settings, key_file, 0, COUNT_OF(key_files));
+	tcase_add_test(settings, key_is_a_file);
+	tcase_add_test(settings, ports_and_nodes);
+	suite_add_tcase(suite, settings);
+	tcase_add_checked_fixture(ways, new_table, NULL);
+	tcase_set_timeout(ways, 60);
+	tcase_add_test(ways, way_back_is_the_last_one);
+	tcase_add_test(ways, unknown_devices_go_the_way_of_the_last_datagram);
+	tcase_add_test(ways, probes_are_followed_by_nobody_else);
+	tcase_add_test(ways, ports_are_apart);
+	tcase_add_test(ways, oldest_of_a_set_makes_room);
+	tcase_add_test(ways, what_a_fork_caught_is_forgotten);
+	suite_add_tcase(suite, ways);
+	srunner_run_all(runner, CK_ENV);
+	const int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

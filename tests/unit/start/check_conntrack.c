@@ -1,0 +1,81 @@
+/* The kernel's two numbers, read from files of ours. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "start/conntrack.h"
+
+static char directory[64];
+
+static void file_write(const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	fclose(file);
+}
+
+static void setup(void)
+{
+	snprintf(directory, sizeof directory, "/tmp/check-conntrack-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static void teardown(void)
+{
+	static const char *const names[] = { "nf_conntrack_max", "nf_conntrack_count" };
+	char path[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+		unlink(path);
+	}
+	rmdir(directory);
+}
+
+START_TEST(test_read)
+{
+	struct conntrack now;
+
+	ck_assert(!conntrack_read(&now, directory));
+	file_write("nf_conntrack_max", "262144\n");
+	ck_assert(!conntrack_read(&now, directory));
+	file_write("nf_conntrack_count", "many\n");
+	ck_assert(!conntrack_read(&now, directory));
+	file_write("nf_conntrack_count", "17\n");
+	ck_assert(conntrack_read(&now, directory));
+	ck_assert_uint_eq(now.max, 262144);
+	ck_assert_uint_eq(now.count, 17);
+}
+END_TEST
+
+START_TEST(test_needed)
+{
+	struct conf_pool pools[3] = { { .nat.max_flows = 8 },
+				      { .nat.max_flows = 50000000 },
+				      { .nat.max_flows = 1000 } };
+	struct conf conf = { .pools = pools, .pool_count = 2 };
+
+	ck_assert_uint_eq(conntrack_needed(&conf), 100000016);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("conntrack");
+	TCase *tc = tcase_create("conntrack");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_read);
+	tcase_add_test(tc, test_needed);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
