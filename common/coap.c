@@ -114,11 +114,11 @@ static int read_options(struct coap_message *out, struct bytes *in)
 		const uint8_t *value = bytes_take(in, len);
 		if (!value || number > OPTION_LAST)
 			return -EBADMSG;
-		int rc = read_option(out, number, value, len);
-		if (rc == -EBADMSG)
-			return rc;
-		if (rc)
-			unfit = rc; /* a later option may still prove the message malformed */
+		int err = read_option(out, number, value, len);
+		if (err == -EBADMSG)
+			return err;
+		if (err)
+			unfit = err; /* a later option may still prove the message malformed */
 	}
 	return unfit;
 }
@@ -176,8 +176,8 @@ static int put_option(struct writer *out, uint32_t number, const void *value, si
 	if (len >= 13)
 		head[head_len++] = (uint8_t)(len - 13);
 	out->option = number;
-	int rc = put(out, head, head_len);
-	return rc ? rc : put(out, value, len);
+	int err = put(out, head, head_len);
+	return err ? err : put(out, value, len);
 }
 
 static int put_uint(struct writer *out, uint32_t number, uint32_t value)
@@ -195,9 +195,9 @@ static int put_path(struct writer *out, const char *path)
 	while (path[0] == '/' && path[1]) {
 		const char *segment = path + 1;
 		size_t len = strcspn(segment, "/");
-		int rc = put_option(out, OPTION_URI_PATH, segment, len);
-		if (rc)
-			return rc;
+		int err = put_option(out, OPTION_URI_PATH, segment, len);
+		if (err)
+			return err;
 		path = segment + len;
 	}
 	return 0;
@@ -205,20 +205,20 @@ static int put_path(struct writer *out, const char *path)
 
 static int put_options(struct writer *out, const struct coap_message *message)
 {
-	int rc = 0;
+	int err = 0;
 
 	if (message->has_observe)
-		rc = put_uint(out, OPTION_OBSERVE, message->observe);
-	if (!rc)
-		rc = put_path(out, message->path);
-	if (!rc && message->has_format)
-		rc = put_uint(out, OPTION_CONTENT_FORMAT, message->format);
-	if (!rc && message->payload_len) {
-		rc = put(out, &(const uint8_t){ PAYLOAD_MARKER }, 1);
-		if (!rc)
-			rc = put(out, message->payload, message->payload_len);
+		err = put_uint(out, OPTION_OBSERVE, message->observe);
+	if (!err)
+		err = put_path(out, message->path);
+	if (!err && message->has_format)
+		err = put_uint(out, OPTION_CONTENT_FORMAT, message->format);
+	if (!err && message->payload_len) {
+		err = put(out, &(const uint8_t){ PAYLOAD_MARKER }, 1);
+		if (!err)
+			err = put(out, message->payload, message->payload_len);
 	}
-	return rc;
+	return err;
 }
 
 static bool is_writable(const struct coap_message *message)
@@ -239,13 +239,13 @@ int coap_encode(const struct coap_message *message, uint8_t *out, size_t size, s
 		return -EINVAL;
 	const uint8_t header[COAP_HEADER_OCTETS] = { (uint8_t)(VERSION << 6 | message->type << 4 | message->token_len),
 						     message->code, (uint8_t)(message->id >> 8), (uint8_t)message->id };
-	int rc = put(&writer, header, sizeof header);
-	if (!rc)
-		rc = put(&writer, message->token, message->token_len);
-	if (!rc)
-		rc = put_options(&writer, message);
-	if (rc)
-		return rc;
+	int err = put(&writer, header, sizeof header);
+	if (!err)
+		err = put(&writer, message->token, message->token_len);
+	if (!err)
+		err = put_options(&writer, message);
+	if (err)
+		return err;
 	*len = size - writer.left;
 	return 0;
 }

@@ -2,7 +2,7 @@
 
 #define BUDGET_MAX ((UINT32_C(1) << 27) - 1)
 
-static bool same_device(const struct flow_peer *a, const struct flow_peer *b)
+static bool same_device(const struct ownership_peer *a, const struct ownership_peer *b)
 {
 	return addr_equal(&a->device, &b->device);
 }
@@ -12,18 +12,18 @@ static bool reached(uint32_t now_ms, uint32_t then_ms)
 	return (int32_t)(now_ms - then_ms) >= 0;
 }
 
-static void guest_sends(struct flow_guest *guest, uint32_t octets)
+static void guest_sends(struct ownership_guest *guest, uint32_t octets)
 {
-	uint64_t budget = guest->budget + (uint64_t)octets * FLOW_AMPLIFICATION;
+	uint64_t budget = guest->budget + (uint64_t)octets * OWNERSHIP_AMPLIFICATION;
 
 	guest->budget = (budget < BUDGET_MAX ? budget : BUDGET_MAX) & BUDGET_MAX;
-	if (guest->answered && guest->rounds < FLOW_ROUNDS)
+	if (guest->answered && guest->rounds < OWNERSHIP_ROUNDS)
 		guest->rounds++;
 	guest->answered = guest->stale = false;
 }
 
 /* Whether a downlink may go there. One that may not is an answer all the same. */
-static bool guest_gets(struct flow_guest *guest, uint32_t octets)
+static bool guest_gets(struct ownership_guest *guest, uint32_t octets)
 {
 	guest->answered = true;
 	if (octets > guest->budget)
@@ -32,19 +32,20 @@ static bool guest_gets(struct flow_guest *guest, uint32_t octets)
 	return true;
 }
 
-void flow_init(struct flow_state *flow, const struct flow_peer *owner, bool proven)
+void ownership_init(struct ownership *flow, const struct ownership_peer *owner, bool proven)
 {
-	*flow = (struct flow_state){ .owner.peer = *owner, .owner_proven = proven };
+	*flow = (struct ownership){ .owner.peer = *owner, .owner_proven = proven };
 }
 
-static bool is_proven(const struct flow_state *flow, const struct flow_peer *from)
+static bool is_proven(const struct ownership *flow, const struct ownership_peer *from)
 {
 	if (flow->owner_proven)
 		return same_device(from, &flow->owner.peer);
 	return flow->proven_replaced && same_device(from, &flow->proven);
 }
 
-static void begin_contest(struct flow_state *flow, const struct flow_times *times, uint32_t now_ms, bool *contest_began)
+static void begin_contest(struct ownership *flow, const struct ownership_times *times, uint32_t now_ms,
+			  bool *contest_began)
 {
 	flow->contest = true;
 	if (flow->contests < UINT8_MAX)
@@ -54,21 +55,21 @@ static void begin_contest(struct flow_state *flow, const struct flow_times *time
 }
 
 /* Makes way for another owner. */
-static void replace_owner(struct flow_state *flow, bool recent)
+static void replace_owner(struct ownership *flow, bool recent)
 {
 	if (flow->owner_proven) {
 		flow->proven = flow->owner.peer;
 		flow->proven_replaced = true;
-		flow->proven_left = FLOW_COPIES;
+		flow->proven_left = OWNERSHIP_COPIES;
 	} else {
 		flow->former = flow->owner;
-		flow->former_left = recent ? FLOW_COPIES : 0;
+		flow->former_left = recent ? OWNERSHIP_COPIES : 0;
 	}
 }
 
 /* The owner spoke although there is a claimant: it is believed only once it is answered anew. If it was answered
  * before, its device may have been here and gone back, and does not stand in the way of a further address. */
-static void refute_claim(struct flow_state *flow, const struct flow_times *times, uint32_t now_ms)
+static void refute_claim(struct ownership *flow, const struct ownership_times *times, uint32_t now_ms)
 {
 	if (flow->claimant.answered)
 		flow->claim_last_ms = now_ms - times->settle_ms;
@@ -76,35 +77,35 @@ static void refute_claim(struct flow_state *flow, const struct flow_times *times
 	flow->claimant.refuted = true;
 }
 
-static bool is_believed(const struct flow_guest *claimant)
+static bool is_believed(const struct ownership_guest *claimant)
 {
 	return claimant->answered && !claimant->stale;
 }
 
-static enum flow_way proven_speaks(struct flow_state *flow, const struct flow_peer *from)
+static enum ownership_way proven_speaks(struct ownership *flow, const struct ownership_peer *from)
 {
 	if (!flow->owner_proven) {
 		replace_owner(flow, true);
 		flow->owner_proven = true;
 		flow->proven_replaced = false;
 	}
-	flow->owner = (struct flow_guest){ .peer = *from };
-	return FLOW_HOME;
+	flow->owner = (struct ownership_guest){ .peer = *from };
+	return OWNERSHIP_HOME;
 }
 
-static enum flow_way owner_speaks(struct flow_state *flow, const struct flow_peer *from, uint32_t octets,
-				  uint32_t now_ms)
+static enum ownership_way owner_speaks(struct ownership *flow, const struct ownership_peer *from, uint32_t octets,
+				       uint32_t now_ms)
 {
 	flow->owner.peer = *from;
 	guest_sends(&flow->owner, octets);
 	flow->owner_last_ms = now_ms;
-	return FLOW_HOME;
+	return OWNERSHIP_HOME;
 }
 
 /* Whoever comes back keeps its account. */
-static struct flow_guest guest_arrives(struct flow_state *flow, const struct flow_peer *from)
+static struct ownership_guest guest_arrives(struct ownership *flow, const struct ownership_peer *from)
 {
-	struct flow_guest guest = { .peer = *from };
+	struct ownership_guest guest = { .peer = *from };
 
 	if (flow->former_left && same_device(from, &flow->former.peer)) {
 		guest = flow->former;
@@ -114,17 +115,18 @@ static struct flow_guest guest_arrives(struct flow_state *flow, const struct flo
 	return guest;
 }
 
-static enum flow_way claim(struct flow_state *flow, const struct flow_guest *guest, uint32_t octets, uint32_t now_ms)
+static enum ownership_way claim(struct ownership *flow, const struct ownership_guest *guest, uint32_t octets,
+				uint32_t now_ms)
 {
 	flow->claimant = *guest;
 	guest_sends(&flow->claimant, octets);
 	flow->claimed = true;
 	flow->claim_last_ms = now_ms;
-	return FLOW_HOME;
+	return OWNERSHIP_HOME;
 }
 
 /* The claimant becomes the owner. */
-static void promote(struct flow_state *flow, const struct flow_times *times, uint32_t now_ms)
+static void promote(struct ownership *flow, const struct ownership_times *times, uint32_t now_ms)
 {
 	replace_owner(flow, !reached(now_ms, flow->owner_last_ms + times->contest_ms));
 	flow->owner = flow->claimant;
@@ -134,8 +136,8 @@ static void promote(struct flow_state *flow, const struct flow_times *times, uin
 	flow->claimed = false;
 }
 
-static enum flow_way claimant_speaks(struct flow_state *flow, const struct flow_times *times,
-				     const struct flow_peer *from, uint32_t octets, uint32_t now_ms)
+static enum ownership_way claimant_speaks(struct ownership *flow, const struct ownership_times *times,
+					  const struct ownership_peer *from, uint32_t octets, uint32_t now_ms)
 {
 	if (is_believed(&flow->claimant)) {
 		promote(flow, times, now_ms);
@@ -144,31 +146,33 @@ static enum flow_way claimant_speaks(struct flow_state *flow, const struct flow_
 	flow->claimant.peer = *from;
 	guest_sends(&flow->claimant, octets);
 	flow->claim_last_ms = now_ms;
-	return FLOW_HOME;
+	return OWNERSHIP_HOME;
 }
 
-static enum flow_way further_speaks(struct flow_state *flow, const struct flow_times *times,
-				    const struct flow_peer *from, uint32_t octets, uint32_t now_ms, bool *contest_began)
+static enum ownership_way further_speaks(struct ownership *flow, const struct ownership_times *times,
+					 const struct ownership_peer *from, uint32_t octets, uint32_t now_ms,
+					 bool *contest_began)
 {
-	struct flow_guest guest;
+	struct ownership_guest guest;
 
 	if (flow->claimed && !is_believed(&flow->claimant) &&
 	    !reached(now_ms, flow->claim_last_ms + times->settle_ms)) {
 		begin_contest(flow, times, now_ms, contest_began);
-		return FLOW_OWN;
+		return OWNERSHIP_OWN;
 	}
 	guest = guest_arrives(flow, from);
 	if (flow->claimed && is_believed(&flow->claimant)) {
 		promote(flow, times, now_ms);
 	} else if (flow->claimed && flow->claimant.refuted) {
 		flow->former = flow->claimant;
-		flow->former_left = FLOW_COPIES;
+		flow->former_left = OWNERSHIP_COPIES;
 	}
 	return claim(flow, &guest, octets, now_ms);
 }
 
-enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from,
-			  uint32_t octets, uint32_t now_ms, bool *contest_began)
+enum ownership_way ownership_uplink(struct ownership *flow, const struct ownership_times *times,
+				    const struct ownership_peer *from, uint32_t octets, uint32_t now_ms,
+				    bool *contest_began)
 {
 	*contest_began = false;
 	if (flow->contest && reached(now_ms, flow->contest_until_ms))
@@ -179,11 +183,11 @@ enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *time
 		return proven_speaks(flow, from);
 	}
 	if (flow->contest)
-		return FLOW_OWN;
+		return OWNERSHIP_OWN;
 	if (same_device(from, &flow->owner.peer)) {
 		if (flow->claimed && flow->claimant.refuted && !flow->claimant.stale) {
 			begin_contest(flow, times, now_ms, contest_began);
-			return FLOW_OWN;
+			return OWNERSHIP_OWN;
 		}
 		if (flow->claimed)
 			refute_claim(flow, times, now_ms);
@@ -194,11 +198,12 @@ enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *time
 	return further_speaks(flow, times, from, octets, now_ms, contest_began);
 }
 
-unsigned flow_downlink(struct flow_state *flow, uint32_t octets, struct flow_peer to[static FLOW_WAYS_BACK])
+unsigned ownership_downlink(struct ownership *flow, uint32_t octets,
+			    struct ownership_peer to[static OWNERSHIP_WAYS_BACK])
 {
 	unsigned count = 0;
 
-	if (flow->owner_proven || guest_gets(&flow->owner, octets) || flow->owner.rounds == FLOW_ROUNDS)
+	if (flow->owner_proven || guest_gets(&flow->owner, octets) || flow->owner.rounds == OWNERSHIP_ROUNDS)
 		to[count++] = flow->owner.peer;
 	if (flow->proven_replaced && flow->proven_left) {
 		flow->proven_left--;
@@ -213,9 +218,9 @@ unsigned flow_downlink(struct flow_state *flow, uint32_t octets, struct flow_pee
 	return count;
 }
 
-void flow_prove(struct flow_state *flow, const struct flow_peer *source)
+void ownership_prove(struct ownership *flow, const struct ownership_peer *source)
 {
-	flow->owner = (struct flow_guest){ .peer = *source };
+	flow->owner = (struct ownership_guest){ .peer = *source };
 	flow->owner_proven = true;
 	flow->proven_replaced = false;
 	flow->former_left = 0;

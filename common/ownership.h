@@ -30,7 +30,7 @@
  * Downlinks on E0 go to the owner, to the claimant and to those that were replaced: forgeries around downlinks look
  * just like a device that moves, and must not cut off the device that is silent because it waits. These are the proven
  * address, as long as nobody else is proven, and the last other owner if it spoke within contest_s before; each gets
- * FLOW_COPIES downlinks more. A claimant that meets a contest is kept like a replaced owner.
+ * OWNERSHIP_COPIES downlinks more. A claimant that meets a contest is kept like a replaced owner.
  *
  * An address that has not shown that it is reachable never gets more than three times the octets it sent: everybody but
  * the proven address, and an owner of which two datagrams each followed an answer to the one before.
@@ -47,40 +47,40 @@
 #include "addr.h"
 
 enum {
-	FLOW_AMPLIFICATION = 3,
-	FLOW_ROUNDS = 2,  /* datagrams of an owner that follow an answer, until it has shown that it is reachable */
-	FLOW_COPIES = 16, /* downlinks that a replaced address still gets */
-	FLOW_WAYS_BACK = 4,
+	OWNERSHIP_AMPLIFICATION = 3,
+	OWNERSHIP_ROUNDS = 2, /* datagrams of an owner that follow an answer, until it has shown that it is reachable */
+	OWNERSHIP_COPIES = 16, /* downlinks that a replaced address still gets */
+	OWNERSHIP_WAYS_BACK = 4,
 };
 
 /* One side of the way back: where the device is, and (as a number of the caller's) which service address it had
  * addressed. */
-struct flow_peer {
+struct ownership_peer {
 	struct addr device;
 	uint16_t service;
 };
-_Static_assert(sizeof(struct flow_peer) == 20, "compared and copied in every flow");
+_Static_assert(sizeof(struct ownership_peer) == 20, "compared and copied in every flow");
 
-struct flow_times {
+struct ownership_times {
 	uint32_t settle_ms;
 	uint32_t contest_ms;
 };
 
 /* An address that is not proven. */
-struct flow_guest {
-	struct flow_peer peer;
+struct ownership_guest {
+	struct ownership_peer peer;
 	uint32_t budget : 27;  /* octets it may still get: three times what it sent less what it got */
-	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to FLOW_ROUNDS: no limit then while it is the
-				  owner */
+	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to OWNERSHIP_ROUNDS: no limit then while it is
+				  the   owner */
 	uint32_t answered : 1; /* a downlink came after its last uplink */
 	uint32_t stale : 1;    /* … but then the owner spoke */
 	uint32_t refuted : 1;  /* of a claimant: the owner spoke while it claimed */
 };
-_Static_assert(sizeof(struct flow_guest) == 24, "three of them in every flow");
+_Static_assert(sizeof(struct ownership_guest) == 24, "three of them in every flow");
 
 /* First what is used of a flow that nobody else claims. */
-struct flow_state {
-	struct flow_guest owner;
+struct ownership {
+	struct ownership_guest owner;
 	uint32_t owner_last_ms;           /* the owner's last uplink, while it is unproven */
 	uint8_t proven_left, former_left; /* downlinks */
 	uint8_t contests;                 /* begun, 255 at most */
@@ -89,29 +89,31 @@ struct flow_state {
 	bool claimed : 1;
 	bool contest : 1;
 	uint32_t contest_until_ms;
-	uint32_t claim_last_ms;     /* the claimant's last uplink */
-	struct flow_guest claimant; /* if claimed */
-	struct flow_guest former;   /* if former_left: the last other owner */
-	struct flow_peer proven;    /* if proven_replaced: the proven address */
+	uint32_t claim_last_ms;          /* the claimant's last uplink */
+	struct ownership_guest claimant; /* if claimed */
+	struct ownership_guest former;   /* if former_left: the last other owner */
+	struct ownership_peer proven;    /* if proven_replaced: the proven address */
 };
 
-enum flow_way {
-	FLOW_HOME, /* through E0 */
-	FLOW_OWN,  /* through an endpoint of this source's own */
+enum ownership_way {
+	OWNERSHIP_HOME, /* through E0 */
+	OWNERSHIP_OWN,  /* through an endpoint of this source's own */
 };
 
 /* A new flow whose owner is `owner`. proven: it has finished a handshake. */
-void flow_init(struct flow_state *flow, const struct flow_peer *owner, bool proven);
+void ownership_init(struct ownership *flow, const struct ownership_peer *owner, bool proven);
 
 /* A datagram of `octets` came from `from`. `*contest_began` is set if this one began a contest. */
-enum flow_way flow_uplink(struct flow_state *flow, const struct flow_times *times, const struct flow_peer *from,
-			  uint32_t octets, uint32_t now_ms, bool *contest_began);
+enum ownership_way ownership_uplink(struct ownership *flow, const struct ownership_times *times,
+				    const struct ownership_peer *from, uint32_t octets, uint32_t now_ms,
+				    bool *contest_began);
 
 /* A datagram of `octets` came from the backend on E0: fills `to` and returns how many get it; the owner is first if it
  * does. Counts them as sent. 0: every address is on its limit. */
-unsigned flow_downlink(struct flow_state *flow, uint32_t octets, struct flow_peer to[static FLOW_WAYS_BACK]);
+unsigned ownership_downlink(struct ownership *flow, uint32_t octets,
+			    struct ownership_peer to[static OWNERSHIP_WAYS_BACK]);
 
 /* A downlink came to the own endpoint of `source` in answer to its uplink there: it is the owner, and proven. */
-void flow_prove(struct flow_state *flow, const struct flow_peer *source);
+void ownership_prove(struct ownership *flow, const struct ownership_peer *source);
 
 #endif

@@ -9,7 +9,7 @@ enum plan_step {
 	PLAN_HASH, /* the consistent hash: of the source, or of the CID if opened.cid is set */
 };
 
-struct plan {
+struct table_spec {
 	enum plan_step step;
 	struct cid_opened opened; /* cid NULL: not by CID */
 	size_t row;               /* PLAN_ID: of the id table */
@@ -34,21 +34,21 @@ static inline void out_routed(struct route_out *out, enum verdict verdict, uint1
 	};
 }
 
-static inline void plan_hash(struct plan *plan, const struct snapshot_pool *pool, uint64_t hash)
+static inline void plan_hash(struct table_spec *plan, const struct snapshot_pool *pool, uint64_t hash)
 {
 	plan->step = PLAN_HASH;
 	plan->hash = hash;
 	snapshot_prefetch_hash(pool, hash);
 }
 
-static inline void plan_source(struct plan *plan, const struct snapshot_pool *pool, const struct route_in *in)
+static inline void plan_source(struct table_spec *plan, const struct snapshot_pool *pool, const struct route_in *in)
 {
 	plan->opened.cid = NULL;
 	plan_hash(plan, pool, siphash_addr(&pool->hash_key, &in->source, pool->affinity == AFFINITY_ADDRESS_PORT));
 }
 
 /* Rules 4 and 5 for all but a ClientHello. */
-static inline void plan_hint(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool,
+static inline void plan_hint(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool,
 			     const struct route_in *in)
 {
 	const uint16_t backend = snapshot_backend_of_uid(pool, in->hint);
@@ -65,7 +65,7 @@ static inline void plan_hint(struct plan *plan, struct route_out *out, const str
 }
 
 /* A CID that names nobody. */
-static inline void plan_unknown(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool)
+static inline void plan_unknown(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool)
 {
 	if (pool->unknown_cid == UNKNOWN_CID_DROP) {
 		plan->step = PLAN_DONE;
@@ -76,7 +76,7 @@ static inline void plan_unknown(struct plan *plan, struct route_out *out, const 
 }
 
 /* The backend of the server id. */
-static inline void plan_id(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool)
+static inline void plan_id(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool)
 {
 	const uint16_t backend = snapshot_backend_of_id_at(pool, plan->row, &plan->opened.id);
 
@@ -90,7 +90,7 @@ static inline void plan_id(struct plan *plan, struct route_out *out, const struc
 }
 
 /* Rule 3. */
-static inline void plan_cid(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool,
+static inline void plan_cid(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool,
 			    const struct route_in *in)
 {
 	cid_open(&plan->opened, &pool->layout, &in->view, in->data, in->len);
@@ -112,8 +112,8 @@ static inline void plan_cid(struct plan *plan, struct route_out *out, const stru
 }
 
 /* The first pass: reads the datagram, and has the row fetched that the second will read. */
-static inline void plan_make(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool,
-			     const struct route_in *in)
+static inline void table_spec_make(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool,
+				   const struct route_in *in)
 {
 	static const enum verdict not_dtls[] = {
 		[DTLS_MALFORMED] = VERDICT_MALFORMED,
@@ -136,7 +136,7 @@ static inline void plan_make(struct plan *plan, struct route_out *out, const str
 }
 
 /* The second pass. */
-static inline void plan_resolve(struct plan *plan, struct route_out *out, const struct snapshot_pool *pool)
+static inline void plan_resolve(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool)
 {
 	uint16_t backend;
 
@@ -153,20 +153,20 @@ static inline void plan_resolve(struct plan *plan, struct route_out *out, const 
 
 void route(struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in)
 {
-	struct plan plan;
+	struct table_spec plan;
 
-	plan_make(&plan, out, pool, in);
+	table_spec_make(&plan, out, pool, in);
 	plan_resolve(&plan, out, pool);
 }
 
 void route_batch(struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in, size_t count)
 {
-	struct plan plans[BATCH];
+	struct table_spec plans[BATCH];
 
 	for (size_t from = 0; from < count; from += BATCH) {
 		const size_t n = count - from < BATCH ? count - from : BATCH;
 		for (size_t i = 0; i < n; i++)
-			plan_make(&plans[i], &out[from + i], pool, &in[from + i]);
+			table_spec_make(&plans[i], &out[from + i], pool, &in[from + i]);
 		for (size_t i = 0; i < n; i++)
 			plan_resolve(&plans[i], &out[from + i], pool);
 	}

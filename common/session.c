@@ -181,27 +181,27 @@ static bool step(struct session *session)
 {
 	uint8_t plain[SESSION_PLAIN_MAX];
 	size_t before = session->in_len;
-	int rc;
+	int err;
 
 	if (session->state == SESSION_HANDSHAKING) {
-		rc = mbedtls_ssl_handshake(&session->ssl);
-		if (rc == 0) {
+		err = mbedtls_ssl_handshake(&session->ssl);
+		if (!err) {
 			session->state = SESSION_ESTABLISHED;
 			verified(session);
 			return true;
 		}
 	} else {
-		rc = mbedtls_ssl_read(&session->ssl, plain, sizeof plain);
-		if (rc > 0) {
+		err = mbedtls_ssl_read(&session->ssl, plain, sizeof plain);
+		if (err > 0) {
 			verified(session);
-			session->callbacks.deliver(session->ctx, plain, (size_t)rc);
+			session->callbacks.deliver(session->ctx, plain, (size_t)err);
 			return session->state == SESSION_ESTABLISHED;
 		}
 	}
-	if (rc == MBEDTLS_ERR_SSL_WANT_READ)
+	if (err == MBEDTLS_ERR_SSL_WANT_READ)
 		return session->in_len && session->in_len < before;
-	session->state = rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? SESSION_CLOSED : SESSION_FAILED;
-	session->error = rc;
+	session->state = err == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? SESSION_CLOSED : SESSION_FAILED;
+	session->error = err;
 	return false;
 }
 
@@ -262,10 +262,10 @@ int session_write(struct session *session, const uint8_t *data, size_t len)
 		return -ENOTCONN;
 	if (len > SESSION_PLAIN_MAX)
 		return -EMSGSIZE;
-	int rc = mbedtls_ssl_write(&session->ssl, data, len);
-	if (rc != (int)len) {
+	int err = mbedtls_ssl_write(&session->ssl, data, len);
+	if (err != (int)len) {
 		session->state = SESSION_FAILED;
-		session->error = rc;
+		session->error = err;
 		return -EIO;
 	}
 	return 0;

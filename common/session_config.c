@@ -62,10 +62,10 @@ int session_config_new(struct session_config **out, const struct session_options
 	config->role = options->role;
 	config->use_cid = options->use_cid;
 	config->cid_length = options->cid_length;
-	int rc = config_setup(config, options);
-	if (rc) {
+	int err = config_setup(config, options);
+	if (err) {
 		session_config_free(config);
-		return rc;
+		return err;
 	}
 	*out = config;
 	return 0;

@@ -13,17 +13,17 @@ int session_save(struct session *session, uint8_t *out, size_t size, size_t *len
 
 	if (session->state != SESSION_ESTABLISHED)
 		return -ENOTCONN;
-	int rc = mbedtls_ssl_context_save(&session->ssl, fits ? out + SAVED_NEWEST_OCTETS : NULL,
-					  fits ? size - SAVED_NEWEST_OCTETS : 0, &octets);
-	if (rc == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
+	int err = mbedtls_ssl_context_save(&session->ssl, fits ? out + SAVED_NEWEST_OCTETS : NULL,
+					   fits ? size - SAVED_NEWEST_OCTETS : 0, &octets);
+	if (err == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
 		return -ENOTSUP;
 	*len = SAVED_NEWEST_OCTETS + octets;
-	if (rc == MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL)
+	if (err == MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL)
 		return -ENOSPC;
-	session->state = rc == 0 ? SESSION_CLOSED : SESSION_FAILED;
+	session->state = !err ? SESSION_CLOSED : SESSION_FAILED;
 	for (int i = 0; i < SAVED_NEWEST_OCTETS; i++)
 		out[i] = (uint8_t)(session->newest >> 8 * (SAVED_NEWEST_OCTETS - 1 - i));
-	return rc == 0 ? 0 : -EIO;
+	return !err ? 0 : -EIO;
 }
 
 int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid,
@@ -33,13 +33,13 @@ int session_load(struct session **out, struct session_config *config, const uint
 
 	if (len < SAVED_NEWEST_OCTETS)
 		return -EBADMSG;
-	int rc = session_new(&session, config, own_cid, callbacks, ctx);
-	if (rc)
-		return rc;
-	rc = mbedtls_ssl_context_load(&session->ssl, data + SAVED_NEWEST_OCTETS, len - SAVED_NEWEST_OCTETS);
-	if (rc) {
+	int err = session_new(&session, config, own_cid, callbacks, ctx);
+	if (err)
+		return err;
+	err = mbedtls_ssl_context_load(&session->ssl, data + SAVED_NEWEST_OCTETS, len - SAVED_NEWEST_OCTETS);
+	if (err) {
 		session_free(session);
-		return rc == MBEDTLS_ERR_SSL_ALLOC_FAILED ? -ENOMEM : -EBADMSG;
+		return err == MBEDTLS_ERR_SSL_ALLOC_FAILED ? -ENOMEM : -EBADMSG;
 	}
 	for (int i = 0; i < SAVED_NEWEST_OCTETS; i++)
 		session->newest = session->newest << 8 | data[i];

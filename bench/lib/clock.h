@@ -1,6 +1,6 @@
 /* The time of the programs in bench/. */
-#ifndef CIDLB_BENCH_CLOCK_H
-#define CIDLB_BENCH_CLOCK_H
+#ifndef CIDLB_BENCH_LIB_CLOCK_H
+#define CIDLB_BENCH_LIB_CLOCK_H
 
 #include <stdint.h>
 #include <sys/time.h>

@@ -1,6 +1,6 @@
 /* A seeded generator (splitmix64): the same seed makes the same decisions in the same order. Not for secrets. */
-#ifndef CIDLB_BENCH_DICE_H
-#define CIDLB_BENCH_DICE_H
+#ifndef CIDLB_BENCH_LIB_DICE_H
+#define CIDLB_BENCH_LIB_DICE_H
 
 #include <stdbool.h>
 #include <stdint.h>

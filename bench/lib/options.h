@@ -1,6 +1,6 @@
 /* Values of command line options. A bad one is said on stderr, in one line that names what is accepted. */
-#ifndef CIDLB_BENCH_OPTIONS_H
-#define CIDLB_BENCH_OPTIONS_H
+#ifndef CIDLB_BENCH_LIB_OPTIONS_H
+#define CIDLB_BENCH_LIB_OPTIONS_H
 
 #include <stddef.h>
 #include <stdint.h>

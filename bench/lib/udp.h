@@ -1,6 +1,6 @@
 /* Non-blocking UDP sockets over struct addr. */
-#ifndef CIDLB_BENCH_UDP_H
-#define CIDLB_BENCH_UDP_H
+#ifndef CIDLB_BENCH_LIB_UDP_H
+#define CIDLB_BENCH_LIB_UDP_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -78,7 +78,7 @@ static json_t *backend_set(struct control *control, const struct control_place *
 	if (weight != weight_before)
 		log_event(LOG_LEVEL_INFO, "backend_weight", backend->pool->name, backend->conf->name, "%u, by command",
 			  weight);
-	(void)overrides_set(control->overrides, backend->pool->name, backend->conf, wish, weight);
+	(void)saved_set(control->saved, backend->pool->name, backend->conf, wish, weight);
 	return backend_answer(control, backend);
 }
 
@@ -156,7 +156,7 @@ static const struct {
 	{ "weight", run_weight },     { "reload", run_reload },
 };
 
-static json_t *run(struct control *control, struct unix_client *client, const char *line)
+static json_t *run(struct control *control, struct admin_client *client, const char *line)
 {
 	json_error_t error;
 	json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, &error), *answer = NULL;
@@ -181,7 +181,7 @@ static json_t *run(struct control *control, struct unix_client *client, const ch
 	return answer;
 }
 
-char *command_answer(void *control, struct unix_client *client, const char *line)
+char *command_answer(void *control, struct admin_client *client, const char *line)
 {
 	json_t *answer = run(control, client, line);
 	char *text = answer ? json_dumps(answer, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;

@@ -11,15 +11,15 @@
  * status, backends, drain, ready, maint, weight, reload, flows, trace. A name is a backend's, or POOL/BACKEND where
  * several pools have it.
  */
-#ifndef CIDLB_COMMAND_H
-#define CIDLB_COMMAND_H
+#ifndef CIDLB_ADMIN_COMMAND_H
+#define CIDLB_ADMIN_COMMAND_H
 
 struct control;
-struct unix_client;
+struct admin_client;
 
 /* The answer to one line, malloc'd, without a newline. NULL: out of memory. client: who asks; NULL: nobody who can be
  * sent a trace. */
-char *command_answer(void *control, struct unix_client *client, const char *line);
+char *command_answer(void *control, struct admin_client *client, const char *line);
 
 /* Ends a trace (NULL: none) and tells its client. Workers may still run. */
 struct command_trace;

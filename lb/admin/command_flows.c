@@ -67,7 +67,7 @@ json_t *command_address_json(const struct addr *addr)
 	return json_string(addr_format(addr, text));
 }
 
-static json_t *peer_json(bool present, const struct flow_peer *peer)
+static json_t *peer_json(bool present, const struct ownership_peer *peer)
 {
 	return present ? command_address_json(&peer->device) : json_null();
 }
@@ -75,7 +75,7 @@ static json_t *peer_json(bool present, const struct flow_peer *peer)
 /* A flow may outlive its listener, pool or backend by a while. */
 static json_t *listener_name(const struct control *control, uint16_t service)
 {
-	const uint16_t uid = services_get(control->services, service).listener;
+	const uint16_t uid = service_addrs_get(control->service_addrs, service).listener;
 
 	for (size_t i = 0; i < control->conf->listener_count; i++)
 		if (control->listener_uids[i] == uid)

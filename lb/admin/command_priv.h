@@ -1,6 +1,6 @@
 /* What the parts of the commands share. Each gives the whole answer as a new object; NULL: out of memory. */
-#ifndef CIDLB_COMMAND_PRIV_H
-#define CIDLB_COMMAND_PRIV_H
+#ifndef CIDLB_ADMIN_COMMAND_PRIV_H
+#define CIDLB_ADMIN_COMMAND_PRIV_H
 
 #include <jansson.h>
 
@@ -24,6 +24,6 @@ json_t *command_address_json(const struct addr *addr);
 json_t *command_backend_name(const struct control *control, uint16_t uid);
 
 /* command_trace.c */
-json_t *command_trace(struct control *control, struct unix_client *client, const json_t *request);
+json_t *command_trace(struct control *control, struct admin_client *client, const json_t *request);
 
 #endif

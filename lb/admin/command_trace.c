@@ -17,7 +17,7 @@ enum {
 /* The trace that runs: one at a time. */
 struct command_trace {
 	struct control *control;
-	struct unix_client *client;
+	struct admin_client *client;
 	struct trace_ring *rings[CONF_MAX_WORKERS];
 	struct event *timer;
 	uint32_t until_ms; /* of the workers' clock */
@@ -26,7 +26,7 @@ struct command_trace {
 
 static json_t *service_json(const struct control *control, uint16_t number, const uint8_t *local)
 {
-	const struct service service = services_get(control->services, number);
+	const struct service_addr service = service_addrs_get(control->service_addrs, number);
 
 	for (size_t i = 0; i < control->conf->listener_count; i++) {
 		struct addr address = control->conf->listeners[i].addr;
@@ -62,7 +62,7 @@ static json_t *down_json(const struct control *control, const struct trace_entry
 	json_t *to = json_array();
 
 	for (unsigned i = 0; i < entry->to_count; i++) {
-		const struct flow_peer *peer = &entry->to[i].peer;
+		const struct ownership_peer *peer = &entry->to[i].peer;
 
 		json_array_append_new(to, json_pack("{s:o, s:s, s:o}", "address", command_address_json(&peer->device),
 						    "role", trace_role_name(entry->to[i].role), "service",
@@ -91,7 +91,7 @@ static void line_send(struct command_trace *trace, json_t *line)
 	char *text = line ? json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 
 	if (text)
-		(void)unix_stream_line(trace->client, text);
+		(void)admin_socket_stream_line(trace->client, text);
 	free(text);
 	json_decref(line);
 }
@@ -116,7 +116,7 @@ static void drain(struct command_trace *trace)
 	struct trace_ring *ring;
 
 	for (unsigned i = 0; i < TRACE_ENTRIES * trace->control->worker_count; i++) {
-		if (unix_stream_owed(trace->client) >= OWED_OCTETS || !(ring = oldest(trace)))
+		if (admin_socket_stream_owed(trace->client) >= OWED_OCTETS || !(ring = oldest(trace)))
 			return;
 		line_send(trace, entry_json(trace->control, trace_peek(ring)));
 		trace_drop(ring);
@@ -144,7 +144,7 @@ static void workers_leave(const struct command_trace *trace)
 	for (unsigned i = 0; i < trace->control->worker_count; i++)
 		worker_set_trace(trace->control->workers[i], NULL);
 	synchronize_rcu();
-	race_acquire(&trace->control->publisher);
+	tsan_acquire(&trace->control->publisher);
 	trace->control->trace = NULL;
 }
 
@@ -163,7 +163,7 @@ void command_trace_end(struct command_trace *trace)
 	}
 	line_send(trace, json_pack("{s:b, s:I, s:I}", "end", 1, "shown", (json_int_t)trace->shown, "missed",
 				   (json_int_t)missed));
-	unix_stream_end(trace->client);
+	admin_socket_stream_end(trace->client);
 	trace_free(trace);
 }
 
@@ -199,14 +199,14 @@ static bool trace_begin(struct command_trace *trace, const uint8_t *cid, size_t 
 	trace->timer = event_new(control->base, -1, EV_PERSIST, on_timer, trace);
 	if (!trace->timer || event_add(trace->timer, &period) < 0)
 		return false;
-	unix_stream_begin(trace->client, on_gone, trace);
+	admin_socket_stream_begin(trace->client, on_gone, trace);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_set_trace(control->workers[i], trace->rings[i]);
 	control->trace = trace;
 	return true;
 }
 
-json_t *command_trace(struct control *control, struct unix_client *client, const json_t *request)
+json_t *command_trace(struct control *control, struct admin_client *client, const json_t *request)
 {
 	const json_t *cid = json_object_get(request, "cid"), *seconds = json_object_get(request, "seconds");
 	const json_int_t duration = json_integer_value(seconds);

@@ -25,23 +25,23 @@ enum {
 	RETRY_MS = 100, /* after nobody could be accepted */
 };
 
-struct admin {
+struct admin_http {
 	struct evhttp *http;
 	struct evconnlistener *listener; /* evhttp's */
 	struct event *retry;
-	struct admin_source source;
+	struct admin_http_source source;
 };
 
 struct page {
 	const char *path;
 	const char *type;
 	/* Fills `out`; returns the HTTP status. */
-	int (*write)(const struct admin_source *source, struct evbuffer *out);
+	int (*write)(const struct admin_http_source *source, struct evbuffer *out);
 };
 
 #define TEXT "text/plain; charset=utf-8"
 
-static int write_root(const struct admin_source *source, struct evbuffer *out)
+static int write_root(const struct admin_http_source *source, struct evbuffer *out)
 {
 	(void)source;
 	evbuffer_add_printf(out, "cidlb " CIDLB_VERSION "\n"
@@ -51,14 +51,14 @@ static int write_root(const struct admin_source *source, struct evbuffer *out)
 	return HTTP_OK;
 }
 
-static int write_healthz(const struct admin_source *source, struct evbuffer *out)
+static int write_healthz(const struct admin_http_source *source, struct evbuffer *out)
 {
 	(void)source;
 	evbuffer_add_printf(out, "ok\n");
 	return HTTP_OK;
 }
 
-static int write_readyz(const struct admin_source *source, struct evbuffer *out)
+static int write_readyz(const struct admin_http_source *source, struct evbuffer *out)
 {
 	bool ready = source->ready(source->ctx);
 
@@ -66,7 +66,7 @@ static int write_readyz(const struct admin_source *source, struct evbuffer *out)
 	return ready ? HTTP_OK : HTTP_SERVUNAVAIL;
 }
 
-static int write_metrics(const struct admin_source *source, struct evbuffer *out)
+static int write_metrics(const struct admin_http_source *source, struct evbuffer *out)
 {
 	source->metrics(source->ctx, out);
 	return evbuffer_get_length(out) > 0 ? HTTP_OK : HTTP_SERVUNAVAIL; /* out of memory */
@@ -111,9 +111,9 @@ static bool request_is_ours(struct evhttp_request *request)
 	const char *host = evhttp_find_header(headers, "Host");
 	const char *origin = evhttp_find_header(headers, "Origin");
 
-	if (host == NULL || !host_is_literal(host))
+	if (!host || !host_is_literal(host))
 		return false;
-	if (origin == NULL)
+	if (!origin)
 		return true;
 	return strncasecmp(origin, scheme, strlen(scheme)) == 0 && strcasecmp(origin + strlen(scheme), host) == 0;
 }
@@ -122,14 +122,15 @@ static const struct page *find_page(struct evhttp_request *request)
 {
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
 
-	for (size_t i = 0; path != NULL && i < sizeof pages / sizeof pages[0]; i++) {
+	for (size_t i = 0; path && i < sizeof pages / sizeof pages[0]; i++) {
 		if (strcmp(pages[i].path, path) == 0)
 			return &pages[i];
 	}
 	return NULL;
 }
 
-static int answer(const struct admin *admin, struct evhttp_request *request, struct evbuffer *out, const char **type)
+static int answer(const struct admin_http *admin, struct evhttp_request *request, struct evbuffer *out,
+		  const char **type)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(request);
 
@@ -144,7 +145,7 @@ static int answer(const struct admin *admin, struct evhttp_request *request, str
 		return HTTP_BADMETHOD;
 	}
 	const struct page *page = find_page(request);
-	if (page == NULL) {
+	if (!page) {
 		evbuffer_add_printf(out, "no such page; / lists them\n");
 		return HTTP_NOTFOUND;
 	}
@@ -159,7 +160,7 @@ static void on_request(struct evhttp_request *request, void *ctx)
 	const char *type;
 	char length[32];
 
-	if (out == NULL) {
+	if (!out) {
 		evhttp_send_error(request, HTTP_INTERNAL, NULL);
 		return;
 	}
@@ -189,14 +190,14 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
-	struct admin *admin = ctx;
+	struct admin_http *admin = ctx;
 
 	(void)fd;
 	(void)what;
 	evconnlistener_enable(admin->listener);
 }
 
-uint64_t admin_stalls(void)
+uint64_t admin_http_stalls(void)
 {
 	return failed_accepts;
 }
@@ -205,8 +206,8 @@ uint64_t admin_stalls(void)
 static int listen_on(const struct addr *addr)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = net_sockaddr(&sa, addr);
-	int on = 1, rc;
+	socklen_t len = io_sockaddr(&sa, addr);
+	int on = 1, err;
 	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -215,19 +216,19 @@ static int listen_on(const struct addr *addr)
 	    (sa.ss_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
 	    bind(fd, (struct sockaddr *)&sa, len) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
-	rc = -errno;
+	err = -errno;
 	close(fd);
-	return rc;
+	return err;
 }
 
-static int admin_start(struct admin *admin, struct event_base *base, const struct addr *addr)
+static int admin_start(struct admin_http *admin, struct event_base *base, const struct addr *addr)
 {
 	static const struct timeval retry = { 0, RETRY_MS * 1000 };
 	struct evhttp_bound_socket *bound;
 
 	admin->http = evhttp_new(base);
 	admin->retry = event_new(base, -1, EV_PERSIST, on_retry, admin);
-	if (admin->http == NULL || admin->retry == NULL)
+	if (!admin->http || !admin->retry)
 		return -ENOMEM;
 	evhttp_set_timeout(admin->http, TIMEOUT_S);
 	evhttp_set_max_headers_size(admin->http, HEADERS_OCTETS);
@@ -239,7 +240,7 @@ static int admin_start(struct admin *admin, struct event_base *base, const struc
 	if (fd < 0)
 		return fd;
 	bound = evhttp_accept_socket_with_handle(admin->http, fd);
-	if (bound == NULL) {
+	if (!bound) {
 		close(fd);
 		return -ENOMEM;
 	}
@@ -248,30 +249,31 @@ static int admin_start(struct admin *admin, struct event_base *base, const struc
 	return event_add(admin->retry, &retry) < 0 ? -ENOMEM : 0;
 }
 
-int admin_new(struct admin **out, struct event_base *base, const struct addr *addr, const struct admin_source *source)
+int admin_http_new(struct admin_http **out, struct event_base *base, const struct addr *addr,
+		   const struct admin_http_source *source)
 {
-	struct admin *admin = calloc(1, sizeof *admin);
-	int rc;
+	struct admin_http *admin = calloc(1, sizeof *admin);
+	int err;
 
 	*out = NULL;
-	if (admin == NULL)
+	if (!admin)
 		return -ENOMEM;
 	admin->source = *source;
-	rc = admin_start(admin, base, addr);
-	if (rc == 0)
+	err = admin_start(admin, base, addr);
+	if (!err)
 		*out = admin;
 	else
-		admin_free(admin);
-	return rc;
+		admin_http_free(admin);
+	return err;
 }
 
-void admin_free(struct admin *admin)
+void admin_http_free(struct admin_http *admin)
 {
-	if (admin == NULL)
+	if (!admin)
 		return;
-	if (admin->http != NULL)
+	if (admin->http)
 		evhttp_free(admin->http);
-	if (admin->retry != NULL)
+	if (admin->retry)
 		event_free(admin->retry);
 	free(admin);
 }

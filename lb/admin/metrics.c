@@ -177,7 +177,7 @@ static void write_shortages(struct evbuffer *out, const struct metrics_view *vie
 		SAMPLE(out, "cidlb_flows_evicted_total", view->pools[i].flows_evicted, { "pool", view->pools[i].name });
 	write_head(out, "cidlb_admin_stalls_total", "counter",
 		   "Times that admin.http could accept nobody for want of descriptors.");
-	evbuffer_add_printf(out, "cidlb_admin_stalls_total %llu\n", (unsigned long long)view->admin_stalls);
+	evbuffer_add_printf(out, "cidlb_admin_stalls_total %llu\n", (unsigned long long)view->admin_http_stalls);
 }
 
 static void write_state(struct evbuffer *out, const struct metrics_backend *backend, const char *state, bool is)

@@ -1,6 +1,6 @@
 /* Prometheus text from the summed counters and what the control thread knows of names and states. */
-#ifndef CIDLB_METRICS_H
-#define CIDLB_METRICS_H
+#ifndef CIDLB_ADMIN_METRICS_H
+#define CIDLB_ADMIN_METRICS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #include "health/health.h"
 
 struct metrics_listener {
-	uint16_t uid, pool; /* numbers of registry.h */
+	uint16_t uid, pool; /* numbers of uids.h */
 	const char *name, *pool_name;
 };
 
@@ -44,8 +44,8 @@ struct metrics_view {
 	size_t pool_count;
 	const struct metrics_backend *backends;
 	size_t backend_count;
-	uint64_t admin_stalls; /* admin.h */
-	uint64_t generation;   /* of the published snapshot */
+	uint64_t admin_http_stalls; /* http.h */
+	uint64_t generation;        /* of the published snapshot */
 	const char *fingerprint;
 };
 

@@ -14,29 +14,29 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
-_Static_assert(LIBEVENT_VERSION_NUMBER >= UNIX_LIBEVENT, "libevent 2.1.10");
+_Static_assert(LIBEVENT_VERSION_NUMBER >= ADMIN_SOCKET_LIBEVENT, "libevent 2.1.10");
 
-struct unix_client {
-	struct unix_door *door;
+struct admin_client {
+	struct admin_socket *door;
 	struct bufferevent *stream; /* NULL: nobody */
 	bool last;                  /* nothing more is read; ends once its answer has left */
 	void (*gone)(void *ctx);    /* while it gets a stream */
 	void *gone_ctx;
 };
 
-struct unix_door {
+struct admin_socket {
 	struct sockaddr_un name;
 	struct stat file; /* what was made at `name` */
 	struct evconnlistener *listener;
 	struct event *retry; /* accepts again after a failure */
-	struct unix_client clients[UNIX_CLIENTS];
-	unix_answer answer;
+	struct admin_client clients[ADMIN_SOCKET_CLIENTS];
+	admin_socket_answer answer;
 	void *ctx;
 };
 
-static const struct timeval idle = { .tv_sec = UNIX_IDLE_S };
+static const struct timeval idle = { .tv_sec = ADMIN_SOCKET_IDLE_S };
 
-static void client_end(struct unix_client *client)
+static void client_end(struct admin_client *client)
 {
 	if (client->gone)
 		client->gone(client->gone_ctx);
@@ -46,46 +46,46 @@ static void client_end(struct unix_client *client)
 	evconnlistener_enable(client->door->listener);
 }
 
-void unix_stream_begin(struct unix_client *client, void (*gone)(void *ctx), void *ctx)
+void admin_socket_stream_begin(struct admin_client *client, void (*gone)(void *ctx), void *ctx)
 {
 	client->gone = gone;
 	client->gone_ctx = ctx;
 	bufferevent_set_timeouts(client->stream, NULL, &idle);
 }
 
-bool unix_stream_line(struct unix_client *client, const char *line)
+bool admin_socket_stream_line(struct admin_client *client, const char *line)
 {
 	return evbuffer_add_printf(bufferevent_get_output(client->stream), "%s\n", line) >= 0;
 }
 
-size_t unix_stream_owed(const struct unix_client *client)
+size_t admin_socket_stream_owed(const struct admin_client *client)
 {
 	return evbuffer_get_length(bufferevent_get_output(client->stream));
 }
 
-void unix_stream_end(struct unix_client *client)
+void admin_socket_stream_end(struct admin_client *client)
 {
 	client->gone = NULL;
 	bufferevent_set_timeouts(client->stream, &idle, &idle);
 }
 
-static bool client_owed(const struct unix_client *client)
+static bool client_owed(const struct admin_client *client)
 {
-	return unix_stream_owed(client) > 0;
+	return admin_socket_stream_owed(client) > 0;
 }
 
 /* False: out of memory. */
-static bool client_answer(struct unix_client *client, const char *line)
+static bool client_answer(struct admin_client *client, const char *line)
 {
 	char *answer = client->door->answer(client->door->ctx, client, line);
-	bool ok = answer && unix_stream_line(client, answer);
+	bool ok = answer && admin_socket_stream_line(client, answer);
 
 	free(answer);
 	return ok;
 }
 
 /* A line without an end. */
-static bool client_refuse(struct unix_client *client)
+static bool client_refuse(struct admin_client *client)
 {
 	struct evbuffer *in = bufferevent_get_input(client->stream);
 
@@ -94,11 +94,11 @@ static bool client_refuse(struct unix_client *client)
 	return bufferevent_disable(client->stream, EV_READ) == 0 &&
 	       evbuffer_add_printf(bufferevent_get_output(client->stream),
 				   "{\"ok\":false,\"error\":\"a line has at most %d octets\"}\n",
-				   UNIX_LINE_OCTETS) >= 0;
+				   ADMIN_SOCKET_LINE_OCTETS) >= 0;
 }
 
 /* The next line only once the last answer has left: a client that does not read makes nothing grow. */
-static void client_serve(struct unix_client *client)
+static void client_serve(struct admin_client *client)
 {
 	struct evbuffer *in = bufferevent_get_input(client->stream);
 	bool ok = true;
@@ -108,7 +108,7 @@ static void client_serve(struct unix_client *client)
 		ok = client_answer(client, line);
 		free(line);
 	}
-	if (ok && !client_owed(client) && evbuffer_get_length(in) > UNIX_LINE_OCTETS)
+	if (ok && !client_owed(client) && evbuffer_get_length(in) > ADMIN_SOCKET_LINE_OCTETS)
 		ok = client_refuse(client);
 	if (!ok || (client->last && !client_owed(client)))
 		client_end(client);
@@ -116,7 +116,7 @@ static void client_serve(struct unix_client *client)
 
 static void on_ready(struct bufferevent *stream, void *ctx)
 {
-	const struct unix_client *client = ctx;
+	const struct admin_client *client = ctx;
 	struct evbuffer *in = bufferevent_get_input(stream);
 
 	if (client->gone)
@@ -127,7 +127,7 @@ static void on_ready(struct bufferevent *stream, void *ctx)
 
 static void on_event(struct bufferevent *stream, short what, void *ctx)
 {
-	struct unix_client *client = ctx;
+	struct admin_client *client = ctx;
 
 	(void)stream;
 	if (what & BEV_EVENT_EOF && !client->gone) {
@@ -138,9 +138,9 @@ static void on_event(struct bufferevent *stream, short what, void *ctx)
 	}
 }
 
-static struct unix_client *client_free_slot(struct unix_door *door)
+static struct admin_client *client_free_slot(struct admin_socket *door)
 {
-	for (size_t i = 0; i < UNIX_CLIENTS; i++)
+	for (size_t i = 0; i < ADMIN_SOCKET_CLIENTS; i++)
 		if (!door->clients[i].stream)
 			return &door->clients[i];
 	return NULL;
@@ -148,8 +148,8 @@ static struct unix_client *client_free_slot(struct unix_door *door)
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int octets, void *ctx)
 {
-	struct unix_door *door = ctx;
-	struct unix_client *client = client_free_slot(door);
+	struct admin_socket *door = ctx;
+	struct admin_client *client = client_free_slot(door);
 	struct bufferevent *stream =
 		bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
 
@@ -159,9 +159,9 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		close(fd);
 		return;
 	}
-	*client = (struct unix_client){ .door = door, .stream = stream };
+	*client = (struct admin_client){ .door = door, .stream = stream };
 	bufferevent_setcb(stream, on_ready, on_ready, on_event, client);
-	bufferevent_setwatermark(stream, EV_READ, 0, UNIX_LINE_OCTETS + 1);
+	bufferevent_setwatermark(stream, EV_READ, 0, ADMIN_SOCKET_LINE_OCTETS + 1);
 	bufferevent_set_timeouts(stream, &idle, &idle);
 	if (bufferevent_enable(stream, EV_READ | EV_WRITE) < 0)
 		client_end(client);
@@ -173,7 +173,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
 	static const struct timeval later = { .tv_sec = 1 };
-	struct unix_door *door = ctx;
+	struct admin_socket *door = ctx;
 
 	evconnlistener_disable(listener);
 	event_add(door->retry, &later);
@@ -181,7 +181,7 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
-	struct unix_door *door = ctx;
+	struct admin_socket *door = ctx;
 
 	(void)fd;
 	(void)what;
@@ -223,7 +223,7 @@ static int place_clear(const struct sockaddr_un *name)
 }
 
 /* A bound descriptor, or -errno. */
-static int socket_make(struct unix_door *door, uid_t uid, gid_t gid)
+static int socket_make(struct admin_socket *door, uid_t uid, gid_t gid)
 {
 	const char *path = door->name.sun_path;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err = 0;
@@ -242,7 +242,7 @@ static int socket_make(struct unix_door *door, uid_t uid, gid_t gid)
 	return err ? err : fd;
 }
 
-static int door_start(struct unix_door *door, struct event_base *base, uid_t uid, gid_t gid)
+static int door_start(struct admin_socket *door, struct event_base *base, uid_t uid, gid_t gid)
 {
 	int err = directory_make(door->name.sun_path, uid, gid), fd;
 
@@ -252,10 +252,10 @@ static int door_start(struct unix_door *door, struct event_base *base, uid_t uid
 	if (fd < 0)
 		return fd;
 	door->retry = evtimer_new(base, on_retry, door);
-	door->listener = door->retry
-				 ? evconnlistener_new(base, on_accept, door,
-						      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, UNIX_CLIENTS, fd)
-				 : NULL;
+	door->listener =
+		door->retry ? evconnlistener_new(base, on_accept, door, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+						 ADMIN_SOCKET_CLIENTS, fd)
+			    : NULL;
 	if (!door->listener) {
 		close(fd);
 		return -ENOMEM;
@@ -264,10 +264,10 @@ static int door_start(struct unix_door *door, struct event_base *base, uid_t uid
 	return 0;
 }
 
-int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
-	      unix_answer answer, void *ctx)
+int admin_socket_open(struct admin_socket **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
+		      admin_socket_answer answer, void *ctx)
 {
-	struct unix_door *door = calloc(1, sizeof *door);
+	struct admin_socket *door = calloc(1, sizeof *door);
 	int err;
 
 	*out = NULL;
@@ -283,19 +283,19 @@ int unix_open(struct unix_door **out, struct event_base *base, const char *path,
 	strcpy(door->name.sun_path, path);
 	err = door_start(door, base, uid, gid);
 	if (err)
-		unix_close(door);
+		admin_socket_close(door);
 	else
 		*out = door;
 	return err;
 }
 
-void unix_close(struct unix_door *door)
+void admin_socket_close(struct admin_socket *door)
 {
 	struct stat now;
 
 	if (!door)
 		return;
-	for (size_t i = 0; i < UNIX_CLIENTS; i++)
+	for (size_t i = 0; i < ADMIN_SOCKET_CLIENTS; i++)
 		if (door->clients[i].stream)
 			client_end(&door->clients[i]);
 	if (door->listener)

@@ -3,8 +3,8 @@
  *
  * Who may connect is the file's mode, 0660, and its owner. At most a few clients at once, further ones wait; lines are
  * bounded, and a client that is silent, or does not read its answer, is let go. */
-#ifndef CIDLB_UNIX_H
-#define CIDLB_UNIX_H
+#ifndef CIDLB_ADMIN_SOCKET_H
+#define CIDLB_ADMIN_SOCKET_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,38 +12,38 @@
 
 #include <event2/event.h>
 
-enum { UNIX_LINE_OCTETS = 4096, UNIX_CLIENTS = 8, UNIX_IDLE_S = 30 };
+enum { ADMIN_SOCKET_LINE_OCTETS = 4096, ADMIN_SOCKET_CLIENTS = 8, ADMIN_SOCKET_IDLE_S = 30 };
 
 /* 2.1.10: older ones go on accepting after a callback has disabled the listener, and read beyond a watermark. */
-enum { UNIX_LIBEVENT = 0x02010a00 };
+enum { ADMIN_SOCKET_LIBEVENT = 0x02010a00 };
 
-struct unix_door;
-struct unix_client;
+struct admin_socket;
+struct admin_client;
 
 /* The answer to one line (NUL-terminated, without its newline) as one line without newline, malloc'd. NULL: out of
  * memory, and the client is let go. */
-typedef char *(*unix_answer)(void *ctx, struct unix_client *client, const char *line);
+typedef char *(*admin_socket_answer)(void *ctx, struct admin_client *client, const char *line);
 
 /* Makes the socket at `path`, and its directory if only that is missing; both belong to uid and gid if root makes them.
  * The file of a dead process is replaced. -EADDRINUSE: a living process has it; -EEXIST: something else is there; else
  * -errno. */
-int unix_open(struct unix_door **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
-	      unix_answer answer, void *ctx);
+int admin_socket_open(struct admin_socket **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
+		      admin_socket_answer answer, void *ctx);
 
 /* Called while a line is answered: the client gets further lines after the answer, and what it says meanwhile is not
- * listened to. `gone` is called if it goes away before unix_stream_end(). */
-void unix_stream_begin(struct unix_client *client, void (*gone)(void *ctx), void *ctx);
+ * listened to. `gone` is called if it goes away before admin_socket_stream_end(). */
+void admin_socket_stream_begin(struct admin_client *client, void (*gone)(void *ctx), void *ctx);
 
 /* One more line, given without its newline. False: out of memory. */
-bool unix_stream_line(struct unix_client *client, const char *line);
+bool admin_socket_stream_line(struct admin_client *client, const char *line);
 
 /* Octets that the client has not read yet: its owner must give it no more when they are many. */
-size_t unix_stream_owed(const struct unix_client *client);
+size_t admin_socket_stream_owed(const struct admin_client *client);
 
 /* The client may ask again. */
-void unix_stream_end(struct unix_client *client);
+void admin_socket_stream_end(struct admin_client *client);
 
 /* Lets everybody go and removes the file if it is still this one and the directory lets us. */
-void unix_close(struct unix_door *door);
+void admin_socket_close(struct admin_socket *door);
 
 #endif

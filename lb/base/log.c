@@ -53,7 +53,7 @@ static void line_add_escaped(struct line *line, const char *text, size_t max, ch
 
 static void line_add_word(struct line *line, const char *key, const char *word)
 {
-	if (word == NULL)
+	if (!word)
 		return;
 	line_add(line, key);
 	line_add_escaped(line, word, NAME_OCTETS, '!', "\\x%02x");
@@ -61,7 +61,7 @@ static void line_add_word(struct line *line, const char *key, const char *word)
 
 static void line_add_member(struct line *line, const char *key, const char *value, size_t max)
 {
-	if (value == NULL)
+	if (!value)
 		return;
 	line_add(line, ",\"");
 	line_add(line, key);

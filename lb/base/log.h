@@ -4,8 +4,8 @@
  * Text:  2026-11-22T13:20:01.123Z info backend_down pool=lwm2m backend=b: no answer for 1000 ms
  * Identities and keys are never passed to it.
  */
-#ifndef CIDLB_LOG_H
-#define CIDLB_LOG_H
+#ifndef CIDLB_BASE_LOG_H
+#define CIDLB_BASE_LOG_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* Large memory that is read at random: whole pages from the kernel, none of them taken before it is touched. */
-#ifndef CIDLB_PAGES_H
-#define CIDLB_PAGES_H
+#ifndef CIDLB_BASE_PAGES_H
+#define CIDLB_BASE_PAGES_H
 
 #include <stddef.h>
 

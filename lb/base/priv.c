@@ -15,10 +15,10 @@
 /* Looks before the drop: afterwards /etc may be out of reach. */
 static const struct passwd *priv_find(const char *user)
 {
-	if (user != NULL)
+	if (user)
 		return getpwnam(user);
 	const struct passwd *found = getpwnam("cidlb");
-	return found != NULL ? found : getpwnam("nobody");
+	return found ? found : getpwnam("nobody");
 }
 
 int priv_owner(const char *user, uid_t *uid, gid_t *gid)
@@ -29,7 +29,7 @@ int priv_owner(const char *user, uid_t *uid, gid_t *gid)
 		return 0;
 	errno = 0;
 	const struct passwd *to = priv_find(user);
-	if (to == NULL)
+	if (!to)
 		return errno != 0 ? -errno : -ENOENT;
 	*uid = to->pw_uid;
 	*gid = to->pw_gid;
@@ -102,15 +102,15 @@ static int priv_verify(uid_t uid, gid_t gid)
 	return has_capabilities() || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ? -EPERM : 0;
 }
 
-static int fail(const char **why, const char *sentence, int rc)
+static int fail(const char **why, const char *sentence, int err)
 {
 	*why = sentence;
-	return rc;
+	return err;
 }
 
 int priv_drop(const char *user, const char **why)
 {
-	int rc;
+	int err;
 
 	*why = NULL;
 	if (geteuid() != 0)
@@ -118,27 +118,27 @@ int priv_drop(const char *user, const char **why)
 
 	errno = 0;
 	const struct passwd *to = priv_find(user);
-	if (to == NULL)
+	if (!to)
 		return fail(why, "no such user", errno != 0 ? -errno : -ENOENT);
 	uid_t uid = to->pw_uid;
 	gid_t gid = to->pw_gid;
 	if (uid == 0 || gid == 0)
 		return fail(why, "the user to become is root, or of root's group", -EINVAL);
 
-	rc = clear_bounding_set(); /* needs CAP_SETPCAP, so first */
-	if (rc != 0)
-		return fail(why, "cannot clear the capability bounding set", rc);
+	err = clear_bounding_set(); /* needs CAP_SETPCAP, so first */
+	if (err)
+		return fail(why, "cannot clear the capability bounding set", err);
 	if (initgroups(to->pw_name, gid) != 0)
 		return fail(why, "cannot take on the user's groups", -errno);
 	if (setresgid(gid, gid, gid) != 0)
 		return fail(why, "cannot take on the group", -errno);
 	if (setresuid(uid, uid, uid) != 0)
 		return fail(why, "cannot take on the user", -errno);
-	rc = clear_capabilities();
-	if (rc != 0)
-		return fail(why, "cannot give up capabilities", rc);
+	err = clear_capabilities();
+	if (err)
+		return fail(why, "cannot give up capabilities", err);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return fail(why, "cannot set no_new_privs", -errno);
-	rc = priv_verify(uid, gid);
-	return rc == 0 ? 0 : fail(why, "root could be had back after giving it up", rc);
+	err = priv_verify(uid, gid);
+	return !err ? 0 : fail(why, "root could be had back after giving it up", err);
 }

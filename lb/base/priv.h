@@ -1,6 +1,6 @@
 /* Giving up root once every socket is bound and before any thread starts. */
-#ifndef CIDLB_PRIV_H
-#define CIDLB_PRIV_H
+#ifndef CIDLB_BASE_PRIV_H
+#define CIDLB_BASE_PRIV_H
 
 #include <sys/types.h>
 

@@ -1,8 +1,8 @@
 /* A small file of state that is replaced as a whole: whoever reads it, also after a crash at any moment, meets the old
  * one or the new one.
  */
-#ifndef CIDLB_STATE_FILE_H
-#define CIDLB_STATE_FILE_H
+#ifndef CIDLB_BASE_STATE_FILE_H
+#define CIDLB_BASE_STATE_FILE_H
 
 #include <limits.h>
 #include <stddef.h>

@@ -4,10 +4,10 @@
  *   received = sum of verdicts                              per listener
  *   sum of routed verdicts = sent up + sum of refused up    per pool
  *   replies + copies = sent down + sum of refused down      per pool
- * Indexed by the stable numbers of registry.h, so that a reload keeps every total.
+ * Indexed by the stable numbers of uids.h, so that a reload keeps every total.
  */
-#ifndef CIDLB_STATS_H
-#define CIDLB_STATS_H
+#ifndef CIDLB_BASE_STATS_H
+#define CIDLB_BASE_STATS_H
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ struct stats {
 	stats_counter refused_down[STATS_POOLS][REFUSED_REASONS];
 	stats_counter replies[STATS_POOLS];  /* datagrams from backends that belong to a flow, or have a good address or
 						header */
-	stats_counter copies[STATS_POOLS];   /* further sends of one reply: flow.h */
+	stats_counter copies[STATS_POOLS];   /* further sends of one reply: ownership.h */
 	stats_counter contests[STATS_POOLS]; /* contests begun */
 	stats_counter icmp_errors[STATS_BACKENDS];
 	stats_counter stateless_dropped[STATS_POOLS][STATELESS_DROPS];

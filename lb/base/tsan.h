@@ -1,7 +1,7 @@
 /* Tells ThreadSanitizer of the orderings that liburcu makes where it cannot see them: change, reuse and freeing after a
  * grace period. Nothing in other builds. */
-#ifndef CIDLB_RACE_H
-#define CIDLB_RACE_H
+#ifndef CIDLB_BASE_TSAN_H
+#define CIDLB_BASE_TSAN_H
 
 #if defined(__SANITIZE_THREAD__)
 #define RACE_CHECKED 1
@@ -14,11 +14,11 @@
 #ifdef RACE_CHECKED
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
-#define race_acquire(addr) __tsan_acquire(addr)
-#define race_release(addr) __tsan_release(addr)
+#define tsan_acquire(addr) __tsan_acquire(addr)
+#define tsan_release(addr) __tsan_release(addr)
 #else
-#define race_acquire(addr) ((void)(addr))
-#define race_release(addr) ((void)(addr))
+#define tsan_acquire(addr) ((void)(addr))
+#define tsan_release(addr) ((void)(addr))
 #endif
 
 #endif

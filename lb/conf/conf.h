@@ -123,7 +123,7 @@ struct conf {
 	struct addr http;
 	char *socket;        /* of commands, an absolute path; NULL: none */
 	bool socket_default; /* not in the file: where it cannot be made, cidlb does without */
-	char *state_file;    /* of overrides.h, an absolute path; NULL: none */
+	char *state_file;    /* of saved.h, an absolute path; NULL: none */
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_pool *pools;

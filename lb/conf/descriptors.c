@@ -33,7 +33,7 @@ static uint64_t count_others(const struct conf *conf)
 {
 	uint64_t count = STANDARD + LOOP + ALARM + MOMENTARY;
 
-	count += conf->socket ? 1 + UNIX_CLIENTS : 0;
+	count += conf->socket ? 1 + ADMIN_SOCKET_CLIENTS : 0;
 	count += conf->has_http ? 1 + HTTP_CLIENTS : 0;
 	return count + (uint64_t)OF_WORKER * conf->workers;
 }

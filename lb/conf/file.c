@@ -288,7 +288,7 @@ static bool tree_has_memory(const char *text)
 	void *pages = pages_take(octets);
 
 	pages_return(pages, octets);
-	return pages != NULL;
+	return pages;
 }
 
 static void tree_read(struct conf_reader *reader, const char *rewritten)

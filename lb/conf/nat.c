@@ -223,7 +223,7 @@ bool conf_pool_asks_v6(const struct conf_pool *pool)
 static bool kernel_source(const struct addr *to, struct conf_prefix *out)
 {
 	struct sockaddr_storage sockaddr;
-	socklen_t len = net_sockaddr(&sockaddr, to);
+	socklen_t len = io_sockaddr(&sockaddr, to);
 	int fd = socket(sockaddr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool found = fd >= 0 && connect(fd, (struct sockaddr *)&sockaddr, len) == 0;
 
@@ -232,7 +232,7 @@ static bool kernel_source(const struct addr *to, struct conf_prefix *out)
 	if (fd >= 0)
 		close(fd);
 	if (found)
-		*out = (struct conf_prefix){ .addr = net_addr(&sockaddr), .bits = (uint8_t)family_bits(to) };
+		*out = (struct conf_prefix){ .addr = io_addr(&sockaddr), .bits = (uint8_t)family_bits(to) };
 	out->addr.port = 0;
 	return found;
 }

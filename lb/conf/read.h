@@ -3,8 +3,8 @@
  * Everything a file may say is in tables of options: name, type, range, default, unit. The generic reader checks a
  * group against its table; what one option means for another is checked by the part that owns the group.
  */
-#ifndef CIDLB_CONF_PRIV_H
-#define CIDLB_CONF_PRIV_H
+#ifndef CIDLB_CONF_READ_H
+#define CIDLB_CONF_READ_H
 
 #include <stdbool.h>
 #include <stddef.h>

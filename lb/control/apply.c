@@ -10,13 +10,13 @@
 /* A configuration on its way to being the running one. */
 struct step {
 	struct conf *conf;
-	struct plan plan;
+	struct table_spec plan;
 	struct backend_state *states; /* by place in the plan */
 	uint16_t *weights;            /* configured or commanded, by place in the plan */
 	uint16_t listener_uids[CONF_MAX_LISTENERS];
 	struct sockets_change *change;
 	struct table *table;
-	struct admin *admin; /* NULL: stays where it is, or is off */
+	struct admin_http *admin; /* NULL: stays where it is, or is off */
 };
 
 static int refuse(const char *why)
@@ -62,7 +62,7 @@ static void state_plan(struct control *control, struct step *step, size_t at, co
 	enum backend_admin wish = conf->admin;
 
 	step->weights[at] = conf->weight;
-	(void)overrides_get(control->overrides, pool->name, conf, &wish, &step->weights[at]);
+	(void)saved_get(control->saved, pool->name, conf, &wish, &step->weights[at]);
 	if (before && addr_equal(&before->addr, &backend->addr))
 		*state = control->states[backend->uid];
 	else
@@ -117,7 +117,7 @@ static void states_take(struct control *control, const struct step *step)
 }
 
 /* Ids of another length are of nobody. */
-static void claims_drop(struct control *control, const struct conf *conf, const struct plan *plan)
+static void claims_drop(struct control *control, const struct conf *conf, const struct table_spec *plan)
 {
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		struct claims *claims = &control->pools[plan->pools[i].uid].claims;
@@ -135,8 +135,8 @@ static int listeners_number(struct control *control, struct step *step)
 	for (size_t i = 0; i < step->conf->listener_count; i++) {
 		const struct addr *addr = &step->conf->listeners[i].addr;
 
-		step->listener_uids[i] = registry_uid(control->listener_addrs, 0, addr_format(addr, text));
-		if (step->listener_uids[i] == REGISTRY_FULL)
+		step->listener_uids[i] = uids_give(control->listener_addrs, 0, addr_format(addr, text));
+		if (step->listener_uids[i] == UIDS_FULL)
 			return -1;
 	}
 	return 0;
@@ -144,11 +144,11 @@ static int listeners_number(struct control *control, struct step *step)
 
 static int numbers_give(struct control *control, struct step *step)
 {
-	if (plan_make(&step->plan, step->conf, control->pool_names, control->backend_names))
+	if (table_spec_make(&step->plan, step->conf, control->pool_names, control->backend_names))
 		return -1;
 	if (listeners_number(control, step) == 0)
 		return 0;
-	plan_free(&step->plan);
+	table_spec_free(&step->plan);
 	return -1;
 }
 
@@ -174,17 +174,17 @@ static int cannot_watch(const struct addr *addr, int err)
 
 static int admin_prepare(struct control *control, struct step *step)
 {
-	struct admin_source source = { control_ready, control_metrics, control };
+	struct admin_http_source source = { control_ready, control_metrics, control };
 	int err;
 
 	if (!step->conf->has_http || addr_equal(&step->conf->http, &control->http))
 		return 0;
-	err = admin_new(&step->admin, control->base, &step->conf->http, &source);
+	err = admin_http_new(&step->admin, control->base, &step->conf->http, &source);
 	return err ? cannot_bind(&step->conf->http, err) : 0;
 }
 
 /* Where there is no table any more, flows of the time before may end in peace. */
-static int limits_set(struct control *control, const struct conf *conf, const struct plan *plan)
+static int limits_set(struct control *control, const struct conf *conf, const struct table_spec *plan)
 {
 	for (size_t i = 0; conf && i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
@@ -199,7 +199,7 @@ static int limits_set(struct control *control, const struct conf *conf, const st
 }
 
 /* Flows of pools that are gone end at the next sweep. */
-static void limits_drop(struct control *control, const struct plan *old, const struct plan *now)
+static void limits_drop(struct control *control, const struct table_spec *old, const struct table_spec *now)
 {
 	static const struct flows_limits none = { 0 };
 
@@ -216,9 +216,9 @@ static void limits_drop(struct control *control, const struct plan *old, const s
 static void step_free(struct control *control, struct step *step)
 {
 	sockets_abandon(control->sockets, step->change);
-	admin_free(step->admin);
+	admin_http_free(step->admin);
 	table_free(step->table);
-	plan_free(&step->plan);
+	table_spec_free(&step->plan);
 	free(step->states);
 	free(step->weights);
 }
@@ -264,14 +264,14 @@ static void admin_move(struct control *control, struct step *step)
 {
 	if (addr_equal(&step->conf->http, &control->http))
 		return;
-	admin_free(control->admin);
+	admin_http_free(control->admin);
 	control->admin = step->admin;
 	control->http = step->conf->http;
 }
 
 static void step_commit(struct control *control, struct step *step)
 {
-	struct plan old_plan = control->plan;
+	struct table_spec old_plan = control->plan;
 
 	states_take(control, step);
 	sockets_add(control->sockets, step->change);
@@ -280,7 +280,7 @@ static void step_commit(struct control *control, struct step *step)
 	sockets_remove(control->sockets, step->change);
 	limits_drop(control, &old_plan, &step->plan);
 	admin_move(control, step);
-	plan_free(&old_plan);
+	table_spec_free(&old_plan);
 	conf_free(control->conf);
 	control->conf = step->conf;
 	control->plan = step->plan;
@@ -301,7 +301,7 @@ int control_apply(struct control *control, struct conf *conf)
 	step_commit(control, &step);
 	control_probe(control);
 	control_names(control);
-	overrides_prune(control->overrides, control->conf);
+	saved_prune(control->saved, control->conf);
 	control_ids_follow(control);
 	return 0;
 }

@@ -110,7 +110,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	rcu_thread_offline();
 	control_explain(control);
 	control_watch(control);
-	(void)overrides_save(control->overrides);
+	(void)saved_save(control->saved);
 }
 
 static void suspect(void *ctx, uint16_t uid)
@@ -167,16 +167,16 @@ static int parts_init(struct control *control, unsigned workers)
 	control->started_s = control_clock_s();
 	if (getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -EIO;
-	control->listener_addrs = registry_new(STATS_LISTENERS);
-	control->pool_names = registry_new(STATS_POOLS);
-	control->backend_names = registry_new(STATS_BACKENDS);
+	control->listener_addrs = uids_new(STATS_LISTENERS);
+	control->pool_names = uids_new(STATS_POOLS);
+	control->backend_names = uids_new(STATS_BACKENDS);
 	control->flows = flows_new(secret);
-	control->services = services_new();
+	control->service_addrs = service_addrs_new();
 	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
 	control->sockets = sockets_new(control->workers, workers);
 	control->base = event_base_new();
 	if (!control->listener_addrs || !control->pool_names || !control->backend_names || !control->flows ||
-	    !control->services || !control->limit || !control->sockets || !control->base)
+	    !control->service_addrs || !control->limit || !control->sockets || !control->base)
 		return -ENOMEM;
 	err = icmp_alarm_new(&control->alarm);
 	if (err)
@@ -186,7 +186,7 @@ static int parts_init(struct control *control, unsigned workers)
 		return -ENOMEM;
 	for (; control->worker_count < workers; control->worker_count++) {
 		err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows,
-				 control->services, control->limit, control->alarm);
+				 control->service_addrs, control->limit, control->alarm);
 
 		if (err)
 			return err;
@@ -245,7 +245,7 @@ static int door_open(struct control *control)
 		return 0;
 	err = priv_owner(conf->user, &uid, &gid);
 	if (!err)
-		err = unix_open(&control->door, control->base, conf->socket, uid, gid, command_answer, control);
+		err = admin_socket_open(&control->door, control->base, conf->socket, uid, gid, command_answer, control);
 	if (!err)
 		return 0;
 	log_event(conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL,
@@ -255,17 +255,17 @@ static int door_open(struct control *control)
 }
 
 /* As root still. */
-static int overrides_open(struct control *control, const struct conf *conf)
+static int saved_open(struct control *control, const struct conf *conf)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	int err = conf->state_file ? priv_owner(conf->user, &uid, &gid) : 0;
 
 	if (!err && conf->state_file)
-		err = overrides_prepare(conf->state_file, uid, gid);
+		err = saved_prepare(conf->state_file, uid, gid);
 	/* Where it cannot be had it is not tried at every change. */
-	control->overrides = overrides_new(err ? NULL : conf->state_file);
-	return control->overrides ? 0 : -ENOMEM;
+	control->saved = saved_new(err ? NULL : conf->state_file);
+	return control->saved ? 0 : -ENOMEM;
 }
 
 static void sandbox_try(void)
@@ -284,7 +284,7 @@ static int start(struct control *control, struct conf *conf, bool sandbox)
 	int err = parts_init(control, conf->workers);
 
 	if (!err)
-		err = overrides_open(control, conf);
+		err = saved_open(control, conf);
 	if (err) {
 		conf_free(conf);
 		return fail("cannot start", err);
@@ -317,8 +317,8 @@ static void stop(struct control *control)
 	command_trace_end(control->trace);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_free(control->workers[i]);
-	admin_free(control->admin);
-	unix_close(control->door);
+	admin_http_free(control->admin);
+	admin_socket_close(control->door);
 	health_free(control->health);
 	resolve_free(control->resolve);
 	for (size_t i = 0; i < control->event_count; i++)
@@ -329,19 +329,19 @@ static void stop(struct control *control)
 	rcu_thread_online();
 	flows_free(control->flows);
 	rcu_thread_offline();
-	services_free(control->services);
+	service_addrs_free(control->service_addrs);
 	limit_free(control->limit);
 	icmp_alarm_free(control->alarm);
 	sockets_free(control->sockets);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		claims_free(&control->pools[i].claims);
-	plan_free(&control->plan);
-	(void)overrides_save(control->overrides);
-	overrides_free(control->overrides);
+	table_spec_free(&control->plan);
+	(void)saved_save(control->saved);
+	saved_free(control->saved);
 	conf_free(control->conf);
-	registry_free(control->listener_addrs);
-	registry_free(control->pool_names);
-	registry_free(control->backend_names);
+	uids_free(control->listener_addrs);
+	uids_free(control->pool_names);
+	uids_free(control->backend_names);
 }
 
 /* A socket for each backend's probe, and for each address and port one per worker: the customary soft limit of 1,024 is
@@ -366,7 +366,7 @@ static void library_log(int severity, const char *message)
 /* 2.1.10 has the soname of older ones. */
 static int library_check(void)
 {
-	if (event_get_version_number() >= UNIX_LIBEVENT)
+	if (event_get_version_number() >= ADMIN_SOCKET_LIBEVENT)
 		return 0;
 	log_event(LOG_LEVEL_ERROR, "start_failed", NULL, NULL, "libevent is %s; 2.1.10 or newer is needed",
 		  event_get_version());

@@ -39,8 +39,8 @@ struct control_watch {
  * back. */
 struct control_pool {
 	struct claims claims;
-	uint64_t id_moves;     /* ids that went to another backend */
-	struct quota id_lines; /* what is logged of claims, which backends decide */
+	uint64_t id_moves;         /* ids that went to another backend */
+	struct log_quota id_lines; /* what is logged of claims, which backends decide */
 	struct shortage flows, evicted, sends, forged;
 };
 
@@ -63,19 +63,19 @@ struct control_backend {
 
 struct control {
 	struct conf *conf;
-	struct plan plan; /* of conf */
-	struct registry *listener_addrs, *pool_names, *backend_names;
+	struct table_spec plan; /* of conf */
+	struct uids *listener_addrs, *pool_names, *backend_names;
 	uint16_t listener_uids[CONF_MAX_LISTENERS];         /* by index in conf->listeners */
 	struct backend_state states[STATS_BACKENDS];        /* by stable number */
 	uint16_t weights[STATS_BACKENDS];                   /* configured or commanded, by stable number */
 	struct control_backend backends[STATS_BACKENDS];    /* by stable number */
 	struct control_pool pools[STATS_POOLS];             /* by stable number */
 	struct control_listener listeners[STATS_LISTENERS]; /* by stable number */
-	struct overrides *overrides;
+	struct saved *saved;
 	struct resolve *resolve; /* NULL: no backend has a name */
 	struct publisher publisher;
 	struct flows *flows;
-	struct services *services;
+	struct service_addrs *service_addrs;
 	struct limit *limit;
 	struct icmp_alarm *alarm;
 	struct sockets *sockets;
@@ -85,9 +85,9 @@ struct control {
 	struct event *events[6];
 	size_t event_count;
 	struct health *health;
-	struct admin *admin;
+	struct admin_http *admin;
 	struct addr http; /* where admin listens */
-	struct unix_door *door;
+	struct admin_socket *door;
 	struct command_trace *trace; /* NULL: none runs */
 	time_t started_s;            /* monotonic */
 	struct control_watch watch;
@@ -108,16 +108,16 @@ void control_on_probe(void *ctx, uint16_t uid, const struct health_result *resul
 
 /* control_names.c: fills in the last good addresses of backends with names; one that never had any keeps the address
  * 0. */
-void control_addresses_plan(const struct control *control, const struct conf *conf, struct plan *plan);
+void control_addresses_plan(const struct control *control, const struct conf *conf, struct table_spec *plan);
 /* Asks the DNS for the names of the running configuration; where that fails (logged), the next tick tries again. */
 void control_names(struct control *control);
 void control_on_name(void *ctx, const struct resolve_name *name,
 		     const struct resolve_answer *answer); /* resolve_report */
 
 /* control_ids.c: at the start, who owned the ids that have moved. Returns 0 or -ENOMEM. */
-int control_ids_recall(struct control *control, const struct conf *conf, const struct plan *plan);
+int control_ids_recall(struct control *control, const struct conf *conf, const struct table_spec *plan);
 /* Gives the plan of `conf` the server ids as they were claimed. Returns 0 or -ENOMEM. */
-int control_ids_plan(const struct control *control, const struct conf *conf, struct plan *plan);
+int control_ids_plan(const struct control *control, const struct conf *conf, struct table_spec *plan);
 /* Takes in what the backends of the running configuration claim now. *moved: an id went to another backend. Returns 0
  * or -ENOMEM. */
 int control_ids_settle(struct control *control, bool *moved);

@@ -10,8 +10,8 @@
  * A hash under hash_key: it tells nothing of the keys to who does not have them. It compares nodes of one version of
  * cidlb.
  */
-#ifndef CIDLB_FINGERPRINT_H
-#define CIDLB_FINGERPRINT_H
+#ifndef CIDLB_CONTROL_FINGERPRINT_H
+#define CIDLB_CONTROL_FINGERPRINT_H
 
 #include "conf/conf.h"
 

@@ -8,13 +8,13 @@
 
 #include "base/log.h"
 
-int control_ids_plan(const struct control *control, const struct conf *conf, struct plan *plan)
+int control_ids_plan(const struct control *control, const struct conf *conf, struct table_spec *plan)
 {
 	int err = 0;
 
 	for (size_t i = 0; !err && i < conf->pool_count; i++)
 		if (cid_id_octets(&conf->pools[i].layout))
-			err = plan_set_ids(plan, i, &control->pools[plan->pools[i].uid].claims);
+			err = table_spec_set_ids(plan, i, &control->pools[plan->pools[i].uid].claims);
 	return err;
 }
 
@@ -24,7 +24,7 @@ struct seeding {
 	const struct snapshot_pool_spec *spec;
 };
 
-static int seed(void *ctx, const struct overrides_id *kept)
+static int seed(void *ctx, const struct saved_id *kept)
 {
 	const struct seeding *seeding = ctx;
 	struct claims *claims = &seeding->control->pools[seeding->spec->uid].claims;
@@ -38,7 +38,7 @@ static int seed(void *ctx, const struct overrides_id *kept)
 	return claims_seed(claims, &kept->id, seeding->spec->backends[at].uid);
 }
 
-int control_ids_recall(struct control *control, const struct conf *conf, const struct plan *plan)
+int control_ids_recall(struct control *control, const struct conf *conf, const struct table_spec *plan)
 {
 	int err = 0;
 
@@ -46,7 +46,7 @@ int control_ids_recall(struct control *control, const struct conf *conf, const s
 		struct seeding seeding = { control, &conf->pools[i], &plan->pools[i] };
 
 		if (cid_id_octets(&conf->pools[i].layout))
-			err = overrides_each_id(control->overrides, conf->pools[i].name, seed, &seeding);
+			err = saved_each_id(control->saved, conf->pools[i].name, seed, &seeding);
 	}
 	return err;
 }
@@ -75,7 +75,7 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 		*settling->moved = true;
 		settling->control->pools[settling->pool_uid].id_moves++;
 	}
-	if (!quota_take(&settling->control->pools[settling->pool_uid].id_lines, control_clock_s()))
+	if (!log_quota_take(&settling->control->pools[settling->pool_uid].id_lines, control_clock_s()))
 		return;
 	control_id_format(id, hex);
 	switch (event) {
@@ -103,7 +103,7 @@ static bool is_configured(const struct conf_backend *backend, const struct serve
 static int pool_keep(struct control *control, const struct conf_pool *pool, const struct snapshot_pool_spec *spec)
 {
 	const struct claims *claims = &control->pools[spec->uid].claims;
-	struct overrides_id *ids = calloc(claims->count + 1, sizeof *ids);
+	struct saved_id *ids = calloc(claims->count + 1, sizeof *ids);
 	size_t count = 0;
 	int err = ids ? 0 : -ENOMEM;
 
@@ -112,10 +112,10 @@ static int pool_keep(struct control *control, const struct conf_pool *pool, cons
 
 		for (size_t j = 0; j < pool->backend_count; j++)
 			if (spec->backends[j].uid == entry->owner && !is_configured(&pool->backends[j], &entry->id))
-				ids[count++] = (struct overrides_id){ entry->id, pool->backends[j].name };
+				ids[count++] = (struct saved_id){ entry->id, pool->backends[j].name };
 	}
 	if (!err)
-		err = overrides_set_ids(control->overrides, pool->name, ids, count);
+		err = saved_set_ids(control->saved, pool->name, ids, count);
 	free(ids);
 	return err;
 }
@@ -129,7 +129,7 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 	bool failed = true;
 
 	if (cid_id_octets(&pool->layout) == 0)
-		return overrides_set_ids(control->overrides, pool->name, NULL, 0);
+		return saved_set_ids(control->saved, pool->name, NULL, 0);
 	backends = calloc(pool->backend_count, sizeof *backends);
 	for (size_t i = 0; backends && i < pool->backend_count; i++) {
 		const struct backend_state *state = &control->states[spec->backends[i].uid];
@@ -174,7 +174,7 @@ void control_ids_watch(struct control *control)
 {
 	for (size_t i = 0; i < control->plan.pool_count; i++) {
 		const uint64_t more =
-			quota_more(&control->pools[control->plan.pools[i].uid].id_lines, control_clock_s());
+			log_quota_more(&control->pools[control->plan.pools[i].uid].id_lines, control_clock_s());
 
 		if (more)
 			log_event(LOG_LEVEL_WARNING, "id_moved", control->conf->pools[i].name, NULL,

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-void control_addresses_plan(const struct control *control, const struct conf *conf, struct plan *plan)
+void control_addresses_plan(const struct control *control, const struct conf *conf, struct table_spec *plan)
 {
 	size_t at = 0;
 
@@ -17,8 +17,8 @@ void control_addresses_plan(const struct control *control, const struct conf *co
 			const char *host = conf->pools[i].backends[j].host;
 
 			if (host)
-				(void)overrides_address(control->overrides, host, conf_pool_asks_v6(&conf->pools[i]),
-							plan->backends[at].addr.ip);
+				(void)saved_address(control->saved, host, conf_pool_asks_v6(&conf->pools[i]),
+						    plan->backends[at].addr.ip);
 		}
 	}
 }
@@ -108,7 +108,7 @@ void control_on_name(void *ctx, const struct resolve_name *name, const struct re
 			control_ids_follow(control);
 		return;
 	}
-	(void)overrides_set_address(control->overrides, name->host, name->v6, answer->ip);
+	(void)saved_set_address(control->saved, name->host, name->v6, answer->ip);
 	(void)control_publish(control);
 	control_probe(control);
 }

@@ -2,7 +2,7 @@
 #include "control/uids_in_use.h"
 
 /* What the control thread itself knows by number. */
-static void forget(struct control *control, const struct recycle *used)
+static void forget(struct control *control, const struct uids_in_use *used)
 {
 	for (size_t i = 0; i < STATS_POOLS; i++) {
 		if (used->pools[i])
@@ -18,7 +18,7 @@ static void forget(struct control *control, const struct recycle *used)
 			control->backends[i] = (struct control_backend){ 0 };
 }
 
-static void keep_owners(struct recycle *used, const struct control *control)
+static void keep_owners(struct uids_in_use *used, const struct control *control)
 {
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		for (size_t j = 0; used->pools[i] && j < control->pools[i].claims.count; j++)
@@ -28,18 +28,18 @@ static void keep_owners(struct recycle *used, const struct control *control)
 
 void control_recycle(struct control *control)
 {
-	struct recycle used = { 0 };
+	struct uids_in_use used = { 0 };
 
-	recycle_keep_plan(&used, &control->plan, control->listener_uids,
-			  control->conf ? control->conf->listener_count : 0);
-	recycle_keep_flows(&used, control->flows, control->services, worker_clock_ms());
+	uids_in_use_keep_table(&used, &control->plan, control->listener_uids,
+			       control->conf ? control->conf->listener_count : 0);
+	uids_in_use_keep_flows(&used, control->flows, control->service_addrs, worker_clock_ms());
 	keep_owners(&used, control);
 	forget(control, &used);
-	recycle_clear_flows(&used, control->flows);
-	recycle_clear_limit(&used, control->limit);
+	uids_in_use_clear_flows(&used, control->flows);
+	uids_in_use_clear_limit(&used, control->limit);
 	for (unsigned i = 0; i < control->worker_count; i++)
-		recycle_clear_worker(&used, control->workers[i]);
-	registry_take_back(control->listener_addrs, used.listeners);
-	registry_take_back(control->pool_names, used.pools);
-	registry_take_back(control->backend_names, used.backends);
+		uids_in_use_clear_worker(&used, control->workers[i]);
+	uids_take_back(control->listener_addrs, used.listeners);
+	uids_take_back(control->pool_names, used.pools);
+	uids_take_back(control->backend_names, used.backends);
 }

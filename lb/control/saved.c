@@ -10,7 +10,7 @@
 
 enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8 };
 
-int overrides_prepare(const char *file, uid_t uid, gid_t gid)
+int saved_prepare(const char *file, uid_t uid, gid_t gid)
 {
 	int err = file ? state_file_prepare(file, uid, gid) : 0;
 
@@ -24,7 +24,7 @@ int overrides_prepare(const char *file, uid_t uid, gid_t gid)
 /* The parts of an entry that an override belongs to, as json_equal() compares them. NULL: out of memory. */
 static json_t *entry_json(const struct conf_backend *backend)
 {
-	char id[OVERRIDES_ID_TEXT], address[HOST_PORT_OCTETS];
+	char id[SAVED_ID_TEXT], address[HOST_PORT_OCTETS];
 	json_t *entry;
 
 	if (backend->host)
@@ -33,8 +33,7 @@ static json_t *entry_json(const struct conf_backend *backend)
 		addr_format(&backend->addr, address);
 	entry = json_pack("{s:s, s:i, s:s}", "address", address, "weight", (int)backend->weight, "state",
 			  backend_admin_name(backend->admin));
-	if (backend->has_id &&
-	    json_object_set_new(entry, "id", json_string(overrides_id_format(&backend->id, id))) < 0) {
+	if (backend->has_id && json_object_set_new(entry, "id", json_string(saved_id_format(&backend->id, id))) < 0) {
 		json_decref(entry);
 		entry = NULL;
 	}
@@ -118,40 +117,40 @@ static const char *root_fault(json_t *root)
 	}
 	json_object_foreach(addresses, name,
 			    value) if (!address_is_sound(value)) return "what is kept of a name makes no sense";
-	if (!overrides_ids_are_sound(json_object_get(root, "ids")))
+	if (!saved_ids_are_sound(json_object_get(root, "ids")))
 		return "what is kept of server ids makes no sense";
 	return NULL;
 }
 
-static void set_aside(struct overrides *overrides, const char *fault)
+static void set_aside(struct saved *saved, const char *fault)
 {
 	char aside[PATH_MAX];
-	int err = state_file_set_aside(overrides->file, aside);
+	int err = state_file_set_aside(saved->file, aside);
 
 	if (err)
 		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
-			  "%s is damaged, %s, and stays, as it cannot be set aside: %s", overrides->file, fault,
+			  "%s is damaged, %s, and stays, as it cannot be set aside: %s", saved->file, fault,
 			  strerror(-err));
 	else
 		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged, %s: set aside as %s",
-			  overrides->file, fault, aside);
-	overrides->unread = err;
+			  saved->file, fault, aside);
+	saved->unread = err;
 }
 
 /* The root of a good file. NULL: there is none. */
-static json_t *file_load(struct overrides *overrides)
+static json_t *file_load(struct saved *saved)
 {
 	char *text = NULL, fault[64];
 	size_t octets;
 	json_error_t error;
 	json_t *root;
-	int err = state_file_read(overrides->file, &text, &octets);
+	int err = state_file_read(saved->file, &text, &octets);
 
 	if (err && err != -ENOENT) {
 		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
 			  "what was set by command is forgotten and will not outlive a restart, %s cannot be read: %s",
-			  overrides->file, err == -EINVAL ? "no regular file" : strerror(-err));
-		overrides->unread = err;
+			  saved->file, err == -EINVAL ? "no regular file" : strerror(-err));
+		saved->unread = err;
 	}
 	if (err)
 		return NULL;
@@ -161,7 +160,7 @@ static json_t *file_load(struct overrides *overrides)
 	snprintf(fault, sizeof fault, "no JSON (line %d)", error.line);
 	if (root && !root_fault(root))
 		return root;
-	set_aside(overrides, root ? root_fault(root) : fault);
+	set_aside(saved, root ? root_fault(root) : fault);
 	json_decref(root);
 	return NULL;
 }
@@ -176,71 +175,70 @@ static json_t *member(json_t *object, const char *name)
 	return json_object_get(object, name);
 }
 
-struct overrides *overrides_new(const char *file)
+struct saved *saved_new(const char *file)
 {
-	struct overrides *overrides = calloc(1, sizeof *overrides);
+	struct saved *saved = calloc(1, sizeof *saved);
 
-	if (!overrides)
+	if (!saved)
 		return NULL;
-	overrides->file = file ? strdup(file) : NULL;
-	if (overrides->file)
-		overrides->root = file_load(overrides);
-	if (!overrides->root)
-		overrides->root = json_pack("{s:i, s:{}, s:{}}", "version", VERSION, "backends", "addresses");
-	overrides->backends = json_object_get(overrides->root, "backends");
-	overrides->addresses = json_object_get(overrides->root, "addresses");
-	overrides->ids = overrides->root ? member(overrides->root, "ids") : NULL;
-	if (overrides->ids && (overrides->file || !file))
-		return overrides;
-	overrides_free(overrides);
+	saved->file = file ? strdup(file) : NULL;
+	if (saved->file)
+		saved->root = file_load(saved);
+	if (!saved->root)
+		saved->root = json_pack("{s:i, s:{}, s:{}}", "version", VERSION, "backends", "addresses");
+	saved->backends = json_object_get(saved->root, "backends");
+	saved->addresses = json_object_get(saved->root, "addresses");
+	saved->ids = saved->root ? member(saved->root, "ids") : NULL;
+	if (saved->ids && (saved->file || !file))
+		return saved;
+	saved_free(saved);
 	return NULL;
 }
 
-void overrides_free(struct overrides *overrides)
+void saved_free(struct saved *saved)
 {
-	if (!overrides)
+	if (!saved)
 		return;
-	json_decref(overrides->root);
-	free(overrides->file);
-	free(overrides);
+	json_decref(saved->root);
+	free(saved->file);
+	free(saved);
 }
 
-static int file_write(const struct overrides *overrides)
+static int file_write(const struct saved *saved)
 {
-	char *text = json_dumps(overrides->root, JSON_INDENT(2) | JSON_SORT_KEYS);
-	int err = text ? state_file_write(overrides->file, text, strlen(text)) : -ENOMEM;
+	char *text = json_dumps(saved->root, JSON_INDENT(2) | JSON_SORT_KEYS);
+	int err = text ? state_file_write(saved->file, text, strlen(text)) : -ENOMEM;
 
 	free(text);
 	return err;
 }
 
-static int save(struct overrides *overrides)
+static int save(struct saved *saved)
 {
 	int err;
 
-	overrides->due = false;
-	if (!overrides->file || overrides->unread)
-		return overrides->unread;
-	err = file_write(overrides);
-	if (err && err != overrides->failed)
+	saved->due = false;
+	if (!saved->file || saved->unread)
+		return saved->unread;
+	err = file_write(saved);
+	if (err && err != saved->failed)
 		log_event(LOG_LEVEL_ERROR, "state_file", NULL, NULL,
-			  "%s cannot be written, a restart would find it as it was: %s", overrides->file,
-			  strerror(-err));
-	else if (!err && overrides->failed)
-		log_event(LOG_LEVEL_INFO, "state_file", NULL, NULL, "%s is written again", overrides->file);
-	overrides->failed = err;
+			  "%s cannot be written, a restart would find it as it was: %s", saved->file, strerror(-err));
+	else if (!err && saved->failed)
+		log_event(LOG_LEVEL_INFO, "state_file", NULL, NULL, "%s is written again", saved->file);
+	saved->failed = err;
 	return err;
 }
 
-int overrides_save(struct overrides *overrides)
+int saved_save(struct saved *saved)
 {
-	return overrides && overrides->due ? save(overrides) : 0;
+	return saved && saved->due ? save(saved) : 0;
 }
 
-bool overrides_get(const struct overrides *overrides, const char *pool, const struct conf_backend *backend,
-		   enum backend_admin *admin, uint16_t *weight)
+bool saved_get(const struct saved *saved, const char *pool, const struct conf_backend *backend,
+	       enum backend_admin *admin, uint16_t *weight)
 {
-	const json_t *kept = json_object_get(json_object_get(overrides->backends, pool), backend->name);
+	const json_t *kept = json_object_get(json_object_get(saved->backends, pool), backend->name);
 	json_t *entry = kept ? entry_json(backend) : NULL;
 	bool same = entry && json_equal(json_object_get(kept, "entry"), entry);
 
@@ -249,36 +247,36 @@ bool overrides_get(const struct overrides *overrides, const char *pool, const st
 	       weight_read(json_object_get(kept, "weight"), weight);
 }
 
-static void backend_forget(struct overrides *overrides, const char *pool, const char *name)
+static void backend_forget(struct saved *saved, const char *pool, const char *name)
 {
-	json_t *of = json_object_get(overrides->backends, pool);
+	json_t *of = json_object_get(saved->backends, pool);
 
 	(void)json_object_del(of, name);
 	if (json_object_size(of) == 0)
-		(void)json_object_del(overrides->backends, pool);
+		(void)json_object_del(saved->backends, pool);
 }
 
-int overrides_set(struct overrides *overrides, const char *pool, const struct conf_backend *backend,
-		  enum backend_admin admin, uint16_t weight)
+int saved_set(struct saved *saved, const char *pool, const struct conf_backend *backend, enum backend_admin admin,
+	      uint16_t weight)
 {
 	json_t *kept;
 
 	if (admin == backend->admin && weight == backend->weight) {
-		if (!json_object_get(json_object_get(overrides->backends, pool), backend->name) && !overrides->failed)
+		if (!json_object_get(json_object_get(saved->backends, pool), backend->name) && !saved->failed)
 			return 0;
-		backend_forget(overrides, pool, backend->name);
-		return save(overrides);
+		backend_forget(saved, pool, backend->name);
+		return save(saved);
 	}
 	kept = json_pack("{s:o, s:s, s:i}", "entry", entry_json(backend), "state", backend_admin_name(admin), "weight",
 			 (int)weight);
-	if (json_object_set_new(member(overrides->backends, pool), backend->name, kept) < 0)
+	if (json_object_set_new(member(saved->backends, pool), backend->name, kept) < 0)
 		return -ENOMEM;
-	return save(overrides);
+	return save(saved);
 }
 
-bool overrides_address(const struct overrides *overrides, const char *host, bool v6, uint8_t ip[static 16])
+bool saved_address(const struct saved *saved, const char *host, bool v6, uint8_t ip[static 16])
 {
-	const json_t *kept = json_object_get(json_object_get(overrides->addresses, host), family_name(v6));
+	const json_t *kept = json_object_get(json_object_get(saved->addresses, host), family_name(v6));
 	struct addr addr = { .port = 0 };
 
 	if (!address_read(kept, v6, addr.ip) || !addr_is_unicast(&addr))
@@ -287,7 +285,7 @@ bool overrides_address(const struct overrides *overrides, const char *host, bool
 	return true;
 }
 
-int overrides_set_address(struct overrides *overrides, const char *host, bool v6, const uint8_t ip[static 16])
+int saved_set_address(struct saved *saved, const char *host, bool v6, const uint8_t ip[static 16])
 {
 	char text[ADDR_TEXT_OCTETS];
 	uint8_t before[16];
@@ -296,16 +294,16 @@ int overrides_set_address(struct overrides *overrides, const char *host, bool v6
 	memcpy(addr.ip, ip, sizeof addr.ip);
 	if (addr_is_v4(&addr) == v6) /* an AAAA that is v4-mapped */
 		return -EINVAL;
-	if (overrides_address(overrides, host, v6, before) && memcmp(before, ip, sizeof before) == 0)
+	if (saved_address(saved, host, v6, before) && memcmp(before, ip, sizeof before) == 0)
 		return 0;
-	if (json_object_set_new(member(overrides->addresses, host), family_name(v6),
+	if (json_object_set_new(member(saved->addresses, host), family_name(v6),
 				json_string(addr_format(&addr, text))) < 0)
 		return -ENOMEM;
-	overrides->due = true;
+	saved->due = true;
 	return 0;
 }
 
-const struct conf_backend *overrides_find_backend(const struct conf *conf, const char *pool, const char *name)
+const struct conf_backend *saved_find_backend(const struct conf *conf, const char *pool, const char *name)
 {
 	for (size_t i = 0; i < conf->pool_count; i++)
 		for (size_t j = 0; j < conf->pools[i].backend_count && strcmp(conf->pools[i].name, pool) == 0; j++)
@@ -323,7 +321,7 @@ static bool has_host(const struct conf *conf, const char *host)
 	return false;
 }
 
-void overrides_prune(struct overrides *overrides, const struct conf *conf)
+void saved_prune(struct saved *saved, const struct conf *conf)
 {
 	const char *pool, *name;
 	json_t *of, *value;
@@ -331,26 +329,26 @@ void overrides_prune(struct overrides *overrides, const struct conf *conf)
 	enum backend_admin admin;
 	uint16_t weight;
 
-	json_object_foreach_safe(overrides->backends, next, pool, of)
+	json_object_foreach_safe(saved->backends, next, pool, of)
 	{
 		json_object_foreach_safe(of, next_inner, name, value)
 		{
-			const struct conf_backend *backend = overrides_find_backend(conf, pool, name);
+			const struct conf_backend *backend = saved_find_backend(conf, pool, name);
 
-			if (backend && overrides_get(overrides, pool, backend, &admin, &weight))
+			if (backend && saved_get(saved, pool, backend, &admin, &weight))
 				continue;
 			(void)json_object_del(of, name);
-			overrides->due = true;
+			saved->due = true;
 		}
 		if (json_object_size(of) == 0)
-			(void)json_object_del(overrides->backends, pool);
+			(void)json_object_del(saved->backends, pool);
 	}
-	json_object_foreach_safe(overrides->addresses, next, name, value)
+	json_object_foreach_safe(saved->addresses, next, name, value)
 	{
 		if (has_host(conf, name))
 			continue;
-		(void)json_object_del(overrides->addresses, name);
-		overrides->due = true;
+		(void)json_object_del(saved->addresses, name);
+		saved->due = true;
 	}
-	overrides_ids_prune(overrides, conf);
+	saved_ids_prune(saved, conf);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *overrides_id_format(const struct server_id *id, char hex[static OVERRIDES_ID_TEXT])
+const char *saved_id_format(const struct server_id *id, char hex[static SAVED_ID_TEXT])
 {
 	hex[0] = '\0';
 	for (size_t i = 0; i < id->len; i++)
@@ -12,7 +12,7 @@ const char *overrides_id_format(const struct server_id *id, char hex[static OVER
 	return hex;
 }
 
-/* As overrides_id_format() writes it: one text, one id. */
+/* As saved_id_format() writes it: one text, one id. */
 static bool id_read(const char *text, struct server_id *out)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -26,7 +26,7 @@ static bool id_read(const char *text, struct server_id *out)
 	return true;
 }
 
-bool overrides_ids_are_sound(json_t *pools)
+bool saved_ids_are_sound(json_t *pools)
 {
 	const char *name, *text;
 	json_t *pool, *owner;
@@ -43,32 +43,31 @@ bool overrides_ids_are_sound(json_t *pools)
 	return true;
 }
 
-int overrides_set_ids(struct overrides *overrides, const char *pool, const struct overrides_id *ids, size_t count)
+int saved_set_ids(struct saved *saved, const char *pool, const struct saved_id *ids, size_t count)
 {
-	json_t *now = json_object(), *before = json_object_get(overrides->ids, pool);
-	char hex[OVERRIDES_ID_TEXT];
+	json_t *now = json_object(), *before = json_object_get(saved->ids, pool);
+	char hex[SAVED_ID_TEXT];
 	bool failed = !now;
 
 	for (size_t i = 0; !failed && i < count; i++)
-		failed =
-			json_object_set_new(now, overrides_id_format(&ids[i].id, hex), json_string(ids[i].backend)) < 0;
+		failed = json_object_set_new(now, saved_id_format(&ids[i].id, hex), json_string(ids[i].backend)) < 0;
 	if (failed || (before ? json_equal(before, now) : count == 0)) {
 		json_decref(now);
 		return failed ? -ENOMEM : 0;
 	}
-	overrides->due = true;
+	saved->due = true;
 	if (count > 0)
-		return json_object_set_new(overrides->ids, pool, now) < 0 ? -ENOMEM : 0;
+		return json_object_set_new(saved->ids, pool, now) < 0 ? -ENOMEM : 0;
 	json_decref(now);
-	(void)json_object_del(overrides->ids, pool);
+	(void)json_object_del(saved->ids, pool);
 	return 0;
 }
 
-int overrides_each_id(const struct overrides *overrides, const char *pool,
-		      int (*take)(void *ctx, const struct overrides_id *id), void *ctx)
+int saved_each_id(const struct saved *saved, const char *pool, int (*take)(void *ctx, const struct saved_id *id),
+		  void *ctx)
 {
-	json_t *of = json_object_get(overrides->ids, pool), *owner;
-	struct overrides_id one;
+	json_t *of = json_object_get(saved->ids, pool), *owner;
+	struct saved_id one;
 	const char *text;
 	int result;
 
@@ -84,22 +83,22 @@ int overrides_each_id(const struct overrides *overrides, const char *pool,
 	return 0;
 }
 
-void overrides_ids_prune(struct overrides *overrides, const struct conf *conf)
+void saved_ids_prune(struct saved *saved, const struct conf *conf)
 {
 	const char *pool, *text;
 	json_t *of, *owner;
 	void *next, *next_inner;
 
-	json_object_foreach_safe(overrides->ids, next, pool, of)
+	json_object_foreach_safe(saved->ids, next, pool, of)
 	{
 		json_object_foreach_safe(of, next_inner, text, owner)
 		{
-			if (overrides_find_backend(conf, pool, json_string_value(owner)))
+			if (saved_find_backend(conf, pool, json_string_value(owner)))
 				continue;
 			(void)json_object_del(of, text);
-			overrides->due = true;
+			saved->due = true;
 		}
 		if (json_object_size(of) == 0)
-			(void)json_object_del(overrides->ids, pool);
+			(void)json_object_del(saved->ids, pool);
 	}
 }

@@ -1,7 +1,7 @@
 /* When something begins to run short, and when it is over: to be logged once each, however often it was refused in
  * between. Control thread; it looks about once a second. */
-#ifndef CIDLB_SHORTAGE_H
-#define CIDLB_SHORTAGE_H
+#ifndef CIDLB_CONTROL_SHORTAGE_H
+#define CIDLB_CONTROL_SHORTAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>

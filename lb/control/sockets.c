@@ -11,8 +11,8 @@ enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT, SLOT_TUNNEL };
  * tunnel of a pool. */
 struct slot {
 	enum slot_kind kind;
-	uint16_t number;        /* listener, port, or pool */
-	enum net_family family; /* endpoint */
+	uint16_t number;       /* listener, port, or pool */
+	enum io_family family; /* endpoint */
 	struct addr addr;
 };
 
@@ -78,25 +78,25 @@ static void wanted_add(struct sockets_change *change, const struct slot *slot)
 		change->wanted[change->wanted_count++] = *slot;
 }
 
-static void wanted_add_ports(struct sockets_change *change, const struct conf_nat *nat, enum net_family family)
+static void wanted_add_ports(struct sockets_change *change, const struct conf_nat *nat, enum io_family family)
 {
 	for (unsigned port = nat->port_first; port <= nat->port_last; port++) {
 		struct slot slot = { .kind = SLOT_ENDPOINT, .number = (uint16_t)port, .family = family };
 
 		slot.addr.port = (uint16_t)port;
-		if (family == NET_V4)
+		if (family == IO_V4)
 			slot.addr.ip[10] = slot.addr.ip[11] = 0xff;
 		wanted_add(change, &slot);
 	}
 }
 
-static int wanted_fill(struct sockets_change *change, const struct conf *conf, const struct plan *plan,
+static int wanted_fill(struct sockets_change *change, const struct conf *conf, const struct table_spec *plan,
 		       const uint16_t *listener_uids)
 {
 	size_t most = conf->listener_count + conf->pool_count;
 
 	for (size_t i = 0; i < conf->pool_count; i++)
-		most += conf->pools[i].nat.single ? 0 : NET_FAMILIES * conf_nat_ports(&conf->pools[i].nat);
+		most += conf->pools[i].nat.single ? 0 : IO_FAMILIES * conf_nat_ports(&conf->pools[i].nat);
 	change->wanted = calloc(most, sizeof *change->wanted);
 	if (!change->wanted)
 		return -ENOMEM;
@@ -108,7 +108,7 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
 		for (size_t j = 0; !nat->single && j < nat->source_count; j++)
-			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? NET_V4 : NET_V6);
+			wanted_add_ports(change, nat, addr_is_v4(&nat->sources[j].addr) ? IO_V4 : IO_V6);
 		if (conf->pools[i].forward == FORWARD_TUNNEL)
 			wanted_add(change, &(struct slot){
 						   .kind = SLOT_TUNNEL,
@@ -142,10 +142,10 @@ static int slot_bind(const struct sockets *sockets, const struct slot *slot, uns
 	struct addr addr = slot->addr;
 
 	if (slot->kind != SLOT_TUNNEL)
-		return net_bind(&addr, i == 0, slot->kind == SLOT_ENDPOINT);
+		return io_bind(&addr, i == 0, slot->kind == SLOT_ENDPOINT);
 	addr.port = (uint16_t)(addr.port + i);
 	fd = tunnel_share(sockets, &addr);
-	return fd >= 0 ? fd : net_bind_tunnel(&addr);
+	return fd >= 0 ? fd : io_bind_tunnel(&addr);
 }
 
 /* What it leaves behind when it fails is sockets_abandon()'s. */
@@ -163,7 +163,7 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 		fds[i] = slot_bind(sockets, slot, i);
 		if (fds[i] < 0)
 			return fds[i];
-		net_set_rcvbuf(fds[i], change->rcvbuf_octets);
+		io_set_rcvbuf(fds[i], change->rcvbuf_octets);
 		err = worker_admit(sockets->workers[i], fds[i]);
 	}
 	failure->unwatched = err != 0;
@@ -171,7 +171,7 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 }
 
 int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf,
-		    const struct plan *plan, const uint16_t *listener_uids, struct sockets_failure *failure)
+		    const struct table_spec *plan, const uint16_t *listener_uids, struct sockets_failure *failure)
 {
 	struct sockets_change *change = calloc(1, sizeof *change);
 	int err = change ? wanted_fill(change, conf, plan, listener_uids) : -ENOMEM;

@@ -3,8 +3,8 @@
  * Every listener, and every port of the pools' endpoints on the wildcard address of its family, has one SO_REUSEPORT
  * socket per worker. A tunnel has a socket per worker as well, each at a port of its own: from its local port on.
  */
-#ifndef CIDLB_SOCKETS_H
-#define CIDLB_SOCKETS_H
+#ifndef CIDLB_CONTROL_SOCKETS_H
+#define CIDLB_CONTROL_SOCKETS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ struct sockets_failure {
 /* Opens what `conf` needs and the workers do not have, and has them admitted: all that can fail. `plan`: of conf;
  * listener_uids: by index in conf->listeners. On failure nothing is open or admitted, and the result is -errno. */
 int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf,
-		    const struct plan *plan, const uint16_t *listener_uids, struct sockets_failure *failure);
+		    const struct table_spec *plan, const uint16_t *listener_uids, struct sockets_failure *failure);
 
 /* Gives the workers what was opened. Before the table that uses it is published. */
 void sockets_add(struct sockets *sockets, struct sockets_change *change);

@@ -9,8 +9,8 @@
  * that is, is the backend's policy (cookies; RFC 9146, section 6). Each of its datagrams goes on once: cidlb copies
  * none, and sends none of its own accord.
  */
-#ifndef CIDLB_STATELESS_H
-#define CIDLB_STATELESS_H
+#ifndef CIDLB_CONTROL_STATELESS_H
+#define CIDLB_CONTROL_STATELESS_H
 
 #include <stdint.h>
 

@@ -32,13 +32,13 @@ static struct siphash_key endpoint_key(const struct siphash_key *key, const char
 	return siphash_key_derive(key, label);
 }
 
-static struct ports *ports_in(const struct table *table, size_t pools, const struct addr *address,
-			      const struct conf_nat *nat)
+static struct port_sockets *ports_in(const struct table *table, size_t pools, const struct addr *address,
+				     const struct conf_nat *nat)
 {
 	for (size_t i = 0; table && i < pools; i++)
-		for (size_t family = 0; family < NET_FAMILIES; family++)
-			if (table->pools[i].ports[family] &&
-			    ports_are_of(table->pools[i].ports[family], address, nat->port_first, nat->port_last))
+		for (size_t family = 0; family < IO_FAMILIES; family++)
+			if (table->pools[i].ports[family] && port_sockets_are_of(table->pools[i].ports[family], address,
+										 nat->port_first, nat->port_last))
 				return table->pools[i].ports[family];
 	return NULL;
 }
@@ -48,12 +48,12 @@ static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *
 {
 	for (size_t i = 0; nat->single && i < nat->source_count; i++) {
 		const struct addr *address = &nat->sources[i].addr;
-		struct ports **ports = &table->pools[pool].ports[addr_is_v4(address) ? NET_V4 : NET_V6];
-		struct ports *there = ports_in(table, pool, address, nat);
+		struct port_sockets **ports = &table->pools[pool].ports[addr_is_v4(address) ? IO_V4 : IO_V6];
+		struct port_sockets *there = ports_in(table, pool, address, nat);
 
 		if (!there)
 			there = ports_in(previous, CONF_MAX_POOLS, address, nat);
-		*ports = there ? ports_share(there) : ports_new(address, nat->port_first, nat->port_last);
+		*ports = there ? port_sockets_share(there) : port_sockets_new(address, nat->port_first, nat->port_last);
 		if (!*ports)
 			return false;
 	}
@@ -75,8 +75,8 @@ static bool stateless_fill(struct table *table, size_t pool, const struct conf *
 	} else {
 		return true;
 	}
-	out->origins = origins_new(&table->snapshot->pools[pool]);
-	return out->origins;
+	out->backend_by_addr = backend_by_addr_new(&table->snapshot->pools[pool]);
+	return out->backend_by_addr;
 }
 
 static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
@@ -85,7 +85,7 @@ static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
 				     limit_rate_make(rate->prefix) };
 }
 
-struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids,
+struct table *table_build(const struct conf *conf, const struct table_spec *plan, const uint16_t *listener_uids,
 			  const struct table *previous)
 {
 	struct siphash_key key = siphash_key_load(conf->hash_key);
@@ -108,7 +108,7 @@ struct table *table_build(const struct conf *conf, const struct plan *plan, cons
 
 		table->pool_of_uid[plan->pools[i].uid] = (uint16_t)i;
 		pool->rebind = nat->rebind;
-		pool->times = (struct flow_times){ nat->settle_ms, nat->contest_s * 1000 };
+		pool->times = (struct ownership_times){ nat->settle_ms, nat->contest_s * 1000 };
 		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
 		space_fill(&pool->space, nat);
 		pool->single = nat->single;
@@ -134,9 +134,9 @@ void table_free(struct table *table)
 	if (!table)
 		return;
 	for (size_t i = 0; i < CONF_MAX_POOLS; i++) {
-		for (size_t family = 0; family < NET_FAMILIES; family++)
-			ports_drop(table->pools[i].ports[family]);
-		origins_free(table->pools[i].origins);
+		for (size_t family = 0; family < IO_FAMILIES; family++)
+			port_sockets_drop(table->pools[i].ports[family]);
+		backend_by_addr_free(table->pools[i].backend_by_addr);
 	}
 	/* Keys are in both. */
 	explicit_bzero(&table->snapshot->key, sizeof table->snapshot->key);
@@ -145,11 +145,12 @@ void table_free(struct table *table)
 	free(table);
 }
 
-const struct ports *table_ports(const struct table *table, uint64_t serial)
+const struct port_sockets *table_ports(const struct table *table, uint64_t serial)
 {
 	for (size_t i = 0; i < table->snapshot->pool_count; i++)
-		for (size_t family = 0; family < NET_FAMILIES; family++)
-			if (table->pools[i].ports[family] && ports_serial(table->pools[i].ports[family]) == serial)
+		for (size_t family = 0; family < IO_FAMILIES; family++)
+			if (table->pools[i].ports[family] &&
+			    port_sockets_serial(table->pools[i].ports[family]) == serial)
 				return table->pools[i].ports[family];
 	return NULL;
 }
@@ -157,7 +158,7 @@ const struct ports *table_ports(const struct table *table, uint64_t serial)
 void publisher_wait(struct publisher *publisher)
 {
 	synchronize_rcu();
-	race_acquire(publisher);
+	tsan_acquire(publisher);
 }
 
 void publisher_publish(struct publisher *publisher, struct table *table)

@@ -4,17 +4,17 @@
 #include <stdlib.h>
 
 static int plan_backend(struct snapshot_backend *out, const struct conf_backend *conf, uint16_t pool,
-			struct registry *registry)
+			struct uids *registry)
 {
 	*out = (struct snapshot_backend){
 		.name = conf->name,
-		.uid = registry_uid(registry, pool, conf->name),
+		.uid = uids_give(registry, pool, conf->name),
 		.weight = conf->weight,
 		.addr = conf->addr,
 		.health = BACKEND_UP,
 		.admin = conf->admin,
 	};
-	return out->uid == REGISTRY_FULL ? -ENOSPC : 0;
+	return out->uid == UIDS_FULL ? -ENOSPC : 0;
 }
 
 static struct snapshot_id *ids_of_file(const struct conf_pool *conf, size_t *count)
@@ -22,18 +22,18 @@ static struct snapshot_id *ids_of_file(const struct conf_pool *conf, size_t *cou
 	struct snapshot_id *ids = calloc(conf->backend_count + 1, sizeof *ids);
 
 	*count = 0;
-	for (size_t i = 0; ids != NULL && i < conf->backend_count; i++)
+	for (size_t i = 0; ids && i < conf->backend_count; i++)
 		if (conf->backends[i].has_id)
 			ids[(*count)++] = (struct snapshot_id){ conf->backends[i].id, (uint16_t)i };
 	return ids;
 }
 
-static int plan_pool(struct plan *plan, const struct conf_pool *conf, struct registry *pools, struct registry *backends)
+static int plan_pool(struct table_spec *plan, const struct conf_pool *conf, struct uids *pools, struct uids *backends)
 {
 	struct snapshot_backend *first = plan->backends + plan->backend_count;
 	struct snapshot_pool_spec spec = {
 		.name = conf->name,
-		.uid = registry_uid(pools, 0, conf->name),
+		.uid = uids_give(pools, 0, conf->name),
 		.protocol = conf->protocol,
 		.affinity = conf->affinity,
 		.unknown_cid = conf->unknown_cid,
@@ -43,41 +43,41 @@ static int plan_pool(struct plan *plan, const struct conf_pool *conf, struct reg
 		.backend_count = conf->backend_count,
 	};
 
-	if (spec.uid == REGISTRY_FULL)
+	if (spec.uid == UIDS_FULL)
 		return -ENOSPC;
 	for (size_t i = 0; i < conf->backend_count; i++) {
-		int rc = plan_backend(&first[i], &conf->backends[i], spec.uid, backends);
-		if (rc != 0)
-			return rc;
+		int err = plan_backend(&first[i], &conf->backends[i], spec.uid, backends);
+		if (err)
+			return err;
 	}
 	spec.ids = plan->of_file[plan->pool_count] = ids_of_file(conf, &spec.id_count);
-	if (spec.ids == NULL)
+	if (!spec.ids)
 		return -ENOMEM;
 	plan->backend_count += conf->backend_count;
 	plan->pools[plan->pool_count++] = spec;
 	return 0;
 }
 
-int plan_make(struct plan *out, const struct conf *conf, struct registry *pools, struct registry *backends)
+int table_spec_make(struct table_spec *out, const struct conf *conf, struct uids *pools, struct uids *backends)
 {
 	size_t backend_count = 0;
-	int rc = 0;
+	int err = 0;
 
 	for (size_t i = 0; i < conf->pool_count; i++)
 		backend_count += conf->pools[i].backend_count;
-	*out = (struct plan){
+	*out = (struct table_spec){
 		.pools = calloc(conf->pool_count + 1, sizeof *out->pools),
 		.backends = calloc(backend_count + 1, sizeof *out->backends),
 		.of_file = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 		.ids = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 	};
-	if (out->pools == NULL || out->backends == NULL || out->of_file == NULL || out->ids == NULL)
-		rc = -ENOMEM;
-	for (size_t i = 0; rc == 0 && i < conf->pool_count; i++)
-		rc = plan_pool(out, &conf->pools[i], pools, backends);
-	if (rc != 0)
-		plan_free(out);
-	return rc;
+	if (!out->pools || !out->backends || !out->of_file || !out->ids)
+		err = -ENOMEM;
+	for (size_t i = 0; !err && i < conf->pool_count; i++)
+		err = plan_pool(out, &conf->pools[i], pools, backends);
+	if (err)
+		table_spec_free(out);
+	return err;
 }
 
 static uint16_t backend_of_uid(const struct snapshot_pool_spec *pool, uint16_t uid)
@@ -94,13 +94,13 @@ static bool is_claimed(const struct snapshot_pool_spec *spec, const struct claim
 	return backend_of_uid(spec, claims_owner(claims, id)) != SNAPSHOT_NO_BACKEND;
 }
 
-int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims)
+int table_spec_set_ids(struct table_spec *plan, size_t pool, const struct claims *claims)
 {
 	struct snapshot_pool_spec *spec = &plan->pools[pool];
 	struct snapshot_id *ids = calloc(spec->backend_count + claims->count, sizeof *ids);
 	size_t count = 0;
 
-	if (ids == NULL)
+	if (!ids)
 		return -ENOMEM;
 	for (const struct snapshot_id *entry = plan->of_file[pool]; entry->id.len > 0; entry++)
 		if (!is_claimed(spec, claims, &entry->id))
@@ -117,7 +117,7 @@ int plan_set_ids(struct plan *plan, size_t pool, const struct claims *claims)
 	return 0;
 }
 
-void plan_free(struct plan *plan)
+void table_spec_free(struct table_spec *plan)
 {
 	for (size_t i = 0; i < plan->pool_count; i++) {
 		free(plan->of_file[i]);
@@ -127,5 +127,5 @@ void plan_free(struct plan *plan)
 	free(plan->ids);
 	free(plan->pools);
 	free(plan->backends);
-	*plan = (struct plan){ 0 };
+	*plan = (struct table_spec){ 0 };
 }

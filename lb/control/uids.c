@@ -8,58 +8,58 @@ struct entry {
 	char *name; /* NULL: taken back */
 };
 
-struct registry {
+struct uids {
 	uint16_t capacity;
 	uint16_t count;
 	struct entry entries[]; /* the number is the index */
 };
 
-struct registry *registry_new(uint16_t capacity)
+struct uids *uids_new(uint16_t capacity)
 {
-	struct registry *registry = calloc(1, sizeof *registry + capacity * sizeof registry->entries[0]);
+	struct uids *uids = calloc(1, sizeof *uids + capacity * sizeof uids->entries[0]);
 
-	if (registry != NULL)
-		registry->capacity = capacity;
-	return registry;
+	if (uids)
+		uids->capacity = capacity;
+	return uids;
 }
 
-void registry_free(struct registry *registry)
+void uids_free(struct uids *uids)
 {
-	if (registry == NULL)
+	if (!uids)
 		return;
-	for (uint16_t i = 0; i < registry->count; i++)
-		free(registry->entries[i].name);
-	free(registry);
+	for (uint16_t i = 0; i < uids->count; i++)
+		free(uids->entries[i].name);
+	free(uids);
 }
 
-uint16_t registry_uid(struct registry *registry, uint16_t scope, const char *name)
+uint16_t uids_give(struct uids *uids, uint16_t scope, const char *name)
 {
-	uint16_t unused = registry->count;
+	uint16_t unused = uids->count;
 
-	for (uint16_t i = 0; i < registry->count; i++) {
-		const struct entry *entry = &registry->entries[i];
-		if (entry->name == NULL)
-			unused = unused == registry->count ? i : unused;
+	for (uint16_t i = 0; i < uids->count; i++) {
+		const struct entry *entry = &uids->entries[i];
+		if (!entry->name)
+			unused = unused == uids->count ? i : unused;
 		else if (entry->scope == scope && strcmp(entry->name, name) == 0)
 			return i;
 	}
-	if (unused == registry->capacity)
-		return REGISTRY_FULL;
+	if (unused == uids->capacity)
+		return UIDS_FULL;
 	char *copy = strdup(name);
-	if (copy == NULL)
-		return REGISTRY_FULL;
-	registry->entries[unused] = (struct entry){ .scope = scope, .name = copy };
-	if (unused == registry->count)
-		registry->count++;
+	if (!copy)
+		return UIDS_FULL;
+	uids->entries[unused] = (struct entry){ .scope = scope, .name = copy };
+	if (unused == uids->count)
+		uids->count++;
 	return unused;
 }
 
-void registry_take_back(struct registry *registry, const bool *used)
+void uids_take_back(struct uids *uids, const bool *used)
 {
-	for (uint16_t i = 0; i < registry->count; i++) {
+	for (uint16_t i = 0; i < uids->count; i++) {
 		if (used[i])
 			continue;
-		free(registry->entries[i].name);
-		registry->entries[i].name = NULL;
+		free(uids->entries[i].name);
+		uids->entries[i].name = NULL;
 	}
 }

@@ -4,8 +4,8 @@
 
 #include "base/tsan.h"
 
-void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint16_t *listener_uids,
-		       size_t listener_count)
+void uids_in_use_keep_table(struct uids_in_use *used, const struct table_spec *plan, const uint16_t *listener_uids,
+			    size_t listener_count)
 {
 	for (size_t i = 0; i < plan->pool_count; i++)
 		used->pools[plan->pools[i].uid] = true;
@@ -16,19 +16,19 @@ void recycle_keep_plan(struct recycle *used, const struct plan *plan, const uint
 }
 
 struct marking {
-	struct recycle *used;
-	const struct services *services;
+	struct uids_in_use *used;
+	const struct service_addrs *service_addrs;
 };
 
-static void mark_peer(const struct marking *marking, const struct flow_peer *peer)
+static void mark_peer(const struct marking *marking, const struct ownership_peer *peer)
 {
-	marking->used->listeners[services_get(marking->services, peer->service).listener] = true;
+	marking->used->listeners[service_addrs_get(marking->service_addrs, peer->service).listener] = true;
 }
 
 static void mark_flow(void *ctx, const struct flow *flow)
 {
 	const struct marking *marking = ctx;
-	const struct flow_state *state = &flow->state;
+	const struct ownership *state = &flow->state;
 
 	marking->used->pools[flow->pool] = true;
 	marking->used->backends[flow->backend] = true;
@@ -43,9 +43,10 @@ static void mark_flow(void *ctx, const struct flow *flow)
 		mark_peer(marking, &state->proven);
 }
 
-void recycle_keep_flows(struct recycle *used, struct flows *flows, const struct services *services, uint32_t now_ms)
+void uids_in_use_keep_flows(struct uids_in_use *used, struct flows *flows, const struct service_addrs *service_addrs,
+			    uint32_t now_ms)
 {
-	struct marking marking = { used, services };
+	struct marking marking = { used, service_addrs };
 
 	rcu_thread_online();
 	for (int i = 0; i < FLOWS_SWEEP_CALLS; i++)
@@ -55,14 +56,14 @@ void recycle_keep_flows(struct recycle *used, struct flows *flows, const struct 
 	synchronize_rcu();
 }
 
-void recycle_clear_flows(const struct recycle *used, struct flows *flows)
+void uids_in_use_clear_flows(const struct uids_in_use *used, struct flows *flows)
 {
 	for (uint16_t i = 0; i < STATS_POOLS; i++)
 		if (!used->pools[i])
 			flows_forget_evicted(flows, i);
 }
 
-void recycle_clear_limit(const struct recycle *used, struct limit *limit)
+void uids_in_use_clear_limit(const struct uids_in_use *used, struct limit *limit)
 {
 	for (uint16_t i = 0; i < STATS_POOLS; i++)
 		if (!used->pools[i])
@@ -104,19 +105,19 @@ static void clear_backend(struct worker *worker, size_t backend)
 	clear(&worker->stats.sent_down[backend], 1);
 	clear(&worker->stats.icmp_errors[backend], 1);
 	atomic_store_explicit(&worker->cid_last_s[backend], 0, memory_order_relaxed);
-	worker->paths[backend] = (struct net_path){ 0 };
+	worker->paths[backend] = (struct io_pmtu){ 0 };
 }
 
 /* Not yet explained, of a pool that is gone. */
-static void clear_sample(const struct recycle *used, struct worker_sample *sample)
+static void clear_sample(const struct uids_in_use *used, struct worker_sample *sample)
 {
 	if (atomic_load_explicit(&sample->full, memory_order_acquire) && !used->pools[sample->pool])
 		atomic_store_explicit(&sample->full, false, memory_order_release);
 }
 
-void recycle_clear_worker(const struct recycle *used, struct worker *worker)
+void uids_in_use_clear_worker(const struct uids_in_use *used, struct worker *worker)
 {
-	race_acquire(worker->publisher);
+	tsan_acquire(worker->publisher);
 	clear_sample(used, &worker->sample);
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		if (!used->listeners[i])

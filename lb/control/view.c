@@ -114,7 +114,7 @@ static void view_write(struct control *control, const struct stats *sum, struct 
 				   .pool_count = conf->pool_count,
 				   .backends = backends,
 				   .backend_count = at,
-				   .admin_stalls = admin_stalls(),
+				   .admin_http_stalls = admin_http_stalls(),
 				   .generation = publisher_read(&control->publisher)->snapshot->generation,
 				   .fingerprint = fingerprint_format(fingerprint, conf),
 			   });

@@ -65,7 +65,8 @@ static void watch_shortages(struct control *control, const struct stats *sum)
 	}
 	tell(&watch->endpoint_drops, read_counter(&sum->endpoint_drops), "kernel_drops", NULL,
 	     "the kernel drops what servers send: more comes than the workers read");
-	tell(&watch->descriptors, admin_stalls(), "admin", NULL, "admin.http can accept nobody: out of descriptors?");
+	tell(&watch->descriptors, admin_http_stalls(), "admin", NULL,
+	     "admin.http can accept nobody: out of descriptors?");
 }
 
 void control_watch(struct control *control)

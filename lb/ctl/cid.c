@@ -128,7 +128,7 @@ static void add_config(json_t *root, const struct conf_pool *pool, const struct 
 	if (!pool->layout.rotations)
 		return;
 	json_object_set_new(root, "rotation", json_integer(config->rotation));
-	json_object_set_new(root, "encrypted", json_boolean(config->key != NULL));
+	json_object_set_new(root, "encrypted", json_boolean(config->key));
 }
 
 static void add_backend(json_t *root, const struct conf_pool *pool, const struct server_id *id)

@@ -82,8 +82,8 @@ void explain_make(struct explanation *out, const struct conf_listener *listener,
 {
 	struct route_in in = { .data = data, .len = len, .hint = ROUTE_NO_HINT };
 
-	*out = (struct explanation){ .listener = listener, .pool = pool, .octets = len, .has_source = source != NULL };
-	if (source != NULL)
+	*out = (struct explanation){ .listener = listener, .pool = pool, .octets = len, .has_source = source };
+	if (source)
 		in.source = out->source = *source;
 	if (pool->protocol == POOL_DTLS) {
 		dtls_walk(&in.view, data, len);
@@ -98,7 +98,7 @@ void explain_make(struct explanation *out, const struct conf_listener *listener,
 	route(&out->out, pool, &in);
 	if (out->out.verdict == VERDICT_CID_HASHED)
 		read_slot(out, siphash24(&pool->hash_key, out->opened.cid, out->opened.cid_len));
-	else if (out->out.verdict == VERDICT_HASH && source != NULL)
+	else if (out->out.verdict == VERDICT_HASH && source)
 		read_slot(out, siphash_addr(&pool->hash_key, source, pool->affinity == AFFINITY_ADDRESS_PORT));
 	out->by_hash = out->out.verdict == VERDICT_CID_HASHED || out->out.verdict == VERDICT_HASH;
 }

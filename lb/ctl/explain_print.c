@@ -23,8 +23,8 @@ static const char *record_name(const struct explain_record *record)
 
 	if (record->first >> 5 == 1)
 		return "DTLS 1.3 ciphertext";
-	return record->first < sizeof names / sizeof names[0] && names[record->first] != NULL ? names[record->first]
-											      : "no DTLS record";
+	return record->first < sizeof names / sizeof names[0] && names[record->first] ? names[record->first]
+										      : "no DTLS record";
 }
 
 static const char *kind_words(enum dtls_kind kind)
@@ -240,7 +240,7 @@ int explain_print_json(const struct explanation *e, FILE *out)
 	json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b}", "listener", e->listener->name, "pool", e->pool->name,
 				 "octets", (json_int_t)e->octets, "verdict", verdict_name(e->out.verdict), "why",
 				 verdict_words(e), "routed", verdict_is_routed(e->out.verdict));
-	int rc;
+	int err;
 
 	if (e->pool->protocol == POOL_DTLS)
 		json_object_set_new(root, "records", explain_records_json(e->records, e->record_count));
@@ -255,9 +255,8 @@ int explain_print_json(const struct explanation *e, FILE *out)
 		json_object_set_new(root, "backend",
 				    json_pack("{s:s, s:s}", "name", b->name, "address", addr_format(&b->addr, text)));
 	}
-	rc = root != NULL && json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && fputc('\n', out) != EOF
-		     ? 0
-		     : -EIO;
+	err = root && json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 && fputc('\n', out) != EOF ? 0
+														: -EIO;
 	json_decref(root);
-	return rc;
+	return err;
 }

@@ -58,11 +58,11 @@ static bool read_datagram(struct datagram *out, const char *hex)
 	FILE *in = strcmp(hex, "-") == 0 ? stdin : fmemopen((char *)(uintptr_t)hex, strlen(hex), "r");
 	bool ok = false;
 
-	if (in != NULL)
+	if (in)
 		ok = read_hex(out, in);
 	else
 		fprintf(stderr, "cidlbctl: the datagram is empty\n");
-	if (in != NULL && in != stdin)
+	if (in && in != stdin)
 		fclose(in);
 	return ok;
 }
@@ -70,12 +70,11 @@ static bool read_datagram(struct datagram *out, const char *hex)
 static const struct conf_listener *choose_listener(const struct conf *conf, const char *name)
 {
 	for (size_t i = 0; i < conf->listener_count; i++) {
-		if (name != NULL ? strcmp(conf->listeners[i].name, name) == 0 : conf->listener_count == 1)
+		if (name ? strcmp(conf->listeners[i].name, name) == 0 : conf->listener_count == 1)
 			return &conf->listeners[i];
 	}
 	fprintf(stderr,
-		name != NULL ? "cidlbctl: no listener is called %s; there are"
-			     : "cidlbctl: choose with --listener one of",
+		name ? "cidlbctl: no listener is called %s; there are" : "cidlbctl: choose with --listener one of",
 		name);
 	for (size_t i = 0; i < conf->listener_count; i++)
 		fprintf(stderr, "%s %s", i > 0 ? "," : "", conf->listeners[i].name);
@@ -97,19 +96,19 @@ struct conf *ctl_load(const char *file)
 /* The table that the daemon starts with: every backend up, in the administrative state of the file. */
 static struct snapshot *build(const struct conf *conf)
 {
-	struct registry *pools = registry_new(STATS_POOLS);
-	struct registry *backends = registry_new(STATS_BACKENDS);
+	struct uids *pools = uids_new(STATS_POOLS);
+	struct uids *backends = uids_new(STATS_BACKENDS);
 	struct siphash_key key = siphash_key_load(conf->hash_key);
 	struct snapshot *snapshot = NULL;
-	struct plan plan = { 0 };
+	struct table_spec plan = { 0 };
 
-	if (pools != NULL && backends != NULL && plan_make(&plan, conf, pools, backends) == 0)
+	if (pools && backends && table_spec_make(&plan, conf, pools, backends) == 0)
 		snapshot = snapshot_build(&key, plan.pools, plan.pool_count, NULL);
-	if (snapshot == NULL)
+	if (!snapshot)
 		fprintf(stderr, "cidlbctl: cannot build the routing table\n");
-	plan_free(&plan);
-	registry_free(pools);
-	registry_free(backends);
+	table_spec_free(&plan);
+	uids_free(pools);
+	uids_free(backends);
 	return snapshot;
 }
 
@@ -118,20 +117,20 @@ static enum ctl_exit explain(const struct conf *conf, const struct datagram *dat
 {
 	const struct conf_listener *listener = choose_listener(conf, options->listener);
 	struct explanation explanation;
-	int rc = 0;
+	int err = 0;
 
-	if (listener == NULL)
+	if (!listener)
 		return CTL_REFUSED;
 	struct snapshot *snapshot = build(conf);
-	if (snapshot == NULL)
+	if (!snapshot)
 		return CTL_REFUSED;
 	explain_make(&explanation, listener, &snapshot->pools[listener->pool], datagram->data, datagram->len, from);
 	if (options->json)
-		rc = explain_print_json(&explanation, stdout);
+		err = explain_print_json(&explanation, stdout);
 	else
 		explain_print_text(&explanation, stdout);
 	snapshot_free(snapshot);
-	return rc == 0 ? CTL_OK : CTL_REFUSED;
+	return !err ? CTL_OK : CTL_REFUSED;
 }
 
 enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options)
@@ -139,16 +138,16 @@ enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options)
 	static struct datagram datagram;
 	struct addr from;
 
-	if (options->from != NULL && addr_parse(&from, options->from) != 0) {
+	if (options->from && addr_parse(&from, options->from) != 0) {
 		fprintf(stderr, "cidlbctl: --from takes A.B.C.D:PORT or [IPV6]:PORT, not %s\n", options->from);
 		return CTL_USAGE;
 	}
 	if (!read_datagram(&datagram, hex))
 		return CTL_REFUSED;
 	struct conf *conf = ctl_load(options->file);
-	if (conf == NULL)
+	if (!conf)
 		return CTL_REFUSED;
-	enum ctl_exit status = explain(conf, &datagram, options->from != NULL ? &from : NULL, options);
+	enum ctl_exit status = explain(conf, &datagram, options->from ? &from : NULL, options);
 	conf_free(conf);
 	return status;
 }

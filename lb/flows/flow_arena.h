@@ -4,8 +4,8 @@
  *
  * Any thread takes and returns; the control thread makes, grows and frees.
  */
-#ifndef CIDLB_FLOW_ARENA_H
-#define CIDLB_FLOW_ARENA_H
+#ifndef CIDLB_FLOWS_FLOW_ARENA_H
+#define CIDLB_FLOWS_FLOW_ARENA_H
 
 #include <pthread.h>
 #include <stddef.h>

@@ -136,7 +136,7 @@ int flow_index_grow(struct flow_index *index, size_t capacity)
 	atomic_store_explicit(&index->lines, lines, memory_order_release);
 	pthread_mutex_unlock(&index->lock);
 	synchronize_rcu();
-	race_acquire(old);
+	tsan_acquire(old);
 	lines_free(old);
 	return 0;
 }

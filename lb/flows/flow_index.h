@@ -9,8 +9,8 @@
  * Readers take no lock, must be registered with QSBR, and may miss an entry that is added while they search; what they
  * find may have been removed meanwhile. Any thread adds and removes; the control thread makes, grows and frees.
  */
-#ifndef CIDLB_FLOW_INDEX_H
-#define CIDLB_FLOW_INDEX_H
+#ifndef CIDLB_FLOWS_FLOW_INDEX_H
+#define CIDLB_FLOWS_FLOW_INDEX_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -106,7 +106,7 @@ static inline uint32_t flow_index_find(const struct flow_index *index, uint32_t 
 		line = flow_index_next(lines, line);
 		found = flow_index_find_in(line, hash, same, ctx);
 	}
-	race_release(lines);
+	tsan_release(lines);
 	return found;
 }
 

@@ -41,7 +41,7 @@ void flows_free(struct flows *flows)
 		return;
 	flow_arena_visit(&flows->arena, 0, 1, end_one, flows);
 	rcu_barrier();
-	race_acquire(flows);
+	tsan_acquire(flows);
 	flow_arena_destroy(&flows->arena);
 	flow_index_destroy(&flows->by_key);
 	flow_index_destroy(&flows->by_end);
@@ -182,16 +182,16 @@ static void after_grace(struct rcu_head *head)
 	struct flow *flow = caa_container_of(head, struct flow, grace.head);
 	struct flows *flows;
 
-	race_acquire(flow);
+	tsan_acquire(flow);
 	flows = flow->grace.table;
 	flow_arena_return(&flows->arena, flow);
-	race_release(flows);
+	tsan_release(flows);
 }
 
 static void retire(struct flows *flows, struct flow *flow)
 {
 	flow->grace.table = flows;
-	race_release(flow);
+	tsan_release(flow);
 	call_rcu(&flow->grace.head, after_grace);
 }
 
@@ -252,7 +252,7 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 	flow->copies = 0;
 	flow->created_ms = flow->last_ms = flow->turned_ms = what->now_ms;
 	flow->serial = serial;
-	flow_init(&flow->state, &what->owner, what->owner_proven);
+	ownership_init(&flow->state, &what->owner, what->owner_proven);
 }
 
 /* False: another flow has the endpoint. */

@@ -39,7 +39,7 @@ enum flow_kind {
 struct flow_key {
 	enum flow_kind kind;
 	uint16_t pool;      /* stable number */
-	uint16_t service;   /* which address of ours it had addressed (services.h); all but CID */
+	uint16_t service;   /* which address of ours it had addressed (service_addrs.h); all but CID */
 	struct addr source; /* all but CID */
 	uint8_t cid_len;    /* octets; CID, SOURCE */
 	const uint8_t *cid;
@@ -74,21 +74,21 @@ struct flow {
 	struct addr backend_addr; /* the only address that replies may come from */
 	union {
 		struct {
-			struct flow_state state; /* all but CID: only the owner, which is source and service of the key
+			struct ownership state; /* all but CID: only the owner, which is source and service of the key
 						    and constant */
 			uint32_t created_ms;
 		};
 		struct {
-			struct flow_guest owner; /* stays: a reader may still be comparing keys */
+			struct ownership_guest owner; /* stays: a reader may still be comparing keys */
 			struct rcu_head head;
 			struct flows *table;
 		} grace;                /* when dead */
 		struct flow *next_free; /* when in no table */
 	};
 };
-_Static_assert(offsetof(struct flow_state, owner) == 0, "shared with grace");
+_Static_assert(offsetof(struct ownership, owner) == 0, "shared with grace");
 _Static_assert(sizeof(struct flow) == 192, "whole cache lines");
-_Static_assert(offsetof(struct flow, state) + offsetof(struct flow_state, claimant) <= 128,
+_Static_assert(offsetof(struct flow, state) + offsetof(struct ownership, claimant) <= 128,
 	       "what every datagram uses is in two of them");
 _Static_assert(STATS_POOLS <= UINT8_MAX, "flow.pool");
 
@@ -162,7 +162,7 @@ struct flow_new {
 	uint64_t endpoint_hash;
 	bool (*usable)(void *ctx, const struct addr *endpoint); /* may it be taken? NULL: any may */
 	void *usable_ctx;
-	struct flow_peer owner;
+	struct ownership_peer owner;
 	bool owner_proven; /* it has finished a handshake */
 	uint32_t now_ms;
 };

@@ -57,7 +57,7 @@ static inline bool key_is_same(const void *ctx, uint32_t number)
 		       addr_equal(&flow->state.owner.peer.device, &key->source);
 	if (same && (key->kind == FLOW_CID || key->kind == FLOW_SOURCE))
 		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0;
-	race_release(flow);
+	tsan_release(flow);
 	return same;
 }
 
@@ -68,7 +68,7 @@ static inline bool end_is_same(const void *ctx, uint32_t number)
 	const bool same =
 		addr_equal(&flow->endpoint, wanted->endpoint) && addr_equal(&flow->backend_addr, wanted->backend);
 
-	race_release(flow);
+	tsan_release(flow);
 	return same;
 }
 
@@ -170,7 +170,7 @@ struct flow *flows_index_key(struct flows *flows, struct flow *flow, const struc
 
 void flows_unindex_key(struct flows *flows, const struct flow *flow)
 {
-	const struct flow_peer *owner = &flow->state.owner.peer;
+	const struct ownership_peer *owner = &flow->state.owner.peer;
 	const struct flow_key key = {
 		.kind = (enum flow_kind)flow->kind,
 		.pool = flow->pool,

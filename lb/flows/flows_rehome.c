@@ -84,7 +84,7 @@ static bool take_place(struct rehome *rehome, struct flow *flow)
 
 	if (moves && addr_is_v4(&home->addr) != addr_is_v4(&flow->endpoint))
 		return false;
-	race_acquire(flow);
+	tsan_acquire(flow);
 	if (moves)
 		lead_to(rehome->flows, flow, home);
 	if (!flows_index_end(rehome->flows, flow))

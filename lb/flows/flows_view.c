@@ -7,7 +7,7 @@ struct visit {
 	size_t limit, matched;
 };
 
-static bool is_from(const struct flow_peer *peer, const struct addr *from)
+static bool is_from(const struct ownership_peer *peer, const struct addr *from)
 {
 	return memcmp(peer->device.ip, from->ip, sizeof from->ip) == 0 &&
 	       (from->port == 0 || peer->device.port == from->port);
@@ -28,7 +28,7 @@ static bool filter_passes(const struct flows_filter *filter, const struct flow *
 
 static void describe(const struct flow *flow, uint32_t now_ms, struct flow_description *out)
 {
-	const struct flow_state *state = &flow->state;
+	const struct ownership *state = &flow->state;
 
 	*out = (struct flow_description){
 		.kind = (enum flow_kind)flow->kind,

@@ -12,9 +12,9 @@ struct flow_description {
 	uint8_t cid_len; /* octets; CID, SOURCE */
 	uint8_t cid[LBCID_MAX_OCTETS];
 	struct addr endpoint, backend_addr;
-	struct flow_peer owner;
-	struct flow_peer claimant;       /* CID, if claimed */
-	struct flow_peer proven, former; /* CID: replaced, but still sent copies, if has_… */
+	struct ownership_peer owner;
+	struct ownership_peer claimant;       /* CID, if claimed */
+	struct ownership_peer proven, former; /* CID: replaced, but still sent copies, if has_… */
 	bool has_proven, has_former;
 	bool owner_proven, claimed, contest;
 	unsigned copies, contests;           /* FLOW_COUNTED and 255 at most */

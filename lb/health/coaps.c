@@ -36,7 +36,7 @@ enum phase { PHASE_HANDSHAKE, PHASE_ASK, PHASE_HELLO };
 
 struct coaps {
 	struct probe probe;
-	struct line line;
+	struct dtls_session line;
 
 	/* the session */
 	bool proven;      /* it has answered a GET */
@@ -62,7 +62,7 @@ struct coaps {
 	struct health_findings findings;
 };
 
-static struct coaps *coaps_of(struct line *line)
+static struct coaps *coaps_of(struct dtls_session *line)
 {
 	return (struct coaps *)((char *)line - offsetof(struct coaps, line));
 }
@@ -77,7 +77,7 @@ static void finish(struct coaps *coaps, bool ok, const char *reason)
 {
 	struct health_result result = { .ok = ok, .reason = reason, .findings = &coaps->findings };
 
-	if (coaps->line.session != NULL && session_state(coaps->line.session) == SESSION_ESTABLISHED)
+	if (coaps->line.session && session_state(coaps->line.session) == SESSION_ESTABLISHED)
 		probe_cid_judge(&coaps->findings, &coaps->probe.spec, coaps->line.cid, coaps->line.cid_len);
 	/* An answer without words says that there is nothing to say. */
 	if (coaps->phase == PHASE_ASK && coaps->get.answered) {
@@ -110,7 +110,7 @@ static void finish_without_session(struct coaps *coaps)
 static void wake_later(struct coaps *coaps)
 {
 	uint64_t left_us = probe_left_us(&coaps->probe);
-	uint64_t us = coaps->phase == PHASE_HANDSHAKE ? line_left_us(&coaps->line)
+	uint64_t us = coaps->phase == PHASE_HANDSHAKE ? dtls_session_left_us(&coaps->line)
 						      : (uint64_t)coaps->probe.spec.how.timeout_ms * 1000 / STEPS;
 
 	probe_wake_in(&coaps->probe, us < left_us ? us : left_us);
@@ -120,7 +120,7 @@ static void wake_later(struct coaps *coaps)
 static void fail(struct coaps *coaps, int error)
 {
 	if (coaps->phase == PHASE_HANDSHAKE) {
-		line_drop(&coaps->line);
+		dtls_session_drop(&coaps->line);
 		coaps->tries--;
 	}
 	probe_fail(&coaps->probe, error);
@@ -174,7 +174,8 @@ static void ask(struct coaps *coaps)
 		return;
 	}
 	len = probe_get_write(&coaps->get, from, coaps->probe.spec.how.path, question);
-	error = line_write(&coaps->line, from == PROBE_GET_AWAY ? coaps->line.away : coaps->line.home, question, len);
+	error = dtls_session_write(&coaps->line, from == PROBE_GET_AWAY ? coaps->line.away : coaps->line.home, question,
+				   len);
 	if (error == 0)
 		wake_later(coaps);
 	else
@@ -211,7 +212,7 @@ static void begin_handshake(struct coaps *coaps)
 	coaps->tried_us = probe_clock_us();
 	if (coaps->tries < TRIES_MAX)
 		coaps->tries++;
-	error = line_begin(&coaps->line);
+	error = dtls_session_begin(&coaps->line);
 	if (error == 0)
 		wake_later(coaps);
 	else
@@ -230,7 +231,7 @@ static void lose_session(struct coaps *coaps, const char *why)
 		coaps->losses++;
 	if (coaps->proven && coaps->losses >= REPEATED)
 		find_rebinding(coaps, FINDING_BAD, "needed a handshake");
-	line_drop(&coaps->line);
+	dtls_session_drop(&coaps->line);
 }
 
 /* The backend is there, without the session. One that never answered is kept while no other may be begun: it may be
@@ -253,9 +254,9 @@ static void on_handshake_failed(struct coaps *coaps)
 {
 	bool no_key = session_awaits_finished(coaps->line.session) && coaps->tries >= REPEATED;
 
-	coaps->refused = line_explain(&coaps->line, coaps->why, sizeof coaps->why) || no_key;
+	coaps->refused = dtls_session_explain(&coaps->line, coaps->why, sizeof coaps->why) || no_key;
 	coaps->mute = false;
-	line_drop(&coaps->line);
+	dtls_session_drop(&coaps->line);
 	finish_without_session(coaps);
 }
 
@@ -286,7 +287,7 @@ static void judge_rebinding(struct coaps *coaps, const struct probe_port *port)
 	} else if (coaps->get.to == PROBE_GET_AWAY && port == coaps->line.away) {
 		find_rebinding(coaps, FINDING_GOOD, "");
 		coaps->silences = coaps->losses = 0;
-		line_move(&coaps->line);
+		dtls_session_move(&coaps->line);
 	} else if (coaps->get.to == PROBE_GET_AWAY && !home_asked) {
 		find_rebinding(coaps, FINDING_BAD, "answered to the old port");
 	} else if (++coaps->silences >= REPEATED) {
@@ -315,7 +316,7 @@ static void on_give_up(struct coaps *coaps)
 		return;
 	}
 	if (coaps->phase == PHASE_HANDSHAKE) {
-		line_drop(&coaps->line);
+		dtls_session_drop(&coaps->line);
 		coaps->tries--;
 	}
 	if (coaps->phase != PHASE_ASK)
@@ -359,9 +360,9 @@ static void coaps_begin(struct probe *probe)
 
 	coaps->greeted = false;
 	coaps->get.words_len = 0;
-	if (coaps->line.session != NULL && session_state(coaps->line.session) != SESSION_ESTABLISHED)
+	if (coaps->line.session && session_state(coaps->line.session) != SESSION_ESTABLISHED)
 		lose_session(coaps, "session failed");
-	if (coaps->line.session != NULL) {
+	if (coaps->line.session) {
 		begin_asking(coaps, false);
 	} else if (may_begin(coaps)) {
 		begin_handshake(coaps);
@@ -382,20 +383,20 @@ static void coaps_wake(struct probe *probe)
 	}
 	coaps->step++;
 	if (coaps->phase == PHASE_HANDSHAKE)
-		settle(coaps, line_expire(&coaps->line), NULL);
+		settle(coaps, dtls_session_expire(&coaps->line), NULL);
 	else if (coaps->phase == PHASE_ASK)
 		ask(coaps);
 	else
 		say_hello(coaps);
 }
 
-static void on_deliver(struct line *line, const uint8_t *data, size_t len)
+static void on_deliver(struct dtls_session *line, const uint8_t *data, size_t len)
 {
 	uint8_t reply[COAP_HEADER_OCTETS];
 
 	len = probe_get_read(&coaps_of(line)->get, data, len, reply);
 	if (len > 0)
-		line_reply(line, reply, len);
+		dtls_session_reply(line, reply, len);
 }
 
 /* Whether it answers a ClientHello of ours. */
@@ -426,11 +427,11 @@ static void coaps_received(struct probe *probe, struct probe_port *port, const u
 			finish_without_session(coaps);
 		return;
 	}
-	if (coaps->line.session == NULL)
+	if (!coaps->line.session)
 		return;
 	if (probe_hello_read(data, len) != PROBE_ANSWER_NONE)
 		coaps->heard = true;
-	settle(coaps, line_input(&coaps->line, port, data, len), port);
+	settle(coaps, dtls_session_input(&coaps->line, port, data, len), port);
 }
 
 static void coaps_failed(struct probe *probe, int error)
@@ -442,12 +443,12 @@ static int coaps_open(struct probe *probe)
 {
 	struct coaps *coaps = (struct coaps *)probe;
 
-	return line_init(&coaps->line, probe, on_deliver);
+	return dtls_session_init(&coaps->line, probe, on_deliver);
 }
 
 static void coaps_close(struct probe *probe)
 {
-	line_free(&((struct coaps *)probe)->line);
+	dtls_session_free(&((struct coaps *)probe)->line);
 }
 
 const struct probe_kind probe_coaps = {

@@ -107,7 +107,7 @@ static void datagram_received(struct probe *probe, struct probe_port *port, cons
 	(void)port;
 	if (!probe->asking)
 		return;
-	if (life != NULL)
+	if (life)
 		probe_finish(probe, false, &(struct health_result){ .ok = true, .reason = life });
 	else
 		datagram->noise_octets = len;

@@ -19,14 +19,14 @@ static uint64_t clock_ms(void)
 
 static void on_send(void *ctx, const uint8_t *data, size_t len)
 {
-	struct line *line = ctx;
+	struct dtls_session *line = ctx;
 
 	line->error = probe_port_send(line->at, data, len);
 }
 
 static void on_deliver(void *ctx, const uint8_t *data, size_t len)
 {
-	struct line *line = ctx;
+	struct dtls_session *line = ctx;
 
 	line->deliver(line, data, len);
 }
@@ -46,7 +46,7 @@ static const char *hint_of(int alert)
 	return "";
 }
 
-bool line_explain(const struct line *line, char *text, size_t size)
+bool dtls_session_explain(const struct dtls_session *line, char *text, size_t size)
 {
 	const struct session *session = line->session;
 	bool refused = session_state(session) == SESSION_FAILED;
@@ -61,8 +61,8 @@ bool line_explain(const struct line *line, char *text, size_t size)
 	return refused;
 }
 
-int line_init(struct line *line, struct probe *probe,
-	      void (*deliver)(struct line *line, const uint8_t *data, size_t len))
+int dtls_session_init(struct dtls_session *line, struct probe *probe,
+		      void (*deliver)(struct dtls_session *line, const uint8_t *data, size_t len))
 {
 	const struct conf_health *how = &probe->spec.how;
 	const struct session_options options = {
@@ -77,22 +77,22 @@ int line_init(struct line *line, struct probe *probe,
 		.random = fill_random,
 	};
 
-	*line = (struct line){ .probe = probe, .deliver = deliver };
+	*line = (struct dtls_session){ .probe = probe, .deliver = deliver };
 	line->home = line->at = &line->ports[0];
 	line->away = &line->ports[1];
 	return session_config_new(&line->config, &options);
 }
 
-void line_free(struct line *line)
+void dtls_session_free(struct dtls_session *line)
 {
 	line->at = line->home;
-	if (line->session != NULL)
+	if (line->session)
 		session_close(line->session);
-	line_drop(line);
+	dtls_session_drop(line);
 	session_config_free(line->config);
 }
 
-void line_move(struct line *line)
+void dtls_session_move(struct dtls_session *line)
 {
 	struct probe_port *old = line->home;
 
@@ -101,12 +101,12 @@ void line_move(struct line *line)
 	line->away = old;
 }
 
-int line_begin(struct line *line)
+int dtls_session_begin(struct dtls_session *line)
 {
 	static const struct session_callbacks callbacks = { on_send, on_deliver };
 	int error;
 
-	line_drop(line);
+	dtls_session_drop(line);
 	error = probe_port_open(line->home, line->probe);
 	if (error == 0)
 		error = -session_new(&line->session, line->config, NULL, &callbacks, line);
@@ -118,7 +118,7 @@ int line_begin(struct line *line)
 	return line->error;
 }
 
-void line_drop(struct line *line)
+void dtls_session_drop(struct dtls_session *line)
 {
 	session_free(line->session);
 	line->session = NULL;
@@ -127,14 +127,15 @@ void line_drop(struct line *line)
 	probe_port_close(line->away);
 }
 
-static enum session_state note_cid(struct line *line, enum session_state before, enum session_state state)
+static enum session_state note_cid(struct dtls_session *line, enum session_state before, enum session_state state)
 {
 	if (before != SESSION_ESTABLISHED && state == SESSION_ESTABLISHED)
 		line->cid_len = session_peer_cid(line->session, line->cid);
 	return state;
 }
 
-enum session_state line_input(struct line *line, struct probe_port *port, const uint8_t *data, size_t len)
+enum session_state dtls_session_input(struct dtls_session *line, struct probe_port *port, const uint8_t *data,
+				      size_t len)
 {
 	enum session_state before = session_state(line->session);
 
@@ -143,7 +144,7 @@ enum session_state line_input(struct line *line, struct probe_port *port, const 
 	return note_cid(line, before, session_input(line->session, data, len, clock_ms()));
 }
 
-uint64_t line_left_us(const struct line *line)
+uint64_t dtls_session_left_us(const struct dtls_session *line)
 {
 	uint64_t at_ms = session_deadline(line->session), now_ms = clock_ms();
 
@@ -152,23 +153,23 @@ uint64_t line_left_us(const struct line *line)
 	return at_ms > now_ms ? (at_ms - now_ms) * 1000 : 0;
 }
 
-enum session_state line_expire(struct line *line)
+enum session_state dtls_session_expire(struct dtls_session *line)
 {
 	line->error = 0;
 	return session_expire(line->session, clock_ms());
 }
 
-int line_write(struct line *line, struct probe_port *port, const uint8_t *data, size_t len)
+int dtls_session_write(struct dtls_session *line, struct probe_port *port, const uint8_t *data, size_t len)
 {
-	int rc;
+	int err;
 
 	line->at = port;
 	line->error = 0;
-	rc = session_write(line->session, data, len);
-	return rc != 0 ? -rc : line->error;
+	err = session_write(line->session, data, len);
+	return err ? -err : line->error;
 }
 
-void line_reply(struct line *line, const uint8_t *data, size_t len)
+void dtls_session_reply(struct dtls_session *line, const uint8_t *data, size_t len)
 {
 	session_write(line->session, data, len);
 }

@@ -68,7 +68,7 @@ static uint64_t pause_us(const struct probe *probe, uint64_t took_us)
 
 static void free_probe(struct probe *probe)
 {
-	if (probe->timer != NULL)
+	if (probe->timer)
 		event_free(probe->timer);
 	cid_layout_drop(&probe->spec.layout);
 	free(probe->spec.how.path);
@@ -156,50 +156,50 @@ static int copy_texts(struct conf_health *how)
 {
 	const char *path = how->path, *identity = how->psk_identity;
 
-	how->path = path != NULL ? strdup(path) : NULL;
-	how->psk_identity = identity != NULL ? strdup(identity) : NULL;
-	return (path != NULL && how->path == NULL) || (identity != NULL && how->psk_identity == NULL) ? -ENOMEM : 0;
+	how->path = path ? strdup(path) : NULL;
+	how->psk_identity = identity ? strdup(identity) : NULL;
+	return (path && !how->path) || (identity && !how->psk_identity) ? -ENOMEM : 0;
 }
 
 static int open_probe(struct probe **out, struct health *health, const struct health_target *spec)
 {
 	const struct probe_kind *kind = kinds[spec->how.probe];
 	struct probe *probe = calloc(1, kind->octets);
-	int rc;
+	int err;
 
-	if (probe == NULL)
+	if (!probe)
 		return -ENOMEM;
 	*probe =
 		(struct probe){ .kind = kind, .health = health, .base = health->base, .spec = *spec, .to = spec->addr };
 	if (spec->how.port != 0)
 		probe->to.port = spec->how.port;
 	probe->spec.layout = cid_layout_share(&spec->layout);
-	rc = copy_texts(&probe->spec.how);
+	err = copy_texts(&probe->spec.how);
 	probe->timer = evtimer_new(health->base, on_timer, probe);
-	if (rc != 0 || probe->timer == NULL) {
+	if (err || !probe->timer) {
 		free_probe(probe);
 		return -ENOMEM;
 	}
-	rc = kind->open(probe);
-	if (rc == 0)
+	err = kind->open(probe);
+	if (!err)
 		*out = probe;
 	else
 		close_probe(probe);
-	return rc;
+	return err;
 }
 
 struct health *health_new(struct event_base *base, health_report report, void *ctx)
 {
 	struct health *health = calloc(1, sizeof *health);
 
-	if (health != NULL)
+	if (health)
 		*health = (struct health){ .base = base, .report = report, .ctx = ctx };
 	return health;
 }
 
 static bool same_text(const char *a, const char *b)
 {
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 static bool same_question(const struct conf_health *a, const struct conf_health *b)
@@ -234,21 +234,21 @@ static struct probe *find_probe(const struct health *health, const struct health
 /* The probes of `specs`: those there are, and new ones, not yet started. On failure nothing has changed. */
 static int collect_probes(struct health *health, struct probe **out, const struct health_target *specs, size_t count)
 {
-	int rc = 0;
+	int err = 0;
 	size_t n = 0;
 
 	for (; n < count; n++) {
 		out[n] = find_probe(health, &specs[n]);
-		if (out[n] == NULL)
-			rc = open_probe(&out[n], health, &specs[n]);
-		if (rc != 0)
+		if (!out[n])
+			err = open_probe(&out[n], health, &specs[n]);
+		if (err)
 			break;
 	}
-	while (rc != 0 && n-- > 0) {
+	while (err && n-- > 0) {
 		if (!out[n]->started)
 			close_probe(out[n]);
 	}
-	return rc;
+	return err;
 }
 
 /* What answers are held against may change without a question more, and so may the keys of the tunnel. */
@@ -266,14 +266,14 @@ int health_set_targets(struct health *health, const struct health_target *target
 {
 	struct probe **next = calloc(count + 1, sizeof(struct probe *));
 	size_t fresh = 0;
-	int rc;
+	int err;
 
-	if (next == NULL)
+	if (!next)
 		return -ENOMEM;
-	rc = collect_probes(health, next, targets, count);
-	if (rc != 0) {
+	err = collect_probes(health, next, targets, count);
+	if (err) {
 		free(next);
-		return rc;
+		return err;
 	}
 	for (size_t i = 0; i < health->count; i++)
 		health->probes[i]->kept = false;
@@ -309,7 +309,7 @@ void health_suspect(struct health *health, uint16_t uid)
 
 void health_free(struct health *health)
 {
-	if (health == NULL)
+	if (!health)
 		return;
 	for (size_t i = 0; i < health->count; i++)
 		close_probe(health->probes[i]);

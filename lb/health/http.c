@@ -25,7 +25,7 @@ struct http {
 
 static void hang_up(struct http *http)
 {
-	if (http->link != NULL)
+	if (http->link)
 		bufferevent_free(http->link);
 	http->link = NULL;
 	if (http->dialled >= 0) {
@@ -134,7 +134,7 @@ static void on_connected(evutil_socket_t fd, short events, void *ctx)
 		error = errno;
 	if (error == 0)
 		http->link = bufferevent_socket_new(http->probe.base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (http->link == NULL) {
+	if (!http->link) {
 		fail(http, error != 0 ? error : ENOMEM);
 		return;
 	}

@@ -16,7 +16,7 @@ static bool take_line(struct span *in, struct span *line)
 {
 	const char *end = in->len > 0 ? memchr(in->at, '\n', in->len) : NULL;
 
-	if (end == NULL)
+	if (!end)
 		return false;
 	*line = (struct span){ in->at, (size_t)(end - in->at) };
 	in->len -= line->len + 1;
@@ -136,7 +136,7 @@ static enum http_reading read_chunks(struct span in, uint8_t *joined, size_t *jo
 			return HTTP_WHOLE;
 		if (in.len < (size_t)size)
 			return HTTP_MORE;
-		if (joined != NULL)
+		if (joined)
 			memmove(joined + *joined_len, in.at, (size_t)size);
 		*joined_len += (size_t)size;
 		in.at += size;

@@ -1,6 +1,6 @@
 /* A reply of an HTTP/1 server, read as far as a probe needs it (RFC 9112): status, and a body of known end. Pure. */
-#ifndef CIDLB_HTTP_REPLY_H
-#define CIDLB_HTTP_REPLY_H
+#ifndef CIDLB_HEALTH_HTTP_REPLY_H
+#define CIDLB_HEALTH_HTTP_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

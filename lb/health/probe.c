@@ -31,7 +31,7 @@ int probe_socket(const struct probe *probe, int type)
 int probe_connect(const struct probe *probe, int fd)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = net_sockaddr(&sa, &probe->to);
+	socklen_t len = io_sockaddr(&sa, &probe->to);
 
 	return connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : errno;
 }

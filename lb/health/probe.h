@@ -1,7 +1,7 @@
 /* One backend under probe. health.c keeps the schedule; a kind of probe knows how to ask, and what is an answer.
  * Control thread. */
-#ifndef CIDLB_PROBE_H
-#define CIDLB_PROBE_H
+#ifndef CIDLB_HEALTH_PROBE_H
+#define CIDLB_HEALTH_PROBE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* The CID that a backend gave the probe, held against the pool's layout. Pure. */
-#ifndef CIDLB_PROBE_CID_H
-#define CIDLB_PROBE_CID_H
+#ifndef CIDLB_HEALTH_PROBE_CID_H
+#define CIDLB_HEALTH_PROBE_CID_H
 
 #include <stddef.h>
 #include <stdint.h>

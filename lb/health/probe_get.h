@@ -1,7 +1,7 @@
 /* The question of the `coaps` probe, and what answers it: a CoAP GET (RFC 7252), of which two may be open at once.
  * Pure. */
-#ifndef CIDLB_PROBE_GET_H
-#define CIDLB_PROBE_GET_H
+#ifndef CIDLB_HEALTH_PROBE_GET_H
+#define CIDLB_HEALTH_PROBE_GET_H
 
 #include <stdbool.h>
 #include <stddef.h>

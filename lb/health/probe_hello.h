@@ -1,7 +1,7 @@
 /* The keyless question of the `dtls` probe: a ClientHello without cookie (RFC 6347, section 4.2.1; RFC 9147,
  * section 5.1) that nearly every server answers with 60 octets and no state. Pure. */
-#ifndef CIDLB_PROBE_HELLO_H
-#define CIDLB_PROBE_HELLO_H
+#ifndef CIDLB_HEALTH_PROBE_HELLO_H
+#define CIDLB_HEALTH_PROBE_HELLO_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -50,7 +50,7 @@ static struct addr inner_source(const struct probe_port *port)
 
 static struct probe_port *find_port(const struct probe *probe, const struct addr *destination)
 {
-	for (struct probe_port *port = probe->tunnel.ports; port != NULL; port = port->next) {
+	for (struct probe_port *port = probe->tunnel.ports; port; port = port->next) {
 		struct addr source = inner_source(port);
 		if (addr_equal(&source, destination))
 			return port;
@@ -73,7 +73,7 @@ static void on_tunnel_readable(evutil_socket_t fd, short events, void *ctx)
 	    !addr_equal(&ends.source, &probe->spec.tunnel.service))
 		return;
 	port = find_port(probe, &ends.destination);
-	if (port != NULL)
+	if (port)
 		probe->kind->received(probe, port, data + head_len, (size_t)n - head_len);
 }
 
@@ -87,7 +87,7 @@ static void close_socket(struct probe_socket *socket)
 static int bind_shared(int fd, const struct addr *local)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = net_sockaddr(&sa, local);
+	socklen_t len = io_sockaddr(&sa, local);
 	int on = 1;
 
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
@@ -106,7 +106,7 @@ static int open_socket(struct probe_socket *socket, const struct probe *probe, c
 		return -fd;
 	socket->fd = fd;
 	event_assign(&socket->readable, probe->base, fd, EV_READ | EV_PERSIST, readable, ctx);
-	error = local != NULL ? bind_shared(fd, local) : 0;
+	error = local ? bind_shared(fd, local) : 0;
 	if (error == 0)
 		error = probe_connect(probe, fd);
 	if (error == 0 && event_add(&socket->readable, NULL) != 0)
@@ -131,7 +131,7 @@ static int open_in_tunnel(struct probe_port *port, struct probe *probe)
 	struct probe_tunnel *tunnel = &probe->tunnel;
 	int error = 0;
 
-	if (tunnel->ports == NULL)
+	if (!tunnel->ports)
 		error = open_socket(&tunnel->socket, probe, &probe->spec.tunnel.local, on_tunnel_readable, probe);
 	if (error != 0)
 		return error;
@@ -163,13 +163,13 @@ static void close_in_tunnel(struct probe_port *port)
 	while (*at != port)
 		at = &(*at)->next;
 	*at = port->next;
-	if (tunnel->ports == NULL)
+	if (!tunnel->ports)
 		close_socket(&tunnel->socket);
 }
 
 void probe_port_close(struct probe_port *port)
 {
-	if (port->probe == NULL)
+	if (!port->probe)
 		return;
 	if (probe_is_tunnelled(port->probe))
 		close_in_tunnel(port);
@@ -186,7 +186,7 @@ int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t l
 	const struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 	int fd;
 
-	if (probe == NULL)
+	if (!probe)
 		return ENOTCONN;
 	fd = port->socket.fd;
 	if (probe_is_tunnelled(probe)) {

@@ -2,8 +2,8 @@
  * inside the tunnel, which nobody binds: its datagrams go and come behind the tunnel's header, those of all ports of
  * one probe through one connected socket. All of these sockets have the same local port, so that servers need to know
  * of one alone. Control thread. */
-#ifndef CIDLB_PROBE_PORT_H
-#define CIDLB_PROBE_PORT_H
+#ifndef CIDLB_HEALTH_PROBE_PORT_H
+#define CIDLB_HEALTH_PROBE_PORT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +46,7 @@ int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t l
 
 static inline bool probe_port_is_open(const struct probe_port *port)
 {
-	return port->probe != NULL;
+	return port->probe;
 }
 
 #endif

@@ -4,8 +4,8 @@
  * stays while the DNS is silent, or its answer empty, truncated, an error or several addresses. /etc/hosts is not read;
  * what comes back is not authenticated, beyond the port and number of the question.
  */
-#ifndef CIDLB_RESOLVE_H
-#define CIDLB_RESOLVE_H
+#ifndef CIDLB_HEALTH_RESOLVE_H
+#define CIDLB_HEALTH_RESOLVE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,20 +3,20 @@
 #include <stdbool.h>
 
 struct plan {
-	struct trains *out;
-	const struct net_send *sends;
+	struct gso *out;
+	const struct io_send *sends;
 	const uint8_t *pending;
 	size_t count;
-	bool taken[NET_OUTBOX]; /* by place in `pending` */
-	size_t ordered;         /* members of all trains so far */
+	bool taken[IO_OUTBOX]; /* by place in `pending` */
+	size_t ordered;        /* members of all trains so far */
 };
 
-static const struct net_send *send_at(const struct plan *plan, size_t at)
+static const struct io_send *send_at(const struct plan *plan, size_t at)
 {
 	return &plan->sends[plan->pending[at]];
 }
 
-static void take(struct plan *plan, struct train *train, size_t at)
+static void take(struct plan *plan, struct gso_send *train, size_t at)
 {
 	plan->taken[at] = true;
 	plan->out->order[plan->ordered++] = plan->pending[at];
@@ -25,7 +25,7 @@ static void take(struct plan *plan, struct train *train, size_t at)
 
 /* Streams of which a datagram was passed over: what follows it must wait, too. */
 struct waiting {
-	uint64_t streams[NET_OUTBOX];
+	uint64_t streams[IO_OUTBOX];
 	size_t count;
 };
 
@@ -38,23 +38,23 @@ static bool is_waiting(const struct waiting *waiting, uint64_t stream)
 }
 
 /* Takes what may leave with the datagram at `first`. */
-static void gather(struct plan *plan, struct train *train, size_t first)
+static void gather(struct plan *plan, struct gso_send *train, size_t first)
 {
-	const struct net_send *leader = send_at(plan, first);
-	const size_t octets = trains_octets(leader), most = TRAINS_OCTETS / octets;
+	const struct io_send *leader = send_at(plan, first);
+	const size_t octets = gso_octets(leader), most = GSO_OCTETS / octets;
 	struct waiting waiting = { .count = 0 };
 	size_t shorter = 0;
 
 	for (size_t i = first + 1; i < plan->count && train->count < most; i++) {
-		const struct net_send *send = send_at(plan, i);
+		const struct io_send *send = send_at(plan, i);
 		if (plan->taken[i] || send->path != leader->path)
 			continue;
 		const bool waits = is_waiting(&waiting, send->stream);
-		if (!waits && trains_octets(send) == octets) {
+		if (!waits && gso_octets(send) == octets) {
 			take(plan, train, i);
 			continue;
 		}
-		if (!waits && !shorter && trains_octets(send) < octets)
+		if (!waits && !shorter && gso_octets(send) < octets)
 			shorter = i;
 		waiting.streams[waiting.count++] = send->stream;
 	}
@@ -62,24 +62,24 @@ static void gather(struct plan *plan, struct train *train, size_t first)
 		take(plan, train, shorter);
 }
 
-void trains_plan(struct trains *out, const struct net_send *sends, const uint8_t *pending, size_t count)
+void gso_group(struct gso *out, const struct io_send *sends, const uint8_t *pending, size_t count)
 {
 	struct plan plan = { .out = out, .sends = sends, .pending = pending, .count = count };
 
 	out->count = 0;
 	for (size_t first = 0; first < count; first++) {
-		const struct net_send *leader = send_at(&plan, first);
-		const size_t octets = trains_octets(leader);
-		struct train *train = &out->trains[out->count];
+		const struct io_send *leader = send_at(&plan, first);
+		const size_t octets = gso_octets(leader);
+		struct gso_send *train = &out->trains[out->count];
 		if (plan.taken[first])
 			continue;
 		out->count++;
-		*train = (struct train){ .at = (uint8_t)plan.ordered };
+		*train = (struct gso_send){ .at = (uint8_t)plan.ordered };
 		take(&plan, train, first);
 		if (!leader->path || octets > leader->path->most)
 			continue;
 		gather(&plan, train, first);
-		if (train->count > 1 || octets > TRAINS_ASK)
+		if (train->count > 1 || octets > GSO_ASK)
 			train->segment = (uint16_t)octets;
 	}
 }

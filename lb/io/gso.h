@@ -1,7 +1,7 @@
 /* Which datagrams leave a socket together: those of one path and one size in one UDP_SEGMENT send, the last of which
  * may be shorter. Datagrams of one stream stay in order. Pure. */
-#ifndef CIDLB_TRAINS_H
-#define CIDLB_TRAINS_H
+#ifndef CIDLB_IO_GSO_H
+#define CIDLB_IO_GSO_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -9,28 +9,28 @@
 #include "io/io.h"
 
 enum {
-	TRAINS_OCTETS = 65000, /* of one train: less than any UDP payload may have */
-	TRAINS_ASK = 508,      /* octets that every IPv4 path takes whole (RFC 791: 576, with the longest header) */
+	GSO_OCTETS = 65000, /* of one train: less than any UDP payload may have */
+	GSO_ASK = 508,      /* octets that every IPv4 path takes whole (RFC 791: 576, with the longest header) */
 };
 
-struct train {
+struct gso_send {
 	uint8_t at, count; /* its members: order[at] .. order[at + count - 1] */
 	uint16_t segment;  /* octets, for UDP_SEGMENT; 0: one datagram as ever */
 };
 
-struct trains {
+struct gso {
 	size_t count;
-	struct train trains[NET_OUTBOX];
-	uint8_t order[NET_OUTBOX]; /* indices in `sends` */
+	struct gso_send trains[IO_OUTBOX];
+	uint8_t order[IO_OUTBOX]; /* indices in `sends` */
 };
 
-static inline size_t trains_octets(const struct net_send *send)
+static inline size_t gso_octets(const struct io_send *send)
 {
 	return send->head_len + send->len;
 }
 
-/* `pending`: indices in `sends`, in the order in which they were queued, at most NET_OUTBOX. One that is alone and
- * longer than TRAINS_ASK has its own length as `segment`: so the kernel says if it is too large for the path. */
-void trains_plan(struct trains *out, const struct net_send *sends, const uint8_t *pending, size_t count);
+/* `pending`: indices in `sends`, in the order in which they were queued, at most IO_OUTBOX. One that is alone and
+ * longer than GSO_ASK has its own length as `segment`: so the kernel says if it is too large for the path. */
+void gso_group(struct gso *out, const struct io_send *sends, const uint8_t *pending, size_t count);
 
 #endif

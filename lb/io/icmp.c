@@ -45,7 +45,7 @@ static bool control_read(struct msghdr *header, struct icmp_error *error)
 			icmp = what.ee_origin == SO_EE_ORIGIN_ICMP || what.ee_origin == SO_EE_ORIGIN_ICMP6;
 			error->too_big = what.ee_errno == EMSGSIZE;
 		} else {
-			net_read_local(c, error->local);
+			io_read_local(c, error->local);
 		}
 	}
 	return icmp;
@@ -67,7 +67,7 @@ size_t icmp_receive(struct icmp_inbox *inbox, int fd, struct icmp_error **out, b
 	for (int i = 0; i < count; i++) {
 		struct icmp_error *error = &inbox->errors[good];
 
-		*error = (struct icmp_error){ .to = net_addr(&inbox->to[i]) };
+		*error = (struct icmp_error){ .to = io_addr(&inbox->to[i]) };
 		good += control_read(&inbox->headers[i].msg_hdr, error);
 	}
 	*out = inbox->errors;

@@ -1,10 +1,10 @@
-/* ICMP errors about datagrams that left through an endpoint's socket (net_bind()).
+/* ICMP errors about datagrams that left through an endpoint's socket (io_bind()).
  *
  * The kernel queues them at that socket, at the cost of its receive buffer, and fails a send or a receive for each:
  * they must be read. An inbox belongs to one worker. The alarm is shared: workers ring it, the control thread answers.
  */
-#ifndef CIDLB_ICMP_H
-#define CIDLB_ICMP_H
+#ifndef CIDLB_IO_ICMP_H
+#define CIDLB_IO_ICMP_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

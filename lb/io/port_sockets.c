@@ -6,7 +6,7 @@
 
 #include "io/io.h"
 
-struct ports {
+struct port_sockets {
 	unsigned users;
 	uint64_t serial;
 	struct addr address;
@@ -14,15 +14,15 @@ struct ports {
 	_Atomic int fds[]; /* from `first`; -1: not open */
 };
 
-static size_t ports_count(const struct ports *ports)
+static size_t port_sockets_count(const struct port_sockets *ports)
 {
 	return (size_t)(ports->last - ports->first) + 1;
 }
 
-struct ports *ports_new(const struct addr *address, uint16_t first, uint16_t last)
+struct port_sockets *port_sockets_new(const struct addr *address, uint16_t first, uint16_t last)
 {
 	static uint64_t made;
-	struct ports *ports = malloc(sizeof *ports + ((size_t)(last - first) + 1) * sizeof ports->fds[0]);
+	struct port_sockets *ports = malloc(sizeof *ports + ((size_t)(last - first) + 1) * sizeof ports->fds[0]);
 
 	if (!ports)
 		return NULL;
@@ -32,54 +32,54 @@ struct ports *ports_new(const struct addr *address, uint16_t first, uint16_t las
 	ports->address.port = 0;
 	ports->first = first;
 	ports->last = last;
-	for (size_t i = 0; i < ports_count(ports); i++)
+	for (size_t i = 0; i < port_sockets_count(ports); i++)
 		atomic_init(&ports->fds[i], -1);
 	return ports;
 }
 
-uint64_t ports_serial(const struct ports *ports)
+uint64_t port_sockets_serial(const struct port_sockets *ports)
 {
 	return ports->serial;
 }
 
-bool ports_are_of(const struct ports *ports, const struct addr *address, uint16_t first, uint16_t last)
+bool port_sockets_are_of(const struct port_sockets *ports, const struct addr *address, uint16_t first, uint16_t last)
 {
 	return memcmp(ports->address.ip, address->ip, sizeof address->ip) == 0 && ports->first == first &&
 	       ports->last == last;
 }
 
-struct ports *ports_share(struct ports *ports)
+struct port_sockets *port_sockets_share(struct port_sockets *ports)
 {
 	ports->users++;
 	return ports;
 }
 
-void ports_drop(struct ports *ports)
+void port_sockets_drop(struct port_sockets *ports)
 {
 	if (!ports || --ports->users > 0)
 		return;
-	for (size_t i = 0; i < ports_count(ports); i++)
+	for (size_t i = 0; i < port_sockets_count(ports); i++)
 		if (ports->fds[i] >= 0)
 			close(ports->fds[i]);
 	free(ports);
 }
 
-int ports_get(const struct ports *ports, uint16_t port)
+int port_sockets_get(const struct port_sockets *ports, uint16_t port)
 {
 	if (port < ports->first || port > ports->last)
 		return -1;
 	return atomic_load_explicit(&ports->fds[port - ports->first], memory_order_acquire);
 }
 
-int ports_bind(const struct ports *ports, uint16_t port)
+int port_sockets_bind(const struct port_sockets *ports, uint16_t port)
 {
 	struct addr address = ports->address;
 
 	address.port = port;
-	return net_bind(&address, true, true);
+	return io_bind(&address, true, true);
 }
 
-int ports_keep(struct ports *ports, uint16_t port, int fd)
+int port_sockets_keep(struct port_sockets *ports, uint16_t port, int fd)
 {
 	int there = -1;
 

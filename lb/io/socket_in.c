@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-socklen_t net_sockaddr(struct sockaddr_storage *out, const struct addr *addr)
+socklen_t io_sockaddr(struct sockaddr_storage *out, const struct addr *addr)
 {
 	if (addr_is_v4(addr)) {
 		struct sockaddr_in *in = (struct sockaddr_in *)out;
@@ -30,7 +30,7 @@ static void ip_from_v4(uint8_t ip[static 16], const struct in_addr *in)
 	memcpy(ip + 12, in, 4);
 }
 
-struct addr net_addr(const struct sockaddr_storage *from)
+struct addr io_addr(const struct sockaddr_storage *from)
 {
 	struct addr addr = { .port = 0 };
 
@@ -93,7 +93,7 @@ static int options_before_bind(int fd, bool v4, bool first, enum use use)
 	return err;
 }
 
-void net_set_rcvbuf(int fd, uint32_t octets)
+void io_set_rcvbuf(int fd, uint32_t octets)
 {
 	if (option_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)octets) < 0)
 		(void)option_set(fd, SOL_SOCKET, SO_RCVBUF, (int)octets);
@@ -102,7 +102,7 @@ void net_set_rcvbuf(int fd, uint32_t octets)
 static int bind_for(const struct addr *addr, bool first, enum use use)
 {
 	struct sockaddr_storage local;
-	socklen_t len = net_sockaddr(&local, addr);
+	socklen_t len = io_sockaddr(&local, addr);
 	int fd = socket(local.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int err;
 
@@ -120,12 +120,12 @@ static int bind_for(const struct addr *addr, bool first, enum use use)
 	return fd;
 }
 
-int net_bind(const struct addr *addr, bool first, bool endpoint)
+int io_bind(const struct addr *addr, bool first, bool endpoint)
 {
 	return bind_for(addr, first, endpoint ? USE_ENDPOINT : USE_LISTENER);
 }
 
-int net_bind_tunnel(const struct addr *addr)
+int io_bind_tunnel(const struct addr *addr)
 {
 	int fd = bind_for(addr, true, USE_TUNNEL);
 
@@ -135,7 +135,7 @@ int net_bind_tunnel(const struct addr *addr)
 	return fd;
 }
 
-uint32_t net_kernel_drops(int fd)
+uint32_t io_kernel_drops(int fd)
 {
 	uint32_t memory[SK_MEMINFO_VARS] = { 0 };
 	socklen_t len = sizeof memory;
@@ -144,23 +144,23 @@ uint32_t net_kernel_drops(int fd)
 	return memory[SK_MEMINFO_DROPS];
 }
 
-struct net_inbox {
-	struct mmsghdr headers[NET_BATCH];
-	struct iovec vectors[NET_BATCH];
-	struct sockaddr_storage from[NET_BATCH];
-	_Alignas(struct cmsghdr) uint8_t control[NET_BATCH][NET_CONTROL];
-	struct net_datagram datagrams[NET_BATCH];
-	uint8_t data[NET_BATCH][NET_DATAGRAM];
+struct io_inbox {
+	struct mmsghdr headers[IO_BATCH];
+	struct iovec vectors[IO_BATCH];
+	struct sockaddr_storage from[IO_BATCH];
+	_Alignas(struct cmsghdr) uint8_t control[IO_BATCH][IO_CONTROL];
+	struct io_datagram datagrams[IO_BATCH];
+	uint8_t data[IO_BATCH][IO_DATAGRAM];
 };
 
-struct net_inbox *net_inbox_new(void)
+struct io_inbox *io_inbox_new(void)
 {
-	struct net_inbox *inbox = calloc(1, sizeof *inbox);
+	struct io_inbox *inbox = calloc(1, sizeof *inbox);
 
 	if (!inbox)
 		return NULL;
-	for (size_t i = 0; i < NET_BATCH; i++) {
-		inbox->vectors[i] = (struct iovec){ .iov_base = inbox->data[i], .iov_len = NET_DATAGRAM };
+	for (size_t i = 0; i < IO_BATCH; i++) {
+		inbox->vectors[i] = (struct iovec){ .iov_base = inbox->data[i], .iov_len = IO_DATAGRAM };
 		inbox->headers[i].msg_hdr =
 			(struct msghdr){ .msg_name = &inbox->from[i], .msg_iov = &inbox->vectors[i], .msg_iovlen = 1 };
 		inbox->datagrams[i].data = inbox->data[i];
@@ -168,12 +168,12 @@ struct net_inbox *net_inbox_new(void)
 	return inbox;
 }
 
-void net_inbox_free(struct net_inbox *inbox)
+void io_inbox_free(struct io_inbox *inbox)
 {
 	free(inbox);
 }
 
-void net_read_local(const struct cmsghdr *c, uint8_t local[static 16])
+void io_read_local(const struct cmsghdr *c, uint8_t local[static 16])
 {
 	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 		struct in_pktinfo info;
@@ -188,7 +188,7 @@ void net_read_local(const struct cmsghdr *c, uint8_t local[static 16])
 	}
 }
 
-static void segment_read(const struct cmsghdr *c, struct net_datagram *datagram)
+static void segment_read(const struct cmsghdr *c, struct io_datagram *datagram)
 {
 	int segment;
 
@@ -196,7 +196,7 @@ static void segment_read(const struct cmsghdr *c, struct net_datagram *datagram)
 	datagram->segment = (size_t)segment;
 }
 
-static void control_read(struct msghdr *header, struct net_datagram *datagram, uint32_t *kernel_drops)
+static void control_read(struct msghdr *header, struct io_datagram *datagram, uint32_t *kernel_drops)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
@@ -204,28 +204,28 @@ static void control_read(struct msghdr *header, struct net_datagram *datagram, u
 		else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
 			segment_read(c, datagram);
 		else
-			net_read_local(c, datagram->local);
+			io_read_local(c, datagram->local);
 	}
 }
 
-size_t net_receive(struct net_inbox *inbox, int fd, struct net_datagram **out, uint32_t *kernel_drops)
+size_t io_receive(struct io_inbox *inbox, int fd, struct io_datagram **out, uint32_t *kernel_drops)
 {
 	int count;
 
-	for (size_t i = 0; i < NET_BATCH; i++) {
+	for (size_t i = 0; i < IO_BATCH; i++) {
 		inbox->headers[i].msg_hdr.msg_namelen = sizeof inbox->from[i];
 		inbox->headers[i].msg_hdr.msg_control = inbox->control[i];
-		inbox->headers[i].msg_hdr.msg_controllen = NET_CONTROL;
+		inbox->headers[i].msg_hdr.msg_controllen = IO_CONTROL;
 	}
 	/* A pending ICMP error fails a receive once; the next round comes to what it held up. */
-	count = recvmmsg(fd, inbox->headers, NET_BATCH, MSG_DONTWAIT, NULL);
+	count = recvmmsg(fd, inbox->headers, IO_BATCH, MSG_DONTWAIT, NULL);
 	*out = inbox->datagrams;
 	for (int i = 0; i < count; i++) {
-		struct net_datagram *datagram = &inbox->datagrams[i];
+		struct io_datagram *datagram = &inbox->datagrams[i];
 
 		datagram->len = inbox->headers[i].msg_len;
 		datagram->segment = 0;
-		datagram->from = net_addr(&inbox->from[i]);
+		datagram->from = io_addr(&inbox->from[i]);
 		control_read(&inbox->headers[i].msg_hdr, datagram, kernel_drops);
 	}
 	return count > 0 ? (size_t)count : 0;

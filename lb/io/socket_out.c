@@ -7,27 +7,27 @@
 
 #include "io/gso.h"
 
-struct net_outbox {
-	net_drain *drain;
+struct io_outbox {
+	io_drain *drain;
 	void *drain_ctx;
 	size_t count;
 	/* As queued. */
-	struct net_send sends[NET_OUTBOX];
-	uint8_t heads[NET_OUTBOX][NET_HEAD];
-	struct sockaddr_storage to[NET_OUTBOX];
-	socklen_t to_len[NET_OUTBOX];
-	_Alignas(struct cmsghdr) uint8_t control[NET_OUTBOX][NET_CONTROL];
-	size_t control_len[NET_OUTBOX];
-	bool done[NET_OUTBOX];
+	struct io_send sends[IO_OUTBOX];
+	uint8_t heads[IO_OUTBOX][IO_HEAD];
+	struct sockaddr_storage to[IO_OUTBOX];
+	socklen_t to_len[IO_OUTBOX];
+	_Alignas(struct cmsghdr) uint8_t control[IO_OUTBOX][IO_CONTROL];
+	size_t control_len[IO_OUTBOX];
+	bool done[IO_OUTBOX];
 	/* As they leave, of one socket at a time. */
-	struct trains trains;
-	struct mmsghdr headers[NET_OUTBOX]; /* by train */
-	struct iovec vectors[2 * NET_OUTBOX];
+	struct gso trains;
+	struct mmsghdr headers[IO_OUTBOX]; /* by train */
+	struct iovec vectors[2 * IO_OUTBOX];
 };
 
-struct net_outbox *net_outbox_new(net_drain *drain, void *ctx)
+struct io_outbox *io_outbox_new(io_drain *drain, void *ctx)
 {
-	struct net_outbox *outbox = calloc(1, sizeof *outbox);
+	struct io_outbox *outbox = calloc(1, sizeof *outbox);
 
 	if (!outbox)
 		return NULL;
@@ -36,14 +36,14 @@ struct net_outbox *net_outbox_new(net_drain *drain, void *ctx)
 	return outbox;
 }
 
-void net_outbox_free(struct net_outbox *outbox)
+void io_outbox_free(struct io_outbox *outbox)
 {
 	free(outbox);
 }
 
 static size_t control_write(uint8_t *control, int level, int type, const void *value, size_t len)
 {
-	struct msghdr header = { .msg_control = control, .msg_controllen = NET_CONTROL };
+	struct msghdr header = { .msg_control = control, .msg_controllen = IO_CONTROL };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 
 	c->cmsg_level = level;
@@ -66,24 +66,24 @@ static size_t control_write_local(uint8_t *control, const uint8_t *local, bool v
 	return control_write(control, IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof info6);
 }
 
-void net_queue(struct net_outbox *outbox, const struct net_send *send)
+void io_queue(struct io_outbox *outbox, const struct io_send *send)
 {
 	size_t at;
 
-	if (outbox->count == NET_OUTBOX)
-		net_flush(outbox);
+	if (outbox->count == IO_OUTBOX)
+		io_flush(outbox);
 	at = outbox->count++;
 	outbox->sends[at] = *send;
 	outbox->done[at] = false;
 	if (send->head_len)
 		memcpy(outbox->heads[at], send->head, send->head_len);
-	outbox->to_len[at] = net_sockaddr(&outbox->to[at], &send->to);
+	outbox->to_len[at] = io_sockaddr(&outbox->to[at], &send->to);
 	outbox->control_len[at] =
 		send->local ? control_write_local(outbox->control[at], send->local, addr_is_v4(&send->to)) : 0;
 }
 
 /* Returns the first vector that is free after it. */
-static struct iovec *train_write(struct net_outbox *outbox, const struct train *train, struct msghdr *header,
+static struct iovec *train_write(struct io_outbox *outbox, const struct gso_send *train, struct msghdr *header,
 				 struct iovec *vectors)
 {
 	const size_t leader = outbox->trains.order[train->at];
@@ -91,7 +91,7 @@ static struct iovec *train_write(struct net_outbox *outbox, const struct train *
 
 	for (size_t i = 0; i < train->count; i++) {
 		const size_t at = outbox->trains.order[train->at + i];
-		const struct net_send *send = &outbox->sends[at];
+		const struct io_send *send = &outbox->sends[at];
 		if (send->head_len)
 			*next++ = (struct iovec){ .iov_base = outbox->heads[at], .iov_len = send->head_len };
 		*next++ = (struct iovec){ .iov_base = (void *)(uintptr_t)send->data, .iov_len = send->len };
@@ -112,18 +112,18 @@ static struct iovec *train_write(struct net_outbox *outbox, const struct train *
 	return next;
 }
 
-static void count_sent(const struct net_send *send, const struct train *train)
+static void count_sent(const struct io_send *send, const struct gso_send *train)
 {
-	const struct net_path *path = send->path;
+	const struct io_pmtu *path = send->path;
 
 	stats_add(send->sent, 1);
 	if (path && train->count > 1)
 		stats_add(path->segmented, 1);
-	if (path && path->most && trains_octets(send) > path->most)
+	if (path && path->most && gso_octets(send) > path->most)
 		stats_add(path->fragmented, 1);
 }
 
-static void train_end(struct net_outbox *outbox, const struct train *train, bool sent)
+static void train_end(struct io_outbox *outbox, const struct gso_send *train, bool sent)
 {
 	for (size_t i = 0; i < train->count; i++) {
 		const size_t at = outbox->trains.order[train->at + i];
@@ -138,12 +138,12 @@ static void train_end(struct net_outbox *outbox, const struct train *train, bool
 /* The kernel refuses a UDP_SEGMENT send that would have to be fragmented: with EMSGSIZE, old ones with EINVAL. Where
  * the size cannot be why, or the route cannot do it (EIO), the path is done with it. Returns true if something was
  * learnt. */
-static bool path_learn(struct net_outbox *outbox, const struct train *train, int error)
+static bool path_learn(struct io_outbox *outbox, const struct gso_send *train, int error)
 {
 	if (!train->segment || (error != EMSGSIZE && error != EINVAL && error != EIO))
 		return false;
 	outbox->sends[outbox->trains.order[train->at]].path->most =
-		error == EIO || train->segment <= TRAINS_ASK ? 0 : (uint16_t)(train->segment - 1);
+		error == EIO || train->segment <= GSO_ASK ? 0 : (uint16_t)(train->segment - 1);
 	return true;
 }
 
@@ -179,11 +179,11 @@ struct refusals {
  * have drained it after our send failed and before we looked. And an error that finds the receive buffer full is
  * reported, but not queued. In either case the send that failed has taken it off the socket, so that one more send
  * tells: what is refused with the queue empty again is refused for its own sake. Should it be another's for the second
- * time within microseconds, it counts as refused. NET_TRIES holds against errors that come as fast as they are drained;
+ * time within microseconds, it counts as refused. IO_TRIES holds against errors that come as fast as they are drained;
  * those that the host itself queues at every try do not count as found. */
-static bool is_tried_again(struct net_outbox *outbox, const struct net_send *send, struct refusals *refusals, int error)
+static bool is_tried_again(struct io_outbox *outbox, const struct io_send *send, struct refusals *refusals, int error)
 {
-	if (!send->queue || !may_be_pending(error) || ++refusals->count == NET_TRIES)
+	if (!send->queue || !may_be_pending(error) || ++refusals->count == IO_TRIES)
 		return false;
 	if (outbox->drain(outbox->drain_ctx, send->fd, send->queue) > 0)
 		return true;
@@ -194,13 +194,13 @@ static bool is_tried_again(struct net_outbox *outbox, const struct net_send *sen
 }
 
 /* Until all trains are done, or something was learnt of a path. */
-static void trains_send(struct net_outbox *outbox, int fd)
+static void trains_send(struct io_outbox *outbox, int fd)
 {
-	const struct trains *trains = &outbox->trains;
+	const struct gso *trains = &outbox->trains;
 	struct refusals refusals = { 0 };
 
 	for (size_t at = 0; at < trains->count;) {
-		const struct train *train = &trains->trains[at];
+		const struct gso_send *train = &trains->trains[at];
 		const int sent = sendmmsg(fd, outbox->headers + at, (unsigned)(trains->count - at), MSG_DONTWAIT);
 		const int error = errno;
 
@@ -220,24 +220,24 @@ static void trains_send(struct net_outbox *outbox, int fd)
 }
 
 /* Plans and sends what is not done of one socket. Returns how many that was. */
-static size_t socket_flush(struct net_outbox *outbox, size_t first)
+static size_t socket_flush(struct io_outbox *outbox, size_t first)
 {
 	const int fd = outbox->sends[first].fd;
 	struct iovec *vectors = outbox->vectors;
-	uint8_t pending[NET_OUTBOX];
+	uint8_t pending[IO_OUTBOX];
 	size_t count = 0;
 
 	for (size_t i = first; i < outbox->count; i++)
 		if (!outbox->done[i] && outbox->sends[i].fd == fd)
 			pending[count++] = (uint8_t)i;
-	trains_plan(&outbox->trains, outbox->sends, pending, count);
+	gso_group(&outbox->trains, outbox->sends, pending, count);
 	for (size_t i = 0; i < outbox->trains.count; i++)
 		vectors = train_write(outbox, &outbox->trains.trains[i], &outbox->headers[i].msg_hdr, vectors);
 	trains_send(outbox, fd);
 	return count;
 }
 
-void net_flush(struct net_outbox *outbox)
+void io_flush(struct io_outbox *outbox)
 {
 	for (size_t first = 0; first < outbox->count; first++)
 		while (!outbox->done[first])

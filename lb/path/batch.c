@@ -5,9 +5,9 @@
 
 /* One batch of one pool, on its way through walk, hint, route and forward. */
 struct batch {
-	struct route_in in[NET_BATCH];
-	struct route_out out[NET_BATCH];
-	struct uplink up[NET_BATCH];
+	struct route_in in[IO_BATCH];
+	struct route_out out[IO_BATCH];
+	struct uplink up[IO_BATCH];
 };
 
 /* From where to answer. The addresses of a routed prefix are all this host's, and a stranger could have a number given
@@ -18,11 +18,11 @@ static uint16_t service_of(struct worker *worker, const struct table_listener *l
 	if (!listener->wildcard || settings->forward != TABLE_NAT ||
 	    (!settings->single && endpoint_has_address(&settings->space, local)))
 		return number;
-	return services_number(worker->services, number, local);
+	return service_addrs_number(worker->service_addrs, number, local);
 }
 
 static void batch_fill(struct worker *worker, struct batch *batch, const struct table *table, uint16_t number,
-		       const struct net_datagram *datagrams, size_t count)
+		       const struct io_datagram *datagrams, size_t count)
 {
 	const struct table_listener *listener = &table->listeners[number];
 	const struct snapshot_pool *pool = &table->snapshot->pools[listener->pool];
@@ -58,8 +58,8 @@ static bool asks_hint(const struct snapshot_pool *pool, const struct dtls_view *
 /* Mode nat: for those whose source's flow says where they go. */
 static void batch_hint(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, size_t count)
 {
-	uint32_t hashes[NET_BATCH];
-	uint8_t asking[NET_BATCH];
+	uint32_t hashes[IO_BATCH];
+	uint8_t asking[IO_BATCH];
 	size_t asked = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -78,7 +78,7 @@ static void batch_hint(struct worker *worker, struct batch *batch, const struct 
 /* Mode nat: has the flows fetched that forward() will look for. */
 static void batch_prefetch(struct worker *worker, struct batch *batch, const struct snapshot_pool *pool, size_t count)
 {
-	uint32_t hashes[NET_BATCH];
+	uint32_t hashes[IO_BATCH];
 	size_t wanted = 0;
 
 	for (size_t i = 0; i < count; i++)
@@ -162,7 +162,7 @@ static void forward(struct worker *worker, const struct uplink *up)
 }
 
 void batch_uplink(struct worker *worker, const struct table *table, uint16_t number,
-		  const struct net_datagram *datagrams, size_t count)
+		  const struct io_datagram *datagrams, size_t count)
 {
 	const uint16_t at = table->listeners[number].pool;
 	const struct snapshot_pool *pool = &table->snapshot->pools[at];
@@ -190,11 +190,11 @@ void batch_uplink(struct worker *worker, const struct table *table, uint16_t num
 	}
 }
 
-void batch_reply(struct worker *worker, const struct table *table, uint16_t port, const struct net_datagram *datagrams,
+void batch_reply(struct worker *worker, const struct table *table, uint16_t port, const struct io_datagram *datagrams,
 		 size_t count)
 {
-	struct addr endpoints[NET_BATCH];
-	uint32_t hashes[NET_BATCH];
+	struct addr endpoints[IO_BATCH];
+	uint32_t hashes[IO_BATCH];
 
 	if (count == 0)
 		return;

@@ -1,7 +1,7 @@
 /* A batch of datagrams on its way through walk, hint, route, limit and forward: all of the packet path but its
  * sockets. */
-#ifndef CIDLB_BATCH_H
-#define CIDLB_BATCH_H
+#ifndef CIDLB_PATH_BATCH_H
+#define CIDLB_PATH_BATCH_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,13 +10,13 @@
 #include "path/table.h"
 #include "path/worker.h"
 
-/* From devices, at the listener (stable number) `number`, which is in the table; at most NET_BATCH. Counts each under
+/* From devices, at the listener (stable number) `number`, which is in the table; at most IO_BATCH. Counts each under
  * its verdict. What is to be sent is then in the outbox, and its payload still in `datagrams`. */
 void batch_uplink(struct worker *worker, const struct table *table, uint16_t number,
-		  const struct net_datagram *datagrams, size_t count);
+		  const struct io_datagram *datagrams, size_t count);
 
 /* The same from backends, at the endpoints with this port. */
-void batch_reply(struct worker *worker, const struct table *table, uint16_t port, const struct net_datagram *datagrams,
+void batch_reply(struct worker *worker, const struct table *table, uint16_t port, const struct io_datagram *datagrams,
 		 size_t count);
 
 #endif

@@ -31,7 +31,7 @@ static uint16_t tunnel_backend(const struct table *table, uint16_t pool, const s
 
 	if (at == TABLE_NONE || table->pools[at].forward != TABLE_TUNNEL)
 		return SNAPSHOT_NO_BACKEND;
-	backend = origins_find(table->pools[at].origins, &error->to);
+	backend = backend_by_addr_find(table->pools[at].backend_by_addr, &error->to);
 	return backend == SNAPSHOT_NO_BACKEND ? backend : table->snapshot->pools[at].backends[backend].uid;
 }
 

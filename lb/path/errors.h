@@ -1,7 +1,7 @@
 /* What becomes of the ICMP errors in the queue of a worker's socket (icmp.h): each is counted for the backend that the
  * datagram was for, and rings the alarm, or is a stray. The worker's own thread. */
-#ifndef CIDLB_ERRORS_H
-#define CIDLB_ERRORS_H
+#ifndef CIDLB_PATH_ERRORS_H
+#define CIDLB_PATH_ERRORS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include "path/table.h"
 #include "path/worker.h"
 
-/* Whose queue it is (net_send.queue): one of these, with the port or the pool (stable number). */
+/* Whose queue it is (io_send.queue): one of these, with the port or the pool (stable number). */
 enum { ERRORS_ENDPOINT = 1 << 16, ERRORS_TUNNEL = 2 << 16 };
 
 /* Reads a bounded number of errors of `fd`. With the lock of no flow held. Returns how many there were. */

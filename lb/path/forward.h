@@ -1,7 +1,7 @@
 /* Forwarding: from a decision to the wire and back, one file per mode. On the packet path: no allocation, log or shared
  * lock for a datagram of a known flow. */
-#ifndef CIDLB_FORWARD_H
-#define CIDLB_FORWARD_H
+#ifndef CIDLB_PATH_FORWARD_H
+#define CIDLB_PATH_FORWARD_H
 
 #include <stdint.h>
 
@@ -14,13 +14,13 @@
 /* One uplink datagram on its way. */
 struct uplink {
 	const struct table *table;
-	const struct net_datagram *datagram;
+	const struct io_datagram *datagram;
 	const struct table_listener *listener;
 	const struct snapshot_pool *pool;
 	const struct table_pool *settings;
 	const struct dtls_view *view; /* DTLS pools */
 	const struct route_out *decision;
-	uint16_t service;   /* services.h */
+	uint16_t service;   /* service_addrs.h */
 	uint32_t flow_hash; /* mode nat: nat_hash() */
 };
 
@@ -39,9 +39,9 @@ uint32_t nat_hash(const struct worker *worker, const struct uplink *up);
 /* Queues a routed datagram to its backend, or counts it as refused. */
 void nat_uplink(struct worker *worker, const struct uplink *up);
 
-/* A datagram arrived on `endpoint`: queues it to everybody who gets it (flow.h), or counts why nobody does. `hash` is
- * that of the endpoint and who sent it (flows_hash_end()). */
-void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+/* A datagram arrived on `endpoint`: queues it to everybody who gets it (ownership.h), or counts why nobody does. `hash`
+ * is that of the endpoint and who sent it (flows_hash_end()). */
+void nat_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
 	       const struct addr *endpoint, uint32_t hash);
 
 /* Mode tunnel (tunnel.c). */
@@ -51,6 +51,6 @@ void tunnel_uplink(struct worker *worker, const struct uplink *up);
 
 /* What one receive at the socket of pool `at` (index) gave: takes the datagrams apart, and queues each to its device,
  * or counts why not. */
-void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct net_datagram *replies);
+void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct io_datagram *replies);
 
 #endif

@@ -89,17 +89,17 @@ static void refuse_up(struct worker *worker, const struct uplink *up, enum refus
 		trace_up(trace, up, NULL);
 }
 
-static struct flow_peer peer_of(const struct uplink *up)
+static struct ownership_peer peer_of(const struct uplink *up)
 {
-	return (struct flow_peer){ .device = up->datagram->from, .service = up->service };
+	return (struct ownership_peer){ .device = up->datagram->from, .service = up->service };
 }
 
 static int endpoint_fd(struct worker *worker, const struct uplink *up, const struct flow *flow)
 {
-	enum net_family family = addr_is_v4(&flow->backend_addr) ? NET_V4 : NET_V6;
+	enum io_family family = addr_is_v4(&flow->backend_addr) ? IO_V4 : IO_V6;
 
 	if (up->settings->ports[family])
-		return ports_get(up->settings->ports[family], flow->endpoint.port);
+		return port_sockets_get(up->settings->ports[family], flow->endpoint.port);
 	return atomic_load_explicit(&worker->endpoint_fds[family][flow->endpoint.port], memory_order_relaxed);
 }
 
@@ -112,26 +112,26 @@ static void send_up(struct worker *worker, const struct uplink *up, struct flow 
 	flow_pass_up(flow, worker->now_ms);
 	if (trace)
 		trace_up(trace, up, flow);
-	net_queue(worker->outbox, &(struct net_send){
-					  .fd = endpoint_fd(worker, up, flow),
-					  .data = up->datagram->data,
-					  .len = up->datagram->len,
-					  .to = flow->backend_addr,
-					  .local = flow->endpoint.ip,
-					  .queue = ERRORS_ENDPOINT | flow->endpoint.port,
-					  .sent = &worker->stats.sent_up[flow->backend],
-					  .refused = &worker->stats.refused_up[flow->pool][REFUSED_SEND],
-				  });
+	io_queue(worker->outbox, &(struct io_send){
+					 .fd = endpoint_fd(worker, up, flow),
+					 .data = up->datagram->data,
+					 .len = up->datagram->len,
+					 .to = flow->backend_addr,
+					 .local = flow->endpoint.ip,
+					 .queue = ERRORS_ENDPOINT | flow->endpoint.port,
+					 .sent = &worker->stats.sent_up[flow->backend],
+					 .refused = &worker->stats.refused_up[flow->pool][REFUSED_SEND],
+				 });
 }
 
 struct opening {
 	struct worker *worker;
-	struct ports *ports;
+	struct port_sockets *ports;
 };
 
 static struct opening opening_of(struct worker *worker, const struct table_pool *settings, const struct addr *backend)
 {
-	return (struct opening){ worker, settings->ports[addr_is_v4(backend) ? NET_V4 : NET_V6] };
+	return (struct opening){ worker, settings->ports[addr_is_v4(backend) ? IO_V4 : IO_V6] };
 }
 
 static bool port_opens(void *ctx, const struct addr *endpoint)
@@ -321,11 +321,11 @@ static void backend_uplink(struct worker *worker, const struct uplink *up)
 static void follow_uplink(struct worker *worker, const struct uplink *up)
 {
 	struct flow_key key = cid_key(FLOW_CID, up);
-	struct flow_peer from = peer_of(up);
+	struct ownership_peer from = peer_of(up);
 	struct handshake of;
 	struct flow *flow = find_beyond_handshake(worker, up, &key, &of);
 	bool contest_began;
-	enum flow_way way;
+	enum ownership_way way;
 
 	if (of.sent)
 		return;
@@ -335,12 +335,12 @@ static void follow_uplink(struct worker *worker, const struct uplink *up)
 		refuse_up(worker, up, REFUSED_FLOWS);
 		return;
 	}
-	way = flow_uplink(&flow->state, &up->settings->times, &from, (uint32_t)up->datagram->len, worker->now_ms,
-			  &contest_began);
-	if (way == FLOW_HOME)
+	way = ownership_uplink(&flow->state, &up->settings->times, &from, (uint32_t)up->datagram->len, worker->now_ms,
+			       &contest_began);
+	if (way == OWNERSHIP_HOME)
 		send_up(worker, up, flow);
 	flow_unlock(flow);
-	if (way == FLOW_OWN)
+	if (way == OWNERSHIP_OWN)
 		own_send(worker, up);
 	if (contest_began)
 		stats_add(&worker->stats.contests[up->pool->uid], 1);

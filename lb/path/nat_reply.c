@@ -3,28 +3,28 @@
 
 #include "flows/flows.h"
 
-static void send_down(struct worker *worker, const struct net_datagram *reply, uint16_t backend, uint16_t pool,
-		      const struct flow_peer *to)
+static void send_down(struct worker *worker, const struct io_datagram *reply, uint16_t backend, uint16_t pool,
+		      const struct ownership_peer *to)
 {
-	struct service service = services_get(worker->services, to->service);
+	struct service_addr service = service_addrs_get(worker->service_addrs, to->service);
 
-	net_queue(worker->outbox,
-		  &(struct net_send){
-			  .fd = atomic_load_explicit(&worker->listener_fds[service.listener], memory_order_relaxed),
-			  .data = reply->data,
-			  .len = reply->len,
-			  .to = to->device,
-			  .local = service.local,
-			  .sent = &worker->stats.sent_down[backend],
-			  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
-		  });
+	io_queue(worker->outbox,
+		 &(struct io_send){
+			 .fd = atomic_load_explicit(&worker->listener_fds[service.listener], memory_order_relaxed),
+			 .data = reply->data,
+			 .len = reply->len,
+			 .to = to->device,
+			 .local = service.local,
+			 .sent = &worker->stats.sent_down[backend],
+			 .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+		 });
 }
 
 /* The flow that takes the place of its source's old one, as the backend goes on with the handshake of a ClientHello
  * that had a flow of its own. With the lock of that held. */
 static struct flow_new successor_of(const struct worker *worker, const struct flow *hello, const struct addr *endpoint)
 {
-	const struct flow_peer *owner = &hello->state.owner.peer;
+	const struct ownership_peer *owner = &hello->state.owner.peer;
 
 	return (struct flow_new){
 		.key = { .kind = FLOW_ADDRESS,
@@ -56,7 +56,7 @@ static void hello_succeeds(struct worker *worker, struct flow *hello, const stru
 }
 
 /* A downlink came to a source's own endpoint: the backend checked its record and moved there. */
-static void source_proven(struct worker *worker, const struct flow *source, const struct flow_peer *peer)
+static void source_proven(struct worker *worker, const struct flow *source, const struct ownership_peer *peer)
 {
 	struct flow_key key = {
 		.kind = FLOW_CID, .pool = source->pool, .cid_len = source->cid_len, .cid = source->cid
@@ -65,12 +65,12 @@ static void source_proven(struct worker *worker, const struct flow *source, cons
 
 	if (!session || !flow_lock(session))
 		return;
-	flow_prove(&session->state, peer);
+	ownership_prove(&session->state, peer);
 	flow_unlock(session);
 }
 
 /* Takes a reply on a flow without CID, locked. Returns true if it is the answer that lets a FLOW_HELLO take over. */
-static bool address_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+static bool address_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
 			  struct flow *flow)
 {
 	const struct snapshot_pool *pool = &table->snapshot->pools[table->pool_of_uid[flow->pool]];
@@ -87,13 +87,13 @@ static bool address_reply(struct worker *worker, const struct table *table, cons
 	return flow->kind == FLOW_HELLO;
 }
 
-void nat_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+void nat_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
 	       const struct addr *endpoint, uint32_t hash)
 {
 	struct flow *flow = flows_find_end_hashed(worker->flows, endpoint, &reply->from, hash);
 	struct trace_ring *trace = worker_trace(worker);
 	bool take_over = false, proof = false;
-	struct flow_peer to[FLOW_WAYS_BACK];
+	struct ownership_peer to[OWNERSHIP_WAYS_BACK];
 	struct flow_new successor = { 0 };
 	unsigned count = 1;
 	uint16_t backend;
@@ -110,7 +110,7 @@ void nat_reply(struct worker *worker, const struct table *table, const struct ne
 		take_over = address_reply(worker, table, reply, flow);
 		break;
 	case FLOW_CID:
-		count = flow_downlink(&flow->state, (uint32_t)reply->len, to);
+		count = ownership_downlink(&flow->state, (uint32_t)reply->len, to);
 		flows_prove(worker->flows, flow);
 		break;
 	case FLOW_SOURCE:

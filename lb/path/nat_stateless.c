@@ -17,32 +17,32 @@ void nat_stateless_uplink(struct worker *worker, const struct uplink *up)
 		stats_add(&worker->stats.refused_up[up->pool->uid][REFUSED_NO_ADDRESS], 1);
 		return;
 	}
-	net_queue(worker->outbox, &(struct net_send){
-					  .fd = atomic_load_explicit(&worker->endpoint_fds[NET_V6][endpoint.port],
-								     memory_order_relaxed),
-					  .data = up->datagram->data,
-					  .len = up->datagram->len,
-					  .to = backend->addr,
-					  .local = endpoint.ip,
-					  .queue = ERRORS_ENDPOINT | endpoint.port,
-					  .sent = &worker->stats.sent_up[backend->uid],
-					  .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
-				  });
+	io_queue(worker->outbox,
+		 &(struct io_send){
+			 .fd = atomic_load_explicit(&worker->endpoint_fds[IO_V6][endpoint.port], memory_order_relaxed),
+			 .data = up->datagram->data,
+			 .len = up->datagram->len,
+			 .to = backend->addr,
+			 .local = endpoint.ip,
+			 .queue = ERRORS_ENDPOINT | endpoint.port,
+			 .sent = &worker->stats.sent_up[backend->uid],
+			 .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
+		 });
 }
 
 static void send_down(struct worker *worker, const struct stateless *stateless, const struct snapshot_pool *pool,
-		      uint16_t backend, const struct net_datagram *reply, const struct addr *device)
+		      uint16_t backend, const struct io_datagram *reply, const struct addr *device)
 {
 	stats_add(&worker->stats.replies[pool->uid], 1);
-	net_queue(worker->outbox,
-		  &(struct net_send){
-			  .fd = atomic_load_explicit(&worker->listener_fds[stateless->listener], memory_order_relaxed),
-			  .data = reply->data,
-			  .len = reply->len,
-			  .to = *device,
-			  .sent = &worker->stats.sent_down[pool->backends[backend].uid],
-			  .refused = &worker->stats.refused_down[pool->uid][REFUSED_SEND],
-		  });
+	io_queue(worker->outbox,
+		 &(struct io_send){
+			 .fd = atomic_load_explicit(&worker->listener_fds[stateless->listener], memory_order_relaxed),
+			 .data = reply->data,
+			 .len = reply->len,
+			 .to = *device,
+			 .sent = &worker->stats.sent_down[pool->backends[backend].uid],
+			 .refused = &worker->stats.refused_down[pool->uid][REFUSED_SEND],
+		 });
 }
 
 /* Who is at the two ends: a backend of the pool and a device that an endpoint of the pool was written for. */
@@ -60,7 +60,7 @@ static bool ends_find(struct ends *ends, const struct table_pool *settings, cons
 
 	if (!embed_contains(&stateless->embed, endpoint->ip))
 		return false;
-	ends->backend = origins_find(settings->origins, backend);
+	ends->backend = backend_by_addr_find(settings->backend_by_addr, backend);
 	ends->checked = ends->backend != SNAPSHOT_NO_BACKEND && endpoint->port == stateless->port &&
 			embed_read(&ends->device, &stateless->embed, endpoint->ip);
 	return true;
@@ -68,7 +68,7 @@ static bool ends_find(struct ends *ends, const struct table_pool *settings, cons
 
 /* Pools may share a prefix: it is the one whose backend and whose check it is. A flow on such an endpoint is of a time
  * before a reload. */
-bool nat_stateless_reply(struct worker *worker, const struct table *table, const struct net_datagram *reply,
+bool nat_stateless_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
 			 const struct addr *endpoint)
 {
 	stats_counter *dropped = NULL;

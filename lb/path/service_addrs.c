@@ -15,35 +15,36 @@ struct entry {
 	uint8_t local[16];
 };
 
-struct services {
+struct service_addrs {
 	pthread_mutex_t lock; /* for giving out a number */
 	_Atomic uint16_t count;
 	struct entry entries[NUMBERS]; /* constant below count */
 };
 
-struct services *services_new(void)
+struct service_addrs *service_addrs_new(void)
 {
-	struct services *services = calloc(1, sizeof *services);
+	struct service_addrs *service_addrs = calloc(1, sizeof *service_addrs);
 
-	if (services)
-		pthread_mutex_init(&services->lock, NULL);
-	return services;
+	if (service_addrs)
+		pthread_mutex_init(&service_addrs->lock, NULL);
+	return service_addrs;
 }
 
-void services_free(struct services *services)
+void service_addrs_free(struct service_addrs *service_addrs)
 {
-	if (!services)
+	if (!service_addrs)
 		return;
-	pthread_mutex_destroy(&services->lock);
-	free(services);
+	pthread_mutex_destroy(&service_addrs->lock);
+	free(service_addrs);
 }
 
-static bool entry_find(const struct services *services, uint16_t listener, const uint8_t *local, uint16_t *number)
+static bool entry_find(const struct service_addrs *service_addrs, uint16_t listener, const uint8_t *local,
+		       uint16_t *number)
 {
-	uint16_t count = atomic_load_explicit(&services->count, memory_order_acquire);
+	uint16_t count = atomic_load_explicit(&service_addrs->count, memory_order_acquire);
 
 	for (uint16_t i = 0; i < count; i++) {
-		const struct entry *entry = &services->entries[i];
+		const struct entry *entry = &service_addrs->entries[i];
 
 		if (entry->listener == listener && memcmp(entry->local, local, 16) == 0) {
 			*number = (uint16_t)(STATS_LISTENERS + i);
@@ -53,32 +54,32 @@ static bool entry_find(const struct services *services, uint16_t listener, const
 	return false;
 }
 
-uint16_t services_number(struct services *services, uint16_t listener, const uint8_t local[static 16])
+uint16_t service_addrs_number(struct service_addrs *service_addrs, uint16_t listener, const uint8_t local[static 16])
 {
 	uint16_t number = listener, count;
 
 	/* No lock once all are given out: that may be for every datagram. Looked at first: what is not among all of
 	 * them then has none. */
-	bool all = atomic_load_explicit(&services->count, memory_order_acquire) == NUMBERS;
+	bool all = atomic_load_explicit(&service_addrs->count, memory_order_acquire) == NUMBERS;
 
-	if (entry_find(services, listener, local, &number) || all)
+	if (entry_find(service_addrs, listener, local, &number) || all)
 		return number;
-	pthread_mutex_lock(&services->lock);
-	count = atomic_load_explicit(&services->count, memory_order_relaxed);
-	if (!entry_find(services, listener, local, &number) && count < NUMBERS) {
-		services->entries[count].listener = listener;
-		memcpy(services->entries[count].local, local, 16);
-		atomic_store_explicit(&services->count, count + 1, memory_order_release);
+	pthread_mutex_lock(&service_addrs->lock);
+	count = atomic_load_explicit(&service_addrs->count, memory_order_relaxed);
+	if (!entry_find(service_addrs, listener, local, &number) && count < NUMBERS) {
+		service_addrs->entries[count].listener = listener;
+		memcpy(service_addrs->entries[count].local, local, 16);
+		atomic_store_explicit(&service_addrs->count, count + 1, memory_order_release);
 		number = (uint16_t)(STATS_LISTENERS + count);
 	}
-	pthread_mutex_unlock(&services->lock);
+	pthread_mutex_unlock(&service_addrs->lock);
 	return number;
 }
 
-struct service services_get(const struct services *services, uint16_t number)
+struct service_addr service_addrs_get(const struct service_addrs *service_addrs, uint16_t number)
 {
 	if (number < STATS_LISTENERS)
-		return (struct service){ .listener = number };
-	return (struct service){ services->entries[number - STATS_LISTENERS].listener,
-				 services->entries[number - STATS_LISTENERS].local };
+		return (struct service_addr){ .listener = number };
+	return (struct service_addr){ service_addrs->entries[number - STATS_LISTENERS].listener,
+				      service_addrs->entries[number - STATS_LISTENERS].local };
 }

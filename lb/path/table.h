@@ -3,8 +3,8 @@
  *
  * Owner: the control thread. A worker loads the pointer once per batch and keeps nothing of it over a quiescent state.
  */
-#ifndef CIDLB_PUBLISH_H
-#define CIDLB_PUBLISH_H
+#ifndef CIDLB_PATH_TABLE_H
+#define CIDLB_PATH_TABLE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,15 +30,15 @@ enum table_forward { TABLE_NAT, TABLE_NAT_STATELESS, TABLE_TUNNEL };
 struct table_pool {
 	enum table_forward forward;
 	enum conf_rebind rebind;
-	struct flow_times times;
+	struct ownership_times times;
 	struct endpoint_space space;
-	bool single;                       /* the space is of single addresses: `ports` */
-	struct ports *ports[NET_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
-	struct siphash_key endpoint_key;   /* of its CIDs */
+	bool single;                             /* the space is of single addresses: `ports` */
+	struct port_sockets *ports[IO_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
+	struct siphash_key endpoint_key;         /* of its CIDs */
 	struct limit_rates hello_rates;
-	struct origins *origins;        /* TABLE_NAT: NULL */
-	struct stateless stateless;     /* TABLE_NAT_STATELESS */
-	struct proxy2_keys tunnel_keys; /* TABLE_TUNNEL */
+	struct backend_by_addr *backend_by_addr; /* TABLE_NAT: NULL */
+	struct stateless stateless;              /* TABLE_NAT_STATELESS */
+	struct proxy2_keys tunnel_keys;          /* TABLE_TUNNEL */
 };
 
 struct table_listener {
@@ -59,12 +59,12 @@ struct table {
 
 /* A table of `conf` and of the pools in `plan` (whose health and administrative states are taken as they are).
  * listener_uids: by index in conf->listeners. NULL: out of memory. */
-struct table *table_build(const struct conf *conf, const struct plan *plan, const uint16_t *listener_uids,
+struct table *table_build(const struct conf *conf, const struct table_spec *plan, const uint16_t *listener_uids,
 			  const struct table *previous);
 void table_free(struct table *table);
 
 /* Those of a single source address that have this serial number; NULL: they are not of this table. */
-const struct ports *table_ports(const struct table *table, uint64_t serial);
+const struct port_sockets *table_ports(const struct table *table, uint64_t serial);
 
 struct publisher {
 	_Atomic(struct table *) current;

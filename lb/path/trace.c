@@ -44,7 +44,7 @@ void trace_ring_free(struct trace_ring *ring)
 	free(ring);
 }
 
-static struct trace_entry *entry_begin(struct trace_ring *ring, const struct net_datagram *datagram)
+static struct trace_entry *entry_begin(struct trace_ring *ring, const struct io_datagram *datagram)
 {
 	const size_t written = atomic_load_explicit(&ring->written, memory_order_relaxed);
 	struct trace_entry *entry = &ring->entries[written % TRACE_ENTRIES];
@@ -104,7 +104,7 @@ static bool is_of_flow(const struct trace_ring *ring, const struct flow *flow)
 /* A dropped datagram has no CID that was opened, only octets where it would be. */
 static bool shows_cid(const struct trace_ring *ring, const struct uplink *up)
 {
-	const struct net_datagram *datagram = up->datagram;
+	const struct io_datagram *datagram = up->datagram;
 
 	return up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_CID &&
 	       datagram->len - up->view->cid_at >= ring->cid_len &&
@@ -152,8 +152,8 @@ void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const 
 	entry_end(ring);
 }
 
-void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow,
-		const struct flow_peer *to, unsigned count)
+void trace_down(struct trace_ring *ring, const struct io_datagram *reply, const struct flow *flow,
+		const struct ownership_peer *to, unsigned count)
 {
 	struct trace_entry *entry = is_of_flow(ring, flow) ? entry_begin(ring, reply) : NULL;
 

@@ -1,8 +1,8 @@
 /* What a trace of one session shows: a ring per worker, which writes while the control thread reads. Bounded: of a
  * datagram the first TRACE_OCTETS are kept, and what finds its ring full is only counted.
  */
-#ifndef CIDLB_TRACE_H
-#define CIDLB_TRACE_H
+#ifndef CIDLB_PATH_TRACE_H
+#define CIDLB_PATH_TRACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,15 +32,15 @@ struct trace_entry {
 	enum verdict verdict; /* up */
 	struct addr from;     /* device or backend */
 	uint8_t local[16];    /* ours, that it came to */
-	uint16_t service;     /* up: services.h */
+	uint16_t service;     /* up: service_addrs.h */
 	/* If has_flow. */
 	uint16_t backend; /* stable number */
 	struct addr endpoint, backend_addr;
 	enum trace_role role; /* up: the device's */
 	struct {
-		struct flow_peer peer;
+		struct ownership_peer peer;
 		enum trace_role role;
-	} to[FLOW_WAYS_BACK]; /* down */
+	} to[OWNERSHIP_WAYS_BACK]; /* down */
 	unsigned to_count;
 	size_t len, kept; /* octets */
 	uint8_t data[TRACE_OCTETS];
@@ -65,8 +65,8 @@ void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const 
 			const struct addr *endpoint);
 
 /* A reply on `flow`, whose lock is held, and who gets it. */
-void trace_down(struct trace_ring *ring, const struct net_datagram *reply, const struct flow *flow,
-		const struct flow_peer *to, unsigned count);
+void trace_down(struct trace_ring *ring, const struct io_datagram *reply, const struct flow *flow,
+		const struct ownership_peer *to, unsigned count);
 
 /* The control thread. */
 

@@ -5,16 +5,16 @@
 #include "common/proxy2.h"
 #include "path/errors.h"
 
-_Static_assert((int)PROXY2_MAX_OCTETS <= (int)NET_HEAD, "a header fits the outbox");
+_Static_assert((int)PROXY2_MAX_OCTETS <= (int)IO_HEAD, "a header fits the outbox");
 
 enum { PATH_MS = 60000 /* after which a path may have another MTU */ };
 
-static struct net_path *path_of(struct worker *worker, const struct uplink *up, const struct snapshot_backend *backend)
+static struct io_pmtu *path_of(struct worker *worker, const struct uplink *up, const struct snapshot_backend *backend)
 {
-	struct net_path *path = &worker->paths[backend->uid];
+	struct io_pmtu *path = &worker->paths[backend->uid];
 
 	if (!path->segmented || !addr_equal(&path->to, &backend->addr) || worker->now_ms - path->since_ms > PATH_MS)
-		*path = (struct net_path){
+		*path = (struct io_pmtu){
 			.to = backend->addr,
 			.since_ms = worker->now_ms,
 			.most = UINT16_MAX,
@@ -51,20 +51,20 @@ void tunnel_uplink(struct worker *worker, const struct uplink *up)
 	if (up->listener->wildcard)
 		memcpy(ends.destination.ip, up->datagram->local, sizeof ends.destination.ip);
 	head_len = proxy2_write(head, &up->settings->tunnel_keys, PROXY2_UP, &ends);
-	net_queue(worker->outbox,
-		  &(struct net_send){
-			  .fd = atomic_load_explicit(&worker->tunnel_fds[up->pool->uid], memory_order_relaxed),
-			  .head = head,
-			  .head_len = head_len,
-			  .data = up->datagram->data,
-			  .len = up->datagram->len,
-			  .to = backend->addr,
-			  .path = path_of(worker, up, backend),
-			  .stream = stream_of(head, head_len),
-			  .queue = ERRORS_TUNNEL | up->pool->uid,
-			  .sent = &worker->stats.sent_up[backend->uid],
-			  .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
-		  });
+	io_queue(worker->outbox,
+		 &(struct io_send){
+			 .fd = atomic_load_explicit(&worker->tunnel_fds[up->pool->uid], memory_order_relaxed),
+			 .head = head,
+			 .head_len = head_len,
+			 .data = up->datagram->data,
+			 .len = up->datagram->len,
+			 .to = backend->addr,
+			 .path = path_of(worker, up, backend),
+			 .stream = stream_of(head, head_len),
+			 .queue = ERRORS_TUNNEL | up->pool->uid,
+			 .sent = &worker->stats.sent_up[backend->uid],
+			 .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
+		 });
 }
 
 /* The listener of pool `at` (index) that has a service address, or STATS_LISTENERS. One on a wildcard address has all
@@ -103,23 +103,23 @@ static unsigned reply_take(struct worker *worker, const struct table *table, uin
 	if (listener == STATS_LISTENERS)
 		return TUNNEL_SERVICE;
 	stats_add(&worker->stats.replies[pool], 1);
-	net_queue(worker->outbox,
-		  &(struct net_send){
-			  .fd = atomic_load_explicit(&worker->listener_fds[listener], memory_order_relaxed),
-			  .data = data + head_len,
-			  .len = len - head_len,
-			  .to = ends.destination,
-			  .local = table->listeners[listener].wildcard ? ends.source.ip : NULL,
-			  .sent = &worker->stats.sent_down[backend],
-			  .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
-		  });
+	io_queue(worker->outbox,
+		 &(struct io_send){
+			 .fd = atomic_load_explicit(&worker->listener_fds[listener], memory_order_relaxed),
+			 .data = data + head_len,
+			 .len = len - head_len,
+			 .to = ends.destination,
+			 .local = table->listeners[listener].wildcard ? ends.source.ip : NULL,
+			 .sent = &worker->stats.sent_down[backend],
+			 .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+		 });
 	return PROXY2_GOOD;
 }
 
-void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct net_datagram *replies)
+void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct io_datagram *replies)
 {
 	const struct snapshot_pool *pool = &table->snapshot->pools[at];
-	const uint16_t backend = origins_find(table->pools[at].origins, &replies->from);
+	const uint16_t backend = backend_by_addr_find(table->pools[at].backend_by_addr, &replies->from);
 	const size_t step = replies->segment ? replies->segment : replies->len;
 	size_t from = 0;
 

@@ -23,25 +23,26 @@ enum { EVENTS = 64 };
 enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL, TAG_NOT_GIVEN };
 
 enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
-_Static_assert((int)TAG_SERIAL_SHIFT + (int)PORTS_SERIAL_BITS <= (int)TAG_KIND_SHIFT, "a tag holds a serial number");
+_Static_assert((int)TAG_SERIAL_SHIFT + (int)PORT_SOCKETS_SERIAL_BITS <= (int)TAG_KIND_SHIFT,
+	       "a tag holds a serial number");
 
 static uint64_t tag_make(enum tag tag, uint16_t number)
 {
 	return (uint64_t)tag << TAG_KIND_SHIFT | number;
 }
 
-static uint64_t tag_make_port(const struct ports *ports, uint16_t port)
+static uint64_t tag_make_port(const struct port_sockets *ports, uint16_t port)
 {
-	return tag_make(TAG_PORT, port) | ports_serial(ports) << TAG_SERIAL_SHIFT;
+	return tag_make(TAG_PORT, port) | port_sockets_serial(ports) << TAG_SERIAL_SHIFT;
 }
 
 /* The socket that a TAG_PORT is about; -1: a reload has closed it. */
 static int tag_port_fd(uint64_t tag, const struct table *table)
 {
-	const uint64_t serial = (tag >> TAG_SERIAL_SHIFT) & (((uint64_t)1 << PORTS_SERIAL_BITS) - 1);
-	const struct ports *ports = table_ports(table, serial);
+	const uint64_t serial = (tag >> TAG_SERIAL_SHIFT) & (((uint64_t)1 << PORT_SOCKETS_SERIAL_BITS) - 1);
+	const struct port_sockets *ports = table_ports(table, serial);
 
-	return ports ? ports_get(ports, (uint16_t)tag) : -1;
+	return ports ? port_sockets_get(ports, (uint16_t)tag) : -1;
 }
 
 static uint64_t clock_ms(void)
@@ -57,11 +58,11 @@ uint32_t worker_clock_ms(void)
 	return (uint32_t)clock_ms();
 }
 
-static size_t receive(struct worker *worker, int fd, struct net_datagram **datagrams, stats_counter *drops)
+static size_t receive(struct worker *worker, int fd, struct io_datagram **datagrams, stats_counter *drops)
 {
 	_Atomic uint32_t none = 0, *seen = fd < WORKER_COUNTED ? &worker->drops_seen[fd] : &none;
 	uint32_t before = atomic_load_explicit(seen, memory_order_relaxed), now = before;
-	size_t count = net_receive(worker->inbox, fd, datagrams, &now);
+	size_t count = io_receive(worker->inbox, fd, datagrams, &now);
 
 	if (now != before && seen != &none) {
 		stats_add(drops, now - before);
@@ -72,7 +73,7 @@ static size_t receive(struct worker *worker, int fd, struct net_datagram **datag
 
 static void uplink_batch(struct worker *worker, const struct table *table, uint16_t number, int fd)
 {
-	struct net_datagram *datagrams;
+	struct io_datagram *datagrams;
 	size_t count;
 
 	/* Between the sockets and the table of a reload: what waits is read once the table is there. */
@@ -80,16 +81,16 @@ static void uplink_batch(struct worker *worker, const struct table *table, uint1
 		return;
 	count = receive(worker, fd, &datagrams, &worker->stats.kernel_drops[number]);
 	batch_uplink(worker, table, number, datagrams, count);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 }
 
 static void reply_batch(struct worker *worker, const struct table *table, uint16_t port, int fd)
 {
-	struct net_datagram *datagrams;
+	struct io_datagram *datagrams;
 	size_t count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
 
 	batch_reply(worker, table, port, datagrams, count);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 }
 
 static void endpoint_serve(struct worker *worker, const struct table *table, uint16_t port, int fd, uint32_t events)
@@ -102,7 +103,7 @@ static void endpoint_serve(struct worker *worker, const struct table *table, uin
 static void tunnel_serve(struct worker *worker, const struct table *table, uint16_t pool, int fd, uint32_t events)
 {
 	const uint16_t at = table->pool_of_uid[pool];
-	struct net_datagram *datagrams;
+	struct io_datagram *datagrams;
 	size_t count;
 
 	/* As with listeners. */
@@ -113,14 +114,14 @@ static void tunnel_serve(struct worker *worker, const struct table *table, uint1
 	count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
 	for (size_t i = 0; i < count; i++)
 		tunnel_replies(worker, table, at, &datagrams[i]);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 }
 
 static void event_serve(struct worker *worker, const struct table *table, const struct epoll_event *event)
 {
 	uint64_t tag = event->data.u64;
 	uint16_t number = (uint16_t)tag;
-	enum net_family family;
+	enum io_family family;
 	int fd;
 
 	switch (tag >> TAG_KIND_SHIFT) {
@@ -131,7 +132,7 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 		return;
 	case TAG_ENDPOINT_V4:
 	case TAG_ENDPOINT_V6:
-		family = tag >> TAG_KIND_SHIFT == TAG_ENDPOINT_V4 ? NET_V4 : NET_V6;
+		family = tag >> TAG_KIND_SHIFT == TAG_ENDPOINT_V4 ? IO_V4 : IO_V6;
 		fd = atomic_load_explicit(&worker->endpoint_fds[family][number], memory_order_acquire);
 		if (fd >= 0)
 			endpoint_serve(worker, table, number, fd, event->events);
@@ -163,7 +164,7 @@ static void *worker_run(void *arg)
 	while (running) {
 		int count;
 
-		race_release(worker->publisher);
+		tsan_release(worker->publisher);
 		rcu_thread_offline();
 		count = epoll_wait(worker->epoll, events, EVENTS, -1);
 		rcu_thread_online();
@@ -190,10 +191,10 @@ static int epoll_add(struct worker *worker, int fd, uint32_t events, uint64_t ta
 static void drops_begin(struct worker *worker, int fd)
 {
 	if (fd < WORKER_COUNTED)
-		atomic_store_explicit(&worker->drops_seen[fd], net_kernel_drops(fd), memory_order_relaxed);
+		atomic_store_explicit(&worker->drops_seen[fd], io_kernel_drops(fd), memory_order_relaxed);
 }
 
-/* net_drain, while a batch is sent: the thread is on-line. */
+/* io_drain, while a batch is sent: the thread is on-line. */
 static size_t drain(void *ctx, int fd, uint32_t queue)
 {
 	struct worker *worker = ctx;
@@ -207,13 +208,13 @@ static void descriptors_init(struct worker *worker)
 		atomic_init(&worker->listener_fds[i], -1);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		atomic_init(&worker->tunnel_fds[i], -1);
-	for (size_t family = 0; family < NET_FAMILIES; family++)
+	for (size_t family = 0; family < IO_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
 			atomic_init(&worker->endpoint_fds[family][port], -1);
 }
 
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services,
-	       struct limit *limit, struct icmp_alarm *alarm)
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows,
+	       struct service_addrs *service_addrs, struct limit *limit, struct icmp_alarm *alarm)
 {
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
 	int err = 0;
@@ -224,12 +225,12 @@ int worker_new(struct worker **out, struct publisher *publisher, struct flows *f
 	descriptors_init(worker);
 	worker->publisher = publisher;
 	worker->flows = flows;
-	worker->services = services;
+	worker->service_addrs = service_addrs;
 	worker->limit = limit;
 	worker->alarm = alarm;
 	worker->errors = icmp_inbox_new();
-	worker->inbox = net_inbox_new();
-	worker->outbox = net_outbox_new(drain, worker);
+	worker->inbox = io_inbox_new();
+	worker->outbox = io_outbox_new(drain, worker);
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!worker->inbox || !worker->outbox || !worker->errors)
@@ -269,7 +270,7 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		if (worker->tunnel_fds[i] >= 0)
 			close(worker->tunnel_fds[i]);
-	for (size_t family = 0; family < NET_FAMILIES; family++)
+	for (size_t family = 0; family < IO_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
 			if (worker->endpoint_fds[family][port] >= 0)
 				close(worker->endpoint_fds[family][port]);
@@ -277,8 +278,8 @@ void worker_free(struct worker *worker)
 		close(worker->epoll);
 	if (worker->wake >= 0)
 		close(worker->wake);
-	net_inbox_free(worker->inbox);
-	net_outbox_free(worker->outbox);
+	io_inbox_free(worker->inbox);
+	io_outbox_free(worker->outbox);
 	icmp_inbox_free(worker->errors);
 	free(worker);
 }
@@ -316,9 +317,9 @@ int worker_set_listener(struct worker *worker, uint16_t listener, int fd)
 	return descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
 }
 
-int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd)
+int worker_set_endpoint(struct worker *worker, enum io_family family, uint16_t port, int fd)
 {
-	enum tag tag = family == NET_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
+	enum tag tag = family == IO_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
 
 	return descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
 }
@@ -328,23 +329,23 @@ int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
 	return descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
 }
 
-int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
+int worker_open_port(struct worker *worker, struct port_sockets *ports, uint16_t port)
 {
-	int fd = ports_get(ports, port), err;
+	int fd = port_sockets_get(ports, port), err;
 
 	if (fd >= 0)
 		return fd;
-	fd = ports_bind(ports, port);
+	fd = port_sockets_bind(ports, port);
 	/* Another worker may be a moment ahead. */
 	if (fd < 0)
-		return ports_get(ports, port) >= 0 ? ports_get(ports, port) : fd;
+		return port_sockets_get(ports, port) >= 0 ? port_sockets_get(ports, port) : fd;
 	drops_begin(worker, fd);
 	err = epoll_add(worker, fd, EPOLLIN, tag_make_port(ports, port));
 	if (err) {
 		close(fd);
 		return err;
 	}
-	return ports_keep(ports, port, fd);
+	return port_sockets_keep(ports, port, fd);
 }
 
 uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend)

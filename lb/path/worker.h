@@ -2,8 +2,8 @@
  *
  * The control thread makes and stops workers and gives them descriptors; all else is the worker's own.
  */
-#ifndef CIDLB_WORKER_H
-#define CIDLB_WORKER_H
+#ifndef CIDLB_PATH_WORKER_H
+#define CIDLB_PATH_WORKER_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,24 +32,24 @@ struct worker_sample {
 struct worker {
 	struct publisher *publisher; /* shared by all workers */
 	struct flows *flows;
-	struct services *services;
+	struct service_addrs *service_addrs;
 	struct limit *limit; /* shared by all workers */
 	struct icmp_alarm *alarm;
 	struct stats stats;
 	int epoll, wake;
 	pthread_t thread;
 	bool running;
-	_Atomic int listener_fds[STATS_LISTENERS];       /* by stable number; -1: none */
-	_Atomic int endpoint_fds[NET_FAMILIES][1 << 16]; /* by port; -1: none */
-	_Atomic int tunnel_fds[STATS_POOLS];             /* by stable number; -1: none */
+	_Atomic int listener_fds[STATS_LISTENERS];      /* by stable number; -1: none */
+	_Atomic int endpoint_fds[IO_FAMILIES][1 << 16]; /* by port; -1: none */
+	_Atomic int tunnel_fds[STATS_POOLS];            /* by stable number; -1: none */
 	_Atomic uint32_t drops_seen[WORKER_COUNTED]; /* by descriptor: what the kernel had dropped at that socket when
 							last heard of */
 	struct icmp_inbox *errors;
-	struct net_inbox *inbox;
-	struct net_outbox *outbox;
-	uint64_t clock_ms;                     /* once per batch */
-	uint32_t now_ms;                       /* the same, as flows keep it */
-	struct net_path paths[STATS_BACKENDS]; /* mode tunnel: by stable number */
+	struct io_inbox *inbox;
+	struct io_outbox *outbox;
+	uint64_t clock_ms;                    /* once per batch */
+	uint32_t now_ms;                      /* the same, as flows keep it */
+	struct io_pmtu paths[STATS_BACKENDS]; /* mode tunnel: by stable number */
 	/* When a CID led to a backend last, by its stable number: CLOCK_MONOTONIC_COARSE; 0: never. */
 	_Atomic uint32_t cid_last_s[STATS_BACKENDS];
 	struct worker_sample sample;
@@ -57,8 +57,8 @@ struct worker {
 };
 
 /* A worker without a thread yet, so that it can be given sockets while cidlb is still root. -errno on failure. */
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows, struct services *services,
-	       struct limit *limit, struct icmp_alarm *alarm);
+int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows,
+	       struct service_addrs *service_addrs, struct limit *limit, struct icmp_alarm *alarm);
 int worker_start(struct worker *worker);
 
 /* Ends the thread, if it runs, closes the worker's sockets, frees it. */
@@ -75,12 +75,12 @@ void worker_dismiss(struct worker *worker, int fd);
 /* Gives the worker a socket that it was admitted (it owns it from now on), or with -1 takes away the one it has.
  * Returns what it had before, or -1: to be closed once a grace period is over, one for however many. Control thread. */
 int worker_set_listener(struct worker *worker, uint16_t listener, int fd);
-int worker_set_endpoint(struct worker *worker, enum net_family family, uint16_t port, int fd);
+int worker_set_endpoint(struct worker *worker, enum io_family family, uint16_t port, int fd);
 int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd);
 
 /* The socket of a port of a single source address, opened by this worker (which receives on it from now on) if nobody
  * did before. -errno: cannot be had. */
-int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port);
+int worker_open_port(struct worker *worker, struct port_sockets *ports, uint16_t port);
 
 /* Has the worker write to `ring`, or to none (NULL). Control thread; the ring before may still be written to until a
  * grace period is over.

@@ -117,9 +117,9 @@ static int find_way(struct shim *shim, uint8_t mark, const struct msghdr *msg, i
 		return -EMSGSIZE;
 	if (!msg->msg_name)
 		return -EDESTADDRREQ;
-	const int rc = rewrite_addr(&ends->destination, msg->msg_name, msg->msg_namelen);
-	if (rc)
-		return rc;
+	const int err = rewrite_addr(&ends->destination, msg->msg_name, msg->msg_namelen);
+	if (err)
+		return err;
 	if (!table_find(&shim->table, mark_port(mark), &ends->destination, &way))
 		return -EHOSTUNREACH;
 	ends->source = way.service;
@@ -139,11 +139,11 @@ ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msgh
 		.msg_name = &name, .msg_iov = pieces, .msg_iovlen = msg->msg_iovlen + 1, .msg_control = control
 	};
 
-	int rc = find_way(shim, mark, msg, flags, &ends, &node);
-	if (!rc)
-		rc = rewrite_sent_control(control, &out.msg_controllen, msg);
-	if (rc) {
-		errno = -rc;
+	int err = find_way(shim, mark, msg, flags, &ends, &node);
+	if (!err)
+		err = rewrite_sent_control(control, &out.msg_controllen, msg);
+	if (err) {
+		errno = -err;
 		return -1;
 	}
 	const size_t octets = proxy2_write(header, &shim->settings.keys, PROXY2_DOWN, &ends);

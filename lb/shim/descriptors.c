@@ -20,11 +20,11 @@
  * nothing. */
 static int tunnel(int fd)
 {
-	const int rc = start_tunnel(fd);
+	const int err = start_tunnel(fd);
 
-	if (rc == 0)
+	if (!err)
 		return 0;
-	errno = -rc;
+	errno = -err;
 	return -1;
 }
 
@@ -123,8 +123,8 @@ EXPORTED int fcntl(int fd, int command, ...)
 	va_start(arguments, command);
 	void *argument = va_arg(arguments, void *);
 	va_end(arguments);
-	const int rc = real_calls()->fcntl(fd, command, argument);
-	return duplicates(command) ? copied(fd, rc) : rc;
+	const int err = real_calls()->fcntl(fd, command, argument);
+	return duplicates(command) ? copied(fd, err) : err;
 }
 
 EXPORTED int fcntl64(int fd, int command, ...)
@@ -134,54 +134,54 @@ EXPORTED int fcntl64(int fd, int command, ...)
 	va_start(arguments, command);
 	void *argument = va_arg(arguments, void *);
 	va_end(arguments);
-	const int rc = real_calls()->fcntl64(fd, command, argument);
-	return duplicates(command) ? copied(fd, rc) : rc;
+	const int err = real_calls()->fcntl64(fd, command, argument);
+	return duplicates(command) ? copied(fd, err) : err;
 }
 
 enum { SYSCALL_ARGUMENTS = 6 };
 
 /* Those on a tunnelled socket. False: it is none of them. */
-static bool call_tunnelled(long *rc, long number, const long a[static SYSCALL_ARGUMENTS])
+static bool call_tunnelled(long *err, long number, const long a[static SYSCALL_ARGUMENTS])
 {
 	const int fd = (int)a[0];
 
 	switch (number) {
 	case SYS_recvfrom:
-		*rc = recvfrom(fd, (void *)a[1], (size_t)a[2], (int)a[3], (struct sockaddr *)a[4], (socklen_t *)a[5]);
+		*err = recvfrom(fd, (void *)a[1], (size_t)a[2], (int)a[3], (struct sockaddr *)a[4], (socklen_t *)a[5]);
 		return true;
 	case SYS_recvmsg:
-		*rc = recvmsg(fd, (struct msghdr *)a[1], (int)a[2]);
+		*err = recvmsg(fd, (struct msghdr *)a[1], (int)a[2]);
 		return true;
 	case SYS_recvmmsg:
-		*rc = recvmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
+		*err = recvmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
 		return true;
 	case SYS_read:
-		*rc = read(fd, (void *)a[1], (size_t)a[2]);
+		*err = read(fd, (void *)a[1], (size_t)a[2]);
 		return true;
 	case SYS_readv:
-		*rc = readv(fd, (const struct iovec *)a[1], (int)a[2]);
+		*err = readv(fd, (const struct iovec *)a[1], (int)a[2]);
 		return true;
 	case SYS_sendto:
-		*rc = sendto(fd, (const void *)a[1], (size_t)a[2], (int)a[3], (const struct sockaddr *)a[4],
-			     (socklen_t)a[5]);
+		*err = sendto(fd, (const void *)a[1], (size_t)a[2], (int)a[3], (const struct sockaddr *)a[4],
+			      (socklen_t)a[5]);
 		return true;
 	case SYS_sendmsg:
-		*rc = sendmsg(fd, (const struct msghdr *)a[1], (int)a[2]);
+		*err = sendmsg(fd, (const struct msghdr *)a[1], (int)a[2]);
 		return true;
 	case SYS_sendmmsg:
-		*rc = sendmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
+		*err = sendmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
 		return true;
 	case SYS_write:
-		*rc = write(fd, (const void *)a[1], (size_t)a[2]);
+		*err = write(fd, (const void *)a[1], (size_t)a[2]);
 		return true;
 	case SYS_writev:
-		*rc = writev(fd, (const struct iovec *)a[1], (int)a[2]);
+		*err = writev(fd, (const struct iovec *)a[1], (int)a[2]);
 		return true;
 	case SYS_connect:
-		*rc = connect(fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
+		*err = connect(fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
 		return true;
 	case SYS_setsockopt:
-		*rc = setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]);
+		*err = setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]);
 		return true;
 	case SYS_close:
 		marks_clear((unsigned)fd, (unsigned)fd);
@@ -192,10 +192,10 @@ static bool call_tunnelled(long *rc, long number, const long a[static SYSCALL_AR
 }
 
 /* What the kernel has done may concern marks. */
-static long note(long number, const long a[static SYSCALL_ARGUMENTS], long rc)
+static long note(long number, const long a[static SYSCALL_ARGUMENTS], long err)
 {
-	if (rc < 0)
-		return rc;
+	if (err < 0)
+		return err;
 	switch (number) {
 	case SYS_bind:
 		return tunnel((int)a[0]);
@@ -204,22 +204,22 @@ static long note(long number, const long a[static SYSCALL_ARGUMENTS], long rc)
 #ifdef SYS_dup2
 	case SYS_dup2:
 #endif
-		return copied((int)a[0], (int)rc);
+		return copied((int)a[0], (int)err);
 	case SYS_fcntl:
-		return duplicates((int)a[1]) ? copied((int)a[0], (int)rc) : rc;
+		return duplicates((int)a[1]) ? copied((int)a[0], (int)err) : err;
 	case SYS_close_range:
 		if (!((unsigned)a[2] & CLOSE_RANGE_CLOEXEC))
 			marks_clear((unsigned)a[0], (unsigned)a[1]);
-		return rc;
+		return err;
 	default:
-		return rc;
+		return err;
 	}
 }
 
 /* Takes as many arguments as any call has, as the C library's does. */
 EXPORTED long syscall(long number, ...)
 {
-	long a[SYSCALL_ARGUMENTS], rc;
+	long a[SYSCALL_ARGUMENTS], err;
 	va_list arguments;
 
 	va_start(arguments, number);
@@ -227,7 +227,7 @@ EXPORTED long syscall(long number, ...)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
 	/* A descriptor is an int: what is above it in the register, the kernel does not look at. */
-	if (marks_get((int)a[0]) && call_tunnelled(&rc, number, a))
-		return rc;
+	if (marks_get((int)a[0]) && call_tunnelled(&err, number, a))
+		return err;
 	return note(number, a, real_calls()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }

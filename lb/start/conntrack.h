@@ -1,7 +1,7 @@
 /* Whether the kernel's connection tracking has room for what the pools may carry: once its table is full, it drops
  * datagrams. */
-#ifndef CIDLB_CONNTRACK_H
-#define CIDLB_CONNTRACK_H
+#ifndef CIDLB_START_CONNTRACK_H
+#define CIDLB_START_CONNTRACK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* What cidlb gives up once it runs, so that a mistake in the reading of datagrams is worth little to whoever finds
  * it. */
-#ifndef CIDLB_SANDBOX_H
-#define CIDLB_SANDBOX_H
+#ifndef CIDLB_START_SANDBOX_H
+#define CIDLB_START_SANDBOX_H
 
 /* For all threads, for good: no core dump and no tracing by the same user (keys are in memory; the whole process, as
  * copies of a key are on stacks too), no new privileges, and a seccomp filter of the system calls that are needed from

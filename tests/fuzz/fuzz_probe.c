@@ -20,7 +20,7 @@ static void check_http(const uint8_t *data, size_t len, bool ended)
 	uint8_t *copy = malloc(len ? len : 1);
 	struct http_reply reply;
 
-	require(copy != NULL);
+	require(copy);
 	memcpy(copy, data, len);
 	enum http_reading reading = http_reply_read(&reply, copy, len, ended);
 	require(!ended || reading != HTTP_MORE);

@@ -1,4 +1,5 @@
-/* The header of mode tunnel. Input: direction, then the datagram. The keys are those of tests/unit/common/check_proxy2.c. */
+/* The header of mode tunnel. Input: direction, then the datagram. The keys are those of
+ * tests/unit/common/check_proxy2.c. */
 #include <stdlib.h>
 #include <string.h>
 

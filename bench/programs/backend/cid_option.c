@@ -51,7 +51,7 @@ static int read_key(struct lbcid_key **out, const char *text)
 	char line[2 * LBCID_KEY_OCTETS + 2] = "";
 	const char *why = NULL;
 	size_t len = 0;
-	int rc = -EINVAL;
+	int err = -EINVAL;
 
 	if (*text == '@')
 		why = read_file(line, sizeof line, text + 1);
@@ -62,10 +62,10 @@ static int read_key(struct lbcid_key **out, const char *text)
 		      "16\n",
 		      stderr);
 	else
-		rc = (*out = lbcid_key_new(key)) ? 0 : -ENOMEM;
+		err = (*out = lbcid_key_new(key)) ? 0 : -ENOMEM;
 	explicit_bzero(key, sizeof key);
 	explicit_bzero(line, sizeof line);
-	return rc;
+	return err;
 }
 
 /* The setting that `word` begins with, and its value; SETTINGS: none. */
@@ -98,11 +98,11 @@ static int read_words(uint64_t numbers[static NUMBERS], struct lbcid_key **key, 
 			return -EINVAL;
 		}
 		given[i] = true;
-		int rc = i == KEY ? read_key(key, value)
-				  : option_number(&numbers[i], settings[i].whole, value, settings[i].min,
-						  settings[i].max);
-		if (rc)
-			return rc;
+		int err = i == KEY ? read_key(key, value)
+				   : option_number(&numbers[i], settings[i].whole, value, settings[i].min,
+						   settings[i].max);
+		if (err)
+			return err;
 	}
 	for (int i = 0; i < NUMBERS; i++)
 		if (!given[i]) {
@@ -122,18 +122,18 @@ int cid_option_read(struct lbcid_config *out, struct lbcid_key **key, const char
 	*key = NULL;
 	if (!words)
 		return -ENOMEM;
-	int rc = read_words(numbers, key, words);
+	int err = read_words(numbers, key, words);
 	explicit_bzero(words, size);
 	free(words);
-	if (!rc && numbers[ID_LENGTH] + numbers[NONCE_LENGTH] > LBCID_MAX_TEXT_OCTETS) {
+	if (!err && numbers[ID_LENGTH] + numbers[NONCE_LENGTH] > LBCID_MAX_TEXT_OCTETS) {
 		fprintf(stderr, "--quic-lb: server_id_length %u + nonce_length %u is more than %d\n",
 			(unsigned)numbers[ID_LENGTH], (unsigned)numbers[NONCE_LENGTH], LBCID_MAX_TEXT_OCTETS);
-		rc = -EINVAL;
+		err = -EINVAL;
 	}
-	if (rc) {
+	if (err) {
 		lbcid_key_free(*key);
 		*key = NULL;
-		return rc;
+		return err;
 	}
 	*out = (struct lbcid_config){
 		.scheme = LBCID_QUIC_LB,

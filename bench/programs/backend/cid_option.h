@@ -2,8 +2,8 @@
  *   rotation=0..6,server_id_length=1..15,nonce_length=4..18[,key=@FILE|HEX]
  * in any order. A file with the key must be closed to others; cidlb can take it, too. Without a key, ids are readable
  * in the CIDs. */
-#ifndef CIDLB_BACKEND_CID_OPTION_H
-#define CIDLB_BACKEND_CID_OPTION_H
+#ifndef CIDLB_BENCH_BACKEND_CID_OPTION_H
+#define CIDLB_BENCH_BACKEND_CID_OPTION_H
 
 #include "common/lbcid.h"
 

@@ -36,8 +36,8 @@ static int save_peer(struct peer *peer, struct pack *out)
 	uint8_t saved[SESSION_OCTETS];
 	size_t len;
 
-	int rc = session_save(peer->session, saved, sizeof saved, &len);
-	if (!rc) {
+	int err = session_save(peer->session, saved, sizeof saved, &len);
+	if (!err) {
 		pack_octets(out, peer->cid, server->cid.length);
 		pack_number(out, peer->id, ID_OCTETS);
 		pack_number(out, table_find_addr(&server->table, &peer->addr) == peer, 1);
@@ -48,17 +48,17 @@ static int save_peer(struct peer *peer, struct pack *out)
 		pack_number(out, len, LENGTH_OCTETS);
 		pack_octets(out, saved, len);
 		responder_save(&peer->responder, out, server->now_ms);
-		rc = out->full ? -ENOSPC : 0;
+		err = out->full ? -ENOSPC : 0;
 	}
 	mbedtls_platform_zeroize(saved, sizeof saved);
-	return rc;
+	return err;
 }
 
 static int save_peers(struct server *server, struct sessions_writer *writer, uint64_t *saved)
 {
 	uint8_t octets[LENGTH_OCTETS + SESSION_OCTETS];
 	struct peer *peer;
-	int rc = 0;
+	int err = 0;
 
 	TAILQ_FOREACH(peer, &server->by_use, by_use)
 	{
@@ -71,13 +71,13 @@ static int save_peers(struct server *server, struct sessions_writer *writer, uin
 			continue;
 		}
 		pack_number(&length, out.len, LENGTH_OCTETS);
-		rc = sessions_writer_add(writer, octets, LENGTH_OCTETS + out.len);
-		if (rc)
+		err = sessions_writer_add(writer, octets, LENGTH_OCTETS + out.len);
+		if (err)
 			break;
 		++*saved;
 	}
 	mbedtls_platform_zeroize(octets, sizeof octets);
-	return rc;
+	return err;
 }
 
 int handover_save(struct server *server, const struct server_options *options, const char *file, FILE *log)
@@ -89,21 +89,21 @@ int handover_save(struct server *server, const struct server_options *options, c
 	uint64_t saved = 0;
 
 	server->now_ms = clock_ms();
-	int rc = sessions_writer_open(&writer, file);
-	if (!rc) {
-		rc = make_head(head, options);
-		if (!rc)
-			rc = sessions_writer_add(&writer, head, sizeof head);
-		if (!rc)
-			rc = save_peers(server, &writer, &saved);
-		if (rc)
+	int err = sessions_writer_open(&writer, file);
+	if (!err) {
+		err = make_head(head, options);
+		if (!err)
+			err = sessions_writer_add(&writer, head, sizeof head);
+		if (!err)
+			err = save_peers(server, &writer, &saved);
+		if (err)
 			sessions_writer_drop(&writer);
 		else
-			rc = sessions_writer_finish(&writer, file, kept_as);
+			err = sessions_writer_finish(&writer, file, kept_as);
 	}
-	if (rc) {
-		fprintf(log, "sessions %s: not saved: %s\n", file, strerror(-rc));
-		return rc;
+	if (err) {
+		fprintf(log, "sessions %s: not saved: %s\n", file, strerror(-err));
+		return err;
 	}
 	report->sessions_saved = saved;
 	fprintf(log, "sessions %s: %llu saved, %llu that cannot be%s%s\n", file, (unsigned long long)saved,
@@ -130,9 +130,9 @@ static int load_peer(struct peer **out, struct server *server, struct unpack *in
 	const uint8_t *saved = bytes_take(&in->in, len);
 	if (in->bad || !saved)
 		return -EBADMSG;
-	int rc = peer_load(&peer, server, cid, saved, len);
-	if (rc)
-		return rc;
+	int err = peer_load(&peer, server, cid, saved, len);
+	if (err)
+		return err;
 	peer->id = id;
 	peer->by_addr = by_addr;
 	peer->addr = addr;
@@ -157,9 +157,9 @@ static int load_peers(struct peers *out, struct server *server, struct bytes con
 		in.in.at = bytes_take(&content, in.in.left);
 		if (!in.in.at)
 			return -EBADMSG;
-		int rc = load_peer(&peer, server, &in);
-		if (rc)
-			return rc;
+		int err = load_peer(&peer, server, &in);
+		if (err)
+			return err;
 		TAILQ_INSERT_TAIL(out, peer, by_use);
 	}
 	return content.left ? -EBADMSG : 0;
@@ -171,9 +171,9 @@ static int load_content(struct peers *out, struct server *server, const struct s
 	struct bytes content = { reader->content, reader->content_len };
 	uint8_t own[HEAD_OCTETS];
 
-	int rc = make_head(own, options);
-	if (rc)
-		return rc;
+	int err = make_head(own, options);
+	if (err)
+		return err;
 	const uint8_t *head = bytes_take(&content, sizeof own);
 	*reason = "damaged: its content makes no sense";
 	if (!head)
@@ -182,10 +182,10 @@ static int load_content(struct peers *out, struct server *server, const struct s
 		*reason = head[0] == own[0] ? "of another --psk identity" : "of CIDs of another length";
 		return -EINVAL;
 	}
-	rc = load_peers(out, server, content);
-	if (rc && rc != -EBADMSG)
-		*reason = strerror(-rc);
-	return rc;
+	err = load_peers(out, server, content);
+	if (err && err != -EBADMSG)
+		*reason = strerror(-err);
+	return err;
 }
 
 static void say_refused(FILE *log, struct sessions_reader *reader, const char *file, const char *reason)
@@ -206,25 +206,25 @@ int handover_load(struct server *server, const struct server_options *options, c
 	const char *reason;
 
 	server->now_ms = clock_ms();
-	int rc = sessions_reader_take(&reader, file, &reason);
-	if (!rc)
-		rc = load_content(&peers, server, options, &reader, &reason);
+	int err = sessions_reader_take(&reader, file, &reason);
+	if (!err)
+		err = load_content(&peers, server, options, &reader, &reason);
 	/* Nothing of it is found by an address or a CID, or can send, before the file is gone. */
-	if (!rc && (rc = sessions_reader_remove(&reader)))
-		reason = strerror(-rc);
-	if (rc == -ENOENT)
+	if (!err && (err = sessions_reader_remove(&reader)))
+		reason = strerror(-err);
+	if (err == -ENOENT)
 		fprintf(log, "sessions %s: not there; starting without sessions\n", file);
-	else if (rc)
+	else if (err)
 		say_refused(log, &reader, file, reason);
 	while ((peer = TAILQ_FIRST(&peers))) {
 		TAILQ_REMOVE(&peers, peer, by_use);
-		if (rc)
+		if (err)
 			peer_free(peer);
 		else
 			peer_resume(peer);
 	}
-	if (!rc)
+	if (!err)
 		fprintf(log, "sessions %s: %llu loaded\n", file, (unsigned long long)server->report.sessions_loaded);
 	sessions_reader_end(&reader);
-	return rc;
+	return err;
 }

@@ -1,7 +1,7 @@
 /* The sessions of a server in a file, for the next one: sessions_file.h. Of each session its keys and numbers, its
  * peer's address, and the CoAP state, so that observations go on and a repeated request gets the answer that it had. */
-#ifndef CIDLB_BACKEND_HANDOVER_H
-#define CIDLB_BACKEND_HANDOVER_H
+#ifndef CIDLB_BENCH_BACKEND_HANDOVER_H
+#define CIDLB_BENCH_BACKEND_HANDOVER_H
 
 #include <stdio.h>
 

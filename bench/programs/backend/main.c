@@ -100,14 +100,14 @@ static const struct option options[] = {
 
 static int read_tunnel(struct server_options *out, const char *file)
 {
-	const int rc = tunnel_read_keys(&out->tunnel, file);
+	const int err = tunnel_read_keys(&out->tunnel, file);
 
-	if (rc == -EINVAL)
+	if (err == -EINVAL)
 		fprintf(stderr, "--tunnel: %s: accepted: one or two lines ID:HEX, ids 0..255, keys of 16 octets\n",
 			file);
-	else if (rc)
-		fprintf(stderr, "--tunnel: %s: %s\n", file, strerror(-rc));
-	return rc;
+	else if (err)
+		fprintf(stderr, "--tunnel: %s: %s\n", file, strerror(-err));
+	return err;
 }
 
 static int read_option(struct arguments *out, int option, const char *value)
@@ -201,12 +201,12 @@ static int read_arguments(struct arguments *out, int argc, char **argv)
 static int report(const struct program *program)
 {
 	const struct arguments *arguments = &program->arguments;
-	int rc = arguments->report ? report_save(arguments->report, arguments->server.id, &program->server->report)
-				   : report_write(stdout, arguments->server.id, &program->server->report);
+	int err = arguments->report ? report_save(arguments->report, arguments->server.id, &program->server->report)
+				    : report_write(stdout, arguments->server.id, &program->server->report);
 
-	if (rc)
-		fprintf(stderr, "cannot write the report: %s\n", strerror(-rc));
-	return rc;
+	if (err)
+		fprintf(stderr, "cannot write the report: %s\n", strerror(-err));
+	return err;
 }
 
 static void on_report(evutil_socket_t fd, short what, void *ctx)
@@ -234,26 +234,26 @@ static int serve(struct program *program)
 	} signals[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGUSR1, on_report } };
 	enum { SIGNALS = sizeof signals / sizeof *signals };
 	struct event *handlers[SIGNALS] = { NULL };
-	int rc = 0;
+	int err = 0;
 
-	for (size_t i = 0; i < SIGNALS && !rc; i++) {
+	for (size_t i = 0; i < SIGNALS && !err; i++) {
 		handlers[i] = evsignal_new(program->base, signals[i].number, signals[i].handler, program);
 		if (!handlers[i] || event_add(handlers[i], NULL))
-			rc = -ENOMEM;
+			err = -ENOMEM;
 	}
 	/* Both while signals are caught: sessions that are in no file must not end with the process. The socket is
 	 * bound: no other server is at this address, and what devices send meanwhile waits in it. */
-	if (!rc && arguments->sessions)
+	if (!err && arguments->sessions)
 		handover_load(program->server, &arguments->server, arguments->sessions, stderr);
-	if (!rc && event_base_dispatch(program->base) < 0)
-		rc = -EIO;
-	if (!rc && arguments->sessions)
-		rc = handover_save(program->server, &arguments->server, arguments->sessions, stderr);
+	if (!err && event_base_dispatch(program->base) < 0)
+		err = -EIO;
+	if (!err && arguments->sessions)
+		err = handover_save(program->server, &arguments->server, arguments->sessions, stderr);
 	int reported = report(program);
 	for (size_t i = 0; i < SIGNALS; i++)
 		if (handlers[i])
 			event_free(handlers[i]);
-	return rc ? rc : reported;
+	return err ? err : reported;
 }
 
 int main(int argc, char **argv)
@@ -268,18 +268,18 @@ int main(int argc, char **argv)
 	}
 	const struct server_options *server = &program.arguments.server;
 	program.base = event_base_new();
-	int rc = program.base ? server_new(&program.server, program.base, server) : -ENOMEM;
-	if (rc) {
-		fprintf(stderr, "cannot serve %s: %s\n", addr_format(&server->listen, text), strerror(-rc));
+	int err = program.base ? server_new(&program.server, program.base, server) : -ENOMEM;
+	if (err) {
+		fprintf(stderr, "cannot serve %s: %s\n", addr_format(&server->listen, text), strerror(-err));
 	} else {
 		fprintf(stderr, "server %u: %s on %s\n", server->id, server->plain ? "CoAP" : "CoAP over DTLS",
 			addr_format(&server->listen, text));
-		rc = serve(&program);
+		err = serve(&program);
 	}
 	server_free(program.server);
 	lbcid_key_free(program.arguments.cid_key);
 	if (program.base)
 		event_base_free(program.base);
 	libevent_global_shutdown();
-	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

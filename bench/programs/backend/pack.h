@@ -1,7 +1,7 @@
 /* Numbers (network order) and octets into and out of a buffer of the caller's. Both sides go on after a failure, which
  * the end shows. */
-#ifndef CIDLB_BACKEND_PACK_H
-#define CIDLB_BACKEND_PACK_H
+#ifndef CIDLB_BENCH_BACKEND_PACK_H
+#define CIDLB_BENCH_BACKEND_PACK_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -48,15 +48,15 @@ static int mint_cid(struct peer *peer)
 {
 	struct server *server = peer->server;
 	uint8_t id[LBCID_MAX_ID_OCTETS] = { 0 };
-	int rc;
+	int err;
 
 	peer->id = server->id;
 	for (unsigned i = 0; i < sizeof server->id && i < server->cid.size; i++)
 		id[server->cid.size - 1 - i] = (uint8_t)(server->id >> 8 * i);
 	do
-		rc = lbcid_mint(&server->cid, id, random_octets, NULL, peer->cid);
-	while (!rc && table_find_cid(&server->table, peer->cid));
-	return rc;
+		err = lbcid_mint(&server->cid, id, random_octets, NULL, peer->cid);
+	while (!err && table_find_cid(&server->table, peer->cid));
+	return err;
 }
 
 static const struct session_callbacks callbacks = { send_datagram, deliver };
@@ -66,9 +66,9 @@ static int peer_begin(struct peer **out, struct server *server)
 {
 	uint64_t seed;
 
-	int rc = random_octets(NULL, (uint8_t *)&seed, sizeof seed);
-	if (rc)
-		return rc;
+	int err = random_octets(NULL, (uint8_t *)&seed, sizeof seed);
+	if (err)
+		return err;
 	struct peer *peer = calloc(1, sizeof *peer);
 	if (!peer)
 		return -ENOMEM;
@@ -84,17 +84,17 @@ int peer_new(struct peer **out, struct server *server)
 {
 	struct peer *peer;
 
-	int rc = peer_begin(&peer, server);
-	if (rc)
-		return rc;
+	int err = peer_begin(&peer, server);
+	if (err)
+		return err;
 	if (server->cid.length)
-		rc = mint_cid(peer);
-	if (!rc && !server->plain)
-		rc = session_new(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks,
-				 peer);
-	if (rc) {
+		err = mint_cid(peer);
+	if (!err && !server->plain)
+		err = session_new(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks,
+				  peer);
+	if (err) {
 		peer_free(peer);
-		return rc;
+		return err;
 	}
 	*out = peer;
 	return 0;
@@ -104,15 +104,15 @@ int peer_load(struct peer **out, struct server *server, const uint8_t *cid, cons
 {
 	struct peer *peer;
 
-	int rc = peer_begin(&peer, server);
-	if (rc)
-		return rc;
+	int err = peer_begin(&peer, server);
+	if (err)
+		return err;
 	memcpy(peer->cid, cid, server->cid.length);
-	rc = session_load(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer,
-			  saved, len);
-	if (rc) {
+	err = session_load(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer,
+			   saved, len);
+	if (err) {
 		peer_free(peer);
-		return rc;
+		return err;
 	}
 	*out = peer;
 	return 0;

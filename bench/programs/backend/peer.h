@@ -3,8 +3,8 @@
  * A peer is first the server's listening one, known to nobody; peer_enter() makes it one of the table. Every function
  * that feeds a peer may free it.
  */
-#ifndef CIDLB_BACKEND_PEER_H
-#define CIDLB_BACKEND_PEER_H
+#ifndef CIDLB_BENCH_BACKEND_PEER_H
+#define CIDLB_BENCH_BACKEND_PEER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Unpredictable octets from the kernel, in the form that session.h and lbcid.h ask for. */
-#ifndef CIDLB_BACKEND_RANDOM_H
-#define CIDLB_BACKEND_RANDOM_H
+#ifndef CIDLB_BENCH_BACKEND_RANDOM_H
+#define CIDLB_BENCH_BACKEND_RANDOM_H
 
 #include <errno.h>
 #include <stddef.h>

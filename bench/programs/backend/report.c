@@ -72,12 +72,12 @@ int report_save(const char *file, unsigned id, const struct report *report)
 	FILE *out = fopen(next, "we");
 	if (!out)
 		return -errno;
-	int rc = report_write(out, id, report);
-	if (fclose(out) && !rc)
-		rc = -errno;
-	if (!rc && rename(next, file))
-		rc = -errno;
-	if (rc)
+	int err = report_write(out, id, report);
+	if (fclose(out) && !err)
+		err = -errno;
+	if (!err && rename(next, file))
+		err = -errno;
+	if (err)
 		remove(next);
-	return rc;
+	return err;
 }

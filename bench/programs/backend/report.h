@@ -1,6 +1,6 @@
 /* What the server counted since it started, and its JSON form. */
-#ifndef CIDLB_BACKEND_REPORT_H
-#define CIDLB_BACKEND_REPORT_H
+#ifndef CIDLB_BENCH_BACKEND_REPORT_H
+#define CIDLB_BENCH_BACKEND_REPORT_H
 
 #include <stdint.h>
 #include <stdio.h>

@@ -16,7 +16,7 @@ enum {
 #define REQUEST_ENTITY_TOO_LARGE COAP_CODE(4, 13)
 #define SERVICE_UNAVAILABLE      COAP_CODE(5, 3)
 
-void responder_init(struct responder *responder, const struct service *service, uint64_t seed,
+void responder_init(struct responder *responder, const struct service_addr *service, uint64_t seed,
 		    void (*write)(void *ctx, const uint8_t *data, size_t len), void *ctx)
 {
 	*responder = (struct responder){ .service = service, .write = write, .ctx = ctx, .dice = { seed } };
@@ -261,14 +261,14 @@ static void settle(struct responder *responder, const struct coap_message *messa
 void responder_input(struct responder *responder, const uint8_t *data, size_t len, uint64_t now_ms)
 {
 	struct coap_message message;
-	int rc = coap_decode(&message, data, len);
+	int err = coap_decode(&message, data, len);
 
-	if (rc == 0 && (message.type == COAP_ACK || message.type == COAP_RST)) {
+	if (!err && (message.type == COAP_ACK || message.type == COAP_RST)) {
 		if (message.code == COAP_EMPTY)
 			settle(responder, &message);
 		return;
 	}
-	if (rc || !coap_is_request(message.code)) {
+	if (err || !coap_is_request(message.code)) {
 		if (message.type == COAP_CON && len >= COAP_HEADER_OCTETS && data[0] >> 6 == 1)
 			send_empty(responder, COAP_RST, message.id);
 		return;

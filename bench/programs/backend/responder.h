@@ -8,8 +8,8 @@
  * One observation and one slow response at a time; a further registration replaces the first. No socket; told the time
  * in ms.
  */
-#ifndef CIDLB_BACKEND_RESPONDER_H
-#define CIDLB_BACKEND_RESPONDER_H
+#ifndef CIDLB_BENCH_BACKEND_RESPONDER_H
+#define CIDLB_BENCH_BACKEND_RESPONDER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,7 +49,7 @@ struct confirmable {
 };
 
 struct responder {
-	const struct service *service;
+	const struct service_addr *service;
 	void (*write)(void *ctx, const uint8_t *data, size_t len);
 	void *ctx;
 	struct dice dice;
@@ -65,7 +65,7 @@ struct responder {
 	struct confirmable slow;
 };
 
-void responder_init(struct responder *responder, const struct service *service, uint64_t seed,
+void responder_init(struct responder *responder, const struct service_addr *service, uint64_t seed,
 		    void (*write)(void *ctx, const uint8_t *data, size_t len), void *ctx);
 
 /* One received message; what is no CoAP is rejected or ignored (RFC 7252, section 4.2). */

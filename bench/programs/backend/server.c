@@ -143,12 +143,12 @@ static int set_up(struct server *server, const struct server_options *options)
 		.random = random_octets,
 	};
 
-	int rc = random_octets(NULL, key, sizeof key);
-	if (rc)
-		return rc;
+	int err = random_octets(NULL, key, sizeof key);
+	if (err)
+		return err;
 	server->table.key = siphash_key_load(key);
-	if (!options->plain && (rc = session_config_new(&server->config, &session)))
-		return rc;
+	if (!options->plain && (err = session_config_new(&server->config, &session)))
+		return err;
 	server->fd = udp_listen(&options->listen);
 	if (server->fd < 0)
 		return server->fd;
@@ -170,15 +170,15 @@ int server_new(struct server **out, struct event_base *base, const struct server
 	if (!options->plain)
 		server->cid = options->cid;
 	server->table.cid_len = server->cid.length;
-	server->service = (struct service){
+	server->service = (struct service_addr){
 		.id = options->id, .notify_ms = options->notify_ms, .report = &server->report, .steer = options->steer
 	};
 	server->now_ms = clock_ms();
 	TAILQ_INIT(&server->by_use);
-	int rc = set_up(server, options);
-	if (rc) {
+	int err = set_up(server, options);
+	if (err) {
 		server_free(server);
-		return rc;
+		return err;
 	}
 	*out = server;
 	return 0;

@@ -1,6 +1,6 @@
 /* The reference server: one socket, any number of peers, one thread. */
-#ifndef CIDLB_BACKEND_SERVER_H
-#define CIDLB_BACKEND_SERVER_H
+#ifndef CIDLB_BENCH_BACKEND_SERVER_H
+#define CIDLB_BENCH_BACKEND_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +42,7 @@ struct server {
 	uint32_t id;
 	struct lbcid_config cid;       /* what is handed out; length 0: nothing */
 	struct session_config *config; /* NULL: plain */
-	struct service service;
+	struct service_addr service;
 	struct report report;
 	struct table table;
 	struct peers by_use; /* least recent first */

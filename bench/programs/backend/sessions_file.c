@@ -21,9 +21,9 @@ static int private_name(char out[static PATH_MAX], const char *file, const char 
 {
 	uint64_t number;
 
-	int rc = random_octets(NULL, (uint8_t *)&number, sizeof number);
-	if (rc)
-		return rc;
+	int err = random_octets(NULL, (uint8_t *)&number, sizeof number);
+	if (err)
+		return err;
 	int len = snprintf(out, PATH_MAX, "%s.%s-%016llx", file, word, (unsigned long long)number);
 	return len < 0 || len >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
@@ -53,9 +53,9 @@ static int sync_folder(const char *file)
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int rc = fsync(fd) ? -errno : 0;
+	int err = fsync(fd) ? -errno : 0;
 	close(fd);
-	return rc;
+	return err;
 }
 
 /* An inode's number can be used again once a file is gone; its time of birth tells the two apart (0 where a file system
@@ -104,40 +104,40 @@ int sessions_writer_open(struct sessions_writer *writer, const char *file)
 {
 	uint8_t header[SESSIONS_FILE_HEADER_OCTETS];
 
-	int rc = private_name(writer->name, file, "new");
-	if (rc)
-		return rc;
+	int err = private_name(writer->name, file, "new");
+	if (err)
+		return err;
 	writer->fd = open(writer->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (writer->fd < 0)
 		return -errno;
 	mbedtls_sha256_init(&writer->digest);
-	rc = mbedtls_sha256_starts(&writer->digest, 0) ? -EIO : make_header(header, writer->fd);
-	if (!rc)
-		rc = sessions_writer_add(writer, header, sizeof header);
-	if (rc)
+	err = mbedtls_sha256_starts(&writer->digest, 0) ? -EIO : make_header(header, writer->fd);
+	if (!err)
+		err = sessions_writer_add(writer, header, sizeof header);
+	if (err)
 		sessions_writer_drop(writer);
-	return rc;
+	return err;
 }
 
 int sessions_writer_add(struct sessions_writer *writer, const void *data, size_t len)
 {
-	int rc = write_all(writer->fd, data, len);
+	int err = write_all(writer->fd, data, len);
 
-	return rc || mbedtls_sha256_update(&writer->digest, data, len) == 0 ? rc : -EIO;
+	return err || mbedtls_sha256_update(&writer->digest, data, len) == 0 ? err : -EIO;
 }
 
 int sessions_writer_finish(struct sessions_writer *writer, const char *file, char kept_as[static PATH_MAX])
 {
 	uint8_t digest[SESSIONS_FILE_DIGEST_OCTETS];
 
-	int rc = mbedtls_sha256_finish(&writer->digest, digest) ? -EIO : write_all(writer->fd, digest, sizeof digest);
-	if (!rc && fsync(writer->fd))
-		rc = -errno;
-	if (!rc)
-		rc = place(writer->name, file, kept_as);
-	if (rc) {
+	int err = mbedtls_sha256_finish(&writer->digest, digest) ? -EIO : write_all(writer->fd, digest, sizeof digest);
+	if (!err && fsync(writer->fd))
+		err = -errno;
+	if (!err)
+		err = place(writer->name, file, kept_as);
+	if (err) {
 		sessions_writer_drop(writer);
-		return rc;
+		return err;
 	}
 	mbedtls_sha256_free(&writer->digest);
 	close(writer->fd);
@@ -161,9 +161,9 @@ static int check_content(struct sessions_reader *reader, int fd, const char **re
 	uint8_t own[SESSIONS_FILE_HEADER_OCTETS], digest[SESSIONS_FILE_DIGEST_OCTETS];
 	const size_t frame = SESSIONS_FILE_HEADER_OCTETS + SESSIONS_FILE_DIGEST_OCTETS;
 
-	int rc = make_header(own, fd);
-	if (rc)
-		return rc;
+	int err = make_header(own, fd);
+	if (err)
+		return err;
 	*reason = "damaged: cut short";
 	if (reader->len < frame)
 		return -EBADMSG;
@@ -207,37 +207,37 @@ static int read_taken(struct sessions_reader *reader, const char **reason)
 	/* Before it is opened: a device may do something then, or there may be no right to. */
 	if (lstat(reader->name, &stat))
 		return -errno;
-	int rc = check_kind(&stat, reason);
-	if (rc)
-		return rc;
+	int err = check_kind(&stat, reason);
+	if (err)
+		return err;
 	int fd = open(reader->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	rc = fstat(fd, &stat) ? -errno : check_kind(&stat, reason);
-	if (!rc && stat.st_size > SESSIONS_FILE_MAX_OCTETS)
-		rc = -EFBIG;
-	if (!rc)
-		rc = read_all(reader, fd, (size_t)stat.st_size);
-	if (!rc)
-		rc = check_content(reader, fd, reason);
+	err = fstat(fd, &stat) ? -errno : check_kind(&stat, reason);
+	if (!err && stat.st_size > SESSIONS_FILE_MAX_OCTETS)
+		err = -EFBIG;
+	if (!err)
+		err = read_all(reader, fd, (size_t)stat.st_size);
+	if (!err)
+		err = check_content(reader, fd, reason);
 	close(fd);
-	return rc;
+	return err;
 }
 
 int sessions_reader_take(struct sessions_reader *reader, const char *file, const char **reason)
 {
 	*reader = (struct sessions_reader){ 0 };
 	*reason = NULL;
-	int rc = private_name(reader->name, file, "taken");
-	if (!rc && renameat2(AT_FDCWD, file, AT_FDCWD, reader->name, RENAME_NOREPLACE))
-		rc = -errno;
-	if (rc)
+	int err = private_name(reader->name, file, "taken");
+	if (!err && renameat2(AT_FDCWD, file, AT_FDCWD, reader->name, RENAME_NOREPLACE))
+		err = -errno;
+	if (err)
 		reader->name[0] = '\0';
 	else
-		rc = read_taken(reader, reason);
-	if (rc && !*reason)
-		*reason = strerror(-rc);
-	return rc;
+		err = read_taken(reader, reason);
+	if (err && !*reason)
+		*reason = strerror(-err);
+	return err;
 }
 
 int sessions_reader_remove(struct sessions_reader *reader)

@@ -7,8 +7,8 @@
  *
  * Nobody but its owner can read it, ever. Nothing that exists is overwritten: there is FILE, or else FILE.1, FILE.2 …
  */
-#ifndef CIDLB_BACKEND_SESSIONS_FILE_H
-#define CIDLB_BACKEND_SESSIONS_FILE_H
+#ifndef CIDLB_BENCH_BACKEND_SESSIONS_FILE_H
+#define CIDLB_BENCH_BACKEND_SESSIONS_FILE_H
 
 #include <limits.h>
 #include <stddef.h>

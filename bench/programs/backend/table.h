@@ -1,6 +1,6 @@
 /* The peers of a server, found by address or by CID. It owns none of them. */
-#ifndef CIDLB_BACKEND_TABLE_H
-#define CIDLB_BACKEND_TABLE_H
+#ifndef CIDLB_BENCH_BACKEND_TABLE_H
+#define CIDLB_BENCH_BACKEND_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>

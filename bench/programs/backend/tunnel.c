@@ -16,14 +16,14 @@ int tunnel_read_keys(struct proxy2_keys *out, const char *file)
 	if (!in)
 		return -errno;
 	const size_t len = fread(text, 1, sizeof text, in);
-	int rc = ferror(in) ? -EIO : len == sizeof text ? -EINVAL : 0;
+	int err = ferror(in) ? -EIO : len == sizeof text ? -EINVAL : 0;
 	fclose(in);
-	if (!rc) {
+	if (!err) {
 		text[len] = '\0';
-		rc = strlen(text) == len ? proxy2_parse_keys(out, text) : -EINVAL;
+		err = strlen(text) == len ? proxy2_parse_keys(out, text) : -EINVAL;
 	}
 	explicit_bzero(text, sizeof text);
-	return rc;
+	return err;
 }
 
 int tunnel_unwrap(struct addr *source, struct tunnel_way *way, const struct proxy2_keys *keys, const uint8_t *data,

@@ -1,7 +1,7 @@
 /* The server's end of mode tunnel (design, section 5), without the shim: the header of each datagram taken off and put
  * on by the server. */
-#ifndef CIDLB_BACKEND_TUNNEL_H
-#define CIDLB_BACKEND_TUNNEL_H
+#ifndef CIDLB_BENCH_BACKEND_TUNNEL_H
+#define CIDLB_BENCH_BACKEND_TUNNEL_H
 
 #include <stddef.h>
 #include <stdint.h>

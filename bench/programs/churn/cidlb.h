@@ -4,8 +4,8 @@
  * Two pools of the same servers: in one CIDs carry the server's id (node-id, two octets of eight), in the other CIDs
  * are ignored (scheme none), so that all goes by the consistent hash of the source. Pure.
  */
-#ifndef CIDLB_CHURN_CIDLB_H
-#define CIDLB_CHURN_CIDLB_H
+#ifndef CIDLB_BENCH_CHURN_CIDLB_H
+#define CIDLB_BENCH_CHURN_CIDLB_H
 
 #include "bench/programs/churn/member.h"
 #include "common/addr.h"

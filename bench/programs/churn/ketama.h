@@ -6,8 +6,8 @@
  * to the first point at or after its hash. With weights a server has 4 * floor(40 * servers * its share of all weights)
  * points; in integers here, where rounding to float costs some servers of the original four points.
  */
-#ifndef CIDLB_CHURN_KETAMA_H
-#define CIDLB_CHURN_KETAMA_H
+#ifndef CIDLB_BENCH_CHURN_KETAMA_H
+#define CIDLB_BENCH_CHURN_KETAMA_H
 
 #include "bench/programs/churn/member.h"
 

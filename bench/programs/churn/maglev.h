@@ -6,8 +6,8 @@
  * open: SipHash-2-4 with two keys here. With weights a server gets turns in proportion ("altering the relative
  * frequency of the backends' turns"), as Envoy does it.
  */
-#ifndef CIDLB_CHURN_MAGLEV_H
-#define CIDLB_CHURN_MAGLEV_H
+#ifndef CIDLB_BENCH_CHURN_MAGLEV_H
+#define CIDLB_BENCH_CHURN_MAGLEV_H
 
 #include "bench/programs/churn/member.h"
 

@@ -1,6 +1,6 @@
 /* The servers of the simulation, and what a contender that knows addresses alone makes of them. Pure. */
-#ifndef CIDLB_CHURN_MEMBER_H
-#define CIDLB_CHURN_MEMBER_H
+#ifndef CIDLB_BENCH_CHURN_MEMBER_H
+#define CIDLB_BENCH_CHURN_MEMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>

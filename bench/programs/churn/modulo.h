@@ -4,8 +4,8 @@
  * The hash has 20 bits here (of nginx: 15). With weights a server counts as often as its weight, all divided by their
  * greatest common divisor.
  */
-#ifndef CIDLB_CHURN_MODULO_H
-#define CIDLB_CHURN_MODULO_H
+#ifndef CIDLB_BENCH_CHURN_MODULO_H
+#define CIDLB_BENCH_CHURN_MODULO_H
 
 #include "bench/programs/churn/member.h"
 

@@ -1,6 +1,6 @@
 /* What happens to the servers, in order: plans of events. Pure. */
-#ifndef CIDLB_CHURN_PLAN_H
-#define CIDLB_CHURN_PLAN_H
+#ifndef CIDLB_BENCH_CHURN_PLAN_H
+#define CIDLB_BENCH_CHURN_PLAN_H
 
 #include "bench/programs/churn/member.h"
 

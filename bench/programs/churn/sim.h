@@ -4,8 +4,8 @@
  * while its home is there, it is broken needlessly: the device makes a handshake, and that server is its home now. When
  * its home is gone (down without having saved its sessions, or removed), no balancer can help: unavoidable.
  */
-#ifndef CIDLB_CHURN_SIM_H
-#define CIDLB_CHURN_SIM_H
+#ifndef CIDLB_BENCH_CHURN_SIM_H
+#define CIDLB_BENCH_CHURN_SIM_H
 
 #include "bench/programs/churn/member.h"
 #include "bench/programs/churn/plan.h"

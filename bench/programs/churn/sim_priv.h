@@ -1,6 +1,6 @@
 /* Between sim.c, which builds a simulation and leads it through plans, and sim_pass.c, which has all sessions send. */
-#ifndef CIDLB_CHURN_SIM_PRIV_H
-#define CIDLB_CHURN_SIM_PRIV_H
+#ifndef CIDLB_BENCH_CHURN_SIM_PRIV_H
+#define CIDLB_BENCH_CHURN_SIM_PRIV_H
 
 #include "bench/programs/churn/cidlb.h"
 #include "bench/programs/churn/ketama.h"

@@ -1,7 +1,7 @@
 /* What the cases read: many different datagrams of one form, met in an order that memory does not have them in, and
  * sources. */
-#ifndef CIDLB_BENCH_DATAGRAMS_H
-#define CIDLB_BENCH_DATAGRAMS_H
+#ifndef CIDLB_BENCH_CORE_DATAGRAMS_H
+#define CIDLB_BENCH_CORE_DATAGRAMS_H
 
 #include "common/snapshot.h"
 

@@ -5,7 +5,7 @@
 #include "common/route.h"
 #include "path/batch.h"
 
-static inline void take(struct route_in *in, const struct net_datagram *datagram)
+static inline void take(struct route_in *in, const struct io_datagram *datagram)
 {
 	in->data = datagram->data;
 	in->len = datagram->len;
@@ -25,9 +25,9 @@ static uint64_t receive_only(void *ctx, size_t operations)
 	struct flow_bed *bed = ctx;
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < operations; i += NET_BATCH) {
+	for (size_t i = 0; i < operations; i += IO_BATCH) {
 		flow_bed_receive(bed);
-		for (size_t j = 0; j < NET_BATCH; j++)
+		for (size_t j = 0; j < IO_BATCH; j++)
 			sum += bed->octets[j][12] + bed->datagrams[j].from.port;
 	}
 	return sum;
@@ -38,9 +38,9 @@ static uint64_t find_singly(void *ctx, size_t operations)
 	struct flow_bed *bed = ctx;
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < operations; i += NET_BATCH) {
+	for (size_t i = 0; i < operations; i += IO_BATCH) {
 		flow_bed_receive(bed);
-		for (size_t j = 0; j < NET_BATCH; j++) {
+		for (size_t j = 0; j < IO_BATCH; j++) {
 			struct route_out out;
 			struct route_in in;
 
@@ -57,23 +57,23 @@ static uint64_t find_singly(void *ctx, size_t operations)
 static uint64_t find_batches(void *ctx, size_t operations)
 {
 	struct flow_bed *bed = ctx;
-	struct route_in in[NET_BATCH];
-	struct route_out out[NET_BATCH];
-	struct flow_key keys[NET_BATCH];
-	uint32_t hashes[NET_BATCH];
+	struct route_in in[IO_BATCH];
+	struct route_out out[IO_BATCH];
+	struct flow_key keys[IO_BATCH];
+	uint32_t hashes[IO_BATCH];
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < operations; i += NET_BATCH) {
+	for (size_t i = 0; i < operations; i += IO_BATCH) {
 		flow_bed_receive(bed);
-		for (size_t j = 0; j < NET_BATCH; j++)
+		for (size_t j = 0; j < IO_BATCH; j++)
 			take(&in[j], &bed->datagrams[j]);
-		route_batch(out, bed->pool, in, NET_BATCH);
-		for (size_t j = 0; j < NET_BATCH; j++) {
+		route_batch(out, bed->pool, in, IO_BATCH);
+		for (size_t j = 0; j < IO_BATCH; j++) {
 			keys[j] = key_of(bed, &out[j]);
 			hashes[j] = flows_hash_key(bed->worker->flows, &keys[j]);
 		}
-		flows_prefetch_keys(bed->worker->flows, hashes, NET_BATCH);
-		for (size_t j = 0; j < NET_BATCH; j++)
+		flows_prefetch_keys(bed->worker->flows, hashes, IO_BATCH);
+		for (size_t j = 0; j < IO_BATCH; j++)
 			sum += flows_find_hashed(bed->worker->flows, &keys[j], hashes[j])->backend;
 	}
 	return sum;
@@ -83,10 +83,10 @@ static uint64_t uplink_batches(void *ctx, size_t operations)
 {
 	struct flow_bed *bed = ctx;
 
-	for (size_t i = 0; i < operations; i += NET_BATCH) {
+	for (size_t i = 0; i < operations; i += IO_BATCH) {
 		flow_bed_receive(bed);
-		batch_uplink(bed->worker, bed->table, bed->listener, bed->datagrams, NET_BATCH);
-		net_flush(bed->worker->outbox);
+		batch_uplink(bed->worker, bed->table, bed->listener, bed->datagrams, IO_BATCH);
+		io_flush(bed->worker->outbox);
 	}
 	return flow_bed_sent();
 }
@@ -101,7 +101,7 @@ static void flow_case(const struct core_case *this, bool quick)
 	struct flow_bed *bed = flow_bed_get(this->flows);
 
 	(void)flow_bed_sent();
-	measure_require(uplink_batches(bed, NET_BATCH) == NET_BATCH, "not all that arrives is sent");
+	measure_require(uplink_batches(bed, IO_BATCH) == IO_BATCH, "not all that arrives is sent");
 	measure(this, quick, this->flows, works[this->of], bed);
 	rcu_quiescent_state();
 }
@@ -112,10 +112,10 @@ static void flow_case(const struct core_case *this, bool quick)
 		.backends = BED_SERVERS, .flows = count, .slow = is_slow                                               \
 	}
 #define FLOWS(name, count, is_slow)                                                                                    \
-	STEP("flow/receive-" name, RECEIVE, count, NET_BATCH, is_slow),                                                \
+	STEP("flow/receive-" name, RECEIVE, count, IO_BATCH, is_slow),                                                 \
 		STEP("flow/single-" name, SINGLE, count, 1, is_slow),                                                  \
-		STEP("flow/batch-" name, BATCHED, count, NET_BATCH, is_slow),                                          \
-		STEP("flow/uplink-" name, UPLINK, count, NET_BATCH, is_slow)
+		STEP("flow/batch-" name, BATCHED, count, IO_BATCH, is_slow),                                           \
+		STEP("flow/uplink-" name, UPLINK, count, IO_BATCH, is_slow)
 
 static const struct core_case cases[] = {
 	FLOWS("1k", 1000, false),     FLOWS("10k", 10000, false), FLOWS("100k", 100000, false),

@@ -18,10 +18,10 @@ struct control {
 	struct conf_pool pool;
 	struct conf_listener listener;
 	struct conf conf;
-	struct registry *pools, *servers;
+	struct uids *pools, *servers;
 	struct publisher publisher;
 	struct flows *flows;
-	struct services *services;
+	struct service_addrs *service_addrs;
 	struct limit *limit;
 };
 
@@ -99,15 +99,16 @@ static void conf_fill(struct control *c)
 static void table_make(struct control *c)
 {
 	struct table *table;
-	struct plan plan;
+	struct table_spec plan;
 
 	conf_fill(c);
-	c->pools = registry_new(4);
-	c->servers = registry_new(2 * BED_SERVERS);
-	measure_require(c->pools && c->servers && plan_make(&plan, &c->conf, c->pools, c->servers) == 0, "memory");
+	c->pools = uids_new(4);
+	c->servers = uids_new(2 * BED_SERVERS);
+	measure_require(c->pools && c->servers && table_spec_make(&plan, &c->conf, c->pools, c->servers) == 0,
+			"memory");
 	table = table_build(&c->conf, &plan, &c->bed.listener, NULL);
 	measure_require(table, "memory");
-	plan_free(&plan);
+	table_spec_free(&plan);
 	publisher_publish(&c->publisher, table);
 	c->bed.table = table;
 	c->bed.pool = &table->snapshot->pools[0];
@@ -121,15 +122,15 @@ static void worker_make(struct control *c)
 					     .cid_idle_ms = 86400000 };
 
 	c->flows = flows_new(secret);
-	c->services = services_new();
+	c->service_addrs = service_addrs_new();
 	c->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	measure_require(c->flows && c->services && c->limit, "memory");
+	measure_require(c->flows && c->service_addrs && c->limit, "memory");
 	measure_require(flows_set_limits(c->flows, c->bed.pool->uid, &limits) == 0, "memory");
-	measure_require(worker_new(&c->bed.worker, &c->publisher, c->flows, c->services, c->limit, NULL) == 0,
+	measure_require(worker_new(&c->bed.worker, &c->publisher, c->flows, c->service_addrs, c->limit, NULL) == 0,
 			"no worker");
 	c->bed.worker->clock_ms = c->bed.worker->now_ms = 100000;
 	for (int port = PORT_FIRST; port <= PORT_LAST; port++)
-		c->bed.worker->endpoint_fds[NET_V4][port] = ANY_FD + port;
+		c->bed.worker->endpoint_fds[IO_V4][port] = ANY_FD + port;
 }
 
 /* As after a handshake and an answer. */
@@ -146,7 +147,7 @@ static void flow_make(struct control *c, uint32_t session)
 	what.backend_addr = backend->addr;
 	what.space = &c->bed.table->pools[0].space;
 	what.endpoint_hash = session;
-	what.owner = (struct flow_peer){ device_of(session), c->bed.listener };
+	what.owner = (struct ownership_peer){ device_of(session), c->bed.listener };
 	what.owner_proven = true;
 	what.now_ms = c->bed.worker->now_ms;
 	flow = flows_make(c->flows, &what);
@@ -162,14 +163,14 @@ void flow_bed_free(void)
 	if (!c)
 		return;
 	for (int port = PORT_FIRST; port <= PORT_LAST; port++)
-		c->bed.worker->endpoint_fds[NET_V4][port] = -1;
+		c->bed.worker->endpoint_fds[IO_V4][port] = -1;
 	worker_free(c->bed.worker);
 	publisher_publish(&c->publisher, NULL);
 	flows_free(c->flows);
-	services_free(c->services);
+	service_addrs_free(c->service_addrs);
 	limit_free(c->limit);
-	registry_free(c->pools);
-	registry_free(c->servers);
+	uids_free(c->pools);
+	uids_free(c->servers);
 	free(c);
 	current = NULL;
 	rcu_unregister_thread();
@@ -190,10 +191,10 @@ struct flow_bed *flow_bed_get(size_t flows)
 		flow_make(current, session);
 	measure_require(flows_count(current->flows, current->bed.pool->uid).proven == flows,
 			"not all flows are proven");
-	for (size_t i = 0; i < NET_BATCH; i++) {
-		struct net_datagram *datagram = &current->bed.datagrams[i];
+	for (size_t i = 0; i < IO_BATCH; i++) {
+		struct io_datagram *datagram = &current->bed.datagrams[i];
 
-		*datagram = (struct net_datagram){ .data = current->bed.octets[i], .len = BED_OCTETS };
+		*datagram = (struct io_datagram){ .data = current->bed.octets[i], .len = BED_OCTETS };
 		record_write(datagram->data, BED_OCTETS, &(struct record){ 1, 0 });
 		memcpy(datagram->local, current->listener.addr.ip, sizeof datagram->local);
 	}
@@ -202,7 +203,7 @@ struct flow_bed *flow_bed_get(size_t flows)
 
 void flow_bed_receive(struct flow_bed *bed)
 {
-	for (size_t i = 0; i < NET_BATCH; i++) {
+	for (size_t i = 0; i < IO_BATCH; i++) {
 		const uint32_t session = (uint32_t)((dice_roll(&bed->dice) >> 32) * bed->flows >> 32);
 
 		record_rename(bed->octets[i], &(struct record){ server_of(session), session });

@@ -1,7 +1,7 @@
 /* A worker of mode nat as it is after a while: a table of one pool, and proven flows. Only the kernel is missing: what
  * it is given to send is gone. */
-#ifndef CIDLB_BENCH_FLOW_BED_H
-#define CIDLB_BENCH_FLOW_BED_H
+#ifndef CIDLB_BENCH_CORE_FLOW_BED_H
+#define CIDLB_BENCH_CORE_FLOW_BED_H
 
 #include "bench/lib/dice.h"
 #include "flows/flows.h"
@@ -17,8 +17,8 @@ struct flow_bed {
 	const struct table *table;
 	const struct snapshot_pool *pool;
 	uint16_t listener; /* stable number */
-	struct net_datagram datagrams[NET_BATCH];
-	uint8_t octets[NET_BATCH][128];
+	struct io_datagram datagrams[IO_BATCH];
+	uint8_t octets[IO_BATCH][128];
 	struct dice dice;
 };
 

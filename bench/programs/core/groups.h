@@ -1,6 +1,6 @@
 /* The cases, in the order of the data path. */
-#ifndef CIDLB_BENCH_GROUPS_H
-#define CIDLB_BENCH_GROUPS_H
+#ifndef CIDLB_BENCH_CORE_GROUPS_H
+#define CIDLB_BENCH_CORE_GROUPS_H
 
 #include "bench/programs/core/measure.h"
 

@@ -1,6 +1,6 @@
 /* Nanoseconds of CPU time per operation, by many operations between two looks at the clock. */
-#ifndef CIDLB_BENCH_MEASURE_H
-#define CIDLB_BENCH_MEASURE_H
+#ifndef CIDLB_BENCH_CORE_MEASURE_H
+#define CIDLB_BENCH_CORE_MEASURE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Routing tables for the cases: a pool for each layout of CIDs, all of the same backends "b0", "b1", … with the server
  * ids 1, 2, … */
-#ifndef CIDLB_BENCH_POOLS_H
-#define CIDLB_BENCH_POOLS_H
+#ifndef CIDLB_BENCH_CORE_POOLS_H
+#define CIDLB_BENCH_CORE_POOLS_H
 
 #include "bench/lib/dice.h"
 #include "common/snapshot.h"

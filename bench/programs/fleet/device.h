@@ -7,8 +7,8 @@
  * Each device has dice of its own: with one seed the same datagrams of it are lost, whoever answers them, as long as
  * that many are sent.
  */
-#ifndef CIDLB_DEVICE_H
-#define CIDLB_DEVICE_H
+#ifndef CIDLB_BENCH_FLEET_DEVICE_H
+#define CIDLB_BENCH_FLEET_DEVICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

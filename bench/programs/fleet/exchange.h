@@ -2,8 +2,8 @@
  * observation (RFC 7641). Pure: requests, messages and the time go in, what to send comes out. Times are ms of any
  * monotonic clock.
  */
-#ifndef CIDLB_EXCHANGE_H
-#define CIDLB_EXCHANGE_H
+#ifndef CIDLB_BENCH_FLEET_EXCHANGE_H
+#define CIDLB_BENCH_FLEET_EXCHANGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

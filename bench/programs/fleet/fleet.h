@@ -1,6 +1,6 @@
 /* A fleet of simulated devices, from their first handshake to their last exchange. One thread, libevent. */
-#ifndef CIDLB_FLEET_H
-#define CIDLB_FLEET_H
+#ifndef CIDLB_BENCH_FLEET_FLEET_H
+#define CIDLB_BENCH_FLEET_FLEET_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* A device's socket behind a NAT that forgets: closed when it does, and opened by the next datagram from another port,
  * and from any of the device's addresses. */
-#ifndef CIDLB_LINK_H
-#define CIDLB_LINK_H
+#ifndef CIDLB_BENCH_FLEET_LINK_H
+#define CIDLB_BENCH_FLEET_LINK_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* What a device asks its server for. Pure: it fills in all of a request but its type and message id. */
-#ifndef CIDLB_READING_H
-#define CIDLB_READING_H
+#ifndef CIDLB_BENCH_FLEET_READING_H
+#define CIDLB_BENCH_FLEET_READING_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* What a fleet says: one line of JSON at the end, and the lines of its story. */
-#ifndef CIDLB_REPORT_H
-#define CIDLB_REPORT_H
+#ifndef CIDLB_BENCH_FLEET_REPORT_H
+#define CIDLB_BENCH_FLEET_REPORT_H
 
 #include <stdio.h>
 

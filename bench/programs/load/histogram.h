@@ -2,8 +2,8 @@
  * beyond, each power of two is cut into 64, so that a cell is no wider than 1/64 of what it holds. What is beyond 2^34
  * ns (17 s) is in the last. Two readings of a growing histogram differ by what came between. Pure.
  */
-#ifndef CIDLB_BENCH_HISTOGRAM_H
-#define CIDLB_BENCH_HISTOGRAM_H
+#ifndef CIDLB_BENCH_LOAD_HISTOGRAM_H
+#define CIDLB_BENCH_LOAD_HISTOGRAM_H
 
 #include <stdint.h>
 

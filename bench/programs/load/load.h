@@ -3,8 +3,8 @@
  *
  * A device is an address of 127.16.0.0/12 and a port, which the first million share (places.h). What a device gets back
  * must bear its number, and what a server gets is counted by whether it names that server. */
-#ifndef CIDLB_BENCH_LOAD_H
-#define CIDLB_BENCH_LOAD_H
+#ifndef CIDLB_BENCH_LOAD_LOAD_H
+#define CIDLB_BENCH_LOAD_LOAD_H
 
 #include <signal.h>
 #include <stdbool.h>

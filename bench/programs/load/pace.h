@@ -1,7 +1,7 @@
 /* A rate kept absolutely: what is due is counted from the start, so that a late batch is made up for and no error adds
  * up. Pure. */
-#ifndef CIDLB_BENCH_PACE_H
-#define CIDLB_BENCH_PACE_H
+#ifndef CIDLB_BENCH_LOAD_PACE_H
+#define CIDLB_BENCH_LOAD_PACE_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* Batches of datagrams over IPv4 sockets, with the local address of each (IP_PKTINFO). */
-#ifndef CIDLB_BENCH_PACKET_H
-#define CIDLB_BENCH_PACKET_H
+#ifndef CIDLB_BENCH_LOAD_PACKET_H
+#define CIDLB_BENCH_LOAD_PACKET_H
 
 #include <netinet/in.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include "common/addr.h"
 
 enum {
-	PACKET_BATCH = 32, /* as cidlb's NET_BATCH */
+	PACKET_BATCH = 32, /* as cidlb's IO_BATCH */
 	PACKET_OCTETS = 2048,
 	PACKET_CONTROL = 128,
 };

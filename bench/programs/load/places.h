@@ -1,8 +1,8 @@
 /* Where the load comes from, and where a forwarder that computes nothing lets it leave: one address per source, out of
  * a /12; those of 127.0.0.0/8 are local without set-up. Of more sources than PLACES each further million has a port of
  * its own. IPv4, host order. */
-#ifndef CIDLB_BENCH_PLACES_H
-#define CIDLB_BENCH_PLACES_H
+#ifndef CIDLB_BENCH_LOAD_PLACES_H
+#define CIDLB_BENCH_LOAD_PLACES_H
 
 #include <stdbool.h>
 #include <stdint.h>

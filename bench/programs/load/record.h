@@ -5,8 +5,8 @@
  *
  * So who gets it can tell whether it was for him; and the first octet alone names up to 255 servers. Pure.
  */
-#ifndef CIDLB_BENCH_RECORD_H
-#define CIDLB_BENCH_RECORD_H
+#ifndef CIDLB_BENCH_LOAD_RECORD_H
+#define CIDLB_BENCH_LOAD_RECORD_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * The socket of a forgotten mapping is closed, so what the target still sends there is lost; the client's next datagram
  * makes a new mapping, with another port. One thread, libevent.
  */
-#ifndef CIDLB_RELAY_H
-#define CIDLB_RELAY_H
+#ifndef CIDLB_BENCH_RELAY_RELAY_H
+#define CIDLB_BENCH_RELAY_RELAY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -24,7 +24,7 @@ static mbedtls_timing_delay_context timer;
 
 static int set_up(const char *certificate_file, const char *key_file, bool with_cookies)
 {
-	int rc;
+	int err;
 
 	mbedtls_entropy_init(&entropy);
 	mbedtls_ctr_drbg_init(&random_source);
@@ -32,23 +32,23 @@ static int set_up(const char *certificate_file, const char *key_file, bool with_
 	mbedtls_pk_init(&key);
 	mbedtls_ssl_config_init(&config);
 	mbedtls_ssl_cookie_init(&cookies);
-	rc = mbedtls_ctr_drbg_seed(&random_source, mbedtls_entropy_func, &entropy, NULL, 0);
-	if (rc == 0)
-		rc = mbedtls_x509_crt_parse_file(&certificate, certificate_file);
-	if (rc == 0)
-		rc = mbedtls_pk_parse_keyfile(&key, key_file, NULL, mbedtls_ctr_drbg_random, &random_source);
-	if (rc == 0)
-		rc = mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
-						 MBEDTLS_SSL_PRESET_DEFAULT);
+	err = mbedtls_ctr_drbg_seed(&random_source, mbedtls_entropy_func, &entropy, NULL, 0);
+	if (!err)
+		err = mbedtls_x509_crt_parse_file(&certificate, certificate_file);
+	if (!err)
+		err = mbedtls_pk_parse_keyfile(&key, key_file, NULL, mbedtls_ctr_drbg_random, &random_source);
+	if (!err)
+		err = mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
+						  MBEDTLS_SSL_PRESET_DEFAULT);
 	mbedtls_ssl_conf_rng(&config, mbedtls_ctr_drbg_random, &random_source);
 	mbedtls_ssl_conf_read_timeout(&config, 30000);
-	if (rc == 0)
-		rc = mbedtls_ssl_conf_own_cert(&config, &certificate, &key);
-	if (rc == 0)
-		rc = mbedtls_ssl_cookie_setup(&cookies, mbedtls_ctr_drbg_random, &random_source);
+	if (!err)
+		err = mbedtls_ssl_conf_own_cert(&config, &certificate, &key);
+	if (!err)
+		err = mbedtls_ssl_cookie_setup(&cookies, mbedtls_ctr_drbg_random, &random_source);
 	mbedtls_ssl_conf_dtls_cookies(&config, with_cookies ? mbedtls_ssl_cookie_write : NULL,
 				      with_cookies ? mbedtls_ssl_cookie_check : NULL, &cookies);
-	return rc;
+	return err;
 }
 
 static void serve(int fd, const struct sockaddr_in *peer)
@@ -74,15 +74,15 @@ static void serve(int fd, const struct sockaddr_in *peer)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in peer;
-	int rc;
+	int err;
 
 	if (argc != 4 && argc != 5) {
 		fprintf(stderr, "usage: mbedtls PORT CERTIFICATE KEY [any word: no cookies]\n");
 		return 2;
 	}
-	rc = set_up(argv[2], argv[3], argc == 4);
-	if (rc != 0) {
-		fprintf(stderr, "mbedtls: error -0x%04x\n", (unsigned)-rc);
+	err = set_up(argv[2], argv[3], argc == 4);
+	if (err) {
+		fprintf(stderr, "mbedtls: error -0x%04x\n", (unsigned)-err);
 		return 1;
 	}
 	serve(peer_accept(argv[1], &peer), &peer);

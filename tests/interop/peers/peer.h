@@ -1,6 +1,6 @@
 /* What the servers in C share. */
-#ifndef SERVERS_PEER_H
-#define SERVERS_PEER_H
+#ifndef CIDLB_TESTS_INTEROP_PEERS_PEER_H
+#define CIDLB_TESTS_INTEROP_PEERS_PEER_H
 
 #include <netinet/in.h>
 

@@ -24,7 +24,7 @@ static void serve(WOLFSSL_CTX *ctx, int fd, struct sockaddr_in *peer)
 	int n;
 	WOLFSSL *ssl = wolfSSL_new(ctx);
 
-	if (ssl == NULL || wolfSSL_set_fd(ssl, fd) != WOLFSSL_SUCCESS ||
+	if (!ssl || wolfSSL_set_fd(ssl, fd) != WOLFSSL_SUCCESS ||
 	    wolfSSL_dtls_set_peer(ssl, peer, sizeof *peer) != WOLFSSL_SUCCESS || wolfSSL_accept(ssl) != WOLFSSL_SUCCESS)
 		return;
 	while ((n = wolfSSL_read(ssl, data, sizeof data)) > 0)
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	}
 	wolfSSL_Init();
 	ctx = wolfSSL_CTX_new(wolfDTLSv1_2_server_method());
-	if (ctx == NULL)
+	if (!ctx)
 		return 1;
 	if (argc == 2) {
 		wolfSSL_CTX_set_psk_server_callback(ctx, find_key);

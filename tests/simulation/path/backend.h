@@ -3,8 +3,8 @@
  * and the address of a session moved only by a record that verifies and is newer than all before (RFC 9146, section 6).
  *
  * The servers of the hash pool share their sessions. */
-#ifndef CIDLB_SIMULATION_BACKEND_H
-#define CIDLB_SIMULATION_BACKEND_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_BACKEND_H
+#define CIDLB_TESTS_SIMULATION_PATH_BACKEND_H
 
 #include "common/addr.h"
 #include "tests/simulation/path/network.h"

@@ -178,7 +178,7 @@ static void conf_write(struct world *world)
 	}
 }
 
-static void uids_note(struct balancer *balancer, struct plan *plan)
+static void uids_note(struct balancer *balancer, struct table_spec *plan)
 {
 	for (size_t i = 0; i < plan->backend_count; i++) {
 		struct member *member = &balancer->members[balancer_member(balancer, &plan->backends[i].addr)];
@@ -200,22 +200,22 @@ void balancer_reload(struct world *world)
 {
 	struct balancer *balancer = &world->balancer;
 	const struct table *previous = publisher_read(&balancer->publisher);
-	struct plan plan;
+	struct table_spec plan;
 	struct table *table;
 
 	conf_write(world);
-	if (plan_make(&plan, &balancer->conf, balancer->pool_names, balancer->backend_names))
+	if (table_spec_make(&plan, &balancer->conf, balancer->pool_names, balancer->backend_names))
 		abort();
 	uids_note(balancer, &plan);
 	for (int i = 0; i < LISTENERS; i++)
-		balancer->listener_uids[i] = registry_uid(balancer->listener_names, 0, listener_names[i]);
+		balancer->listener_uids[i] = uids_give(balancer->listener_names, 0, listener_names[i]);
 	table = table_build(&balancer->conf, &plan, balancer->listener_uids, previous ? previous : first_table);
 	if (!table)
 		abort();
 	if (!first_table)
 		first_table = table_build(&balancer->conf, &plan, balancer->listener_uids, table);
 	publisher_publish(&balancer->publisher, table);
-	plan_free(&plan);
+	table_spec_free(&plan);
 	(void)flows_rehome(balancer->flows, publisher_read(&balancer->publisher));
 }
 
@@ -228,7 +228,7 @@ static struct worker *worker_make(void)
 	memset(worker, 0, sizeof *worker);
 	for (int i = 0; i < LISTENERS; i++)
 		worker->listener_fds[i] = BALANCER_LISTENERS + i;
-	for (int family = 0; family < NET_FAMILIES; family++)
+	for (int family = 0; family < IO_FAMILIES; family++)
 		for (int port = 0; port < 1 << 16; port++)
 			worker->endpoint_fds[family][port] = BALANCER_ENDPOINTS + port;
 	return worker;
@@ -256,20 +256,20 @@ void balancer_start(struct world *world)
 	struct balancer *balancer = &world->balancer;
 	struct worker *worker = balancer->worker;
 
-	balancer->listener_names = registry_new(STATS_LISTENERS);
-	balancer->pool_names = registry_new(STATS_POOLS);
-	balancer->backend_names = registry_new(STATS_BACKENDS);
+	balancer->listener_names = uids_new(STATS_LISTENERS);
+	balancer->pool_names = uids_new(STATS_POOLS);
+	balancer->backend_names = uids_new(STATS_BACKENDS);
 	balancer->flows = worker->flows = flows_new(secret);
-	balancer->services = worker->services = services_new();
+	balancer->service_addrs = worker->service_addrs = service_addrs_new();
 	balancer->limit = worker->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
 	if (!balancer->listener_names || !balancer->pool_names || !balancer->backend_names || !balancer->flows ||
-	    !balancer->services || !balancer->limit)
+	    !balancer->service_addrs || !balancer->limit)
 		abort();
 	for (int i = 0; i < MEMBERS; i++)
-		balancer->members[i].uid = REGISTRY_FULL;
+		balancer->members[i].uid = UIDS_FULL;
 	memset(&worker->stats, 0, sizeof worker->stats);
 	worker->publisher = &balancer->publisher;
-	worker->outbox = (struct net_outbox *)(void *)world;
+	worker->outbox = (struct io_outbox *)(void *)world;
 	balancer_reload(world);
 	balancer->running = true;
 	invariants_restart(world);
@@ -284,11 +284,11 @@ void balancer_stop(struct world *world)
 	balancer->running = false;
 	publisher_publish(&balancer->publisher, NULL);
 	flows_free(balancer->flows);
-	services_free(balancer->services);
+	service_addrs_free(balancer->service_addrs);
 	limit_free(balancer->limit);
-	registry_free(balancer->listener_names);
-	registry_free(balancer->pool_names);
-	registry_free(balancer->backend_names);
+	uids_free(balancer->listener_names);
+	uids_free(balancer->pool_names);
+	uids_free(balancer->backend_names);
 }
 
 void balancer_end(struct world *world)
@@ -307,16 +307,16 @@ void balancer_receive(struct world *world, int first)
 	struct balancer *balancer = &world->balancer;
 	struct datagram *datagrams = world->network.datagrams, *head = &datagrams[first];
 	const struct table *table = publisher_read(&balancer->publisher);
-	struct net_datagram batch[NET_BATCH];
+	struct io_datagram batch[IO_BATCH];
 	size_t count = 0;
 
 	for (int i = first; i != NOBODY; i = datagrams[i].next) {
 		struct datagram *datagram = &datagrams[i];
 		struct addr to = datagram->leg == LEG_LISTENER ? network_service(datagram->service) : datagram->to;
 
-		batch[count] = (struct net_datagram){ .data = datagram->wire.data,
-						      .len = datagram->wire.len,
-						      .from = datagram->from };
+		batch[count] = (struct io_datagram){ .data = datagram->wire.data,
+						     .len = datagram->wire.len,
+						     .from = datagram->from };
 		memcpy(batch[count++].local, to.ip, sizeof to.ip);
 	}
 	balancer->worker->clock_ms = world->now_ms;

@@ -1,6 +1,6 @@
 /* The code under test, put together as the control thread does it, and its one worker's sockets. */
-#ifndef CIDLB_SIMULATION_BALANCER_H
-#define CIDLB_SIMULATION_BALANCER_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_BALANCER_H
+#define CIDLB_TESTS_SIMULATION_PATH_BALANCER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,10 +42,10 @@ struct balancer {
 	struct conf_listener listeners[LISTENERS];
 	struct member members[MEMBERS]; /* POOL_MEMBERS for each pool */
 	uint16_t pool_uids[POOLS], listener_uids[LISTENERS];
-	struct registry *listener_names, *pool_names, *backend_names;
+	struct uids *listener_names, *pool_names, *backend_names;
 	struct publisher publisher;
 	struct flows *flows;
-	struct services *services;
+	struct service_addrs *service_addrs;
 	struct limit *limit;
 	struct worker *worker;
 };

@@ -1,6 +1,6 @@
 /* Honest devices behind NATs: they make a handshake, sleep, move, ask, wait, repeat themselves, acknowledge. */
-#ifndef CIDLB_SIMULATION_DEVICE_H
-#define CIDLB_SIMULATION_DEVICE_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_DEVICE_H
+#define CIDLB_TESTS_SIMULATION_PATH_DEVICE_H
 
 #include "tests/simulation/path/backend.h"
 #include "tests/simulation/path/network.h"

@@ -1,6 +1,6 @@
 /* The world's only source of chance: SplitMix64 (Steele, Lea, Flood, 2014), so that a seed is a history. */
-#ifndef CIDLB_SIMULATION_DICE_H
-#define CIDLB_SIMULATION_DICE_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_DICE_H
+#define CIDLB_TESTS_SIMULATION_PATH_DICE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Attackers: they see what passes, cannot make a MAC, can write any third party's address into their datagrams, and
  * choose their moments at random around those of the devices. */
-#ifndef CIDLB_SIMULATION_FORGER_H
-#define CIDLB_SIMULATION_FORGER_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_FORGER_H
+#define CIDLB_TESTS_SIMULATION_PATH_FORGER_H
 
 #include <stdint.h>
 

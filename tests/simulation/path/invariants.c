@@ -9,11 +9,11 @@
  *   3  A downlink comes from a backend, and leaves from a service that its receiver has addressed.
  *
  *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to
- *      FLOW_WAYS_BACK of them and to each once. What comes to an endpoint of one address' own goes only there, and a
- *      record from there has verified. A downlink of no session goes to the address whose endpoint it came to.
+ *      OWNERSHIP_WAYS_BACK of them and to each once. What comes to an endpoint of one address' own goes only there, and
+ * a record from there has verified. A downlink of no session goes to the address whose endpoint it came to.
  *
- *   5  An address that has shown nothing gets at most three times what it sent (flow.h): until it has finished a
- *      handshake, was answered at an endpoint of its own, or has sent FLOW_ROUNDS datagrams that each followed a
+ *   5  An address that has shown nothing gets at most three times what it sent (ownership.h): until it has finished a
+ *      handshake, was answered at an endpoint of its own, or has sent OWNERSHIP_ROUNDS datagrams that each followed a
  *      downlink of the session.
  *
  *   6  With rebind = "follow", no forgers, no reordering, nothing under way while a device moves and no return to
@@ -39,9 +39,9 @@ static int index_of(const struct world *world, const struct datagram *datagram)
 }
 
 /* Endpoints are of the backend's family. */
-static enum net_family family_of(const struct addr *addr)
+static enum io_family family_of(const struct addr *addr)
 {
-	return addr_is_v4(addr) ? NET_V4 : NET_V6;
+	return addr_is_v4(addr) ? IO_V4 : IO_V6;
 }
 
 void invariants_begin(struct world *world)
@@ -202,7 +202,7 @@ void invariants_refused(struct world *world, const struct datagram *datagram, in
 	struct invariants *invariants = &world->invariants;
 	int at = index_of(world, datagram), slot = datagram->session.slot;
 
-	invariants->sent_to[at][invariants->sends[at]++ % FLOW_WAYS_BACK] = NOBODY;
+	invariants->sent_to[at][invariants->sends[at]++ % OWNERSHIP_WAYS_BACK] = NOBODY;
 	if (backend_session(world, datagram->session) && address != NOBODY)
 		invariants->accounts[slot][address].reachable |=
 			!addr_equal(&datagram->to, &invariants->home[slot][family_of(&datagram->to)]);
@@ -224,7 +224,7 @@ static bool is_shared(const struct invariants *invariants, int slot, const struc
 static void endpoint_note(struct world *world, int slot, const struct datagram *datagram, const struct addr *endpoint)
 {
 	struct invariants *invariants = &world->invariants;
-	enum net_family family = family_of(endpoint);
+	enum io_family family = family_of(endpoint);
 	struct addr *home = &invariants->home[slot][family];
 
 	if (addr_equal(endpoint, &invariants->way[datagram->address][datagram->service][family]))
@@ -263,7 +263,7 @@ void invariants_endpoint(struct world *world, const struct datagram *datagram, c
 			endpoint_note(world, slot, datagram, endpoint);
 }
 
-void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct net_send *send)
+void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct io_send *send)
 {
 	struct invariants *invariants = &world->invariants;
 	int member = balancer_member(&world->balancer, &send->to), pool = balancer_pool(datagram->service);
@@ -291,7 +291,7 @@ static void session_downlink(struct world *world, const struct datagram *datagra
 	struct invariants *invariants = &world->invariants;
 	int slot = datagram->session.slot;
 	struct account *account = &invariants->accounts[slot][address];
-	enum net_family family = family_of(&datagram->to);
+	enum io_family family = family_of(&datagram->to);
 
 	invariants_expect(world, account->shown, "4: a downlink to an address that has not shown the session's CID");
 	if (addr_equal(&datagram->to, &invariants->way[address][service][family])) {
@@ -306,7 +306,7 @@ static void session_downlink(struct world *world, const struct datagram *datagra
 		account->reachable = true;
 	}
 	account->got += datagram->wire.len;
-	if (!account->reachable && !invariants->finished[address] && account->rounds < FLOW_ROUNDS)
+	if (!account->reachable && !invariants->finished[address] && account->rounds < OWNERSHIP_ROUNDS)
 		invariants_expect(world, account->got <= 3 * account->sent,
 				  "5: more than three times what the address sent");
 }
@@ -322,7 +322,7 @@ void invariants_sent_down(struct world *world, const struct datagram *datagram, 
 	invariants_expect(world,
 			  address != NOBODY && service != NOBODY && invariants->services[address] & 1U << service,
 			  "3: a downlink from a service that was not addressed");
-	invariants_expect(world, before < FLOW_WAYS_BACK, "4: a downlink to too many");
+	invariants_expect(world, before < OWNERSHIP_WAYS_BACK, "4: a downlink to too many");
 	if (world->broken)
 		return;
 	for (unsigned i = 0; i < before; i++)

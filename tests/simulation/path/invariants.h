@@ -1,6 +1,6 @@
 /* What must hold after every step, whatever is drawn: invariants.c. */
-#ifndef CIDLB_SIMULATION_INVARIANTS_H
-#define CIDLB_SIMULATION_INVARIANTS_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_INVARIANTS_H
+#define CIDLB_TESTS_SIMULATION_PATH_INVARIANTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +24,7 @@ struct account {
 	uint32_t downlinks;
 	uint64_t sent, got; /* octets; since the last restart */
 	struct addr own[OWN_SERVICES]
-		       [NET_FAMILIES]; /* the endpoints of its own by which it reached backends; port 0: none */
+		       [IO_FAMILIES]; /* the endpoints of its own by which it reached backends; port 0: none */
 };
 
 enum world_class { WORLD_QUIET, WORLD_CONTESTED, WORLD_LOSSY, WORLD_CRAMPED, WORLD_CLASSES };
@@ -33,18 +33,18 @@ struct invariants {
 	enum world_class class;
 	bool calm;
 	struct account accounts[SESSIONS][ADDRESSES];
-	struct addr home[SESSIONS][NET_FAMILIES];           /* E0; port 0: not seen yet */
-	bool relearned[SESSIONS];                           /* home was learned anew: see endpoint_note() */
-	uint32_t downlinks[SESSIONS];                       /* of the session */
-	bool reached[SESSIONS];                             /* before the change that is being made */
-	struct addr way[ADDRESSES][SERVICES][NET_FAMILIES]; /* the endpoint of datagrams without CID */
+	struct addr home[SESSIONS][IO_FAMILIES];           /* E0; port 0: not seen yet */
+	bool relearned[SESSIONS];                          /* home was learned anew: see endpoint_note() */
+	uint32_t downlinks[SESSIONS];                      /* of the session */
+	bool reached[SESSIONS];                            /* before the change that is being made */
+	struct addr way[ADDRESSES][SERVICES][IO_FAMILIES]; /* the endpoint of datagrams without CID */
 	uint8_t finished[ADDRESSES]; /* bit n: a protected reply of a handshake came from service n; since the last
 					restart */
 	uint8_t services[ADDRESSES]; /* bit n: it has addressed service n */
 	uint64_t received[SERVICES],
 		answered; /* datagrams that arrived at listeners and endpoints since the last restart */
-	unsigned sends[NETWORK_DATAGRAMS];              /* of a datagram in the batch being served, refused ones too */
-	int sent_to[NETWORK_DATAGRAMS][FLOW_WAYS_BACK]; /* downlinks: addresses */
+	unsigned sends[NETWORK_DATAGRAMS]; /* of a datagram in the batch being served, refused ones too */
+	int sent_to[NETWORK_DATAGRAMS][OWNERSHIP_WAYS_BACK]; /* downlinks: addresses */
 };
 
 /* The most that were ever needed, of all worlds; handshake flights, small and large answers. */
@@ -65,7 +65,7 @@ void invariants_batch_begins(struct world *world, int first);
 void invariants_batch_ends(struct world *world, int first);
 /* An uplink datagram leaves through `endpoint`, if it is not refused. */
 void invariants_endpoint(struct world *world, const struct datagram *datagram, const struct addr *endpoint);
-void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct net_send *send);
+void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct io_send *send);
 void invariants_sent_down(struct world *world, const struct datagram *datagram, int address, int service);
 void invariants_refused(struct world *world, const struct datagram *datagram, int address);
 

@@ -45,7 +45,7 @@ static void check_pool(struct world *world, int pool, uint64_t *answered)
 		if ((int)balancer->listeners[i].pool == pool)
 			sum_verdicts(world, i, &sums);
 	for (int i = pool * POOL_MEMBERS; i < (pool + 1) * POOL_MEMBERS; i++) {
-		if (balancer->members[i].uid == REGISTRY_FULL)
+		if (balancer->members[i].uid == UIDS_FULL)
 			continue;
 		sums.up += read(&stats->sent_up[balancer->members[i].uid]);
 		sums.down += read(&stats->sent_down[balancer->members[i].uid]);

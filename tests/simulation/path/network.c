@@ -139,7 +139,7 @@ static struct datagram *datagram_of(struct world *world, const uint8_t *data)
 	return &world->network.datagrams[at / sizeof(struct datagram)];
 }
 
-static struct addr endpoint_of(const struct net_send *send)
+static struct addr endpoint_of(const struct io_send *send)
 {
 	struct addr endpoint = { .port = (uint16_t)(send->fd - BALANCER_ENDPOINTS) };
 
@@ -147,7 +147,7 @@ static struct addr endpoint_of(const struct net_send *send)
 	return endpoint;
 }
 
-static void sends_up(struct world *world, const struct net_send *send)
+static void sends_up(struct world *world, const struct io_send *send)
 {
 	struct datagram *datagram = datagram_of(world, send->data), *copy;
 
@@ -158,7 +158,7 @@ static void sends_up(struct world *world, const struct net_send *send)
 	network_send(world, copy, LEG_BACKEND, 0);
 }
 
-static void sends_down(struct world *world, const struct net_send *send)
+static void sends_down(struct world *world, const struct io_send *send)
 {
 	struct datagram *datagram = datagram_of(world, send->data), *copy;
 	int service = balancer_service(send->fd - BALANCER_LISTENERS, send->local);
@@ -175,7 +175,7 @@ static void sends_down(struct world *world, const struct net_send *send)
 }
 
 /* At once: order within a batch is the same, and what the kernel refuses is refused here. */
-void net_queue(struct net_outbox *outbox, const struct net_send *send)
+void io_queue(struct io_outbox *outbox, const struct io_send *send)
 {
 	struct world *world = (struct world *)(void *)outbox;
 	struct datagram *datagram = datagram_of(world, send->data);
@@ -199,7 +199,7 @@ void net_queue(struct net_outbox *outbox, const struct net_send *send)
 }
 
 /* Sources are prefixes here: no endpoint needs a socket of its own. */
-int net_bind(const struct addr *addr, bool first, bool endpoint)
+int io_bind(const struct addr *addr, bool first, bool endpoint)
 {
 	(void)addr;
 	(void)first;
@@ -207,7 +207,7 @@ int net_bind(const struct addr *addr, bool first, bool endpoint)
 	return -EMFILE;
 }
 
-int worker_open_port(struct worker *worker, struct ports *ports, uint16_t port)
+int worker_open_port(struct worker *worker, struct port_sockets *ports, uint16_t port)
 {
 	(void)worker;
 	(void)ports;

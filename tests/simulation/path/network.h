@@ -1,6 +1,7 @@
-/* Datagrams under way: four legs, with latency, loss, duplication and reordering. Also what stands in for lb/io/socket_*.c. */
-#ifndef CIDLB_SIMULATION_NETWORK_H
-#define CIDLB_SIMULATION_NETWORK_H
+/* Datagrams under way: four legs, with latency, loss, duplication and reordering. Also what stands in for
+ * lb/io/socket_*.c. */
+#ifndef CIDLB_TESTS_SIMULATION_PATH_NETWORK_H
+#define CIDLB_TESTS_SIMULATION_PATH_NETWORK_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* simulation --trace: what happens, a line each. */
-#ifndef CIDLB_SIMULATION_TRACE_H
-#define CIDLB_SIMULATION_TRACE_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_TRACE_H
+#define CIDLB_TESTS_SIMULATION_PATH_TRACE_H
 
 #include "tests/simulation/path/network.h"
 

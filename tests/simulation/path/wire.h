@@ -1,7 +1,7 @@
 /* Datagrams as they are on the wire: real records, with a MAC that only the two ends of a session can make in place of
  * the ciphertext. */
-#ifndef CIDLB_SIMULATION_WIRE_H
-#define CIDLB_SIMULATION_WIRE_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_WIRE_H
+#define CIDLB_TESTS_SIMULATION_PATH_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -163,7 +163,7 @@ static void deliver_batch(struct world *world, int first)
 	unsigned count = 1;
 
 	last->next = NOBODY;
-	while (count < NET_BATCH && world->event_count && world->events[0].at_ms == world->now_ms &&
+	while (count < IO_BATCH && world->event_count && world->events[0].at_ms == world->now_ms &&
 	       world->events[0].kind == EVENT_DATAGRAM) {
 		next = &datagrams[world->events[0].number];
 		if (next->leg != last->leg ||

@@ -1,6 +1,6 @@
 /* One world: everything that a seed makes happen, one event after the other. */
-#ifndef CIDLB_SIMULATION_WORLD_H
-#define CIDLB_SIMULATION_WORLD_H
+#ifndef CIDLB_TESTS_SIMULATION_PATH_WORLD_H
+#define CIDLB_TESTS_SIMULATION_PATH_WORLD_H
 
 #include <stdbool.h>
 #include <stdint.h>

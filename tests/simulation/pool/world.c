@@ -49,7 +49,7 @@ struct server_id pool_id_of(unsigned number)
 }
 
 /* The specs of the pool, with what is in force now. */
-static void plan_fill(struct pool_world *world, struct plan *plan)
+static void plan_fill(struct pool_world *world, struct table_spec *plan)
 {
 	struct conf_backend backends[MEMBERS];
 	struct conf_pool pool = { .name = (char *)"pool",
@@ -70,7 +70,7 @@ static void plan_fill(struct pool_world *world, struct plan *plan)
 						     .weight = member->weight,
 						     .admin = member->wish };
 	}
-	if (plan_make(plan, &conf, world->pools, world->backends))
+	if (table_spec_make(plan, &conf, world->pools, world->backends))
 		abort();
 	for (unsigned i = 0; i < world->count; i++) {
 		struct pool_member *member = &world->members[world->order[i]];
@@ -83,7 +83,7 @@ static void plan_fill(struct pool_world *world, struct plan *plan)
 	}
 }
 
-static struct snapshot *table_build(const struct plan *plan, const struct snapshot *previous)
+static struct snapshot *table_build(const struct table_spec *plan, const struct snapshot *previous)
 {
 	struct snapshot *table = snapshot_build(&key, plan->pools, plan->pool_count, previous);
 
@@ -96,18 +96,18 @@ static struct snapshot *table_build(const struct plan *plan, const struct snapsh
 static void world_publish(struct pool_world *world)
 {
 	struct snapshot *previous = world->snapshot;
-	struct plan plan;
+	struct table_spec plan;
 
 	plan_fill(world, &plan);
 	pool_settle(world);
 	pool_check_ids(world);
-	if (plan_set_ids(&plan, 0, &world->claims))
+	if (table_spec_set_ids(&plan, 0, &world->claims))
 		abort();
 	world->snapshot = table_build(&plan, previous ? previous : beginnings[world->count]);
 	if (!previous && !beginnings[world->count])
 		beginnings[world->count] = table_build(&plan, world->snapshot);
 	snapshot_free(previous);
-	plan_free(&plan);
+	table_spec_free(&plan);
 	pool_check_routes(world);
 }
 
@@ -130,8 +130,8 @@ static void world_begin(struct pool_world *world, uint64_t seed, bool traced)
 	world->all_down = dice_percent(&world->dice, 50) ? ALL_DOWN_HASH : ALL_DOWN_DROP;
 	world->affinity = dice_percent(&world->dice, 50) ? AFFINITY_ADDRESS_PORT : AFFINITY_ADDRESS;
 	world->weighs = dice_percent(&world->dice, 10);
-	world->pools = registry_new(1);
-	world->backends = registry_new(MEMBERS);
+	world->pools = uids_new(1);
+	world->backends = uids_new(MEMBERS);
 	if (!world->pools || !world->backends)
 		abort();
 	world->count = dice_between(&world->dice, 1, MEMBERS);
@@ -156,8 +156,8 @@ const char *pool_world_run(struct pool_world *world, uint64_t seed, uint64_t ste
 		world_publish(world);
 	}
 	claims_free(&world->claims);
-	registry_free(world->pools);
-	registry_free(world->backends);
+	uids_free(world->pools);
+	uids_free(world->backends);
 	snapshot_free(world->snapshot);
 	return world->broken;
 }

@@ -2,8 +2,8 @@
  * commands, the configuration is read again, the balancer restarts. After each event, or a few, ids are settled and the
  * routing table is built, and both are held against a model that knows only what happened. One dice: a seed is a
  * history. */
-#ifndef CIDLB_SIMULATION_POOL_WORLD_H
-#define CIDLB_SIMULATION_POOL_WORLD_H
+#ifndef CIDLB_TESTS_SIMULATION_POOL_WORLD_H
+#define CIDLB_TESTS_SIMULATION_POOL_WORLD_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -77,7 +77,7 @@ struct pool_world {
 	struct claims claims;
 	struct pool_id id[IDS], id_before[IDS];
 	struct pool_heard heard;
-	struct registry *pools, *backends;
+	struct uids *pools, *backends;
 	struct snapshot *snapshot;
 };
 

@@ -47,14 +47,14 @@ static void setup(void)
 	rcu_thread_offline();
 	control = calloc(1, sizeof *control);
 	ck_assert_ptr_nonnull(control);
-	control->listener_addrs = registry_new(STATS_LISTENERS);
-	control->pool_names = registry_new(STATS_POOLS);
-	control->backend_names = registry_new(STATS_BACKENDS);
+	control->listener_addrs = uids_new(STATS_LISTENERS);
+	control->pool_names = uids_new(STATS_POOLS);
+	control->backend_names = uids_new(STATS_BACKENDS);
 	control->flows = flows_new(secret);
-	control->services = services_new();
+	control->service_addrs = service_addrs_new();
 	control->sockets = sockets_new(control->workers, 0);
 	control->base = event_base_new();
-	control->overrides = overrides_new(NULL);
+	control->saved = saved_new(NULL);
 	control->health = health_new(control->base, no_report, NULL);
 	ck_assert_int_eq(control_apply(control, load_good(FILE_WITH(BACKEND_A ", " BACKEND_B))), 0);
 }
@@ -67,16 +67,16 @@ static void teardown(void)
 	rcu_thread_online();
 	flows_free(control->flows);
 	rcu_thread_offline();
-	services_free(control->services);
+	service_addrs_free(control->service_addrs);
 	sockets_free(control->sockets);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		claims_free(&control->pools[i].claims);
-	plan_free(&control->plan);
-	overrides_free(control->overrides);
+	table_spec_free(&control->plan);
+	saved_free(control->saved);
 	conf_free(control->conf);
-	registry_free(control->listener_addrs);
-	registry_free(control->pool_names);
-	registry_free(control->backend_names);
+	uids_free(control->listener_addrs);
+	uids_free(control->pool_names);
+	uids_free(control->backend_names);
 	free(control);
 	rcu_unregister_thread();
 	conf_dir_leave();
@@ -338,7 +338,7 @@ END_TEST
 static void make_session(const uint8_t cid[static 6])
 {
 	const struct table *table = publisher_read(&control->publisher);
-	struct flow_peer owner = { .service = control->listener_uids[0] };
+	struct ownership_peer owner = { .service = control->listener_uids[0] };
 	struct flow *flow;
 
 	ck_assert_int_eq(addr_parse(&owner.device, "192.0.2.0:4000"), 0);
@@ -370,9 +370,9 @@ START_TEST(flow_moves)
 {
 	static const char line[] = "{\"command\": \"flows\", \"from\": \"198.51.100.9\"}";
 	static const uint8_t cid[6] = { 2, 1 };
-	static const struct flow_times times = { 5000, 60000 };
+	static const struct ownership_times times = { 5000, 60000 };
 	const struct flow_key key = { .kind = FLOW_CID, .pool = control->plan.pools[0].uid, .cid_len = 6, .cid = cid };
-	struct flow_peer further = { .service = control->listener_uids[0] }, to[FLOW_WAYS_BACK];
+	struct ownership_peer further = { .service = control->listener_uids[0] }, to[OWNERSHIP_WAYS_BACK];
 	struct flow *flow;
 	bool contest_began;
 
@@ -381,11 +381,11 @@ START_TEST(flow_moves)
 	rcu_thread_online();
 	flow = flows_find(control->flows, &key);
 	rcu_thread_offline();
-	flow_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
+	ownership_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
 	ck_assert_str_eq(said(line, "claimant"), "198.51.100.9:5000");
 	ck_assert_str_eq(said(line, "owner"), "192.0.2.1:4000");
-	ck_assert_uint_ge(flow_downlink(&flow->state, 50, to), 1);
-	flow_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
+	ck_assert_uint_ge(ownership_downlink(&flow->state, 50, to), 1);
+	ownership_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
 	ck_assert_str_eq(said(line, "owner"), "198.51.100.9:5000");
 	ck_assert_ptr_null(said(line, "claimant"));
 }

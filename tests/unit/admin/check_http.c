@@ -73,13 +73,13 @@ static void ask(const char *request)
 {
 	struct event_base *base = event_base_new();
 	struct addr addr = { .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, .port = port = free_port() };
-	struct admin_source source = { .ready = ready, .metrics = metrics, .ctx = "cidlb_test" };
+	struct admin_http_source source = { .ready = ready, .metrics = metrics, .ctx = "cidlb_test" };
 	struct timeval limit = { .tv_sec = 8 };
-	struct admin *admin;
+	struct admin_http *admin;
 	int fds[2];
 
 	memset(answer, 0, sizeof answer);
-	ck_assert_int_eq(admin_new(&admin, base, &addr, &source), 0);
+	ck_assert_int_eq(admin_http_new(&admin, base, &addr, &source), 0);
 	ck_assert_int_eq(pipe(fds), 0);
 	pid_t child = fork();
 	if (child == 0)
@@ -92,7 +92,7 @@ static void ask(const char *request)
 	event_free(result);
 	close(fds[0]);
 	waitpid(child, NULL, 0);
-	admin_free(admin);
+	admin_http_free(admin);
 	event_base_free(base);
 }
 
@@ -181,8 +181,8 @@ static void ask_as(const char *host, const char *origin, int status)
 	char request[512];
 
 	snprintf(request, sizeof request, "GET /healthz HTTP/1.1\r\n%s%s\r\n%s%s%s\r\n",
-		 host != NULL ? "Host: " : "X: ", host != NULL ? host : "", origin != NULL ? "Origin: " : "",
-		 origin != NULL ? origin : "", origin != NULL ? "\r\n" : "");
+		 host ? "Host: " : "X: ", host ? host : "", origin ? "Origin: " : "", origin ? origin : "",
+		 origin ? "\r\n" : "");
 	ask(request);
 	assert_status(status);
 }
@@ -239,13 +239,13 @@ START_TEST(test_taken_address)
 {
 	struct event_base *base = event_base_new();
 	struct addr addr = { .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, .port = free_port() };
-	struct admin_source source = { .ready = ready, .metrics = metrics, .ctx = "x" };
-	struct admin *first, *second;
+	struct admin_http_source source = { .ready = ready, .metrics = metrics, .ctx = "x" };
+	struct admin_http *first, *second;
 
-	ck_assert_int_eq(admin_new(&first, base, &addr, &source), 0);
-	ck_assert_int_eq(admin_new(&second, base, &addr, &source), -EADDRINUSE);
+	ck_assert_int_eq(admin_http_new(&first, base, &addr, &source), 0);
+	ck_assert_int_eq(admin_http_new(&second, base, &addr, &source), -EADDRINUSE);
 	ck_assert_ptr_null(second);
-	admin_free(first);
+	admin_http_free(first);
 	event_base_free(base);
 }
 END_TEST

@@ -158,7 +158,7 @@ START_TEST(test_families)
 	size_t families = 0;
 
 	render();
-	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		if (sscanf(line, "# HELP %127s", family) == 1) {
 			char word[132];
 			snprintf(word, sizeof word, "<%s>", family);

@@ -17,11 +17,11 @@
 static char dir[] = "/tmp/check_unix.XXXXXX";
 static char path[64]; /* in a directory that is missing */
 static struct event_base *base;
-static struct unix_door *door;
+static struct admin_socket *door;
 static unsigned asked;
 static size_t answer_octets;
 
-static struct unix_client *streaming;
+static struct admin_client *streaming;
 static unsigned gone;
 
 static void on_gone(void *ctx)
@@ -32,7 +32,7 @@ static void on_gone(void *ctx)
 }
 
 /* "re: LINE", or as many octets as the test wants. "stream": more lines may follow. */
-static char *answer(void *ctx, struct unix_client *client, const char *line)
+static char *answer(void *ctx, struct admin_client *client, const char *line)
 {
 	char *text = malloc(answer_octets + strlen(line) + 5);
 
@@ -40,7 +40,7 @@ static char *answer(void *ctx, struct unix_client *client, const char *line)
 	asked++;
 	if (strcmp(line, "stream") == 0) {
 		streaming = client;
-		unix_stream_begin(client, on_gone, &gone);
+		admin_socket_stream_begin(client, on_gone, &gone);
 	}
 	if (strcmp(line, "die") == 0) {
 		free(text);
@@ -53,7 +53,7 @@ static char *answer(void *ctx, struct unix_client *client, const char *line)
 
 static int open_at(const char *where)
 {
-	return unix_open(&door, base, where, getuid(), getgid(), answer, &asked);
+	return admin_socket_open(&door, base, where, getuid(), getgid(), answer, &asked);
 }
 
 static void setup(void)
@@ -67,7 +67,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	unix_close(door);
+	admin_socket_close(door);
 	event_base_free(base);
 	unlink(path);
 	*strrchr(path, '/') = '\0';
@@ -152,7 +152,7 @@ END_TEST
 
 static void say_long(int fd, size_t octets, const char *end)
 {
-	char text[UNIX_LINE_OCTETS + 3];
+	char text[ADMIN_SOCKET_LINE_OCTETS + 3];
 
 	memset(text, 'y', octets);
 	strcpy(text + octets, end);
@@ -164,8 +164,8 @@ START_TEST(longest_line)
 	int fd = dial();
 	bool ended;
 
-	say_long(fd, UNIX_LINE_OCTETS, "\n");
-	ck_assert_uint_eq(strlen(hear(fd, &ended)), UNIX_LINE_OCTETS + 5);
+	say_long(fd, ADMIN_SOCKET_LINE_OCTETS, "\n");
+	ck_assert_uint_eq(strlen(hear(fd, &ended)), ADMIN_SOCKET_LINE_OCTETS + 5);
 	ck_assert(!ended);
 	close(fd);
 }
@@ -175,7 +175,7 @@ START_TEST(too_long_line)
 {
 	int fd = dial();
 
-	say_long(fd, UNIX_LINE_OCTETS + 1, "");
+	say_long(fd, ADMIN_SOCKET_LINE_OCTETS + 1, "");
 	expect(fd, "{\"ok\":false,\"error\":\"a line has at most 4096 octets\"}\n", true);
 	ck_assert_uint_eq(asked, 0);
 	close(fd);
@@ -212,17 +212,17 @@ END_TEST
 /* One more than there is room for waits until another leaves. */
 START_TEST(clients_are_bounded)
 {
-	int fds[UNIX_CLIENTS + 1];
+	int fds[ADMIN_SOCKET_CLIENTS + 1];
 
-	for (int i = 0; i <= UNIX_CLIENTS; i++) {
+	for (int i = 0; i <= ADMIN_SOCKET_CLIENTS; i++) {
 		fds[i] = dial();
 		say(fds[i], "x\n");
-		expect(fds[i], i < UNIX_CLIENTS ? "re: x\n" : "", false);
+		expect(fds[i], i < ADMIN_SOCKET_CLIENTS ? "re: x\n" : "", false);
 	}
 	close(fds[3]);
 	turn();
-	expect(fds[UNIX_CLIENTS], "re: x\n", false);
-	for (int i = 0; i <= UNIX_CLIENTS; i++)
+	expect(fds[ADMIN_SOCKET_CLIENTS], "re: x\n", false);
+	for (int i = 0; i <= ADMIN_SOCKET_CLIENTS; i++)
 		if (i != 3)
 			close(fds[i]);
 }
@@ -241,7 +241,7 @@ END_TEST
 
 START_TEST(living_one_stays)
 {
-	struct unix_door *first = door;
+	struct admin_socket *first = door;
 	int fd;
 
 	ck_assert_int_eq(open_at(path), -EADDRINUSE);
@@ -260,7 +260,7 @@ START_TEST(stale_one_is_replaced)
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int dead = socket(AF_UNIX, SOCK_STREAM, 0), fd;
 
-	unix_close(door);
+	admin_socket_close(door);
 	ck_assert_int_eq(access(path, F_OK), -1);
 	strcpy(name.sun_path, path);
 	ck_assert_int_eq(bind(dead, (struct sockaddr *)&name, sizeof name), 0);
@@ -280,7 +280,7 @@ START_TEST(other_files_stay)
 
 	snprintf(other, sizeof other, "%s.file", path);
 	snprintf(deep, sizeof deep, "%s/x/y/s", dir);
-	unix_close(door);
+	admin_socket_close(door);
 	close(open(other, O_CREAT | O_WRONLY, 0600));
 	ck_assert_int_eq(open_at(other), -EEXIST);
 	ck_assert_int_eq(unlink(other), 0);
@@ -294,7 +294,7 @@ START_TEST(only_its_own_file_is_removed)
 {
 	ck_assert_int_eq(unlink(path), 0);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
-	unix_close(door);
+	admin_socket_close(door);
 	door = NULL;
 	ck_assert_int_eq(access(path, F_OK), 0);
 }
@@ -307,16 +307,16 @@ START_TEST(stream)
 
 	say(fd, "stream\n");
 	ck_assert_str_eq(hear(fd, &ended), "re: stream\n");
-	ck_assert_uint_eq(unix_stream_owed(streaming), 0);
-	ck_assert(unix_stream_line(streaming, "one"));
-	ck_assert(unix_stream_line(streaming, "two"));
-	ck_assert_uint_eq(unix_stream_owed(streaming), 8);
+	ck_assert_uint_eq(admin_socket_stream_owed(streaming), 0);
+	ck_assert(admin_socket_stream_line(streaming, "one"));
+	ck_assert(admin_socket_stream_line(streaming, "two"));
+	ck_assert_uint_eq(admin_socket_stream_owed(streaming), 8);
 	say(fd, "nobody listens\n");
 	say(other, "as ever\n");
 	ck_assert_str_eq(hear(fd, &ended), "one\ntwo\n");
 	ck_assert_str_eq(hear(other, &ended), "re: as ever\n");
-	ck_assert(unix_stream_line(streaming, "end"));
-	unix_stream_end(streaming);
+	ck_assert(admin_socket_stream_line(streaming, "end"));
+	admin_socket_stream_end(streaming);
 	turn();
 	say(fd, "again\n");
 	ck_assert_str_eq(hear(fd, &ended), "end\nre: again\n");
@@ -340,7 +340,7 @@ START_TEST(stream_to_nobody)
 	fd = dial();
 	say(fd, "stream\n");
 	ck_assert_str_eq(hear(fd, &ended), "re: stream\n");
-	unix_close(door);
+	admin_socket_close(door);
 	door = NULL;
 	ck_assert_uint_eq(gone, 2);
 	close(fd);

@@ -35,7 +35,7 @@ START_TEST(test_drop)
 	const struct passwd *nobody = getpwnam("nobody");
 	char text[256];
 
-	if (geteuid() != 0 || nobody == NULL)
+	if (geteuid() != 0 || !nobody)
 		return;
 	ck_assert_int_eq(priv_drop("nobody", &why), 0);
 	ck_assert_ptr_null(why);
@@ -88,7 +88,7 @@ START_TEST(test_access)
 
 	ck_assert_int_eq(priv_access("/", R_OK | X_OK, geteuid(), getegid()), 0);
 	ck_assert_int_eq(priv_access("/no-such-file-here", F_OK, geteuid(), getegid()), -ENOENT);
-	if (geteuid() != 0 || nobody == NULL)
+	if (geteuid() != 0 || !nobody)
 		return;
 	ck_assert_int_eq(priv_access("/etc/shadow", R_OK, 0, 0), 0);
 	ck_assert_int_eq(priv_access("/etc/shadow", R_OK, nobody->pw_uid, nobody->pw_gid), -EACCES);
@@ -106,9 +106,9 @@ START_TEST(test_default_user)
 	const char *why;
 	const struct passwd *user = getpwnam("cidlb");
 
-	if (user == NULL)
+	if (!user)
 		user = getpwnam("nobody");
-	if (geteuid() != 0 || user == NULL)
+	if (geteuid() != 0 || !user)
 		return;
 	uid_t uid = user->pw_uid;
 	ck_assert_int_eq(priv_drop(NULL, &why), 0);

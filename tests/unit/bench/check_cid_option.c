@@ -26,13 +26,13 @@ static int read_option(const char *text)
 
 	ck_assert_ptr_nonnull(caught);
 	ck_assert_int_ge(dup2(fileno(caught), STDERR_FILENO), 0);
-	int rc = cid_option_read(&config, &key, text);
+	int err = cid_option_read(&config, &key, text);
 	ck_assert_int_ge(dup2(before, STDERR_FILENO), 0);
 	close(before);
 	rewind(caught);
 	said[fread(said, 1, sizeof said - 1, caught)] = '\0';
 	fclose(caught);
-	return rc;
+	return err;
 }
 
 static int give(void *ctx, uint8_t *out, size_t len)
@@ -171,15 +171,15 @@ START_TEST(key_in_a_file)
 	ck_assert_int_eq(fchmod(fd, files[_i].mode), 0);
 	close(fd);
 	snprintf(text, sizeof text, "rotation=0,server_id_length=3,nonce_length=4,key=@%s", file);
-	int rc = read_option(text);
+	int err = read_option(text);
 	if (!files[_i].says) {
-		ck_assert_int_eq(rc, 0);
+		ck_assert_int_eq(err, 0);
 		assert_mints("ed793a", "ee080dbf", "0720b1d07b359d3c");
 		return;
 	}
 	snprintf(expected, sizeof expected, *files[_i].says == ':' ? "--quic-lb key: %s%s" : "%.0s%s", file,
 		 files[_i].says);
-	ck_assert_int_eq(rc, -EINVAL);
+	ck_assert_int_eq(err, -EINVAL);
 	ck_assert_str_eq(said, expected);
 	ck_assert_ptr_null(key);
 }

@@ -11,7 +11,7 @@
 enum { SENT = 16, NOTIFY_MS = 1000, ACK_MIN_MS = 2000, ACK_MAX_MS = 3000 };
 
 static struct report report;
-static struct service service;
+static struct service_addr service;
 static struct responder responder;
 static uint8_t sent[SENT][SERVICE_TEXT_OCTETS + 16];
 static size_t sent_len[SENT], sent_count;
@@ -29,7 +29,7 @@ static void on_write(void *ctx, const uint8_t *data, size_t len)
 static void set_up(void)
 {
 	memset(&report, 0, sizeof report);
-	service = (struct service){ .id = 3, .notify_ms = NOTIFY_MS, .report = &report };
+	service = (struct service_addr){ .id = 3, .notify_ms = NOTIFY_MS, .report = &report };
 	sent_count = 0;
 	now_ms = 5000;
 	responder_init(&responder, &service, 1, on_write, &sent_count);

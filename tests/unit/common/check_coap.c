@@ -69,7 +69,7 @@ START_TEST(decodes_or_refuses_every_truncation)
 END_TEST
 
 static const struct {
-	int rc;
+	int err;
 	uint16_t bad_option;
 	size_t len;
 	uint8_t octets[16];
@@ -124,7 +124,7 @@ START_TEST(decodes_at_the_edges)
 	uint8_t *octets = malloc(edges[_i].len);
 
 	memcpy(octets, edges[_i].octets, edges[_i].len);
-	ck_assert_int_eq(coap_decode(&message, octets, edges[_i].len), edges[_i].rc);
+	ck_assert_int_eq(coap_decode(&message, octets, edges[_i].len), edges[_i].err);
 	ck_assert_uint_eq(message.bad_option, edges[_i].bad_option);
 	free(octets);
 }

@@ -6,23 +6,24 @@
 
 enum { SETTLE_MS = 5000, CONTEST_MS = 60000 };
 
-static const struct flow_times times = { .settle_ms = SETTLE_MS, .contest_ms = CONTEST_MS };
+static const struct ownership_times times = { .settle_ms = SETTLE_MS, .contest_ms = CONTEST_MS };
 
-static struct flow_state flow;
+static struct ownership flow;
 static uint32_t now_ms;
-static struct flow_peer to[FLOW_WAYS_BACK];
+static struct ownership_peer to[OWNERSHIP_WAYS_BACK];
 
 /* Addresses are letters. */
-static struct flow_peer peer_of(char name)
+static struct ownership_peer peer_of(char name)
 {
-	return (struct flow_peer){ .device = { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = (uint16_t)name } };
+	return (struct ownership_peer){ .device = { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 },
+						    .port = (uint16_t)name } };
 }
 
 static void begin(char owner, bool proven)
 {
-	struct flow_peer peer = peer_of(owner);
+	struct ownership_peer peer = peer_of(owner);
 
-	flow_init(&flow, &peer, proven);
+	ownership_init(&flow, &peer, proven);
 }
 
 static void set_up(void)
@@ -35,11 +36,11 @@ enum outcome { HOME, OWN, OWN_CONTEST };
 
 static enum outcome up(char from, uint32_t octets)
 {
-	struct flow_peer peer = peer_of(from);
+	struct ownership_peer peer = peer_of(from);
 	bool began = !(now_ms & 1);
-	enum flow_way way = flow_uplink(&flow, &times, &peer, octets, now_ms, &began);
+	enum ownership_way way = ownership_uplink(&flow, &times, &peer, octets, now_ms, &began);
 
-	if (way == FLOW_OWN)
+	if (way == OWNERSHIP_OWN)
 		return began ? OWN_CONTEST : OWN;
 	ck_assert(!began);
 	return HOME;
@@ -48,10 +49,10 @@ static enum outcome up(char from, uint32_t octets)
 /* Who gets a downlink, as letters. */
 static const char *down(uint32_t octets)
 {
-	static char names[FLOW_WAYS_BACK + 1];
-	unsigned count = flow_downlink(&flow, octets, to);
+	static char names[OWNERSHIP_WAYS_BACK + 1];
+	unsigned count = ownership_downlink(&flow, octets, to);
 
-	ck_assert_uint_le(count, FLOW_WAYS_BACK);
+	ck_assert_uint_le(count, OWNERSHIP_WAYS_BACK);
 	for (unsigned i = 0; i < count; i++)
 		names[i] = (char)to[i].device.port;
 	names[count] = 0;
@@ -60,9 +61,9 @@ static const char *down(uint32_t octets)
 
 static void prove(char source)
 {
-	struct flow_peer peer = peer_of(source);
+	struct ownership_peer peer = peer_of(source);
 
-	flow_prove(&flow, &peer);
+	ownership_prove(&flow, &peer);
 }
 
 START_TEST(owner_alone)
@@ -295,7 +296,7 @@ START_TEST(replaced_proven_address_gets_so_many_copies)
 	up('B', 60);
 	down(50);
 	up('B', 60);
-	for (int i = 0; i < FLOW_COPIES; i++)
+	for (int i = 0; i < OWNERSHIP_COPIES; i++)
 		ck_assert_str_eq(down(65000), "A");
 	ck_assert_str_eq(down(65000), "");
 	/* It is still known. */
@@ -311,7 +312,7 @@ START_TEST(replaced_unproven_owner_gets_so_many_copies)
 	up('C', 1000);
 	down(1);
 	up('D', 1000);
-	for (int i = 0; i < FLOW_COPIES - 2; i++)
+	for (int i = 0; i < OWNERSHIP_COPIES - 2; i++)
 		ck_assert_str_eq(down(1), "CADB");
 	ck_assert_str_eq(down(1), "CADB");
 	/* A was replaced a downlink earlier than B. */
@@ -408,12 +409,12 @@ END_TEST
 
 START_TEST(ports_tell_devices_apart)
 {
-	struct flow_peer peer = peer_of('A');
+	struct ownership_peer peer = peer_of('A');
 	bool began;
 
 	/* Another service address of ours is the same device. */
 	peer.service = 9;
-	ck_assert_int_eq(flow_uplink(&flow, &times, &peer, 60, now_ms, &began), FLOW_HOME);
+	ck_assert_int_eq(ownership_uplink(&flow, &times, &peer, 60, now_ms, &began), OWNERSHIP_HOME);
 	ck_assert_str_eq(down(65000), "A");
 	ck_assert_uint_eq(to[0].service, 9);
 }
@@ -421,12 +422,12 @@ END_TEST
 
 START_TEST(claimant_is_answered_where_it_last_spoke_to)
 {
-	struct flow_peer peer = peer_of('B');
+	struct ownership_peer peer = peer_of('B');
 	bool began;
 
 	up('B', 60);
 	peer.service = 7;
-	flow_uplink(&flow, &times, &peer, 60, now_ms, &began);
+	ownership_uplink(&flow, &times, &peer, 60, now_ms, &began);
 	ck_assert_str_eq(down(60), "AB");
 	ck_assert_uint_eq(to[1].service, 7);
 }

@@ -1,6 +1,6 @@
-/* The state machine of common/ownership.h against a world of its own: a device that moves, a backend that checks records,
- * forgers that choose their moments at random around every downlink, restarts. The world keeps its own accounts and
- * knows nothing of owners and claimants. */
+/* The state machine of common/ownership.h against a world of its own: a device that moves, a backend that checks
+ * records, forgers that choose their moments at random around every downlink, restarts. The world keeps its own
+ * accounts and knows nothing of owners and claimants. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ enum {
 	STEPS = 60,
 };
 
-static const struct flow_times times = { .settle_ms = 5000, .contest_ms = 60000 };
+static const struct ownership_times times = { .settle_ms = 5000, .contest_ms = 60000 };
 
 struct account {
 	uint64_t sent, got; /* through E0, since the last restart */
@@ -31,7 +31,7 @@ struct account {
 
 struct world {
 	uint64_t seed, dice;
-	struct flow_state flow;
+	struct ownership flow;
 	bool has_flow;
 	uint32_t now_ms;
 	struct account accounts[ADDRESSES];
@@ -56,9 +56,9 @@ static uint64_t roll(struct world *w, uint64_t sides)
 	return (w->dice * UINT64_C(2685821657736338717) >> 33) % sides;
 }
 
-static struct flow_peer peer_of(int address)
+static struct ownership_peer peer_of(int address)
 {
-	return (struct flow_peer){
+	return (struct ownership_peer){
 		.device = { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = (uint16_t)(FIRST_PORT + address) },
 		.service = 3,
 	};
@@ -68,13 +68,13 @@ static struct flow_peer peer_of(int address)
 static int uplink(struct world *w, int from, uint32_t octets)
 {
 	struct account *account = &w->accounts[from];
-	struct flow_peer peer = peer_of(from);
+	struct ownership_peer peer = peer_of(from);
 	bool contest_began;
 
 	if (!w->has_flow)
-		flow_init(&w->flow, &peer, false);
+		ownership_init(&w->flow, &peer, false);
 	w->has_flow = true;
-	if (flow_uplink(&w->flow, &times, &peer, octets, w->now_ms, &contest_began) == FLOW_OWN) {
+	if (ownership_uplink(&w->flow, &times, &peer, octets, w->now_ms, &contest_began) == OWNERSHIP_OWN) {
 		account->awaiting = true;
 		return from;
 	}
@@ -91,22 +91,22 @@ static void deliver(struct world *w, int address, uint32_t octets)
 	if (address == w->device)
 		w->device_got++;
 	account->got += octets;
-	if (!account->reachable && account->rounds < FLOW_ROUNDS)
+	if (!account->reachable && account->rounds < OWNERSHIP_ROUNDS)
 		WORLD_ASSERT(w, account->got <= 3 * account->sent);
 }
 
 /* From the backend to where it believes the session to be. */
 static void downlink(struct world *w, uint32_t octets)
 {
-	struct flow_peer to[FLOW_WAYS_BACK];
+	struct ownership_peer to[OWNERSHIP_WAYS_BACK];
 	unsigned count;
 
 	if (w->backend_at != HOME) {
 		struct account *account = &w->accounts[w->backend_at];
-		struct flow_peer peer = peer_of(w->backend_at);
+		struct ownership_peer peer = peer_of(w->backend_at);
 
 		if (account->awaiting && w->has_flow) {
-			flow_prove(&w->flow, &peer);
+			ownership_prove(&w->flow, &peer);
 			account->reachable = true;
 		}
 		/* A restarted balancer does not know the endpoint until somebody leaves through it. */
@@ -117,8 +117,8 @@ static void downlink(struct world *w, uint32_t octets)
 	}
 	if (!w->has_flow)
 		return;
-	count = flow_downlink(&w->flow, octets, to);
-	WORLD_ASSERT(w, count <= FLOW_WAYS_BACK);
+	count = ownership_downlink(&w->flow, octets, to);
+	WORLD_ASSERT(w, count <= OWNERSHIP_WAYS_BACK);
 	for (int i = 0; i < ADDRESSES; i++)
 		w->accounts[i].since = true;
 	for (unsigned i = 0; i < count; i++) {
@@ -163,7 +163,7 @@ static bool exchange(struct world *w, uint32_t octets, bool notify)
 
 static void world_begin(struct world *w, uint64_t seed)
 {
-	struct flow_peer peer;
+	struct ownership_peer peer;
 
 	*w = (struct world){
 		.seed = seed, .dice = seed * UINT64_C(0x9e3779b97f4a7c15) + 1, .device = FORGERS, .backend_at = HOME
@@ -174,7 +174,7 @@ static void world_begin(struct world *w, uint64_t seed)
 	w->forgers = (unsigned)roll(w, FORGERS + 1);
 	w->restless = (unsigned)roll(w, 90);
 	peer = peer_of(w->device);
-	flow_init(&w->flow, &peer, true);
+	ownership_init(&w->flow, &peer, true);
 	w->has_flow = true;
 	w->accounts[w->device].reachable = true;
 }
@@ -236,7 +236,7 @@ static void proven_and_silent(struct world *w)
 {
 	for (int step = 0; step < STEPS / 4; step++) {
 		exchange(w, SMALL, false);
-		for (int i = 0; i < FLOW_COPIES; i++) {
+		for (int i = 0; i < OWNERSHIP_COPIES; i++) {
 			unsigned before = w->device_got;
 
 			maybe_forge(w);

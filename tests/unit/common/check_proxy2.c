@@ -211,7 +211,7 @@ END_TEST
 
 static const struct {
 	const char *text;
-	int rc;
+	int err;
 	size_t count;
 } key_files[] = {
 	{ "1:" KEY_HEX, 0, 1 },
@@ -239,8 +239,8 @@ START_TEST(key_file)
 {
 	struct proxy2_keys read;
 
-	ck_assert_msg(proxy2_parse_keys(&read, key_files[_i].text) == key_files[_i].rc, "%s", key_files[_i].text);
-	if (key_files[_i].rc == 0)
+	ck_assert_msg(proxy2_parse_keys(&read, key_files[_i].text) == key_files[_i].err, "%s", key_files[_i].text);
+	if (!key_files[_i].err)
 		ck_assert_uint_eq(read.count, key_files[_i].count);
 }
 END_TEST

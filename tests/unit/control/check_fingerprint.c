@@ -48,7 +48,7 @@ static void fingerprint_of(char out[static FINGERPRINT_TEXT_OCTETS], const char 
 	struct conf_report report;
 	struct conf *conf = load_text(&report, text);
 
-	ck_assert_msg(conf != NULL, "%s", join_lines(report.errors, report.error_count));
+	ck_assert_msg(conf, "%s", join_lines(report.errors, report.error_count));
 	ck_assert_ptr_eq(fingerprint_format(out, conf), out);
 	conf_free(conf);
 	conf_report_free(&report);

@@ -145,15 +145,15 @@ struct node {
 static void node_begin(struct node *node, const struct node_text *of)
 {
 	static struct writer writer;
-	struct registry *pools = registry_new(STATS_POOLS), *backends = registry_new(STATS_BACKENDS);
+	struct uids *pools = uids_new(STATS_POOLS), *backends = uids_new(STATS_BACKENDS);
 	struct conf_report report = { 0 };
-	struct plan plan;
+	struct table_spec plan;
 
 	write_text(&writer, of);
 	node->conf = conf_parse("node.conf", writer.text, 0600, &report);
-	ck_assert_msg(node->conf != NULL, "%s", join_lines(report.errors, report.error_count));
+	ck_assert_msg(node->conf, "%s", join_lines(report.errors, report.error_count));
 	conf_report_free(&report);
-	ck_assert_int_eq(plan_make(&plan, node->conf, pools, backends), 0);
+	ck_assert_int_eq(table_spec_make(&plan, node->conf, pools, backends), 0);
 	for (size_t i = 0; i < POOLS; i++) {
 		node->listener_uids[i] = (uint16_t)i;
 		node->listener_at[strtoul(node->conf->listeners[i].name + 1, NULL, 10)] = i;
@@ -161,9 +161,9 @@ static void node_begin(struct node *node, const struct node_text *of)
 	}
 	node->table = table_build(node->conf, &plan, node->listener_uids, NULL);
 	ck_assert_ptr_nonnull(node->table);
-	plan_free(&plan);
-	registry_free(pools);
-	registry_free(backends);
+	table_spec_free(&plan);
+	uids_free(pools);
+	uids_free(backends);
 }
 
 static void node_end(struct node *node)

@@ -85,20 +85,20 @@ static struct conf_backend backend_b(void)
 }
 
 /* Nothing: -1. */
-static int admin_of(const struct overrides *overrides, const char *pool, const struct conf_backend *backend)
+static int admin_of(const struct saved *saved, const char *pool, const struct conf_backend *backend)
 {
 	enum backend_admin admin;
 	uint16_t weight;
 
-	return overrides_get(overrides, pool, backend, &admin, &weight) ? (int)admin : -1;
+	return saved_get(saved, pool, backend, &admin, &weight) ? (int)admin : -1;
 }
 
 static void set(const char *pool, const struct conf_backend *backend, enum backend_admin admin, uint16_t weight)
 {
-	struct overrides *overrides = overrides_new(file);
+	struct saved *saved = saved_new(file);
 
-	ck_assert_int_eq(overrides_set(overrides, pool, backend, admin, weight), 0);
-	overrides_free(overrides);
+	ck_assert_int_eq(saved_set(saved, pool, backend, admin, weight), 0);
+	saved_free(saved);
 }
 
 static const char drained[] = "{\n"
@@ -133,15 +133,15 @@ START_TEST(test_outlives_a_restart)
 	ck_assert_str_eq(text_of(file), drained);
 	ck_assert_int_eq(stat(file, &there), 0);
 	ck_assert_uint_eq(there.st_mode & 07777, 0644);
-	struct overrides *overrides = overrides_new(file);
-	ck_assert(overrides_get(overrides, "p", &b, &admin, &weight));
+	struct saved *saved = saved_new(file);
+	ck_assert(saved_get(saved, "p", &b, &admin, &weight));
 	ck_assert_int_eq(admin, BACKEND_DRAIN);
 	ck_assert_uint_eq(weight, 30);
 	/* As in the entry: no override. */
-	ck_assert_int_eq(overrides_set(overrides, "p", &b, BACKEND_READY, 100), 0);
-	ck_assert_int_eq(admin_of(overrides, "p", &b), -1);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_READY, 100), 0);
+	ck_assert_int_eq(admin_of(saved, "p", &b), -1);
 	ck_assert_str_eq(text_of(file), empty);
-	overrides_free(overrides);
+	saved_free(saved);
 	ck_assert_str_eq(text_of(said_file), "");
 }
 END_TEST
@@ -152,12 +152,12 @@ START_TEST(test_names_are_not_confused)
 
 	set("p", &b, BACKEND_DRAIN, 100);
 	set("p/b", &odd, BACKEND_MAINT, 100);
-	struct overrides *overrides = overrides_new(file);
-	ck_assert_int_eq(admin_of(overrides, "p", &b), BACKEND_DRAIN);
-	ck_assert_int_eq(admin_of(overrides, "p/b", &odd), BACKEND_MAINT);
-	ck_assert_int_eq(admin_of(overrides, "p/b", &b), -1);
-	ck_assert_int_eq(admin_of(overrides, "p", &odd), -1);
-	overrides_free(overrides);
+	struct saved *saved = saved_new(file);
+	ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_DRAIN);
+	ck_assert_int_eq(admin_of(saved, "p/b", &odd), BACKEND_MAINT);
+	ck_assert_int_eq(admin_of(saved, "p/b", &b), -1);
+	ck_assert_int_eq(admin_of(saved, "p", &odd), -1);
+	saved_free(saved);
 }
 END_TEST
 
@@ -167,7 +167,7 @@ START_TEST(test_void_where_the_entry_changed)
 	struct conf_backend ids = b, no_id = b, longer = b, weight = b, state = b, port = b, host = b;
 
 	set("p", &b, BACKEND_MAINT, 100);
-	struct overrides *overrides = overrides_new(file);
+	struct saved *saved = saved_new(file);
 	ids.id.octets[0] = 3;
 	no_id.has_id = false;
 	longer.id.len = 2;
@@ -175,15 +175,15 @@ START_TEST(test_void_where_the_entry_changed)
 	state.admin = BACKEND_DRAIN;
 	port.addr.port = 6003;
 	host.host = "127.0.0.1.";
-	ck_assert_int_eq(admin_of(overrides, "p", &b), BACKEND_MAINT);
-	ck_assert_int_eq(admin_of(overrides, "p", &ids), -1);
-	ck_assert_int_eq(admin_of(overrides, "p", &no_id), -1);
-	ck_assert_int_eq(admin_of(overrides, "p", &longer), -1);
-	ck_assert_int_eq(admin_of(overrides, "p", &weight), -1);
-	ck_assert_int_eq(admin_of(overrides, "p", &state), -1);
-	ck_assert_int_eq(admin_of(overrides, "p", &port), -1);
-	ck_assert_int_eq(admin_of(overrides, "p", &host), -1);
-	overrides_free(overrides);
+	ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_MAINT);
+	ck_assert_int_eq(admin_of(saved, "p", &ids), -1);
+	ck_assert_int_eq(admin_of(saved, "p", &no_id), -1);
+	ck_assert_int_eq(admin_of(saved, "p", &longer), -1);
+	ck_assert_int_eq(admin_of(saved, "p", &weight), -1);
+	ck_assert_int_eq(admin_of(saved, "p", &state), -1);
+	ck_assert_int_eq(admin_of(saved, "p", &port), -1);
+	ck_assert_int_eq(admin_of(saved, "p", &host), -1);
+	saved_free(saved);
 }
 END_TEST
 
@@ -193,9 +193,9 @@ START_TEST(test_a_named_backend)
 
 	set("p", &b, BACKEND_DRAIN, 100);
 	ck_assert_ptr_nonnull(strstr(text_of(file), "\"address\": \"lwm2m-0.lwm2m:5684\""));
-	struct overrides *overrides = overrides_new(file);
-	ck_assert_int_eq(admin_of(overrides, "p", &b), BACKEND_DRAIN);
-	overrides_free(overrides);
+	struct saved *saved = saved_new(file);
+	ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_DRAIN);
+	saved_free(saved);
 }
 END_TEST
 
@@ -206,40 +206,40 @@ START_TEST(test_addresses)
 				   "  \"backends\": {},\n  \"ids\": {},\n  \"version\": 1\n}";
 	static const uint8_t v4[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 },
 			     v6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
-	struct overrides *overrides = overrides_new(file);
+	struct saved *saved = saved_new(file);
 	uint8_t ip[16];
 
-	ck_assert(!overrides_address(overrides, "h", false, ip));
-	ck_assert_int_eq(overrides_set_address(overrides, "h", false, v4), 0);
-	ck_assert_int_eq(overrides_set_address(overrides, "h", true, v6), 0);
-	ck_assert_int_eq(overrides_set_address(overrides, "h", true, v4), -EINVAL);
+	ck_assert(!saved_address(saved, "h", false, ip));
+	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
+	ck_assert_int_eq(saved_set_address(saved, "h", true, v6), 0);
+	ck_assert_int_eq(saved_set_address(saved, "h", true, v4), -EINVAL);
 	ck_assert_int_eq(access(file, F_OK), -1);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_str_eq(text_of(file), kept);
 	/* Nothing new, nothing written. */
 	ck_assert_int_eq(unlink(file), 0);
-	ck_assert_int_eq(overrides_set_address(overrides, "h", false, v4), 0);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
-	overrides_free(overrides);
+	saved_free(saved);
 
 	write_text(kept);
-	overrides = overrides_new(file);
-	ck_assert(overrides_address(overrides, "h", false, ip));
+	saved = saved_new(file);
+	ck_assert(saved_address(saved, "h", false, ip));
 	ck_assert_mem_eq(ip, v4, 16);
-	ck_assert(overrides_address(overrides, "h", true, ip));
+	ck_assert(saved_address(saved, "h", true, ip));
 	ck_assert_mem_eq(ip, v6, 16);
-	ck_assert(!overrides_address(overrides, "H", true, ip));
-	overrides_free(overrides);
+	ck_assert(!saved_address(saved, "H", true, ip));
+	saved_free(saved);
 	/* Of a hand that is no resolver's: as if there were none. */
 	write_text(
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"224.0.0.1\", \"v6\": \"::\"}}}");
-	overrides = overrides_new(file);
-	ck_assert(!overrides_address(overrides, "h", false, ip));
-	ck_assert(!overrides_address(overrides, "h", true, ip));
-	ck_assert_int_eq(overrides_set_address(overrides, "h", false, v4), 0);
-	ck_assert(overrides_address(overrides, "h", false, ip));
-	overrides_free(overrides);
+	saved = saved_new(file);
+	ck_assert(!saved_address(saved, "h", false, ip));
+	ck_assert(!saved_address(saved, "h", true, ip));
+	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
+	ck_assert(saved_address(saved, "h", false, ip));
+	saved_free(saved);
 }
 END_TEST
 
@@ -251,39 +251,39 @@ START_TEST(test_prune)
 	struct conf_backend now[] = { stays, changed, named };
 	struct conf_pool pool = { .name = "p", .backends = now, .backend_count = 3 };
 	struct conf conf = { .pools = &pool, .pool_count = 1 };
-	struct overrides *overrides = overrides_new(file);
+	struct saved *saved = saved_new(file);
 
-	ck_assert_int_eq(overrides_set(overrides, "p", &changed, BACKEND_DRAIN, 100), 0);
-	ck_assert_int_eq(overrides_set(overrides, "p", &gone, BACKEND_DRAIN, 100), 0);
-	ck_assert_int_eq(overrides_set(overrides, "q", &stays, BACKEND_DRAIN, 100), 0);
-	ck_assert_int_eq(overrides_set(overrides, "p", &stays, BACKEND_DRAIN, 30), 0);
-	ck_assert_int_eq(overrides_set_address(overrides, "old", false, v4), 0);
-	ck_assert_int_eq(overrides_set_address(overrides, "h", false, v4), 0);
+	ck_assert_int_eq(saved_set(saved, "p", &changed, BACKEND_DRAIN, 100), 0);
+	ck_assert_int_eq(saved_set(saved, "p", &gone, BACKEND_DRAIN, 100), 0);
+	ck_assert_int_eq(saved_set(saved, "q", &stays, BACKEND_DRAIN, 100), 0);
+	ck_assert_int_eq(saved_set(saved, "p", &stays, BACKEND_DRAIN, 30), 0);
+	ck_assert_int_eq(saved_set_address(saved, "old", false, v4), 0);
+	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
 	now[1].weight = 50;
-	overrides_prune(overrides, &conf);
+	saved_prune(saved, &conf);
 	/* An entry that is changed back brings nothing back. */
-	ck_assert_int_eq(admin_of(overrides, "p", &changed), -1);
-	ck_assert_int_eq(overrides_save(overrides), 0);
-	overrides_free(overrides);
+	ck_assert_int_eq(admin_of(saved, "p", &changed), -1);
+	ck_assert_int_eq(saved_save(saved), 0);
+	saved_free(saved);
 	const char *text = text_of(file);
 	ck_assert_ptr_nonnull(
 		strstr(text, "  \"addresses\": {\n    \"h\": {\n      \"v4\": \"192.0.2.1\"\n    }\n  },\n"));
 	ck_assert_str_eq(strstr(text, "  \"backends\""), strstr(drained, "  \"backends\""));
 
-	overrides = overrides_new(file);
+	saved = saved_new(file);
 	ck_assert_int_eq(unlink(file), 0);
-	overrides_prune(overrides, &conf);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	saved_prune(saved, &conf);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
-	overrides_free(overrides);
+	saved_free(saved);
 }
 END_TEST
 
-static const struct overrides_id moved[] = { { { 1, { 0x0a } }, "b" },
-					     { { 1, { 0xff } }, "spare" },
-					     { { 1, { 1 } }, "b" } };
+static const struct saved_id moved[] = { { { 1, { 0x0a } }, "b" },
+					 { { 1, { 0xff } }, "spare" },
+					 { { 1, { 1 } }, "b" } };
 
-static int tell(void *ctx, const struct overrides_id *id)
+static int tell(void *ctx, const struct saved_id *id)
 {
 	char *text = ctx;
 
@@ -292,61 +292,60 @@ static int tell(void *ctx, const struct overrides_id *id)
 }
 
 /* Each id of the pool, as "length:octets=owner ". */
-static const char *ids_of(const struct overrides *overrides, const char *pool)
+static const char *ids_of(const struct saved *saved, const char *pool)
 {
 	static char text[256];
 
 	*text = '\0';
-	ck_assert_int_eq(overrides_each_id(overrides, pool, tell, text), 0);
+	ck_assert_int_eq(saved_each_id(saved, pool, tell, text), 0);
 	return text;
 }
 
 START_TEST(test_ids)
 {
-	struct overrides *overrides = overrides_new(file);
+	struct saved *saved = saved_new(file);
 
-	ck_assert_str_eq(ids_of(overrides, "p"), "");
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", moved, 0), 0);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_str_eq(ids_of(saved, "p"), "");
+	ck_assert_int_eq(saved_set_ids(saved, "p", moved, 0), 0);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", moved, 3), 0);
+	ck_assert_int_eq(saved_set_ids(saved, "p", moved, 3), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_ptr_nonnull(strstr(text_of(file),
 				     "  \"ids\": {\n    \"p\": {\n      \"01\": \"b\",\n      \"0a\": \"b\",\n"
 				     "      \"ff\": \"spare\"\n    }\n  },\n"));
-	overrides_free(overrides);
+	saved_free(saved);
 
-	overrides = overrides_new(file);
-	ck_assert_str_eq(ids_of(overrides, "p"), "1:0100=b 1:0a00=b 1:ff00=spare ");
-	ck_assert_str_eq(ids_of(overrides, "q"), "");
+	saved = saved_new(file);
+	ck_assert_str_eq(ids_of(saved, "p"), "1:0100=b 1:0a00=b 1:ff00=spare ");
+	ck_assert_str_eq(ids_of(saved, "q"), "");
 	/* The same in another order: nothing new, nothing written. */
 	ck_assert_int_eq(unlink(file), 0);
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", (struct overrides_id[]){ moved[2], moved[0], moved[1] }, 3),
-			 0);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(saved_set_ids(saved, "p", (struct saved_id[]){ moved[2], moved[0], moved[1] }, 3), 0);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
 	/* Another owner; then fewer; then none. */
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", &(struct overrides_id){ moved[0].id, "c" }, 1), 0);
-	ck_assert_str_eq(ids_of(overrides, "p"), "1:0a00=c ");
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", NULL, 0), 0);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	ck_assert_int_eq(saved_set_ids(saved, "p", &(struct saved_id){ moved[0].id, "c" }, 1), 0);
+	ck_assert_str_eq(ids_of(saved, "p"), "1:0a00=c ");
+	ck_assert_int_eq(saved_set_ids(saved, "p", NULL, 0), 0);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_str_eq(text_of(file), empty);
-	overrides_free(overrides);
+	saved_free(saved);
 	ck_assert_str_eq(text_of(said_file), "");
 }
 END_TEST
 
 START_TEST(test_ids_end_early)
 {
-	const struct overrides_id stop[] = { { { 2, { 1, 2 } }, "stop" } };
-	struct overrides *overrides = overrides_new(NULL);
+	const struct saved_id stop[] = { { { 2, { 1, 2 } }, "stop" } };
+	struct saved *saved = saved_new(NULL);
 	char text[256] = "";
 
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", stop, 1), 0);
-	ck_assert_int_eq(overrides_each_id(overrides, "p", tell, text), 1);
+	ck_assert_int_eq(saved_set_ids(saved, "p", stop, 1), 0);
+	ck_assert_int_eq(saved_each_id(saved, "p", tell, text), 1);
 	ck_assert_str_eq(text, "2:0102=stop ");
-	overrides_free(overrides);
+	saved_free(saved);
 }
 END_TEST
 
@@ -358,18 +357,18 @@ START_TEST(test_ids_pruned)
 	struct conf conf = { .pools = &pool, .pool_count = 1 };
 
 	write_text("{\"version\": 1, \"backends\": {}, \"addresses\": {}}");
-	struct overrides *overrides = overrides_new(file);
-	ck_assert_int_eq(overrides_set_ids(overrides, "p", moved, 3), 0);
-	ck_assert_int_eq(overrides_set_ids(overrides, "q", moved, 3), 0);
-	overrides_prune(overrides, &conf);
-	ck_assert_str_eq(ids_of(overrides, "p"), "1:0a00=b 1:0100=b ");
-	ck_assert_str_eq(ids_of(overrides, "q"), "");
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	struct saved *saved = saved_new(file);
+	ck_assert_int_eq(saved_set_ids(saved, "p", moved, 3), 0);
+	ck_assert_int_eq(saved_set_ids(saved, "q", moved, 3), 0);
+	saved_prune(saved, &conf);
+	ck_assert_str_eq(ids_of(saved, "p"), "1:0a00=b 1:0100=b ");
+	ck_assert_str_eq(ids_of(saved, "q"), "");
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_int_eq(unlink(file), 0);
-	overrides_prune(overrides, &conf);
-	ck_assert_int_eq(overrides_save(overrides), 0);
+	saved_prune(saved, &conf);
+	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
-	overrides_free(overrides);
+	saved_free(saved);
 	ck_assert_str_eq(text_of(said_file), "");
 }
 END_TEST
@@ -409,7 +408,7 @@ START_TEST(test_damaged_is_set_aside)
 
 	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
 		write_text(faults[i]);
-		struct overrides *overrides = overrides_new(file);
+		struct saved *saved = saved_new(file);
 		ck_assert_int_eq(access(file, F_OK), -1);
 		if (i == 0)
 			strcpy(name, bad);
@@ -417,9 +416,9 @@ START_TEST(test_damaged_is_set_aside)
 			snprintf(name, sizeof name, "%s.%zu", bad, i);
 		ck_assert_str_eq(text_of(name), faults[i]);
 		ck_assert_int_eq(said(" warning state_file: "), (int)i + 1);
-		ck_assert_int_eq(overrides_set(overrides, "p", &b, BACKEND_DRAIN, 30), 0);
+		ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_DRAIN, 30), 0);
 		ck_assert_str_eq(text_of(file), drained);
-		overrides_free(overrides);
+		saved_free(saved);
 	}
 	ck_assert_int_eq(said("secret"), 0);
 	ck_assert_int_eq(said(" is damaged, no JSON (line 1): set aside as "), 4);
@@ -437,11 +436,11 @@ START_TEST(test_no_room_aside)
 		close(open(name, O_WRONLY | O_CREAT, 0600));
 	}
 	write_text("{");
-	struct overrides *overrides = overrides_new(file);
+	struct saved *saved = saved_new(file);
 	ck_assert_int_eq(said("cannot be set aside: File exists"), 1);
-	ck_assert_int_eq(overrides_set(overrides, "p", &b, BACKEND_DRAIN, 30), -EEXIST);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_DRAIN, 30), -EEXIST);
 	ck_assert_str_eq(text_of(file), "{");
-	overrides_free(overrides);
+	saved_free(saved);
 }
 END_TEST
 
@@ -456,13 +455,13 @@ START_TEST(test_unreadable_is_left_alone)
 				 : i == 1 ? mkfifo(file, 0644)
 					  : symlink(said_file, file),
 				 0);
-		struct overrides *overrides = overrides_new(file);
+		struct saved *saved = saved_new(file);
 		ck_assert_int_eq(said("state.json cannot be read: no regular file"), i + 1);
-		ck_assert_int_eq(overrides_set(overrides, "p", &b, BACKEND_DRAIN, 30), -EINVAL);
-		ck_assert_int_eq(admin_of(overrides, "p", &b), BACKEND_DRAIN);
+		ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_DRAIN, 30), -EINVAL);
+		ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_DRAIN);
 		ck_assert_int_eq(lstat(file, &there), 0);
 		ck_assert(!S_ISREG(there.st_mode));
-		overrides_free(overrides);
+		saved_free(saved);
 		ck_assert_int_eq(remove(file), 0);
 	}
 }
@@ -471,11 +470,11 @@ END_TEST
 START_TEST(test_nothing_is_kept)
 {
 	struct conf_backend b = backend_b();
-	struct overrides *overrides = overrides_new(NULL);
+	struct saved *saved = saved_new(NULL);
 
-	ck_assert_int_eq(overrides_set(overrides, "p", &b, BACKEND_DRAIN, 30), 0);
-	ck_assert_int_eq(admin_of(overrides, "p", &b), BACKEND_DRAIN);
-	overrides_free(overrides);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_DRAIN, 30), 0);
+	ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_DRAIN);
+	saved_free(saved);
 	ck_assert_str_eq(text_of(said_file), "");
 }
 END_TEST
@@ -490,13 +489,12 @@ START_TEST(test_what_was_there_stays)
 	set("p", &b, BACKEND_DRAIN, 30);
 	snprintf(temporary, sizeof temporary, "%s.tmp", file);
 	close(open(temporary, O_WRONLY | O_CREAT, 0600)); /* of a crash */
-	struct overrides *overrides = overrides_new(file);
+	struct saved *saved = saved_new(file);
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &room), 0);
 	/* Not within an assertion: those write to a file, too. */
 	bool limited = setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 350, room.rlim_max }) == 0;
-	int failed[] = { overrides_set(overrides, "p", &c, BACKEND_DRAIN, 40),
-			 overrides_set(overrides, "p", &c, BACKEND_DRAIN, 41) };
+	int failed[] = { saved_set(saved, "p", &c, BACKEND_DRAIN, 40), saved_set(saved, "p", &c, BACKEND_DRAIN, 41) };
 	limited &= setrlimit(RLIMIT_FSIZE, &room) == 0;
 	ck_assert(limited);
 	ck_assert_int_eq(failed[0], -EFBIG);
@@ -504,8 +502,8 @@ START_TEST(test_what_was_there_stays)
 	ck_assert_str_eq(text_of(file), drained);
 	ck_assert_int_eq(access(temporary, F_OK), -1);
 	/* The next change brings what failed along. */
-	ck_assert_int_eq(overrides_set(overrides, "p", &b, BACKEND_MAINT, 30), 0);
-	overrides_free(overrides);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_MAINT, 30), 0);
+	saved_free(saved);
 	ck_assert_ptr_nonnull(strstr(text_of(file), "\"weight\": 41"));
 	ck_assert_ptr_nonnull(strstr(text_of(file), "\"state\": \"maint\""));
 	ck_assert_int_eq(said(" error state_file: "), 1);
@@ -523,17 +521,17 @@ START_TEST(test_prepare_makes_the_last_directory)
 
 	ck_assert_int_eq(chmod(dir, 0755), 0);
 	snprintf(name, sizeof name, "%s/a/b/state.json", dir);
-	ck_assert_int_eq(overrides_prepare(name, uid, gid), -ENOENT);
+	ck_assert_int_eq(saved_prepare(name, uid, gid), -ENOENT);
 	ck_assert_int_eq(said(" error state_file: what is set by command will not outlive a restart, "), 1);
 	snprintf(name, sizeof name, "%s/a/state.json", dir);
-	ck_assert_int_eq(overrides_prepare(name, uid, gid), 0);
-	ck_assert_int_eq(overrides_prepare(name, uid, gid), 0);
+	ck_assert_int_eq(saved_prepare(name, uid, gid), 0);
+	ck_assert_int_eq(saved_prepare(name, uid, gid), 0);
 	snprintf(name, sizeof name, "%s/a", dir);
 	ck_assert_int_eq(stat(name, &there), 0);
 	ck_assert_uint_eq(there.st_mode & 07777, 0755);
 	ck_assert_uint_eq(there.st_uid, uid);
 	ck_assert_uint_eq(there.st_gid, gid);
-	ck_assert_int_eq(overrides_prepare(NULL, uid, gid), 0);
+	ck_assert_int_eq(saved_prepare(NULL, uid, gid), 0);
 	ck_assert_int_eq(said("state_file"), 1);
 }
 END_TEST
@@ -547,7 +545,7 @@ START_TEST(test_prepare_asks_for_the_user)
 	if (geteuid() != 0 || !nobody)
 		return;
 	ck_assert_int_eq(chmod(dir, 0755), 0);
-	ck_assert_int_eq(overrides_prepare(file, nobody->pw_uid, nobody->pw_gid), -EACCES);
+	ck_assert_int_eq(saved_prepare(file, nobody->pw_uid, nobody->pw_gid), -EACCES);
 	ck_assert_uint_eq(geteuid(), 0);
 	ck_assert_uint_eq(getegid(), 0);
 	ck_assert_int_eq(stat(dir, &there), 0);
@@ -567,12 +565,12 @@ START_TEST(test_prepare_the_usual_place)
 	    mount("none", "/var/lib", "tmpfs", 0, "mode=0755") < 0)
 		return;
 	ck_assert_int_eq(mkdir("/var/lib/cidlb", 0755), 0);
-	ck_assert_int_eq(overrides_prepare(CONF_STATE_FILE, nobody->pw_uid, nobody->pw_gid), 0);
+	ck_assert_int_eq(saved_prepare(CONF_STATE_FILE, nobody->pw_uid, nobody->pw_gid), 0);
 	ck_assert_int_eq(stat("/var/lib/cidlb", &there), 0);
 	ck_assert_uint_eq(there.st_uid, nobody->pw_uid);
 	ck_assert_str_eq(text_of(said_file), "");
 	ck_assert_int_eq(mount("none", "/var/lib", "tmpfs", MS_REMOUNT | MS_RDONLY, NULL), 0);
-	ck_assert_int_eq(overrides_prepare(CONF_STATE_FILE, nobody->pw_uid, nobody->pw_gid), -EROFS);
+	ck_assert_int_eq(saved_prepare(CONF_STATE_FILE, nobody->pw_uid, nobody->pw_gid), -EROFS);
 	ck_assert_int_eq(said(" warning state_file: what is set by command will not outlive a restart, "), 1);
 }
 END_TEST

@@ -19,7 +19,7 @@ enum { WORKERS = 2, PORTS = 25 };
 static struct nat_table configured;
 static struct publisher publisher;
 static struct flows *flows;
-static struct services *services;
+static struct service_addrs *service_addrs;
 static struct limit *limit;
 static struct icmp_alarm *alarm_;
 static struct worker *workers[WORKERS];
@@ -76,7 +76,7 @@ static bool range_is_free(uint16_t first, unsigned count)
 	ck_assert_int_eq(addr_parse_ip(&any, "0.0.0.0"), 0);
 	for (port = first; port < first + count; port++) {
 		any.port = (uint16_t)port;
-		int fd = net_bind(&any, true, false);
+		int fd = io_bind(&any, true, false);
 		if (fd < 0)
 			break;
 		close(fd);
@@ -102,14 +102,14 @@ static struct table *table(void)
 
 static int prepare(struct sockets_change **change)
 {
-	struct plan plan;
+	struct table_spec plan;
 	int err;
 
-	ck_assert_int_eq(plan_make(&plan, &configured.conf, configured.pools, configured.backends), 0);
+	ck_assert_int_eq(table_spec_make(&plan, &configured.conf, configured.pools, configured.backends), 0);
 	configured.pool_uid = plan.pools[0].uid;
 	adds = 0;
 	err = sockets_prepare(change, sockets, &configured.conf, &plan, &configured.listener_uid, &failure);
-	plan_free(&plan);
+	table_spec_free(&plan);
 	return err;
 }
 
@@ -137,13 +137,13 @@ static void set_up(void)
 	configured.pool.nat.port_last = configured.pool.nat.port_first;
 	configured.listener.addr.port = (uint16_t)(configured.pool.nat.port_first + 2 * PORTS);
 	flows = flows_new(secret);
-	services = services_new();
+	service_addrs = service_addrs_new();
 	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && services && limit);
+	ck_assert(flows && service_addrs && limit);
 	ck_assert_int_eq(icmp_alarm_new(&alarm_), 0);
 	publisher_publish(&publisher, nat_table_build(&configured, NULL));
 	for (unsigned i = 0; i < WORKERS; i++)
-		ck_assert_int_eq(worker_new(&workers[i], &publisher, flows, services, limit, alarm_), 0);
+		ck_assert_int_eq(worker_new(&workers[i], &publisher, flows, service_addrs, limit, alarm_), 0);
 	sockets = sockets_new(workers, WORKERS);
 	ck_assert_ptr_nonnull(sockets);
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -159,7 +159,7 @@ static void tear_down(void)
 	publisher_publish(&publisher, NULL);
 	icmp_alarm_free(alarm_);
 	flows_free(flows);
-	services_free(services);
+	service_addrs_free(service_addrs);
 	limit_free(limit);
 	nat_table_end(&configured);
 	rcu_unregister_thread();
@@ -173,7 +173,7 @@ static void send_to(const char *ip, uint16_t port)
 
 	ck_assert_int_eq(addr_parse_ip(&addr, ip), 0);
 	addr.port = port;
-	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, net_sockaddr(&name, &addr)), 1);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, io_sockaddr(&name, &addr)), 1);
 	close(fd);
 }
 
@@ -235,7 +235,7 @@ START_TEST(refused_by_epoll)
 	ck_assert_int_eq(failure.addr.port, last + 1 + _i / WORKERS);
 	ck_assert_uint_eq(descriptors(), open);
 	for (unsigned port = last + 1; port <= last + 3u; port++)
-		ck_assert_int_eq(workers[0]->endpoint_fds[NET_V4][port], -1);
+		ck_assert_int_eq(workers[0]->endpoint_fds[IO_V4][port], -1);
 	configured.pool.nat.port_last = last;
 	assert_all_serve();
 	/* And nothing of it is in the way of the next one. */
@@ -265,7 +265,7 @@ START_TEST(refused_by_the_kernel)
 {
 	struct sockets_change *change;
 	struct addr taken = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 2) };
-	int fd = net_bind(&taken, true, false);
+	int fd = io_bind(&taken, true, false);
 	size_t open;
 
 	ck_assert_int_ge(fd, 0);
@@ -302,7 +302,7 @@ START_TEST(one_grace_period_for_all)
 	ck_assert_uint_eq(descriptors(), open - PORTS * WORKERS);
 	for (unsigned i = 0; i < WORKERS; i++)
 		for (unsigned port = first + 1; port <= last; port++)
-			ck_assert_int_eq(workers[i]->endpoint_fds[NET_V4][port], -1);
+			ck_assert_int_eq(workers[i]->endpoint_fds[IO_V4][port], -1);
 	assert_all_serve();
 	/* Where nothing goes nobody waits. */
 	ck_assert_int_eq(prepare(&change), 0);
@@ -333,16 +333,16 @@ START_TEST(not_given_yet)
 	struct addr addr = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 1) },
 		    nobody;
 	struct sockaddr_storage name;
-	int fd = net_bind(&addr, true, true);
+	int fd = io_bind(&addr, true, true);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(worker_admit(workers[0], fd), 0);
 	before = waits;
 	ck_assert_int_eq(addr_parse(&nobody, "127.0.0.1:1"), 0);
-	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, net_sockaddr(&name, &nobody)), 1);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, io_sockaddr(&name, &nobody)), 1);
 	usleep(50000);
 	ck_assert_uint_le(waits - before, 2);
 	ck_assert_uint_eq(of_all(strays), 0);
-	ck_assert_int_eq(worker_set_endpoint(workers[0], NET_V4, addr.port, fd), -1);
+	ck_assert_int_eq(worker_set_endpoint(workers[0], IO_V4, addr.port, fd), -1);
 	for (int i = 0; i < 10000 && of_all(strays) == 0; i++)
 		usleep(1000);
 	ck_assert_uint_eq(of_all(strays), 1);

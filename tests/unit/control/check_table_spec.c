@@ -18,25 +18,25 @@ static struct conf_pool conf_pools[] = {
 	  .backend_count = 2 },
 };
 static const struct conf conf = { .pools = conf_pools, .pool_count = 2 };
-static struct registry *pools, *backends;
-static struct plan plan;
+static struct uids *pools, *backends;
+static struct table_spec plan;
 
 static void setup(void)
 {
-	pools = registry_new(2);
-	backends = registry_new(3);
+	pools = uids_new(2);
+	backends = uids_new(3);
 }
 
 static void teardown(void)
 {
-	plan_free(&plan);
-	registry_free(pools);
-	registry_free(backends);
+	table_spec_free(&plan);
+	uids_free(pools);
+	uids_free(backends);
 }
 
 START_TEST(test_copies_what_routing_needs)
 {
-	ck_assert_int_eq(plan_make(&plan, &conf, pools, backends), 0);
+	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
 	ck_assert_uint_eq(plan.pool_count, 2);
 	ck_assert_uint_eq(plan.backend_count, 3);
 	ck_assert_str_eq(plan.pools[0].name, "p");
@@ -64,7 +64,7 @@ END_TEST
 
 START_TEST(test_numbers)
 {
-	ck_assert_int_eq(plan_make(&plan, &conf, pools, backends), 0);
+	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
 	ck_assert_uint_eq(plan.pools[0].uid, 0);
 	ck_assert_uint_eq(plan.pools[1].uid, 1);
 	for (uint16_t i = 0; i < 3; i++)
@@ -78,11 +78,11 @@ START_TEST(test_numbers_outlive_a_reload)
 	struct conf_pool reordered[] = { conf_pools[1], conf_pools[0] };
 	struct conf reload = { .pools = reordered, .pool_count = 2 };
 
-	ck_assert_int_eq(plan_make(&plan, &conf, pools, backends), 0);
-	plan_free(&plan);
+	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
+	table_spec_free(&plan);
 	reordered[0].backends++;
 	reordered[0].backend_count = 1;
-	ck_assert_int_eq(plan_make(&plan, &reload, pools, backends), 0);
+	ck_assert_int_eq(table_spec_make(&plan, &reload, pools, backends), 0);
 	ck_assert_uint_eq(plan.backend_count, 2);
 	ck_assert_uint_eq(plan.pools[0].uid, 1);
 	ck_assert_uint_eq(plan.pools[1].uid, 0);
@@ -102,8 +102,8 @@ START_TEST(test_ids_as_they_are_owned)
 					  { .id = { 1, { 11 } }, .owner = 2 } };
 	const struct claims claims = { .entries = entries, .count = 5 }, none = { 0 };
 
-	ck_assert_int_eq(plan_make(&plan, &conf, pools, backends), 0);
-	ck_assert_int_eq(plan_set_ids(&plan, 1, &claims), 0);
+	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
+	ck_assert_int_eq(table_spec_set_ids(&plan, 1, &claims), 0);
 	ck_assert_uint_eq(plan.pools[1].id_count, 3);
 	ck_assert_uint_eq(plan.pools[1].ids[0].id.octets[0], 7);
 	ck_assert_uint_eq(plan.pools[1].ids[0].backend, 0);
@@ -112,7 +112,7 @@ START_TEST(test_ids_as_they_are_owned)
 	ck_assert_uint_eq(plan.pools[1].ids[2].id.octets[0], 11);
 	ck_assert_uint_eq(plan.pools[1].ids[2].backend, 1);
 	ck_assert_uint_eq(plan.pools[0].id_count, 0);
-	ck_assert_int_eq(plan_set_ids(&plan, 1, &none), 0);
+	ck_assert_int_eq(table_spec_set_ids(&plan, 1, &none), 0);
 	ck_assert_uint_eq(plan.pools[1].id_count, 1);
 	ck_assert_uint_eq(plan.pools[1].ids[0].id.octets[0], 9);
 	ck_assert_uint_eq(plan.pools[1].ids[0].backend, 1);
@@ -121,8 +121,8 @@ END_TEST
 
 START_TEST(test_no_number_left)
 {
-	ck_assert_uint_eq(registry_uid(backends, 7, "x"), 0);
-	ck_assert_int_eq(plan_make(&plan, &conf, pools, backends), -ENOSPC);
+	ck_assert_uint_eq(uids_give(backends, 7, "x"), 0);
+	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), -ENOSPC);
 	ck_assert_uint_eq(plan.pool_count, 0);
 	ck_assert_ptr_null(plan.pools);
 	ck_assert_ptr_null(plan.backends);
@@ -131,8 +131,8 @@ END_TEST
 
 START_TEST(test_no_pool_number_left)
 {
-	ck_assert_uint_eq(registry_uid(pools, 0, "x"), 0);
-	ck_assert_int_eq(plan_make(&plan, &conf, pools, backends), -ENOSPC);
+	ck_assert_uint_eq(uids_give(pools, 0, "x"), 0);
+	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), -ENOSPC);
 	ck_assert_uint_eq(plan.pool_count, 0);
 }
 END_TEST

@@ -4,86 +4,86 @@
 
 START_TEST(test_same_name_same_number)
 {
-	struct registry *r = registry_new(4);
+	struct uids *r = uids_new(4);
 
-	ck_assert_uint_eq(registry_uid(r, 0, "lwm2m"), 0);
-	ck_assert_uint_eq(registry_uid(r, 0, "other"), 1);
-	ck_assert_uint_eq(registry_uid(r, 0, "lwm2m"), 0);
-	registry_free(r);
+	ck_assert_uint_eq(uids_give(r, 0, "lwm2m"), 0);
+	ck_assert_uint_eq(uids_give(r, 0, "other"), 1);
+	ck_assert_uint_eq(uids_give(r, 0, "lwm2m"), 0);
+	uids_free(r);
 }
 END_TEST
 
 START_TEST(test_scopes_are_apart)
 {
-	struct registry *r = registry_new(4);
+	struct uids *r = uids_new(4);
 
-	ck_assert_uint_eq(registry_uid(r, 0, "a"), 0);
-	ck_assert_uint_eq(registry_uid(r, 1, "a"), 1);
-	ck_assert_uint_eq(registry_uid(r, 0, "a"), 0);
-	ck_assert_uint_eq(registry_uid(r, 1, "a"), 1);
-	registry_free(r);
+	ck_assert_uint_eq(uids_give(r, 0, "a"), 0);
+	ck_assert_uint_eq(uids_give(r, 1, "a"), 1);
+	ck_assert_uint_eq(uids_give(r, 0, "a"), 0);
+	ck_assert_uint_eq(uids_give(r, 1, "a"), 1);
+	uids_free(r);
 }
 END_TEST
 
 START_TEST(test_keeps_its_own_copy)
 {
-	struct registry *r = registry_new(4);
+	struct uids *r = uids_new(4);
 	char name[] = "a";
 
-	ck_assert_uint_eq(registry_uid(r, 0, name), 0);
+	ck_assert_uint_eq(uids_give(r, 0, name), 0);
 	name[0] = 'b';
-	ck_assert_uint_eq(registry_uid(r, 0, "a"), 0);
-	ck_assert_uint_eq(registry_uid(r, 0, "b"), 1);
-	registry_free(r);
+	ck_assert_uint_eq(uids_give(r, 0, "a"), 0);
+	ck_assert_uint_eq(uids_give(r, 0, "b"), 1);
+	uids_free(r);
 }
 END_TEST
 
 START_TEST(test_full)
 {
-	struct registry *r = registry_new(2);
+	struct uids *r = uids_new(2);
 
-	ck_assert_uint_eq(registry_uid(r, 0, "a"), 0);
-	ck_assert_uint_eq(registry_uid(r, 0, "b"), 1);
-	ck_assert_uint_eq(registry_uid(r, 0, "c"), REGISTRY_FULL);
-	ck_assert_uint_eq(registry_uid(r, 0, "b"), 1);
-	registry_free(r);
+	ck_assert_uint_eq(uids_give(r, 0, "a"), 0);
+	ck_assert_uint_eq(uids_give(r, 0, "b"), 1);
+	ck_assert_uint_eq(uids_give(r, 0, "c"), UIDS_FULL);
+	ck_assert_uint_eq(uids_give(r, 0, "b"), 1);
+	uids_free(r);
 }
 END_TEST
 
 START_TEST(test_taken_back)
 {
-	struct registry *r = registry_new(3);
+	struct uids *r = uids_new(3);
 	const bool used[3] = { [1] = true };
 
-	ck_assert_uint_eq(registry_uid(r, 0, "a"), 0);
-	ck_assert_uint_eq(registry_uid(r, 0, "b"), 1);
-	ck_assert_uint_eq(registry_uid(r, 0, "c"), 2);
-	ck_assert_uint_eq(registry_uid(r, 0, "d"), REGISTRY_FULL);
-	registry_take_back(r, used);
-	ck_assert_uint_eq(registry_uid(r, 0, "b"), 1);
-	ck_assert_uint_eq(registry_uid(r, 0, "d"), 0);
-	ck_assert_uint_eq(registry_uid(r, 0, "c"), 2);
-	ck_assert_uint_eq(registry_uid(r, 0, "d"), 0);
-	ck_assert_uint_eq(registry_uid(r, 0, "a"), REGISTRY_FULL);
-	registry_free(r);
+	ck_assert_uint_eq(uids_give(r, 0, "a"), 0);
+	ck_assert_uint_eq(uids_give(r, 0, "b"), 1);
+	ck_assert_uint_eq(uids_give(r, 0, "c"), 2);
+	ck_assert_uint_eq(uids_give(r, 0, "d"), UIDS_FULL);
+	uids_take_back(r, used);
+	ck_assert_uint_eq(uids_give(r, 0, "b"), 1);
+	ck_assert_uint_eq(uids_give(r, 0, "d"), 0);
+	ck_assert_uint_eq(uids_give(r, 0, "c"), 2);
+	ck_assert_uint_eq(uids_give(r, 0, "d"), 0);
+	ck_assert_uint_eq(uids_give(r, 0, "a"), UIDS_FULL);
+	uids_free(r);
 }
 END_TEST
 
 /* Numbers that were never given out are given out as before. */
 START_TEST(test_taken_back_before_full)
 {
-	struct registry *r = registry_new(3);
+	struct uids *r = uids_new(3);
 	const bool none[3] = { false };
 
-	registry_take_back(r, none);
-	ck_assert_uint_eq(registry_uid(r, 1, "a"), 0);
-	registry_take_back(r, none);
-	registry_take_back(r, none);
-	ck_assert_uint_eq(registry_uid(r, 2, "a"), 0);
-	ck_assert_uint_eq(registry_uid(r, 1, "a"), 1);
-	ck_assert_uint_eq(registry_uid(r, 1, "b"), 2);
-	ck_assert_uint_eq(registry_uid(r, 1, "c"), REGISTRY_FULL);
-	registry_free(r);
+	uids_take_back(r, none);
+	ck_assert_uint_eq(uids_give(r, 1, "a"), 0);
+	uids_take_back(r, none);
+	uids_take_back(r, none);
+	ck_assert_uint_eq(uids_give(r, 2, "a"), 0);
+	ck_assert_uint_eq(uids_give(r, 1, "a"), 1);
+	ck_assert_uint_eq(uids_give(r, 1, "b"), 2);
+	ck_assert_uint_eq(uids_give(r, 1, "c"), UIDS_FULL);
+	uids_free(r);
 }
 END_TEST
 

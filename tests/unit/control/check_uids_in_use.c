@@ -14,9 +14,9 @@ static const uint8_t secret[16] = { 1 };
 static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000 };
 
 static struct flows *flows;
-static struct services *services;
+static struct service_addrs *service_addrs;
 static uint16_t at_local; /* the service of WILDCARD at an address */
-static struct recycle used;
+static struct uids_in_use used;
 
 static void setup(void)
 {
@@ -25,12 +25,12 @@ static void setup(void)
 	rcu_register_thread();
 	rcu_thread_offline();
 	flows = flows_new(secret);
-	services = services_new();
+	service_addrs = service_addrs_new();
 	ck_assert_ptr_nonnull(flows);
-	ck_assert_ptr_nonnull(services);
-	at_local = services_number(services, WILDCARD, local);
+	ck_assert_ptr_nonnull(service_addrs);
+	at_local = service_addrs_number(service_addrs, WILDCARD, local);
 	ck_assert_uint_ge(at_local, STATS_LISTENERS);
-	used = (struct recycle){ 0 };
+	used = (struct uids_in_use){ 0 };
 	for (uint16_t pool = 2; pool < 4; pool++)
 		ck_assert_int_eq(flows_set_limits(flows, pool, &limits), 0);
 }
@@ -40,13 +40,13 @@ static void teardown(void)
 	rcu_thread_online();
 	flows_free(flows);
 	rcu_thread_offline();
-	services_free(services);
+	service_addrs_free(service_addrs);
 	rcu_unregister_thread();
 }
 
-static struct flow_peer peer(uint8_t host, uint16_t service)
+static struct ownership_peer peer(uint8_t host, uint16_t service)
 {
-	return (struct flow_peer){ { { [10] = 0xff, [11] = 0xff, 10, 0, 0, host }, 1000 }, service };
+	return (struct ownership_peer){ { { [10] = 0xff, [11] = 0xff, 10, 0, 0, host }, 1000 }, service };
 }
 
 static struct flow *make(enum flow_kind kind, uint16_t pool, uint16_t backend, uint16_t service)
@@ -58,7 +58,7 @@ static struct flow *make(enum flow_kind kind, uint16_t pool, uint16_t backend, u
 		.port_last = 40691,
 	};
 	static const uint8_t cid[2] = { 1, 2 };
-	const struct flow_peer owner = peer(1, service);
+	const struct ownership_peer owner = peer(1, service);
 	const struct flow_new what = {
 		.key = { .kind = kind,
 			 .pool = pool,
@@ -101,10 +101,10 @@ START_TEST(test_plan)
 {
 	struct snapshot_pool_spec pools[] = { { .uid = 0 }, { .uid = STATS_POOLS - 1 } };
 	struct snapshot_backend backends[] = { { .uid = 5 }, { .uid = STATS_BACKENDS - 1 }, { .uid = 0 } };
-	const struct plan plan = { .pools = pools, .pool_count = 2, .backends = backends, .backend_count = 3 };
+	const struct table_spec plan = { .pools = pools, .pool_count = 2, .backends = backends, .backend_count = 3 };
 	const uint16_t listeners[] = { STATS_LISTENERS - 1, 3 };
 
-	recycle_keep_plan(&used, &plan, listeners, 2);
+	uids_in_use_keep_table(&used, &plan, listeners, 2);
 	ck_assert(used.pools[0] && used.pools[STATS_POOLS - 1]);
 	ck_assert(used.backends[5] && used.backends[STATS_BACKENDS - 1] && used.backends[0]);
 	ck_assert(used.listeners[STATS_LISTENERS - 1] && used.listeners[3]);
@@ -116,7 +116,7 @@ START_TEST(test_flows)
 {
 	make(FLOW_ADDRESS, 2, 9, 4);
 	make(FLOW_HELLO, 3, STATS_BACKENDS - 1, at_local);
-	recycle_keep_flows(&used, flows, services, 1000);
+	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
 	ck_assert(used.pools[2] && used.pools[3]);
 	ck_assert(used.backends[9] && used.backends[STATS_BACKENDS - 1]);
 	ck_assert(used.listeners[4] && used.listeners[WILDCARD]);
@@ -135,14 +135,14 @@ START_TEST(test_sessions_peers)
 	flow->state.former.peer = peer(3, 12);
 	flow->state.proven_replaced = true;
 	flow->state.proven = peer(4, at_local);
-	recycle_keep_flows(&used, flows, services, 1000);
+	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
 	ck_assert(used.listeners[4] && used.listeners[11] && used.listeners[12] && used.listeners[WILDCARD]);
 	expect_counts(4, 1, 1);
 
 	flow->state.claimed = flow->state.proven_replaced = false;
 	flow->state.former_left = 0;
-	used = (struct recycle){ 0 };
-	recycle_keep_flows(&used, flows, services, 1000);
+	used = (struct uids_in_use){ 0 };
+	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
 	ck_assert(used.listeners[4]);
 	expect_counts(1, 1, 1);
 }
@@ -156,11 +156,11 @@ START_TEST(test_flows_that_are_over)
 	make(FLOW_ADDRESS, 2, 9, 4);
 	make(FLOW_ADDRESS, 3, 10, 5);
 	ck_assert_int_eq(flows_set_limits(flows, 2, &none), 0);
-	recycle_keep_flows(&used, flows, services, 1000);
+	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
 	ck_assert(used.pools[3] && used.backends[10] && used.listeners[5]);
 	expect_counts(1, 1, 1);
-	used = (struct recycle){ 0 };
-	recycle_keep_flows(&used, flows, services, 1000 + FLOWS_TRIAL_MS);
+	used = (struct uids_in_use){ 0 };
+	uids_in_use_keep_flows(&used, flows, service_addrs, 1000 + FLOWS_TRIAL_MS);
 	expect_counts(0, 0, 0);
 }
 END_TEST
@@ -174,10 +174,10 @@ START_TEST(test_clear_evicted)
 	rcu_thread_offline();
 	ck_assert_uint_gt(evicted, 0);
 	used.pools[2] = true;
-	recycle_clear_flows(&used, flows);
+	uids_in_use_clear_flows(&used, flows);
 	ck_assert_uint_eq(flows_count(flows, 2).evicted, evicted);
 	used.pools[2] = false;
-	recycle_clear_flows(&used, flows);
+	uids_in_use_clear_flows(&used, flows);
 	ck_assert_uint_eq(flows_count(flows, 2).evicted, 0);
 }
 END_TEST
@@ -214,7 +214,7 @@ START_TEST(test_clear_worker)
 {
 	struct worker *worker = worker_full();
 
-	recycle_clear_worker(&used, worker);
+	uids_in_use_clear_worker(&used, worker);
 	ck_assert_uint_eq(counted(worker), 2);
 	ck_assert_uint_eq(worker->stats.endpoint_drops + worker->stats.strays, 2);
 	for (size_t i = 0; i < STATS_BACKENDS; i++)
@@ -228,7 +228,7 @@ START_TEST(test_clear_spares_what_is_used)
 	struct worker *worker = worker_full();
 
 	used.listeners[3] = used.pools[2] = used.backends[STATS_BACKENDS - 1] = true;
-	recycle_clear_worker(&used, worker);
+	uids_in_use_clear_worker(&used, worker);
 	const struct stats *stats = &worker->stats;
 	ck_assert_uint_eq(stats->received[3] + stats->verdicts[3][0] + stats->verdicts[3][VERDICTS - 1] +
 				  stats->kernel_drops[3],
@@ -254,7 +254,7 @@ START_TEST(test_clear_paths)
 
 	used.backends[7] = true;
 	worker->paths[7].segmented = worker->paths[8].segmented = &worker->stats.tunnel_segmented[2];
-	recycle_clear_worker(&used, worker);
+	uids_in_use_clear_worker(&used, worker);
 	ck_assert_ptr_eq(worker->paths[7].segmented, &worker->stats.tunnel_segmented[2]);
 	ck_assert_ptr_null(worker->paths[8].segmented);
 	free(worker);
@@ -268,10 +268,10 @@ START_TEST(test_clear_sample)
 	worker->sample.full = true;
 	worker->sample.pool = 2;
 	used.pools[2] = true;
-	recycle_clear_worker(&used, worker);
+	uids_in_use_clear_worker(&used, worker);
 	ck_assert(worker->sample.full);
 	used.pools[2] = false;
-	recycle_clear_worker(&used, worker);
+	uids_in_use_clear_worker(&used, worker);
 	ck_assert(!worker->sample.full);
 	free(worker);
 }
@@ -290,10 +290,10 @@ START_TEST(test_clear_limit)
 		while (limit_admit(limit, &rates[i], &hello, 1000))
 			;
 		used.pools[STATS_POOLS - 1] = used.backends[STATS_BACKENDS - 1] = true;
-		recycle_clear_limit(&used, limit);
+		uids_in_use_clear_limit(&used, limit);
 		ck_assert(!limit_admit(limit, &rates[i], &hello, 1000));
-		used = (struct recycle){ 0 };
-		recycle_clear_limit(&used, limit);
+		used = (struct uids_in_use){ 0 };
+		uids_in_use_clear_limit(&used, limit);
 		ck_assert(limit_admit(limit, &rates[i], &hello, 1000));
 		limit_free(limit);
 	}
@@ -309,11 +309,11 @@ static struct control *control_full(struct conf *conf)
 	ck_assert_ptr_nonnull(control);
 	control->conf = conf;
 	control->flows = flows;
-	control->services = services;
+	control->service_addrs = service_addrs;
 	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	control->listener_addrs = registry_new(STATS_LISTENERS);
-	control->pool_names = registry_new(STATS_POOLS);
-	control->backend_names = registry_new(STATS_BACKENDS);
+	control->listener_addrs = uids_new(STATS_LISTENERS);
+	control->pool_names = uids_new(STATS_POOLS);
+	control->backend_names = uids_new(STATS_BACKENDS);
 	control->worker_count = 1;
 	control->workers[0] = worker_full();
 	return control;
@@ -323,9 +323,9 @@ static void control_empty(struct control *control)
 {
 	free(control->workers[0]);
 	limit_free(control->limit);
-	registry_free(control->listener_addrs);
-	registry_free(control->pool_names);
-	registry_free(control->backend_names);
+	uids_free(control->listener_addrs);
+	uids_free(control->pool_names);
+	uids_free(control->backend_names);
 	free(control);
 }
 
@@ -362,7 +362,7 @@ START_TEST(test_alarms_are_forgotten)
 	for (uint16_t backend = 0; backend < 2 * limits.max_flows; backend++)
 		make(FLOW_ADDRESS, 2, backend, backend);
 	control->listener_uids[0] = 3;
-	control->plan = (struct plan){ .pools = &spec, .pool_count = 1 };
+	control->plan = (struct table_spec){ .pools = &spec, .pool_count = 1 };
 	control->pools[2].id_moves = control->backends[5].probes[true] = 1;
 	/* Forged, no flow, evicted, refused by the kernel, dropped by it of devices and of servers. */
 	ck_assert_uint_eq(watch_lines(control), 6);
@@ -370,12 +370,12 @@ START_TEST(test_alarms_are_forgotten)
 
 	ck_assert_int_eq(flows_set_limits(flows, 2, &(struct flows_limits){ 0 }), 0);
 	control->conf = &without;
-	control->plan = (struct plan){ 0 };
+	control->plan = (struct table_spec){ 0 };
 	control_recycle(control);
 	ck_assert_uint_eq(control->pools[2].id_moves + control->backends[5].probes[true], 0);
 
 	control->conf = &with;
-	control->plan = (struct plan){ .pools = &spec, .pool_count = 1 };
+	control->plan = (struct table_spec){ .pools = &spec, .pool_count = 1 };
 	ck_assert_uint_eq(watch_lines(control), 0);
 	control_empty(control);
 }

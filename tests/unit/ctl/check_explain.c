@@ -63,9 +63,9 @@ static void explain(const char *hex, const char *from)
 
 	for (size_t i = 0; i < len; i++)
 		sscanf(hex + 2 * i, "%2hhx", &data[i]);
-	if (from != NULL)
+	if (from)
 		ck_assert_int_eq(addr_parse(&source, from), 0);
-	explain_make(&explanation, &listener, &snapshot->pools[0], data, len, from != NULL ? &source : NULL);
+	explain_make(&explanation, &listener, &snapshot->pools[0], data, len, from ? &source : NULL);
 }
 
 static void print(void)

@@ -17,7 +17,7 @@ static void expect(const char *command, const char *answer, const char *printed)
 	for (char *at = json; (at = strchr(at, '\''));)
 		*at = '"';
 	json_t *parsed = json_loads(json, 0, &error);
-	ck_assert_msg(parsed != NULL, "%s", error.text);
+	ck_assert_msg(parsed, "%s", error.text);
 	live_print(command, parsed, out);
 	fclose(out);
 	ck_assert_str_eq(text, printed);

@@ -154,10 +154,10 @@ END_TEST
 START_TEST(owner_is_no_part_of_the_key_of_a_cid)
 {
 	struct flow *flow = make(FLOW_CID, 1);
-	struct flow_peer other = { .device = addr_of(99) };
+	struct ownership_peer other = { .device = addr_of(99) };
 
 	ck_assert(flow_lock(flow));
-	flow_prove(&flow->state, &other);
+	ownership_prove(&flow->state, &other);
 	flow_unlock(flow);
 	ck_assert_ptr_eq(find(FLOW_CID, 1), flow);
 }
@@ -429,7 +429,7 @@ static void *hammer(void *seed)
 			flow = flows_make(flows, &what.made);
 		if (flow && flow_lock(flow)) {
 			struct addr endpoint = flow->endpoint, backend = flow->backend_addr;
-			struct flow_peer to[FLOW_WAYS_BACK];
+			struct ownership_peer to[OWNERSHIP_WAYS_BACK];
 			bool began;
 
 			/* Locked, it is what was looked for. */
@@ -437,9 +437,9 @@ static void *hammer(void *seed)
 			    (flow->cid_len && memcmp(flow->cid, what.cid, sizeof what.cid) != 0))
 				hammer_failed = true;
 			if (flow->kind == FLOW_CID) {
-				flow_uplink(&flow->state, &(struct flow_times){ 5000, 60000 }, &what.made.owner, 60,
-					    now_ms, &began);
-				flow_downlink(&flow->state, 60, to);
+				ownership_uplink(&flow->state, &(struct ownership_times){ 5000, 60000 },
+						 &what.made.owner, 60, now_ms, &began);
+				ownership_downlink(&flow->state, 60, to);
 			}
 			if (dice >> 40 & 1)
 				flows_prove(flows, flow);

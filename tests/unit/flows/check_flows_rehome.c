@@ -48,9 +48,9 @@ static void tear_down(void)
 	rcu_unregister_thread();
 }
 
-static struct flow_peer peer_of(unsigned n)
+static struct ownership_peer peer_of(unsigned n)
 {
-	return (struct flow_peer){ { { [10] = 0xff, 0xff, 192, 0, 2, (uint8_t)n }, 5000 }, 0 };
+	return (struct ownership_peer){ { { [10] = 0xff, 0xff, 192, 0, 2, (uint8_t)n }, 5000 }, 0 };
 }
 
 /* What a flow is told by: kind and a number; its CID begins with the server id `id`. */
@@ -179,16 +179,16 @@ END_TEST
 /* Owner, claimant, budgets, times: all as it was. */
 START_TEST(state_stays)
 {
-	const struct flow_times times = { 5000, 60000 };
-	const struct flow_peer owner = peer_of(1), claimant = peer_of(9);
+	const struct ownership_times times = { 5000, 60000 };
+	const struct ownership_peer owner = peer_of(1), claimant = peer_of(9);
 	struct flow *flow = make(FLOW_CID, 1, 1);
-	struct flow_peer to[FLOW_WAYS_BACK];
+	struct ownership_peer to[OWNERSHIP_WAYS_BACK];
 	struct flow before;
 	bool began;
 
-	flow_uplink(&flow->state, &times, &owner, 100, 1000, &began);
-	flow_downlink(&flow->state, 50, to);
-	flow_uplink(&flow->state, &times, &claimant, 70, 1001, &began);
+	ownership_uplink(&flow->state, &times, &owner, 100, 1000, &began);
+	ownership_downlink(&flow->state, 50, to);
+	ownership_uplink(&flow->state, &times, &claimant, 70, 1001, &began);
 	flow_pass_up(flow, 1001);
 	flow_pass_down(flow, 1, 1002);
 	before = *flow;

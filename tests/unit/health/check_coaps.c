@@ -392,7 +392,7 @@ static void fake_record(const uint8_t *data, size_t len)
 {
 	bool moved = memcmp(&fake.to, &fake.home, sizeof fake.to) != 0;
 
-	if (fake.current == NULL || (fake.manner == DEAF_ELSEWHERE && moved))
+	if (!fake.current || (fake.manner == DEAF_ELSEWHERE && moved))
 		return;
 	if (fake.manner == FORGETFUL && moved) {
 		session_free(fake.current);

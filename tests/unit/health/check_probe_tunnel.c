@@ -142,7 +142,7 @@ static void on_end(evutil_socket_t fd, short events, void *ctx)
 	end.outer[end.asked++] = ntohs(in->sin_port);
 	ck_assert(addr_equal(&ends.destination, &target.tunnel.service));
 	ck_assert_mem_eq(ends.source.ip, target.tunnel.local.ip, 16);
-	if (server != NULL) {
+	if (server) {
 		send(inner_of(&ends.source)->fd, data + head_len, (size_t)n - head_len, 0);
 	} else {
 		inner_of(&ends.source);

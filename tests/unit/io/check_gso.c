@@ -3,13 +3,13 @@
 #include "io/gso.h"
 #include "tests/fixtures/octets.h"
 
-static struct net_path path_a = { .most = UINT16_MAX }, path_b = { .most = UINT16_MAX }, small = { .most = 100 },
-		       never = { .most = 0 };
+static struct io_pmtu path_a = { .most = UINT16_MAX }, path_b = { .most = UINT16_MAX }, small = { .most = 100 },
+		      never = { .most = 0 };
 
 /* What is queued, a letter for the path and one for the stream, and the octets; what leaves: trains in order, each its
  * members' indices and the segment. */
 struct item {
-	struct net_path *path;
+	struct io_pmtu *path;
 	uint64_t stream;
 	size_t octets;
 };
@@ -21,8 +21,8 @@ static const struct {
 } rows[] = {
 	{ "nothing", { { 0 } }, "" },
 	{ "one", { { &path_a, 1, 100 } }, "0/0" },
-	{ "one that asks", { { &path_a, 1, TRAINS_ASK + 1 } }, "0/509" },
-	{ "one that is just too short to ask", { { &path_a, 1, TRAINS_ASK } }, "0/0" },
+	{ "one that asks", { { &path_a, 1, GSO_ASK + 1 } }, "0/509" },
+	{ "one that is just too short to ask", { { &path_a, 1, GSO_ASK } }, "0/0" },
 	{ "without a path", { { NULL, 1, 600 }, { NULL, 1, 600 } }, "0/0 1/0" },
 	{ "of one size", { { &path_a, 1, 100 }, { &path_a, 2, 100 }, { &path_a, 3, 100 } }, "0,1,2/100" },
 	{ "of one stream", { { &path_a, 1, 100 }, { &path_a, 1, 100 } }, "0,1/100" },
@@ -61,14 +61,14 @@ static const struct {
 	{ "longer than any", { { &path_a, 1, 65536 } }, "0/0" },
 };
 
-static const char *text_of(const struct trains *trains)
+static const char *text_of(const struct gso *trains)
 {
 	static char text[4096];
 	size_t used = 0;
 
 	text[0] = '\0';
 	for (size_t i = 0; i < trains->count; i++) {
-		const struct train *train = &trains->trains[i];
+		const struct gso_send *train = &trains->trains[i];
 
 		for (size_t j = 0; j < train->count; j++)
 			used += (size_t)sprintf(text + used, "%s%u",
@@ -83,19 +83,19 @@ static const char *text_of(const struct trains *trains)
 
 START_TEST(planned)
 {
-	struct net_send sends[NET_OUTBOX] = { 0 };
-	uint8_t pending[NET_OUTBOX];
-	struct trains trains;
+	struct io_send sends[IO_OUTBOX] = { 0 };
+	uint8_t pending[IO_OUTBOX];
+	struct gso trains;
 	size_t count = 0;
 
 	for (const struct item *item = rows[_i].items; item->octets; item++, count++) {
 		/* The head counts. */
-		sends[count] = (struct net_send){
+		sends[count] = (struct io_send){
 			.path = item->path, .stream = item->stream, .head_len = 41, .len = item->octets - 41
 		};
 		pending[count] = (uint8_t)count;
 	}
-	trains_plan(&trains, sends, pending, count);
+	gso_group(&trains, sends, pending, count);
 	ck_assert_msg(strcmp(text_of(&trains), rows[_i].trains) == 0, "%s: %s", rows[_i].name, text_of(&trains));
 }
 END_TEST
@@ -103,13 +103,13 @@ END_TEST
 /* Only what is pending, by the indices that it has. */
 START_TEST(some_of_them)
 {
-	struct net_send sends[6];
+	struct io_send sends[6];
 	const uint8_t pending[] = { 1, 3, 5 };
-	struct trains trains;
+	struct gso trains;
 
 	for (int i = 0; i < COUNT_OF(sends); i++)
-		sends[i] = (struct net_send){ .path = &path_a, .len = 100 };
-	trains_plan(&trains, sends, pending, COUNT_OF(pending));
+		sends[i] = (struct io_send){ .path = &path_a, .len = 100 };
+	gso_group(&trains, sends, pending, COUNT_OF(pending));
 	ck_assert_str_eq(text_of(&trains), "1,3,5/100");
 }
 END_TEST
@@ -117,10 +117,10 @@ END_TEST
 /* Whatever is queued leaves once, in trains that the kernel takes, and each stream in order. */
 START_TEST(random_queues)
 {
-	static struct net_path *const paths[] = { &path_a, &path_b, &small, &never, NULL };
-	struct net_send sends[NET_OUTBOX];
-	uint8_t pending[NET_OUTBOX];
-	struct trains trains;
+	static struct io_pmtu *const paths[] = { &path_a, &path_b, &small, &never, NULL };
+	struct io_send sends[IO_OUTBOX];
+	uint8_t pending[IO_OUTBOX];
+	struct gso trains;
 	uint64_t random = 1;
 	const int rounds = getenv("CIDLB_SANITIZE") ? 5000 : 20000;
 
@@ -128,23 +128,23 @@ START_TEST(random_queues)
 		size_t members = 0;
 		int last[4] = { -1, -1, -1, -1 };
 
-		for (int i = 0; i < NET_OUTBOX; i++) {
+		for (int i = 0; i < IO_OUTBOX; i++) {
 			random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
 			const uint64_t stream = random >> 60 & 3;
 			/* A stream has one path. */
-			sends[i] = (struct net_send){ .path = paths[(stream + (unsigned)round) % 5],
-						      .stream = stream,
-						      .len = 99 + (random >> 50 & 3) };
+			sends[i] = (struct io_send){ .path = paths[(stream + (unsigned)round) % 5],
+						     .stream = stream,
+						     .len = 99 + (random >> 50 & 3) };
 			pending[i] = (uint8_t)i;
 		}
-		trains_plan(&trains, sends, pending, NET_OUTBOX);
+		gso_group(&trains, sends, pending, IO_OUTBOX);
 		for (size_t i = 0; i < trains.count; i++) {
-			const struct train *train = &trains.trains[i];
+			const struct gso_send *train = &trains.trains[i];
 
 			ck_assert_uint_eq(train->at, members);
 			members += train->count;
 			for (int j = 0; j < train->count; j++) {
-				const struct net_send *send = &sends[trains.order[train->at + j]];
+				const struct io_send *send = &sends[trains.order[train->at + j]];
 				ck_assert_int_lt(last[send->stream], trains.order[train->at + j]);
 				last[send->stream] = trains.order[train->at + j];
 				ck_assert_ptr_eq(send->path, sends[trains.order[train->at]].path);
@@ -153,7 +153,7 @@ START_TEST(random_queues)
 					  (j == train->count - 1 && send->len < train->segment));
 			}
 		}
-		ck_assert_uint_eq(members, NET_OUTBOX);
+		ck_assert_uint_eq(members, IO_OUTBOX);
 	}
 }
 END_TEST

@@ -23,7 +23,7 @@ static int endpoint_open(const char *any)
 	int fd;
 
 	ck_assert_int_eq(addr_parse_ip(&addr, any), 0);
-	fd = net_bind(&addr, true, true);
+	fd = io_bind(&addr, true, true);
 	ck_assert_int_ge(fd, 0);
 	return fd;
 }
@@ -32,7 +32,7 @@ static void send_refused(int fd, const char *to)
 {
 	struct addr addr = address(to);
 	struct sockaddr_storage sa;
-	socklen_t len = net_sockaddr(&sa, &addr);
+	socklen_t len = io_sockaddr(&sa, &addr);
 
 	if (sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len) < 0) /* an earlier error */
 		ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len), 1);
@@ -103,7 +103,7 @@ START_TEST(test_own_errors_are_none)
 	struct addr addr = address("127.0.0.1:1");
 	struct icmp_error *errors;
 	struct sockaddr_storage sa;
-	socklen_t len = net_sockaddr(&sa, &addr);
+	socklen_t len = io_sockaddr(&sa, &addr);
 	static uint8_t data[65508];
 	bool more;
 

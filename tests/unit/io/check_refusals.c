@@ -8,9 +8,9 @@ static const int foreign[] = { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, 
 
 enum { QUEUE = 7, DATAGRAMS = 3 };
 
-static struct net_outbox *outbox;
+static struct io_outbox *outbox;
 static stats_counter sent, refused, segmented, fragmented;
-static struct net_path path;
+static struct io_pmtu path;
 static struct addr to_addr;
 static int from, to;
 static unsigned drains, drain_finds; /* how many of the next drains find an error */
@@ -33,11 +33,11 @@ static void outbox_set_up(void)
 
 	sends = refusals = error_reads = drains = drain_finds = 0;
 	sent = refused = segmented = fragmented = 0;
-	outbox = net_outbox_new(drain, &drains);
+	outbox = io_outbox_new(drain, &drains);
 	ck_assert_ptr_nonnull(outbox);
 	from = open_at("127.0.0.1", &from_addr, false);
 	to = open_at("127.0.0.1", &to_addr, false);
-	path = (struct net_path){
+	path = (struct io_pmtu){
 		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
 	};
 }
@@ -46,23 +46,23 @@ static void outbox_tear_down(void)
 {
 	close(from);
 	close(to);
-	net_outbox_free(outbox);
+	io_outbox_free(outbox);
 }
 
-static void queue(uint32_t of, struct net_path *by, size_t octets)
+static void queue(uint32_t of, struct io_pmtu *by, size_t octets)
 {
 	static const uint8_t data[1200];
 
-	net_queue(outbox, &(struct net_send){
-				  .fd = from,
-				  .data = data,
-				  .len = octets,
-				  .to = to_addr,
-				  .path = by,
-				  .queue = of,
-				  .sent = &sent,
-				  .refused = &refused,
-			  });
+	io_queue(outbox, &(struct io_send){
+				 .fd = from,
+				 .data = data,
+				 .len = octets,
+				 .to = to_addr,
+				 .path = by,
+				 .queue = of,
+				 .sent = &sent,
+				 .refused = &refused,
+			 });
 }
 
 /* Each of three datagrams is refused for good: after so many sends and drains of each. */
@@ -71,7 +71,7 @@ static void assert_each_refused(int error, uint32_t of, unsigned sends_each, uns
 	refuse(error, UINT32_MAX);
 	for (int i = 0; i < DATAGRAMS; i++)
 		queue(of, NULL, 5);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(refused, DATAGRAMS);
 	ck_assert_uint_eq(sent, 0);
 	ck_assert_msg(sends == DATAGRAMS * sends_each, "%u sends", sends);
@@ -100,7 +100,7 @@ END_TEST
 START_TEST(bounded)
 {
 	drain_finds = UINT32_MAX;
-	assert_each_refused(foreign[_i], QUEUE, NET_TRIES, NET_TRIES - 1);
+	assert_each_refused(foreign[_i], QUEUE, IO_TRIES, IO_TRIES - 1);
 }
 END_TEST
 
@@ -111,7 +111,7 @@ START_TEST(tried_again_after_others_errors)
 	drain_finds = 2;
 	for (int i = 0; i < DATAGRAMS; i++)
 		queue(QUEUE, NULL, 5);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(sent, DATAGRAMS);
 	ck_assert_uint_eq(refused, 0);
 	ck_assert_uint_eq(sends, 3);
@@ -124,7 +124,7 @@ START_TEST(tried_again_after_an_error_that_is_gone)
 {
 	refuse(foreign[_i], 1);
 	queue(QUEUE, NULL, 5);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(sent, 1);
 	ck_assert_uint_eq(sends, 2);
 	ck_assert_uint_eq(drains, 1);
@@ -139,7 +139,7 @@ START_TEST(a_path_learns_at_once)
 	refuse(errors[_i], 1);
 	queue(QUEUE, &path, 5);
 	queue(QUEUE, &path, 5);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(path.most, 0);
 	ck_assert_uint_eq(sent, 2);
 	ck_assert_uint_eq(segmented + refused, 0);
@@ -154,7 +154,7 @@ START_TEST(a_path_learns_its_size_from_an_empty_queue)
 	drain_finds = 1;
 	queue(QUEUE, &path, 1200);
 	queue(QUEUE, &path, 1200);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(path.most, 1199);
 	ck_assert_uint_eq(fragmented, 2);
 	ck_assert_uint_eq(segmented + refused, 0);
@@ -169,7 +169,7 @@ START_TEST(a_path_learns_nothing_from_others_errors)
 	drain_finds = 2;
 	queue(QUEUE, &path, 1200);
 	queue(QUEUE, &path, 1200);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(path.most, UINT16_MAX);
 	ck_assert_uint_eq(segmented, 2);
 	ck_assert_uint_eq(sends, 3);

@@ -8,10 +8,10 @@
 #include "io/io.h"
 #include "tests/fixtures/octets.h"
 
-static struct net_outbox *outbox;
-static struct net_inbox *inbox;
+static struct io_outbox *outbox;
+static struct io_inbox *inbox;
 static stats_counter sent, refused, segmented, fragmented;
-static struct net_path path;
+static struct io_pmtu path;
 static int from, to;
 static struct addr to_addr;
 
@@ -22,10 +22,10 @@ static int bound(const char *ip, struct addr *addr, bool tunnel)
 	int fd;
 
 	ck_assert_int_eq(addr_parse_ip(addr, ip), 0);
-	fd = tunnel ? net_bind_tunnel(addr) : net_bind(addr, true, false);
+	fd = tunnel ? io_bind_tunnel(addr) : io_bind(addr, true, false);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
-	*addr = net_addr(&name);
+	*addr = io_addr(&name);
 	return fd;
 }
 
@@ -35,7 +35,7 @@ static void open_sockets(const char *ip, bool receiver_groups)
 
 	from = bound(ip, &from_addr, true);
 	to = bound(ip, &to_addr, receiver_groups);
-	path = (struct net_path){
+	path = (struct io_pmtu){
 		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
 	};
 }
@@ -43,8 +43,8 @@ static void open_sockets(const char *ip, bool receiver_groups)
 static void set_up(void)
 {
 	sent = refused = segmented = fragmented = 0;
-	outbox = net_outbox_new(NULL, NULL);
-	inbox = net_inbox_new();
+	outbox = io_outbox_new(NULL, NULL);
+	inbox = io_inbox_new();
 	ck_assert(outbox && inbox);
 }
 
@@ -52,24 +52,24 @@ static void tear_down(void)
 {
 	close(from);
 	close(to);
-	net_outbox_free(outbox);
-	net_inbox_free(inbox);
+	io_outbox_free(outbox);
+	io_inbox_free(inbox);
 }
 
 static void queue(const char *head, const char *data, uint64_t stream)
 {
-	net_queue(outbox, &(struct net_send){
-				  .fd = from,
-				  .head = (const uint8_t *)head,
-				  .head_len = strlen(head),
-				  .data = (const uint8_t *)data,
-				  .len = strlen(data),
-				  .to = to_addr,
-				  .path = &path,
-				  .stream = stream,
-				  .sent = &sent,
-				  .refused = &refused,
-			  });
+	io_queue(outbox, &(struct io_send){
+				 .fd = from,
+				 .head = (const uint8_t *)head,
+				 .head_len = strlen(head),
+				 .data = (const uint8_t *)data,
+				 .len = strlen(data),
+				 .to = to_addr,
+				 .path = &path,
+				 .stream = stream,
+				 .sent = &sent,
+				 .refused = &refused,
+			 });
 }
 
 /* What arrives, the datagrams separated by blanks, until there are `count`. */
@@ -81,11 +81,11 @@ static const char *received(size_t count)
 	text[0] = '\0';
 	while (seen < count) {
 		struct pollfd ready = { .fd = to, .events = POLLIN };
-		struct net_datagram *datagrams;
+		struct io_datagram *datagrams;
 		uint32_t drops;
 
 		ck_assert_msg(poll(&ready, 1, 10000) == 1, "%zu of %zu arrived", seen, count);
-		const size_t got = net_receive(inbox, to, &datagrams, &drops);
+		const size_t got = io_receive(inbox, to, &datagrams, &drops);
 		for (size_t i = 0; i < got; i++) {
 			const size_t step = datagrams[i].segment ? datagrams[i].segment : datagrams[i].len;
 
@@ -110,7 +110,7 @@ START_TEST(leaves_in_trains)
 	queue("h2.", "longer-one", 2);
 	queue("h3.", "third", 3);
 	queue("h4.", "four", 4);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_str_eq(received(4), "h1.first h3.third h4.four h2.longer-one");
 	ck_assert_uint_eq(sent, 4);
 	ck_assert_uint_eq(segmented, 3);
@@ -123,23 +123,23 @@ END_TEST
 START_TEST(is_received_in_one)
 {
 	struct pollfd ready = { .events = POLLIN };
-	struct net_datagram *datagrams;
+	struct io_datagram *datagrams;
 	uint32_t drops;
 
 	open_sockets("127.0.0.1", true);
 	for (int i = 0; i < 8; i++)
 		queue("head", i < 7 ? "payload" : "end", (uint64_t)i);
-	net_flush(outbox);
+	io_flush(outbox);
 	ready.fd = to;
 	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
-	ck_assert_uint_eq(net_receive(inbox, to, &datagrams, &drops), 1);
+	ck_assert_uint_eq(io_receive(inbox, to, &datagrams, &drops), 1);
 	ck_assert_uint_eq(datagrams[0].len, 7 * 11 + 7);
 	ck_assert_uint_eq(datagrams[0].segment, 11);
 	/* The next one alone: what was said of the last one is forgotten. */
 	queue("", "alone", 1);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
-	ck_assert_uint_eq(net_receive(inbox, to, &datagrams, &drops), 1);
+	ck_assert_uint_eq(io_receive(inbox, to, &datagrams, &drops), 1);
 	ck_assert_uint_eq(datagrams[0].len, 5);
 	ck_assert_uint_eq(datagrams[0].segment, 0);
 }
@@ -157,7 +157,7 @@ START_TEST(the_kernel_refuses_trains)
 	queue("b", "-two", 2);
 	queue("c", "-3", 3);
 	queue("d", "-four", 4);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_str_eq(received(4), "a-1 b-two c-3 d-four");
 	ck_assert_uint_eq(sent, 4);
 	ck_assert_uint_eq(refused + segmented + fragmented, 0);
@@ -175,12 +175,12 @@ START_TEST(the_kernel_refuses_large_ones)
 	ck_assert_int_eq(setsockopt(from, SOL_SOCKET, SO_NO_CHECK, &one, sizeof one), 0);
 	memset(large, 'x', sizeof large - 1);
 	queue("a", large, 1);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(path.most, 1199);
 	ck_assert_uint_eq(fragmented, 1);
 	queue("b", large, 1);
 	queue("c", large, 2);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(fragmented, 3);
 	ck_assert_uint_eq(sent, 3);
 	ck_assert_uint_eq(strlen(received(3)), 3 * 1200 + 2);
@@ -192,13 +192,13 @@ END_TEST
 START_TEST(flushes_when_full)
 {
 	open_sockets("127.0.0.1", true);
-	for (int i = 0; i < 3 * NET_OUTBOX + 1; i++)
+	for (int i = 0; i < 3 * IO_OUTBOX + 1; i++)
 		queue("h", "x", 1);
-	ck_assert_uint_eq(sent, 3 * NET_OUTBOX);
-	net_flush(outbox);
-	ck_assert_uint_eq(strlen(received(3 * NET_OUTBOX + 1)), (3 * NET_OUTBOX + 1) * 3 - 1);
-	ck_assert_uint_eq(sent, 3 * NET_OUTBOX + 1);
-	ck_assert_uint_eq(segmented, 3 * NET_OUTBOX);
+	ck_assert_uint_eq(sent, 3 * IO_OUTBOX);
+	io_flush(outbox);
+	ck_assert_uint_eq(strlen(received(3 * IO_OUTBOX + 1)), (3 * IO_OUTBOX + 1) * 3 - 1);
+	ck_assert_uint_eq(sent, 3 * IO_OUTBOX + 1);
+	ck_assert_uint_eq(segmented, 3 * IO_OUTBOX);
 }
 END_TEST
 
@@ -211,7 +211,7 @@ START_TEST(no_socket)
 	queue("h", "x", 1);
 	queue("h", "x", 1);
 	queue("h", "yy", 1);
-	net_flush(outbox);
+	io_flush(outbox);
 	ck_assert_uint_eq(refused, 3);
 	ck_assert_uint_eq(sent + segmented + fragmented, 0);
 	ck_assert_uint_eq(path.most, UINT16_MAX);
@@ -224,20 +224,20 @@ START_TEST(a_tunnel_is_alone_at_its_address)
 	struct addr elsewhere;
 
 	open_sockets("127.0.0.1", true);
-	ck_assert_int_eq(net_bind_tunnel(&to_addr), -EADDRINUSE);
-	ck_assert_int_eq(net_bind(&to_addr, false, false), -EADDRINUSE);
-	ck_assert_int_eq(net_bind(&to_addr, true, true), -EADDRINUSE);
+	ck_assert_int_eq(io_bind_tunnel(&to_addr), -EADDRINUSE);
+	ck_assert_int_eq(io_bind(&to_addr, false, false), -EADDRINUSE);
+	ck_assert_int_eq(io_bind(&to_addr, true, true), -EADDRINUSE);
 	ck_assert_int_eq(addr_parse(&elsewhere, "192.0.2.1:7200"), 0);
-	ck_assert_int_eq(net_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
+	ck_assert_int_eq(io_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
 	ck_assert_int_eq(addr_parse(&elsewhere, "[2001:db8::1]:7200"), 0);
-	ck_assert_int_eq(net_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
+	ck_assert_int_eq(io_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("net_out");
-	TCase *tc = tcase_create("net_out");
+	Suite *suite = suite_create("socket_out");
+	TCase *tc = tcase_create("socket_out");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 

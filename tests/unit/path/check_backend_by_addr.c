@@ -16,61 +16,61 @@ static struct addr parsed(const char *text)
 	return a;
 }
 
-static struct origins *origins_of(size_t count)
+static struct backend_by_addr *origins_of(size_t count)
 {
 	const struct snapshot_pool pool = { .backends = backends, .backend_count = count };
-	struct origins *origins = origins_new(&pool);
+	struct backend_by_addr *backend_by_addr = backend_by_addr_new(&pool);
 
-	ck_assert_ptr_nonnull(origins);
-	return origins;
+	ck_assert_ptr_nonnull(backend_by_addr);
+	return backend_by_addr;
 }
 
-static uint16_t find(const struct origins *origins, const char *text)
+static uint16_t find(const struct backend_by_addr *backend_by_addr, const char *text)
 {
 	const struct addr a = parsed(text);
 
-	return origins_find(origins, &a);
+	return backend_by_addr_find(backend_by_addr, &a);
 }
 
 START_TEST(by_address_and_port)
 {
-	struct origins *origins;
+	struct backend_by_addr *backend_by_addr;
 
 	backends[0].addr = parsed("[2001:db8::1]:5684");
 	backends[1].addr = parsed("[2001:db8::1]:5685");
 	backends[2].addr = parsed("[2001:db8::2]:5684");
 	backends[3].addr = parsed("192.0.2.1:5684");
-	origins = origins_of(4);
-	ck_assert_uint_eq(find(origins, "[2001:db8::1]:5684"), 0);
-	ck_assert_uint_eq(find(origins, "[2001:db8::1]:5685"), 1);
-	ck_assert_uint_eq(find(origins, "[2001:db8::2]:5684"), 2);
-	ck_assert_uint_eq(find(origins, "192.0.2.1:5684"), 3);
-	ck_assert_uint_eq(find(origins, "[2001:db8::2]:5685"), SNAPSHOT_NO_BACKEND);
-	ck_assert_uint_eq(find(origins, "[2001:db8::3]:5684"), SNAPSHOT_NO_BACKEND);
-	ck_assert_uint_eq(find(origins, "[2001:db9::1]:5684"), SNAPSHOT_NO_BACKEND);
-	ck_assert_uint_eq(find(origins, "192.0.2.1:5685"), SNAPSHOT_NO_BACKEND);
-	origins_free(origins);
+	backend_by_addr = origins_of(4);
+	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::1]:5684"), 0);
+	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::1]:5685"), 1);
+	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::2]:5684"), 2);
+	ck_assert_uint_eq(find(backend_by_addr, "192.0.2.1:5684"), 3);
+	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::2]:5685"), SNAPSHOT_NO_BACKEND);
+	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::3]:5684"), SNAPSHOT_NO_BACKEND);
+	ck_assert_uint_eq(find(backend_by_addr, "[2001:db9::1]:5684"), SNAPSHOT_NO_BACKEND);
+	ck_assert_uint_eq(find(backend_by_addr, "192.0.2.1:5685"), SNAPSHOT_NO_BACKEND);
+	backend_by_addr_free(backend_by_addr);
 }
 END_TEST
 
 /* Whose name has no address yet is found by none; of several at one address the first is. */
 START_TEST(without_address_and_twice)
 {
-	struct origins *origins;
+	struct backend_by_addr *backend_by_addr;
 
 	backends[0].addr = (struct addr){ .port = 5684 };
 	backends[1].addr = parsed("[2001:db8::1]:5684");
 	backends[2].addr = parsed("[2001:db8::1]:5684");
-	origins = origins_of(3);
-	ck_assert_uint_eq(find(origins, "[2001:db8::1]:5684"), 1);
-	ck_assert_uint_eq(origins_find(origins, &backends[0].addr), SNAPSHOT_NO_BACKEND);
-	origins_free(origins);
+	backend_by_addr = origins_of(3);
+	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::1]:5684"), 1);
+	ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[0].addr), SNAPSHOT_NO_BACKEND);
+	backend_by_addr_free(backend_by_addr);
 }
 END_TEST
 
 START_TEST(as_many_as_a_pool_has)
 {
-	struct origins *origins;
+	struct backend_by_addr *backend_by_addr;
 	struct addr a = parsed("[2001:db8::]:5684");
 
 	for (unsigned i = 0; i < MANY; i++) {
@@ -78,19 +78,19 @@ START_TEST(as_many_as_a_pool_has)
 		a.ip[15] = (uint8_t)i;
 		backends[i].addr = a;
 	}
-	origins = origins_of(MANY);
+	backend_by_addr = origins_of(MANY);
 	for (uint16_t i = 0; i < MANY; i++)
-		ck_assert_uint_eq(origins_find(origins, &backends[i].addr), i);
+		ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[i].addr), i);
 	for (unsigned i = MANY; i < 2 * MANY; i++) {
 		a.ip[14] = (uint8_t)(i >> 8);
 		a.ip[15] = (uint8_t)i;
-		ck_assert_uint_eq(origins_find(origins, &a), SNAPSHOT_NO_BACKEND);
+		ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &a), SNAPSHOT_NO_BACKEND);
 	}
-	origins_free(origins);
-	origins = origins_of(1);
-	ck_assert_uint_eq(origins_find(origins, &backends[0].addr), 0);
-	ck_assert_uint_eq(origins_find(origins, &backends[1].addr), SNAPSHOT_NO_BACKEND);
-	origins_free(origins);
+	backend_by_addr_free(backend_by_addr);
+	backend_by_addr = origins_of(1);
+	ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[0].addr), 0);
+	ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[1].addr), SNAPSHOT_NO_BACKEND);
+	backend_by_addr_free(backend_by_addr);
 }
 END_TEST
 

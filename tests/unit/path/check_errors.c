@@ -15,7 +15,7 @@
 static struct nat_table configured;
 static struct publisher publisher;
 static struct flows *flows;
-static struct services *services;
+static struct service_addrs *service_addrs;
 static struct limit *limit;
 static struct worker *worker;
 static struct icmp_alarm *alarm_;
@@ -32,16 +32,16 @@ static void worker_set_up(void)
 	sends = refusals = error_reads = 0;
 	nat_table_init(&configured);
 	flows = flows_new(secret);
-	services = services_new();
+	service_addrs = service_addrs_new();
 	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && services && limit);
+	ck_assert(flows && service_addrs && limit);
 	ck_assert_int_eq(icmp_alarm_new(&alarm_), 0);
 	ck_assert_int_eq(flows_set_limits(flows, configured.pool_uid, &limits), 0);
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, services, limit, alarm_), 0);
+	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, alarm_), 0);
 	worker->clock_ms = worker->now_ms = 5000;
 	endpoint = open_at("0.0.0.0", &addr, true);
 	configured.pool.nat.port_first = configured.pool.nat.port_last = addr.port;
-	worker->endpoint_fds[NET_V4][addr.port] = endpoint;
+	worker->endpoint_fds[IO_V4][addr.port] = endpoint;
 	close(open_at("127.0.0.1", &configured.backend[0].addr, false));
 	to = open_at("127.0.0.1", &configured.backend[1].addr, false);
 	publisher_publish(&publisher, nat_table_build(&configured, NULL));
@@ -57,7 +57,7 @@ static void tunnel_set_up(void)
 	configured.pool.forward = FORWARD_TUNNEL;
 	ck_assert_int_eq(proxy2_parse_keys(&configured.pool.tunnel.keys, "1:000102030405060708090a0b0c0d0e0f"), 0);
 	ck_assert_int_eq(addr_parse_ip(&local, "127.0.0.1"), 0);
-	endpoint = net_bind_tunnel(&local);
+	endpoint = io_bind_tunnel(&local);
 	ck_assert_int_ge(endpoint, 0);
 	worker->tunnel_fds[configured.pool_uid] = endpoint;
 	publisher_publish(&publisher, nat_table_build(&configured, publisher_read(&publisher)));
@@ -70,7 +70,7 @@ static void worker_tear_down(void)
 	publisher_publish(&publisher, NULL);
 	icmp_alarm_free(alarm_);
 	flows_free(flows);
-	services_free(services);
+	service_addrs_free(service_addrs);
 	limit_free(limit);
 	nat_table_end(&configured);
 	rcu_unregister_thread();
@@ -79,11 +79,11 @@ static void worker_tear_down(void)
 static void receive(const char *hex)
 {
 	struct octets in = octets_of(hex);
-	struct net_datagram datagram = { .data = in.at, .len = in.len };
+	struct io_datagram datagram = { .data = in.at, .len = in.len };
 
 	ck_assert_int_eq(addr_parse(&datagram.from, "192.0.2.1:4000"), 0);
 	batch_uplink(worker, publisher_read(&publisher), configured.listener_uid, &datagram, 1);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	free(in.at);
 }
 
@@ -151,9 +151,9 @@ START_TEST(error_of_a_pool_that_is_gone)
 	publisher.current = &gone;
 	refuse(ECONNREFUSED, 1);
 	struct octets in = octets_of(RECORD_OF("02"));
-	struct net_datagram datagram = { .data = in.at, .len = in.len };
+	struct io_datagram datagram = { .data = in.at, .len = in.len };
 	batch_uplink(worker, table, configured.listener_uid, &datagram, 1);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	publisher.current = (struct table *)(uintptr_t)table;
 	free(in.at);
 	assert_arrives(to);
@@ -173,7 +173,7 @@ START_TEST(anothers_error_that_is_not_queued)
 	addr_parse_ip(&addr, "127.0.0.1");
 	addr.port = configured.pool.nat.port_first;
 	for (int i = 0; i < 100; i++)
-		ck_assert_int_eq(sendto(to, "reply", 5, 0, (struct sockaddr *)&name, net_sockaddr(&name, &addr)), 5);
+		ck_assert_int_eq(sendto(to, "reply", 5, 0, (struct sockaddr *)&name, io_sockaddr(&name, &addr)), 5);
 	receive(RECORD_OF("01"));
 	receive(RECORD_OF("02"));
 	assert_arrives(to);
@@ -202,16 +202,16 @@ START_TEST(too_large_for_any)
 {
 	static uint8_t data[65508];
 
-	net_queue(worker->outbox, &(struct net_send){
-					  .fd = endpoint,
-					  .data = data,
-					  .len = sizeof data,
-					  .to = configured.backend[1].addr,
-					  .queue = ERRORS_ENDPOINT | configured.pool.nat.port_first,
-					  .sent = &worker->stats.sent_up[configured.uid[1]],
-					  .refused = &worker->stats.refused_up[configured.pool_uid][REFUSED_SEND],
-				  });
-	net_flush(worker->outbox);
+	io_queue(worker->outbox, &(struct io_send){
+					 .fd = endpoint,
+					 .data = data,
+					 .len = sizeof data,
+					 .to = configured.backend[1].addr,
+					 .queue = ERRORS_ENDPOINT | configured.pool.nat.port_first,
+					 .sent = &worker->stats.sent_up[configured.uid[1]],
+					 .refused = &worker->stats.refused_up[configured.pool_uid][REFUSED_SEND],
+				 });
+	io_flush(worker->outbox);
 	ck_assert_uint_eq(refused_up(), 1);
 	ck_assert_uint_eq(sends, 2);
 	ck_assert_uint_eq(error_reads, 2);

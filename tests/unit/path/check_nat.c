@@ -14,7 +14,7 @@
 static struct nat_table configured;
 static struct publisher publisher;
 static struct flows *flows;
-static struct services *services;
+static struct service_addrs *service_addrs;
 static struct limit *limit;
 static struct worker *worker;
 
@@ -26,12 +26,12 @@ static void set_up(void)
 	rcu_register_thread();
 	nat_table_init(&configured);
 	flows = flows_new(secret);
-	services = services_new();
+	service_addrs = service_addrs_new();
 	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && services && limit);
+	ck_assert(flows && service_addrs && limit);
 	publisher_publish(&publisher, nat_table_build(&configured, NULL));
 	ck_assert_int_eq(flows_set_limits(flows, configured.pool_uid, &limits), 0);
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, services, limit, NULL), 0);
+	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, NULL), 0);
 	worker->clock_ms = 5000;
 	worker->now_ms = 5000;
 }
@@ -41,7 +41,7 @@ static void tear_down(void)
 	worker_free(worker);
 	publisher_publish(&publisher, NULL);
 	flows_free(flows);
-	services_free(services);
+	service_addrs_free(service_addrs);
 	limit_free(limit);
 	nat_table_end(&configured);
 	rcu_unregister_thread();
@@ -55,11 +55,11 @@ static void publish(void)
 static void receive(const char *hex)
 {
 	struct octets in = octets_of(hex);
-	struct net_datagram datagram = { .data = in.at, .len = in.len };
+	struct io_datagram datagram = { .data = in.at, .len = in.len };
 
 	ck_assert_int_eq(addr_parse(&datagram.from, "192.0.2.1:4000"), 0);
 	batch_uplink(worker, publisher_read(&publisher), configured.listener_uid, &datagram, 1);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	free(in.at);
 }
 
@@ -151,7 +151,7 @@ START_TEST(last_cid_of_several_workers)
 {
 	struct worker *other;
 
-	ck_assert_int_eq(worker_new(&other, &publisher, flows, services, limit, NULL), 0);
+	ck_assert_int_eq(worker_new(&other, &publisher, flows, service_addrs, limit, NULL), 0);
 	receive(RECORD_OF("02"));
 	other->cid_last_s[configured.uid[1]] = 4;
 	ck_assert_uint_eq(worker_cid_last_s((struct worker *[]){ other, worker }, 2, configured.uid[1]), 5);

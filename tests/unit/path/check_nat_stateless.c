@@ -21,7 +21,7 @@ enum { WAIT_MS = 5000 };
 static struct nat_table configured;
 static struct publisher publisher;
 static struct flows *flows;
-static struct services *services;
+static struct service_addrs *service_addrs;
 static struct limit *limit;
 static struct worker *worker;
 static int backends[NAT_BACKENDS], device;
@@ -43,10 +43,10 @@ static int open_at(const char *ip, struct addr *out)
 	int fd;
 
 	*out = parsed(ip);
-	fd = net_bind(out, true, true);
+	fd = io_bind(out, true, true);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&local, &len), 0);
-	*out = net_addr(&local);
+	*out = io_addr(&local);
 	return fd;
 }
 
@@ -80,7 +80,7 @@ static void configure(void)
 	}
 	ck_assert_int_eq(worker_admit(worker, endpoint_fd), 0);
 	ck_assert_int_eq(worker_admit(worker, listener_fd), 0);
-	ck_assert_int_eq(worker_set_endpoint(worker, NET_V6, endpoint.port, endpoint_fd), -1);
+	ck_assert_int_eq(worker_set_endpoint(worker, IO_V6, endpoint.port, endpoint_fd), -1);
 	ck_assert_int_eq(worker_set_listener(worker, configured.listener_uid, listener_fd), -1);
 	publisher_publish(&publisher, nat_table_build(&configured, NULL));
 }
@@ -91,10 +91,10 @@ static void set_up(void)
 
 	rcu_register_thread();
 	flows = flows_new(secret);
-	services = services_new();
+	service_addrs = service_addrs_new();
 	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && services && limit);
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, services, limit, NULL), 0);
+	ck_assert(flows && service_addrs && limit);
+	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, NULL), 0);
 	configure();
 }
 
@@ -106,7 +106,7 @@ static void tear_down(void)
 	worker_free(worker);
 	publisher_publish(&publisher, NULL);
 	flows_free(flows);
-	services_free(services);
+	service_addrs_free(service_addrs);
 	limit_free(limit);
 	nat_table_end(&configured);
 	rcu_unregister_thread();
@@ -115,10 +115,10 @@ static void tear_down(void)
 static void uplink_from(const struct addr *from, const char *hex)
 {
 	struct octets in = octets_of(hex);
-	struct net_datagram datagram = { .data = in.at, .len = in.len, .from = *from };
+	struct io_datagram datagram = { .data = in.at, .len = in.len, .from = *from };
 
 	batch_uplink(worker, published(), configured.listener_uid, &datagram, 1);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	free(in.at);
 }
 
@@ -140,7 +140,7 @@ static size_t received(int fd, uint8_t *data, size_t room, struct addr *from)
 	ck_assert_int_eq(poll(&poll_in, 1, WAIT_MS), 1);
 	octets = recvfrom(fd, data, room, 0, (struct sockaddr *)&source, &len);
 	ck_assert_int_ge(octets, 0);
-	*from = net_addr(&source);
+	*from = io_addr(&source);
 	return (size_t)octets;
 }
 
@@ -154,11 +154,11 @@ static bool is_silent(int fd)
 static void reply(const struct addr *from, const struct addr *endpoint)
 {
 	uint8_t data[] = "reply";
-	struct net_datagram datagram = { .data = data, .len = 5, .from = *from };
+	struct io_datagram datagram = { .data = data, .len = 5, .from = *from };
 
 	memcpy(datagram.local, endpoint->ip, sizeof datagram.local);
 	batch_reply(worker, published(), endpoint->port, &datagram, 1);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 }
 
 static struct addr endpoint_of(const struct addr *of)

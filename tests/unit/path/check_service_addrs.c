@@ -8,17 +8,17 @@
 
 enum { NUMBERS = 256, THREADS = 4 };
 
-static struct services *services;
+static struct service_addrs *service_addrs;
 
 static void set_up(void)
 {
-	services = services_new();
-	ck_assert_ptr_nonnull(services);
+	service_addrs = service_addrs_new();
+	ck_assert_ptr_nonnull(service_addrs);
 }
 
 static void tear_down(void)
 {
-	services_free(services);
+	service_addrs_free(service_addrs);
 }
 
 static void local_of(uint8_t local[static 16], unsigned n)
@@ -30,7 +30,7 @@ static void local_of(uint8_t local[static 16], unsigned n)
 
 START_TEST(listeners_are_numbers)
 {
-	struct service service = services_get(services, STATS_LISTENERS - 1);
+	struct service_addr service = service_addrs_get(service_addrs, STATS_LISTENERS - 1);
 
 	ck_assert_uint_eq(service.listener, STATS_LISTENERS - 1);
 	ck_assert_ptr_null(service.local);
@@ -44,16 +44,16 @@ START_TEST(numbers_stay)
 
 	local_of(a, 1);
 	local_of(b, 2);
-	first = services_number(services, 3, a);
-	second = services_number(services, 3, b);
+	first = service_addrs_number(service_addrs, 3, a);
+	second = service_addrs_number(service_addrs, 3, b);
 	ck_assert_uint_eq(first, STATS_LISTENERS);
 	ck_assert_uint_eq(second, STATS_LISTENERS + 1);
-	ck_assert_uint_eq(services_number(services, 3, a), first);
-	ck_assert_uint_eq(services_number(services, 3, b), second);
+	ck_assert_uint_eq(service_addrs_number(service_addrs, 3, a), first);
+	ck_assert_uint_eq(service_addrs_number(service_addrs, 3, b), second);
 	/* The same address of another listener is another service. */
-	ck_assert_uint_eq(services_number(services, 4, a), STATS_LISTENERS + 2);
-	ck_assert_uint_eq(services_get(services, second).listener, 3);
-	ck_assert_mem_eq(services_get(services, second).local, b, 16);
+	ck_assert_uint_eq(service_addrs_number(service_addrs, 4, a), STATS_LISTENERS + 2);
+	ck_assert_uint_eq(service_addrs_get(service_addrs, second).listener, 3);
+	ck_assert_mem_eq(service_addrs_get(service_addrs, second).local, b, 16);
 }
 END_TEST
 
@@ -63,12 +63,12 @@ START_TEST(numbers_run_out)
 
 	for (unsigned n = 0; n < NUMBERS; n++) {
 		local_of(local, n);
-		ck_assert_uint_eq(services_number(services, 5, local), STATS_LISTENERS + n);
+		ck_assert_uint_eq(service_addrs_number(service_addrs, 5, local), STATS_LISTENERS + n);
 	}
 	local_of(local, NUMBERS);
-	ck_assert_uint_eq(services_number(services, 5, local), 5);
+	ck_assert_uint_eq(service_addrs_number(service_addrs, 5, local), 5);
 	local_of(local, NUMBERS - 1);
-	ck_assert_uint_eq(services_number(services, 5, local), STATS_LISTENERS + NUMBERS - 1);
+	ck_assert_uint_eq(service_addrs_number(service_addrs, 5, local), STATS_LISTENERS + NUMBERS - 1);
 }
 END_TEST
 
@@ -79,8 +79,8 @@ static void *number_all(void *numbers)
 
 	for (unsigned n = 0; n < NUMBERS; n++) {
 		local_of(local, n);
-		out[n] = services_number(services, 1, local);
-		if (memcmp(services_get(services, out[n]).local, local, 16) != 0)
+		out[n] = service_addrs_number(service_addrs, 1, local);
+		if (memcmp(service_addrs_get(service_addrs, out[n]).local, local, 16) != 0)
 			out[n] = 0;
 	}
 	return NULL;

@@ -10,7 +10,7 @@ static const struct snapshot_pool pool = { .protocol = POOL_DTLS };
 static struct trace_ring *ring;
 static struct flow flow;
 static uint8_t data[1024];
-static struct net_datagram datagram;
+static struct io_datagram datagram;
 static struct dtls_view view;
 static struct route_out decision;
 static struct uplink up;
@@ -23,14 +23,14 @@ static struct addr addr_of(const char *text)
 	return addr;
 }
 
-static struct flow_peer peer_of(const char *text)
+static struct ownership_peer peer_of(const char *text)
 {
-	return (struct flow_peer){ .device = addr_of(text), .service = 4 };
+	return (struct ownership_peer){ .device = addr_of(text), .service = 4 };
 }
 
 static void set_up(void)
 {
-	const struct flow_peer owner = peer_of("192.0.2.1:4000");
+	const struct ownership_peer owner = peer_of("192.0.2.1:4000");
 
 	ring = trace_ring_new(cid, sizeof cid);
 	ck_assert_ptr_nonnull(ring);
@@ -41,10 +41,10 @@ static void set_up(void)
 	memcpy(flow.cid, cid, sizeof cid);
 	flow.endpoint = addr_of("127.64.0.1:40684");
 	flow.backend_addr = addr_of("127.0.0.1:6001");
-	flow_init(&flow.state, &owner, true);
+	ownership_init(&flow.state, &owner, true);
 	for (size_t i = 0; i < sizeof data; i++)
 		data[i] = (uint8_t)(i * 7);
-	datagram = (struct net_datagram){
+	datagram = (struct io_datagram){
 		.data = data, .len = 40, .from = addr_of("192.0.2.1:4000"), .local = { [15] = 9 }
 	};
 	view = (struct dtls_view){ .kind = DTLS_CID, .cid_at = 11 };
@@ -163,7 +163,7 @@ END_TEST
 
 START_TEST(roles)
 {
-	const struct flow_peer claimant = peer_of("192.0.2.2:4000");
+	const struct ownership_peer claimant = peer_of("192.0.2.2:4000");
 	static const enum flow_kind kinds[] = { FLOW_ADDRESS, FLOW_HELLO, FLOW_SOURCE };
 	static const enum trace_role expected[] = { TRACE_HANDSHAKE, TRACE_HANDSHAKE, TRACE_OWN_ENDPOINT };
 
@@ -184,8 +184,8 @@ END_TEST
 
 START_TEST(downlink)
 {
-	const struct flow_peer to[] = { peer_of("192.0.2.1:4000"), peer_of("192.0.2.2:4000"),
-					peer_of("192.0.2.3:4000") };
+	const struct ownership_peer to[] = { peer_of("192.0.2.1:4000"), peer_of("192.0.2.2:4000"),
+					     peer_of("192.0.2.3:4000") };
 	struct trace_entry entry;
 
 	flow.state.claimed = true;

@@ -22,7 +22,7 @@
 static struct nat_table configured;
 static struct publisher publisher;
 static struct flows *flows;
-static struct services *services;
+static struct service_addrs *service_addrs;
 static struct limit *limit;
 static struct worker *worker;
 static struct icmp_alarm *alarm_;
@@ -35,10 +35,10 @@ static int open_server(struct addr *addr)
 	int fd;
 
 	ck_assert_int_eq(addr_parse_ip(addr, "127.0.0.1"), 0);
-	fd = net_bind(addr, true, false);
+	fd = io_bind(addr, true, false);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
-	*addr = net_addr(&name);
+	*addr = io_addr(&name);
 	return fd;
 }
 
@@ -60,13 +60,13 @@ static void set_up(void)
 	ck_assert_int_eq(addr_parse(&configured.listener.addr, "198.51.100.7:5684"), 0);
 	server = open_server(&configured.backend[0].addr);
 	flows = flows_new(secret);
-	services = services_new();
+	service_addrs = service_addrs_new();
 	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && services && limit);
+	ck_assert(flows && service_addrs && limit);
 	ck_assert_int_eq(icmp_alarm_new(&alarm_), 0);
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, services, limit, alarm_), 0);
+	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, alarm_), 0);
 	ck_assert_int_eq(addr_parse_ip(&local, "127.0.0.1"), 0);
-	worker->tunnel_fds[configured.pool_uid] = net_bind_tunnel(&local);
+	worker->tunnel_fds[configured.pool_uid] = io_bind_tunnel(&local);
 	ck_assert_int_ge(worker->tunnel_fds[configured.pool_uid], 0);
 	publish();
 }
@@ -78,7 +78,7 @@ static void tear_down(void)
 	publisher_publish(&publisher, NULL);
 	icmp_alarm_free(alarm_);
 	flows_free(flows);
-	services_free(services);
+	service_addrs_free(service_addrs);
 	limit_free(limit);
 	nat_table_end(&configured);
 	rcu_unregister_thread();
@@ -101,7 +101,7 @@ static uint64_t dropped_in_all(void)
 static void receive(const char *from, const char *local, const char *hex)
 {
 	struct octets in = octets_of(hex);
-	struct net_datagram datagram = { .data = in.at, .len = in.len };
+	struct io_datagram datagram = { .data = in.at, .len = in.len };
 	struct addr addr;
 
 	ck_assert_int_eq(addr_parse(&datagram.from, from), 0);
@@ -110,7 +110,7 @@ static void receive(const char *from, const char *local, const char *hex)
 		memcpy(datagram.local, addr.ip, sizeof addr.ip);
 	}
 	batch_uplink(worker, publisher_read(&publisher), configured.listener_uid, &datagram, 1);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	free(in.at);
 }
 
@@ -157,7 +157,7 @@ START_TEST(header_of_a_wildcard_listener)
 		       "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634"
 		       "e0000a 10 01 941979f479ae92af" RECORD);
 	/* No numbers are given out for what strangers address. */
-	ck_assert_uint_lt(services_number(services, configured.listener_uid, configured.listener.addr.ip),
+	ck_assert_uint_lt(service_addrs_number(service_addrs, configured.listener_uid, configured.listener.addr.ip),
 			  STATS_LISTENERS + 1);
 }
 END_TEST
@@ -200,14 +200,14 @@ END_TEST
 START_TEST(a_batch)
 {
 	struct octets in = octets_of(RECORD);
-	struct net_datagram datagrams[4];
+	struct io_datagram datagrams[4];
 
 	for (int i = 0; i < COUNT_OF(datagrams); i++) {
-		datagrams[i] = (struct net_datagram){ .data = in.at, .len = in.len };
+		datagrams[i] = (struct io_datagram){ .data = in.at, .len = in.len };
 		ck_assert_int_eq(addr_parse(&datagrams[i].from, "192.0.2.1:56324"), 0);
 	}
 	batch_uplink(worker, publisher_read(&publisher), configured.listener_uid, datagrams, COUNT_OF(datagrams));
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	free(in.at);
 	for (int i = 0; i < COUNT_OF(datagrams); i++)
 		assert_arrives(server,
@@ -220,7 +220,7 @@ END_TEST
 /* What is learnt of a path is forgotten when it leads elsewhere, and after a minute. */
 START_TEST(paths)
 {
-	const struct net_path *path = &worker->paths[configured.uid[0]];
+	const struct io_pmtu *path = &worker->paths[configured.uid[0]];
 
 	worker->now_ms = 5000;
 	receive("192.0.2.1:56324", NULL, RECORD);
@@ -244,15 +244,15 @@ START_TEST(paths)
 }
 END_TEST
 
-/* One receive at the tunnel's socket; `segment` as in net.h. */
+/* One receive at the tunnel's socket; `segment` as in io.h. */
 static void reply(const struct addr *from, const char *hex, size_t segment)
 {
 	struct octets in = octets_of(hex);
-	struct net_datagram datagram = { .data = in.at, .len = in.len, .from = *from, .segment = segment };
+	struct io_datagram datagram = { .data = in.at, .len = in.len, .from = *from, .segment = segment };
 	const struct table *table = publisher_read(&publisher);
 
 	tunnel_replies(worker, table, table->pool_of_uid[configured.pool_uid], &datagram);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	free(in.at);
 }
 
@@ -361,17 +361,17 @@ START_TEST(arrives)
 {
 	struct proxy2_ends ends = { .source = configured.listener.addr };
 	struct addr source = { 0 };
-	struct net_datagram datagram = { .from = configured.backend[0].addr };
+	struct io_datagram datagram = { .from = configured.backend[0].addr };
 	struct sockaddr_storage name;
 	socklen_t len = sizeof name;
 	uint8_t data[PROXY2_MAX_OCTETS + 4];
 	int device = open_server(&ends.destination), listener;
 
 	ck_assert_int_eq(addr_parse_ip(&source, "0.0.0.0"), 0);
-	listener = net_bind(&source, true, false);
+	listener = io_bind(&source, true, false);
 	ck_assert_int_ge(listener, 0);
 	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&name, &len), 0);
-	configured.listener.addr = net_addr(&name);
+	configured.listener.addr = io_addr(&name);
 	publish();
 	worker->listener_fds[configured.listener_uid] = listener;
 	ck_assert_int_eq(addr_parse_ip(&ends.source, "127.0.0.77"), 0);
@@ -381,12 +381,12 @@ START_TEST(arrives)
 	datagram.len += 4;
 	datagram.data = data;
 	tunnel_replies(worker, publisher_read(&publisher), 0, &datagram);
-	net_flush(worker->outbox);
+	io_flush(worker->outbox);
 	len = sizeof name;
 	ck_assert_int_eq(poll(&(struct pollfd){ .fd = device, .events = POLLIN }, 1, 10000), 1);
 	ck_assert_int_eq(recvfrom(device, data, sizeof data, 0, (struct sockaddr *)&name, &len), 4);
 	ck_assert_mem_eq(data, "down", 4);
-	source = net_addr(&name);
+	source = io_addr(&name);
 	ck_assert(addr_equal(&source, &ends.source));
 	ck_assert_uint_eq(worker->stats.sent_down[configured.uid[0]], 1);
 	assert_silence(device);

@@ -12,7 +12,7 @@
 static struct nat_table configured;
 static struct publisher publisher;
 static struct flows *flows;
-static struct services *services;
+static struct service_addrs *service_addrs;
 static struct limit *limit;
 static struct worker *worker;
 static int port_fd, other[2]; /* the socket of the port, and what has its number later */
@@ -44,10 +44,10 @@ static void single_source(void)
 	int fd;
 
 	ck_assert_int_eq(addr_parse_ip(&addr, "127.0.0.1"), 0);
-	fd = net_bind(&addr, true, false);
+	fd = io_bind(&addr, true, false);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
 	close(fd);
-	port_addr = net_addr(&name);
+	port_addr = io_addr(&name);
 	nat->single = true;
 	nat->sources[0] = (struct conf_prefix){ addr, 32 };
 	nat->port_first = nat->port_last = port_addr.port;
@@ -62,12 +62,12 @@ static void set_up(void)
 	nat_table_init(&configured);
 	single_source();
 	flows = flows_new(secret);
-	services = services_new();
+	service_addrs = service_addrs_new();
 	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && services && limit);
+	ck_assert(flows && service_addrs && limit);
 	publisher_publish(&publisher, nat_table_build(&configured, NULL));
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, services, limit, NULL), 0);
-	port_fd = worker_open_port(worker, publisher_read(&publisher)->pools[0].ports[NET_V4], port_addr.port);
+	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, NULL), 0);
+	port_fd = worker_open_port(worker, publisher_read(&publisher)->pools[0].ports[IO_V4], port_addr.port);
 	ck_assert_int_ge(port_fd, 0);
 	rcu_thread_offline();
 }
@@ -77,7 +77,7 @@ static void tear_down(void)
 	rcu_thread_online();
 	publisher_publish(&publisher, NULL);
 	flows_free(flows);
-	services_free(services);
+	service_addrs_free(service_addrs);
 	limit_free(limit);
 	nat_table_end(&configured);
 	rcu_unregister_thread();
@@ -87,7 +87,7 @@ static void tear_down(void)
 static void one_event(void)
 {
 	struct sockaddr_storage name;
-	socklen_t len = net_sockaddr(&name, &port_addr);
+	socklen_t len = io_sockaddr(&name, &port_addr);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	ck_assert_int_eq(worker_start(worker), 0);
@@ -153,19 +153,19 @@ END_TEST
 START_TEST(serial_numbers)
 {
 	struct addr a, b;
-	struct ports *first, *second;
+	struct port_sockets *first, *second;
 	const struct table *table = publisher_read(&publisher);
 
 	ck_assert_int_eq(addr_parse_ip(&a, "127.0.0.1"), 0);
 	ck_assert_int_eq(addr_parse_ip(&b, "127.0.0.2"), 0);
-	first = ports_new(&a, 1, 2);
-	second = ports_new(&b, 1, 2);
-	ck_assert_uint_ne(ports_serial(first), ports_serial(second));
-	ck_assert_ptr_null(table_ports(table, ports_serial(first)));
-	ck_assert_ptr_eq(table_ports(table, ports_serial(table->pools[0].ports[NET_V4])),
-			 table->pools[0].ports[NET_V4]);
-	ports_drop(first);
-	ports_drop(second);
+	first = port_sockets_new(&a, 1, 2);
+	second = port_sockets_new(&b, 1, 2);
+	ck_assert_uint_ne(port_sockets_serial(first), port_sockets_serial(second));
+	ck_assert_ptr_null(table_ports(table, port_sockets_serial(first)));
+	ck_assert_ptr_eq(table_ports(table, port_sockets_serial(table->pools[0].ports[IO_V4])),
+			 table->pools[0].ports[IO_V4]);
+	port_sockets_drop(first);
+	port_sockets_drop(second);
 	worker_free(worker);
 }
 END_TEST

@@ -83,7 +83,7 @@ static void go_on(void)
 	MUST(pthread_join(id, NULL) == 0);
 	MUST(ran == 7);
 	memory = malloc(64 << 20);
-	MUST(memory != NULL);
+	MUST(memory);
 	memory[1 << 20] = 1;
 	free(memory);
 	fds[0] = socket(AF_INET, SOCK_DGRAM, 0);
