@@ -6,6 +6,7 @@
 #include "admin/command.h"
 #include "control/control_priv.h"
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 /* Two pools: p with a and b, q with another a. */
 #define BACKEND_A "{ name = \"a\"; id = 1; address = \"127.0.0.1:6001\"; }"
@@ -434,23 +435,18 @@ START_TEST(flows)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("command");
-	TCase *tc = tcase_create("command");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, refused, 0, COUNT_OF(refusals));
-	tcase_add_test(tc, drain_ready_maint);
-	tcase_add_test(tc, weight);
-	tcase_add_test(tc, reload_keeps_what_was_set);
-	tcase_add_loop_test(tc, reload_of_a_changed_entry, 0, COUNT_OF(changed_entries));
-	tcase_add_test(tc, reload_of_an_entry_that_was_gone);
-	tcase_add_test(tc, reload_of_a_wrong_file);
-	tcase_add_test(tc, backends);
-	tcase_add_test(tc, status);
-	tcase_add_test(tc, flows);
-	tcase_add_test(tc, flow_moves);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_loop_test(tests, refused, 0, COUNT_OF(refusals));
+	tcase_add_test(tests, drain_ready_maint);
+	tcase_add_test(tests, weight);
+	tcase_add_test(tests, reload_keeps_what_was_set);
+	tcase_add_loop_test(tests, reload_of_a_changed_entry, 0, COUNT_OF(changed_entries));
+	tcase_add_test(tests, reload_of_an_entry_that_was_gone);
+	tcase_add_test(tests, reload_of_a_wrong_file);
+	tcase_add_test(tests, backends);
+	tcase_add_test(tests, status);
+	tcase_add_test(tests, flows);
+	tcase_add_test(tests, flow_moves);
 }

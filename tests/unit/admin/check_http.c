@@ -1,6 +1,5 @@
 /* The real door on loopback, asked with literal requests by a child process. */
 #include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin/http.h"
+#include "tests/unit/suite.h"
 
 static bool is_ready;
 static uint16_t port;
@@ -250,26 +250,17 @@ START_TEST(test_taken_address)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("admin");
-	TCase *tc = tcase_create("admin");
-
 	signal(SIGPIPE, SIG_IGN);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_pages);
-	tcase_add_test(tc, test_ready);
-	tcase_add_test(tc, test_head);
-	tcase_add_test(tc, test_methods);
-	tcase_add_test(tc, test_not_found);
-	tcase_add_test(tc, test_host);
-	tcase_add_test(tc, test_origin);
-	tcase_add_test(tc, test_huge_headers_are_refused);
-	tcase_add_test(tc, test_taken_address);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, test_pages);
+	tcase_add_test(tests, test_ready);
+	tcase_add_test(tests, test_head);
+	tcase_add_test(tests, test_methods);
+	tcase_add_test(tests, test_not_found);
+	tcase_add_test(tests, test_host);
+	tcase_add_test(tests, test_origin);
+	tcase_add_test(tests, test_huge_headers_are_refused);
+	tcase_add_test(tests, test_taken_address);
 }

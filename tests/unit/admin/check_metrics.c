@@ -1,9 +1,9 @@
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/metrics.h"
+#include "tests/unit/suite.h"
 
 static struct stats sum;
 static char *text;
@@ -194,19 +194,10 @@ START_TEST(test_sum)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("metrics");
-	TCase *tc = tcase_create("metrics");
-
-	tcase_add_test(tc, test_every_sample);
-	tcase_add_test(tc, test_backend_states);
-	tcase_add_test(tc, test_families);
-	tcase_add_test(tc, test_sum);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_every_sample);
+	tcase_add_test(tests, test_backend_states);
+	tcase_add_test(tests, test_families);
+	tcase_add_test(tests, test_sum);
 }

@@ -1,5 +1,4 @@
 /* The control socket in a directory of its own, its loop turned by hand, its clients plain non-blocking sockets. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "admin/socket.h"
+#include "tests/unit/suite.h"
 
 static char dir[] = "/tmp/check_unix.XXXXXX";
 static char path[64]; /* in a directory that is missing */
@@ -347,32 +347,21 @@ START_TEST(stream_to_nobody)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("unix");
-	TCase *tc = tcase_create("unix");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, lines);
-	tcase_add_test(tc, end_of_input);
-	tcase_add_test(tc, longest_line);
-	tcase_add_test(tc, too_long_line);
-	tcase_add_test(tc, answers_wait_for_the_reader);
-	tcase_add_test(tc, no_answer_ends_the_client);
-	tcase_add_test(tc, clients_are_bounded);
-	tcase_add_test(tc, stream);
-	tcase_add_test(tc, stream_to_nobody);
-	tcase_add_test(tc, permissions);
-	tcase_add_test(tc, living_one_stays);
-	tcase_add_test(tc, stale_one_is_replaced);
-	tcase_add_test(tc, other_files_stay);
-	tcase_add_test(tc, only_its_own_file_is_removed);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, lines);
+	tcase_add_test(tests, end_of_input);
+	tcase_add_test(tests, longest_line);
+	tcase_add_test(tests, too_long_line);
+	tcase_add_test(tests, answers_wait_for_the_reader);
+	tcase_add_test(tests, no_answer_ends_the_client);
+	tcase_add_test(tests, clients_are_bounded);
+	tcase_add_test(tests, stream);
+	tcase_add_test(tests, stream_to_nobody);
+	tcase_add_test(tests, permissions);
+	tcase_add_test(tests, living_one_stays);
+	tcase_add_test(tests, stale_one_is_replaced);
+	tcase_add_test(tests, other_files_stay);
+	tcase_add_test(tests, only_its_own_file_is_removed);
 }

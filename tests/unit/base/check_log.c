@@ -1,11 +1,11 @@
 /* Lines are read back from a file that stands in for stderr. */
-#include <check.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "tests/unit/suite.h"
 
 static char out[1 << 20];
 static FILE *file;
@@ -158,23 +158,14 @@ START_TEST(test_lines_stay_whole)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("log");
-	TCase *tc = tcase_create("log");
-
-	tcase_add_test(tc, test_text);
-	tcase_add_test(tc, test_text_without_names);
-	tcase_add_test(tc, test_text_escapes);
-	tcase_add_test(tc, test_json);
-	tcase_add_test(tc, test_json_leaves_out_absent_names);
-	tcase_add_test(tc, test_json_of_any_octet);
-	tcase_add_test(tc, test_long_is_cut);
-	tcase_add_test(tc, test_lines_stay_whole);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_text);
+	tcase_add_test(tests, test_text_without_names);
+	tcase_add_test(tests, test_text_escapes);
+	tcase_add_test(tests, test_json);
+	tcase_add_test(tests, test_json_leaves_out_absent_names);
+	tcase_add_test(tests, test_json_of_any_octet);
+	tcase_add_test(tests, test_long_is_cut);
+	tcase_add_test(tests, test_lines_stay_whole);
 }

@@ -1,6 +1,6 @@
-#include <check.h>
 
 #include "base/log_quota.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_a_flood)
 {
@@ -46,18 +46,9 @@ START_TEST(test_from_the_first_second)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("quota");
-	TCase *tc = tcase_create("quota");
-
-	tcase_add_test(tc, test_a_flood);
-	tcase_add_test(tc, test_now_and_then);
-	tcase_add_test(tc, test_from_the_first_second);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_a_flood);
+	tcase_add_test(tests, test_now_and_then);
+	tcase_add_test(tests, test_from_the_first_second);
 }

@@ -1,5 +1,4 @@
 /* What a child that has given up root can still do. Skipped without root. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/priv.h"
+#include "tests/unit/suite.h"
 
 /* A line of /proc/self/status, without its name. */
 static void read_status(const char *name, char *out, size_t size)
@@ -116,21 +116,11 @@ START_TEST(test_default_user)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("priv");
-	TCase *tc = tcase_create("priv");
-
-	tcase_add_test(tc, test_drop);
-	tcase_add_test(tc, test_twice_does_nothing);
-	tcase_add_test(tc, test_refused_users);
-	tcase_add_test(tc, test_access);
-	tcase_add_test(tc, test_default_user);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_set_fork_status(runner, CK_FORK); /* each test gives up root for good */
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_drop);
+	tcase_add_test(tests, test_twice_does_nothing);
+	tcase_add_test(tests, test_refused_users);
+	tcase_add_test(tests, test_access);
+	tcase_add_test(tests, test_default_user);
 }

@@ -1,12 +1,12 @@
 /* The reference server over real sockets on loopback, in this process: which peer a datagram belongs to, and where it
  * answers. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/programs/backend/cid_option.h"
 #include "tests/fixtures/backend_fixture.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 START_TEST(cid_carries_the_server_id_and_survives_moves)
 {
@@ -255,11 +255,8 @@ START_TEST(server_without_cid_loses_whoever_moves)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("backend");
-	TCase *tests = tcase_create("backend");
-
 	tcase_add_test(tests, cid_carries_the_server_id_and_survives_moves);
 	tcase_add_loop_test(tests, quic_lb_cid_carries_the_server_id_and_survives_moves, 0, COUNT_OF(encrypted));
 	tcase_add_test(tests, forged_record_does_not_move_the_session);
@@ -271,10 +268,4 @@ int main(void)
 	tcase_add_test(tests, unknown_cid_is_counted_and_dropped);
 	tcase_add_test(tests, closed_session_is_forgotten);
 	tcase_add_test(tests, server_without_cid_loses_whoever_moves);
-	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -2,8 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "bench/programs/churn/cidlb.h"
 #include "bench/programs/churn/ketama.h"
 #include "bench/programs/churn/maglev.h"
@@ -11,6 +9,7 @@
 #include "bench/programs/churn/sim.h"
 #include "bench/programs/churn/sim_priv.h"
 #include "common/rendezvous.h"
+#include "tests/unit/suite.h"
 
 enum { SERVERS = 100, THOUSAND = 1000, SESSIONS = 20000 };
 
@@ -382,33 +381,24 @@ START_TEST(slots_count_as_sessions_do)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("churn");
-	TCase *tables = tcase_create("tables"), *simulation = tcase_create("simulation");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *simulation = suite_case("simulation");
 
-	tcase_add_test(tables, maglev_is_full_and_even);
-	tcase_add_test(tables, maglev_moves_little_else);
-	tcase_add_test(tables, maglev_is_that_of_the_paper);
-	tcase_add_test(tables, maglev_keeps_to_weights);
-	tcase_add_test(tables, ketama_has_these_points);
-	tcase_add_test(tables, ketama_moves_no_other);
-	tcase_add_test(tables, modulo_counts_who_is_there);
-	tcase_add_test(tables, cidlb_table_is_what_is_routed);
-	tcase_add_test(tables, cidlb_routes_cids_to_who_gave_them_out);
-	tcase_add_test(tables, plans_end_where_they_should);
-	tcase_set_timeout(tables, 60);
-	suite_add_tcase(suite, tables);
+	tcase_add_test(tests, maglev_is_full_and_even);
+	tcase_add_test(tests, maglev_moves_little_else);
+	tcase_add_test(tests, maglev_is_that_of_the_paper);
+	tcase_add_test(tests, maglev_keeps_to_weights);
+	tcase_add_test(tests, ketama_has_these_points);
+	tcase_add_test(tests, ketama_moves_no_other);
+	tcase_add_test(tests, modulo_counts_who_is_there);
+	tcase_add_test(tests, cidlb_table_is_what_is_routed);
+	tcase_add_test(tests, cidlb_routes_cids_to_who_gave_them_out);
+	tcase_add_test(tests, plans_end_where_they_should);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(simulation, sessions_with_cids_break_with_their_server_alone);
 	tcase_add_test(simulation, moves_break_who_goes_by_address);
 	tcase_add_test(simulation, failures_are_counted);
 	tcase_add_test(simulation, slots_count_as_sessions_do);
 	tcase_set_timeout(simulation, 240);
-	suite_add_tcase(suite, simulation);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

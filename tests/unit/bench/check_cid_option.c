@@ -1,5 +1,4 @@
 /* CIDs of scheme quic-lb from the command line: what is taken, and what is said of the rest. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "bench/programs/backend/cid_option.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 #define KEY_HEX "8f95f09245765f80256934e50c66207f"
 
@@ -197,21 +197,13 @@ START_TEST(key_in_a_pipe)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("cid_option");
-	TCase *tests = tcase_create("cid_option"), *with_files = tcase_create("files");
+	TCase *with_files = suite_case("files");
 
 	tcase_add_loop_test(tests, what_is_read_mints, 0, COUNT_OF(good));
 	tcase_add_loop_test(tests, what_is_refused_is_said, 0, COUNT_OF(bad));
-	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(with_files, set_up, tear_down);
 	tcase_add_loop_test(with_files, key_in_a_file, 0, COUNT_OF(files));
 	tcase_add_test(with_files, key_in_a_pipe);
-	suite_add_tcase(suite, with_files);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -2,10 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "bench/programs/fleet/exchange.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 static struct exchange exchange;
 static struct observation observation;
@@ -248,28 +247,20 @@ START_TEST(server_ends_observation)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("exchange");
-	TCase *tcase = tcase_create("exchange");
-	tcase_add_checked_fixture(tcase, setup, NULL);
-	tcase_add_test(tcase, request_octets);
-	tcase_add_test(tcase, five_tries_then_given_up);
-	tcase_add_test(tcase, one_at_a_time);
-	tcase_add_loop_test(tcase, message_while_waiting, 0, sizeof waiting / sizeof *waiting);
-	tcase_add_test(tcase, separate_response);
-	tcase_add_test(tcase, acked_and_never_answered);
-	tcase_add_test(tcase, duplicate_answer);
-	tcase_add_test(tcase, notifications);
-	tcase_add_test(tcase, notification_numbers_wrap);
-	tcase_add_test(tcase, notification_answers_registration);
-	tcase_add_test(tcase, notification_during_exchange);
-	tcase_add_test(tcase, registration_not_granted);
-	tcase_add_test(tcase, server_ends_observation);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_add_test(tests, request_octets);
+	tcase_add_test(tests, five_tries_then_given_up);
+	tcase_add_test(tests, one_at_a_time);
+	tcase_add_loop_test(tests, message_while_waiting, 0, sizeof waiting / sizeof *waiting);
+	tcase_add_test(tests, separate_response);
+	tcase_add_test(tests, acked_and_never_answered);
+	tcase_add_test(tests, duplicate_answer);
+	tcase_add_test(tests, notifications);
+	tcase_add_test(tests, notification_numbers_wrap);
+	tcase_add_test(tests, notification_answers_registration);
+	tcase_add_test(tests, notification_during_exchange);
+	tcase_add_test(tests, registration_not_granted);
+	tcase_add_test(tests, server_ends_observation);
 }

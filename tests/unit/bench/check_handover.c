@@ -1,5 +1,4 @@
 /* Sessions from one server to the next, through a file: real sessions, sockets and files, in this process. */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "bench/programs/backend/cid_option.h"
 #include "tests/fixtures/handover_fixture.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 /* Epoch and sequence number of a CID record or any other. */
 static uint64_t number_of(const uint8_t *record)
@@ -330,11 +330,8 @@ START_TEST(saving_ends_a_session_and_only_then)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("handover");
-	TCase *tests = tcase_create("handover");
-
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, sessions_go_on);
@@ -351,10 +348,4 @@ int main(void)
 	tcase_add_test(tests, second_load_finds_nothing);
 	tcase_add_test(tests, sessions_that_no_file_can_be_made_for_go_on);
 	tcase_add_test(tests, saving_ends_a_session_and_only_then);
-	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,5 @@
 /* Files of sessions that must not be loaded: damaged, copied, of others, for others. Each is named, set aside, and
  * costs nothing else. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 
 #include "tests/fixtures/handover_fixture.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 enum { HEADER = 38, RECORD = HEADER + 33, DIGEST = 32, FILE_MAX = 4096, NOBODY = 65534 };
 
@@ -311,11 +311,8 @@ START_TEST(nothing_is_overwritten)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("handover_refused");
-	TCase *tests = tcase_create("handover_refused");
-
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, any_wrong_octet_is_refused, 0, COUNT_OF(flips));
@@ -328,10 +325,4 @@ int main(void)
 	tcase_add_loop_test(tests, what_is_no_file_is_refused, 0, 4);
 	tcase_add_loop_test(tests, file_of_another_configuration_is_refused, 0, 2);
 	tcase_add_test(tests, nothing_is_overwritten);
-	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,4 +1,3 @@
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,6 +6,7 @@
 #include "bench/programs/load/record.h"
 #include "common/cid.h"
 #include "common/dtls.h"
+#include "tests/unit/suite.h"
 
 enum { LEAST = 38 };
 
@@ -203,26 +203,16 @@ START_TEST(due_when_it_says)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("load");
-	TCase *test_case = tcase_create("load");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_test(test_case, writes_these_octets);
-	tcase_add_test(test_case, every_size_is_a_record_of_its_server);
-	tcase_add_test(test_case, reads_what_it_wrote);
-	tcase_add_test(test_case, refuses_any_changed_octet_but_server_and_source);
-	tcase_add_test(test_case, resized_is_as_written);
-	tcase_add_test(test_case, bears_the_time_of_sending);
-	tcase_add_test(test_case, durations_have_these_cells);
-	tcase_add_test(test_case, cells_cover_everything);
-	tcase_add_test(test_case, rate_is_kept_to_the_datagram);
-	tcase_add_test(test_case, due_when_it_says);
-	suite_add_tcase(suite, test_case);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	tcase_add_test(tests, writes_these_octets);
+	tcase_add_test(tests, every_size_is_a_record_of_its_server);
+	tcase_add_test(tests, reads_what_it_wrote);
+	tcase_add_test(tests, refuses_any_changed_octet_but_server_and_source);
+	tcase_add_test(tests, resized_is_as_written);
+	tcase_add_test(tests, bears_the_time_of_sending);
+	tcase_add_test(tests, durations_have_these_cells);
+	tcase_add_test(tests, cells_cover_everything);
+	tcase_add_test(tests, rate_is_kept_to_the_datagram);
+	tcase_add_test(tests, due_when_it_says);
 }

@@ -1,5 +1,4 @@
 /* The reference server's CoAP, under a simulated clock. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 
 #include "bench/programs/backend/responder.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 enum { SENT = 16, NOTIFY_MS = 1000, ACK_MIN_MS = 2000, ACK_MAX_MS = 3000 };
 
@@ -407,11 +407,8 @@ START_TEST(silence_ends_the_observation)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("responder");
-	TCase *tests = tcase_create("responder");
-
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_add_test(tests, echo_is_piggybacked);
 	tcase_add_test(tests, repeated_request_gets_the_same_answer_once_counted);
@@ -428,10 +425,4 @@ int main(void)
 	tcase_add_test(tests, repeated_request_is_known_after_a_hand_over);
 	tcase_add_test(tests, slow_response_comes_after_a_hand_over);
 	tcase_add_test(tests, damaged_state_is_refused);
-	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

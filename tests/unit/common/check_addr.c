@@ -1,9 +1,9 @@
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "common/addr.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 static const struct addr v4 = { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 5684 };
 static const struct addr v6 = { .ip = { 0x20, 0x01, 0x0d, 0xb8, [15] = 0x01 }, .port = 5684 };
@@ -174,24 +174,13 @@ START_TEST(kinds_of_address)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("addr");
-	TCase *tc = tcase_create("addr");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, parse_accepts, 0, COUNT_OF(accepted));
-	tcase_add_loop_test(tc, parse_refuses, 0, COUNT_OF(refused));
-	tcase_add_test(tc, parse_ip);
-	tcase_add_loop_test(tc, format_is_what_parse_reads, 0, COUNT_OF(formatted));
-	tcase_add_test(tc, format_without_port);
-	tcase_add_test(tc, equal_and_family);
-	tcase_add_loop_test(tc, kinds_of_address, 0, COUNT_OF(kinds));
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, parse_accepts, 0, COUNT_OF(accepted));
+	tcase_add_loop_test(tests, parse_refuses, 0, COUNT_OF(refused));
+	tcase_add_test(tests, parse_ip);
+	tcase_add_loop_test(tests, format_is_what_parse_reads, 0, COUNT_OF(formatted));
+	tcase_add_test(tests, format_without_port);
+	tcase_add_test(tests, equal_and_family);
+	tcase_add_loop_test(tests, kinds_of_address, 0, COUNT_OF(kinds));
 }

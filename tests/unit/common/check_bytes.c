@@ -1,8 +1,8 @@
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
+#include "tests/unit/suite.h"
 
 /* One length; in a buffer of exact size, for the address sanitizer. */
 START_TEST(little_endian_numbers)
@@ -39,19 +39,8 @@ START_TEST(takes_what_is_there)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("bytes");
-	TCase *tc = tcase_create("bytes");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, little_endian_numbers, 0, 17);
-	tcase_add_test(tc, takes_what_is_there);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, little_endian_numbers, 0, 17);
+	tcase_add_test(tests, takes_what_is_there);
 }

@@ -1,10 +1,10 @@
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "common/cid.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/records.h"
+#include "tests/unit/suite.h"
 
 #define CIPHER16 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -395,28 +395,17 @@ START_TEST(layouts_that_differ_hash_differently)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("cid");
-	TCase *tc = tcase_create("cid");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, open_datagram, 0, COUNT_OF(opens));
-	tcase_add_test(tc, id_is_comparable);
-	tcase_add_loop_test(tc, open_by_rotation, 0, COUNT_OF(rotated));
-	tcase_add_test(tc, rotations);
-	tcase_add_test(tc, one_shape_for_all);
-	tcase_add_test(tc, shared);
-	tcase_add_loop_test(tc, make, 0, COUNT_OF(made));
-	tcase_add_test(tc, layouts_that_differ_hash_differently);
-	tcase_add_test(tc, id_octets);
-	tcase_add_loop_test(tc, from_number, 0, COUNT_OF(numbers));
-	tcase_add_loop_test(tc, from_hex, 0, COUNT_OF(hexes));
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, open_datagram, 0, COUNT_OF(opens));
+	tcase_add_test(tests, id_is_comparable);
+	tcase_add_loop_test(tests, open_by_rotation, 0, COUNT_OF(rotated));
+	tcase_add_test(tests, rotations);
+	tcase_add_test(tests, one_shape_for_all);
+	tcase_add_test(tests, shared);
+	tcase_add_loop_test(tests, make, 0, COUNT_OF(made));
+	tcase_add_test(tests, layouts_that_differ_hash_differently);
+	tcase_add_test(tests, id_octets);
+	tcase_add_loop_test(tests, from_number, 0, COUNT_OF(numbers));
+	tcase_add_loop_test(tests, from_hex, 0, COUNT_OF(hexes));
 }

@@ -3,10 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "common/claims.h"
 #include "common/steering.h"
+#include "tests/unit/suite.h"
 
 enum { CAST = 4 };
 
@@ -390,25 +389,15 @@ START_TEST(an_empty_one)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("claims");
-	TCase *tcase = tcase_create("claims");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_loop_test(tcase, story, 0, sizeof stories / sizeof *stories);
-	tcase_add_loop_test(tcase, story_backwards, 0, sizeof stories / sizeof *stories);
-	tcase_add_loop_test(tcase, restart, 0, sizeof restarts / sizeof *restarts);
-	tcase_add_test(tcase, more_seeds_than_anybody_could_claim);
-	tcase_add_test(tcase, what_was_heard_of_last_is_kept);
-	tcase_add_test(tcase, forgetting_is_a_change);
-	tcase_add_test(tcase, ids_of_all_lengths);
-	tcase_add_test(tcase, an_empty_one);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_loop_test(tests, story, 0, sizeof stories / sizeof *stories);
+	tcase_add_loop_test(tests, story_backwards, 0, sizeof stories / sizeof *stories);
+	tcase_add_loop_test(tests, restart, 0, sizeof restarts / sizeof *restarts);
+	tcase_add_test(tests, more_seeds_than_anybody_could_claim);
+	tcase_add_test(tests, what_was_heard_of_last_is_kept);
+	tcase_add_test(tests, forgetting_is_a_change);
+	tcase_add_test(tests, ids_of_all_lengths);
+	tcase_add_test(tests, an_empty_one);
 }

@@ -1,9 +1,9 @@
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/coap.h"
+#include "tests/unit/suite.h"
 
 /* CON POST, message id 0x1234, token abcd; Observe 0 (delta 6, no octets), Uri-Path "a" (delta 5), Uri-Path "bc" (delta
  * 0), Content-Format 50 (delta 1, one octet), payload "hi". */
@@ -220,11 +220,8 @@ START_TEST(codes_have_classes)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("coap");
-	TCase *tests = tcase_create("coap");
-
 	tcase_add_test(tests, decodes_every_field);
 	tcase_add_test(tests, encodes_what_it_decodes);
 	tcase_add_test(tests, decodes_or_refuses_every_truncation);
@@ -233,10 +230,4 @@ int main(void)
 	tcase_add_test(tests, notification_and_empty_message);
 	tcase_add_test(tests, encoder_refuses_what_cannot_be_said);
 	tcase_add_test(tests, codes_have_classes);
-	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,9 +1,9 @@
-#include <check.h>
 #include <stdlib.h>
 
 #include "common/dtls.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/records.h"
+#include "tests/unit/suite.h"
 
 /* Building stones. Sequence number 7, ciphertexts of aa. */
 #define CIPHER15     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -370,26 +370,15 @@ START_TEST(lengths_that_would_fit)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("dtls");
-	TCase *tc = tcase_create("walk");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, walk, 0, COUNT_OF(walks));
-	tcase_add_loop_test(tc, truncated, 0, COUNT_OF(walks));
-	tcase_add_test(tc, truncated_flight);
-	tcase_add_loop_test(tc, first_octet, 0, 256);
-	tcase_add_loop_test(tc, versions, 0, 7);
-	tcase_add_loop_test(tc, other_types_of_epoch_0, 0, 5);
-	tcase_add_test(tc, long_datagrams);
-	tcase_add_loop_test(tc, cid_fits, 0, COUNT_OF(fits));
-	tcase_add_loop_test(tc, lengths_that_would_fit, 0, COUNT_OF(cid_lengths));
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, walk, 0, COUNT_OF(walks));
+	tcase_add_loop_test(tests, truncated, 0, COUNT_OF(walks));
+	tcase_add_test(tests, truncated_flight);
+	tcase_add_loop_test(tests, first_octet, 0, 256);
+	tcase_add_loop_test(tests, versions, 0, 7);
+	tcase_add_loop_test(tests, other_types_of_epoch_0, 0, 5);
+	tcase_add_test(tests, long_datagrams);
+	tcase_add_loop_test(tests, cid_fits, 0, COUNT_OF(fits));
+	tcase_add_loop_test(tests, lengths_that_would_fit, 0, COUNT_OF(cid_lengths));
 }

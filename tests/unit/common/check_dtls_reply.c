@@ -1,9 +1,9 @@
-#include <check.h>
 #include <stdlib.h>
 
 #include "common/dtls.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/records.h"
+#include "tests/unit/suite.h"
 
 /* RFC 8446, section 4.1.3: SHA-256 of "HelloRetryRequest". */
 #define RETRY_RANDOM "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
@@ -111,19 +111,8 @@ START_TEST(truncated)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("dtls_reply");
-	TCase *tc = tcase_create("reply");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, reply, 0, COUNT_OF(replies));
-	tcase_add_loop_test(tc, truncated, 0, COUNT_OF(replies));
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, reply, 0, COUNT_OF(replies));
+	tcase_add_loop_test(tests, truncated, 0, COUNT_OF(replies));
 }

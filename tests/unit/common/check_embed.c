@@ -1,8 +1,8 @@
 /* The address that carries a device: its layout, and that nothing but it is read back. */
-#include <check.h>
 #include <stdlib.h>
 
 #include "common/embed.h"
+#include "tests/unit/suite.h"
 
 static uint64_t seed = 9146;
 
@@ -231,25 +231,16 @@ START_TEST(two_keys)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("embed");
-	TCase *tc = tcase_create("embed");
-	SRunner *runner = srunner_create(suite);
 	const int count = sizeof prefixes / sizeof prefixes[0];
-	int failed;
 
-	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, literal_octets);
-	tcase_add_test(tc, bits_of_the_check);
-	tcase_add_loop_test(tc, round_trip, 0, count);
-	tcase_add_loop_test(tc, every_flipped_bit, 0, count);
-	tcase_add_test(tc, guesses);
-	tcase_add_test(tc, another_service);
-	tcase_add_test(tc, two_keys);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 120);
+	tcase_add_test(tests, literal_octets);
+	tcase_add_test(tests, bits_of_the_check);
+	tcase_add_loop_test(tests, round_trip, 0, count);
+	tcase_add_loop_test(tests, every_flipped_bit, 0, count);
+	tcase_add_test(tests, guesses);
+	tcase_add_test(tests, another_service);
+	tcase_add_test(tests, two_keys);
 }

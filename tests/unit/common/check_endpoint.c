@@ -1,8 +1,8 @@
 /* Endpoints: within bounds and family, spread, and the same for ever. */
-#include <check.h>
 #include <stdlib.h>
 
 #include "common/endpoint.h"
+#include "tests/unit/suite.h"
 
 static struct endpoint_prefix prefix(const char *first, unsigned host_bits)
 {
@@ -215,26 +215,15 @@ START_TEST(contains)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("endpoint");
-	TCase *tc = tcase_create("endpoint");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(tc, literal_endpoints);
-	tcase_add_test(tc, within_bounds);
-	tcase_add_test(tc, few_collisions);
-	tcase_add_test(tc, probes_differ);
-	tcase_add_test(tc, single_address);
-	tcase_add_test(tc, all_ports);
-	tcase_add_test(tc, families);
-	tcase_add_test(tc, several_prefixes);
-	tcase_add_test(tc, contains);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(tests, literal_endpoints);
+	tcase_add_test(tests, within_bounds);
+	tcase_add_test(tests, few_collisions);
+	tcase_add_test(tests, probes_differ);
+	tcase_add_test(tests, single_address);
+	tcase_add_test(tests, all_ports);
+	tcase_add_test(tests, families);
+	tcase_add_test(tests, several_prefixes);
+	tcase_add_test(tests, contains);
 }

@@ -1,10 +1,10 @@
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/lbcid.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 /* A random source of the tests: counts, so that each octet's place is seen. */
 struct source {
@@ -296,26 +296,15 @@ START_TEST(failing_random)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("lbcid");
-	TCase *tc = tcase_create("lbcid");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, round_trip, 1, LBCID_MAX_OCTETS + 1);
-	tcase_add_test(tc, californium_place);
-	tcase_add_test(tc, open_refuses_another_length);
-	tcase_add_loop_test(tc, draft_vectors, 0, COUNT_OF(vectors));
-	tcase_add_loop_test(tc, quic_lb_round_trip, 1, LBCID_MAX_ID_OCTETS + 1);
-	tcase_add_test(tc, quic_lb_refuses_another_shape);
-	tcase_add_test(tc, no_key_is_freed);
-	tcase_add_loop_test(tc, boundaries, 0, COUNT_OF(bounds));
-	tcase_add_loop_test(tc, failing_random, 0, COUNT_OF(failures));
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, round_trip, 1, LBCID_MAX_OCTETS + 1);
+	tcase_add_test(tests, californium_place);
+	tcase_add_test(tests, open_refuses_another_length);
+	tcase_add_loop_test(tests, draft_vectors, 0, COUNT_OF(vectors));
+	tcase_add_loop_test(tests, quic_lb_round_trip, 1, LBCID_MAX_ID_OCTETS + 1);
+	tcase_add_test(tests, quic_lb_refuses_another_shape);
+	tcase_add_test(tests, no_key_is_freed);
+	tcase_add_loop_test(tests, boundaries, 0, COUNT_OF(bounds));
+	tcase_add_loop_test(tests, failing_random, 0, COUNT_OF(failures));
 }

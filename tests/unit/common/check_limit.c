@@ -1,8 +1,8 @@
-#include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "common/limit.h"
+#include "tests/unit/suite.h"
 
 enum { POOLS = 2, BACKENDS = 8, THREADS = 4 };
 
@@ -317,34 +317,25 @@ START_TEST(one_rate_over_all_threads)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("limit");
-	TCase *tc = tcase_create("limit");
-	SRunner *runner = srunner_create(suite);
-
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, rate, 0, sizeof made / sizeof *made);
-	tcase_add_test(tc, any_rate_limits);
-	tcase_add_loop_test(tc, one_second_at_once, 0, 3);
-	tcase_add_loop_test(tc, room_for_a_handshake, 0, 3);
-	tcase_add_loop_test(tc, no_more_and_no_less_in_the_long_run, 0, 3);
-	tcase_add_loop_test(tc, late, 0, 3);
-	tcase_add_loop_test(tc, time_that_goes_back, 0, 3);
-	tcase_add_loop_test(tc, rate_that_a_reload_changes, 0, 3);
-	tcase_add_test(tc, pools_and_backends_have_their_own);
-	tcase_add_loop_test(tc, prefix_of_a_source, 0, sizeof sources / sizeof *sources);
-	tcase_add_test(tc, refused_by_its_backend);
-	tcase_add_test(tc, refused_by_its_prefix);
-	tcase_add_test(tc, refused_by_its_pool);
-	tcase_add_test(tc, many_prefixes_that_send_little);
-	tcase_add_test(tc, beside_prefixes_beyond_their_rate);
-	tcase_add_test(tc, storm_of_prefixes);
-	tcase_add_loop_test(tc, one_rate_over_all_threads, 0, 3);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, rate, 0, sizeof made / sizeof *made);
+	tcase_add_test(tests, any_rate_limits);
+	tcase_add_loop_test(tests, one_second_at_once, 0, 3);
+	tcase_add_loop_test(tests, room_for_a_handshake, 0, 3);
+	tcase_add_loop_test(tests, no_more_and_no_less_in_the_long_run, 0, 3);
+	tcase_add_loop_test(tests, late, 0, 3);
+	tcase_add_loop_test(tests, time_that_goes_back, 0, 3);
+	tcase_add_loop_test(tests, rate_that_a_reload_changes, 0, 3);
+	tcase_add_test(tests, pools_and_backends_have_their_own);
+	tcase_add_loop_test(tests, prefix_of_a_source, 0, sizeof sources / sizeof *sources);
+	tcase_add_test(tests, refused_by_its_backend);
+	tcase_add_test(tests, refused_by_its_prefix);
+	tcase_add_test(tests, refused_by_its_pool);
+	tcase_add_test(tests, many_prefixes_that_send_little);
+	tcase_add_test(tests, beside_prefixes_beyond_their_rate);
+	tcase_add_test(tests, storm_of_prefixes);
+	tcase_add_loop_test(tests, one_rate_over_all_threads, 0, 3);
 }

@@ -1,8 +1,8 @@
 /* Every row of the table in common/ownership.h, every limit, and times that wrap. */
-#include <check.h>
 #include <stdlib.h>
 
 #include "common/ownership.h"
+#include "tests/unit/suite.h"
 
 enum { SETTLE_MS = 5000, CONTEST_MS = 60000 };
 
@@ -455,7 +455,7 @@ START_TEST(times_wrap)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
 	const TTest *rows[] = {
 		owner_alone,
@@ -490,18 +490,8 @@ int main(void)
 		claimant_is_answered_where_it_last_spoke_to,
 		times_wrap,
 	};
-	Suite *suite = suite_create("flow");
-	TCase *tc = tcase_create("rows");
-	SRunner *runner;
-	int failed;
 
-	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_checked_fixture(tests, set_up, NULL);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		tcase_add_test(tc, rows[i]);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+		tcase_add_test(tests, rows[i]);
 }

@@ -1,11 +1,11 @@
 /* The state machine of common/ownership.h against a world of its own: a device that moves, a backend that checks
  * records, forgers that choose their moments at random around every downlink, restarts. The world keeps its own
  * accounts and knows nothing of owners and claimants. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/ownership.h"
+#include "tests/unit/suite.h"
 
 enum {
 	ADDRESSES = 64,
@@ -347,24 +347,13 @@ START_TEST(an_earlier_address_is_no_contest)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("flow_sim");
-	TCase *tc = tcase_create("worlds");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, small_answers_come_at_once);
-	tcase_add_test(tc, large_answers_come_soon);
-	tcase_add_test(tc, forgeries_cannot_silence_a_proven_device);
-	tcase_add_test(tc, two_forgeries_cannot_silence_a_device_that_moved);
-	tcase_add_test(tc, a_device_alone_stays_on_its_endpoint);
-	tcase_add_test(tc, an_earlier_address_is_no_contest);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 120);
+	tcase_add_test(tests, small_answers_come_at_once);
+	tcase_add_test(tests, large_answers_come_soon);
+	tcase_add_test(tests, forgeries_cannot_silence_a_proven_device);
+	tcase_add_test(tests, two_forgeries_cannot_silence_a_device_that_moved);
+	tcase_add_test(tests, a_device_alone_stays_on_its_endpoint);
+	tcase_add_test(tests, an_earlier_address_is_no_contest);
 }

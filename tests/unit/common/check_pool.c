@@ -1,10 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "common/pool.h"
 #include "common/verdict.h"
+#include "tests/unit/suite.h"
 
 static const char *health_after(struct backend_state *state, const char *probes)
 {
@@ -177,26 +176,16 @@ START_TEST(verdict_names)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("pool");
-	TCase *tcase = tcase_create("pool");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_loop_test(tcase, walk, 0, sizeof walks / sizeof *walks);
-	tcase_add_test(tcase, rise_and_fall_of_one);
-	tcase_add_test(tcase, rise_and_fall_of_255);
-	tcase_add_test(tcase, admin_in_force);
-	tcase_add_test(tcase, health_in_force);
-	tcase_add_loop_test(tcase, weight_in_force, 0, sizeof weights / sizeof *weights);
-	tcase_add_test(tcase, renewed);
-	tcase_add_test(tcase, accepts_new);
-	tcase_add_test(tcase, names);
-	tcase_add_test(tcase, verdict_names);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, walk, 0, sizeof walks / sizeof *walks);
+	tcase_add_test(tests, rise_and_fall_of_one);
+	tcase_add_test(tests, rise_and_fall_of_255);
+	tcase_add_test(tests, admin_in_force);
+	tcase_add_test(tests, health_in_force);
+	tcase_add_loop_test(tests, weight_in_force, 0, sizeof weights / sizeof *weights);
+	tcase_add_test(tests, renewed);
+	tcase_add_test(tests, accepts_new);
+	tcase_add_test(tests, names);
+	tcase_add_test(tests, verdict_names);
 }

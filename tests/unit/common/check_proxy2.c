@@ -2,6 +2,7 @@
 
 #include "common/proxy2.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 /* Tags were computed by tests/e2e/proxy2.py, an implementation of its own. */
 #define SIGNATURE "0d0a0d0a000d0a515549540a"
@@ -255,24 +256,15 @@ START_TEST(key_file_in_order)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("proxy2");
-	TCase *tcase = tcase_create("proxy2");
-	SRunner *runner = srunner_create(suite);
-
-	tcase_add_unchecked_fixture(tcase, set_up, NULL);
-	tcase_add_loop_test(tcase, written_as, 0, COUNT_OF(written));
-	tcase_add_loop_test(tcase, read_as, 0, COUNT_OF(rows));
-	tcase_add_loop_test(tcase, every_prefix_is_refused, 0, COUNT_OF(written));
-	tcase_add_loop_test(tcase, every_bit_counts, 0, COUNT_OF(written));
-	tcase_add_test(tcase, mixed_families_are_ipv6);
-	tcase_add_test(tcase, second_key_signs_nothing_and_old_key_is_gone);
-	tcase_add_loop_test(tcase, key_file, 0, COUNT_OF(key_files));
-	tcase_add_test(tcase, key_file_in_order);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	tcase_add_unchecked_fixture(tests, set_up, NULL);
+	tcase_add_loop_test(tests, written_as, 0, COUNT_OF(written));
+	tcase_add_loop_test(tests, read_as, 0, COUNT_OF(rows));
+	tcase_add_loop_test(tests, every_prefix_is_refused, 0, COUNT_OF(written));
+	tcase_add_loop_test(tests, every_bit_counts, 0, COUNT_OF(written));
+	tcase_add_test(tests, mixed_families_are_ipv6);
+	tcase_add_test(tests, second_key_signs_nothing_and_old_key_is_gone);
+	tcase_add_loop_test(tests, key_file, 0, COUNT_OF(key_files));
+	tcase_add_test(tests, key_file_in_order);
 }

@@ -1,8 +1,8 @@
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/quiclb.h"
+#include "tests/unit/suite.h"
 
 /* Both ways of opening: check_lbcid and oracle_quiclb.py only see the one that this processor gets. */
 struct pair {
@@ -80,19 +80,8 @@ START_TEST(expands_the_key)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("quiclb");
-	TCase *tc = tcase_create("quiclb");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, both_open_alike, 1 + LBCID_MIN_NONCE_OCTETS, LBCID_MAX_TEXT_OCTETS + 1);
-	tcase_add_test(tc, expands_the_key);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, both_open_alike, 1 + LBCID_MIN_NONCE_OCTETS, LBCID_MAX_TEXT_OCTETS + 1);
+	tcase_add_test(tests, expands_the_key);
 }

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "common/rendezvous.h"
+#include "tests/unit/suite.h"
 
 enum { MEMBERS_MAX = 320, NAME_OCTETS = 32 };
 
@@ -430,33 +429,23 @@ START_TEST(another_key_is_another_table)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("rendezvous");
-	TCase *tcase = tcase_create("rendezvous");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tcase, setup, NULL);
-	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, slot_is_the_top_of_the_hash);
-	tcase_add_loop_test(tcase, score_literals, 0, sizeof scores / sizeof *scores);
-	tcase_add_test(tcase, score_grows_with_weight);
-	tcase_add_test(tcase, equal_scores_go_to_the_lesser_name);
-	tcase_add_test(tcase, fewer_members_than_ranks);
-	tcase_add_test(tcase, ranks_agree_with_a_full_sort);
-	tcase_add_test(tcase, shares_follow_weights);
-	tcase_add_loop_test(tcase, busiest_over_mean, 0, sizeof evenness / sizeof *evenness);
-	tcase_add_test(tcase, removal_and_return);
-	tcase_add_test(tcase, addition_takes_only_what_it_gets);
-	tcase_add_test(tcase, order_does_not_matter);
-	tcase_add_loop_test(tcase, weight_moves_keys_one_way, 0, sizeof reweights / sizeof *reweights);
-	tcase_add_test(tcase, update_equals_build);
-	tcase_add_test(tcase, update_from_and_to_nothing);
-	tcase_add_test(tcase, another_key_is_another_table);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, slot_is_the_top_of_the_hash);
+	tcase_add_loop_test(tests, score_literals, 0, sizeof scores / sizeof *scores);
+	tcase_add_test(tests, score_grows_with_weight);
+	tcase_add_test(tests, equal_scores_go_to_the_lesser_name);
+	tcase_add_test(tests, fewer_members_than_ranks);
+	tcase_add_test(tests, ranks_agree_with_a_full_sort);
+	tcase_add_test(tests, shares_follow_weights);
+	tcase_add_loop_test(tests, busiest_over_mean, 0, sizeof evenness / sizeof *evenness);
+	tcase_add_test(tests, removal_and_return);
+	tcase_add_test(tests, addition_takes_only_what_it_gets);
+	tcase_add_test(tests, order_does_not_matter);
+	tcase_add_loop_test(tests, weight_moves_keys_one_way, 0, sizeof reweights / sizeof *reweights);
+	tcase_add_test(tests, update_equals_build);
+	tcase_add_test(tests, update_from_and_to_nothing);
+	tcase_add_test(tests, another_key_is_another_table);
 }

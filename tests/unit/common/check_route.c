@@ -2,11 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "common/route.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/records.h"
+#include "tests/unit/suite.h"
 
 /* Building stones. CIDs have eight octets, the first one is the server id. */
 #define CIPHER16       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -475,23 +474,13 @@ START_TEST(batch_is_one_by_one)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("route");
-	TCase *tcase = tcase_create("route");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_unchecked_fixture(tcase, setup, teardown);
-	tcase_add_loop_test(tcase, decision, 0, COUNT_OF(cases));
-	tcase_add_test(tcase, by_cid);
-	tcase_add_test(tcase, affinity);
-	tcase_add_test(tcase, a_handshake_stays_together);
-	tcase_add_test(tcase, batch_is_one_by_one);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_unchecked_fixture(tests, setup, teardown);
+	tcase_add_loop_test(tests, decision, 0, COUNT_OF(cases));
+	tcase_add_test(tests, by_cid);
+	tcase_add_test(tests, affinity);
+	tcase_add_test(tests, a_handshake_stays_together);
+	tcase_add_test(tests, batch_is_one_by_one);
 }

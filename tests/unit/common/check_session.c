@@ -1,11 +1,11 @@
 /* Client and server back to back in memory, under a simulated clock. */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/dtls.h"
 #include "common/session.h"
+#include "tests/unit/suite.h"
 
 enum { QUEUE = 16, DATAGRAM = 2048, NEVER_LOST = -1 };
 
@@ -546,11 +546,8 @@ START_TEST(config_refuses_what_is_out_of_range)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("session");
-	TCase *tests = tcase_create("session");
-
 	tcase_add_test(tests, handshake_agrees_on_the_servers_cid);
 	tcase_add_test(tests, handshake_without_cid);
 	tcase_add_loop_test(tests, handshake_survives_any_loss, 0, 6);
@@ -568,10 +565,4 @@ int main(void)
 	tcase_add_test(tests, refusals_have_their_reason);
 	tcase_add_test(tests, the_last_flight_is_told);
 	tcase_add_test(tests, config_refuses_what_is_out_of_range);
-	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,8 +1,8 @@
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/siphash.h"
+#include "tests/unit/suite.h"
 
 static const uint8_t key_octets[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
 
@@ -74,21 +74,10 @@ START_TEST(derived_keys)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("siphash");
-	TCase *tc = tcase_create("siphash");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(tc, key_halves_are_little_endian);
-	tcase_add_loop_test(tc, reference_vectors, 0, 64);
-	tcase_add_test(tc, addresses);
-	tcase_add_test(tc, derived_keys);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(tests, key_halves_are_little_endian);
+	tcase_add_loop_test(tests, reference_vectors, 0, 64);
+	tcase_add_test(tests, addresses);
+	tcase_add_test(tests, derived_keys);
 }

@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "common/snapshot.h"
+#include "tests/unit/suite.h"
 
 enum { BACKENDS_MAX = RENDEZVOUS_MAX_MEMBERS, NAME_OCTETS = 24 };
 
@@ -481,34 +480,24 @@ START_TEST(a_backend_that_goes_down_moves_only_its_own_keys)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("snapshot");
-	TCase *tcase = tcase_create("snapshot");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, holds_its_own_copy);
-	tcase_add_test(tcase, generations_count);
-	tcase_add_test(tcase, keys_come_from_names);
-	tcase_add_test(tcase, places_change_with_ids_and_addresses_alone);
-	tcase_add_test(tcase, slots_are_shared_while_members_and_weights_stay);
-	tcase_add_loop_test(tcase, slots_follow_a_change, 0, sizeof changes / sizeof *changes);
-	tcase_add_test(tcase, slots_of_another_key_are_not_shared);
-	tcase_add_loop_test(tcase, ids_lead_to_their_backends, 0, sizeof id_tables / sizeof *id_tables);
-	tcase_add_test(tcase, ids_that_are_not_there);
-	tcase_add_loop_test(tcase, a_backend_has_several_ids, 0, sizeof several_octets);
-	tcase_add_test(tcase, one_backend_has_all_ids);
-	tcase_add_test(tcase, uids_lead_to_their_backends);
-	tcase_add_test(tcase, verdicts_of_cids);
-	tcase_add_loop_test(tcase, who_accepts_new_sessions, 0, sizeof accepts / sizeof *accepts);
-	tcase_add_loop_test(tcase, who_is_led_to_by_no_id_accepts_nothing, 0, 3);
-	tcase_add_loop_test(tcase, hash_finds_the_best_that_accepts, 0, sizeof up_counts / sizeof *up_counts);
-	tcase_add_test(tcase, a_backend_that_goes_down_moves_only_its_own_keys);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, holds_its_own_copy);
+	tcase_add_test(tests, generations_count);
+	tcase_add_test(tests, keys_come_from_names);
+	tcase_add_test(tests, places_change_with_ids_and_addresses_alone);
+	tcase_add_test(tests, slots_are_shared_while_members_and_weights_stay);
+	tcase_add_loop_test(tests, slots_follow_a_change, 0, sizeof changes / sizeof *changes);
+	tcase_add_test(tests, slots_of_another_key_are_not_shared);
+	tcase_add_loop_test(tests, ids_lead_to_their_backends, 0, sizeof id_tables / sizeof *id_tables);
+	tcase_add_test(tests, ids_that_are_not_there);
+	tcase_add_loop_test(tests, a_backend_has_several_ids, 0, sizeof several_octets);
+	tcase_add_test(tests, one_backend_has_all_ids);
+	tcase_add_test(tests, uids_lead_to_their_backends);
+	tcase_add_test(tests, verdicts_of_cids);
+	tcase_add_loop_test(tests, who_accepts_new_sessions, 0, sizeof accepts / sizeof *accepts);
+	tcase_add_loop_test(tests, who_is_led_to_by_no_id_accepts_nothing, 0, 3);
+	tcase_add_loop_test(tests, hash_finds_the_best_that_accepts, 0, sizeof up_counts / sizeof *up_counts);
+	tcase_add_test(tests, a_backend_that_goes_down_moves_only_its_own_keys);
 }

@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <check.h>
-
 #include "common/steering.h"
+#include "tests/unit/suite.h"
 
 static const struct cid_layout node_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 6, .size = 1 }, .length = 6 };
 static const struct cid_layout long_id = { .scheme = CID_LAYOUT_ID, .lbcid = { .length = 8, .size = 3 }, .length = 8 };
@@ -203,23 +202,13 @@ START_TEST(nothing_said)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("steering");
-	TCase *tcase = tcase_create("steering");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_loop_test(tcase, answer, 0, sizeof answers / sizeof *answers);
-	tcase_add_test(tcase, ids_of_other_sizes);
-	tcase_add_test(tcase, a_layout_without_ids_has_no_claims);
-	tcase_add_test(tcase, ids_beyond_the_last_are_skipped);
-	tcase_add_test(tcase, octets_that_are_no_text);
-	tcase_add_test(tcase, a_long_word_is_shortened);
-	tcase_add_test(tcase, nothing_said);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(tests, answer, 0, sizeof answers / sizeof *answers);
+	tcase_add_test(tests, ids_of_other_sizes);
+	tcase_add_test(tests, a_layout_without_ids_has_no_claims);
+	tcase_add_test(tests, ids_beyond_the_last_are_skipped);
+	tcase_add_test(tests, octets_that_are_no_text);
+	tcase_add_test(tests, a_long_word_is_shortened);
+	tcase_add_test(tests, nothing_said);
 }

@@ -1,4 +1,5 @@
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 #define SET      "name = \"s-%d\"; count = 3; "
 #define LABEL_60 "abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrstuv"
@@ -267,17 +268,12 @@ START_TEST(family)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("conf_backend");
-	TCase *tc = tcase_create("conf_backend");
-
-	tcase_add_unchecked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_add_loop_test(tc, address, 0, COUNT_OF(addresses));
-	tcase_add_loop_test(tc, mistake, 0, COUNT_OF(mistakes));
-	tcase_add_test(tc, numbered_set);
-	tcase_add_test(tc, sets_beyond_the_most);
-	tcase_add_test(tc, family);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_unchecked_fixture(tests, conf_dir_enter, conf_dir_leave);
+	tcase_add_loop_test(tests, address, 0, COUNT_OF(addresses));
+	tcase_add_loop_test(tests, mistake, 0, COUNT_OF(mistakes));
+	tcase_add_test(tests, numbered_set);
+	tcase_add_test(tests, sets_beyond_the_most);
+	tcase_add_test(tests, family);
 }

@@ -1,4 +1,5 @@
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 #define CID                         "cid = { scheme = \"node-id\"; length = 6; };"
 #define ROTATION(number, id, nonce) "rotation = " #number "; server_id_length = " #id "; nonce_length = " #nonce ";"
@@ -561,19 +562,14 @@ START_TEST(too_many)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("conf");
-	TCase *tc = tcase_create("conf");
-
-	tcase_add_unchecked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_add_loop_test(tc, one_mistake, 0, COUNT_OF(cases));
-	tcase_add_loop_test(tc, number_boundaries, 0, COUNT_OF(ranges));
-	tcase_add_loop_test(tc, warnings, 0, COUNT_OF(warned));
-	tcase_add_test(tc, nobody_names_a_pool);
-	tcase_add_test(tc, nothing_at_all);
-	tcase_add_test(tc, twelve_mistakes);
-	tcase_add_test(tc, too_many);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_unchecked_fixture(tests, conf_dir_enter, conf_dir_leave);
+	tcase_add_loop_test(tests, one_mistake, 0, COUNT_OF(cases));
+	tcase_add_loop_test(tests, number_boundaries, 0, COUNT_OF(ranges));
+	tcase_add_loop_test(tests, warnings, 0, COUNT_OF(warned));
+	tcase_add_test(tests, nobody_names_a_pool);
+	tcase_add_test(tests, nothing_at_all);
+	tcase_add_test(tests, twelve_mistakes);
+	tcase_add_test(tests, too_many);
 }

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 /* Of cidlb itself, without doors and with two workers. */
 enum { OTHERS = 19 };
@@ -121,22 +122,11 @@ START_TEST(beside_other_mistakes)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("conf_descriptors");
-	TCase *tc = tcase_create("conf_descriptors");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_add_loop_test(tc, sums, 0, COUNT_OF(cases));
-	tcase_add_test(tc, words);
-	tcase_add_test(tc, one_pool_alone);
-	tcase_add_test(tc, beside_other_mistakes);
-	suite_add_tcase(suite, tc);
-	srunner_set_fork_status(runner, CK_FORK); /* a hard limit is not raised again */
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_checked_fixture(tests, conf_dir_enter, conf_dir_leave);
+	tcase_add_loop_test(tests, sums, 0, COUNT_OF(cases));
+	tcase_add_test(tests, words);
+	tcase_add_test(tests, one_pool_alone);
+	tcase_add_test(tests, beside_other_mistakes);
 }

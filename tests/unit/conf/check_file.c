@@ -4,6 +4,7 @@
 
 #include "control/stateless.h"
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 #define KEY "000102030405060708090a0b0c0d0e0f"
 
@@ -654,34 +655,29 @@ START_TEST(cidlb_conf_names_every_option_with_its_default)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("conf_file");
-	TCase *tc = tcase_create("conf_file");
-
-	tcase_add_unchecked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_add_loop_test(tc, rewrite, 0, COUNT_OF(rewritten));
-	tcase_add_test(tc, rewrite_has_room);
-	tcase_add_test(tc, rewrite_finds_include);
-	tcase_add_test(tc, unreadable);
-	tcase_add_test(tc, nul_in_file);
-	tcase_add_test(tc, defaults);
-	tcase_add_test(tc, every_value);
-	tcase_add_loop_test(tc, key_file, 0, COUNT_OF(key_files));
-	tcase_add_test(tc, key_file_is_relative_to_the_configuration);
-	tcase_add_test(tc, key_file_is_a_file);
-	tcase_add_test(tc, previous_key);
-	tcase_add_test(tc, coaps_credentials);
-	tcase_add_test(tc, coaps_key_in_a_file_of_others);
-	tcase_add_test(tc, probe_options_have_defaults);
-	tcase_add_test(tc, inline_key);
-	tcase_add_test(tc, key_file_of_another_user);
-	tcase_add_test(tc, shipped_files_load);
-	tcase_add_test(tc, stateless_runs_without_a_table);
-	tcase_add_test(tc, quic_lb_configs);
-	tcase_add_test(tc, quic_lb_keys_are_secrets);
-	tcase_add_test(tc, demo_loads_from_anywhere_but_stays_on_loopback);
-	tcase_add_test(tc, cidlb_conf_names_every_option_with_its_default);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_unchecked_fixture(tests, conf_dir_enter, conf_dir_leave);
+	tcase_add_loop_test(tests, rewrite, 0, COUNT_OF(rewritten));
+	tcase_add_test(tests, rewrite_has_room);
+	tcase_add_test(tests, rewrite_finds_include);
+	tcase_add_test(tests, unreadable);
+	tcase_add_test(tests, nul_in_file);
+	tcase_add_test(tests, defaults);
+	tcase_add_test(tests, every_value);
+	tcase_add_loop_test(tests, key_file, 0, COUNT_OF(key_files));
+	tcase_add_test(tests, key_file_is_relative_to_the_configuration);
+	tcase_add_test(tests, key_file_is_a_file);
+	tcase_add_test(tests, previous_key);
+	tcase_add_test(tests, coaps_credentials);
+	tcase_add_test(tests, coaps_key_in_a_file_of_others);
+	tcase_add_test(tests, probe_options_have_defaults);
+	tcase_add_test(tests, inline_key);
+	tcase_add_test(tests, key_file_of_another_user);
+	tcase_add_test(tests, shipped_files_load);
+	tcase_add_test(tests, stateless_runs_without_a_table);
+	tcase_add_test(tests, quic_lb_configs);
+	tcase_add_test(tests, quic_lb_keys_are_secrets);
+	tcase_add_test(tests, demo_loads_from_anywhere_but_stays_on_loopback);
+	tcase_add_test(tests, cidlb_conf_names_every_option_with_its_default);
 }

@@ -3,6 +3,7 @@
  * Neither is it in the test's own: what is looked for is made digit by digit where it is compared or written.
  */
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 enum {
 	DIGITS = 32,
@@ -246,18 +247,13 @@ START_TEST(it_would_be_found)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("conf_secrets");
-	TCase *tc = tcase_create("conf_secrets");
-
-	tcase_add_checked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, small, 0, COUNT_OF(files));
-	tcase_add_loop_test(tc, large, 0, COUNT_OF(files));
-	tcase_add_test(tc, others_can_read_it);
-	tcase_add_test(tc, key_file);
-	tcase_add_test(tc, it_would_be_found);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_checked_fixture(tests, conf_dir_enter, conf_dir_leave);
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, small, 0, COUNT_OF(files));
+	tcase_add_loop_test(tests, large, 0, COUNT_OF(files));
+	tcase_add_test(tests, others_can_read_it);
+	tcase_add_test(tests, key_file);
+	tcase_add_test(tests, it_would_be_found);
 }

@@ -1,5 +1,6 @@
 /* Pools with forward = "tunnel". */
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 #define KEY   "000102030405060708090a0b0c0d0e0f"
 #define KEY_2 "101112131415161718191a1b1c1d1e1f"
@@ -202,16 +203,11 @@ START_TEST(keys_are_secrets)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("conf_tunnel");
-	TCase *tc = tcase_create("conf_tunnel");
-
-	tcase_add_unchecked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_add_loop_test(tc, mistakes, 0, COUNT_OF(cases));
-	tcase_add_test(tc, values);
-	tcase_add_test(tc, settings_of_the_other_mode);
-	tcase_add_test(tc, keys_are_secrets);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_unchecked_fixture(tests, conf_dir_enter, conf_dir_leave);
+	tcase_add_loop_test(tests, mistakes, 0, COUNT_OF(cases));
+	tcase_add_test(tests, values);
+	tcase_add_test(tests, settings_of_the_other_mode);
+	tcase_add_test(tests, keys_are_secrets);
 }

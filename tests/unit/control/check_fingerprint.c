@@ -1,6 +1,7 @@
 #include "control/fingerprint.h"
 
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 #define KEY   "000102030405060708090a0b0c0d0e0f"
 #define OTHER "000102030405060708090a0b0c0d0e10"
@@ -220,17 +221,12 @@ START_TEST(exchange)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("fingerprint");
-	TCase *tc = tcase_create("fingerprint");
-
-	tcase_add_unchecked_fixture(tc, conf_dir_enter, conf_dir_leave);
-	tcase_add_test(tc, what_counts);
-	tcase_add_loop_test(tc, what_does_not, 0, COUNT_OF(of_the_node));
-	tcase_add_test(tc, order);
-	tcase_add_test(tc, without_a_table);
-	tcase_add_test(tc, exchange);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_unchecked_fixture(tests, conf_dir_enter, conf_dir_leave);
+	tcase_add_test(tests, what_counts);
+	tcase_add_loop_test(tests, what_does_not, 0, COUNT_OF(of_the_node));
+	tcase_add_test(tests, order);
+	tcase_add_test(tests, without_a_table);
+	tcase_add_test(tests, exchange);
 }

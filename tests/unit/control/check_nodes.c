@@ -6,6 +6,7 @@
 #include "tests/fixtures/conf_fixture.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/records.h"
+#include "tests/unit/suite.h"
 
 enum { DATAGRAMS = 1000000, TEXT_OCTETS = 1 << 18, ENTRY_OCTETS = 256, MOST_BACKENDS = 64 };
 
@@ -390,15 +391,10 @@ START_TEST(another_key_shows)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("nodes");
-	TCase *tc = tcase_create("nodes");
-
-	tcase_add_unchecked_fixture(tc, begin, end);
-	tcase_set_timeout(tc, 240);
-	tcase_add_test(tc, nodes_decide_alike);
-	tcase_add_test(tc, another_key_shows);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_unchecked_fixture(tests, begin, end);
+	tcase_set_timeout(tests, 240);
+	tcase_add_test(tests, nodes_decide_alike);
+	tcase_add_test(tests, another_key_shows);
 }

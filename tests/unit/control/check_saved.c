@@ -1,5 +1,4 @@
 /* What is kept over a restart, in a directory of the suite's own. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/saved.h"
+#include "tests/unit/suite.h"
 
 static char dir[] = "/tmp/check_overrides.XXXXXX", file[64], bad[72], said_file[64];
 
@@ -575,34 +575,24 @@ START_TEST(test_prepare_the_usual_place)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("overrides");
-	TCase *tc = tcase_create("overrides");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_outlives_a_restart);
-	tcase_add_test(tc, test_names_are_not_confused);
-	tcase_add_test(tc, test_void_where_the_entry_changed);
-	tcase_add_test(tc, test_a_named_backend);
-	tcase_add_test(tc, test_addresses);
-	tcase_add_test(tc, test_prune);
-	tcase_add_test(tc, test_ids);
-	tcase_add_test(tc, test_ids_end_early);
-	tcase_add_test(tc, test_ids_pruned);
-	tcase_add_test(tc, test_damaged_is_set_aside);
-	tcase_add_test(tc, test_no_room_aside);
-	tcase_add_test(tc, test_unreadable_is_left_alone);
-	tcase_add_test(tc, test_nothing_is_kept);
-	tcase_add_test(tc, test_what_was_there_stays);
-	tcase_add_test(tc, test_prepare_makes_the_last_directory);
-	tcase_add_test(tc, test_prepare_asks_for_the_user);
-	tcase_add_test(tc, test_prepare_the_usual_place);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_set_fork_status(runner, CK_FORK); /* each has a stderr, an umask and mounts of its own */
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_outlives_a_restart);
+	tcase_add_test(tests, test_names_are_not_confused);
+	tcase_add_test(tests, test_void_where_the_entry_changed);
+	tcase_add_test(tests, test_a_named_backend);
+	tcase_add_test(tests, test_addresses);
+	tcase_add_test(tests, test_prune);
+	tcase_add_test(tests, test_ids);
+	tcase_add_test(tests, test_ids_end_early);
+	tcase_add_test(tests, test_ids_pruned);
+	tcase_add_test(tests, test_damaged_is_set_aside);
+	tcase_add_test(tests, test_no_room_aside);
+	tcase_add_test(tests, test_unreadable_is_left_alone);
+	tcase_add_test(tests, test_nothing_is_kept);
+	tcase_add_test(tests, test_what_was_there_stays);
+	tcase_add_test(tests, test_prepare_makes_the_last_directory);
+	tcase_add_test(tests, test_prepare_asks_for_the_user);
+	tcase_add_test(tests, test_prepare_the_usual_place);
 }

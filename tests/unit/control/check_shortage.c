@@ -1,7 +1,7 @@
-#include <check.h>
 #include <stdlib.h>
 
 #include "control/shortage.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_begins_and_ends)
 {
@@ -38,17 +38,8 @@ START_TEST(test_a_refusal_now_and_then_is_one_shortage)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("shortage");
-	TCase *tc = tcase_create("shortage");
-
-	tcase_add_test(tc, test_begins_and_ends);
-	tcase_add_test(tc, test_a_refusal_now_and_then_is_one_shortage);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_begins_and_ends);
+	tcase_add_test(tests, test_a_refusal_now_and_then_is_one_shortage);
 }

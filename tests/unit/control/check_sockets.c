@@ -11,6 +11,7 @@
 #include "control/sockets.h"
 #include "tests/fixtures/nat_table.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 #include <urcu-qsbr.h>
 
@@ -413,25 +414,15 @@ START_TEST(tunnel_in_place)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("sockets");
-	TCase *tc = tcase_create("sockets");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_loop_test(tc, refused_by_epoll, 0, 3 * WORKERS);
-	tcase_add_test(tc, commit_cannot_fail);
-	tcase_add_test(tc, refused_by_the_kernel);
-	tcase_add_test(tc, one_grace_period_for_all);
-	tcase_add_test(tc, not_given_yet);
-	tcase_add_test(tc, tunnel_shared);
-	tcase_add_test(tc, tunnel_in_place);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_loop_test(tests, refused_by_epoll, 0, 3 * WORKERS);
+	tcase_add_test(tests, commit_cannot_fail);
+	tcase_add_test(tests, refused_by_the_kernel);
+	tcase_add_test(tests, one_grace_period_for_all);
+	tcase_add_test(tests, not_given_yet);
+	tcase_add_test(tests, tunnel_shared);
+	tcase_add_test(tests, tunnel_in_place);
 }

@@ -1,7 +1,7 @@
-#include <check.h>
 #include <errno.h>
 
 #include "control/table_spec.h"
+#include "tests/unit/suite.h"
 
 /* Two pools, each with a backend "a"; pool "q" has a "b" in drain as well. */
 static struct conf_backend of_p[] = { { .name = (char *)"a", .weight = 100, .addr = { .port = 6001 } } };
@@ -137,22 +137,13 @@ START_TEST(test_no_pool_number_left)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("plan");
-	TCase *tc = tcase_create("plan");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_copies_what_routing_needs);
-	tcase_add_test(tc, test_numbers);
-	tcase_add_test(tc, test_numbers_outlive_a_reload);
-	tcase_add_test(tc, test_ids_as_they_are_owned);
-	tcase_add_test(tc, test_no_number_left);
-	tcase_add_test(tc, test_no_pool_number_left);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_copies_what_routing_needs);
+	tcase_add_test(tests, test_numbers);
+	tcase_add_test(tests, test_numbers_outlive_a_reload);
+	tcase_add_test(tests, test_ids_as_they_are_owned);
+	tcase_add_test(tests, test_no_number_left);
+	tcase_add_test(tests, test_no_pool_number_left);
 }

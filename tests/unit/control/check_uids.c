@@ -1,6 +1,6 @@
-#include <check.h>
 
 #include "control/uids.h"
+#include "tests/unit/suite.h"
 
 START_TEST(test_same_name_same_number)
 {
@@ -87,21 +87,12 @@ START_TEST(test_taken_back_before_full)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("registry");
-	TCase *tc = tcase_create("registry");
-
-	tcase_add_test(tc, test_same_name_same_number);
-	tcase_add_test(tc, test_scopes_are_apart);
-	tcase_add_test(tc, test_keeps_its_own_copy);
-	tcase_add_test(tc, test_full);
-	tcase_add_test(tc, test_taken_back);
-	tcase_add_test(tc, test_taken_back_before_full);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_same_name_same_number);
+	tcase_add_test(tests, test_scopes_are_apart);
+	tcase_add_test(tests, test_keeps_its_own_copy);
+	tcase_add_test(tests, test_full);
+	tcase_add_test(tests, test_taken_back);
+	tcase_add_test(tests, test_taken_back_before_full);
 }

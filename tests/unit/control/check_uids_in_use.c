@@ -1,5 +1,4 @@
 /* Numbers that are taken back: what keeps one, and that nothing of it is left. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 
 #include "control/control_priv.h"
 #include "control/uids_in_use.h"
+#include "tests/unit/suite.h"
 
 enum { WILDCARD = 7 /* a listener */ };
 
@@ -381,27 +381,18 @@ START_TEST(test_alarms_are_forgotten)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("recycle");
-	TCase *tc = tcase_create("recycle");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_plan);
-	tcase_add_test(tc, test_flows);
-	tcase_add_test(tc, test_sessions_peers);
-	tcase_add_test(tc, test_flows_that_are_over);
-	tcase_add_test(tc, test_clear_evicted);
-	tcase_add_test(tc, test_clear_worker);
-	tcase_add_test(tc, test_clear_spares_what_is_used);
-	tcase_add_test(tc, test_clear_paths);
-	tcase_add_test(tc, test_clear_sample);
-	tcase_add_test(tc, test_clear_limit);
-	tcase_add_test(tc, test_alarms_are_forgotten);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_plan);
+	tcase_add_test(tests, test_flows);
+	tcase_add_test(tests, test_sessions_peers);
+	tcase_add_test(tests, test_flows_that_are_over);
+	tcase_add_test(tests, test_clear_evicted);
+	tcase_add_test(tests, test_clear_worker);
+	tcase_add_test(tests, test_clear_spares_what_is_used);
+	tcase_add_test(tests, test_clear_paths);
+	tcase_add_test(tests, test_clear_sample);
+	tcase_add_test(tests, test_clear_limit);
+	tcase_add_test(tests, test_alarms_are_forgotten);
 }

@@ -4,6 +4,7 @@
 #include "ctl/cid.h"
 #include "ctl/ctl.h"
 #include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
 
 static const char text[] =
 	"hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\";\n"
@@ -182,18 +183,13 @@ START_TEST(why_not_as_json)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("ctl_cid");
-	TCase *tc = tcase_create("ctl_cid");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, minted, 0, COUNT_OF(mints));
-	tcase_add_test(tc, mint_many_as_json);
-	tcase_add_loop_test(tc, bad_count, 0, COUNT_OF(bad_counts));
-	tcase_add_loop_test(tc, opened, 0, COUNT_OF(opens));
-	tcase_add_test(tc, only_pool_with_ids);
-	tcase_add_test(tc, why_not_as_json);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_loop_test(tests, minted, 0, COUNT_OF(mints));
+	tcase_add_test(tests, mint_many_as_json);
+	tcase_add_loop_test(tests, bad_count, 0, COUNT_OF(bad_counts));
+	tcase_add_loop_test(tests, opened, 0, COUNT_OF(opens));
+	tcase_add_test(tests, only_pool_with_ids);
+	tcase_add_test(tests, why_not_as_json);
 }

@@ -1,5 +1,4 @@
 /* cidlbctl route: what it finds in a datagram, and what it says. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/explain.h"
+#include "tests/unit/suite.h"
 
 /* Last handshake flight of Mbed TLS: ClientKeyExchange at 0, ChangeCipherSpec at 32, Finished with CID 0720b1d07b359d3c
  * at 46. */
@@ -228,24 +228,15 @@ START_TEST(test_exit_status)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("explain");
-	TCase *tc = tcase_create("explain");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_flight);
-	tcase_add_test(tc, test_wrong_length);
-	tcase_add_test(tc, test_unknown_id);
-	tcase_add_test(tc, test_address_decision);
-	tcase_add_test(tc, test_address_decision_without_address);
-	tcase_add_test(tc, test_json);
-	tcase_add_test(tc, test_listing_ends_with_the_walk);
-	tcase_add_test(tc, test_exit_status);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_flight);
+	tcase_add_test(tests, test_wrong_length);
+	tcase_add_test(tests, test_unknown_id);
+	tcase_add_test(tests, test_address_decision);
+	tcase_add_test(tests, test_address_decision_without_address);
+	tcase_add_test(tests, test_json);
+	tcase_add_test(tests, test_listing_ends_with_the_walk);
+	tcase_add_test(tests, test_exit_status);
 }

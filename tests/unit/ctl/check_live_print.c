@@ -1,10 +1,10 @@
 /* cidlbctl: what its reader sees of a running cidlb's answers. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/live.h"
+#include "tests/unit/suite.h"
 
 /* With single quotes for double ones. */
 static void expect(const char *command, const char *answer, const char *printed)
@@ -163,21 +163,12 @@ START_TEST(test_one_backend)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("live_print");
-	TCase *tc = tcase_create("live_print");
-
-	tcase_add_test(tc, test_backends_that_are_fine);
-	tcase_add_test(tc, test_backends_that_are_not);
-	tcase_add_test(tc, test_drain);
-	tcase_add_test(tc, test_backends_of_few_words);
-	tcase_add_test(tc, test_status);
-	tcase_add_test(tc, test_one_backend);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_backends_that_are_fine);
+	tcase_add_test(tests, test_backends_that_are_not);
+	tcase_add_test(tests, test_drain);
+	tcase_add_test(tests, test_backends_of_few_words);
+	tcase_add_test(tests, test_status);
+	tcase_add_test(tests, test_one_backend);
 }

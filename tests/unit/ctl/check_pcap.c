@@ -4,6 +4,7 @@
 
 #include "ctl/pcap.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 static char *file;
 static size_t file_len;
@@ -129,25 +130,14 @@ START_TEST(disk_full)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("pcap");
-	TCase *tc = tcase_create("pcap");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, head);
-	tcase_add_test(tc, ipv4);
-	tcase_add_test(tc, ipv6);
-	tcase_add_test(tc, ipv6_checksum_zero);
-	tcase_add_test(tc, cut);
-	tcase_add_test(tc, longest);
-	tcase_add_test(tc, disk_full);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, head);
+	tcase_add_test(tests, ipv4);
+	tcase_add_test(tests, ipv6);
+	tcase_add_test(tests, ipv6_checksum_zero);
+	tcase_add_test(tests, cut);
+	tcase_add_test(tests, longest);
+	tcase_add_test(tests, disk_full);
 }

@@ -1,4 +1,3 @@
-#include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -7,6 +6,7 @@
 #include <urcu-qsbr.h>
 
 #include "flows/flow_index.h"
+#include "tests/unit/suite.h"
 
 enum { CAPACITY = 1000, ROUNDS = 20000 };
 
@@ -201,26 +201,15 @@ START_TEST(found_while_others_come_and_go_and_it_grows)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("flow_index");
-	TCase *tc = tcase_create("flow_index");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, empty);
-	tcase_add_test(tc, added_and_removed);
-	tcase_add_test(tc, the_same_is_added_once);
-	tcase_add_test(tc, one_hash_for_all);
-	tcase_add_test(tc, as_full_as_it_gets);
-	tcase_add_test(tc, grown);
-	tcase_add_test(tc, found_while_others_come_and_go_and_it_grows);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, empty);
+	tcase_add_test(tests, added_and_removed);
+	tcase_add_test(tests, the_same_is_added_once);
+	tcase_add_test(tests, one_hash_for_all);
+	tcase_add_test(tests, as_full_as_it_gets);
+	tcase_add_test(tests, grown);
+	tcase_add_test(tests, found_while_others_come_and_go_and_it_grows);
 }

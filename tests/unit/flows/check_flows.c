@@ -1,10 +1,10 @@
-#include <check.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "flows/flows.h"
 #include "flows/flows_view.h"
+#include "tests/unit/suite.h"
 
 enum { POOL = 2, OTHER_POOL = 3, BACKEND = 7, MAX_FLOWS = 64, IDLE_MS = 300000, CID_IDLE_MS = 86400000, THREADS = 4 };
 
@@ -488,37 +488,26 @@ START_TEST(threads_at_once)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("flows");
-	TCase *tc = tcase_create("flows");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, made_and_found);
-	tcase_add_test(tc, keys_tell_apart);
-	tcase_add_test(tc, owner_is_no_part_of_the_key_of_a_cid);
-	tcase_add_test(tc, made_twice_is_one);
-	tcase_add_test(tc, ended);
-	tcase_add_test(tc, trials_are_bounded);
-	tcase_add_test(tc, proven_flows_outlive_any_trials);
-	tcase_add_test(tc, no_more_than_max_flows_are_proven);
-	tcase_add_test(tc, counted_by_backend);
-	tcase_add_test(tc, trials_expire);
-	tcase_add_test(tc, idle_flows_expire);
-	tcase_add_test(tc, traffic_keeps_flows);
-	tcase_add_test(tc, passes_are_kept);
-	tcase_add_test(tc, pool_removed);
-	tcase_add_test(tc, limits_grow_and_shrink);
-	tcase_add_test(tc, endpoints_run_out);
-	tcase_add_test(tc, backends_share_an_endpoint);
-	tcase_add_test(tc, threads_at_once);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, made_and_found);
+	tcase_add_test(tests, keys_tell_apart);
+	tcase_add_test(tests, owner_is_no_part_of_the_key_of_a_cid);
+	tcase_add_test(tests, made_twice_is_one);
+	tcase_add_test(tests, ended);
+	tcase_add_test(tests, trials_are_bounded);
+	tcase_add_test(tests, proven_flows_outlive_any_trials);
+	tcase_add_test(tests, no_more_than_max_flows_are_proven);
+	tcase_add_test(tests, counted_by_backend);
+	tcase_add_test(tests, trials_expire);
+	tcase_add_test(tests, idle_flows_expire);
+	tcase_add_test(tests, traffic_keeps_flows);
+	tcase_add_test(tests, passes_are_kept);
+	tcase_add_test(tests, pool_removed);
+	tcase_add_test(tests, limits_grow_and_shrink);
+	tcase_add_test(tests, endpoints_run_out);
+	tcase_add_test(tests, backends_share_an_endpoint);
+	tcase_add_test(tests, threads_at_once);
 }

@@ -5,6 +5,7 @@
 #include "flows/flows_rehome.h"
 #include "flows/flows_view.h"
 #include "tests/fixtures/nat_table.h"
+#include "tests/unit/suite.h"
 
 enum { MAX_FLOWS = 64, THREADS = 3 };
 
@@ -430,31 +431,21 @@ START_TEST(threads_at_once)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("rehome");
-	TCase *tc = tcase_create("rehome");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, sessions_follow_their_id);
-	tcase_add_test(tc, state_stays);
-	tcase_add_test(tc, trial_stays_a_trial);
-	tcase_add_test(tc, trials_that_moved_make_room);
-	tcase_add_test(tc, no_session_does_not_follow_an_id);
-	tcase_add_test(tc, all_follow_an_address);
-	tcase_add_test(tc, addresses_are_swapped);
-	tcase_add_test(tc, nobody_knows_where_to);
-	tcase_add_test(tc, nothing_moved);
-	tcase_add_test(tc, endpoint_is_taken);
-	tcase_add_test(tc, other_family);
-	tcase_add_test(tc, at_max_flows);
-	tcase_add_test(tc, threads_at_once);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, sessions_follow_their_id);
+	tcase_add_test(tests, state_stays);
+	tcase_add_test(tests, trial_stays_a_trial);
+	tcase_add_test(tests, trials_that_moved_make_room);
+	tcase_add_test(tests, no_session_does_not_follow_an_id);
+	tcase_add_test(tests, all_follow_an_address);
+	tcase_add_test(tests, addresses_are_swapped);
+	tcase_add_test(tests, nobody_knows_where_to);
+	tcase_add_test(tests, nothing_moved);
+	tcase_add_test(tests, endpoint_is_taken);
+	tcase_add_test(tests, other_family);
+	tcase_add_test(tests, at_max_flows);
+	tcase_add_test(tests, threads_at_once);
 }

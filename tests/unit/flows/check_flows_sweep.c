@@ -1,6 +1,6 @@
-#include <check.h>
 
 #include "flows/flows.h"
+#include "tests/unit/suite.h"
 
 static const uint8_t secret[16] = { 1 };
 static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000000000 };
@@ -137,22 +137,11 @@ START_TEST(test_trial)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("sweep");
-	TCase *tcase = tcase_create("sweep");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(tcase, test_datagram_after_the_sweep_began);
-	tcase_add_test(tcase, test_datagram_after_the_sweep_began_at_the_wrap);
-	tcase_add_test(tcase, test_idle_without_cid);
-	tcase_add_test(tcase, test_idle_with_cid);
-	tcase_add_test(tcase, test_trial);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_datagram_after_the_sweep_began);
+	tcase_add_test(tests, test_datagram_after_the_sweep_began_at_the_wrap);
+	tcase_add_test(tests, test_idle_without_cid);
+	tcase_add_test(tests, test_idle_with_cid);
+	tcase_add_test(tests, test_trial);
 }

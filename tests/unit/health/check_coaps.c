@@ -9,6 +9,7 @@
 #include "common/coap.h"
 #include "common/dtls.h"
 #include "tests/fixtures/probe_fixture.h"
+#include "tests/unit/suite.h"
 
 enum { CID_OCTETS = 6, ID = 2 };
 
@@ -626,28 +627,26 @@ START_TEST(long_words)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("probe_coaps");
-	TCase *real = tcase_create("reference server"), *odd = tcase_create("fake");
+	TCase *odd = suite_case("fake");
 
-	tcase_set_timeout(real, 120);
-	tcase_add_checked_fixture(real, setup, teardown);
-	tcase_add_test(real, rebinding_is_proven_all_the_time);
-	tcase_add_test(real, ipv6_and_a_port_of_its_own);
-	tcase_add_test(real, without_cid);
-	tcase_add_test(real, another_length);
-	tcase_add_test(real, another_id);
-	tcase_add_test(real, wrong_key);
-	tcase_add_test(real, wrong_identity);
-	tcase_add_test(real, nobody_there_then_somebody);
-	tcase_add_test(real, restart_heals);
-	tcase_add_test(real, any_response_is_life);
-	tcase_add_test(real, separate_response);
-	tcase_add_test(real, words_steer);
-	tcase_add_test(real, its_report_may_take_it_away);
-	tcase_add_test(real, the_session_is_closed_in_the_end);
-	suite_add_tcase(suite, real);
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, rebinding_is_proven_all_the_time);
+	tcase_add_test(tests, ipv6_and_a_port_of_its_own);
+	tcase_add_test(tests, without_cid);
+	tcase_add_test(tests, another_length);
+	tcase_add_test(tests, another_id);
+	tcase_add_test(tests, wrong_key);
+	tcase_add_test(tests, wrong_identity);
+	tcase_add_test(tests, nobody_there_then_somebody);
+	tcase_add_test(tests, restart_heals);
+	tcase_add_test(tests, any_response_is_life);
+	tcase_add_test(tests, separate_response);
+	tcase_add_test(tests, words_steer);
+	tcase_add_test(tests, its_report_may_take_it_away);
+	tcase_add_test(tests, the_session_is_closed_in_the_end);
 	tcase_set_timeout(odd, 120);
 	tcase_add_checked_fixture(odd, fake_setup, fake_teardown);
 	tcase_add_test(odd, an_honest_fake_is_good);
@@ -660,6 +659,4 @@ int main(void)
 	tcase_add_test(odd, garbage_changes_nothing);
 	tcase_add_test(odd, closed_sessions_are_begun_again);
 	tcase_add_test(odd, long_words);
-	suite_add_tcase(suite, odd);
-	return fixture_run(suite);
 }

@@ -1,6 +1,5 @@
 /* Probes against sockets of ours on loopback, in one real event loop; every run is bounded. */
 #include <arpa/inet.h>
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,6 +11,7 @@
 #include "common/dtls.h"
 #include "health/health.h"
 #include "health/probe_hello.h"
+#include "tests/unit/suite.h"
 
 enum { MAX_SEEN = 64 };
 
@@ -472,35 +472,26 @@ START_TEST(test_no_descriptors)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("health");
-	TCase *tc = tcase_create("health");
-
-	tcase_set_timeout(tc, 30);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_hello_is_well_formed);
-	tcase_add_test(tc, test_hello_answers);
-	tcase_add_test(tc, test_record_numbers_rise);
-	tcase_add_test(tc, test_verify_request_is_life);
-	tcase_add_test(tc, test_alert_is_life);
-	tcase_add_test(tc, test_server_hello_is_life_and_aborted);
-	tcase_add_test(tc, test_silence);
-	tcase_add_test(tc, test_noise);
-	tcase_add_test(tc, test_an_echo_is_not_life);
-	tcase_add_test(tc, test_probes_repeat);
-	tcase_add_test(tc, test_refused_until_fall);
-	tcase_add_test(tc, test_coap_reset);
-	tcase_add_test(tc, test_coap_reset_of_another_message);
-	tcase_add_test(tc, test_none_reports_once);
-	tcase_add_test(tc, test_set_targets);
-	tcase_add_test(tc, test_suspect);
-	tcase_add_test(tc, test_report_may_remove);
-	tcase_add_test(tc, test_no_descriptors);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_set_timeout(tests, 30);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_hello_is_well_formed);
+	tcase_add_test(tests, test_hello_answers);
+	tcase_add_test(tests, test_record_numbers_rise);
+	tcase_add_test(tests, test_verify_request_is_life);
+	tcase_add_test(tests, test_alert_is_life);
+	tcase_add_test(tests, test_server_hello_is_life_and_aborted);
+	tcase_add_test(tests, test_silence);
+	tcase_add_test(tests, test_noise);
+	tcase_add_test(tests, test_an_echo_is_not_life);
+	tcase_add_test(tests, test_probes_repeat);
+	tcase_add_test(tests, test_refused_until_fall);
+	tcase_add_test(tests, test_coap_reset);
+	tcase_add_test(tests, test_coap_reset_of_another_message);
+	tcase_add_test(tests, test_none_reports_once);
+	tcase_add_test(tests, test_set_targets);
+	tcase_add_test(tests, test_suspect);
+	tcase_add_test(tests, test_report_may_remove);
+	tcase_add_test(tests, test_no_descriptors);
 }

@@ -9,6 +9,7 @@
 #include <event2/listener.h>
 
 #include "tests/fixtures/probe_fixture.h"
+#include "tests/unit/suite.h"
 
 static char path[] = "/health?full=1";
 static struct evhttp *server;
@@ -314,28 +315,24 @@ START_TEST(speaks_otherwise)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("probe_http");
-	TCase *serving = tcase_create("server"), *other = tcase_create("other");
+	TCase *other = suite_case("other");
 
-	tcase_set_timeout(serving, 60);
-	tcase_add_checked_fixture(serving, setup_serving, teardown_serving);
-	tcase_add_test(serving, life_and_words);
-	tcase_add_test(serving, its_report_may_take_it_away);
-	tcase_add_test(serving, chunks);
-	tcase_add_test(serving, no_content);
-	tcase_add_loop_test(serving, other_codes, 0, (int)(sizeof bad / sizeof *bad));
-	tcase_add_test(serving, body_too_long);
-	tcase_add_test(serving, hangs_in_the_middle);
-	tcase_add_test(serving, out_of_descriptors);
-	tcase_add_test(serving, taken_away_in_the_middle);
-	suite_add_tcase(suite, serving);
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, setup_serving, teardown_serving);
+	tcase_add_test(tests, life_and_words);
+	tcase_add_test(tests, its_report_may_take_it_away);
+	tcase_add_test(tests, chunks);
+	tcase_add_test(tests, no_content);
+	tcase_add_loop_test(tests, other_codes, 0, (int)(sizeof bad / sizeof *bad));
+	tcase_add_test(tests, body_too_long);
+	tcase_add_test(tests, hangs_in_the_middle);
+	tcase_add_test(tests, out_of_descriptors);
+	tcase_add_test(tests, taken_away_in_the_middle);
 	tcase_set_timeout(other, 60);
 	tcase_add_test(other, ipv6);
 	tcase_add_test(other, refused);
 	tcase_add_test(other, silent);
 	tcase_add_loop_test(other, speaks_otherwise, 0, (int)(sizeof strangers / sizeof *strangers));
-	suite_add_tcase(suite, other);
-	return fixture_run(suite);
 }

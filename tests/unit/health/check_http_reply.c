@@ -1,7 +1,7 @@
-#include <check.h>
 #include <string.h>
 
 #include "health/http_reply.h"
+#include "tests/unit/suite.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
 
@@ -109,17 +109,8 @@ START_TEST(in_pieces)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("http_reply");
-	TCase *tc = tcase_create("http_reply");
-
-	tcase_add_loop_test(tc, replies, 0, (int)(sizeof cases / sizeof *cases));
-	tcase_add_test(tc, in_pieces);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(tests, replies, 0, (int)(sizeof cases / sizeof *cases));
+	tcase_add_test(tests, in_pieces);
 }

@@ -1,10 +1,10 @@
 /* The question of the `coaps` probe and its answers, octet by octet; and the CID that a backend gave, against the
  * layout. */
-#include <check.h>
 #include <string.h>
 
 #include "health/probe_cid.h"
 #include "health/probe_get.h"
+#include "tests/unit/suite.h"
 
 /* Ids 0102 and 1112, tokens a1a2a3a4 and b1b2b3b4. */
 static const uint8_t random_octets[PROBE_GET_RANDOM_OCTETS] = { 1,    2,    0xa1, 0xa2, 0xa3, 0xa4,
@@ -182,20 +182,11 @@ START_TEST(cid_of_rotations)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("probe_get");
-	TCase *tc = tcase_create("probe_get");
-
-	tcase_add_test(tc, questions);
-	tcase_add_loop_test(tc, answer, 0, (int)(sizeof answers / sizeof *answers));
-	tcase_add_test(tc, the_first_answer_counts);
-	tcase_add_loop_test(tc, cid, 0, (int)(sizeof cids / sizeof *cids));
-	tcase_add_test(tc, cid_of_rotations);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, questions);
+	tcase_add_loop_test(tests, answer, 0, (int)(sizeof answers / sizeof *answers));
+	tcase_add_test(tests, the_first_answer_counts);
+	tcase_add_loop_test(tests, cid, 0, (int)(sizeof cids / sizeof *cids));
+	tcase_add_test(tests, cid_of_rotations);
 }

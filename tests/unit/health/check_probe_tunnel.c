@@ -7,6 +7,7 @@
 #include "bench/programs/backend/server.h"
 #include "common/proxy2.h"
 #include "tests/fixtures/probe_fixture.h"
+#include "tests/unit/suite.h"
 
 enum { CID_OCTETS = 6, ID = 2, MOST_ASKED = 64, WITH_HEADER = 2048 };
 
@@ -388,17 +389,15 @@ START_TEST(another_local_address)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("probe_tunnel");
-	TCase *every = tcase_create("every kind"), *coap_v4 = tcase_create("coap");
+	TCase *coap_v4 = suite_case("coap");
 
-	tcase_set_timeout(every, 60);
-	tcase_add_loop_test(every, coaps_moves_inside, 0, 2);
-	tcase_add_loop_test(every, dtls, 0, 2);
-	tcase_add_loop_test(every, coap, 0, 2);
-	tcase_add_test(every, keys_change_under_a_session);
-	suite_add_tcase(suite, every);
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, coaps_moves_inside, 0, 2);
+	tcase_add_loop_test(tests, dtls, 0, 2);
+	tcase_add_loop_test(tests, coap, 0, 2);
+	tcase_add_test(tests, keys_change_under_a_session);
 	tcase_set_timeout(coap_v4, 60);
 	tcase_add_checked_fixture(coap_v4, setup, finish);
 	tcase_add_loop_test(coap_v4, what_is_no_answer, ANSWER + 1, ANSWERS);
@@ -407,6 +406,4 @@ int main(void)
 	tcase_add_test(coap_v4, local_port_is_taken);
 	tcase_add_test(coap_v4, a_port_of_its_own_is_asked_directly);
 	tcase_add_test(coap_v4, another_local_address);
-	suite_add_tcase(suite, coap_v4);
-	return fixture_run(suite);
 }

@@ -1,5 +1,4 @@
 #include <arpa/inet.h>
-#include <check.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "health/resolve.h"
+#include "tests/unit/suite.h"
 
 enum { LIMIT_S = 60, MAX_REPORTS = 1100, HEADER = 12, TYPE_A = 1, TYPE_AAAA = 28, NXDOMAIN = 3, TRUNCATED = 0x200 };
 
@@ -548,36 +548,25 @@ START_TEST(resolv_conf_replaced_in_silence)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("resolve");
-	TCase *tc = tcase_create("resolve");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, LIMIT_S);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, one_address);
-	tcase_add_test(tc, ipv6);
-	tcase_add_loop_test(tc, ttl, 0, sizeof ttls / sizeof *ttls);
-	tcase_add_test(tc, asked_again_when_its_time_has_passed);
-	tcase_add_loop_test(tc, bad_answer, 0, sizeof bad / sizeof *bad);
-	tcase_add_test(tc, backs_off);
-	tcase_add_test(tc, another_id_is_ignored);
-	tcase_add_test(tc, silence_then_an_answer);
-	tcase_add_test(tc, asked_at_once_when_a_probe_failed);
-	tcase_add_test(tc, forgotten_during_a_question);
-	tcase_add_test(tc, freed_during_a_question);
-	tcase_add_test(tc, forgotten_by_its_report);
-	tcase_add_test(tc, known_names_go_on);
-	tcase_add_test(tc, many_at_once);
-	tcase_add_test(tc, search_list);
-	tcase_add_test(tc, resolv_conf_replaced);
-	tcase_add_test(tc, resolv_conf_replaced_in_silence);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, LIMIT_S);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, one_address);
+	tcase_add_test(tests, ipv6);
+	tcase_add_loop_test(tests, ttl, 0, sizeof ttls / sizeof *ttls);
+	tcase_add_test(tests, asked_again_when_its_time_has_passed);
+	tcase_add_loop_test(tests, bad_answer, 0, sizeof bad / sizeof *bad);
+	tcase_add_test(tests, backs_off);
+	tcase_add_test(tests, another_id_is_ignored);
+	tcase_add_test(tests, silence_then_an_answer);
+	tcase_add_test(tests, asked_at_once_when_a_probe_failed);
+	tcase_add_test(tests, forgotten_during_a_question);
+	tcase_add_test(tests, freed_during_a_question);
+	tcase_add_test(tests, forgotten_by_its_report);
+	tcase_add_test(tests, known_names_go_on);
+	tcase_add_test(tests, many_at_once);
+	tcase_add_test(tests, search_list);
+	tcase_add_test(tests, resolv_conf_replaced);
+	tcase_add_test(tests, resolv_conf_replaced_in_silence);
 }

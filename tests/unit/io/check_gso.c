@@ -2,6 +2,7 @@
 
 #include "io/gso.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 static struct io_pmtu path_a = { .most = UINT16_MAX }, path_b = { .most = UINT16_MAX }, small = { .most = 100 },
 		      never = { .most = 0 };
@@ -158,20 +159,10 @@ START_TEST(random_queues)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("trains");
-	TCase *tc = tcase_create("trains");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, planned, 0, COUNT_OF(rows));
-	tcase_add_test(tc, some_of_them);
-	tcase_add_test(tc, random_queues);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, planned, 0, COUNT_OF(rows));
+	tcase_add_test(tests, some_of_them);
+	tcase_add_test(tests, random_queues);
 }

@@ -1,5 +1,4 @@
 /* ICMP errors of real sockets on loopback, and the alarm. */
-#include <check.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "io/icmp.h"
 #include "io/io.h"
+#include "tests/unit/suite.h"
 
 static struct addr address(const char *text)
 {
@@ -169,20 +169,11 @@ START_TEST(test_alarm_rings_every_100_ms)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("icmp");
-	TCase *tc = tcase_create("icmp");
-
-	tcase_add_test(tc, test_refused);
-	tcase_add_test(tc, test_batches);
-	tcase_add_test(tc, test_own_errors_are_none);
-	tcase_add_test(tc, test_alarm);
-	tcase_add_test(tc, test_alarm_rings_every_100_ms);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_refused);
+	tcase_add_test(tests, test_batches);
+	tcase_add_test(tests, test_own_errors_are_none);
+	tcase_add_test(tests, test_alarm);
+	tcase_add_test(tests, test_alarm_rings_every_100_ms);
 }

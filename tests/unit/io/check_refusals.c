@@ -1,6 +1,7 @@
 /* Sends that the kernel refuses: which are tried again, and how often. */
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/refuse.h"
+#include "tests/unit/suite.h"
 
 static const int own[] = { EPERM, EINVAL, EBADF, ENOBUFS, EAGAIN, ENOMEM, EIO, EPIPE };
 static const int foreign[] = { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO,    EMSGSIZE,
@@ -176,27 +177,17 @@ START_TEST(a_path_learns_nothing_from_others_errors)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("refusals");
-	TCase *tc = tcase_create("refusals");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, outbox_set_up, outbox_tear_down);
-	tcase_add_loop_test(tc, own_errors_are_final, 0, COUNT_OF(own));
-	tcase_add_loop_test(tc, final_without_a_queue, 0, COUNT_OF(foreign));
-	tcase_add_loop_test(tc, final_with_an_empty_queue, 0, COUNT_OF(foreign));
-	tcase_add_loop_test(tc, bounded, 0, COUNT_OF(foreign));
-	tcase_add_loop_test(tc, tried_again_after_others_errors, 0, COUNT_OF(foreign));
-	tcase_add_loop_test(tc, tried_again_after_an_error_that_is_gone, 0, COUNT_OF(foreign));
-	tcase_add_loop_test(tc, a_path_learns_at_once, 0, 2);
-	tcase_add_test(tc, a_path_learns_its_size_from_an_empty_queue);
-	tcase_add_test(tc, a_path_learns_nothing_from_others_errors);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, outbox_set_up, outbox_tear_down);
+	tcase_add_loop_test(tests, own_errors_are_final, 0, COUNT_OF(own));
+	tcase_add_loop_test(tests, final_without_a_queue, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tests, final_with_an_empty_queue, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tests, bounded, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tests, tried_again_after_others_errors, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tests, tried_again_after_an_error_that_is_gone, 0, COUNT_OF(foreign));
+	tcase_add_loop_test(tests, a_path_learns_at_once, 0, 2);
+	tcase_add_test(tests, a_path_learns_its_size_from_an_empty_queue);
+	tcase_add_test(tests, a_path_learns_nothing_from_others_errors);
 }

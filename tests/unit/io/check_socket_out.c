@@ -7,6 +7,7 @@
 
 #include "io/io.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 static struct io_outbox *outbox;
 static struct io_inbox *inbox;
@@ -234,25 +235,15 @@ START_TEST(a_tunnel_is_alone_at_its_address)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("socket_out");
-	TCase *tc = tcase_create("socket_out");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_loop_test(tc, leaves_in_trains, 0, 4);
-	tcase_add_test(tc, is_received_in_one);
-	tcase_add_test(tc, the_kernel_refuses_trains);
-	tcase_add_test(tc, the_kernel_refuses_large_ones);
-	tcase_add_test(tc, flushes_when_full);
-	tcase_add_test(tc, no_socket);
-	tcase_add_test(tc, a_tunnel_is_alone_at_its_address);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_loop_test(tests, leaves_in_trains, 0, 4);
+	tcase_add_test(tests, is_received_in_one);
+	tcase_add_test(tests, the_kernel_refuses_trains);
+	tcase_add_test(tests, the_kernel_refuses_large_ones);
+	tcase_add_test(tests, flushes_when_full);
+	tcase_add_test(tests, no_socket);
+	tcase_add_test(tests, a_tunnel_is_alone_at_its_address);
 }

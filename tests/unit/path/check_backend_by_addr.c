@@ -1,8 +1,8 @@
 /* Backends by the address that their datagrams come from. */
-#include <check.h>
 #include <stdlib.h>
 
 #include "path/backend_by_addr.h"
+#include "tests/unit/suite.h"
 
 enum { MANY = 1024 };
 
@@ -94,20 +94,10 @@ START_TEST(as_many_as_a_pool_has)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("origins");
-	TCase *tc = tcase_create("origins");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, by_address_and_port);
-	tcase_add_test(tc, without_address_and_twice);
-	tcase_add_test(tc, as_many_as_a_pool_has);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, by_address_and_port);
+	tcase_add_test(tests, without_address_and_twice);
+	tcase_add_test(tests, as_many_as_a_pool_has);
 }

@@ -7,6 +7,7 @@
 #include "tests/fixtures/nat_table.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/refuse.h"
+#include "tests/unit/suite.h"
 
 #define RECORD_OF(id)                                                                                                  \
 	"19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff00112233445566" \
@@ -219,40 +220,18 @@ START_TEST(too_large_for_any)
 }
 END_TEST
 
-static TCase *case_endpoint(void)
+void suite(TCase *tests)
 {
-	TCase *tc = tcase_create("endpoint");
+	TCase *tunnel = suite_case("tunnel");
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, worker_set_up, worker_tear_down);
-	tcase_add_test(tc, anothers_error_is_counted);
-	tcase_add_test(tc, anothers_error_that_is_not_queued);
-	tcase_add_test(tc, one_send_per_datagram_that_a_firewall_refuses);
-	tcase_add_test(tc, too_large_for_any);
-	return tc;
-}
-
-static TCase *case_tunnel(void)
-{
-	TCase *tc = tcase_create("tunnel");
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, tunnel_set_up, worker_tear_down);
-	tcase_add_test(tc, anothers_error_is_counted);
-	tcase_add_test(tc, error_of_a_pool_that_is_gone);
-	return tc;
-}
-
-int main(void)
-{
-	Suite *suite = suite_create("errors");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	suite_add_tcase(suite, case_endpoint());
-	suite_add_tcase(suite, case_tunnel());
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, worker_set_up, worker_tear_down);
+	tcase_add_test(tests, anothers_error_is_counted);
+	tcase_add_test(tests, anothers_error_that_is_not_queued);
+	tcase_add_test(tests, one_send_per_datagram_that_a_firewall_refuses);
+	tcase_add_test(tests, too_large_for_any);
+	tcase_set_timeout(tunnel, 60);
+	tcase_add_checked_fixture(tunnel, tunnel_set_up, worker_tear_down);
+	tcase_add_test(tunnel, anothers_error_is_counted);
+	tcase_add_test(tunnel, error_of_a_pool_that_is_gone);
 }

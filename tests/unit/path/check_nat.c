@@ -2,6 +2,7 @@
 #include "path/batch.h"
 #include "tests/fixtures/nat_table.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 #define HELLO                                                                                                          \
 	"16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708d" \
@@ -162,23 +163,13 @@ START_TEST(last_cid_of_several_workers)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("nat");
-	TCase *tc = tcase_create("nat");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, no_address);
-	tcase_add_test(tc, one_without_address);
-	tcase_add_test(tc, last_cid);
-	tcase_add_test(tc, last_cid_by_state);
-	tcase_add_test(tc, last_cid_of_several_workers);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, no_address);
+	tcase_add_test(tests, one_without_address);
+	tcase_add_test(tests, last_cid);
+	tcase_add_test(tests, last_cid_by_state);
+	tcase_add_test(tests, last_cid_of_several_workers);
 }

@@ -9,6 +9,7 @@
 #include "tests/fixtures/nat_table.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/records.h"
+#include "tests/unit/suite.h"
 
 #define PREFIX  "fd00:c1d:1b00::"
 #define SERVICE "198.51.100.7:5684"
@@ -410,29 +411,20 @@ START_TEST(which_pools)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("nat_stateless");
-	TCase *tc = tcase_create("nat_stateless"), *conf = tcase_create("conf");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *conf = suite_case("conf");
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, literal_endpoint);
-	tcase_add_test(tc, one_endpoint_per_device);
-	tcase_add_test(tc, no_address);
-	tcase_add_test(tc, replies_arrive);
-	tcase_add_test(tc, forged_replies);
-	tcase_add_test(tc, backend_gone);
-	tcase_add_test(tc, previous_key);
-	tcase_add_test(tc, flow_of_before);
-	tcase_add_test(tc, icmp_errors);
-	suite_add_tcase(suite, tc);
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, literal_endpoint);
+	tcase_add_test(tests, one_endpoint_per_device);
+	tcase_add_test(tests, no_address);
+	tcase_add_test(tests, replies_arrive);
+	tcase_add_test(tests, forged_replies);
+	tcase_add_test(tests, backend_gone);
+	tcase_add_test(tests, previous_key);
+	tcase_add_test(tests, flow_of_before);
+	tcase_add_test(tests, icmp_errors);
 	tcase_add_loop_test(conf, which_pools, 0, sizeof conditions / sizeof conditions[0]);
-	suite_add_tcase(suite, conf);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

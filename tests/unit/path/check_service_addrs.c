@@ -1,10 +1,10 @@
-#include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/stats.h"
 #include "path/service_addrs.h"
+#include "tests/unit/suite.h"
 
 enum { NUMBERS = 256, THREADS = 4 };
 
@@ -101,22 +101,11 @@ START_TEST(threads_agree)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("services");
-	TCase *tc = tcase_create("services");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, listeners_are_numbers);
-	tcase_add_test(tc, numbers_stay);
-	tcase_add_test(tc, numbers_run_out);
-	tcase_add_test(tc, threads_agree);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, listeners_are_numbers);
+	tcase_add_test(tests, numbers_stay);
+	tcase_add_test(tests, numbers_run_out);
+	tcase_add_test(tests, threads_agree);
 }

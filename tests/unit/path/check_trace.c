@@ -4,6 +4,7 @@
 #include "path/forward.h"
 #include "path/trace.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 static const uint8_t cid[6] = { 1, 2, 3, 4, 5, 6 };
 static const struct snapshot_pool pool = { .protocol = POOL_DTLS };
@@ -285,27 +286,16 @@ START_TEST(two_threads)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("trace");
-	TCase *tc = tcase_create("trace");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, uplink);
-	tcase_add_test(tc, stateless);
-	tcase_add_test(tc, other_sessions);
-	tcase_add_test(tc, not_sent);
-	tcase_add_test(tc, roles);
-	tcase_add_test(tc, downlink);
-	tcase_add_test(tc, long_datagrams);
-	tcase_add_test(tc, full);
-	tcase_add_test(tc, two_threads);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, uplink);
+	tcase_add_test(tests, stateless);
+	tcase_add_test(tests, other_sessions);
+	tcase_add_test(tests, not_sent);
+	tcase_add_test(tests, roles);
+	tcase_add_test(tests, downlink);
+	tcase_add_test(tests, long_datagrams);
+	tcase_add_test(tests, full);
+	tcase_add_test(tests, two_threads);
 }

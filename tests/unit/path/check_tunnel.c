@@ -8,6 +8,7 @@
 #include "path/forward.h"
 #include "tests/fixtures/nat_table.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 #define SIGNATURE "0d0a0d0a000d0a515549540a"
 #define RECORD                                                                                                         \
@@ -394,30 +395,20 @@ START_TEST(arrives)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("tunnel");
-	TCase *tc = tcase_create("tunnel");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, header_in_front);
-	tcase_add_test(tc, header_of_a_wildcard_listener);
-	tcase_add_test(tc, the_first_key_signs);
-	tcase_add_test(tc, no_address);
-	tcase_add_test(tc, no_hint);
-	tcase_add_test(tc, a_batch);
-	tcase_add_test(tc, paths);
-	tcase_add_loop_test(tc, held_against, 0, COUNT_OF(replies));
-	tcase_add_test(tc, outer_source);
-	tcase_add_test(tc, service_of_a_wildcard_listener);
-	tcase_add_test(tc, taken_apart);
-	tcase_add_test(tc, arrives);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, header_in_front);
+	tcase_add_test(tests, header_of_a_wildcard_listener);
+	tcase_add_test(tests, the_first_key_signs);
+	tcase_add_test(tests, no_address);
+	tcase_add_test(tests, no_hint);
+	tcase_add_test(tests, a_batch);
+	tcase_add_test(tests, paths);
+	tcase_add_loop_test(tests, held_against, 0, COUNT_OF(replies));
+	tcase_add_test(tests, outer_source);
+	tcase_add_test(tests, service_of_a_wildcard_listener);
+	tcase_add_test(tests, taken_apart);
+	tcase_add_test(tests, arrives);
 }

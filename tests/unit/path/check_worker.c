@@ -8,6 +8,7 @@
 #include "path/worker.h"
 #include "tests/fixtures/nat_table.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 static struct nat_table configured;
 static struct publisher publisher;
@@ -170,21 +171,11 @@ START_TEST(serial_numbers)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("worker");
-	TCase *tc = tcase_create("worker");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_add_test(tc, event_of_a_socket_that_is_gone);
-	tcase_add_test(tc, event_of_a_socket_that_stays);
-	tcase_add_test(tc, serial_numbers);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, event_of_a_socket_that_is_gone);
+	tcase_add_test(tests, event_of_a_socket_that_stays);
+	tcase_add_test(tests, serial_numbers);
 }

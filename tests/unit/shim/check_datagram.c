@@ -8,6 +8,7 @@
 #include "shim/marks.h"
 #include "shim/rewrite.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 enum { MARK = 1, THREADS = 2, DEVICES = 500, WAIT_S = 60 };
 
@@ -240,22 +241,13 @@ START_TEST(threads_share_a_socket)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("shim_datagram");
-	TCase *tcase = tcase_create("shim_datagram");
-	SRunner *runner = srunner_create(suite);
-
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_set_timeout(tcase, 2 * WAIT_S);
-	tcase_add_test(tcase, as_without_a_tunnel);
-	tcase_add_test(tcase, cut_short);
-	tcase_add_test(tcase, dropped_and_counted);
-	tcase_add_test(tcase, not_sent);
-	tcase_add_test(tcase, threads_share_a_socket);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_set_timeout(tests, 2 * WAIT_S);
+	tcase_add_test(tests, as_without_a_tunnel);
+	tcase_add_test(tests, cut_short);
+	tcase_add_test(tests, dropped_and_counted);
+	tcase_add_test(tests, not_sent);
+	tcase_add_test(tests, threads_share_a_socket);
 }

@@ -4,6 +4,7 @@
 
 #include "shim/rewrite.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 #define MAPPED  [10] = 0xff, [11] = 0xff
 #define KEY_HEX "000102030405060708090a0b0c0d0e0f"
@@ -246,21 +247,12 @@ START_TEST(what_cannot_be_sent)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("shim_rewrite");
-	TCase *tcase = tcase_create("shim_rewrite");
-	SRunner *runner = srunner_create(suite);
-
-	tcase_add_loop_test(tcase, payload_is_where_it_belongs, 0, COUNT_OF(scatters));
-	tcase_add_test(tcase, longer_header_is_not_taken);
-	tcase_add_test(tcase, names_of_sockets);
-	tcase_add_test(tcase, packet_info_tells_the_service);
-	tcase_add_test(tcase, source_addresses_are_not_sent);
-	tcase_add_test(tcase, what_cannot_be_sent);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	tcase_add_loop_test(tests, payload_is_where_it_belongs, 0, COUNT_OF(scatters));
+	tcase_add_test(tests, longer_header_is_not_taken);
+	tcase_add_test(tests, names_of_sockets);
+	tcase_add_test(tests, packet_info_tells_the_service);
+	tcase_add_test(tests, source_addresses_are_not_sent);
+	tcase_add_test(tests, what_cannot_be_sent);
 }

@@ -7,6 +7,7 @@
 #include "shim/settings.h"
 #include "shim/table.h"
 #include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
 
 #define MAPPED  [10] = 0xff, [11] = 0xff
 #define KEY_HEX "000102030405060708090a0b0c0d0e0f"
@@ -311,19 +312,16 @@ static void remove_key_file(void)
 	unlink(key_path);
 }
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("shim");
-	TCase *settings = tcase_create("settings"), *ways = tcase_create("table");
-	SRunner *runner = srunner_create(suite);
+	TCase *ways = suite_case("table");
 
-	tcase_add_unchecked_fixture(settings, make_key_file, remove_key_file);
-	tcase_add_loop_test(settings, environment, 0, COUNT_OF(environments));
-	tcase_add_test(settings, no_ports_is_no_problem);
-	tcase_add_loop_test(settings, key_file, 0, COUNT_OF(key_files));
-	tcase_add_test(settings, key_is_a_file);
-	tcase_add_test(settings, ports_and_nodes);
-	suite_add_tcase(suite, settings);
+	tcase_add_unchecked_fixture(tests, make_key_file, remove_key_file);
+	tcase_add_loop_test(tests, environment, 0, COUNT_OF(environments));
+	tcase_add_test(tests, no_ports_is_no_problem);
+	tcase_add_loop_test(tests, key_file, 0, COUNT_OF(key_files));
+	tcase_add_test(tests, key_is_a_file);
+	tcase_add_test(tests, ports_and_nodes);
 	tcase_add_checked_fixture(ways, new_table, NULL);
 	tcase_set_timeout(ways, 60);
 	tcase_add_test(ways, way_back_is_the_last_one);
@@ -332,9 +330,4 @@ int main(void)
 	tcase_add_test(ways, ports_are_apart);
 	tcase_add_test(ways, oldest_of_a_set_makes_room);
 	tcase_add_test(ways, what_a_fork_caught_is_forgotten);
-	suite_add_tcase(suite, ways);
-	srunner_run_all(runner, CK_ENV);
-	const int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

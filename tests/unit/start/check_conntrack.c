@@ -1,10 +1,10 @@
 /* The kernel's two numbers, read from files of ours. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "start/conntrack.h"
+#include "tests/unit/suite.h"
 
 static char directory[64];
 
@@ -64,18 +64,9 @@ START_TEST(test_needed)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("conntrack");
-	TCase *tc = tcase_create("conntrack");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_read);
-	tcase_add_test(tc, test_needed);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_read);
+	tcase_add_test(tests, test_needed);
 }

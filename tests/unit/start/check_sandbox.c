@@ -3,7 +3,6 @@
  * Check times its tests, and asks timer_create() for the clock to do it by: a test that entered the sandbox would be
  * timed by another clock at its end than at its beginning. So whatever enters it is a process of its own, which Check
  * does not know of. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "start/sandbox.h"
+#include "tests/unit/suite.h"
 
 enum { OUTCOME_GOOD = 0, OUTCOME_BAD = 1 };
 
@@ -240,21 +240,12 @@ START_TEST(test_deadly)
 }
 END_TEST
 
-int main(void)
+void suite(TCase *tests)
 {
-	Suite *suite = suite_create("sandbox");
-	TCase *tc = tcase_create("sandbox");
-
-	tcase_add_test(tc, test_goes_on);
-	tcase_add_test(tc, test_replaces_files);
-	tcase_add_test(tc, test_refused);
-	tcase_add_test(tc, test_no_core_no_privilege);
-	tcase_add_test(tc, test_all_threads);
-	tcase_add_loop_test(tc, test_deadly, 0, 3);
-	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(tests, test_goes_on);
+	tcase_add_test(tests, test_replaces_files);
+	tcase_add_test(tests, test_refused);
+	tcase_add_test(tests, test_no_core_no_privilege);
+	tcase_add_test(tests, test_all_threads);
+	tcase_add_loop_test(tests, test_deadly, 0, 3);
 }
