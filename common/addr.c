@@ -41,7 +41,7 @@ static bool parse_v6(struct addr *out, const char *text)
 	return inet_pton(AF_INET6, text, out->ip) == 1;
 }
 
-/* By hand: strtoul() takes signs, blanks and leading zeros for a number. */
+/* By hand, because strtoul() also accepts signs, blanks and leading zeros. */
 static bool parse_port(uint16_t *out, const char *text)
 {
 	unsigned port = 0;

@@ -1,7 +1,7 @@
-/* An IPv4 or IPv6 address with a UDP port: the one form used everywhere.
+/* An IPv4 or IPv6 address with a UDP port. This form is used everywhere.
  *
- * IPv4 is held as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2), so that equality is one comparison and a table needs one
- * key.
+ * IPv4 addresses are held as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2). So one comparison tests for equality, and a
+ * table needs only one kind of key.
  */
 #ifndef CIDLB_ADDR_H
 #define CIDLB_ADDR_H
@@ -37,16 +37,17 @@ bool addr_is_loopback(const struct addr *a);
 /* 0.0.0.0 or ::. */
 bool addr_is_wildcard(const struct addr *a);
 
-/* Of one host, which can answer: not the wildcard, nor a group (224.0.0.0/4, ff00::/8), nor 255.255.255.255. */
+/* True if it is the address of one host, which can answer. False for the wildcard, for multicast (224.0.0.0/4,
+ * ff00::/8) and for 255.255.255.255. */
 bool addr_is_unicast(const struct addr *a);
 
-/* Reads "A.B.C.D:PORT" or "[V6]:PORT", whole. -EINVAL: anything else; the port is 1..65535. */
+/* Reads the whole text as "A.B.C.D:PORT" or "[V6]:PORT", with a port of 1..65535. -EINVAL: anything else. */
 int addr_parse(struct addr *out, const char *text);
 
-/* Reads an IP address without a port (the port becomes 0). -EINVAL: anything else. */
+/* Reads an IP address without a port; the port becomes 0. -EINVAL: anything else. */
 int addr_parse_ip(struct addr *out, const char *text);
 
-/* Writes the form addr_parse() reads (without the port if it is 0) and returns `text`. */
+/* Writes the form that addr_parse() reads, without the port if it is 0. Returns `text`. */
 const char *addr_format(const struct addr *a, char text[static ADDR_TEXT_OCTETS]);
 
 #endif

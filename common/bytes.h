@@ -1,4 +1,4 @@
-/* A bounded reader: what decoders read a datagram through. Nothing is read that bytes_take() did not hand out. */
+/* A bounded reader. Decoders read datagrams through it, and read only octets that bytes_take() has handed out. */
 #ifndef CIDLB_BYTES_H
 #define CIDLB_BYTES_H
 
@@ -12,7 +12,8 @@ struct bytes {
 	size_t left;       /* octets from there */
 };
 
-/* The next `n` octets, which are then behind the reader. NULL: fewer are left; the reader stays where it is. */
+/* Takes the next `n` octets; the reader then stands behind them. NULL: fewer are left, and the reader stays where it
+ * is. */
 static inline const uint8_t *bytes_take(struct bytes *in, size_t n)
 {
 	const uint8_t *taken = in->at;
@@ -24,7 +25,7 @@ static inline const uint8_t *bytes_take(struct bytes *in, size_t n)
 	return taken;
 }
 
-/* Network order, from octets that were taken. */
+/* A number in network order, from octets already taken. */
 static inline uint16_t bytes_u16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);
@@ -38,8 +39,8 @@ static inline uint32_t bytes_le32(const uint8_t *at)
 	return le32toh(word);
 }
 
-/* The `n` (0..8) octets at `at`, and no other, as a little-endian number. For a length that is no constant memcpy()
- * would be a call, and what it writes in parts slow to be read as a whole; here loads overlap instead. */
+/* The `n` (0..8) octets at `at`, and no others, as a little-endian number. With a variable length memcpy() would be a
+ * call, and it would be slow to read as one word what it wrote in parts. Overlapping loads avoid both. */
 static inline uint64_t bytes_le64(const uint8_t *at, size_t n)
 {
 	if (n >= 4)
@@ -49,7 +50,7 @@ static inline uint64_t bytes_le64(const uint8_t *at, size_t n)
 	return at[0] | (uint64_t)at[n / 2] << 8 * (n / 2) | (uint64_t)at[n - 1] << 8 * (n - 1);
 }
 
-/* The same of 0..16 octets. */
+/* The same for 0..16 octets. */
 static inline unsigned __int128 bytes_le128(const uint8_t *at, size_t n)
 {
 	return n <= 8 ? bytes_le64(at, n) : bytes_le64(at, 8) | (unsigned __int128)bytes_le64(at + 8, n - 8) << 64;

@@ -9,7 +9,7 @@
 #include "quiclb.h"
 
 struct cid_rotations {
-	atomic_size_t users;                          /* layouts; who drops it last may be on another thread */
+	atomic_size_t users; /* layouts that share it; the last may be dropped on another thread */
 	struct lbcid_config configs[LBCID_ROTATIONS]; /* by rotation; length 0: not live */
 	struct lbcid_key *keys[LBCID_ROTATIONS];
 };
@@ -96,7 +96,7 @@ uint64_t cid_layout_hash(const struct cid_layout *layout, const struct siphash_k
 								   layout->lbcid.offset, layout->lbcid.size,
 								   layout->rotations != NULL };
 
-	/* A CID minted of zeros is what a config and its key make of them. */
+	/* The CID that a config mints from zeros depends on the config and its key. */
 	for (size_t i = 0; layout->rotations && i < LBCID_ROTATIONS; i++)
 		(void)lbcid_mint(&layout->rotations->configs[i], nobody, zeros, NULL,
 				 octets + 5 + i * LBCID_MAX_OCTETS);

@@ -1,4 +1,4 @@
-/* Layouts: how the CIDs of a pool are read (design: pools.cid). One switch, one case per scheme.
+/* Layouts: how the CIDs of a pool are read (design: pools.cid). One switch, with one case per scheme.
  *
  * `learned` will be a further member of enum cid_scheme.
  */
@@ -15,19 +15,18 @@
 #include "siphash.h"
 
 enum cid_scheme {
-	CID_LAYOUT_NONE, /* CIDs are ignored: all by address */
+	CID_LAYOUT_NONE, /* CIDs are ignored; everything is routed by address */
 	CID_LAYOUT_ID,   /* the CID carries a server id (lbcid) */
-	CID_LAYOUT_HASH, /* any CID of fixed length on the consistent hash */
+	CID_LAYOUT_HASH, /* any CID of fixed length, routed by consistent hash */
 };
 
-/* The live configs of scheme quic-lb and their keys: immutable, shared by the copies of a layout, and counted. */
+/* The live configs of scheme quic-lb and their keys. Immutable; the copies of a layout share and count them. */
 struct cid_rotations;
 
-/* Copied by assignment it is lent, not shared: the copy must not outlive what it was copied from. See
- * cid_layout_share(). */
+/* A copy by assignment is a loan: it must not outlive the original. cid_layout_share() makes a copy that may. */
 struct cid_layout {
 	enum cid_scheme scheme;
-	struct lbcid_config lbcid;       /* CID_LAYOUT_ID; quic-lb: the first of the configs, and all have its `size` */
+	struct lbcid_config lbcid;       /* CID_LAYOUT_ID; quic-lb: the first config, whose `size` all have */
 	uint8_t length;                  /* octets, 1..20; CID_LAYOUT_ID: of the longest CID; CID_LAYOUT_NONE: 0 */
 	struct cid_rotations *rotations; /* quic-lb; else NULL */
 };
@@ -41,7 +40,7 @@ struct cid_rotation {
 	uint8_t key[LBCID_KEY_OCTETS];
 };
 
-/* Compared and hashed as a whole: octets behind `len` are 0. */
+/* Compared and hashed as a whole, so the octets behind `len` are 0. */
 struct server_id {
 	uint8_t len; /* octets, 1..15 */
 	uint8_t octets[LBCID_MAX_ID_OCTETS];
@@ -49,47 +48,49 @@ struct server_id {
 
 enum cid_result {
 	CID_OPENED, /* CID_LAYOUT_ID: `id` is set */
-	CID_HASHED, /* CID_LAYOUT_HASH: goes on the consistent hash */
+	CID_HASHED, /* CID_LAYOUT_HASH: route it by consistent hash */
 	CID_MISFIT, /* the CID or the record's length does not fit the layout */
 };
 
 struct cid_opened {
 	enum cid_result result;
 	const uint8_t *cid; /* in the datagram */
-	uint8_t cid_len;    /* octets; CID_MISFIT: what is there of cid_length(), at least 1 */
+	uint8_t cid_len;    /* octets; CID_MISFIT: those of cid_length() that are there, at least 1 */
 	struct server_id id;
 };
 
-/* A layout of scheme quic-lb with `count` (1..7) configs live at once, of distinct rotations and one id_octets: the
- * first is the one that mints unless another is asked for. -EINVAL: something else than that. -ENOMEM. `out` is then
- * CID_LAYOUT_NONE. */
+/* Makes a layout of scheme quic-lb from `count` (1..7) configs that are live at once. Their rotations are distinct and
+ * their id_octets equal. The first config mints, unless another is asked for. -EINVAL: the configs are not like that.
+ * -ENOMEM. On an error `out` is CID_LAYOUT_NONE. */
 int cid_layout_make(struct cid_layout *out, const struct cid_rotation *configs, size_t count);
 
-/* A copy of its own for as long as it is wanted. Cannot fail, from any thread. */
+/* A copy that is valid until it is dropped. Cannot fail. Any thread. */
 struct cid_layout cid_layout_share(const struct cid_layout *layout);
 
-/* Ends what cid_layout_make() or cid_layout_share() began; leaves CID_LAYOUT_NONE. Of any other layout as well. */
+/* Releases what cid_layout_make() or cid_layout_share() returned, and leaves CID_LAYOUT_NONE. Any other layout may be
+ * dropped as well. */
 void cid_layout_drop(struct cid_layout *layout);
 
-/* Tells layouts apart that do not open all CIDs alike, those with other keys too. */
+/* Differs between layouts that do not open all CIDs alike, even if only their keys differ. */
 uint64_t cid_layout_hash(const struct cid_layout *layout, const struct siphash_key *key);
 
-/* What mints and opens CIDs of this rotation, or of any if the layout knows none. NULL: no such config, or CIDs without
- * ids. */
+/* The config that mints and opens CIDs of this rotation. A layout without rotations has one config for all. NULL: no
+ * such config, or the CIDs carry no ids. */
 const struct lbcid_config *cid_config(const struct cid_layout *layout, uint8_t rotation);
 
-/* Of scheme quic-lb: what cid_length() and cid_open_as() are made of. */
+/* For scheme quic-lb only; cid_length() and cid_open_as() call them. */
 uint8_t cid_rotated_length(const struct cid_layout *layout, uint8_t first);
 enum cid_result cid_rotated_open(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid);
 
-/* Octets of a CID that begins with the octet `first`. quic-lb: as the config of its rotation has it; of a rotation that
- * is not live, what the octet says of itself, at most 20. CID_LAYOUT_NONE: 0. */
+/* Octets of a CID that begins with the octet `first`. quic-lb: the length in the config of its rotation. If that
+ * rotation is not live, the length that the octet itself states, at most 20. CID_LAYOUT_NONE: 0. */
 static inline uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
 {
 	return layout->rotations ? cid_rotated_length(layout, first) : layout->length;
 }
 
-/* The octets of a little-endian number. Written as a whole, so that they are soon read as one. */
+/* Sets the octets from a little-endian number. They are written as whole words, because they are soon read as whole
+ * words. */
 static inline void server_id_set(struct server_id *id, unsigned __int128 octets, uint8_t len)
 {
 	const uint64_t words[2] = { htole64((uint64_t)octets << 8 | len), htole64((uint64_t)(octets >> 56)) };
@@ -98,8 +99,8 @@ static inline void server_id_set(struct server_id *id, unsigned __int128 octets,
 	memcpy(id, words, sizeof words);
 }
 
-/* This and cid_rotated_open() do what lbcid_open() does, which would check again what is known, and write the id octet
- * by octet. */
+/* This and cid_rotated_open() do the work of lbcid_open(). That function would repeat checks already made, and would
+ * write the id octet by octet. */
 static inline enum cid_result cid_node_id_open(struct server_id *id, const struct lbcid_config *config,
 					       const uint8_t *cid)
 {
@@ -111,7 +112,7 @@ static inline enum cid_result cid_node_id_open(struct server_id *id, const struc
 	return CID_OPENED;
 }
 
-/* `cid` is as long as the layout says. */
+/* `cid` must be as long as the layout says. */
 static inline enum cid_result cid_open_as(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid)
 {
 	if (layout->rotations)
@@ -121,8 +122,8 @@ static inline enum cid_result cid_open_as(struct server_id *id, const struct cid
 	return layout->scheme == CID_LAYOUT_HASH ? CID_HASHED : CID_MISFIT;
 }
 
-/* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. Here, and not in cid.c, because it is
- * the way of every datagram of a session. */
+/* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. In the header, because every datagram of
+ * a session takes this path. */
 static inline void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view,
 			    const uint8_t *data, size_t len)
 {
@@ -137,16 +138,16 @@ static inline void cid_open(struct cid_opened *out, const struct cid_layout *lay
 		out->id = (struct server_id){ 0 };
 }
 
-/* Opens a CID that was taken out of its datagram. CID_MISFIT: also if it is not as long as the layout says. */
+/* Opens a CID that was taken out of its datagram. CID_MISFIT: also a length other than the layout's. */
 enum cid_result cid_open_octets(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid, size_t len);
 
 /* Octets of the server id this layout carries (0: none). */
 size_t cid_id_octets(const struct cid_layout *layout);
 
-/* The server id `number`, big endian in as many octets as the layout has. -ERANGE: does not fit. */
+/* The server id `number`, big endian, in as many octets as the layout has. -ERANGE: it does not fit. */
 int cid_id_from_number(struct server_id *out, const struct cid_layout *layout, uint64_t number);
 
-/* The server id written as hex, which must be exactly as long as the layout has. -EINVAL: no hex. -ERANGE: another
+/* Reads a server id in hex, which must be exactly as long as the layout's. -EINVAL: not hex. -ERANGE: another
  * length. */
 int cid_id_from_hex(struct server_id *out, const struct cid_layout *layout, const char *hex);
 

@@ -10,18 +10,18 @@
 struct stake {
 	struct server_id id;
 	uint16_t uid;
-	bool configured; /* for it */
-	bool claimed;    /* by it, and it serves */
+	bool configured; /* for this backend */
+	bool claimed;    /* by this backend, and it serves */
 };
 
 struct settling {
-	const struct claims_backend **backends; /* by uid */
+	const struct claims_backend **backends; /* sorted by uid */
 	size_t backend_count;
-	struct stake *stakes; /* by id, then uid */
+	struct stake *stakes; /* sorted by id, then uid */
 	size_t stake_count;
-	struct claims_entry *entries; /* what claims->entries will be */
+	struct claims_entry *entries; /* will become claims->entries */
 	size_t count;
-	struct claims_entry **unheard; /* of those, the ones without a stake */
+	struct claims_entry **unheard; /* those of the entries without a stake */
 	size_t unheard_count;
 	uint64_t round;
 	bool changed;
@@ -31,9 +31,9 @@ struct settling {
 
 /* The stakes in one id. */
 struct tally {
-	uint16_t configured; /* CLAIMS_NOBODY: nobody is */
+	uint16_t configured; /* uid; CLAIMS_NOBODY: for no backend */
 	size_t claimants;
-	uint16_t first, second; /* claimants of the lowest uids, the owner before all */
+	uint16_t first, second; /* the claimants with the lowest uids, the owner before all others */
 };
 
 static int id_compare(const struct server_id *a, const struct server_id *b)
@@ -56,7 +56,7 @@ static int backend_compare(const void *left, const void *right)
 	return (*a)->uid - (*b)->uid;
 }
 
-/* By owner, of each first what was heard of last. */
+/* By owner. Of the ids of one owner, those heard of last come first. */
 static int unheard_compare(const void *left, const void *right)
 {
 	const struct claims_entry *const *a = left, *const *b = right;
@@ -121,7 +121,7 @@ static void settling_end(struct settling *settling)
 	free(settling->unheard);
 }
 
-/* A backend may have two stakes in an id, or name it twice: they are neighbours, and it is one claimant. */
+/* A backend may have two stakes in an id, or name it twice. These are neighbours, and count as one claimant. */
 static struct tally stakes_tally(const struct stake *stakes, size_t count, uint16_t owner)
 {
 	struct tally tally = { CLAIMS_NOBODY, 0, CLAIMS_NOBODY, CLAIMS_NOBODY };
@@ -148,7 +148,7 @@ static struct tally stakes_tally(const struct stake *stakes, size_t count, uint1
 	return tally;
 }
 
-/* Nobody takes an id from who may claim it still. */
+/* An owner that has not been heard yet may still claim its id, so nobody takes it. */
 static bool is_unheard(const struct settling *settling, uint16_t owner)
 {
 	const struct claims_backend *backend = backend_find(settling, owner);
@@ -161,7 +161,7 @@ static bool is_of_interest(const struct claims_entry *entry)
 	return entry->owner != CLAIMS_NOBODY || entry->contested;
 }
 
-/* One id: who had it (`old` may be NULL), who has a stake in it, who gets it. */
+/* Settles one id: who had it (`old` may be NULL), who has a stake in it, who gets it. */
 static void id_settle(struct settling *settling, const struct claims_entry *old, const struct stake *stakes,
 		      size_t count)
 {
@@ -194,7 +194,7 @@ static void id_settle(struct settling *settling, const struct claims_entry *old,
 	settling->count++;
 }
 
-/* Every id that was known or in which somebody has a stake, in order. */
+/* Settles, in order, every id that was known or in which a backend has a stake. */
 static void ids_settle(struct settling *settling, const struct claims *claims)
 {
 	const struct stake *stakes = settling->stakes, *end = stakes + settling->stake_count;
@@ -217,7 +217,7 @@ static void ids_settle(struct settling *settling, const struct claims *claims)
 	}
 }
 
-/* Beside what it is configured for, a backend holds no more than STEERING_IDS, what it claims now among them. */
+/* Besides its configured id, a backend holds at most STEERING_IDS ids, including those that it claims now. */
 static void unheard_forget(struct settling *settling)
 {
 	uint16_t owner = CLAIMS_NOBODY;
@@ -262,7 +262,7 @@ bool claims_settle(struct claims *claims, const struct claims_backend *backends,
 	return settling.changed;
 }
 
-/* Room for one more among seeds, which doubles. */
+/* Makes room for one more seed, by doubling. */
 static struct claims_entry *seeds_grow(struct claims *claims)
 {
 	struct claims_entry *entries = claims->entries;

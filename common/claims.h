@@ -1,14 +1,14 @@
-/* Who owns which server id in one pool (design, section 6). Pure: what the backends claim in, ownership out.
+/* Who owns which server id in one pool (design, section 6). Pure: it takes the claims of the backends and gives the
+ * owners.
  *
- * An id belongs to the backend that the configuration gives it to, until it moves: that happens when its present owner
- * is not up, is in maint, or no longer claims it, and exactly one backend that is up (and not in maint) claims it. A
- * backend that claims nothing claims its configured id. Two claims at once change nothing. No id ever has two owners.
- * Of a backend that nothing was heard of yet, as after a start, it is not known what it claims: it takes no id, and
- * loses none.
+ * An id belongs to the backend that the configuration gives it to, until it moves. It moves when its owner is not up,
+ * is in maint or no longer claims it, and exactly one backend that is up and not in maint claims it. A backend that
+ * claims nothing claims its configured id. Two claims at once change nothing. No id ever has two owners. What a backend
+ * claims is unknown until it has been heard, as after a start. Until then it takes no id, and loses none.
  *
- * An id of no configuration belongs to who alone claims it, and stays with that backend when it claims it no more or is
- * down, since its sessions go on. A backend that leaves the pool loses its ids: to whom they are configured for, else
- * to who alone claims them.
+ * An id that no configuration names belongs to the only backend that claims it. That backend keeps the id when it stops
+ * claiming it or goes down, because its sessions go on. A backend that leaves the pool loses its ids. They go to the
+ * backend they are configured for, else to the only one that claims them.
  *
  * Owner: the control thread.
  */
@@ -26,7 +26,7 @@
 struct claims_backend {
 	uint16_t uid;
 	bool serves;  /* up and not in maint */
-	bool unheard; /* nothing is known of it yet, but that it is not in maint; serves counts for nothing then */
+	bool unheard; /* not heard yet; known not to be in maint; `serves` is ignored */
 	bool has_id;  /* by configuration */
 	struct server_id id;
 	const struct server_id *claims;
@@ -35,44 +35,44 @@ struct claims_backend {
 
 struct claims_entry {
 	struct server_id id;
-	uint16_t owner; /* uid; CLAIMS_NOBODY: contested from the first, or since its owner left the pool */
-	bool contested; /* several claim it that serve */
-	uint64_t heard; /* the last round in which somebody claimed it or was configured for it */
+	uint16_t owner; /* uid; CLAIMS_NOBODY: contested from the start, or since its owner left the pool */
+	bool contested; /* several serving backends claim it */
+	uint64_t heard; /* the last round in which a backend claimed it or was configured for it */
 };
 
-/* Sorted by id. All zero is an empty one. */
+/* Sorted by id. All zero is an empty set. */
 struct claims {
 	struct claims_entry *entries;
 	size_t count;   /* <= backends * (1 + STEERING_IDS) */
-	uint64_t round; /* settlings so far */
+	uint64_t round; /* calls of claims_settle() so far */
 };
 
 enum claims_event {
-	CLAIMS_MOVED,     /* from `a` to `b`; `a` is CLAIMS_NOBODY if it was nobody's */
-	CLAIMS_CONTESTED, /* by `a` and `b`, maybe more; if its owner is one of them, that is `a` */
-	CLAIMS_SETTLED,   /* contested no more; `a` owns it, or CLAIMS_NOBODY */
+	CLAIMS_MOVED,     /* from `a` to `b`; `a` is CLAIMS_NOBODY if it had no owner */
+	CLAIMS_CONTESTED, /* by `a`, `b` and maybe more; `a` is its owner if that is among them */
+	CLAIMS_SETTLED,   /* no longer contested; `a` owns it, or CLAIMS_NOBODY */
 };
 
 typedef void (*claims_report)(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b);
 
-/* Takes in what the backends of the pool say now: distinct uids, distinct configured ids, in any order. Of an id's
- * changes each is reported once, a move first; that a new id goes to its configured backend, or is forgotten with its
- * backend, is no news. Ids that a backend claims no more are kept while it has room: STEERING_IDS less what it claims
- * now; the ones unheard of longest go first.
+/* Takes what the backends of the pool say now, in any order. Their uids are distinct, and so are their configured ids.
+ * Each change of an id is reported once, a move first. It is not reported that a new id goes to its configured backend,
+ * or is forgotten with its backend. A backend keeps ids that it no longer claims while it has room: STEERING_IDS less
+ * the number that it claims now. The ids not heard of for longest go first.
  *
- * Returns true if any id has another owner now. *failed (may be NULL): memory ran out, nothing has changed or was
- * reported. */
+ * Returns true if any id has another owner now. *failed (may be NULL) says whether memory ran out; then nothing has
+ * changed and nothing was reported. */
 bool claims_settle(struct claims *claims, const struct claims_backend *backends, size_t count, claims_report report,
 		   void *ctx, bool *failed);
 
-/* Before the first settling: `owner` has the id, as it had before a restart. It is an owner like any other. -EEXIST:
- * the id has one already; -ENOMEM. */
+/* Only before the first settling: gives the id to `owner`, which had it before a restart. It is then an owner like any
+ * other. -EEXIST: the id has an owner already. -ENOMEM. */
 int claims_seed(struct claims *claims, const struct server_id *id, uint16_t owner);
 
 /* The owner's uid, or CLAIMS_NOBODY. */
 uint16_t claims_owner(const struct claims *claims, const struct server_id *id);
 
-/* Leaves an empty one. */
+/* Leaves an empty set. */
 void claims_free(struct claims *claims);
 
 #endif

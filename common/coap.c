@@ -18,7 +18,7 @@ enum {
 	OPTION_LAST = UINT16_MAX,
 };
 
-/* RFC 7252, section 3.1: 13 and 14 announce one and two further octets, 15 is reserved. */
+/* RFC 7252, section 3.1: 13 announces one further octet and 14 two; 15 is reserved. */
 static int take_extended(struct bytes *in, unsigned nibble, uint32_t *out)
 {
 	const uint8_t *more;
@@ -42,7 +42,7 @@ static int take_extended(struct bytes *in, unsigned nibble, uint32_t *out)
 	}
 }
 
-/* RFC 7252, section 3.2: big endian, no octets for 0. */
+/* RFC 7252, section 3.2: big endian; 0 has no octets. */
 static int read_uint(const uint8_t *value, size_t len, size_t max_len, uint32_t *out)
 {
 	if (len > max_len)
@@ -163,7 +163,8 @@ static int put(struct writer *out, const void *data, size_t len)
 	return 0;
 }
 
-/* Every number written here is below 13 + 255, every value shorter than 13 + 255 octets. */
+/* One further octet is enough: every number written here is below 13 + 255, and every value is shorter than 13 + 255
+ * octets. */
 static int put_option(struct writer *out, uint32_t number, const void *value, size_t len)
 {
 	uint32_t delta = number - out->option;

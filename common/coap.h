@@ -1,7 +1,7 @@
-/* CoAP messages (RFC 7252) as far as the probe, the reference server and the fleet speak it: header, token, Observe
+/* CoAP messages (RFC 7252), as far as the probe, the reference server and the fleet speak it: header, token, Observe
  * (RFC 7641), Uri-Path, Content-Format, payload.
  *
- * Pure; the payload of a decoded message points into the caller's datagram.
+ * Pure. The payload of a decoded message points into the caller's datagram.
  */
 #ifndef CIDLB_COAP_H
 #define CIDLB_COAP_H
@@ -36,7 +36,8 @@ enum {
 	COAP_FORMAT_JSON = 50,
 };
 
-/* A register request carries Observe 0, a deregister 1, a notification a sequence number: RFC 7641, section 2. */
+/* Observe is 0 in a register request and 1 in a deregister request. In a notification it is a sequence number. RFC
+ * 7641, section 2. */
 enum { COAP_OBSERVE_REGISTER = 0, COAP_OBSERVE_DEREGISTER = 1 };
 
 struct coap_message {
@@ -50,18 +51,18 @@ struct coap_message {
 	bool has_format;
 	uint16_t format;
 	char path[COAP_PATH_MAX]; /* "/a/b"; "": no Uri-Path */
-	uint16_t bad_option;      /* decoded: the first critical option that is not understood (answer 4.02), else 0 */
+	uint16_t bad_option;      /* decoded: the first critical option not understood (answer 4.02), else 0 */
 	const uint8_t *payload;
 	size_t payload_len; /* octets; 0: none */
 };
 
-/* Reads a whole datagram. -EBADMSG: malformed (RFC 7252, section 3: version, token length, reserved nibble 15, an
- * option or marker cut short, an empty payload behind a marker, an Empty message with more than a header), or an option
- * longer than it may be. -ENOTSUP: well-formed, but its path does not fit or has '/' or NUL inside a segment.
- * `out->type` and `out->id` are set whenever there is a header of version 1, so that a CON can be rejected. */
+/* Reads a whole datagram. -EBADMSG: an option longer than it may be, or malformed by RFC 7252, section 3: version,
+ * token length, reserved nibble 15, an option or marker cut short, an empty payload behind a marker, an Empty message
+ * with more than a header. -ENOTSUP: well-formed, but the path does not fit, or a segment contains '/' or NUL. Whenever
+ * there is a header of version 1, `out->type` and `out->id` are set, so that the caller can reject a CON. */
 int coap_decode(struct coap_message *out, const uint8_t *data, size_t len);
 
-/* Writes the message and its length. -EINVAL: a field out of range. -ENOSPC: longer than `size`. */
+/* Writes the message and sets its length. -EINVAL: a field is out of range. -ENOSPC: longer than `size`. */
 int coap_encode(const struct coap_message *message, uint8_t *out, size_t size, size_t *len);
 
 /* 2.xx, 4.xx or 5.xx. */

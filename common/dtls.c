@@ -9,7 +9,7 @@ enum {
 	EPOCH_AT = 3,
 	LENGTH_AT = 11, /* of a record without CID */
 	DTLS_1_2 = 0xfefd,
-	DTLS_1_0 = 0xfeff, /* what OpenSSL writes into its first records: RFC 6347, section 4.2.1 */
+	DTLS_1_0 = 0xfeff, /* OpenSSL writes it into its first records: RFC 6347, section 4.2.1 */
 };
 
 /* First octet of the unified header: 001CSLEE (RFC 9147, section 4). */
@@ -65,7 +65,8 @@ static inline enum dtls_kind read_plain(struct bytes *in)
 	return fragment[0] == CLIENT_HELLO ? DTLS_HELLO : DTLS_OTHER;
 }
 
-/* Type 25 (RFC 9146, section 4). Its end is not judged: only who knows the length of the CID finds the length field. */
+/* Type 25 (RFC 9146, section 4). Its end is not judged, because the length field is found only with the length of the
+ * CID. */
 static inline enum dtls_kind read_tls12_cid(struct bytes *in)
 {
 	const uint8_t *record = bytes_take(in, DTLS_CID_AT + 1 + 2);
@@ -75,7 +76,7 @@ static inline enum dtls_kind read_tls12_cid(struct bytes *in)
 	return bytes_u16(record + EPOCH_AT) != 0 ? DTLS_CID : DTLS_EPOCH0_DATA;
 }
 
-/* First octets 32..63 (RFC 9147, section 4). With a CID its end is not judged either. */
+/* First octets 32..63 (RFC 9147, section 4). With a CID the end is not judged here either. */
 static inline enum dtls_kind read_unified(struct bytes *in)
 {
 	const uint8_t first = *in->at;
@@ -93,7 +94,8 @@ static inline enum dtls_kind read_unified(struct bytes *in)
 	return ciphertext >= DTLS_UNIFIED_CIPHERTEXT && bytes_take(in, ciphertext) ? DTLS_OTHER : DTLS_MALFORMED;
 }
 
-/* Reads one record; at least one octet must be left. DTLS_OTHER, DTLS_HELLO: the reader is behind the record. */
+/* Reads one record; at least one octet must be left. After DTLS_OTHER and DTLS_HELLO the reader stands behind the
+ * record. */
 static inline enum dtls_kind read_record(struct bytes *in)
 {
 	const uint8_t first = *in->at;
@@ -151,8 +153,7 @@ size_t dtls_unified_cid_octets(const uint8_t *record, size_t left, size_t cid_le
 											   : 0;
 }
 
-/* True if what follows can stand behind a record whose CID had cid_len octets: all CIDs of a datagram are of one
- * length. */
+/* True if the data can follow a record whose CID had cid_len octets. All CIDs of a datagram have the same length. */
 static bool starts_record(const uint8_t *data, size_t len, size_t cid_len)
 {
 	struct bytes in = { data, len };
@@ -183,8 +184,8 @@ uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, siz
 	return lengths;
 }
 
-/* An epoch-0 handshake record that asks the client to come again: HelloVerifyRequest, or a ServerHello whose random
- * says so. */
+/* True if an epoch-0 handshake record asks the client to come again. It is a HelloVerifyRequest, or a ServerHello whose
+ * random says so. */
 static bool is_retry(const uint8_t *record)
 {
 	static const uint8_t retry_random[32] = {
@@ -229,7 +230,7 @@ enum dtls_reply dtls_read_reply(const uint8_t *data, size_t len)
 			handshake_seen = true;
 			reply = is_retry(record) ? DTLS_REPLY_STATELESS : DTLS_REPLY_HANDSHAKE;
 		}
-		if (kind == DTLS_CID) /* of the device's, so where it ends is not known */
+		if (kind == DTLS_CID) /* the CID is the device's, so the end of the record is unknown */
 			break;
 	}
 	return reply;

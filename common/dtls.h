@@ -1,6 +1,6 @@
-/* The record walk: what one datagram of DTLS 1.2 (RFC 6347, RFC 9146) or 1.3 (RFC 9147) is, from its cleartext alone.
+/* The record walk: reads the cleartext of one datagram of DTLS 1.2 (RFC 6347, RFC 9146) or 1.3 (RFC 9147).
  *
- * Pure; reads `len` octets of `data` and nothing else. The walk ends at the record that decides; what follows it is the
+ * Pure: reads `len` octets of `data` and nothing else. The walk ends at the record that decides. What follows it is the
  * backend's business.
  */
 #ifndef CIDLB_DTLS_H
@@ -32,28 +32,28 @@ enum {
 	DTLS_CID_MAX = 64,            /* longest CID that cidlb walks past, octets */
 };
 
-/* Members up to DTLS_EPOCH0_DATA mean: not to be routed. */
+/* Members up to DTLS_EPOCH0_DATA are not routed. */
 enum dtls_kind {
 	DTLS_MALFORMED,   /* cut short, or a version that is not DTLS */
 	DTLS_BAD_TYPE,    /* first octet of a record outside 20..27 and 32..63 */
 	DTLS_EPOCH0_DATA, /* application data or a CID record that claims epoch 0: protected by no key */
-	DTLS_HELLO,       /* an epoch-0 ClientHello: a new session whatever follows */
+	DTLS_HELLO,       /* an epoch-0 ClientHello: a new session, whatever follows */
 	DTLS_CID,         /* the first CID-bearing record */
-	DTLS_OTHER,       /* well-formed, neither of the two */
+	DTLS_OTHER,       /* well-formed, and neither of the two */
 };
 
 struct dtls_view {
 	enum dtls_kind kind;
-	bool unified; /* DTLS_CID: the record is a DTLS 1.3 one */
-	bool flight;  /* DTLS_CID: epoch-0 handshake records came before it in the datagram: a last handshake flight */
+	bool unified;       /* DTLS_CID: the record is a DTLS 1.3 one */
+	bool flight;        /* DTLS_CID: epoch-0 handshake records came before it: a last handshake flight */
 	uint16_t record_at; /* DTLS_CID: offset of the record that bears the CID */
-	uint16_t cid_at;    /* DTLS_CID: offset of the CID; at least one octet of the datagram is there */
+	uint16_t cid_at;    /* DTLS_CID: offset of the CID; at least one octet of it is there */
 };
 
-/* Walks an uplink datagram (device to server). Never fails: the answer is view->kind. */
+/* Walks an uplink datagram (device to server). Cannot fail: the answer is view->kind. */
 void dtls_walk(struct dtls_view *view, const uint8_t *data, size_t len);
 
-/* Octets of the type 25 record with a CID of cid_len octets. 0: it would be cut short, or leave no ciphertext. */
+/* Octets of the type 25 record with a CID of cid_len octets. 0: it would be cut short, or have no ciphertext. */
 static inline size_t dtls_tls12_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
 {
 	const size_t header_octets = DTLS_HEADER_OCTETS + cid_len;
@@ -65,10 +65,10 @@ static inline size_t dtls_tls12_cid_octets(const uint8_t *record, size_t left, s
 	return ciphertext >= 1 && ciphertext <= left - header_octets ? header_octets + ciphertext : 0;
 }
 
-/* The same of a record with a unified header; without a length field it ends with the datagram. */
+/* The same for a record with a unified header. Without a length field it ends with the datagram. */
 size_t dtls_unified_cid_octets(const uint8_t *record, size_t left, size_t cid_len);
 
-/* The same of the record at view->record_at. */
+/* The same for the record at view->record_at. */
 static inline size_t dtls_cid_octets(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
 {
 	const uint8_t *record = data + view->record_at;
@@ -78,26 +78,27 @@ static inline size_t dtls_cid_octets(const struct dtls_view *view, const uint8_t
 			     : dtls_tls12_cid_octets(record, left, cid_len);
 }
 
-/* True if the record at view->record_at is whole and well-formed with a CID of cid_len octets (1..DTLS_CID_MAX):
- * its length field, read behind the CID, stays inside the datagram and leaves a ciphertext. */
+/* True if the record at view->record_at is whole and well-formed with a CID of cid_len octets (1..DTLS_CID_MAX). The
+ * length field, read behind the CID, must stay inside the datagram and leave a ciphertext. */
 static inline bool dtls_cid_fits(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
 {
 	return cid_len >= 1 && cid_len <= DTLS_CID_MAX && dtls_cid_octets(view, data, len, cid_len) != 0;
 }
 
-/* For the log line about a wrong `cid.length`: bit n is set if a CID of n octets (1..DTLS_CID_MAX-1) would make the
- * record end exactly at the end of the datagram or at the start of another well-formed record. Off the packet path. */
+/* For the log line about a wrong `cid.length`. Bit n is set if, with a CID of n octets (1..DTLS_CID_MAX-1), the record
+ * would end exactly at the end of the datagram or at the start of another well-formed record. Off the packet path. */
 uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, size_t len);
 
-/* What a downlink datagram (server to device) says of its handshake. CIDs of this direction are the device's and
- * unread. */
+/* What a downlink datagram (server to device) says about its handshake. The CIDs in this direction are the device's and
+ * are not read. */
 enum dtls_reply {
-	DTLS_REPLY_NONE,      /* not DTLS */
-	DTLS_REPLY_STATELESS, /* HelloVerifyRequest, a ServerHello that is a HelloRetryRequest (RFC 8446,
-				 section 4.1.3), or an alert of epoch 0: sent to addresses that have shown nothing */
-	DTLS_REPLY_HANDSHAKE, /* anything else of epoch 0, or DTLS 1.3 handshake keys (epoch 2) alone */
-	DTLS_REPLY_PROTECTED, /* has a record of epoch >= 1 (1.2), or of another unified epoch than 2: the handshake is
-				 over */
+	DTLS_REPLY_NONE, /* not DTLS */
+	/* Sent to addresses that have shown nothing: HelloVerifyRequest, a ServerHello that is a HelloRetryRequest (RFC
+	 * 8446, section 4.1.3), or an alert of epoch 0. */
+	DTLS_REPLY_STATELESS,
+	DTLS_REPLY_HANDSHAKE, /* anything else of epoch 0, or only DTLS 1.3 handshake keys (epoch 2) */
+	/* The handshake is over: there is a record of epoch >= 1 (1.2), or of a unified epoch other than 2. */
+	DTLS_REPLY_PROTECTED,
 };
 enum dtls_reply dtls_read_reply(const uint8_t *data, size_t len);
 

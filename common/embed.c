@@ -20,7 +20,7 @@ unsigned embed_check_bits(unsigned bits)
 	return room < EMBED_CHECK_MAX ? room : EMBED_CHECK_MAX;
 }
 
-/* The address of the device whose six octets stand at AT_DEVICE already. */
+/* Completes the address of a device whose six octets are already at AT_DEVICE. */
 static void complete(uint8_t ip[static 16], const struct embed *embed, const struct siphash_key *key)
 {
 	uint8_t octets[12];
@@ -51,7 +51,7 @@ bool embed_contains(const struct embed *embed, const uint8_t ip[static 16])
 	return memcmp(ip, embed->prefix, whole) == 0 && ((ip[whole] ^ embed->prefix[whole]) & mask) == 0;
 }
 
-/* An address is right if it is the one that would be written. */
+/* An address is right if one of the keys would write it. */
 bool embed_read(struct addr *device, const struct embed *embed, const uint8_t ip[static 16])
 {
 	uint8_t right[16];

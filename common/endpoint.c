@@ -1,6 +1,6 @@
 #include "endpoint.h"
 
-/* The finaliser of SplitMix64 (Steele, Lea, Flood, 2014): every probe is an independent draw. */
+/* The finaliser of SplitMix64 (Steele, Lea, Flood, 2014). It makes every probe an independent draw. */
 static uint64_t mix(uint64_t x)
 {
 	x ^= x >> 30;

@@ -1,5 +1,5 @@
-/* Endpoints are computed, not remembered: the address and port of cidlb's own that a backend sees, as a function of a
- * keyed hash.
+/* Endpoints are computed, not remembered. An endpoint is an address and port of cidlb that a backend sees. A keyed hash
+ * determines it.
  *
  * A space is the set of addresses of some prefixes times a range of ports. Pure. */
 #ifndef CIDLB_ENDPOINT_H
@@ -15,7 +15,7 @@ enum { ENDPOINT_PREFIXES = 8 };
 
 struct endpoint_prefix {
 	struct addr first; /* the prefix's first address; port unused */
-	uint8_t host_bits; /* 0..32 for IPv4; for IPv6 at most the low 64 are used */
+	uint8_t host_bits; /* IPv4: 0..32; IPv6: at most the low 64 are used */
 };
 
 struct endpoint_space {
@@ -24,11 +24,12 @@ struct endpoint_space {
 	uint16_t port_first, port_last; /* inclusive */
 };
 
-/* The endpoint that `hash` stands for, in the prefixes of the wanted family; `probe` 0, 1, … are further choices where
- * that one is taken. The prefix is drawn in proportion to its size. False: the space has no prefix of that family. */
+/* The endpoint for `hash`, in the prefixes of the wanted family. `probe` 0 is the first choice; 1, 2, … are further
+ * ones if that is taken. The prefix is drawn in proportion to its size. False: the space has no prefix of that
+ * family. */
 bool endpoint_at(struct addr *out, const struct endpoint_space *space, bool v4, uint64_t hash, unsigned probe);
 
-/* True if the address, whatever the port, is in one of the space's prefixes. */
+/* True if the address is in one of the space's prefixes. */
 bool endpoint_has_address(const struct endpoint_space *space, const uint8_t ip[static 16]);
 
 /* True if `addr` is an endpoint of this space. */

@@ -26,7 +26,7 @@ static int quic_lb_open(const struct lbcid_config *config, const uint8_t *cid, u
 {
 	quiclb_block id;
 
-	/* The length bits are for servers: to those of another rotation they may mean something else. */
+	/* The length bits are not compared. Servers of another rotation may use them otherwise. */
 	if (cid[0] >> 5 != config->rotation)
 		return -EINVAL;
 	if (!config->key) {
@@ -50,7 +50,7 @@ int lbcid_mint(const struct lbcid_config *config, const uint8_t *server_id, lbci
 	id_at = config->scheme == LBCID_QUIC_LB ? 1 : config->offset;
 	random_at = config->scheme == LBCID_QUIC_LB ? id_at + config->size : 0;
 	if (random(random_ctx, cid + random_at, config->length - random_at) != 0) {
-		memset(cid, 0, LBCID_MAX_OCTETS); /* half random is guessable */
+		memset(cid, 0, LBCID_MAX_OCTETS); /* a CID that is half random can be guessed */
 		return -EIO;
 	}
 	memcpy(cid + id_at, server_id, config->size);

@@ -9,7 +9,7 @@
 enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000, ROW_BUCKETS = 1 << LIMIT_ROW_BITS };
 _Static_assert(LIMIT_ROWS *LIMIT_ROW_BITS <= 64, "one hash chooses a bucket in each row");
 
-/* When it is full again, ns; the past: it is full. */
+/* The time at which it is full again, ns. If that is past, it is full. */
 typedef _Atomic uint64_t limit_bucket;
 
 struct prefixes {
@@ -17,9 +17,9 @@ struct prefixes {
 };
 
 struct limit {
-	struct siphash_key key; /* nobody can aim at another's buckets */
+	struct siphash_key key; /* so that nobody can aim at the buckets of others */
 	limit_bucket *pools, *backends;
-	struct prefixes *prefixes; /* per pool: their rates differ */
+	struct prefixes *prefixes; /* per pool, because their rates differ */
 };
 
 struct limit_rate limit_rate_make(uint32_t per_second)
@@ -64,7 +64,7 @@ void limit_free(struct limit *limit)
 
 static void bucket_forget(limit_bucket *bucket)
 {
-	/* What was never written takes up no memory. */
+	/* Writing to buckets that were never written would only take up memory. */
 	if (atomic_load_explicit(bucket, memory_order_relaxed))
 		atomic_store_explicit(bucket, 0, memory_order_relaxed);
 }
@@ -84,7 +84,7 @@ void limit_forget_backend(struct limit *limit, uint16_t backend)
 	bucket_forget(&limit->backends[backend]);
 }
 
-/* When a bucket that is full again at `full_at` will be after one more. */
+/* The time of a bucket after one more ClientHello, if it is full again at `full_at`. */
 static inline uint64_t charge(uint64_t full_at, const struct limit_rate *rate, uint64_t now_ns)
 {
 	return (full_at > now_ns ? full_at : now_ns) + rate->cost_ns;
@@ -123,9 +123,9 @@ static uint64_t prefix_hash(const struct siphash_key *key, const struct addr *so
 	return addr_is_v4(source) ? siphash24(key, source->ip + 12, 24 / 8) : siphash24(key, source->ip, 56 / 8);
 }
 
-/* The others are raised before the fullest, which decides: whoever wins that exchange has seen every bucket with all
- * that was admitted before, so that two workers never count as one. Where prefixes that share a bucket race, the loser
- * may be charged one too many. */
+/* The fullest bucket decides, so it is changed last, after the others are raised. The worker that wins this exchange
+ * has seen, in every bucket, all that was admitted before. So two workers never count as one. When prefixes that share
+ * a bucket race, the loser may be charged one too many. */
 static bool prefix_take(struct prefixes *prefixes, uint64_t hash, const struct limit_rate *rate, uint64_t now_ns)
 {
 	limit_bucket *own[LIMIT_ROWS];

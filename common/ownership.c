@@ -22,7 +22,7 @@ static void guest_sends(struct ownership_guest *guest, uint32_t octets)
 	guest->answered = guest->stale = false;
 }
 
-/* Whether a downlink may go there. One that may not is an answer all the same. */
+/* Whether a downlink may go there. One that may not still counts as an answer. */
 static bool guest_gets(struct ownership_guest *guest, uint32_t octets)
 {
 	guest->answered = true;
@@ -54,7 +54,7 @@ static void begin_contest(struct ownership *flow, const struct ownership_times *
 	*contest_began = true;
 }
 
-/* Makes way for another owner. */
+/* Keeps the owner as a replaced one, before another takes its place. */
 static void replace_owner(struct ownership *flow, bool recent)
 {
 	if (flow->owner_proven) {
@@ -67,8 +67,9 @@ static void replace_owner(struct ownership *flow, bool recent)
 	}
 }
 
-/* The owner spoke although there is a claimant: it is believed only once it is answered anew. If it was answered
- * before, its device may have been here and gone back, and does not stand in the way of a further address. */
+/* The owner spoke although there is a claimant. The claimant is believed only once it is answered anew. If it was
+ * answered before, its device may have been here and gone back, and it does not stand in the way of a further
+ * address. */
 static void refute_claim(struct ownership *flow, const struct ownership_times *times, uint32_t now_ms)
 {
 	if (flow->claimant.answered)
@@ -102,7 +103,7 @@ static enum ownership_way owner_speaks(struct ownership *flow, const struct owne
 	return OWNERSHIP_HOME;
 }
 
-/* Whoever comes back keeps its account. */
+/* An address that comes back keeps its account. */
 static struct ownership_guest guest_arrives(struct ownership *flow, const struct ownership_peer *from)
 {
 	struct ownership_guest guest = { .peer = *from };

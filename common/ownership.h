@@ -1,7 +1,7 @@
-/* Who gets the downlink: the state of one flow of mode nat, told the time by its caller. Pure.
+/* Who gets the downlink: the state of one flow of mode nat. Pure; the caller tells it the time.
  *
- * The front end holds no keys, so a CID says where to go and never proves who speaks. A CID flow has an owner, its home
- * endpoint E0 and at most one claimant (design, section 5, "Who gets the downlink"):
+ * The front end holds no keys. So a CID says where to go, and never proves who speaks. A CID flow has an owner, its
+ * home endpoint E0 and at most one claimant (design, section 5, "Who gets the downlink"):
  *
  *   uplink from            while                            then
  *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes
@@ -22,18 +22,19 @@
  *                                                           the backend checked the record and moved, so that source
  *                                                           is the owner, and proven
  *
- * One address at most is proven: it finished a handshake, or the backend answered it on its own endpoint. A claimant is
- * answered once a downlink came on E0 after its uplink. An owner that speaks refutes it: it must send and be answered
- * anew. That alone is no contest, since a device whose NAT gives it an earlier address again looks just like it, and so
- * does one whose last datagram from its old address is overtaken.
+ * At most one address is proven. An address becomes proven when it finishes a handshake, or when the backend answers it
+ * on an endpoint of its own. A claimant is answered once a downlink came on E0 after its uplink. An owner that speaks
+ * refutes the claimant, which must then send and be answered anew. A refutation alone is no contest, because two
+ * harmless cases look just like it. The NAT of a device may give it an earlier address again, or the last datagram from
+ * its old address may be overtaken.
  *
- * Downlinks on E0 go to the owner, to the claimant and to those that were replaced: forgeries around downlinks look
- * just like a device that moves, and must not cut off the device that is silent because it waits. These are the proven
- * address, as long as nobody else is proven, and the last other owner if it spoke within contest_s before; each gets
- * OWNERSHIP_COPIES downlinks more. A claimant that meets a contest is kept like a replaced owner.
+ * Downlinks on E0 go to the owner, to the claimant and to replaced addresses. Forgeries around downlinks look just like
+ * a device that moves. They must not cut off a device that is silent because it waits. The replaced addresses are the
+ * proven one, as long as no other is proven, and the last other owner, if it spoke within contest_s before. Each gets
+ * OWNERSHIP_COPIES more downlinks. A claimant that is replaced after it was refuted is kept like a replaced owner.
  *
- * An address that has not shown that it is reachable never gets more than three times the octets it sent: everybody but
- * the proven address, and an owner of which two datagrams each followed an answer to the one before.
+ * An address that has not shown that it is reachable never gets more than three times the octets that it sent. Two are
+ * exempt: the proven address, and an owner of which two datagrams each followed an answer to the one before.
  *
  * Owner: the flow table; the caller holds the flow's lock. Times are milliseconds of any monotonic clock and may wrap.
  */
@@ -48,13 +49,13 @@
 
 enum {
 	OWNERSHIP_AMPLIFICATION = 3,
-	OWNERSHIP_ROUNDS = 2, /* datagrams of an owner that follow an answer, until it has shown that it is reachable */
+	OWNERSHIP_ROUNDS = 2,  /* an owner's datagrams that follow an answer, until it has shown that it is reachable */
 	OWNERSHIP_COPIES = 16, /* downlinks that a replaced address still gets */
 	OWNERSHIP_WAYS_BACK = 4,
 };
 
-/* One side of the way back: where the device is, and (as a number of the caller's) which service address it had
- * addressed. */
+/* One side of the way back: where the device is, and the service address that it sent to (as a number of the
+ * caller's). */
 struct ownership_peer {
 	struct addr device;
 	uint16_t service;
@@ -69,16 +70,16 @@ struct ownership_times {
 /* An address that is not proven. */
 struct ownership_guest {
 	struct ownership_peer peer;
-	uint32_t budget : 27;  /* octets it may still get: three times what it sent less what it got */
-	uint32_t rounds : 2;   /* its uplinks that followed an answer, up to OWNERSHIP_ROUNDS: no limit then while it is
-				  the   owner */
+	uint32_t budget : 27; /* octets it may still get: three times what it sent less what it got */
+	/* Its uplinks that followed an answer, up to OWNERSHIP_ROUNDS. With that many an owner has no limit. */
+	uint32_t rounds : 2;
 	uint32_t answered : 1; /* a downlink came after its last uplink */
-	uint32_t stale : 1;    /* … but then the owner spoke */
+	uint32_t stale : 1;    /* … but after that the owner spoke */
 	uint32_t refuted : 1;  /* of a claimant: the owner spoke while it claimed */
 };
 _Static_assert(sizeof(struct ownership_guest) == 24, "three of them in every flow");
 
-/* First what is used of a flow that nobody else claims. */
+/* The members that an unclaimed flow uses come first. */
 struct ownership {
 	struct ownership_guest owner;
 	uint32_t owner_last_ms;           /* the owner's last uplink, while it is unproven */
@@ -97,23 +98,24 @@ struct ownership {
 
 enum ownership_way {
 	OWNERSHIP_HOME, /* through E0 */
-	OWNERSHIP_OWN,  /* through an endpoint of this source's own */
+	OWNERSHIP_OWN,  /* through an endpoint of the source's own */
 };
 
-/* A new flow whose owner is `owner`. proven: it has finished a handshake. */
+/* Begins a flow that `owner` owns. proven: it has finished a handshake. */
 void ownership_init(struct ownership *flow, const struct ownership_peer *owner, bool proven);
 
-/* A datagram of `octets` came from `from`. `*contest_began` is set if this one began a contest. */
+/* A datagram of `octets` octets came from `from`. `*contest_began` says whether it began a contest. */
 enum ownership_way ownership_uplink(struct ownership *flow, const struct ownership_times *times,
 				    const struct ownership_peer *from, uint32_t octets, uint32_t now_ms,
 				    bool *contest_began);
 
-/* A datagram of `octets` came from the backend on E0: fills `to` and returns how many get it; the owner is first if it
- * does. Counts them as sent. 0: every address is on its limit. */
+/* A datagram of `octets` octets came from the backend on E0. Fills `to`, counts the octets as sent, and returns how
+ * many addresses get it. The owner is first if it gets it. 0: every address is at its limit. */
 unsigned ownership_downlink(struct ownership *flow, uint32_t octets,
 			    struct ownership_peer to[static OWNERSHIP_WAYS_BACK]);
 
-/* A downlink came to the own endpoint of `source` in answer to its uplink there: it is the owner, and proven. */
+/* A downlink came to the own endpoint of `source`, in answer to its uplink there. The source is now the owner, and
+ * proven. */
 void ownership_prove(struct ownership *flow, const struct ownership_peer *source);
 
 #endif

@@ -12,7 +12,7 @@ bool backend_state_probe(struct backend_state *state, bool ok)
 	uint8_t *in_a_row = ok ? &state->successes : &state->fails;
 	uint8_t needed = ok ? state->rise : state->fall;
 
-	/* What holds before the first probe has ended is assumed: that probe decides. */
+	/* The state before the first probe is only assumed, so that probe decides. */
 	if (!state->probed)
 		needed = 1;
 	state->probed = true;

@@ -78,7 +78,7 @@ size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_k
 	return (size_t)(at - out);
 }
 
-/* `at` is at least the addresses of its family. */
+/* `at` holds at least the addresses of its family. */
 static void read_ends(struct proxy2_ends *out, const uint8_t *at, bool v4)
 {
 	const size_t skip = v4 ? V4_AT : 0, octets = 16 - skip;
@@ -94,7 +94,7 @@ static void read_ends(struct proxy2_ends *out, const uint8_t *at, bool v4)
 	out->destination.port = bytes_u16(at + 2 * octets + 2);
 }
 
-/* Finds the value of our TLV among all; every length is checked whether ours was found or not. */
+/* Finds the value of our TLV among all. Every length is checked, whether ours was found or not. */
 static enum proxy2_result find_ours(const uint8_t **out, struct bytes tlvs)
 {
 	unsigned found = 0;
@@ -125,7 +125,7 @@ static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const s
 			continue;
 		for (size_t j = 0; j < TAG_OCTETS; j++)
 			tag |= (uint64_t)ours[2 + j] << 8 * j;
-		/* All 64 bits at once: the time tells nothing of how many are right. */
+		/* All 64 bits are compared at once, so the time does not tell how many are right. */
 		return (tag ^ compute_tag(&keys->keys[i].key, ours, ends)) == 0 ? PROXY2_GOOD : PROXY2_TAG;
 	}
 	return PROXY2_KEY;
@@ -144,7 +144,7 @@ enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const st
 	if (prefix[12] != VERSION_2_PROXY || (prefix[13] != UDP4 && prefix[13] != UDP6))
 		return PROXY2_KIND;
 	const size_t length = bytes_u16(prefix + 14);
-	/* What follows is bounded by the header's own length, not by the datagram's. */
+	/* The header's own length bounds what follows, not the datagram's length. */
 	struct bytes rest = { bytes_take(&in, length), length };
 	if (!rest.at)
 		return PROXY2_LENGTH;
@@ -176,7 +176,7 @@ const char *proxy2_result_name(enum proxy2_result result)
 	return names[result];
 }
 
-/* ID:HEX and what ends its line; NULL: anything else. */
+/* Reads ID:HEX and returns the end of its line. NULL: anything else. */
 static const char *parse_key(struct proxy2_key *out, const char *line)
 {
 	static const char digits[] = "0123456789abcdef0123456789ABCDEF";

@@ -1,17 +1,16 @@
 /* The header of mode tunnel: PROXY protocol version 2 over UDP (design, section 5).
  *
- * Each datagram between cidlb and a server begins with a header that names the two ends of what it carries:
+ * Each datagram between cidlb and a server begins with a header that names the two ends of its payload:
  *
  *   0d0a0d0a000d0a515549540a | 21 | 12 (IPv4) or 22 (IPv6) | length 2 | source | destination | ports 2 + 2 | TLVs
  *
- * and one TLV of type e0, 10 octets: version (high nibble, 1) and direction (low nibble) | key id | SipHash-2-4 tag, 8.
- * The tag is over those two octets, source and destination as 16 octets each (IPv4 mapped) and their ports; it
- * authenticates the pair of addresses, not what they carry, so tunnels belong on a private network. A key is of one
- * pool: that binds the pool.
+ * One TLV has type e0 and 10 octets: version (high nibble, 1) and direction (low nibble) | key id | SipHash-2-4 tag, 8.
+ * The tag is over those two octets, source and destination as 16 octets each (IPv4 mapped), and their ports. It
+ * authenticates the pair of addresses, not the payload, so tunnels belong on a private network. A key belongs to one
+ * pool, so the tag also binds the pool.
  *
- * Up: source is the device, destination the service address that it had addressed. Down: the other way round.
- * Pure: no I/O, no globals, no allocation; safe from any thread. A server that links this needs neither the shim nor
- * cidlb.
+ * Up: the source is the device, the destination the service address that it sent to. Down: the other way round. Pure:
+ * no I/O, no globals, no allocation; safe from any thread. A server that links this needs neither the shim nor cidlb.
  */
 #ifndef CIDLB_PROXY2_H
 #define CIDLB_PROXY2_H
@@ -25,7 +24,7 @@
 enum {
 	PROXY2_V4_OCTETS = 16 + 12 + 13,
 	PROXY2_V6_OCTETS = 16 + 36 + 13,
-	PROXY2_MAX_OCTETS = PROXY2_V6_OCTETS, /* of those that proxy2_write() makes */
+	PROXY2_MAX_OCTETS = PROXY2_V6_OCTETS, /* the longest that proxy2_write() makes */
 	PROXY2_KEYS = 2,
 };
 
@@ -42,32 +41,33 @@ struct proxy2_keys {
 	size_t count; /* 1..PROXY2_KEYS, distinct ids */
 };
 
-/* Reads a key file: a line ID:HEX per key, id 0..255, 16 octets in hex. -EINVAL: anything else, two of one id, none or
- * too many. */
+/* Reads a key file with one line ID:HEX per key: id 0..255, 16 octets in hex. -EINVAL: anything else, two keys of one
+ * id, no key or too many. */
 int proxy2_parse_keys(struct proxy2_keys *out, const char *text);
 
 struct proxy2_ends {
 	struct addr source, destination;
 };
 
-/* Writes the header; returns its octets: PROXY2_V4_OCTETS if both ends are IPv4, else PROXY2_V6_OCTETS. */
+/* Writes the header and returns its octets: PROXY2_V4_OCTETS if both ends are IPv4, else PROXY2_V6_OCTETS. */
 size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys,
 		    enum proxy2_direction direction, const struct proxy2_ends *ends);
 
 enum proxy2_result {
 	PROXY2_GOOD,
 	PROXY2_NO_HEADER, /* not the signature, or cut short within the first 16 octets */
-	PROXY2_LENGTH,    /* addresses or TLVs go beyond the header's own length, or that beyond the datagram */
-	PROXY2_KIND,      /* neither PROXY over IPv4 or IPv6 nor DGRAM: LOCAL, STREAM, UNIX, another version */
+	PROXY2_LENGTH,    /* addresses or TLVs exceed the header's own length, or that exceeds the datagram */
+	PROXY2_KIND,      /* not PROXY with DGRAM over IPv4 or IPv6: LOCAL, STREAM, UNIX, another version */
 	PROXY2_NO_TAG,    /* no TLV e0, two of them, or one of another size or version */
-	PROXY2_DIRECTION, /* the other direction's */
-	PROXY2_KEY,       /* of a key that is not live */
+	PROXY2_DIRECTION, /* of the other direction */
+	PROXY2_KEY,       /* signed with a key that is not live */
 	PROXY2_TAG,       /* the tag does not verify */
 	PROXY2_RESULTS,
 };
 
-/* Reads the header that `data` begins with; `*octets` of it precede the payload. Other TLVs are skipped, a CRC32C
- * unchecked: the tag says more. Nothing is written unless it is good, and nothing read beyond `len`. */
+/* Reads the header at the start of `data`. The payload begins after `*octets`. Other TLVs are skipped, and a CRC32C is
+ * not checked, because the tag says more. Nothing is written unless the header is good. Nothing is read beyond
+ * `len`. */
 enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys,
 			       enum proxy2_direction direction, const uint8_t *data, size_t len);
 

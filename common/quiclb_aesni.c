@@ -1,5 +1,5 @@
 /* Opens CIDs with the AES instructions of x86-64. In line, so that the passes of one CID overlap with those of the
- * next: a call for each block would cost more than the block. */
+ * next. A call for each block would cost more than the block. */
 #include "quiclb.h"
 
 #ifdef __x86_64__
@@ -96,7 +96,7 @@ AESNI static void expand(struct lbcid_key *key, const uint8_t octets[LBCID_KEY_O
 
 	store(key->encrypt_rounds[0], round);
 	for (int i = 1; i < QUICLB_BLOCKS; i++) {
-		/* Of four equal columns the last round of a block is the substitution of octets alone. */
+		/* With four equal columns, the last round of a block is only the substitution of octets. */
 		const __m128i word =
 			_mm_aesenclast_si128(_mm_shuffle_epi8(round, rotated_last_word), _mm_set1_epi32(constant));
 		round = _mm_xor_si128(round, _mm_slli_si128(round, 4));

@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* T of rendezvous_score(): floor(2^32 * log2(1 + j / 256)). A table and not log2(): libraries differ in the last
- * bit. */
+/* T of rendezvous_score(): floor(2^32 * log2(1 + j / 256)). A table and not log2(), because libraries differ in the
+ * last bit. */
 static const uint64_t log2_table[257] = {
 	0x00000000, 0x01709c46, 0x02dfca16, 0x044d8c45, 0x05b9e5a1,  0x0724d8ee, 0x088e68ea, 0x09f6984a, 0x0b5d69ba,
 	0x0cc2dfe1, 0x0e26fd5c, 0x0f89c4c1, 0x10eb389f, 0x124b5b7e,  0x13aa2fdd, 0x1507b836, 0x1663f6fa, 0x17beee96,
@@ -37,7 +37,7 @@ static const uint64_t log2_table[257] = {
 	0xfd1a708b, 0xfdd4602e, 0xfe8df263, 0xff47278a, 0x100000000,
 };
 
-/* A member that may hold slots, with what every score of it needs. */
+/* A member that may hold slots, with what each of its scores needs. */
 struct contender {
 	uint64_t hash;
 	uint64_t cost; /* of one unit of L: the inverse of the weight */
@@ -53,8 +53,8 @@ static inline uint64_t mix(uint64_t hash, uint32_t slot)
 {
 	uint64_t z = hash + slot * UINT64_C(0x9e3779b97f4a7c15);
 
-	/* The hash enters twice: entering once, two members whose hashes are a multiple of the step apart would draw
-	 * the same sequence, shifted. */
+	/* The hash enters twice. If it entered once, two members would draw the same sequence, shifted, when their
+	 * hashes are a multiple of the step apart. */
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9) + hash;
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
@@ -102,7 +102,7 @@ static void contender_init(struct contender *out, const struct siphash_key *key,
 	out->index = (uint16_t)index;
 }
 
-/* Puts a contender where it belongs in `top`, best first, if it belongs there. */
+/* Inserts a contender into `top`, best first, if it belongs there. */
 static inline void top_insert(struct rank top[RENDEZVOUS_DEPTH], uint64_t points, uint16_t index,
 			      const struct rendezvous_member *members)
 {
@@ -145,7 +145,7 @@ static void top_of_all(struct rank top[RENDEZVOUS_DEPTH], uint32_t slot, const s
 	}
 }
 
-/* The members with weight, in `out`. */
+/* Writes the members with weight to `out`. */
 static size_t contenders_of(struct contender out[RENDEZVOUS_MAX_MEMBERS], const struct siphash_key *key,
 			    const struct rendezvous_member *members, size_t count)
 {
@@ -176,9 +176,9 @@ struct change {
 	const struct rendezvous_member *members, *old_members;
 	struct contender all[RENDEZVOUS_MAX_MEMBERS];  /* of the new set */
 	struct contender olds[RENDEZVOUS_MAX_MEMBERS]; /* of the old set, by old index */
-	uint16_t
-		stayed[RENDEZVOUS_MAX_MEMBERS]; /* by old index: the new index of who kept name and weight, else none */
-	size_t count, fresh;                    /* in `all`; the first `fresh` of them are new or have another weight */
+	/* By old index: the new index of a member that kept its name and weight, else RENDEZVOUS_NONE. */
+	uint16_t stayed[RENDEZVOUS_MAX_MEMBERS];
+	size_t count, fresh; /* in `all`; the first `fresh` of them are new or have another weight */
 };
 
 static void change_find(struct change *c, const struct siphash_key *key, size_t count, size_t old_count)
@@ -206,8 +206,8 @@ static void change_find(struct change *c, const struct siphash_key *key, size_t 
 	}
 }
 
-/* True if nobody outside the old ranks can belong into `top`. Who was outside stayed behind the last old rank, so `top`
- * is right if all of it is ahead of, or is, what stood there. */
+/* True if no member outside the old ranks can belong into `top`. Those outside stayed behind the last old rank. So
+ * `top` is right if all of it is ahead of what stood there, or is that. */
 static bool top_is_sure(const struct rank top[RENDEZVOUS_DEPTH], uint32_t slot, const struct change *c, uint16_t last)
 {
 	const struct rank *tail = &top[RENDEZVOUS_DEPTH - 1];

@@ -1,12 +1,12 @@
-/* Weighted rendezvous hashing (highest random weight; Thaler and Ravishankar, 1998; weights as in Schindelhauer and
- * Schomaker, 2005) in precomputed slots.
+/* Weighted rendezvous hashing in precomputed slots (highest random weight: Thaler and Ravishankar, 1998; weights as in
+ * Schindelhauer and Schomaker, 2005).
  *
- * A key falls into one of RENDEZVOUS_SLOTS slots for good; each slot ranks the members by a score that depends on the
- * slot, the member's name and its weight alone. So removing a member moves only its own keys, adding one takes only
- * what it gets, one that returns gets its own back, order does not matter, and two nodes with one key agree. All
- * arithmetic is in integers.
+ * A key always falls into the same one of RENDEZVOUS_SLOTS slots. Each slot ranks the members by a score, which depends
+ * only on the slot, the member's name and its weight. So removing a member moves only its own keys, and adding one
+ * moves only the keys that it gets. A member that returns gets its own keys back. The order of the members does not
+ * matter, and two nodes with one key agree. All arithmetic is in integers.
  *
- * Owner: the control thread builds; readers share a finished table, which never changes.
+ * Owner: the control thread builds. Readers share a finished table, which never changes.
  */
 #ifndef CIDLB_RENDEZVOUS_H
 #define CIDLB_RENDEZVOUS_H
@@ -18,9 +18,9 @@
 
 enum {
 	RENDEZVOUS_SLOT_BITS = 18,
-	RENDEZVOUS_SLOTS = 1 << RENDEZVOUS_SLOT_BITS, /* 1,024 for each of 256 members; the number never changes, or all
-							 keys would move */
-	RENDEZVOUS_DEPTH = 4,                         /* ranks kept per slot */
+	/* 1,024 for each of 256 members. The number never changes, because all keys would move. */
+	RENDEZVOUS_SLOTS = 1 << RENDEZVOUS_SLOT_BITS,
+	RENDEZVOUS_DEPTH = 4, /* ranks kept per slot */
 	RENDEZVOUS_MAX_MEMBERS = 1024,
 	RENDEZVOUS_MAX_WEIGHT = 256,
 };
@@ -33,16 +33,16 @@ struct rendezvous_member {
 
 /* Ranks hold indices into the member array given to rendezvous_build(). */
 struct rendezvous {
-	uint16_t first[RENDEZVOUS_SLOTS]; /* rank 0, alone so that it stays in cache */
-	uint16_t further[RENDEZVOUS_SLOTS]
-			[RENDEZVOUS_DEPTH - 1]; /* ranks 1..3; RENDEZVOUS_NONE where there are fewer members */
+	uint16_t first[RENDEZVOUS_SLOTS]; /* rank 0, alone so that it stays in the cache */
+	/* Ranks 1..3; RENDEZVOUS_NONE where there are fewer members. */
+	uint16_t further[RENDEZVOUS_SLOTS][RENDEZVOUS_DEPTH - 1];
 };
 
-/* The score of one member in one slot: the highest is rank 0, and equal scores go to the lesser name (strcmp). 0 for
- * weight 0.
+/* The score of one member in one slot. The highest score is rank 0. Of equal scores the lesser name (strcmp) goes
+ * first. Weight 0 scores 0.
  *
- * It is -weight / log2(u) for a u in (0, 1) drawn by member and slot, turned into integers (all of 64 bits, modulo
- * 2^64):
+ * It is -weight / log2(u) for a u in (0, 1) drawn by member and slot, turned into integers. All have 64 bits, modulo
+ * 2^64:
  *   h = siphash24(key, octets of the name)
  *   z = h + slot * 9e3779b97f4a7c15;  z = (z ^ z >> 30) * bf58476d1ce4e5b9 + h;
  *   z = (z ^ z >> 27) * 94d049bb133111eb;  u = (z ^ z >> 31) | 1, read as u / 2^64
@@ -53,16 +53,17 @@ struct rendezvous {
  * 1 <= L <= 2^38, so nothing overflows and no score is 0. Exposed for the oracle test. */
 uint64_t rendezvous_score(const struct siphash_key *key, uint32_t slot, const struct rendezvous_member *member);
 
-/* The same in two steps, for who scores one member often: h above, and the score from it. */
+/* The same in two steps, for callers that score one member often: h above, and the score from it. */
 uint64_t rendezvous_member_hash(const struct siphash_key *key, const char *name);
 uint64_t rendezvous_weigh(uint64_t member_hash, uint32_t slot, uint16_t weight);
 
-/* Fills `out` from nothing. `count` <= RENDEZVOUS_MAX_MEMBERS, names distinct. */
+/* Builds `out` from nothing. `count` <= RENDEZVOUS_MAX_MEMBERS; the names are distinct. */
 void rendezvous_build(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
 		      size_t count);
 
-/* The same result as rendezvous_build(), computed from `old` (built with the same key over `old_members`; not `out`) in
- * time proportional to the slots for each member that was added, removed or given another weight. */
+/* The same result as rendezvous_build(), computed from `old`, which was built with the same key over `old_members` and
+ * is not `out`. Takes time proportional to the slots for each member that was added, removed or given another
+ * weight. */
 void rendezvous_update(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
 		       size_t count, const struct rendezvous *old, const struct rendezvous_member *old_members,
 		       size_t old_count);

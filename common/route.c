@@ -1,18 +1,18 @@
 #include "route.h"
 
-enum { BATCH = 32 }; /* datagrams whose rows are fetched at once */
+enum { BATCH = 32 }; /* datagrams whose rows are fetched together */
 
 /* What is known of a datagram before any table is read. */
 enum plan_step {
-	PLAN_DONE, /* out->verdict stands */
+	PLAN_DONE, /* out->verdict is final */
 	PLAN_ID,   /* the backend of a server id */
-	PLAN_HASH, /* the consistent hash: of the source, or of the CID if opened.cid is set */
+	PLAN_HASH, /* the consistent hash of the source, or of the CID if opened.cid is set */
 };
 
 struct table_spec {
 	enum plan_step step;
-	struct cid_opened opened; /* cid NULL: not by CID */
-	size_t row;               /* PLAN_ID: of the id table */
+	struct cid_opened opened; /* cid NULL: not routed by CID */
+	size_t row;               /* PLAN_ID: in the id table */
 	uint64_t hash;            /* PLAN_HASH */
 };
 
@@ -64,7 +64,7 @@ static inline void plan_hint(struct table_spec *plan, struct route_out *out, con
 	plan_source(plan, pool, in);
 }
 
-/* A CID that names nobody. */
+/* A CID that names no backend. */
 static inline void plan_unknown(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool)
 {
 	if (pool->unknown_cid == UNKNOWN_CID_DROP) {
@@ -98,7 +98,7 @@ static inline void plan_cid(struct table_spec *plan, struct route_out *out, cons
 	case CID_OPENED:
 		plan->step = PLAN_ID;
 		plan->row = snapshot_prefetch_id(pool, &plan->opened.id);
-		/* A table of some cache lines, which are there already. */
+		/* The table takes a few cache lines, which are there already. */
 		if (pool->id_octets == 1)
 			plan_id(plan, out, pool);
 		break;
@@ -111,7 +111,7 @@ static inline void plan_cid(struct table_spec *plan, struct route_out *out, cons
 	}
 }
 
-/* The first pass: reads the datagram, and has the row fetched that the second will read. */
+/* The first pass: reads the datagram, and prefetches the row that the second pass will read. */
 static inline void table_spec_make(struct table_spec *plan, struct route_out *out, const struct snapshot_pool *pool,
 				   const struct route_in *in)
 {

@@ -1,4 +1,4 @@
-/* route(): one datagram, one verdict. A pure function of snapshot, datagram, source and hint; no clock, no I/O.
+/* route(): one datagram, one verdict. A pure function of snapshot, datagram, source and hint: no clock, no I/O.
  *
  * The rules, in order (design, section 3):
  *   1. not DTLS                  dropped: malformed, type, epoch0_data
@@ -7,7 +7,7 @@
  *                                Unknown id or misfit: dropped, or hash of the CID
  *   4. no CID                    ClientHello: hash of the source. Else: the hint while up or draining, else that hash
  *   5. a plain UDP pool          the hint while up or draining, else the hash of the source
- * Nobody there for a hash: no_backend.
+ * If a hash finds no backend, the verdict is no_backend.
  */
 #ifndef CIDLB_ROUTE_H
 #define CIDLB_ROUTE_H
@@ -27,7 +27,7 @@ struct route_in {
 	size_t len; /* octets */
 	struct addr source;
 	struct dtls_view view; /* from dtls_walk(); unused in plain UDP pools */
-	uint16_t hint; /* uid of the backend of a live flow, or ROUTE_NO_HINT; asked for datagrams without a CID */
+	uint16_t hint;         /* uid of a live flow's backend, or ROUTE_NO_HINT; only for datagrams without a CID */
 };
 
 struct route_out {
@@ -37,13 +37,13 @@ struct route_out {
 	const uint8_t *cid; /* in the datagram */
 };
 
-/* True if the datagram is one that rule 3 will decide in this pool: it has a CID and the pool reads CIDs. */
+/* True if rule 3 will decide on the datagram in this pool: it has a CID, and the pool reads CIDs. */
 bool route_by_cid(const struct snapshot_pool *pool, const struct dtls_view *view);
 
-/* `in->view` must be filled (dtls pools). */
+/* In DTLS pools `in->view` must be filled. */
 void route(struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in);
 
-/* The same for `count` datagrams of one pool, prefetching the table rows that a later one will need. */
+/* The same for `count` datagrams of one pool. Prefetches the table rows that later datagrams will need. */
 void route_batch(struct route_out *out, const struct snapshot_pool *pool, const struct route_in *in, size_t count);
 
 #endif

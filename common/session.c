@@ -83,7 +83,7 @@ static void note_alert(struct session *session, const uint8_t *record, size_t le
 		session->alert = record[DTLS_HEADER_OCTETS + 1];
 }
 
-/* Octets of the record that `data` begins with, or 0 if it is none: the rest of the datagram is then worthless. */
+/* Octets of the record at the start of `data`. 0: there is none, and the rest of the datagram is worthless. */
 static size_t record_octets(const struct session *session, const uint8_t *data, size_t len)
 {
 	size_t header = DTLS_HEADER_OCTETS;
@@ -101,7 +101,7 @@ static size_t record_octets(const struct session *session, const uint8_t *data, 
 	return octets <= len && octets <= RECORD_MAX ? octets : 0;
 }
 
-/* Hands out record by record, so that in_number is that of the plaintext which mbedtls_ssl_read() then returns. */
+/* Hands out one record per call, so that in_number belongs to the plaintext that mbedtls_ssl_read() then returns. */
 static int receive_record(void *ctx, unsigned char *out, size_t size)
 {
 	struct session *session = ctx;
@@ -115,8 +115,8 @@ static int receive_record(void *ctx, unsigned char *out, size_t size)
 		}
 		session->in += octets;
 		session->in_len -= octets;
-		/* mbedTLS would throw an established session away for a ClientHello with a valid cookie; here that is
-		 * another session. */
+		/* mbedTLS would drop an established session for a ClientHello with a valid cookie. Here that is another
+		 * session. */
 		if (octets > size || (session->state == SESSION_ESTABLISHED && record_is_hello(record, octets)))
 			continue;
 		session->in_number = record_number(record);
@@ -176,7 +176,7 @@ static void verified(struct session *session)
 		session->newest = session->in_number;
 }
 
-/* One call into mbedTLS; returns true if another one may get further. */
+/* Calls mbedTLS once. True if another call may get further. */
 static bool step(struct session *session)
 {
 	uint8_t plain[SESSION_PLAIN_MAX];
@@ -205,7 +205,7 @@ static bool step(struct session *session)
 	return false;
 }
 
-/* A listening session is reset unless its answer was that of a verified cookie: a ServerHello. */
+/* A listening session is reset unless its answer was a ServerHello, which takes a verified cookie. */
 static void listen_step(struct session *session)
 {
 	if (record_octets(session, session->in, session->in_len) && record_is_hello(session->in, session->in_len) &&

@@ -10,7 +10,7 @@ _Static_assert(SESSION_PSK_MAX <= MBEDTLS_PSK_MAX_LEN, "mbedTLS takes every key"
 
 static const int device_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, 0 };
 
-/* AEAD only: mbedTLS saves no others. */
+/* AEAD only, because mbedTLS can save no others. */
 static const int server_suites[] = { MBEDTLS_TLS_PSK_WITH_AES_128_CCM_8, MBEDTLS_TLS_PSK_WITH_AES_128_CCM,
 				     MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256, 0 };
 

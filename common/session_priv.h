@@ -1,4 +1,4 @@
-/* What session*.c share. */
+/* Shared by session*.c. */
 #ifndef CIDLB_SESSION_PRIV_H
 #define CIDLB_SESSION_PRIV_H
 
@@ -23,11 +23,11 @@ struct session {
 	enum session_state state;
 	bool sent;           /* since the last input began */
 	bool key_exchanged;  /* client: its last flight is out */
-	int error;           /* SESSION_FAILED: of mbedTLS */
+	int error;           /* SESSION_FAILED: mbedTLS's error */
 	int alert;           /* the last fatal one in clear, or ALERT_NONE */
-	const uint8_t *in;   /* what mbedTLS has not asked for yet of the datagram that is being fed */
+	const uint8_t *in;   /* what mbedTLS has not yet asked for of the datagram being fed */
 	size_t in_len;       /* octets */
-	uint64_t in_number;  /* epoch and sequence number of the record that it asked for last */
+	uint64_t in_number;  /* epoch and sequence number of the record asked for last */
 	uint64_t newest;     /* highest number of a record that verified */
 	uint64_t now_ms;     /* as last told */
 	uint64_t step_at_ms; /* the two delays of mbedtls_ssl_set_timer_t */

@@ -2,8 +2,8 @@
 
 #include "session_priv.h"
 
-/* What is saved: the number of the newest record, and what mbedTLS writes, which has the window of the records seen but
- * keeps it hidden. */
+/* A saved session is the number of the newest record, and then what mbedTLS writes. That part has the window of the
+ * records seen, but mbedTLS keeps it hidden. */
 enum { SAVED_NEWEST_OCTETS = 8 };
 
 int session_save(struct session *session, uint8_t *out, size_t size, size_t *len)

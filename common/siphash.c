@@ -69,14 +69,14 @@ uint64_t siphash24(const struct siphash_key *key, const void *data, size_t len)
 	return end(&s, bytes_le64(last, tail), len);
 }
 
-/* The label without and with its NUL: no label holds a NUL, so no two labels share a message. */
+/* Hashes the label without and with its NUL. No label holds a NUL, so no two labels share a message. */
 struct siphash_key siphash_key_derive(const struct siphash_key *key, const char *label)
 {
 	const size_t len = strlen(label);
 	return (struct siphash_key){ siphash24(key, label, len), siphash24(key, label, len + 1) };
 }
 
-/* siphash24() of the octets, without writing them anywhere first. */
+/* Like siphash24() of the octets, without writing them anywhere first. */
 uint64_t siphash_addr(const struct siphash_key *key, const struct addr *a, bool with_port)
 {
 	const uint64_t port = with_port ? (uint64_t)(a->port >> 8 | (a->port & 0xff) << 8) : 0;

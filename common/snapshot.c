@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct snapshot_slots {
-	atomic_size_t users; /* pools; who drops it last may be on another thread */
+	atomic_size_t users; /* pools; the last may drop it on another thread */
 	struct siphash_key key;
 	size_t count;
 	struct rendezvous_member *members;
@@ -14,7 +14,7 @@ struct snapshot_slots {
 	struct rendezvous table;
 };
 
-/* Server ids of three and more octets: a row by hash, or the next free one behind it. */
+/* Server ids of three and more octets. An id is in the row of its hash, or in the next free row behind it. */
 struct snapshot_ids {
 	struct siphash_key key;
 	size_t mask; /* rows - 1 */
@@ -52,7 +52,7 @@ static void slots_drop(struct snapshot_slots *slots)
 	free(slots);
 }
 
-/* The table's members without the table. */
+/* Fills in the members, but not the table. */
 static struct snapshot_slots *slots_new(const struct siphash_key *key, const struct snapshot_backend *backends,
 					size_t count)
 {
@@ -92,7 +92,7 @@ static bool slots_are_of(const struct snapshot_slots *slots, const struct snapsh
 	return true;
 }
 
-/* `old` (may be NULL): what the pool had before. */
+/* `old` (may be NULL): the slots that the pool had before. */
 static struct snapshot_slots *slots_get(const struct siphash_key *key, const struct snapshot_backend *backends,
 					size_t count, struct snapshot_slots *old)
 {
@@ -112,9 +112,9 @@ static struct snapshot_slots *slots_get(const struct siphash_key *key, const str
 	return slots;
 }
 
-/* A lighter hash than elsewhere: nobody outside puts ids into the table, so who sends made-up ones can only miss. Its
- * end is that of SplitMix64 (Steele, Lea, Flood, 2014): ids are often numbers in a row, and one multiplication alone
- * may set them side by side. */
+/* A lighter hash than elsewhere. Nobody outside puts ids into the table, so made-up ids can only miss. It ends like
+ * SplitMix64 (Steele, Lea, Flood, 2014), because ids are often consecutive numbers and one multiplication alone may set
+ * them side by side. */
 static inline size_t ids_row(const struct snapshot_ids *ids, const struct server_id *id)
 {
 	uint64_t words[2], hash;
@@ -140,7 +140,7 @@ static struct snapshot_ids *ids_new(const struct siphash_key *key, size_t count)
 	struct snapshot_ids *ids;
 	size_t rows = 1;
 
-	/* Three quarters empty at least, so that the search for an unknown id ends soon. */
+	/* At least three quarters are empty, so that the search for an unknown id ends soon. */
 	while (rows < 4 * count)
 		rows <<= 1;
 	ids = calloc(1, sizeof *ids + rows * sizeof ids->rows[0]);
@@ -228,7 +228,7 @@ static bool pool_fill_uids(struct snapshot_pool *pool)
 	return true;
 }
 
-/* Names and backends of a pool, and the key that its name gives it. */
+/* Fills in the names and backends of a pool, and the key that its name gives it. */
 static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_key *key,
 			       const struct snapshot_pool_spec *spec)
 {
@@ -243,7 +243,7 @@ static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_
 	if (!block || !pool->backends || !pool->led_to || !pool->accepts || !pool->cid_verdict)
 		return false;
 	name_copy(&block, label);
-	block--; /* the name goes on where the label ends: both in one string */
+	block--; /* the name follows the label: both are one string */
 	pool->name = name_copy(&block, spec->name);
 	pool->hash_key = siphash_key_derive(key, pool->names);
 	pool->backend_count = spec->backend_count;
@@ -287,7 +287,7 @@ static uint64_t place_hash(const struct siphash_key *key, uint16_t pool, uint16_
 	return siphash24(key, place, 4 + (size_t)octets);
 }
 
-/* A sum, so that order does not count. Addresses are longer than ids. */
+/* A sum, so that the order does not matter. Addresses are longer than ids, so the two cannot be confused. */
 static uint64_t places_of(const struct siphash_key *key, const struct snapshot_pool_spec *pool)
 {
 	const uint64_t reads = cid_layout_hash(&pool->layout, key);
@@ -375,7 +375,7 @@ uint16_t snapshot_backend_of_long_id(const struct snapshot_pool *pool, size_t ro
 	return SNAPSHOT_NO_BACKEND;
 }
 
-/* The best of all that accept, scored one by one: for when so many are away that no rank of the slot accepts. */
+/* The best of all that accept, scored one by one. For when so many are away that no rank of the slot accepts. */
 static uint16_t backend_beyond_ranks(const struct snapshot_pool *pool, uint32_t slot)
 {
 	const uint64_t *hashes = pool->slots_owner->hashes;
@@ -404,8 +404,8 @@ uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t has
 		return SNAPSHOT_NO_BACKEND;
 	if (pool->accepts[backend])
 		return backend;
-	/* No rank is RENDEZVOUS_NONE before one that accepts is found: who accepts has weight, and short ranks hold all
-	 * with weight. */
+	/* No rank is RENDEZVOUS_NONE before one that accepts. A backend that accepts has weight, and short ranks hold
+	 * all members with weight. */
 	for (size_t i = 0; i < RENDEZVOUS_DEPTH - 1; i++) {
 		backend = pool->slots->further[slot][i];
 		if (pool->accepts[backend])

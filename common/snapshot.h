@@ -1,7 +1,7 @@
 /* The immutable routing table: everything route() reads.
  *
- * Owner: the control thread builds and publishes it; workers read it between two quiescent states; nobody changes it
- * after publication. `uid`s are the stable small numbers that flows and counters know pools, backends and listeners by.
+ * Owner: the control thread builds and publishes it. Workers read it between two quiescent states. Nobody changes it
+ * after publication. A `uid` is the stable small number by which flows and counters know a pool, backend or listener.
  */
 #ifndef CIDLB_SNAPSHOT_H
 #define CIDLB_SNAPSHOT_H
@@ -34,7 +34,7 @@ struct snapshot_backend {
 	enum backend_admin admin;
 };
 
-/* A server id and whose it is. A backend may have several, or none. */
+/* A server id and its backend. A backend may have several ids, or none. */
 struct snapshot_id {
 	struct server_id id;
 	uint16_t backend; /* index in the pool's backends */
@@ -50,13 +50,13 @@ struct snapshot_pool_spec {
 	struct cid_layout layout;
 	const struct snapshot_backend *backends;
 	size_t backend_count;          /* 1..RENDEZVOUS_MAX_MEMBERS; distinct names and uids */
-	const struct snapshot_id *ids; /* distinct; those that are not as long as the layout's are of nobody */
+	const struct snapshot_id *ids; /* distinct; ids that are not as long as the layout's belong to nobody */
 	size_t id_count;
 };
 
-struct snapshot_ids;   /* server ids of three and more octets: snapshot.c */
-struct snapshot_slots; /* rendezvous table, shared by snapshots with the same members and weights, and counted:
-			  snapshot.c */
+struct snapshot_ids; /* server ids of three and more octets: snapshot.c */
+/* The rendezvous table. Snapshots with the same members and weights share and count it: snapshot.c. */
+struct snapshot_slots;
 
 struct snapshot_pool {
 	char *name;
@@ -66,21 +66,22 @@ struct snapshot_pool {
 	enum unknown_cid unknown_cid;
 	enum all_down all_down;
 	struct cid_layout layout;
-	/* Of the pool: siphash_key_derive(service's key, "pool:NAME"). From it "slots" derives the key of the
-	 * rendezvous table, and "ids" that of the server ids. */
+	/* The pool's key: siphash_key_derive(service's key, "pool:NAME"). The key of the rendezvous table is derived
+	 * from it by "slots", and that of the server ids by "ids". */
 	struct siphash_key hash_key;
 	struct snapshot_backend *backends;
 	size_t backend_count;
-	bool *led_to;  /* per backend: by some id */
-	bool *accepts; /* per backend: new sessions; when none does and all_down is "hash": the ready ones with weight.
-			  Never one that no id leads to, where the layout carries ids: the CIDs that it gives out would
-			  lead to others */
+	bool *led_to; /* per backend: some id leads to it */
+	/* Per backend: takes new sessions. If none does and all_down is "hash", the ready ones with weight do. Where
+	 * the layout carries ids, a backend without an id never does, because the CIDs that it gives out would lead to
+	 * others. */
+	bool *accepts;
 	bool any_accepts;
 	uint8_t *cid_verdict; /* per backend: the verdict on a datagram whose CID names it */
 	const struct rendezvous *slots;
 	struct snapshot_slots *slots_owner;
 	uint8_t id_octets;        /* of the server ids; 0: the layout carries none */
-	uint16_t *index_of_id;    /* ids of one or two octets: an entry for each; SNAPSHOT_NO_BACKEND: of nobody */
+	uint16_t *index_of_id;    /* ids of one or two octets: an entry for each; SNAPSHOT_NO_BACKEND: nobody's */
 	struct snapshot_ids *ids; /* longer ones */
 	uint16_t *index_of_uid;   /* uid_count entries; SNAPSHOT_NO_BACKEND: not of this pool */
 	size_t uid_count;
@@ -92,21 +93,22 @@ struct snapshot {
 	struct siphash_key key;
 	struct snapshot_pool *pools;
 	size_t pool_count;
-	uint64_t places; /* a keyed hash of which backend owns which id, and of where the backends are */
+	uint64_t places; /* a keyed hash of which backend owns which id, and of where backends are */
 };
 
-/* Builds a snapshot; slot tables of pools whose members and weights did not change are shared with `previous` (may be
- * NULL), and updated from it where few did. NULL: out of memory. */
+/* Builds a snapshot. Pools whose members and weights did not change share their slot tables with `previous` (may be
+ * NULL). Where few changed, the table is updated from the previous one. NULL: out of memory. */
 struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
 				size_t pool_count, const struct snapshot *previous);
 void snapshot_free(struct snapshot *snapshot);
 
-/* Where to look for a server id; that row is then on its way into the cache. The second gives the backend, or
+/* The first says where to look for a server id, and prefetches that row. The second gives the backend, or
  * SNAPSHOT_NO_BACKEND. */
 size_t snapshot_prefetch_long_id(const struct snapshot_pool *pool, const struct server_id *id);
 uint16_t snapshot_backend_of_long_id(const struct snapshot_pool *pool, size_t row, const struct server_id *id);
 
-/* The same for any id. In the header because of the node-id path: two calls would be a fifth of its time. */
+/* The same for an id of any length. In the header for the node-id path, where two calls would be a fifth of the
+ * time. */
 static inline size_t snapshot_prefetch_id(const struct snapshot_pool *pool, const struct server_id *id)
 {
 	if (!pool->index_of_id)
@@ -124,7 +126,7 @@ static inline uint16_t snapshot_backend_of_id_at(const struct snapshot_pool *poo
 	return pool->index_of_id ? pool->index_of_id[row] : snapshot_backend_of_long_id(pool, row, id);
 }
 
-/* Both in one. */
+/* Both in one call. */
 static inline uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, const struct server_id *id)
 {
 	return snapshot_backend_of_id_at(pool, snapshot_prefetch_id(pool, id), id);
@@ -136,8 +138,8 @@ static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool,
 	return uid < pool->uid_count ? pool->index_of_uid[uid] : SNAPSHOT_NO_BACKEND;
 }
 
-/* The best backend for a hash among those that take new sessions: the first accepting rank, beyond the ranks a linear
- * search. SNAPSHOT_NO_BACKEND: nobody. */
+/* The best backend for a hash among those that take new sessions: the first rank that accepts, else the best by a
+ * linear search. SNAPSHOT_NO_BACKEND: none accepts. */
 uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t hash);
 
 static inline void snapshot_prefetch_hash(const struct snapshot_pool *pool, uint64_t hash)

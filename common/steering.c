@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Of the answer's first line; never empty, no separator in it. */
+/* A word of the answer's first line. It is never empty, and has no separator in it. */
 struct word {
 	const uint8_t *at;
 	size_t len; /* octets */
@@ -99,7 +99,7 @@ static bool admin_take(struct steering *out, enum backend_admin admin)
 	return true;
 }
 
-/* False: means nothing. */
+/* False: the word means nothing. */
 static bool word_take(struct steering *out, const struct cid_layout *layout, const struct word *word)
 {
 	if (word_is(word, "up"))
@@ -128,7 +128,7 @@ static void word_show(char out[static STEERING_WORD_OCTETS], const struct word *
 		memcpy(out + shown - 3, "...", 3);
 }
 
-/* The next word from *at on; *at is then behind it. False: the line is over. */
+/* The next word from *at on; *at then stands behind it. False: the line is over. */
 static bool word_next(struct word *out, const uint8_t *text, size_t len, size_t *at)
 {
 	size_t begin;

@@ -1,14 +1,15 @@
 /* What a backend says of itself in the answer to a probe: the words of HAProxy's agent check, and the server ids that
  * it claims.
  *
- * The first line counts, up to CR or LF; words are separated by spaces, tabs and commas, in any order and case:
+ * Only the first line counts, up to CR or LF. Words are separated by spaces, tabs and commas. Their order and case do
+ * not matter:
  *   up | down | fail | stopped   healthy or not, whatever the probe found
  *   ready | drain | maint        the administrative state
  *   75%                          of the configured weight, 0..100; 0: CID traffic only
- *   id:9, id:0xed793a            a server id it serves: a number, or exactly as many octets as the layout has in hex
- * A # ends the line: what follows is a remark, as in "down#overloaded". An answer says everything: what it leaves out
- * is up, ready, 100 % and no claim. One that begins with {, [ or < is JSON, HTML or a list of links, and says nothing
- * at all: no word of it is read.
+ *   id:9, id:0xed793a            a server id it serves: a number, or in hex exactly as many octets as the layout has
+ * A # ends the line. What follows is a remark, as in "down#overloaded". An answer says everything: what it leaves out
+ * is up, ready, 100 % and no claim. An answer that begins with {, [ or < is JSON, HTML or a list of links. It says
+ * nothing at all, and no word of it is read.
  */
 #ifndef CIDLB_STEERING_H
 #define CIDLB_STEERING_H
@@ -35,7 +36,7 @@ struct steering {
 extern const struct steering steering_none;
 
 /* Reads an answer of any octets. Of contradictory words the stricter counts, and an id counts once. Words that mean
- * nothing, an id that does not fit `layout` and ids beyond STEERING_IDS are skipped: the first of them is in `unknown`,
+ * nothing, ids that do not fit `layout` and ids beyond STEERING_IDS are skipped. The first of them is in `unknown`,
  * printable and shortened ("" if there is none). */
 void steering_read(struct steering *out, const struct cid_layout *layout, const uint8_t *text, size_t len,
 		   char unknown[static STEERING_WORD_OCTETS]);

@@ -6,7 +6,7 @@ enum verdict {
 	/* routed */
 	VERDICT_CID,          /* CID of a known id, backend up and ready */
 	VERDICT_CID_DRAINING, /* … its backend is draining */
-	VERDICT_CID_DOWN,     /* … its backend is down: nobody else has the keys, and health can be wrong */
+	VERDICT_CID_DOWN,     /* … its backend is down: no other has the keys, and health can be wrong */
 	VERDICT_HASH,         /* consistent hash of the source */
 	VERDICT_HINT,         /* the backend of a live flow */
 	VERDICT_CID_HASHED,   /* consistent hash of the CID */
@@ -16,7 +16,7 @@ enum verdict {
 	VERDICT_EPOCH0_DATA, /* application data or a CID in epoch 0 */
 	VERDICT_UNKNOWN_CID, /* id of no backend, or a CID or record length that does not fit the layout */
 	VERDICT_MAINT,       /* CID of a backend in maint */
-	VERDICT_NO_BACKEND,  /* nobody accepts new sessions */
+	VERDICT_NO_BACKEND,  /* no backend accepts new sessions */
 	VERDICT_LIMITED,     /* rate limit */
 	VERDICTS,
 	VERDICT_FIRST_DROP = VERDICT_MALFORMED,
