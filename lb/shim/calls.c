@@ -1,4 +1,4 @@
-/* The calls of the C library that move datagrams. On any descriptor without a mark each is the next library's. */
+/* The calls of the C library that move datagrams. On a descriptor without a mark each passes on to the next library. */
 #include <errno.h>
 #include <time.h>
 
@@ -51,7 +51,7 @@ EXPORTED ssize_t recv(int fd, void *buffer, size_t size, int flags)
 	return mark ? receive(fd, mark, buffer, size, flags, NULL, NULL) : real_calls()->recv(fd, buffer, size, flags);
 }
 
-/* Of no octets it takes no datagram, unlike recv(). */
+/* Unlike recv(), a read() of no octets takes no datagram. */
 EXPORTED ssize_t read(int fd, void *buffer, size_t size)
 {
 	const uint8_t mark = marks_get(fd);
@@ -83,7 +83,7 @@ static bool has_passed(const struct timespec *end)
 	return now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
 }
 
-/* As with the kernel's, time is looked at after each datagram only. */
+/* As in the kernel, the time is checked only after each datagram. */
 static int receive_many(int fd, uint8_t mark, struct mmsghdr *messages, unsigned count, int flags,
 			const struct timespec *timeout)
 {

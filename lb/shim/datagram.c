@@ -8,7 +8,7 @@
 #include "shim/rewrite.h"
 
 struct incoming {
-	struct sockaddr_storage name; /* outer */
+	struct sockaddr_storage name; /* of the outer sender */
 	struct iovec pieces[DATAGRAM_PIECES + 2];
 	uint8_t head[REWRITE_HEAD_OCTETS], tail[REWRITE_TAIL_OCTETS];
 	struct msghdr msg;
@@ -43,7 +43,7 @@ static void prepare(struct incoming *in, const struct msghdr *msg)
 	};
 }
 
-/* PROXY2_GOOD, or why it is dropped: as in notice.h. */
+/* PROXY2_GOOD, or why the datagram is dropped, as in notice.h. */
 static unsigned unwrap(struct shim *shim, uint8_t mark, struct incoming *in, size_t len, struct addr *outer)
 {
 	if (rewrite_addr(outer, (const struct sockaddr *)&in->name, in->msg.msg_namelen) != 0 ||
@@ -87,7 +87,7 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 	}
 	for (;;) {
 		prepare(&in, msg);
-		/* With MSG_TRUNC it tells how long the datagram really is. */
+		/* With MSG_TRUNC it returns how long the datagram really is. */
 		len = real_calls()->recvmsg(fd, &in.msg, flags | MSG_TRUNC);
 		if (len < 0)
 			return -1;
@@ -95,7 +95,7 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 		if (drop == PROXY2_GOOD)
 			break;
 		notice_drop(&shim->notice, drop, &outer);
-		/* What was only looked at would be met again and again. */
+		/* Peeking left it in the queue, and it would be met again and again. */
 		if (flags & MSG_PEEK)
 			real_calls()->recv(fd, in.head, 0, MSG_DONTWAIT);
 	}
@@ -103,7 +103,7 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 	return hand_over(mark, &in, (size_t)len, msg, flags);
 }
 
-/* -errno: nothing can be sent with these arguments. */
+/* -errno: the message cannot be sent. */
 static int find_way(struct shim *shim, uint8_t mark, const struct msghdr *msg, int flags, struct proxy2_ends *ends,
 		    struct addr *node)
 {

@@ -1,5 +1,5 @@
-/* The calls of the C library that make a socket a tunnelled one, hand it on or end it; and syscall(), behind which some
- * hide any of them.
+/* The calls of the C library that make a socket a tunnelled one, duplicate it or close it. Also syscall(), through
+ * which some programs make any of them.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,8 +16,7 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* A socket that should be tunnelled and cannot be stays bound, but its server is told that it is not, and it carries
- * nothing. */
+/* A socket that should be tunnelled and cannot be stays bound. But bind() fails, and the socket carries nothing. */
 static int tunnel(int fd)
 {
 	const int err = start_tunnel(fd);
@@ -53,7 +52,7 @@ EXPORTED int connect(int fd, __CONST_SOCKADDR_ARG name, socklen_t len)
 	return marks_get(fd) && !undo ? refuse_connect(name.__sockaddr__, len) : real_calls()->connect(fd, name, len);
 }
 
-/* They make one datagram of several, or several of one: each has a header of its own. */
+/* These options make one datagram of several, or several of one. But each datagram has a header of its own. */
 static bool is_of_many(int level, int option)
 {
 	return level == IPPROTO_UDP && (option == UDP_SEGMENT || option == UDP_GRO || option == UDP_CORK);
@@ -68,7 +67,7 @@ EXPORTED int setsockopt(int fd, int level, int option, const void *value, sockle
 	return real_calls()->setsockopt(fd, level, option, value, len);
 }
 
-/* The mark goes first: as soon as it is closed, another thread may get the same number. */
+/* The mark is cleared first. Once the descriptor is closed, another thread may get its number. */
 EXPORTED int close(int fd)
 {
 	if (marks_get(fd))
@@ -140,7 +139,7 @@ EXPORTED int fcntl64(int fd, int command, ...)
 
 enum { SYSCALL_ARGUMENTS = 6 };
 
-/* Those on a tunnelled socket. False: it is none of them. */
+/* Makes those calls that differ on a tunnelled socket. False: the call is left to the kernel. */
 static bool call_tunnelled(long *err, long number, const long a[static SYSCALL_ARGUMENTS])
 {
 	const int fd = (int)a[0];
@@ -191,7 +190,7 @@ static bool call_tunnelled(long *err, long number, const long a[static SYSCALL_A
 	}
 }
 
-/* What the kernel has done may concern marks. */
+/* What the kernel has done may change marks. */
 static long note(long number, const long a[static SYSCALL_ARGUMENTS], long err)
 {
 	if (err < 0)
@@ -216,7 +215,7 @@ static long note(long number, const long a[static SYSCALL_ARGUMENTS], long err)
 	}
 }
 
-/* Takes as many arguments as any call has, as the C library's does. */
+/* Takes as many arguments as any call has, like the C library's. */
 EXPORTED long syscall(long number, ...)
 {
 	long a[SYSCALL_ARGUMENTS], err;
@@ -226,7 +225,7 @@ EXPORTED long syscall(long number, ...)
 	for (int i = 0; i < SYSCALL_ARGUMENTS; i++)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
-	/* A descriptor is an int: what is above it in the register, the kernel does not look at. */
+	/* A descriptor is an int. The kernel ignores the rest of the register. */
 	if (marks_get((int)a[0]) && call_tunnelled(&err, number, a))
 		return err;
 	return note(number, a, real_calls()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 atomic_uchar marks[MARKS_DESCRIPTORS];
-static atomic_int highest = -1; /* no mark is beyond it */
+static atomic_int highest = -1; /* no mark is above it */
 static atomic_int owner;
 
 void marks_own(void)

@@ -1,7 +1,8 @@
 /* Which descriptors are sockets of a tunnelled port.
  *
- * One octet each, 0 for all others: that is all a call on another descriptor costs. Marks are of the process; a vfork()
- * child, which shares its parent's memory but not its descriptors, changes none.
+ * Each descriptor has one octet, which is 0 unless it is such a socket. Reading it is all that a call on another
+ * descriptor costs. Marks belong to the process. A vfork() child shares its parent's memory but not its descriptors, so
+ * it changes no marks.
  */
 #ifndef CIDLB_SHIM_MARKS_H
 #define CIDLB_SHIM_MARKS_H
@@ -13,9 +14,9 @@
 
 enum {
 	MARKS_DESCRIPTORS = 1 << 20,
-	MARK_PORT = 0x1f,   /* the place of its port, plus 1 */
-	MARK_V6 = 0x40,     /* it is AF_INET6 */
-	MARK_REFUSED = 0x80 /* it cannot be served: settings.problem */
+	MARK_PORT = 0x1f,   /* the index of its port, plus 1 */
+	MARK_V6 = 0x40,     /* an AF_INET6 socket */
+	MARK_REFUSED = 0x80 /* cannot be served; settings.problem says why */
 };
 
 extern atomic_uchar marks[MARKS_DESCRIPTORS];
@@ -35,7 +36,7 @@ static inline sa_family_t mark_family(uint8_t mark)
 	return mark & MARK_V6 ? AF_INET6 : AF_INET;
 }
 
-/* At the start, and in the child of a fork: marks are this process's now. */
+/* At the start, and in the child of a fork: the marks are this process's from now on. */
 void marks_own(void);
 
 /* False: the descriptor is beyond those that can be marked. */

@@ -37,7 +37,7 @@ void notice_say(const char *format, ...)
 	if (wanted > 0)
 		len += (size_t)wanted < sizeof line - len - 2 ? (size_t)wanted : sizeof line - len - 2;
 	line[len++] = '\n';
-	/* Nothing is left to be done about a line that cannot be written. */
+	/* If the line cannot be written, nothing is left to be done. */
 	const ssize_t written = real_calls()->write(STDERR_FILENO, line, len);
 	(void)written;
 	errno = saved;

@@ -9,8 +9,8 @@
 static struct real_calls calls;
 static atomic_bool loaded;
 
-/* Finding a name that exists allocates nothing (glibc 2.34 and later), so that an allocator may be what calls us. The
- * first call comes while there is one thread: at the latest from the constructor. */
+/* Looking up a name that exists allocates nothing (glibc 2.34 and later), so the caller may be an allocator. The first
+ * call comes while there is one thread, at the latest from the constructor. */
 static void load(void)
 {
 	static const char message[] = "libcidlb-shim: the C library lacks a call that the shim stands before; glibc "

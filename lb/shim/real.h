@@ -1,4 +1,4 @@
-/* The calls that the shim stands before, as the next library has them. */
+/* The calls that the shim replaces, as the next library has them. */
 #ifndef CIDLB_SHIM_REAL_H
 #define CIDLB_SHIM_REAL_H
 
@@ -39,7 +39,7 @@ struct real_calls {
 #undef X
 };
 
-/* Complete at any time: another library's start may call us before ours. */
+/* Complete at any time, because another library's start may call us before ours. */
 const struct real_calls *real_calls(void);
 
 #endif

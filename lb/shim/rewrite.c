@@ -7,7 +7,7 @@
 
 enum { V4_AT = 12 /* where a mapped IPv4 address starts in addr.ip */ };
 
-/* A place in the pieces. */
+/* A position in the pieces. */
 struct cursor {
 	const struct iovec *piece, *end;
 	size_t at; /* within the piece */
@@ -21,7 +21,7 @@ static void cursor_settle(struct cursor *cursor)
 	}
 }
 
-/* Octets in one place from here on: 0 at the end of the pieces. */
+/* Octets that are contiguous from here on; 0 at the end of the pieces. */
 static size_t cursor_run(struct cursor *cursor)
 {
 	cursor_settle(cursor);
@@ -49,7 +49,7 @@ static size_t gather(uint8_t *out, size_t size, const struct iovec *pieces, size
 	return done;
 }
 
-/* To lower places only, and forward: no octet is overwritten before it has moved. */
+/* Octets move only to lower places and from front to back, so none is overwritten before it has moved. */
 static void move_up(const struct iovec *pieces, size_t count, size_t by, size_t octets)
 {
 	struct cursor to = { pieces, pieces + count, 0 }, from = { pieces, pieces + count, by };
@@ -106,7 +106,8 @@ int rewrite_addr(struct addr *out, const struct sockaddr *name, socklen_t len)
 	}
 	if (name->sa_family != AF_INET6)
 		return -EAFNOSUPPORT;
-	if (len < offsetof(struct sockaddr_in6, sin6_scope_id)) /* RFC 2133 had none, and the kernel takes that still */
+	/* RFC 2133 had no scope id, and the kernel still accepts a name without one. */
+	if (len < offsetof(struct sockaddr_in6, sin6_scope_id))
 		return -EINVAL;
 	memcpy(&in6, name, offsetof(struct sockaddr_in6, sin6_scope_id));
 	out->port = ntohs(in6.sin6_port);
@@ -140,7 +141,7 @@ void rewrite_received_control(struct msghdr *msg, const struct addr *service)
 
 int rewrite_sent_control(char out[static REWRITE_CONTROL_OCTETS], size_t *octets, const struct msghdr *msg)
 {
-	/* CMSG_NXTHDR() asks for a header that it may change. */
+	/* CMSG_NXTHDR() asks for a header that it could change. */
 	struct msghdr in = *msg;
 
 	*octets = 0;

@@ -1,8 +1,8 @@
-/* What is between the datagram on the wire and what the server sees of it: pure.
+/* Converts between the datagram on the wire and what the server sees of it. Pure.
  *
  * A datagram is received into pieces: a head as long as the shortest header, the server's own buffers, and a tail as
- * long as a header may be beyond that. So the payload of the usual one lies where it belongs, and that of a longer one
- * has to move up.
+ * long as a header may be beyond that. So with the usual header the payload is already in its place. With a longer one
+ * it has to move up.
  */
 #ifndef CIDLB_SHIM_REWRITE_H
 #define CIDLB_SHIM_REWRITE_H
@@ -18,27 +18,27 @@
 
 enum {
 	REWRITE_HEAD_OCTETS = PROXY2_V4_OCTETS,
-	REWRITE_HEADER_OCTETS = 256, /* a longer header is not taken */
+	REWRITE_HEADER_OCTETS = 256, /* a longer header is refused */
 	REWRITE_TAIL_OCTETS = REWRITE_HEADER_OCTETS - REWRITE_HEAD_OCTETS,
 	REWRITE_CONTROL_OCTETS = 512,
 };
 
-/* Reads the header of a datagram of `len` octets, as many of which are in the pieces as go in, and moves its payload to
- * where the second piece begins. *octets: of the header. Nothing moves unless it is good. */
+/* Reads the header of a datagram of `len` octets, and moves its payload to where the second piece begins. The pieces
+ * hold as many of the octets as fit. *octets: of the header. Nothing moves unless the header is good. */
 enum proxy2_result rewrite_unwrap(struct proxy2_ends *ends, size_t *octets, const struct proxy2_keys *keys,
 				  const struct iovec *pieces, size_t count, size_t len);
 
-/* A socket's name for an address: false if a socket of that family has none. */
+/* The socket name of an address. False: a socket of that family has none. */
 bool rewrite_name(struct sockaddr_storage *out, socklen_t *len, sa_family_t family, const struct addr *addr);
 
-/* An address of a name. 0, -EINVAL: too short, or -EAFNOSUPPORT. */
+/* The address in a socket name. -EINVAL: too short. -EAFNOSUPPORT: neither IPv4 nor IPv6. */
 int rewrite_addr(struct addr *out, const struct sockaddr *name, socklen_t len);
 
-/* IP_PKTINFO and IPV6_PKTINFO that were received then tell the service address. */
+/* Makes the IP_PKTINFO and IPV6_PKTINFO that were received tell the service address. */
 void rewrite_received_control(struct msghdr *msg, const struct addr *service);
 
-/* What a server asks for, without the source address: `out` is aligned as struct cmsghdr. -EINVAL: too much of it, or
- * UDP_SEGMENT, which would put the header before the first segment alone. */
+/* Copies what a server asks for, without the source address. `out` is aligned as struct cmsghdr. -EINVAL: malformed,
+ * too much, or UDP_SEGMENT, which would put the header only before the first segment. */
 int rewrite_sent_control(char out[static REWRITE_CONTROL_OCTETS], size_t *octets, const struct msghdr *msg);
 
 #endif

@@ -19,7 +19,7 @@ static void __attribute__((format(printf, 2, 3))) complain(struct settings *sett
 	va_end(arguments);
 }
 
-/* 1..65535 and what ends it, which must be one of `ends`; NULL: anything else. */
+/* Reads a port, 1..65535. Returns what ends it, which must be one of `ends`. NULL: anything else. */
 static const char *read_port(uint16_t *out, const char *text, const char *ends)
 {
 	const size_t digits = strspn(text, "0123456789");
@@ -33,7 +33,7 @@ static const char *read_port(uint16_t *out, const char *text, const char *ends)
 	return port >= 1 && port <= UINT16_MAX ? text + digits : NULL;
 }
 
-/* Lists are separated by commas; strchr() finds the NUL among `ends`, too. */
+/* Commas separate the ports. The last one may end with the text, because strchr() also finds the NUL of `ends`. */
 static bool read_ports(struct settings *settings, const char *text)
 {
 	do {
@@ -73,8 +73,8 @@ static bool read_nodes(struct settings *settings, const char *text)
 	return text;
 }
 
-/* Why the file cannot be taken; NULL: it is read. Not blocked by a FIFO, not fooled by a change between check and
- * use. */
+/* Why the file cannot be used; NULL: it was read. A FIFO does not block it, and a change between check and use does not
+ * fool it. */
 static const char *read_key_file(struct proxy2_keys *out, const char *path)
 {
 	char text[KEY_FILE_OCTETS];

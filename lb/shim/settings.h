@@ -1,10 +1,10 @@
-/* What the shim is told by its environment:
+/* What the environment tells the shim:
  *
  *   CIDLB_SHIM_PORTS=5684,5683                    UDP ports whose sockets are tunnelled
  *   CIDLB_SHIM_KEY=@FILE                          a line ID:HEX per key, 16 octets each; the first signs
  *   CIDLB_SHIM_NODES=10.0.0.2:7200-7203,[V6]:PORT where cidlb's nodes send from
  *
- * Read once, while the process starts; then it stays as it is, and any thread may look at it.
+ * Read once, while the process starts. Then it does not change, and any thread may read it.
  */
 #ifndef CIDLB_SHIM_SETTINGS_H
 #define CIDLB_SHIM_SETTINGS_H
@@ -29,15 +29,15 @@ struct settings {
 	struct settings_node nodes[SETTINGS_NODES];
 	size_t node_count;
 	struct proxy2_keys keys;
-	char problem[SETTINGS_PROBLEM_OCTETS]; /* why nothing may be served on a port that is to be tunnelled; "":
-						  nothing */
-	bool any_port;                         /* the ports cannot be told: no UDP port may be served */
+	/* Why a port that is to be tunnelled cannot be served; "": no problem. */
+	char problem[SETTINGS_PROBLEM_OCTETS];
+	bool any_port; /* the ports are unreadable: no UDP port may be served */
 };
 
-/* Each text as in the environment, NULL if it is not there. What is wrong goes to ->problem. */
+/* The texts are those of the environment; NULL: not set. What is wrong is written to ->problem. */
 void settings_read(struct settings *out, const char *ports, const char *key, const char *nodes);
 
-/* The place of a port in ->ports, or -1. */
+/* The index of a port in ->ports, or -1. */
 int settings_port(const struct settings *settings, uint16_t port);
 
 bool settings_is_node(const struct settings *settings, const struct addr *outer);

@@ -46,7 +46,7 @@ static bool is_udp(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &protocol_len) == 0 && protocol == IPPROTO_UDP;
 }
 
-/* Its place among the ports, or -1. */
+/* The index of its port, or -1. */
 static int find_port(const struct settings *settings, int fd, sa_family_t *family, uint16_t *port)
 {
 	struct sockaddr_storage name;
@@ -91,7 +91,7 @@ int start_tunnel(int fd)
 	return 0;
 }
 
-/* Sockets that were bound before, by whoever started us, are tunnelled too. */
+/* Sockets that whoever started us has bound are tunnelled, too. */
 static void __attribute__((constructor)) start_early(void)
 {
 	real_calls();

@@ -4,11 +4,11 @@
 
 #include "shim/datagram.h"
 
-/* Set before main(), unless another library's start binds a socket: then at that time. */
+/* Set up before main(), or earlier if another library's start binds a socket. */
 struct shim *start_shim(void);
 
-/* Marks a socket whose port is to be tunnelled; all others stay as they are. -EACCES: it should be, and cannot: a line
- * has said why. */
+/* Marks a socket whose port is to be tunnelled, and leaves all others as they are. -EACCES: it should be tunnelled and
+ * cannot; a line has said why. */
 int start_tunnel(int fd);
 
 #endif

@@ -1,10 +1,12 @@
-/* The way back to each device: the node from which it came last, and the service address that it had addressed.
+/* The way back to each device: the node from which it came last, and the service address that it sent to.
  *
- * Of fixed size, in sets: a device that is new to a full set takes the place of the one that was silent longest. What
- * has no entry goes the way of the datagram before, whoever sent that: any node delivers it. Only that of a probe it
- * does not go if another one is known: where a node's own probes come from, from its own address, it delivers nothing.
- * All functions may be called from any thread. They wait for each other a bounded time only, so that a signal handler
- * that interrupts one of them may call another: it then finds nothing.
+ * The table has a fixed size and consists of sets. A device that is new to a full set replaces the one that was silent
+ * for longest. A device without an entry gets the way of the last datagram, whoever sent that, because any node
+ * delivers it. The way of a probe is kept for this only if no other is known. A probe comes from the node's own
+ * address, and the node delivers nothing there.
+ *
+ * Any thread may call all functions. They wait for each other only for a bounded time, so a signal handler that
+ * interrupts one may call another. It then finds nothing.
  */
 #ifndef CIDLB_SHIM_TABLE_H
 #define CIDLB_SHIM_TABLE_H
@@ -26,8 +28,8 @@ struct table_way {
 struct table_entry {
 	struct addr device;
 	struct table_way way;
-	uint16_t port; /* place of the server's own port: settings_port() */
-	uint32_t used; /* the set's clock then; 0: empty */
+	uint16_t port; /* index of the server's own port: settings_port() */
+	uint32_t used; /* the set's clock when it was learned; 0: empty */
 };
 
 struct table_set {
@@ -40,7 +42,7 @@ struct table_last {
 	struct table_way way;
 };
 
-/* All zero but the key is an empty one. */
+/* A table that is all zero but for the key is empty. */
 struct table {
 	struct siphash_key key;
 	atomic_uint locks[TABLE_LOCKS];
@@ -49,15 +51,16 @@ struct table {
 	struct table_set sets[TABLE_SETS];
 };
 
-/* Takes the memory of all of it: a server then holds as much at its start as after any number of devices. */
+/* Takes all of its memory. A server then holds as much at its start as after any number of devices. */
 void table_hold(struct table *table);
 
 void table_learn(struct table *table, unsigned port, const struct addr *device, const struct table_way *way);
 
-/* False: nobody has come yet from whom the way could be guessed. */
+/* False: no datagram has come yet from which the way could be guessed. */
 bool table_find(struct table *table, unsigned port, const struct addr *device, struct table_way *out);
 
-/* In the child of a fork: what another thread held then would never be released. Its devices are forgotten. */
+/* In the child of a fork. Locks that another thread held then would never be released. The devices under them are
+ * forgotten. */
 void table_recover(struct table *table);
 
 #endif
