@@ -33,7 +33,7 @@ static void reply_end(struct world *world, struct datagram *datagram)
 	network_send(world, datagram, LEG_ENDPOINT, 0);
 }
 
-/* To where the session is. */
+/* Sends to where the session is. */
 static void say(struct world *world, struct session *session, struct wire_message message, size_t octets)
 {
 	struct datagram *datagram = reply_begin(world, session->member, &session->peer, session);
@@ -145,8 +145,8 @@ static struct session *find_cid(struct world *world, int member, const uint8_t *
 	return NULL;
 }
 
-/* A handshake under way is found by its peer's address; where servers share sessions, also by the CID behind it in the
- * datagram, which may have brought it to another server. */
+/* A handshake under way is found by its peer's address. Where servers share sessions, it is also found by the CID
+ * behind it in the datagram, which may have brought it to another server. */
 static struct session *find_handshake(struct world *world, int member, const struct datagram *datagram)
 {
 	struct wire_record record;
@@ -167,7 +167,7 @@ static struct session *find_handshake(struct world *world, int member, const str
 	return NULL;
 }
 
-/* Not seen before. */
+/* Takes a sequence number. False: it was seen before. */
 static bool window_take(struct session *session, uint64_t sequence, bool *newest)
 {
 	uint64_t behind;
@@ -211,7 +211,7 @@ static void take_finished(struct world *world, int member, struct session *sessi
 		world_schedule(world, dice_between(&world->dice, 1000, 60000), EVENT_NOTIFY, slot_of(world, session),
 			       session->generation);
 	}
-	/* Until it says more, a device is where its Finished came from. */
+	/* Until it sends more, a device is where its Finished came from. */
 	if (shared && session->newest == 0) {
 		session->member = member;
 		session->peer = datagram->from;
@@ -306,7 +306,7 @@ void backend_receive(struct world *world, const struct datagram *datagram)
 	}
 }
 
-/* A new notification once in a while; one that is not acknowledged a few times more. */
+/* Sends a new notification once in a while. One that is not acknowledged is sent a few times more. */
 void backend_notify(struct world *world, int slot, uint32_t generation)
 {
 	struct session *session = backend_session(world, (struct session_name){ slot, generation });

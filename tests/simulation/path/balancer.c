@@ -30,8 +30,8 @@ static const size_t pool_of_listener[LISTENERS] = { POOL_FOLLOW, POOL_FOLLOW, PO
 static char *const listener_names[LISTENERS] = { "l0", "l1", "l2", "l3", "l4" };
 static char *const member_names[POOL_MEMBERS] = { "a", "b", "c", "d", "e" };
 
-/* Of the first world: the slots of a table take longer to fill than a world to run, and are shared with every later
- * one. */
+/* The first world's table. Filling the slots of a table takes longer than running a world, so all later worlds share
+ * them. */
 static struct table *first_table;
 static struct worker *the_worker;
 
@@ -88,7 +88,7 @@ void balancer_move(struct balancer *balancer, int member)
 	balancer->members[member].addr.ip[14]++;
 }
 
-/* The third of each pool is reached by IPv6. */
+/* IPv6 reaches the third member of each pool. */
 static struct addr member_addr(int member)
 {
 	if (member % POOL_MEMBERS == 2)
@@ -134,7 +134,7 @@ static struct conf_nat nat_of(const struct world *world, int pool)
 	};
 }
 
-/* The configuration, from what `members` says. */
+/* Writes the configuration that `members` describes. */
 static void conf_write(struct world *world)
 {
 	struct balancer *balancer = &world->balancer;

@@ -1,4 +1,4 @@
-/* The code under test, put together as the control thread does it, and its one worker's sockets. */
+/* The code under test, put together as the control thread does it, with the sockets of its one worker. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_BALANCER_H
 #define CIDLB_TESTS_SIMULATION_PATH_BALANCER_H
 
@@ -29,8 +29,8 @@ struct member {
 	enum backend_health health;
 	enum backend_admin admin;
 	uint16_t uid;
-	int id; /* number of the server id that it owns: its own, or that of a member of its pool which owns this
-		 * one's */
+	/* Number of the server id that it owns: its own, or that of a pool member which owns this one's. */
+	int id;
 	struct addr addr;
 };
 
@@ -51,35 +51,35 @@ struct balancer {
 };
 
 int balancer_pool(int service);
-/* The service of a listener at a local address (NULL: its own). NOBODY: there is none. */
+/* The service of a listener at a local address (NULL: its own address). NOBODY: there is none. */
 int balancer_service(int listener, const uint8_t *local);
 int balancer_member(const struct balancer *balancer, const struct addr *addr); /* NOBODY: no backend's address */
 const struct cid_layout *balancer_layout(int pool);
 struct server_id balancer_server_id(int number);
 int balancer_owner(const struct balancer *balancer, int number); /* the member */
-/* They are configured in one pool, with ids, and endpoints serve both. */
+/* True if both are configured in one pool, with ids, and endpoints serve both. */
 bool balancer_can_swap(const struct balancer *balancer, int member, int other);
-/* Its name leads somewhere else. */
+/* The member's name leads somewhere else. */
 void balancer_move(struct balancer *balancer, int member);
 bool balancer_accepts(const struct member *member);
-/* Datagrams that only a flow leads there go on doing so. */
+/* True if datagrams that only a flow leads there go on doing so. */
 bool balancer_keeps(const struct member *member);
-/* CID datagrams get there. */
+/* True if CID datagrams get there. */
 bool balancer_serves(const struct balancer *balancer, int member);
 
 void balancer_begin(struct world *world);
 void balancer_end(struct world *world);
 
-/* Killed; and back with nothing but its configuration. */
+/* Stop kills the balancer. Start brings it back with nothing but its configuration. */
 void balancer_stop(struct world *world);
 void balancer_start(struct world *world);
 
-/* What `members` says is in force. */
+/* Puts in force what `members` says. */
 void balancer_reload(struct world *world);
 
 void balancer_sweep(struct world *world);
 
-/* A batch of datagrams, linked by `next` from `first`, all of the same listener or endpoint port. */
+/* Receives a batch of datagrams, linked by `next` from `first`, all of one listener or endpoint port. */
 void balancer_receive(struct world *world, int first);
 
 #endif

@@ -1,4 +1,4 @@
-/* Honest devices behind NATs: they make a handshake, sleep, move, ask, wait, repeat themselves, acknowledge. */
+/* Honest devices behind NATs. They make a handshake, sleep, move, ask, wait, repeat themselves and acknowledge. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_DEVICE_H
 #define CIDLB_TESTS_SIMULATION_PATH_DEVICE_H
 
@@ -22,12 +22,12 @@ struct device {
 	enum device_state state;
 	int service, address;
 	int first;                 /* address of the handshake */
-	int before[DEVICE_BEFORE]; /* addresses that it had last */
+	int before[DEVICE_BEFORE]; /* its latest addresses */
 	unsigned moves;
 	uint64_t client_random, cookie, server_random, key, sequence;
-	struct wire_cid cid;     /* the server's, which our records carry */
+	struct wire_cid cid;     /* the server's CID, which our records carry */
 	struct wire_cid own_cid; /* empty: none */
-	bool three_datagrams;    /* sends its last flight in */
+	bool three_datagrams;    /* its last flight takes three */
 	unsigned sessions;       /* begun, as servers count them */
 	int session;             /* slot; NOBODY in a plain pool */
 	uint32_t timer;          /* the timer set last */
@@ -37,7 +37,7 @@ struct device {
 	uint16_t want;           /* octets of the answer */
 	unsigned repeats;        /* of this datagram or exchange */
 	unsigned tries;          /* datagrams that should have been answered: invariants.h */
-	unsigned unserved;       /* … and could not be */
+	unsigned unserved;       /* … and could not be answered */
 };
 
 uint64_t device_key(int device, uint64_t client_random, uint64_t server_random);

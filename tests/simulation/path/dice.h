@@ -1,4 +1,4 @@
-/* The world's only source of chance: SplitMix64 (Steele, Lea, Flood, 2014), so that a seed is a history. */
+/* The world's only source of chance: SplitMix64 (Steele, Lea, Flood, 2014). So one seed is one history. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_DICE_H
 #define CIDLB_TESTS_SIMULATION_PATH_DICE_H
 

@@ -23,7 +23,7 @@ static unsigned any_seen(struct world *world)
 	return dice_below(&world->dice, count < FORGER_SEEN ? count : FORGER_SEEN);
 }
 
-/* A record with a CID that was overheard; `flight`: behind records of a handshake. */
+/* Sends a record with an overheard CID. `flight`: behind records of a handshake. */
 static void forge_record(struct world *world, bool flight)
 {
 	unsigned at = any_seen(world);
@@ -56,7 +56,7 @@ static void replay(struct world *world)
 			world->forgers.seen[at].content, &world->forgers.seen[at].cid, any_delay(world));
 }
 
-/* In the name of a device, from its own address. */
+/* Sends in the name of a device, from its own address. */
 static void forge_hello(struct world *world)
 {
 	const struct device *device = &world->devices[dice_below(&world->dice, world->traits.devices)];
@@ -67,7 +67,7 @@ static void forge_hello(struct world *world)
 	network_send_up(world, &wire, device->address, device->service, CONTENT_HELLO, NULL, any_delay(world));
 }
 
-/* CIDs of nobody under ids that are somebody's. */
+/* Sends CIDs of no session that carry the id of a server. */
 static void forge_cids(struct world *world)
 {
 	int service = (int)dice_below(&world->dice, 5), pool = balancer_pool(service);
@@ -88,7 +88,7 @@ static void forge_cids(struct world *world)
 	}
 }
 
-/* Noise, or what was overheard with some octets changed or its end cut off. */
+/* Sends noise, or an overheard datagram with some octets changed or its end cut off. */
 static void forge_anything(struct world *world)
 {
 	struct wire wire = { 0 };
@@ -109,7 +109,7 @@ static void forge_anything(struct world *world)
 	network_send_up(world, &wire, source, (int)dice_below(&world->dice, SERVICES), CONTENT_OTHER, NULL, 0);
 }
 
-/* A reply from somebody who is no backend. */
+/* Sends a reply from an address that is not a backend's. */
 static void forge_reply(struct world *world)
 {
 	struct forgers *forgers = &world->forgers;

@@ -1,5 +1,5 @@
-/* Attackers: they see what passes, cannot make a MAC, can write any third party's address into their datagrams, and
- * choose their moments at random around those of the devices. */
+/* Attackers. They see what passes, but cannot make a MAC. They can write any third party's address into their
+ * datagrams. They act at random moments around those of the devices. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_FORGER_H
 #define CIDLB_TESTS_SIMULATION_PATH_FORGER_H
 
@@ -22,10 +22,10 @@ struct forgers {
 	unsigned seen_count, endpoint_count;
 };
 
-/* The one that acts on its own. */
+/* The forger that acts on its own. */
 void forger_wake(struct world *world);
 
-/* An uplink datagram arrives at the balancer; a datagram at an endpoint. */
+/* Forgers overhear an uplink datagram at the balancer, and a datagram at an endpoint. */
 void forger_overhear(struct world *world, const struct datagram *datagram);
 void forger_overhear_endpoint(struct world *world, const struct addr *endpoint);
 

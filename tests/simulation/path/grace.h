@@ -1,5 +1,4 @@
-/* What stands in for liburcu's callback thread, whose pace would be the machine's: grace periods that end between two
- * steps. */
+/* Replaces liburcu's callback thread, whose pace would depend on the machine. Grace periods end between two steps. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_GRACE_H
 #define CIDLB_TESTS_SIMULATION_PATH_GRACE_H
 

@@ -1,26 +1,28 @@
 /* Who may get what (1-6), checked at every datagram that leaves the balancer:
  *
- *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and to no other than it;
- *      one that names anybody else does not leave. (Pools that read ids.)
+ *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and only to that backend.
+ *      One that names anything else does not leave. (Pools that read ids.)
  *
- *   2  A ClientHello goes to a backend that takes new sessions if any does; a datagram of a plain pool to one that is
- *      at least draining.
+ *   2  A ClientHello goes to a backend that takes new sessions, if any does. A datagram of a plain pool goes to one
+ *      that is at least draining.
  *
  *   3  A downlink comes from a backend, and leaves from a service that its receiver has addressed.
  *
- *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake; at most to
- *      OWNERSHIP_WAYS_BACK of them and to each once. What comes to an endpoint of one address' own goes only there, and
- * a record from there has verified. A downlink of no session goes to the address whose endpoint it came to.
+ *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake. It goes to at most
+ *      OWNERSHIP_WAYS_BACK of them, and to each once. A downlink to an endpoint that belongs to one address goes only
+ *      to it, and a record from it has verified. A downlink of no session goes to the address whose endpoint it came
+ *      to.
  *
- *   5  An address that has shown nothing gets at most three times what it sent (ownership.h): until it has finished a
- *      handshake, was answered at an endpoint of its own, or has sent OWNERSHIP_ROUNDS datagrams that each followed a
- *      downlink of the session.
+ *   5  An address that has shown nothing gets at most three times what it sent (ownership.h). This ends when it has
+ *      finished a handshake, was answered at an endpoint of its own, or has sent OWNERSHIP_ROUNDS datagrams that each
+ *      followed a downlink of the session.
  *
- *   6  With rebind = "follow", no forgers, no reordering, nothing under way while a device moves and no return to
- *      earlier addresses, a backend sees one change of address in the life of a session at most.
+ *   6  A backend sees at most one change of address in the life of a session. This holds with rebind = "follow",
+ *      without forgers and reordering, with nothing under way while a device moves, and without returns to earlier
+ *      addresses.
  *
- *  11  Whom its backend could reach before a change of the configuration, of addresses or of who owns which id, its
- *      backend, or who took over from it, can reach after.
+ *  11  A device that its backend could reach before a change of the configuration, of addresses or of who owns which
+ *      id can be reached after it, by that backend or by the one that took over from it.
  *
  * Counters and bounds: invariants_count.c. When a device is answered: invariants_answer.c. */
 #include <string.h>
@@ -38,7 +40,7 @@ static int index_of(const struct world *world, const struct datagram *datagram)
 	return (int)(datagram - world->network.datagrams);
 }
 
-/* Endpoints are of the backend's family. */
+/* An endpoint has the family of its backend. */
 static enum io_family family_of(const struct addr *addr)
 {
 	return addr_is_v4(addr) ? IO_V4 : IO_V6;
@@ -196,7 +198,7 @@ void invariants_batch_ends(struct world *world, int first)
 	}
 }
 
-/* It counts as an answer all the same. */
+/* A refused datagram still counts as an answer. */
 void invariants_refused(struct world *world, const struct datagram *datagram, int address)
 {
 	struct invariants *invariants = &world->invariants;
@@ -208,7 +210,7 @@ void invariants_refused(struct world *world, const struct datagram *datagram, in
 			!addr_equal(&datagram->to, &invariants->home[slot][family_of(&datagram->to)]);
 }
 
-/* Whether another address has left by this endpoint, which is then no one's own. */
+/* Whether another address has left by this endpoint too. Then it belongs to no single address. */
 static bool is_shared(const struct invariants *invariants, int slot, const struct datagram *datagram,
 		      const struct addr *endpoint)
 {
@@ -219,8 +221,8 @@ static bool is_shared(const struct invariants *invariants, int slot, const struc
 	return false;
 }
 
-/* Remembers the endpoint by which a session's datagram left. The first is taken for home; if it was that of a handshake
- * which a restart forgot, the first that two addresses share is, once. */
+/* Remembers the endpoint by which a session's datagram left. The first one is taken for its home. If that was the
+ * endpoint of a handshake which a restart forgot, the first one that two addresses share becomes its home, once. */
 static void endpoint_note(struct world *world, int slot, const struct datagram *datagram, const struct addr *endpoint)
 {
 	struct invariants *invariants = &world->invariants;
@@ -240,8 +242,9 @@ static void endpoint_note(struct world *world, int slot, const struct datagram *
 	}
 }
 
-/* Through its source's endpoint of handshakes, or of plain datagrams. What begins with records of a handshake leaves
- * there too, unless its CID leads elsewhere; forgers also send what was a CID's and is not quite any more. */
+/* True if it leaves through its source's endpoint of handshakes, or of plain datagrams. A datagram that begins with
+ * records of a handshake leaves there too, unless its CID leads elsewhere. Forgers also send datagrams with what was a
+ * CID and is no longer quite one. */
 static bool is_of_source(const struct world *world, const struct datagram *datagram, const struct addr *endpoint)
 {
 	const struct addr *way = &world->invariants.way[datagram->address][datagram->service][family_of(endpoint)];

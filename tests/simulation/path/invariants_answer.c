@@ -1,20 +1,20 @@
 /* When a device is answered:
  *
- *   9  After so many of its datagrams since it moved last (or since a restart, a change of the configuration, its
- *      first):
+ *   9  A device is answered after this many of its datagrams, counted from its last move, a restart, a change of the
+ *      configuration, or its first datagram:
  *
  *                                  handshake flight    answer of at most twice the request    answer of 1,200 octets
  *        a quiet world                    1                           2                                3
  *        a contested one                  3                           4                                6
  *        packets are lost                30                          30                               30
  *
- *      Quiet: devices alone with their servers, which also answer late and send notifications of their own. Contested:
- *      forgers, reordering, duplicates, moves while something is under way, returns to earlier addresses. Not promised
- *      where max_flows is less than the flows there are, or while the session's backend is not in the configuration, in
- *      maint, or has lost it.
- *  10  So a session of a living backend never ends: a device begins another only if its backend was out of reach for
- *      UNSERVED_REPEATS of
- * its datagrams, or by its own decision. */
+ *      Quiet: devices are alone with their servers, which also answer late and send notifications of their own.
+ *      Contested: forgers, reordering, duplicates, moves while something is under way, returns to earlier addresses.
+ *      Not promised where max_flows is less than the number of flows, or while the session's backend is not in the
+ *      configuration, is in maint, or has lost the session.
+ *
+ *  10  So a session of a living backend never ends. A device begins another only by its own decision, or if its backend
+ *      was out of reach for UNSERVED_REPEATS of its datagrams. */
 #include "tests/simulation/path/world.h"
 
 static const unsigned limits[WORLD_CLASSES][TRIES_KINDS] = {

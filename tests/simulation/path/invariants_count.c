@@ -1,9 +1,10 @@
 /* Counters and bounds:
  *
- *   7  lb/base/stats.h: received = sum of verdicts; routed = sent + refused, per pool; replies + copies = sent down +
- *      refused; and each agrees
- * with what the network handed over. 8  At most max_flows proven flows, and an eighth of that (rounded up) on trial;
- * now and then: as many as are in the table. */
+ *   7  lb/base/stats.h: received = sum of verdicts. Per pool, routed = sent + refused. Also replies + copies =
+ *      sent down + refused. Each agrees with what the network handed over.
+ *
+ *   8  There are at most max_flows proven flows, and an eighth of that (rounded up) on trial. Now and then the counts
+ *      are compared with the flows in the table. */
 #include "tests/simulation/path/world.h"
 
 enum { VISIT_STEPS = 1024 };

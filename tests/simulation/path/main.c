@@ -1,5 +1,5 @@
-/* simulation [--seed N | --seeds FROM-TO] [--steps N] [--trace]: the packet path in many worlds. A seed that fails
- * prints which invariant was broken, at which step; the same seed and steps replay it. Exit 1 if any failed, 2 on
+/* simulation [--seed N | --seeds FROM-TO] [--steps N] [--trace]: runs the packet path in many worlds. A seed that fails
+ * prints which invariant was broken, and at which step. The same seed and steps replay it. Exit 1 if any failed, 2 on
  * usage. */
 #include <stdio.h>
 #include <stdlib.h>

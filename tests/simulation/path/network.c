@@ -7,7 +7,7 @@
 
 enum { FIRST_PORT = 20000 };
 
-/* Several devices behind each IPv4 address; every fourth has IPv6. */
+/* Several devices are behind each IPv4 address. Every fourth has IPv6. */
 struct addr network_address(int number)
 {
 	struct addr addr = { .port = (uint16_t)(FIRST_PORT + number) };
@@ -131,7 +131,7 @@ void network_send_up(struct world *world, const struct wire *wire, int address, 
 	network_send(world, datagram, LEG_LISTENER, delay_ms);
 }
 
-/* What is sent is a datagram of the batch that is being served: `data` says which. */
+/* What is sent is a datagram of the batch being served. `data` says which. */
 static struct datagram *datagram_of(struct world *world, const uint8_t *data)
 {
 	size_t at = (size_t)(data - (const uint8_t *)world->network.datagrams);
@@ -174,7 +174,7 @@ static void sends_down(struct world *world, const struct io_send *send)
 	network_send(world, copy, LEG_DEVICE, 0);
 }
 
-/* At once: order within a batch is the same, and what the kernel refuses is refused here. */
+/* Sends at once. The order within a batch is the same, and what the kernel would refuse is refused here. */
 void io_queue(struct io_outbox *outbox, const struct io_send *send)
 {
 	struct world *world = (struct world *)(void *)outbox;
@@ -198,7 +198,7 @@ void io_queue(struct io_outbox *outbox, const struct io_send *send)
 		sends_down(world, send);
 }
 
-/* Sources are prefixes here: no endpoint needs a socket of its own. */
+/* Sources are prefixes here, so no endpoint needs a socket of its own. */
 int io_bind(const struct addr *addr, bool first, bool endpoint)
 {
 	(void)addr;

@@ -1,5 +1,4 @@
-/* Datagrams under way: four legs, with latency, loss, duplication and reordering. Also what stands in for
- * lb/io/socket_*.c. */
+/* Datagrams under way, on four legs, with latency, loss, duplication and reordering. Also replaces lb/io/socket_*.c. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_NETWORK_H
 #define CIDLB_TESTS_SIMULATION_PATH_NETWORK_H
 
@@ -25,7 +24,7 @@ enum { SERVICES = 6 };
 
 enum leg { LEG_LISTENER, LEG_BACKEND, LEG_ENDPOINT, LEG_DEVICE };
 
-/* What its sender made. The packet path sees only octets. */
+/* What the sender made. The packet path sees only octets. */
 enum content { CONTENT_HELLO, CONTENT_CID /* `cid` in a whole record */, CONTENT_OTHER };
 
 struct session_name {
@@ -59,17 +58,17 @@ int network_listener(int service);
 
 void network_begin(struct world *world);
 
-/* An empty datagram, the caller's. */
+/* Takes an empty datagram, which is then the caller's. */
 struct datagram *network_take(struct world *world);
 void network_drop(struct world *world, struct datagram *datagram);
 
-/* On its way, or lost: the network's. `delay_ms` above the latency of a leg. */
+/* Sends the datagram or loses it; it is then the network's. `delay_ms` is added to the latency of a leg. */
 void network_send(struct world *world, struct datagram *datagram, enum leg leg, unsigned delay_ms);
 
-/* It arrives: the caller's again. */
+/* The datagram arrives, and is the caller's again. */
 struct datagram *network_arrive(struct world *world, int number);
 
-/* From a device, or who pretends to be one, to a service. */
+/* From a device, or from a forger that pretends to be one, to a service. */
 void network_send_up(struct world *world, const struct wire *wire, int address, int service, enum content content,
 		     const struct wire_cid *cid, unsigned delay_ms);
 

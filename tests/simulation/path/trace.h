@@ -1,4 +1,4 @@
-/* simulation --trace: what happens, a line each. */
+/* simulation --trace: prints what happens, one line each. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_TRACE_H
 #define CIDLB_TESTS_SIMULATION_PATH_TRACE_H
 

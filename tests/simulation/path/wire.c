@@ -135,7 +135,7 @@ void wire_add_protected(struct wire *wire, uint8_t type, const struct wire_cid *
 	wire->len = end;
 }
 
-/* A CoAP header's first octet, which is no DTLS record's. */
+/* The first octet of a CoAP header; no DTLS record begins with it. */
 void wire_add_plain(struct wire *wire, const struct wire_message *message, uint16_t identity, size_t octets)
 {
 	size_t end = wire->len + octets;

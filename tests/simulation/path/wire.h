@@ -1,5 +1,5 @@
-/* Datagrams as they are on the wire: real records, with a MAC that only the two ends of a session can make in place of
- * the ciphertext. */
+/* Datagrams as they are on the wire: real records, but with a MAC in place of the ciphertext. Only the two ends of a
+ * session can make it. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_WIRE_H
 #define CIDLB_TESTS_SIMULATION_PATH_WIRE_H
 
@@ -10,7 +10,7 @@
 enum {
 	WIRE_OCTETS = 1280,
 	WIRE_CID_MAX = 8,
-	WIRE_LEAST = 64 /* octets of a protected record that has any size wanted */
+	WIRE_LEAST = 64 /* least octets of a protected record, which may have any size */
 };
 
 struct wire {
@@ -38,7 +38,7 @@ void wire_add_server_hello(struct wire *wire, uint64_t random, const struct wire
 void wire_add_key_exchange(struct wire *wire, uint16_t identity);
 void wire_add_change_cipher(struct wire *wire);
 
-/* Epoch 1; a type 25 record if there is a CID, else of type `type`. `octets`: of the record; at least WIRE_LEAST. */
+/* A record of epoch 1: type 25 if there is a CID, else of type `type`. `octets`: of the record, at least WIRE_LEAST. */
 void wire_add_protected(struct wire *wire, uint8_t type, const struct wire_cid *cid, uint64_t key, uint64_t sequence,
 			const struct wire_message *message, size_t octets);
 
@@ -56,10 +56,10 @@ struct wire_record {
 	uint8_t handshake; /* msg_type, type 22 in epoch 0 */
 };
 
-/* The record at *at, which is moved behind it. False: there is none, or no whole one. */
+/* Reads the record at *at, which then stands behind it. False: there is no whole record. */
 bool wire_read(const struct wire *wire, size_t *at, size_t cid_len, struct wire_record *out);
 
-/* True if it was made with `key`. */
+/* True if the record was made with `key`. */
 bool wire_open(const struct wire_record *record, uint64_t key, struct wire_message *out);
 
 bool wire_read_hello(const struct wire_record *record, uint64_t *random, bool *has_cookie, uint64_t *cookie);

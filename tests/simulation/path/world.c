@@ -101,7 +101,8 @@ static void take_over(struct world *world, int number)
 		trace_event(world, "members %d and %d take over from each other", number, other);
 }
 
-/* Wrong health, an administrator, a reload that adds or removes, a crash, another address, a hand-over. */
+/* One change: wrong health, an administrator, a reload that adds or removes, a crash, another address or a
+ * hand-over. */
 static void change(struct world *world, int number)
 {
 	struct member *member = &world->balancer.members[number];
@@ -117,7 +118,7 @@ static void change(struct world *world, int number)
 		member->admin = BACKEND_MAINT;
 		break;
 	case 3:
-		/* The first stays: a pool has one backend at least. */
+		/* The first member stays, because a pool has at least one backend. */
 		member->configured = number % POOL_MEMBERS == 0 || !member->configured;
 		break;
 	case 4:
@@ -132,7 +133,7 @@ static void change(struct world *world, int number)
 	}
 }
 
-/* What is not as usual rather becomes so again. */
+/* A member that is not as usual is more likely to become so again. */
 static void control(struct world *world)
 {
 	int number = (int)dice_below(&world->dice, MEMBERS);
@@ -156,7 +157,7 @@ static void control(struct world *world)
 	world_schedule(world, about(world, world->traits.control_ms), EVENT_CONTROL, 0, 0);
 }
 
-/* As many as wait at the same socket, in the order in which they came. */
+/* As many as wait at one socket, in the order in which they came. */
 static void deliver_batch(struct world *world, int first)
 {
 	struct datagram *datagrams = world->network.datagrams, *last = &datagrams[first], *next;
@@ -257,7 +258,7 @@ static void begin(struct world *world, uint64_t seed, bool traced)
 	world->traced = traced;
 	world->dice.state = seed * UINT64_C(0x9e3779b97f4a7c15);
 	traits_draw(world);
-	/* For the worker's milliseconds to wrap within some worlds. */
+	/* So that the worker's milliseconds wrap within some worlds. */
 	world->now_ms = (UINT64_C(1) << 32) - dice_below(&world->dice, FIRST_MS);
 	for (int i = 0; i < ADDRESSES; i++)
 		world->holder[i] = NOBODY;

@@ -1,4 +1,4 @@
-/* One world: everything that a seed makes happen, one event after the other. */
+/* One world: all events that one seed causes, one after the other. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_WORLD_H
 #define CIDLB_TESTS_SIMULATION_PATH_WORLD_H
 
@@ -42,10 +42,10 @@ struct traits {
 	unsigned latency_ms, jitter_ms; /* of a leg */
 	unsigned loss_percent, duplicate_percent, refuse_percent;
 	unsigned forgers, forger_pause_ms, restless_percent;
-	unsigned restart_ms, control_ms; /* between two of them, about; 0: never */
+	unsigned restart_ms, control_ms; /* about the time between two of them; 0: never */
 	unsigned move_percent, overlap_percent, reboot_percent;
 	unsigned large_percent, late_percent;
-	bool returns; /* devices also get earlier addresses of theirs */
+	bool returns; /* devices also get their earlier addresses again */
 	uint32_t max_flows, idle_s, cid_idle_s, hello_rate;
 };
 
@@ -64,12 +64,12 @@ struct world {
 	size_t event_count;
 	uint64_t event_order;
 	bool traced;
-	const char *broken; /* the first invariant that was; the world ends after this step */
+	const char *broken; /* the first broken invariant; the world ends after this step */
 };
 
 void world_schedule(struct world *world, unsigned in_ms, enum event_kind kind, int number, uint32_t generation);
 
-/* Runs one; `traced`: shows it. Returns NULL, or which invariant was broken. */
+/* Runs one world; `traced` shows it. Returns NULL, or which invariant was broken. */
 const char *world_run(struct world *world, uint64_t seed, uint64_t steps, bool traced);
 
 #endif

@@ -119,7 +119,7 @@ static void answer_put_word(struct pool_world *world, struct answer *answer)
 	}
 }
 
-/* The own id more often than not: who claims others must say so. */
+/* More often the own id than not, because a backend that claims others must say so. */
 static void answer_compose(struct pool_world *world, const struct pool_member *member, struct answer *answer)
 {
 	const unsigned ids = dice_percent(&world->dice, 60) ? dice_below(&world->dice, world->ids == IDS ? 60 : 4) : 0;
@@ -216,8 +216,7 @@ static void members_change(struct pool_world *world)
 	order_change(world, 0, dice_below(&world->dice, world->count));
 }
 
-/* The balancer ends and begins again: of all it knew it has kept who owns the ids that are elsewhere than
- * configured. */
+/* The balancer ends and begins again. All that it keeps is who owns the ids that are not where they are configured. */
 void pool_restart(struct pool_world *world)
 {
 	struct claims kept = { 0 };

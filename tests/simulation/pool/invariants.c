@@ -55,7 +55,7 @@ static bool claims_id(const struct pool_member *member, unsigned id)
 	return member->said.claim_count ? member->said.claims[id] : member->id == id;
 }
 
-/* Nothing was heard of it since the start or its change of address: what it had it keeps. */
+/* Nothing was heard of it since the start or its change of address, so it keeps what it had. */
 static bool is_unheard(const struct pool_world *world, uint16_t uid)
 {
 	const unsigned at = pool_member_of(world, uid);
@@ -168,12 +168,12 @@ void pool_settle(struct pool_world *world)
 	claims_free(&copy);
 }
 
-/* Who has to do with an id: by the model. */
+/* Who has to do with an id, by the model. */
 struct parties {
 	unsigned claimants;
-	uint16_t claimant;   /* the last of them */
-	uint16_t configured; /* CLAIMS_NOBODY: nobody */
-	bool named;          /* by a backend that serves or not */
+	uint16_t claimant;   /* the last claimant */
+	uint16_t configured; /* CLAIMS_NOBODY: no backend */
+	bool named;          /* by a backend, whether it serves or not */
 };
 
 static struct parties parties_of(const struct pool_world *world, unsigned id)

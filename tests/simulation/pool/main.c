@@ -1,6 +1,6 @@
-/* simulation_pool [--seed N | --seeds FROM-TO] [--steps N] [--trace]: the pool state machine in many histories. A seed
- * that fails prints which invariant was broken, at which step; the same seed and steps replay it. Exit 1 if any failed,
- * 2 on usage. */
+/* simulation_pool [--seed N | --seeds FROM-TO] [--steps N] [--trace]: runs the pool state machine in many histories. A
+ * seed that fails prints which invariant was broken, and at which step. The same seed and steps replay it. Exit 1 if
+ * any failed, 2 on usage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

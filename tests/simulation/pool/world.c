@@ -12,7 +12,7 @@ const struct cid_layout pool_layout = { .scheme = CID_LAYOUT_ID,
 
 static const struct siphash_key key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
 
-/* By the number of backends: a world begins with a slot table that another has built. */
+/* By number of backends. A world begins with a slot table that another world has built. */
 static struct snapshot *beginnings[MEMBERS + 1];
 
 void pool_expect(struct pool_world *world, bool holds, const char *what)
@@ -48,7 +48,7 @@ struct server_id pool_id_of(unsigned number)
 	return (struct server_id){ 1, { (uint8_t)number } };
 }
 
-/* The specs of the pool, with what is in force now. */
+/* Writes the specs of the pool, with what is in force now. */
 static void plan_fill(struct pool_world *world, struct table_spec *plan)
 {
 	struct conf_backend backends[MEMBERS];
@@ -92,7 +92,7 @@ static struct snapshot *table_build(const struct table_spec *plan, const struct 
 	return table;
 }
 
-/* Ids are settled, and the table is published. */
+/* Settles the ids and publishes the table. */
 static void world_publish(struct pool_world *world)
 {
 	struct snapshot *previous = world->snapshot;

@@ -1,7 +1,7 @@
-/* A pool as the control thread keeps it, without the thread: probes end, backends speak of themselves, people give
+/* A pool as the control thread keeps it, without the thread. Probes end, backends speak of themselves, people give
  * commands, the configuration is read again, the balancer restarts. After each event, or a few, ids are settled and the
- * routing table is built, and both are held against a model that knows only what happened. One dice: a seed is a
- * history. */
+ * routing table is built. Both are held against a model that knows only what happened. There is one source of chance,
+ * so one seed is one history. */
 #ifndef CIDLB_TESTS_SIMULATION_POOL_WORLD_H
 #define CIDLB_TESTS_SIMULATION_POOL_WORLD_H
 
@@ -18,7 +18,7 @@
 
 enum { MEMBERS = 12, IDS = 256, NO_ID = IDS, NO_MEMBER = MEMBERS };
 
-/* What an answer means, known to who composed it. */
+/* What an answer means, as its composer knows it. */
 struct pool_said {
 	bool down;
 	enum backend_admin admin;
@@ -40,7 +40,7 @@ struct pool_member {
 	uint16_t uid;
 
 	/* the model */
-	bool decides; /* the next probe does, alone */
+	bool decides; /* the next probe decides alone */
 	unsigned oks, fails;
 	enum backend_health probes;
 	struct pool_said said;
@@ -51,10 +51,10 @@ struct pool_id {
 	uint16_t owner; /* uid */
 	bool contested;
 	unsigned moved, begun, settled;             /* reports of the last settling */
-	uint16_t moved_from, moved_to, named_first; /* the last: of a contest */
+	uint16_t moved_from, moved_to, named_first; /* of the last report; named_first: of a contest */
 };
 
-/* Reports of a settling, in any order. */
+/* The reports of a settling, in any order. */
 struct pool_heard {
 	unsigned count;
 	uint64_t sum;
@@ -64,14 +64,14 @@ struct pool_world {
 	struct dice dice;
 	uint64_t step;
 	bool traced;
-	const char *broken; /* what did not hold, first */
+	const char *broken; /* the first that did not hold */
 
 	unsigned rise, fall, ids; /* ids in use: 0 .. ids-1 */
 	enum all_down all_down;
 	enum pool_affinity affinity;
-	bool weighs; /* weights change, each time with a new slot table: in few worlds, to be quick */
+	bool weighs; /* weights change, each time with a new slot table; only in few worlds, to be quick */
 	struct pool_member members[MEMBERS];
-	unsigned order[MEMBERS]; /* of the configured ones in the file */
+	unsigned order[MEMBERS]; /* order of the configured ones in the file */
 	unsigned count;
 
 	struct claims claims;
@@ -93,18 +93,18 @@ void pool_world_end(void);
 void pool_expect(struct pool_world *world, bool holds, const char *what);
 void pool_trace(const struct pool_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* By uid; NO_MEMBER: none that is configured. */
+/* By uid. NO_MEMBER: no configured one. */
 unsigned pool_member_of(const struct pool_world *world, uint16_t uid);
 
 struct server_id pool_id_of(unsigned number);
 
-/* One event. */
+/* One event happens. */
 void pool_happen(struct pool_world *world);
 
-/* The balancer ends, and begins again. Between events, when all is published. */
+/* The balancer ends and begins again. Called between events, when all is published. */
 void pool_restart(struct pool_world *world);
 
-/* A new member, in place of what it was before. */
+/* A new member takes the place of what it was before. */
 void pool_member_begin(struct pool_world *world, unsigned at);
 
 /* Settles the ids in world->claims. */
