@@ -1,4 +1,4 @@
-/* Opening a CID with any layout. Input: scheme, length, offset, size (an octet each), then the datagram. */
+/* Opens a CID with any layout. Input: scheme, length, offset and size (one octet each), then the datagram. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ static int copy_random(void *ctx, uint8_t *out, size_t len)
 	return 0;
 }
 
-/* Minting with the CID as random octets and the id that was found in it gives the CID again. */
+/* Minting with the CID as random octets and the id found in it gives the CID again. */
 static void check_mint(const struct cid_layout *layout, const struct cid_opened *opened)
 {
 	uint8_t cid[LBCID_MAX_OCTETS], again[LBCID_MAX_OCTETS];

@@ -1,4 +1,4 @@
-/* Any text as a configuration: refused with whole lines that name a place, or accepted with every value in its
+/* Any text as a configuration. It is refused with whole lines that name a place, or accepted with every value in its
  * range. */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ enum { MAX_OCTETS = 8192 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libconfig 1.5 loses the text it has read when a syntax error follows. */
+/* libconfig 1.5 leaks the text that it has read when a syntax error follows. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

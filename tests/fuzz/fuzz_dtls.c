@@ -1,4 +1,4 @@
-/* The record walk, uplink and downlink: any datagram. */
+/* The record walk on any datagram, uplink and downlink. */
 #include <stdlib.h>
 
 #include "common/dtls.h"
@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	check_cid_record(&view, data, len);
 
-	/* All that came before is well-formed and decides nothing. */
+	/* All records before it are well-formed and decide nothing. */
 	dtls_walk(&before, data, view.record_at);
 	require(before.kind == (view.record_at > 0 ? DTLS_OTHER : DTLS_MALFORMED));
 	require(before.flight == view.flight);

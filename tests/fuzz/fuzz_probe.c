@@ -33,7 +33,7 @@ static void check_http(const uint8_t *data, size_t len, bool ended)
 	free(copy);
 }
 
-/* Ids and tokens are 0, so that answers are easily found. */
+/* Ids and tokens are 0, so that the fuzzer finds answers easily. */
 static void check_coap(const uint8_t *data, size_t len)
 {
 	static const uint8_t random[PROBE_GET_RANDOM_OCTETS];

@@ -13,7 +13,8 @@ static void require(bool holds)
 		abort();
 }
 
-/* What was read, written again, is read as the same; of what was written nothing is left out of the tag. */
+/* The ends are the same when they are written and read again. A header of the other direction or with a changed address
+ * is refused. */
 static void check_again(const struct proxy2_keys *keys, enum proxy2_direction direction, const struct proxy2_ends *ends)
 {
 	uint8_t out[PROXY2_MAX_OCTETS];
@@ -47,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		require(octets >= PROXY2_V4_OCTETS && octets <= len - 1);
 		check_again(&keys, direction, &ends);
 	}
-	/* No tag is found by chance: every well-formed header is also checked as if it were good. */
+	/* The fuzzer finds no tag by chance. So any ends are also checked as if they had been read. */
 	if (len - 1 >= 2 * sizeof(struct addr)) {
 		memcpy(&ends, data + 1, sizeof ends);
 		check_again(&keys, direction, &ends);

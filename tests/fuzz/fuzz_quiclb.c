@@ -1,5 +1,5 @@
-/* Scheme quic-lb. Input: two configs (rotation, octets of id, of nonce, has a key: an octet each), 16 octets of key,
- * then the datagram. */
+/* Scheme quic-lb. Input: two configs (rotation, octets of the id, octets of the nonce, has a key: one octet each), 16
+ * octets of key, then the datagram. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +27,8 @@ static int copy_nonce(void *ctx, uint8_t *out, size_t len)
 	return 0;
 }
 
-/* An id that was found is an id to mint with, under any live config; what is minted opens to it, and is of another
- * config to others. */
+/* An id that was found can be minted with under any live config. What is minted names that config and opens to the
+ * id. */
 static void check_mint(const struct cid_layout *layout, const struct server_id *id,
 		       uint8_t nonce[static LBCID_MAX_TEXT_OCTETS])
 {

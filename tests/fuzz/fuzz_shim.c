@@ -1,5 +1,5 @@
-/* What the shim makes of a received datagram. Input: kind of header, octets of its further TLV, buffers, an octet each
- * with their sizes, then the datagram, or what follows the header that is made for it. */
+/* What the shim makes of a received datagram. Input: kind of header, octets of its further TLV, number of buffers, one
+ * octet each with their sizes. Then comes the datagram, or what follows the header that is made for it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* A good header; with TLV 04 if padding is not 0. */
+/* Makes a good header, with TLV 04 if padding is not 0. */
 static void make_header(struct input *in, const struct proxy2_keys *keys)
 {
 	struct proxy2_ends ends = { { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 56324 },
@@ -68,7 +68,7 @@ static bool read_input(struct input *in, const struct proxy2_keys *keys, const u
 	return true;
 }
 
-/* Pieces of their own: AddressSanitizer sees what goes beyond one. */
+/* Each piece has memory of its own, so that AddressSanitizer sees an access beyond it. */
 static size_t scatter(struct iovec *pieces, const struct input *in)
 {
 	const size_t count = in->count + 2U;

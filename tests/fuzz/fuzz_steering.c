@@ -1,4 +1,4 @@
-/* Answers that steer. Input: octets of a server id (0: a layout without), then the answer. */
+/* Answers that steer. Input: octets of a server id (0: a layout without ids), then the answer. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Feeds every file of a directory to a fuzz target: the corpus as a regression test, without a fuzzer. */
+/* Feeds every file of a directory to a fuzz target. So the corpus is a regression test without a fuzzer. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static int replay_file(const char *path, size_t len)
 {
 	FILE *file = fopen(path, "rb");
-	uint8_t *data = malloc(len); /* exactly sized: AddressSanitizer sees a read behind it */
+	uint8_t *data = malloc(len); /* exactly sized, so that AddressSanitizer sees a read behind it */
 	int err = 0;
 
 	if (!file || (!data && len > 0) || fread(data, 1, len, file) != len)
