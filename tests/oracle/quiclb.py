@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Independent oracle of scheme quic-lb: AES-128 and the CIDs of draft-ietf-quic-load-balancers, from their descriptions.
+"""Independent oracle of scheme quic-lb: AES-128 and the CIDs of draft-ietf-quic-load-balancers, from their
+descriptions.
 
-Usage: oracle_quiclb.py DUMP
-DUMP reads lines and answers each with one:  mint KEY ROTATION ID NONCE -> CID,  open KEY ROTATION ID CID -> its id, as long as ID.
-All in hex, KEY "-" for none.
+Usage: quiclb.py DUMP
+DUMP reads lines and answers each with one line:
+  mint KEY ROTATION ID NONCE -> CID
+  open KEY ROTATION ID CID -> its id, as long as ID
+All values are in hex. KEY "-" means no key.
 """
 
 import random
@@ -68,7 +71,7 @@ def mix(state, row):
 
 
 def aes_encrypt(key, block):
-    """FIPS 197, section 5.1; octet i is in row i mod 4, column i div 4."""
+    """FIPS 197, section 5.1. Octet i is in row i mod 4, column i div 4."""
     keys = expand_key(key)
     state = add(block, keys[0])
     for number in range(1, 11):
@@ -94,8 +97,9 @@ def aes_decrypt(key, block):
 
 
 def four_pass(key, text, numbers):
-    """The draft, section 5.4.2, on the text as one number: halves of as many bits, each written from the left end of its octets, or, for
-    the right one, to the right end. Passes in this order: odd ones change the right half, even ones the left."""
+    """The draft, section 5.4.2, on the text as one number. Both halves have the same number of bits. The left half begins
+    at the left end of its octets, the right half ends at the right end. `numbers` is the order of the passes: odd ones
+    change the right half, even ones the left."""
     count = len(text)
     bits, octets = 4 * count, (count + 1) // 2
     spare = 8 * octets - bits

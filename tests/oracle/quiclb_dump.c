@@ -1,4 +1,4 @@
-/* Mints and opens as lbcid does, for oracle_quiclb.py, which describes the format. */
+/* Mints and opens as lbcid does, for quiclb.py, which describes the format. */
 #include <stdio.h>
 #include <string.h>
 

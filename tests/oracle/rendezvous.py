@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Independent oracle of the consistent hash: SipHash-2-4, the score of common/rendezvous.h and the ranks, from their descriptions.
+"""Independent oracle of the consistent hash: SipHash-2-4, the score of common/rendezvous.h and the ranks, from their
+descriptions.
 
-Usage: oracle_rendezvous.py DUMP [--literals]     (--literals: the scores in check_rendezvous.c)
-DUMP KEY FIRST:STEP NAME=WEIGHT... prints what the C code holds, one line per slot:  SLOT RANK0,RANK1,RANK2,RANK3 SCORE...
+Usage: rendezvous.py DUMP [--literals]     (--literals: the scores in check_rendezvous.c)
+DUMP KEY FIRST:STEP NAME=WEIGHT... prints what the C code holds, one line per slot:
+  SLOT RANK0,RANK1,RANK2,RANK3 SCORE...
 """
 
 import random
@@ -82,7 +84,7 @@ def check_reference_vectors():
 
 
 def check_pool(dump, key, members, first, step):
-    """Compares slots first, first + step, ... of one pool; returns how many."""
+    """Compares slots first, first + step, ... of one pool. Returns how many."""
     hashes = {name: siphash24(key, name.encode()) for name, _ in members}
     command = [dump, key.hex(), f"{first}:{step}"] + [f"{name}={weight}" for name, weight in members]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -119,7 +121,7 @@ def main():
     for members, step in pools:
         key = dice.randbytes(16)
         compared += check_pool(dump, key, members, dice.randrange(step), step)
-    # Equal scores in this slot: the lesser name comes first, whatever the order.
+    # The scores in this slot are equal. The lesser name comes first, whatever the order.
     key = bytes([1, 1]) + bytes(range(2, 16))
     for names in (("b115", "b220"), ("b220", "b115")):
         compared += check_pool(dump, key, [(name, 100) for name in names], 199137, SLOTS)

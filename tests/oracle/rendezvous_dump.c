@@ -1,4 +1,4 @@
-/* Prints what a rendezvous table holds, for oracle_rendezvous.py, which describes the format. */
+/* Prints what a rendezvous table holds, for rendezvous.py, which describes the format. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
