@@ -38,8 +38,8 @@
  *
  * Owner: the flow table; the caller holds the flow's lock. Times are milliseconds of any monotonic clock and may wrap.
  */
-#ifndef CIDLB_FLOW_H
-#define CIDLB_FLOW_H
+#ifndef CIDLB_OWNERSHIP_H
+#define CIDLB_OWNERSHIP_H
 
 #include <stdbool.h>
 #include <stddef.h>
