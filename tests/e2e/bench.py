@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""The bench suite works: every scenario gives figures and a report of them, and no datagram goes astray. How fast anything is, is not
-tested."""
+"""The bench suite works: every scenario gives figures and a report of them, and no datagram goes astray.
+
+How fast anything is, is not tested.
+"""
 
 import json
 import os
@@ -14,13 +16,15 @@ from harness import BIN, Scene, Skip, main, release_only
 
 BENCH = Path(__file__).parents[2] / "bench"
 RUN = BENCH / "run"
-sys.path.append(str(BENCH / "scenarios"))
-import core as scenario_core  # noqa: E402
-import plot  # noqa: E402
+sys.path.append(str(BENCH))
+from lib import plot  # noqa: E402
+from scenarios import core as scenario_core  # noqa: E402
 
 
 def bench_run(*options):
-    return subprocess.run([RUN, *options], env={**os.environ, "CIDLB_BIN": str(BIN)}, capture_output=True, text=True, timeout=240)
+    return subprocess.run(
+        [RUN, *options], env={**os.environ, "CIDLB_BIN": str(BIN)}, capture_output=True, text=True, timeout=240
+    )
 
 
 def quick(name):
@@ -74,11 +78,28 @@ def check_drawing(file):
 
 
 MACHINE = {
-    **{what: "some" for what in ("time", "machine", "cpu", "hypervisor", "kernel", "clock", "governor", "commit", "build")},
-    **{"cpus": 2, "caches": {}, "memory_mib": 1024, "mitigations": {}, "sysctls": {}, "versions": {}, "load_average": [0, 0, 0]},
+    **{
+        what: "some"
+        for what in ("time", "machine", "cpu", "hypervisor", "kernel", "clock", "governor", "commit", "build")
+    },
+    **{
+        "cpus": 2,
+        "caches": {},
+        "memory_mib": 1024,
+        "mitigations": {},
+        "sysctls": {},
+        "versions": {},
+        "load_average": [0, 0, 0],
+    },
     **{"steal_since_boot": 0, "changed": False, "other_build": False, "one_cpu": False, "own_network": True},
 }
-RESULTS = {"command": "bench/run", "quick": False, "machine": MACHINE, "took_s": {"forward": 1.5}, "scenarios": {"of_later": {}}}
+RESULTS = {
+    "command": "bench/run",
+    "quick": False,
+    "machine": MACHINE,
+    "took_s": {"forward": 1.5},
+    "scenarios": {"of_later": {}},
+}
 
 
 def case_report():
@@ -104,7 +125,9 @@ def case_a_scenario_anew():
         done = bench_run("--quick", "--from", read, "--report", directory, "churn")
         results = read_results(directory)
         assert set(results["scenarios"]) == {"of_later", "churn"} and results["failed"] == {}, done.stdout + done.stderr
-        assert results["measured"]["of_later"] == "some, commit some" != results["measured"]["churn"], results["measured"]
+        assert results["measured"]["of_later"] == "some, commit some" != results["measured"]["churn"], results[
+            "measured"
+        ]
         assert results["command"] == "bench/run\n    bench/run --quick churn" and results["quick"], results["command"]
         page = (directory / "report.md").read_text()
         assert "\n## churn\n" in page and "Measured at" not in page, page
@@ -116,7 +139,9 @@ def case_plots():
     spread = {"median": 20, "min": 10, "max": 40}
     values = {"cidlb nat": [spread, 5, None], "it's {_^&}": [None, 0, 7.5], "nobody": [None, None, None]}
     bars = plot.bars("bars", "Bars, 100 % of_it", "ns", ["10", "20_kpps", "more"], values)
-    lines = plot.lines("lines", "Lines", "devices", "ns", {name: [*zip((10, 1000, 1_000_000), row)] for name, row in values.items()})
+    lines = plot.lines(
+        "lines", "Lines", "devices", "ns", {name: [*zip((10, 1000, 1_000_000), row)] for name, row in values.items()}
+    )
     with Scene() as scene:
         for drawing in (bars, lines):
             complaint = plot.draw(drawing, scene.dir)
@@ -128,7 +153,13 @@ def case_plots():
         zeros = {"cidlb nat": [0, {"median": 0, "min": 0, "max": 0}, None]}
         for drawing in (
             plot.bars("no-bars", "Nothing lost", "sessions", ["10", "20", "30"], zeros),
-            plot.lines("no-lines", "Nothing lost", "devices", "sessions", {"cidlb nat": [*zip((10, 1000, 100_000), zeros["cidlb nat"])]}),
+            plot.lines(
+                "no-lines",
+                "Nothing lost",
+                "devices",
+                "sessions",
+                {"cidlb nat": [*zip((10, 1000, 100_000), zeros["cidlb nat"])]},
+            ),
         ):
             complaint = plot.draw(drawing, scene.dir)
             assert not complaint, complaint
@@ -202,16 +233,22 @@ def case_scale():
     scale, printed = quick("scale")
     for series in ("flows", "sources", "backends"):
         steps = [row["step"] for row in scale[series]["steps"]]
-        assert steps == scale["settings"][series] and {run["step"] for run in scale[series]["runs"]} == set(steps), steps
+        assert steps == scale["settings"][series] and {run["step"] for run in scale[series]["runs"]} == set(
+            steps
+        ), steps
         for run in scale[series]["runs"]:
             assert run["cpu_ns"] > 0 and run["forwarded"] > 100, run
-            assert run["whole"]["returned"] <= run["whole"]["answered"] <= run["whole"]["arrived"] <= run["whole"]["sent"], run
+            assert (
+                run["whole"]["returned"] <= run["whole"]["answered"] <= run["whole"]["arrived"] <= run["whole"]["sent"]
+            ), run
     for row in scale["flows"]["steps"]:
         # Their own memory at least: less would mean that something else was measured.
         assert row["octets_per_flow"] is None or 128 < row["octets_per_flow"] < 512, row
         assert f"\n  {row['step']:,} " in printed, printed
     for row in scale["backends"]["steps"]:
-        assert all(one["cpu_ms"] > 0 for one in row["reloads"]) and len(row["reloads"]) == scale["settings"]["reloads"], row
+        assert (
+            all(one["cpu_ms"] > 0 for one in row["reloads"]) and len(row["reloads"]) == scale["settings"]["reloads"]
+        ), row
 
 
 @release_only
@@ -220,8 +257,15 @@ def case_churn():
     runs = {(run["plan"], run["moves"]): run for run in churn["runs"]}
     for run in runs.values():
         for name, counts in run["contenders"].items():
-            assert 0 <= counts["ever"] <= min(counts["needless"], churn["settings"]["sessions"]), (run["plan"], name, counts)
-            assert counts["event_median"] <= counts["event_max"] <= counts["needless"] == counts["grew"][-1][1], (run["plan"], counts)
+            assert 0 <= counts["ever"] <= min(counts["needless"], churn["settings"]["sessions"]), (
+                run["plan"],
+                name,
+                counts,
+            )
+            assert counts["event_median"] <= counts["event_max"] <= counts["needless"] == counts["grew"][-1][1], (
+                run["plan"],
+                counts,
+            )
             assert name in printed, printed
     for plan in ("fail-one", "fail-tenth", "grow", "shrink", "upgrade"):
         assert runs[plan, False]["contenders"]["modulo"]["needless"] > churn["settings"]["sessions"] / 2, plan
@@ -238,7 +282,11 @@ def case_restart():
         assert {"cidlb nat", "cidlb tunnel"} <= {run["contender"] for run in restart[series]}, restart[series]
     for run in restart["datagrams"]:
         whole = run["whole"]
-        assert whole["sent"] > 100 and run["up"] == whole["sent"] - whole["arrived"] and run["down"] == whole["answered"] - whole["returned"], run
+        assert (
+            whole["sent"] > 100
+            and run["up"] == whole["sent"] - whole["arrived"]
+            and run["down"] == whole["answered"] - whole["returned"]
+        ), run
         assert run["contender"] in printed, printed
         if run["event"] == "crash":
             assert run["up"] > 0 and run["up_silence_ms"] > 1, run
