@@ -21,34 +21,54 @@ from scenarios import churn, core, field, forward, restart, scale  # noqa: E402
 SCENARIOS = {"core": core, "forward": forward, "field": field, "scale": scale, "churn": churn, "restart": restart}
 
 
-def read_arguments():
+COMPARING = [name for name, scenario in SCENARIOS.items() if hasattr(scenario, "run_against")]
+
+
+def make_parser():
     lines = "\n".join(f"  {name:10} {scenario.__doc__.splitlines()[0]}" for name, scenario in SCENARIOS.items())
     form = argparse.RawDescriptionHelpFormatter
     text = "Measures cidlb and its peers."
     parser = argparse.ArgumentParser(
         prog="bench/run", description=text, epilog=f"scenarios:\n{lines}", formatter_class=form
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="within a minute each, to see that it works: its figures are no result"
-    )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write everything that was measured to FILE")
-    parser.add_argument(
-        "--report", metavar="DIR", type=Path, help="write results.json, tables, plots and a page of them to DIR"
-    )
-    parser.add_argument(
-        "--from",
-        metavar="FILE",
-        type=Path,
-        dest="read",
-        help="show what such a JSON file holds; measure only the scenarios that are named, in place of its own",
-    )
+
+    def option(name, metavar, about, **more):
+        parser.add_argument(name, metavar=metavar, type=Path, help=about, **more)
+
+    quick = "within a minute each, to see that it works: its figures are no result"
+    parser.add_argument("--quick", action="store_true", help=quick)
+    option("--json", "FILE", "write everything that was measured to FILE")
+    option("--report", "DIR", "write results.json, tables, plots and a page of them to DIR")
+    read = "show what such a JSON file holds; measure only the scenarios that are named, in place of its own"
+    option("--from", "FILE", read, dest="read")
+    against = "measure the programs in DIR, BUILD/bin of another build, in turn with this build's, and tell the ratios"
+    option("--against", "DIR", f"{against}; scenarios: {', '.join(COMPARING)}")
     parser.add_argument("scenarios", metavar="SCENARIO", nargs="*", help="by default all")
-    arguments = parser.parse_args()
+    return parser
+
+
+def check_arguments(arguments):
+    """What is wrong with them, or None."""
     for name in arguments.scenarios:
         if name not in SCENARIOS:
-            parser.error(f"no scenario {name!r}; there are: {', '.join(SCENARIOS)}")
+            return f"no scenario {name!r}; there are: {', '.join(SCENARIOS)}"
     if arguments.read and arguments.quick and not arguments.scenarios:
-        parser.error("--from without a SCENARIO measures nothing")
+        return "--from without a SCENARIO measures nothing"
+    if arguments.against:
+        if not arguments.scenarios or set(arguments.scenarios) - set(COMPARING):
+            return f"--against is for scenarios that compare builds; name some of: {', '.join(COMPARING)}"
+        if not (arguments.against / "cidlb").exists():
+            return f"--against: no program cidlb in {arguments.against}"
+    return None
+
+
+def read_arguments():
+    parser = make_parser()
+    arguments = parser.parse_args()
+    wrong = check_arguments(arguments)
+    if wrong:
+        parser.error(wrong)
+    arguments.against = arguments.against and arguments.against.resolve()
     try:  # now, not after an hour
         if arguments.report:
             arguments.report.mkdir(parents=True, exist_ok=True)
@@ -84,7 +104,8 @@ def begun(arguments, before):
     """Results of which nothing is measured yet but what `before` has of other scenarios."""
     facts = machine.describe()
     facts["own_network"] = frame.enter()
-    command = shlex.join(["bench/run", *(["--quick"] if arguments.quick else []), *arguments.scenarios])
+    options = ["--quick"] * arguments.quick + (["--against", str(arguments.against)] if arguments.against else [])
+    command = shlex.join(["bench/run", *options, *arguments.scenarios])
     results = {
         "command": command,
         "quick": arguments.quick,
@@ -106,6 +127,12 @@ def begun(arguments, before):
     return results
 
 
+def run_scenario(scenario, arguments):
+    if arguments.against:
+        return scenario.run_against(arguments.quick, arguments.against)
+    return scenario.run(arguments.quick)
+
+
 def measure(arguments, before=None):
     names = arguments.scenarios or list(SCENARIOS)
     results = begun(arguments, before)
@@ -114,7 +141,7 @@ def measure(arguments, before=None):
         start = time.monotonic()
         try:
             # As it is read back from a file.
-            results["scenarios"][name] = json.loads(json.dumps(SCENARIOS[name].run(arguments.quick)))
+            results["scenarios"][name] = json.loads(json.dumps(run_scenario(SCENARIOS[name], arguments)))
         except Exception as error:
             traceback.print_exc()
             results["failed"][name] = f"{type(error).__name__}: {error}"

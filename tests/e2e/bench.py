@@ -7,6 +7,7 @@ How fast anything is, is not tested.
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -18,7 +19,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 RUN = BENCH / "run"
 sys.path.append(str(BENCH))
 from lib import plot  # noqa: E402
-from scenarios import core as scenario_core  # noqa: E402
+from scenarios.core import figures as scenario_core  # noqa: E402
 
 
 def bench_run(*options):
@@ -27,17 +28,18 @@ def bench_run(*options):
     )
 
 
-def quick(name):
+def quick(name, *options):
     """What `bench/run --quick` measures of a scenario, and what it prints, after a look at its report."""
     if os.geteuid() != 0:
         raise Skip("needs root, for a network of its own")
     with Scene() as scene:
         directory = scene.dir / "report"
-        done = bench_run("--quick", "--report", directory, name)
+        done = bench_run("--quick", *options, "--report", directory, name)
         assert done.returncode == 0, done.stdout + done.stderr
         results = read_results(directory)
         check_report(directory, results)
-        assert results["command"] == f"bench/run --quick {name}" and results["quick"], results["command"]
+        command = shlex.join(map(str, ["bench/run", "--quick", *options, name]))
+        assert results["command"] == command and results["quick"], results["command"]
         for what in ("cpu", "kernel", "build"):
             assert results["machine"][what], what
         assert results["machine"]["versions"]["cidlb"] and results["machine"]["own_network"]
@@ -181,6 +183,52 @@ def case_core():
         assert case["group"] in ("lookup", "build") or case["octets"] >= 98, (name, case)
         assert case["group"] != "flow" or case["flows"] == case["distinct"], (name, case)
     assert {case["group"] for case in core["cases"].values()} == groups == set(scenario_core.GROUPS), groups
+
+
+@release_only
+def case_core_ratios():
+    """Each figure is told as a ratio to the yardstick of the same round too, which is what the two come to."""
+    core, printed = quick("core")
+    assert "of yardstick" in printed and f"{core['yardstick']['median']:.2f} ns" in printed, printed
+    for run in core["runs"]:
+        for case in run["cases"]:
+            assert 0 < case["yardstick_min"] <= case["yardstick"] <= case["yardstick_max"], case
+            # A median of ratios lies between the smallest and the largest that there can be; 1e-3 is for the rounding.
+            least, most = case["min"] / case["yardstick_max"], case["max"] / case["yardstick_min"]
+            assert least * (1 - 1e-3) <= case["ratio"] <= most * (1 + 1e-3), case
+            exact = case["ns"] / case["yardstick"]
+            assert case["repetitions"] > 1 or abs(case["ratio"] / exact - 1) < 1e-3, case
+    of_runs = {case["case"]: case["ratio"] for run in core["runs"] for case in run["cases"]}
+    for name, case in core["cases"].items():
+        assert case["ratio"]["min"] <= case["ratio"]["median"] <= case["ratio"]["max"], (name, case)
+        assert case["ratio"]["median"] == of_runs[name], (name, case)  # there is one round
+        line = re.search(rf"^  {re.escape(name)} .*$", printed, re.MULTILINE)[0]
+        assert f" {scenario_core.ratio(of_runs[name])}" in line.replace("!", ""), line
+
+
+@release_only
+def case_core_against():
+    """A build against itself: each case has the ratio of its two figures, and so has the page."""
+    core, printed = quick("core", "--against", BIN)
+    runs = {(run["build"], case["case"]): case for run in core["runs"] for case in run["cases"]}
+    assert set(core["against"]) == set(core["cases"]), core["against"].keys()
+    for name, compared in core["against"].items():
+        this, other = runs["this", name], runs["other", name]
+        for figure, spread in (("ns", compared["plain"]), ("ratio", compared["by_yardstick"])):
+            assert spread["median"] == spread["min"] == spread["max"] == this[figure] / other[figure], (name, compared)
+        lines = re.findall(rf"^  {re.escape(name)} .*$", printed, re.MULTILINE)
+        assert f" {compared['by_yardstick']['median']:.3f} " in lines[1], lines
+    assert "this build, of the other in the same round" in printed and "≤ 1.03" in printed, printed
+
+
+def case_against_refused():
+    for options, sentence in (
+        (("--against", BIN), "--against is for scenarios that compare builds"),
+        (("--against", BIN, "churn"), "--against is for scenarios that compare builds"),
+        (("--against", BENCH, "core"), "--against: no program cidlb in"),
+    ):
+        done = bench_run(*options)
+        assert done.returncode == 2 and sentence in done.stderr, done.stderr
 
 
 @release_only

@@ -1,5 +1,6 @@
-/* Nanoseconds that parts of the packet path cost, without sockets: a line of JSON for each case. bench/README.md says
- * how to read it. */
+/* Nanoseconds that parts of the packet path cost, without sockets: a line of JSON for each case. bench/REFERENCE.md
+ * says how to read it. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,9 @@ enum { EXIT_USAGE = 2 };
 static const char usage[] =
 	"usage: cidlb-core [--quick] [--list] [--case NAME…]\n"
 	"\n"
-	"Prints what parts of the packet path cost, in nanoseconds of CPU time: a line of JSON for each case.\n"
+	"Prints what parts of the packet path cost, in nanoseconds of CPU time: a line of JSON for each case. The "
+	"ratio\n"
+	"in it is to a yardstick measured beside the case: SipHash-2-4 of an IPv4 address and port.\n"
 	"  --case NAME          only this one, or those whose names begin so; may be repeated\n"
 	"  --list               names them\n"
 	"  --quick              to see that it works, without what takes long: its figures are no result\n";
@@ -35,7 +38,7 @@ static bool is_wanted(const struct wanted *wanted, const struct core_case *case_
 	return wanted->count == 0 && !(wanted->quick && case_->slow);
 }
 
-/* Returns how many cases that were. */
+/* Measures or names the cases of a group that are wanted. Returns how many these were. */
 static size_t do_group(const struct core_group *group, const struct wanted *wanted)
 {
 	size_t done = 0;
@@ -80,10 +83,10 @@ static int read_options(struct wanted *wanted, int argc, char **argv)
 			fputs(usage, stdout);
 			exit(EXIT_SUCCESS);
 		default:
-			return -1;
+			return -EINVAL;
 		}
 	}
-	return optind == argc ? 0 : -1;
+	return optind == argc ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)

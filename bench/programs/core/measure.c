@@ -11,7 +11,9 @@ enum {
 	LEAST_NS = 5000000,
 	LEAST_NS_QUICK = 500000,
 	MOST_REPETITIONS = 16,
-	LEAST_OPERATIONS = 8192 /* a multiple of every batch */
+	LEAST_OPERATIONS = 8192, /* a multiple of every batch */
+	YARDSTICK_OPERATIONS = 65536,
+	YARDSTICK_OPERATIONS_QUICK = 8192
 };
 
 static volatile uint64_t sink;
@@ -51,24 +53,62 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Sorts the values, of which there is one at least. */
+static double median(double *values, size_t count)
+{
+	qsort(values, count, sizeof *values, compare);
+	return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
+struct repetitions {
+	size_t count;
+	double ns[MOST_REPETITIONS], yardstick_ns[MOST_REPETITIONS], ratio[MOST_REPETITIONS];
+};
+
+/* The yardstick is beside each repetition, since the speed of a CPU may change from one to the next. */
+static void repeat(struct repetitions *out, size_t operations, size_t yardstick_operations, measure_work work,
+		   void *ctx)
+{
+	void *addresses = yardstick_addresses();
+
+	work_ns(yardstick_hash, addresses, yardstick_operations);
+	for (size_t i = 0; i < out->count; i++) {
+		uint64_t yardstick_ns = work_ns(yardstick_hash, addresses, yardstick_operations);
+
+		out->yardstick_ns[i] = (double)yardstick_ns / (double)yardstick_operations;
+		out->ns[i] = (double)work_ns(work, ctx, operations) / (double)operations;
+		out->ratio[i] = out->ns[i] / out->yardstick_ns[i];
+	}
+}
+
 static void print_number(const char *name, size_t number)
 {
 	if (number)
 		printf(", \"%s\": %zu", name, number);
 }
 
+static void print_repetitions(struct repetitions *of)
+{
+	const double ratio = median(of->ratio, of->count), ns = median(of->ns, of->count);
+	const double yardstick_ns = median(of->yardstick_ns, of->count);
+
+	printf(", \"ns\": %.4f, \"min\": %.4f, \"max\": %.4f", ns, of->ns[0], of->ns[of->count - 1]);
+	printf(", \"yardstick\": %.4f, \"yardstick_min\": %.4f, \"yardstick_max\": %.4f", yardstick_ns,
+	       of->yardstick_ns[0], of->yardstick_ns[of->count - 1]);
+	printf(", \"ratio\": %.5f}\n", ratio);
+	fflush(stdout);
+}
+
 void measure(const struct core_case *this, bool quick, size_t distinct, measure_work work, void *ctx)
 {
-	size_t usual = quick ? REPETITIONS_QUICK : REPETITIONS, count = this->repetitions ? this->repetitions : usual;
+	size_t usual = quick ? REPETITIONS_QUICK : REPETITIONS;
 	uint64_t least_ns = quick ? LEAST_NS_QUICK : LEAST_NS;
 	size_t operations = this->operations ? this->operations : operations_for(distinct, least_ns, work, ctx);
-	double ns[MOST_REPETITIONS];
+	struct repetitions repetitions = { .count = this->repetitions ? this->repetitions : usual };
 
 	if (this->operations)
 		work_ns(work, ctx, operations);
-	for (size_t i = 0; i < count; i++)
-		ns[i] = (double)work_ns(work, ctx, operations) / (double)operations;
-	qsort(ns, count, sizeof *ns, compare);
+	repeat(&repetitions, operations, quick ? YARDSTICK_OPERATIONS_QUICK : YARDSTICK_OPERATIONS, work, ctx);
 	printf("{\"case\": \"%s\"", this->name);
 	print_number("octets", this->octets);
 	print_number("distinct", distinct);
@@ -76,10 +116,8 @@ void measure(const struct core_case *this, bool quick, size_t distinct, measure_
 	print_number("backends", this->backends);
 	print_number("flows", this->flows);
 	print_number("operations", operations);
-	print_number("repetitions", count);
-	printf(", \"ns\": %.2f, \"min\": %.2f, \"max\": %.2f}\n", (ns[(count - 1) / 2] + ns[count / 2]) / 2, ns[0],
-	       ns[count - 1]);
-	fflush(stdout);
+	print_number("repetitions", repetitions.count);
+	print_repetitions(&repetitions);
 }
 
 void *measure_alloc(size_t count, size_t octets)

@@ -27,9 +27,15 @@ struct core_group {
 	size_t count;
 };
 
-/* Does the work once to warm up, then some times, and prints a line of JSON: median, least and most over these
- * repetitions. `distinct`: datagrams or keys that the work goes through. */
+/* Does the work once to warm up. Then repeats it, each time right after a stretch of the yardstick. Prints a line of
+ * JSON: median, least and most over these repetitions, of the work and of the yardstick, and the median of the ratios
+ * of the two in the same repetition. `distinct`: datagrams or keys that the work goes through. */
 void measure(const struct core_case *this, bool quick, size_t distinct, measure_work work, void *ctx);
+
+/* The yardstick, a measure_work: SipHash-2-4 of an IPv4 address and port, 6 octets of input. Its context is what
+ * yardstick_addresses() returns, which lives as long as the program. */
+uint64_t yardstick_hash(void *addresses, size_t operations);
+void *yardstick_addresses(void);
 
 /* For set-ups: without memory, or when a case is not what its name says, nothing is worth measuring. */
 void *measure_alloc(size_t count, size_t octets);

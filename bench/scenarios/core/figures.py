@@ -2,6 +2,8 @@
 
 from lib import frame, plot
 
+from . import against
+
 
 GROUPS = {
     "empty": "what the loops cost that all others are measured in",
@@ -27,29 +29,60 @@ LIMITS = [
 SIZES = (100, 1400)
 
 
+YARDSTICK = "SipHash-2-4 of an IPv4 address and port (6 octets)"
+
+
 def number(ns):
     return f"{ns:.1f}" if ns < 1000 else f"{ns:,.0f}"
 
 
+def ratio(value):
+    """To the yardstick."""
+    return f"{value:.3f}" if value < 1000 else f"{value:,.0f}"
+
+
+def cells(case):
+    """The figures of a case. Results may have no yardstick: it came later than they did."""
+    mark = "" if case["ns"]["clean"] else "!"
+    text = []
+    for figure, form in (("ns", number), ("ratio", ratio)):
+        spread = case.get(figure)
+        text += [form(spread["median"]) + mark, f"{form(spread['min'])}..{form(spread['max'])}"] if spread else ["", ""]
+    return text
+
+
+def heading(result):
+    text = "core: ns of CPU time for each datagram, CID, key or table, and ratios to the yardstick of the same round;"
+    text += f"\n  medians of {result['settings']['rounds']} rounds: their median, smallest, largest"
+    if result.get("yardstick"):
+        spread = result["yardstick"]
+        text += f"\n  the yardstick, {YARDSTICK}: {spread['median']:.2f} ns, {spread['min']:.2f}..{spread['max']:.2f}"
+    return text
+
+
+def group_table(result, group):
+    rows = [["", "ns", "min..max", "of yardstick", "min..max", "octets", "distinct", "batch", "backends", "flows"]]
+    for name, case in result["cases"].items():
+        if case["group"] == group:
+            rows.append([name, *cells(case), *(f"{case[of]:,}" if of in case else "" for of in rows[0][5:])])
+    # Without the columns that no case of the group has.
+    used = [at for at in range(len(rows[0])) if at == 0 or any(row[at] for row in rows[1:])]
+    return frame.columns([[row[at] for at in used] for row in rows])
+
+
 def table(result):
-    rounds = result["settings"]["rounds"]
-    text = [
-        f"core: ns of CPU time for each datagram, CID, key or table; medians of {rounds} rounds: their median, smallest, largest"
-    ]
+    text = [heading(result)]
     for group, what in GROUPS.items():
-        rows = [["", "ns", "min..max", "octets", "distinct", "batch", "backends", "flows"]]
-        for name, case in result["cases"].items():
-            if case["group"] == group:
-                ns = case["ns"]
-                figures = [
-                    number(ns["median"]) + ("" if ns["clean"] else "!"),
-                    f"{number(ns['min'])}..{number(ns['max'])}",
-                ]
-                rows.append([name, *figures, *(f"{case[of]:,}" if of in case else "" for of in rows[0][3:])])
-        # Without what no case of the group has.
-        used = [at for at in range(len(rows[0])) if at == 0 or any(row[at] for row in rows[1:])]
-        text += [f"\n  {group}: {what}", frame.columns([[row[at] for at in used] for row in rows])]
+        text += [f"\n  {group}: {what}", group_table(result, group)]
+    if "against" in result:
+        text.append(against.table(result["against"], number))
     return "\n".join(text)
+
+
+def run_text(run):
+    other = ", the other build" if run.get("build") == "other" else ""
+    text = f"core, round {run['round']}: {run['group']}{other}, {len(run['cases'])} cases"
+    return text + "".join(f"; {mark}" for mark in run["marks"])
 
 
 def spread_of(result, name):
@@ -130,7 +163,7 @@ def targets(result):
         garbage_target(result, "garbage over the dearest good datagram of its size", (*like, "good-many-records"))
     )
     found.append(garbage_target(result, "garbage over the dearest good one of its size that has one record", like))
-    return found
+    return found + (against.targets(result["against"]) if "against" in result else [])
 
 
 def garbage_target(result, what, good):
