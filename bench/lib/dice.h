@@ -17,7 +17,7 @@ static inline uint64_t dice_roll(struct dice *dice)
 	return z ^ z >> 31;
 }
 
-/* In 0 .. 1, 1 excluded. */
+/* At least 0 and below 1. */
 static inline double dice_fraction(struct dice *dice)
 {
 	return (double)(dice_roll(dice) >> 11) * 0x1p-53;

@@ -21,6 +21,15 @@ int option_number(uint64_t *out, const char *option, const char *text, uint64_t 
 	return 0;
 }
 
+int option_number32(uint32_t *out, const char *option, const char *text, uint32_t min, uint32_t max)
+{
+	uint64_t value;
+	int err = option_number(&value, option, text, min, max);
+	if (!err)
+		*out = (uint32_t)value;
+	return err;
+}
+
 int option_decimal(double *out, const char *option, const char *text, double min, double max)
 {
 	char *end;

@@ -1,4 +1,4 @@
-/* Values of command line options. A bad one is said on stderr, in one line that names what is accepted. */
+/* Values of command line options. A bad one is refused on stderr, in one line that names what is accepted. */
 #ifndef CIDLB_BENCH_LIB_OPTIONS_H
 #define CIDLB_BENCH_LIB_OPTIONS_H
 
@@ -10,6 +10,9 @@
 /* A whole number of min..max. -EINVAL: anything else. */
 int option_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max);
 
+/* The same, of what fits into 32 bits. */
+int option_number32(uint32_t *out, const char *option, const char *text, uint32_t min, uint32_t max);
+
 /* A decimal number of min..max. -EINVAL: anything else. */
 int option_decimal(double *out, const char *option, const char *text, double min, double max);
 
@@ -19,7 +22,7 @@ int option_seconds(uint64_t *out_ms, const char *option, const char *text);
 /* An address with a port. -EINVAL: anything else. */
 int option_addr(struct addr *out, const char *option, const char *text);
 
-/* Hex digits of 1..size octets. -EINVAL: anything else, and nothing is said: it may be a key. */
+/* Hex digits of 1..size octets. -EINVAL: anything else. Nothing is printed then, since it may be a key. */
 int option_hex(uint8_t *out, size_t size, size_t *len, const char *text);
 
 #endif

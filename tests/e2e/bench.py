@@ -302,23 +302,23 @@ def case_scale():
 @release_only
 def case_churn():
     churn, printed = quick("churn")
-    runs = {(run["plan"], run["moves"]): run for run in churn["runs"]}
+    runs = {(run["schedule"], run["moves"]): run for run in churn["runs"]}
     for run in runs.values():
         for name, counts in run["contenders"].items():
             assert 0 <= counts["ever"] <= min(counts["needless"], churn["settings"]["sessions"]), (
-                run["plan"],
+                run["schedule"],
                 name,
                 counts,
             )
             assert counts["event_median"] <= counts["event_max"] <= counts["needless"] == counts["grew"][-1][1], (
-                run["plan"],
+                run["schedule"],
                 counts,
             )
             assert name in printed, printed
-    for plan in ("fail-one", "fail-tenth", "grow", "shrink", "upgrade"):
-        assert runs[plan, False]["contenders"]["modulo"]["needless"] > churn["settings"]["sessions"] / 2, plan
-        for name, counts in runs[plan, True]["contenders"].items():
-            assert (name == "cidlb by CID") == (counts["needless"] == 0), (plan, name, counts)
+    for schedule in ("fail-one", "fail-tenth", "grow", "shrink", "upgrade"):
+        assert runs[schedule, False]["contenders"]["modulo"]["needless"] > churn["settings"]["sessions"] / 2, schedule
+        for name, counts in runs[schedule, True]["contenders"].items():
+            assert (name == "cidlb by CID") == (counts["needless"] == 0), (schedule, name, counts)
 
 
 @release_only

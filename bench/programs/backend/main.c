@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "bench/lib/options.h"
+#include "bench/lib/tunnel_keys.h"
 #include "bench/programs/backend/cid_option.h"
 #include "bench/programs/backend/handover.h"
 #include "bench/programs/backend/server.h"
@@ -100,7 +101,7 @@ static const struct option options[] = {
 
 static int read_tunnel(struct server_options *out, const char *file)
 {
-	const int err = tunnel_read_keys(&out->tunnel, file);
+	const int err = tunnel_keys_read(&out->tunnel, file);
 
 	if (err == -EINVAL)
 		fprintf(stderr, "--tunnel: %s: accepted: one or two lines ID:HEX, ids 0..255, keys of 16 octets\n",

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "bench/lib/clock.h"
+#include "bench/lib/random.h"
 #include "bench/lib/udp.h"
-#include "bench/programs/backend/random.h"
 #include "bench/programs/backend/server.h"
 
 /* A datagram that the socket does not take is lost like any other: timers repeat what matters. */
@@ -19,7 +19,8 @@ static void send_datagram(void *ctx, const uint8_t *data, size_t len)
 	if (server->tunnel.count) {
 		/* One of a server before has come through no tunnel of this one: any node delivers. */
 		const struct tunnel_way *way = peer->way.node.port ? &peer->way : &server->any;
-		tunnel_send(server->fd, way, &server->tunnel, &peer->addr, data, len);
+		const struct tunnel_out out = { .way = way, .keys = &server->tunnel, .to = &peer->addr };
+		tunnel_send(server->fd, &out, data, len);
 	} else {
 		udp_send(server->fd, &peer->addr, data, len);
 	}
@@ -179,16 +180,13 @@ static void set_established(struct peer *peer)
 		table_drop_cid(&server->table, peer);
 }
 
-static void enter(struct peer *peer, bool by_addr, bool by_cid)
+/* The peer used last of all makes room if there are too many. */
+static void enter(struct peer *peer)
 {
 	struct server *server = peer->server;
 
 	if (server->peer_count >= SERVER_MAX_PEERS)
 		peer_free(TAILQ_FIRST(&server->by_use));
-	if (by_addr)
-		take_addr(peer);
-	if (by_cid)
-		table_add_cid(&server->table, peer);
 	TAILQ_INSERT_TAIL(&server->by_use, peer, by_use);
 	server->peer_count++;
 	peer->entered = true;
@@ -196,7 +194,10 @@ static void enter(struct peer *peer, bool by_addr, bool by_cid)
 
 void peer_enter(struct peer *peer)
 {
-	enter(peer, true, peer->server->cid.length > 0);
+	enter(peer);
+	take_addr(peer);
+	if (peer->server->cid.length)
+		table_add_cid(&peer->server->table, peer);
 	if (!peer->session)
 		set_established(peer);
 }
@@ -208,7 +209,11 @@ void peer_resume(struct peer *peer)
 	peer->uses_cid = server->cid.length && session_uses_cid(peer->session);
 	if (peer->uses_cid)
 		service_add_id(&server->service, peer->id);
-	enter(peer, peer->by_addr, peer->uses_cid);
+	enter(peer);
+	if (peer->by_addr)
+		take_addr(peer);
+	if (peer->uses_cid)
+		table_add_cid(&server->table, peer);
 	peer->established = true;
 	server->report.sessions_loaded++;
 	report_count_session(&server->report, peer->address_changes);

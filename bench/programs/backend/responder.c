@@ -281,19 +281,21 @@ void responder_input(struct responder *responder, const uint8_t *data, size_t le
 	responder_expire(responder, now_ms);
 }
 
-static void sooner(uint64_t *at_ms, bool counts, uint64_t other_ms)
+static uint64_t sooner(uint64_t at_ms, uint64_t other_ms)
 {
-	if (counts && other_ms < *at_ms)
-		*at_ms = other_ms;
+	return other_ms < at_ms ? other_ms : at_ms;
 }
 
 uint64_t responder_deadline(const struct responder *responder)
 {
 	uint64_t at_ms = RESPONDER_NEVER;
 
-	sooner(&at_ms, responder->observed, responder->notify_at_ms);
-	sooner(&at_ms, responder->notification.waiting, responder->notification.due_ms);
-	sooner(&at_ms, responder->slow.waiting, responder->slow.due_ms);
+	if (responder->observed)
+		at_ms = sooner(at_ms, responder->notify_at_ms);
+	if (responder->notification.waiting)
+		at_ms = sooner(at_ms, responder->notification.due_ms);
+	if (responder->slow.waiting)
+		at_ms = sooner(at_ms, responder->slow.due_ms);
 	return at_ms;
 }
 

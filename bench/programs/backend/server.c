@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "bench/lib/clock.h"
+#include "bench/lib/random.h"
 #include "bench/lib/udp.h"
 #include "bench/programs/backend/peer.h"
-#include "bench/programs/backend/random.h"
 #include "common/dtls.h"
 
 enum {

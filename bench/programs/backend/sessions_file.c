@@ -10,8 +10,8 @@
 
 #include <mbedtls/platform_util.h>
 
+#include "bench/lib/random.h"
 #include "bench/programs/backend/pack.h"
-#include "bench/programs/backend/random.h"
 
 enum { VERSION = 2, MAGIC_OCTETS = 8, NAMES = 100 };
 static const char magic[MAGIC_OCTETS] = { 'c', 'i', 'd', 'l', 'b', 's', 'e', 's' };

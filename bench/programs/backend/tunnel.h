@@ -1,5 +1,5 @@
-/* The server's end of mode tunnel (design, section 5), without the shim: the header of each datagram taken off and put
- * on by the server. */
+/* The server's end of mode tunnel (design, section 5), without the shim: the server itself takes the header off each
+ * datagram, and puts one on. */
 #ifndef CIDLB_BENCH_BACKEND_TUNNEL_H
 #define CIDLB_BENCH_BACKEND_TUNNEL_H
 
@@ -15,16 +15,19 @@ struct tunnel_way {
 	struct addr service; /* that the device had addressed */
 };
 
-/* A file as of CIDLB_SHIM_KEY: a line ID:HEX per key. Returns 0 or -errno; -EINVAL: another content. */
-int tunnel_read_keys(struct proxy2_keys *out, const char *file);
-
-/* Takes the header off a datagram: *source becomes its device, *way where it came through. Octets of the header, or
- * -EBADMSG: it has no good one. Whoever has the key is a node. */
+/* Takes the header off a datagram: *source becomes its device, *way where it came through. Returns the octets of the
+ * header, or -EBADMSG if it has no good one. Whoever has the key is a node. */
 int tunnel_unwrap(struct addr *source, struct tunnel_way *way, const struct proxy2_keys *keys, const uint8_t *data,
 		  size_t len);
 
-/* 0 or -errno; -EHOSTUNREACH: the way is not known. One thread. */
-int tunnel_send(int fd, const struct tunnel_way *way, const struct proxy2_keys *keys, const struct addr *to,
-		const uint8_t *data, size_t len);
+/* How a datagram leaves. */
+struct tunnel_out {
+	const struct tunnel_way *way;
+	const struct proxy2_keys *keys;
+	const struct addr *to; /* its device */
+};
+
+/* Returns 0 or -errno. -EHOSTUNREACH: the way is not known. For one thread. */
+int tunnel_send(int fd, const struct tunnel_out *out, const uint8_t *data, size_t len);
 
 #endif

@@ -51,9 +51,10 @@ void cidlb_free(struct cidlb *cidlb)
 	free(cidlb);
 }
 
-/* uid: number of the member; server id: that and one. */
-static void spec_fill(struct snapshot_backend *backends, struct snapshot_id *ids, size_t *out_count,
-		      const struct member *members, size_t count, bool drains)
+/* The uid of a backend is the number of its member, and its server id is one more. `drain`: the state of those that
+ * are draining. Returns how many there are. */
+static size_t backends_fill(struct snapshot_backend *backends, struct snapshot_id *ids, const struct member *members,
+			    size_t count, enum backend_admin drain)
 {
 	size_t n = 0;
 
@@ -66,18 +67,19 @@ static void spec_fill(struct snapshot_backend *backends, struct snapshot_id *ids
 			.uid = (uint16_t)i,
 			.weight = member->weight,
 			.health = member->state == MEMBER_DOWN ? BACKEND_DOWN : BACKEND_UP,
-			.admin = drains && member->state == MEMBER_DRAINING ? BACKEND_DRAIN : BACKEND_READY,
+			.admin = member->state == MEMBER_DRAINING ? drain : BACKEND_READY,
 		};
 		ids[n].backend = (uint16_t)n;
 		cid_id_from_number(&ids[n].id, &node_id, i + 1);
 		n++;
 	}
-	*out_count = n;
+	return n;
 }
 
 int cidlb_publish(struct cidlb *cidlb, const struct member *members, size_t count)
 {
 	static const char *const names[POOLS] = { "by-cid", "by-address" };
+	static const enum backend_admin drain[POOLS] = { BACKEND_DRAIN, BACKEND_READY };
 	struct snapshot_backend backends[POOLS][MEMBERS_MAX];
 	struct snapshot_id ids[POOLS][MEMBERS_MAX];
 	struct snapshot_pool_spec specs[POOLS];
@@ -85,7 +87,7 @@ int cidlb_publish(struct cidlb *cidlb, const struct member *members, size_t coun
 
 	for (uint16_t i = 0; i < POOLS; i++) {
 		specs[i] = (struct snapshot_pool_spec){ .name = names[i], .uid = i, .backends = backends[i] };
-		spec_fill(backends[i], ids[i], &specs[i].backend_count, members, count, i == BY_CID);
+		specs[i].backend_count = backends_fill(backends[i], ids[i], members, count, drain[i]);
 	}
 	specs[BY_CID].layout = node_id;
 	specs[BY_CID].ids = ids[BY_CID];
@@ -144,36 +146,34 @@ static void route_all(const struct snapshot_pool *pool, uint16_t *to, struct rou
 		to[i] = member_of(pool, out[i].backend);
 }
 
-void cidlb_route_cids(const struct cidlb *cidlb, uint16_t *to, const uint16_t *homes, const uint32_t *sessions,
-		      const struct addr *sources, size_t count)
+void cidlb_route_cids(const struct cidlb *cidlb, uint16_t *to, const struct cidlb_records *records)
 {
 	uint8_t datagrams[CIDLB_BATCH][RECORD_OCTETS];
 	struct route_in in[CIDLB_BATCH] = { 0 };
 
-	for (size_t i = 0; i < count; i++) {
-		const uint16_t id = (uint16_t)(homes[i] + 1);
+	for (size_t i = 0; i < records->count; i++) {
+		const uint16_t id = (uint16_t)(records->homes[i] + 1);
 		uint8_t *cid = datagrams[i] + DTLS_CID_AT;
 		memcpy(datagrams[i], record, sizeof record);
 		cid[0] = (uint8_t)(id >> 8);
 		cid[1] = (uint8_t)id;
-		/* Of the rest, random where CIDs are given out, it takes no more than to differ from session to
-		 * session. */
-		memcpy(cid + ID_OCTETS, &sessions[i], sizeof sessions[i]);
+		/* Servers give out random octets behind the id. Here it is enough that they differ by session. */
+		memcpy(cid + ID_OCTETS, &records->sessions[i], sizeof records->sessions[i]);
 		in[i].data = datagrams[i];
 		in[i].len = RECORD_OCTETS;
-		in[i].source = sources[i];
+		in[i].source = records->sources[i];
 	}
-	route_all(&cidlb->snapshot->pools[BY_CID], to, in, count);
+	route_all(&cidlb->snapshot->pools[BY_CID], to, in, records->count);
 }
 
-static void route_alike(const struct snapshot_pool *pool, uint16_t *to, const uint8_t *data, size_t len,
+/* The same octets from each source. `datagram`: its data and length. */
+static void route_alike(const struct snapshot_pool *pool, uint16_t *to, const struct route_in *datagram,
 			const struct addr *sources, size_t count)
 {
 	struct route_in in[CIDLB_BATCH] = { 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		in[i].data = data;
-		in[i].len = len;
+		in[i] = *datagram;
 		in[i].source = sources[i];
 	}
 	route_all(pool, to, in, count);
@@ -181,10 +181,14 @@ static void route_alike(const struct snapshot_pool *pool, uint16_t *to, const ui
 
 void cidlb_route_hellos(const struct cidlb *cidlb, uint16_t *to, const struct addr *sources, size_t count)
 {
-	route_alike(&cidlb->snapshot->pools[BY_CID], to, hello, sizeof hello, sources, count);
+	const struct route_in datagram = { .data = hello, .len = sizeof hello };
+
+	route_alike(&cidlb->snapshot->pools[BY_CID], to, &datagram, sources, count);
 }
 
 void cidlb_route_plain(const struct cidlb *cidlb, uint16_t *to, const struct addr *sources, size_t count)
 {
-	route_alike(&cidlb->snapshot->pools[BY_ADDRESS], to, data_without_cid, sizeof data_without_cid, sources, count);
+	const struct route_in datagram = { .data = data_without_cid, .len = sizeof data_without_cid };
+
+	route_alike(&cidlb->snapshot->pools[BY_ADDRESS], to, &datagram, sources, count);
 }

@@ -26,16 +26,13 @@ static int read_options(struct sim_settings *s, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	uint64_t number = 0;
 	int option, at, err = 0;
 
 	while (!err && (option = getopt_long(argc, argv, "", options, &at)) != -1) {
 		if (option == 's') {
-			err = option_number(&number, options[at].name, optarg, 20, MEMBERS_MAX);
-			s->members = (uint32_t)number;
+			err = option_number32(&s->members, options[at].name, optarg, 20, MEMBERS_MAX);
 		} else if (option == 'n') {
-			err = option_number(&number, options[at].name, optarg, 1, 100000000);
-			s->sessions = (uint32_t)number;
+			err = option_number32(&s->sessions, options[at].name, optarg, 1, 100000000);
 		} else if (option == 'h') {
 			fputs(usage, stdout);
 			exit(EXIT_SUCCESS);
@@ -59,7 +56,7 @@ static int by_size(const void *left, const void *right)
 /* One contender: sums, the event that is the median of all and the worst one, and how the sum grew. */
 static void print_contender(const struct sim_result *result, enum sim_contender contender)
 {
-	uint64_t sorted[PLAN_EVENTS_MAX], needless = 0, unavoidable = 0;
+	uint64_t sorted[SCHEDULE_EVENTS_MAX], needless = 0, unavoidable = 0;
 	const size_t step = (result->events + POINTS - 1) / POINTS;
 
 	printf("    {\"contender\": \"%s\", \"grew\": [", sim_contender_name(contender));
@@ -86,17 +83,24 @@ static void print_contender(const struct sim_result *result, enum sim_contender 
 	printf("}%s\n", contender + 1 < SIM_CONTENDERS ? "," : "");
 }
 
-static void print_result(const struct sim_result *result, const struct plan *plan, bool moves, double seconds,
-			 bool first)
+struct run {
+	const struct schedule *schedule;
+	enum sim_addresses addresses;
+	double seconds; /* that it took */
+};
+
+static void print_result(const struct sim_result *result, const struct run *run)
 {
-	printf("%s  {\"plan\": \"%s\", \"text\": \"%s\", \"moves\": %s, \"events\": %zu", first ? "" : ",\n",
-	       plan->name, plan->text, moves ? "true" : "false", result->events);
-	printf(", \"routed\": %" PRIu64 ", \"seconds\": %.2f", result->routed, seconds);
+	const struct schedule *schedule = run->schedule;
+
+	printf("  {\"schedule\": \"%s\", \"text\": \"%s\", \"moves\": %s, \"events\": %zu", schedule->name,
+	       schedule->text, run->addresses == SIM_ADDRESSES_MOVE ? "true" : "false", result->events);
+	printf(", \"routed\": %" PRIu64 ", \"seconds\": %.2f", result->routed, run->seconds);
 	if (result->events <= POINTS) {
 		printf(", \"changes\": [");
 		for (size_t at = 0; at < result->events; at++) {
-			const struct plan_event *event = &result->event[at];
-			printf("%s[\"%s\", %u]", at ? ", " : "", plan_change_name(event->change), event->count);
+			const struct schedule_event *event = &result->event[at];
+			printf("%s[\"%s\", %u]", at ? ", " : "", schedule_change_name(event->change), event->count);
 		}
 		printf("]");
 	}
@@ -107,37 +111,47 @@ static void print_result(const struct sim_result *result, const struct plan *pla
 	fflush(stdout);
 }
 
-int main(int argc, char **argv)
+/* All schedules, each with addresses that stay and, if it may be, with addresses that move. */
+static int run_all(struct sim *sim)
 {
 	static struct sim_result result;
+	const char *separator = "";
+
+	for (size_t i = 0; i < 2 * schedule_count; i++) {
+		struct run run = { &schedules[i / 2], i % 2 ? SIM_ADDRESSES_MOVE : SIM_ADDRESSES_STAY, 0 };
+		const uint64_t begun_ms = clock_ms();
+		if (run.addresses == SIM_ADDRESSES_MOVE && run.schedule->fixed_only)
+			continue;
+		int err = sim_run(sim, &result, run.schedule, run.addresses);
+		if (err)
+			return err;
+		run.seconds = (double)(clock_ms() - begun_ms) / 1000;
+		fputs(separator, stdout);
+		print_result(&result, &run);
+		separator = ",\n";
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
 	struct sim_settings settings = { .members = 1000, .sessions = 10000000 };
 	struct sim *sim;
-	bool first = true;
 	int err;
 
 	if (read_options(&settings, argc, argv))
 		return EXIT_USAGE;
 	err = sim_new(&sim, &settings);
-	if (!err)
+	if (!err) {
 		printf("{\"servers\": %" PRIu32 ", \"sessions\": %" PRIu32 ", \"runs\": [\n", settings.members,
 		       settings.sessions);
-	for (size_t i = 0; !err && i < 2 * plan_count; i++) {
-		const struct plan *plan = &plans[i / 2];
-		const bool moves = i % 2;
-		const uint64_t begun_ms = clock_ms();
-		if (moves && plan->fixed_only)
-			continue;
-		err = sim_run(sim, &result, plan, moves);
-		if (!err)
-			print_result(&result, plan, moves, (double)(clock_ms() - begun_ms) / 1000, first);
-		first = false;
+		err = run_all(sim);
 	}
+	sim_free(sim);
 	if (err) {
 		fprintf(stderr, "cannot simulate: %s\n", strerror(-err));
-		sim_free(sim);
 		return EXIT_FAILURE;
 	}
 	printf("\n]}\n");
-	sim_free(sim);
 	return EXIT_SUCCESS;
 }

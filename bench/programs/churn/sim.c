@@ -7,7 +7,7 @@
 #include "bench/programs/churn/maglev.h"
 #include "bench/programs/churn/modulo.h"
 
-/* A plan of more events than that is too long for a full pass at each of them: 20 of them get one. */
+/* A schedule of more events is too long for a full pass at each of them. Then 20 of them get one. */
 enum { LONG_EVENTS = 50, FULL_PASSES = 20 };
 
 static bool table_init(struct sim_table *table, const struct table *of)
@@ -91,7 +91,7 @@ void sim_free(struct sim *sim)
 }
 
 /* All contenders learn what the members are. */
-static int publish(struct sim *sim, const struct plan *plan)
+static int publish(struct sim *sim, const struct schedule *schedule)
 {
 	const int err = cidlb_publish(sim->cidlb, sim->members, sim->settings.members);
 
@@ -99,7 +99,7 @@ static int publish(struct sim *sim, const struct plan *plan)
 		return err;
 	for (uint32_t i = 0; i < sim->settings.members; i++) {
 		const enum member_state state = sim->members[i].state;
-		sim->gone[i] = state == MEMBER_ABSENT || (state == MEMBER_DOWN && !plan->saved);
+		sim->gone[i] = state == MEMBER_ABSENT || (state == MEMBER_DOWN && !schedule->saved);
 		sim->serves[i] = member_is_there(&sim->members[i]);
 	}
 	for (enum sim_contender i = 0; i < SIM_CONTENDERS; i++) {
@@ -112,7 +112,8 @@ static int publish(struct sim *sim, const struct plan *plan)
 	return 0;
 }
 
-static int begin(struct sim *sim, struct sim_result *result, const struct plan *plan, bool moves)
+static int begin(struct sim *sim, struct sim_result *result, const struct schedule *schedule,
+		 enum sim_addresses addresses)
 {
 	int err;
 
@@ -122,10 +123,10 @@ static int begin(struct sim *sim, struct sim_result *result, const struct plan *
 		if (sim->tables[i].broken)
 			memset(sim->tables[i].broken, 0, sim->tables[i].table.slots);
 	}
-	result->events = plan_begin(plan, result->event, sim->members, sim->settings.members);
-	err = publish(sim, plan);
+	result->events = schedule_begin(schedule, result->event, sim->members, sim->settings.members);
+	err = publish(sim, schedule);
 	if (!err)
-		sim_pass_first(sim, moves);
+		sim_pass_first(sim, addresses);
 	return err;
 }
 
@@ -142,9 +143,10 @@ static void count_ever(const struct sim *sim, struct sim_result *result)
 	}
 }
 
-int sim_run(struct sim *sim, struct sim_result *result, const struct plan *plan, bool moves)
+int sim_run(struct sim *sim, struct sim_result *result, const struct schedule *schedule, enum sim_addresses addresses)
 {
-	int err = begin(sim, result, plan, moves);
+	const bool moves = addresses == SIM_ADDRESSES_MOVE;
+	int err = begin(sim, result, schedule, addresses);
 	const size_t every = result->events > LONG_EVENTS ? (result->events + FULL_PASSES - 1) / FULL_PASSES : 1;
 
 	for (size_t at = 0; !err && at < result->events; at++) {
@@ -152,10 +154,10 @@ int sim_run(struct sim *sim, struct sim_result *result, const struct plan *plan,
 			.epoch = moves ? (uint32_t)at + 1 : 0,
 			.moves = moves,
 			.all = (at + 1) % every == 0 || at + 1 == result->events,
-			.node = result->event[at].change == PLAN_NODE,
+			.node = result->event[at].change == SCHEDULE_NODE,
 		};
-		plan_happen(plan, result->event, result->events, at, sim->members);
-		err = publish(sim, plan);
+		schedule_happen(schedule, result->event, result->events, at, sim->members);
+		err = publish(sim, schedule);
 		if (err)
 			break;
 		result->routed += sim_pass_sessions(sim, result->of[at], &pass);

@@ -1,4 +1,5 @@
-/* Sessions, servers and contenders through a plan: after each event, where the next datagram of every session goes.
+/* Sessions, servers and contenders go through a schedule. After each event, it is asked where the next datagram of
+ * every session goes.
  *
  * A session is at the server that has its keys, its home. When its next datagram leads to another server, or nowhere,
  * while its home is there, it is broken needlessly: the device makes a handshake, and that server is its home now. When
@@ -8,7 +9,7 @@
 #define CIDLB_BENCH_CHURN_SIM_H
 
 #include "bench/programs/churn/member.h"
-#include "bench/programs/churn/plan.h"
+#include "bench/programs/churn/schedule.h"
 
 enum sim_contender { SIM_BY_CID, SIM_BY_ADDRESS, SIM_MAGLEV, SIM_CONNECTIONS, SIM_KETAMA, SIM_MODULO, SIM_CONTENDERS };
 
@@ -23,10 +24,10 @@ struct sim_count {
 
 struct sim_result {
 	size_t events;
-	struct plan_event event[PLAN_EVENTS_MAX];
-	struct sim_count of[PLAN_EVENTS_MAX][SIM_CONTENDERS]; /* at each event */
-	uint64_t ever[SIM_CONTENDERS];                        /* sessions broken needlessly once or more */
-	uint64_t routed;                                      /* datagrams with CID, one by one through route_batch() */
+	struct schedule_event event[SCHEDULE_EVENTS_MAX];
+	struct sim_count of[SCHEDULE_EVENTS_MAX][SIM_CONTENDERS]; /* at each event */
+	uint64_t ever[SIM_CONTENDERS];                            /* sessions broken needlessly once or more */
+	uint64_t routed; /* datagrams with CID, one by one through route_batch() */
 };
 
 struct sim;
@@ -35,8 +36,13 @@ struct sim;
 int sim_new(struct sim **out, const struct sim_settings *settings);
 void sim_free(struct sim *sim);
 
-/* `moves`: each device has another address at each event. Not for plans that say fixed_only. -ENOMEM */
-int sim_run(struct sim *sim, struct sim_result *result, const struct plan *plan, bool moves);
+enum sim_addresses {
+	SIM_ADDRESSES_STAY,
+	SIM_ADDRESSES_MOVE, /* each device has another one at each event; not for schedules that say fixed_only */
+};
+
+/* -ENOMEM */
+int sim_run(struct sim *sim, struct sim_result *result, const struct schedule *schedule, enum sim_addresses addresses);
 
 const char *sim_contender_name(enum sim_contender contender);
 

@@ -30,14 +30,19 @@ static void block_begin(struct block *block, const struct sim *sim, uint32_t fir
 	block->count = left < CIDLB_BATCH ? left : CIDLB_BATCH;
 }
 
-static void block_fill(struct block *block, const struct sim *sim, uint32_t epoch, bool hashed)
+static void block_fill(struct block *block, uint32_t epoch)
 {
 	for (uint32_t i = 0; i < block->count; i++) {
 		block->sessions[i] = block->first + i;
 		block->sources[i] = sim_source(block->first + i, epoch);
-		if (hashed)
-			block->hashes[i] = cidlb_hash(sim->cidlb, &block->sources[i]);
 	}
+}
+
+/* For contenders that decide by the source. */
+static void block_hash(struct block *block, const struct sim *sim)
+{
+	for (uint32_t i = 0; i < block->count; i++)
+		block->hashes[i] = cidlb_hash(sim->cidlb, &block->sources[i]);
 }
 
 static inline uint16_t by_table(const struct sim_table *table, uint64_t hash)
@@ -65,7 +70,8 @@ static void block_known(uint16_t *to, const struct block *block, const struct si
 	const uint16_t *homes = sim->homes[contender] + block->first;
 
 	if (contender == SIM_BY_CID) {
-		cidlb_route_cids(sim->cidlb, to, homes, block->sessions, block->sources, block->count);
+		const struct cidlb_records records = { homes, block->sessions, block->sources, block->count };
+		cidlb_route_cids(sim->cidlb, to, &records);
 		return;
 	}
 	block_new(to, block, sim, contender);
@@ -118,15 +124,16 @@ static bool block_changes(const struct block *block, const struct sim *sim, enum
 	return changes;
 }
 
-void sim_pass_first(struct sim *sim, bool moves)
+void sim_pass_first(struct sim *sim, enum sim_addresses addresses)
 {
 	struct block block;
 
 	for (uint32_t first = 0; first < sim->settings.sessions; first += CIDLB_BATCH) {
 		block_begin(&block, sim, first);
-		block_fill(&block, sim, 0, true);
+		block_fill(&block, 0);
+		block_hash(&block, sim);
 		for (enum sim_contender i = 0; i < SIM_CONTENDERS; i++) {
-			if (moves || i == SIM_BY_CID || i == SIM_CONNECTIONS)
+			if (addresses == SIM_ADDRESSES_MOVE || i == SIM_BY_CID || i == SIM_CONNECTIONS)
 				block_new(sim->homes[i] + first, &block, sim, i);
 		}
 	}
@@ -140,7 +147,8 @@ static uint64_t pass_ids(struct sim *sim)
 
 	for (uint16_t i = 0; i < sim->settings.members; i++) {
 		uint16_t to;
-		cidlb_route_cids(sim->cidlb, &to, &i, &(uint32_t){ i }, &source, 1);
+		const struct cidlb_records one = { &i, &(uint32_t){ i }, &source, 1 };
+		cidlb_route_cids(sim->cidlb, &to, &one);
 		sim->led[i] = to == i;
 	}
 	return sim->settings.members;
@@ -157,7 +165,9 @@ uint64_t sim_pass_sessions(struct sim *sim, struct sim_count count[SIM_CONTENDER
 		const bool others = pass->moves || block_changes(&block, sim, SIM_CONNECTIONS, pass);
 		if (!by_cid && !others)
 			continue;
-		block_fill(&block, sim, pass->epoch, others);
+		block_fill(&block, pass->epoch);
+		if (others)
+			block_hash(&block, sim);
 		if (by_cid) {
 			block_settle(&block, sim, SIM_BY_CID, pass, &count[SIM_BY_CID]);
 			routed += block.count;

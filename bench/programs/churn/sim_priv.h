@@ -1,4 +1,5 @@
-/* Between sim.c, which builds a simulation and leads it through plans, and sim_pass.c, which has all sessions send. */
+/* Between sim.c, which builds a simulation and leads it through schedules, and sim_pass.c, which has all sessions send.
+ */
 #ifndef CIDLB_BENCH_CHURN_SIM_PRIV_H
 #define CIDLB_BENCH_CHURN_SIM_PRIV_H
 
@@ -42,7 +43,7 @@ struct sim_pass {
 struct addr sim_source(uint32_t session, uint32_t epoch);
 
 /* The first handshakes. */
-void sim_pass_first(struct sim *sim, bool moves);
+void sim_pass_first(struct sim *sim, enum sim_addresses addresses);
 
 /* Every session sends a datagram, and makes a handshake if it got to another server than its own. Returns the datagrams
  * with CID. */

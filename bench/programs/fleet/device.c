@@ -240,14 +240,12 @@ static void device_conclude(struct device *d, bool ok)
 static void device_deliver(void *ctx, const uint8_t *data, size_t len)
 {
 	struct device *d = ctx;
-	uint8_t reply[EXCHANGE_REPLY_OCTETS];
-	size_t reply_len;
+	struct exchange_input input = { .data = data, .len = len };
 	d->heard = true;
 	d->silent = 0;
-	enum exchange_event event =
-		exchange_take(&d->exchange, &d->observation, data, len, clock_ms(), reply, &reply_len);
-	if (reply_len)
-		device_write(d, reply, reply_len);
+	enum exchange_event event = exchange_take(&d->exchange, &d->observation, &input, clock_ms());
+	if (input.reply_len)
+		device_write(d, input.reply, input.reply_len);
 	switch (event) {
 	case EXCHANGE_NOTHING:
 		break;

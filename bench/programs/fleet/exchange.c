@@ -105,13 +105,12 @@ static enum exchange_event take_reply(struct exchange *exchange, struct observat
 	return take_response(exchange, o, m, now_ms);
 }
 
-enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation, const uint8_t *data,
-				  size_t len, uint64_t now_ms, uint8_t reply[static EXCHANGE_REPLY_OCTETS],
-				  size_t *reply_len)
+enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation,
+				  struct exchange_input *input, uint64_t now_ms)
 {
 	struct coap_message m;
-	*reply_len = 0;
-	if (coap_decode(&m, data, len))
+	input->reply_len = 0;
+	if (coap_decode(&m, input->data, input->len))
 		return EXCHANGE_NOTHING;
 	if (m.type == COAP_ACK || m.type == COAP_RST)
 		return take_reply(exchange, observation, &m, now_ms);
@@ -130,7 +129,7 @@ enum exchange_event exchange_take(struct exchange *exchange, struct observation 
 		answer.type = COAP_RST;
 		reply_due = true;
 	}
-	if (reply_due && coap_encode(&answer, reply, EXCHANGE_REPLY_OCTETS, reply_len))
-		*reply_len = 0;
+	if (reply_due && coap_encode(&answer, input->reply, sizeof input->reply, &input->reply_len))
+		input->reply_len = 0;
 	return event;
 }

@@ -65,10 +65,17 @@ enum exchange_event {
 	EXCHANGE_UNOBSERVED, /* the server ended the observation: RFC 7641, section 4.2 */
 };
 
-/* Takes one message from the server. `reply`, if *reply_len is not 0, goes back at once. */
-enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation, const uint8_t *data,
-				  size_t len, uint64_t now_ms, uint8_t reply[static EXCHANGE_REPLY_OCTETS],
-				  size_t *reply_len);
+/* A message from the server, and what goes back at once. */
+struct exchange_input {
+	const uint8_t *data;
+	size_t len;
+	uint8_t reply[EXCHANGE_REPLY_OCTETS];
+	size_t reply_len; /* 0: nothing goes back */
+};
+
+/* Takes one message from the server, and makes its reply. */
+enum exchange_event exchange_take(struct exchange *exchange, struct observation *observation,
+				  struct exchange_input *input, uint64_t now_ms);
 
 /* Forgets what is under way: its session has ended. */
 void exchange_reset(struct exchange *exchange);

@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "bench/lib/clock.h"
+#include "bench/lib/random.h"
 #include "bench/programs/fleet/report.h"
 
 enum { TICK_MS = 100 };
@@ -128,12 +128,6 @@ static void fleet_on_signal(evutil_socket_t fd, short what, void *ctx)
 		fleet_finish(fleet);
 }
 
-static int fill_random(void *ctx, uint8_t *out, size_t len)
-{
-	(void)ctx;
-	return getrandom(out, len, 0) == (ssize_t)len ? 0 : -EIO;
-}
-
 static int fleet_configure(struct fleet *fleet)
 {
 	const struct fleet_settings *settings = fleet->settings;
@@ -148,7 +142,7 @@ static int fleet_configure(struct fleet *fleet)
 		.handshake_min_ms =
 			(uint32_t)(settings->device.ack_timeout_ms < 1000 ? settings->device.ack_timeout_ms : 1000),
 		.handshake_max_ms = 60000,
-		.random = fill_random,
+		.random = random_octets,
 	};
 	return session_config_new(&fleet->world.session_config, &options);
 }

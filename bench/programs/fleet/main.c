@@ -111,16 +111,8 @@ static int read_psk(struct command *c, const char *text)
 		goto refuse;
 	memcpy(c->identity, text, identity_len);
 	fleet->psk_identity = c->identity;
-	const char *hex = colon + 1;
-	size_t digits = strlen(hex);
-	if (digits < 2 || digits % 2 || digits > 2 * sizeof fleet->psk_key ||
-	    strspn(hex, "0123456789abcdefABCDEF") != digits)
+	if (option_hex(fleet->psk_key, sizeof fleet->psk_key, &fleet->psk_key_len, colon + 1))
 		goto refuse;
-	for (size_t i = 0; i < digits; i += 2) {
-		const char octet[] = { hex[i], hex[i + 1], 0 };
-		fleet->psk_key[i / 2] = (uint8_t)strtoul(octet, NULL, 16);
-	}
-	fleet->psk_key_len = digits / 2;
 	return 0;
 refuse:
 	fputs("--psk: accepted: ID:HEX, a key of 1..32 octets\n", stderr);

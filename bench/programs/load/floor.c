@@ -9,8 +9,8 @@
 #include <sys/epoll.h>
 
 #include "bench/lib/options.h"
+#include "bench/programs/load/addr_block.h"
 #include "bench/programs/load/packet.h"
-#include "bench/programs/load/places.h"
 
 enum { EXIT_USAGE = 2, EVENTS = 2 };
 
@@ -23,11 +23,11 @@ static const char usage[] = "usage: cidlb-floor --listen A:P --from A:P --server
 			    "  --server-count N    1 to 64 (3)\n";
 
 struct bare {
-	struct sockaddr_in listen, from, servers[PLACES_SERVERS];
+	struct sockaddr_in listen, from, servers[LOAD_SERVERS_MAX];
 	uint32_t server_count;
 	int down_fd, up_fd;
 	struct packet_batch batch;
-	struct sockaddr_in devices[PLACES];
+	struct sockaddr_in devices[BLOCK_ADDRESSES];
 };
 
 static void forward_up(struct bare *bare)
@@ -36,7 +36,7 @@ static void forward_up(struct bare *bare)
 	unsigned count = packet_receive(batch, bare->down_fd);
 
 	for (unsigned i = 0; i < count; i++) {
-		uint32_t number = place_number(ntohl(batch->names[i].sin_addr.s_addr));
+		uint32_t number = block_number(ntohl(batch->names[i].sin_addr.s_addr));
 
 		bare->devices[number] = batch->names[i];
 		batch->names[i] = bare->servers[number % bare->server_count];
@@ -53,7 +53,7 @@ static void forward_down(struct bare *bare)
 	unsigned count = packet_receive(batch, bare->up_fd);
 
 	for (unsigned i = 0; i < count; i++) {
-		batch->names[i] = bare->devices[place_number(packet_local(batch, i))];
+		batch->names[i] = bare->devices[block_number(packet_local(batch, i))];
 		batch->vectors[i][0].iov_len = batch->headers[i].msg_len;
 		packet_set_local(&batch->headers[i].msg_hdr, batch->control[i], ntohl(bare->listen.sin_addr.s_addr));
 	}
@@ -115,7 +115,7 @@ static int read_options(struct bare *bare, int argc, char **argv)
 			err = option_addr(&first, "servers", optarg);
 			break;
 		case 'n':
-			err = option_number(&count, "server-count", optarg, 1, PLACES_SERVERS);
+			err = option_number(&count, "server-count", optarg, 1, LOAD_SERVERS_MAX);
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -125,7 +125,7 @@ static int read_options(struct bare *bare, int argc, char **argv)
 		}
 	}
 	if (err || optind != argc || !are_v4(&listen, &first, &from) ||
-	    !place_is_first(ntohl(packet_name(&from).sin_addr.s_addr))) {
+	    !block_is_first(ntohl(packet_name(&from).sin_addr.s_addr))) {
 		if (!err)
 			fputs(usage, stderr);
 		return -EINVAL;

@@ -5,11 +5,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/lib/clock.h"
 #include "bench/programs/load/pace.h"
 #include "bench/programs/load/packet.h"
 #include "bench/programs/load/record.h"
 
-_Static_assert(RECORD_SOURCES == PLACES * PLACES_PORTS, "a source's number is in its record");
+_Static_assert(RECORD_SOURCES == BLOCK_ADDRESSES * BLOCK_PORTS, "a source's number is in its record");
 
 enum {
 	ROUNDS = 4,           /* batches taken from a socket before the others have their turn */
@@ -28,10 +29,10 @@ struct load {
 	struct load_settings settings;
 	volatile struct load_counters *counters;
 	struct sockaddr_in target;
-	int device_fds[PLACES_PORTS], server_fds[PLACES_SERVERS];
+	int device_fds[BLOCK_PORTS], server_fds[LOAD_SERVERS_MAX];
 	uint32_t device_sockets, server_sockets;
-	uint32_t first_server;                      /* its address, host order */
-	struct sockaddr_in servers[PLACES_SERVERS]; /* that devices send to themselves */
+	uint32_t first_server;                        /* its address, host order */
+	struct sockaddr_in servers[LOAD_SERVERS_MAX]; /* that devices send to themselves */
 	struct mmsghdr headers[PACKET_BATCH];
 	struct datagram datagrams[PACKET_BATCH];
 	uint32_t next;                    /* source */
@@ -39,14 +40,6 @@ struct load {
 	struct packet_batch batch;
 	uint8_t prefixes[PACKET_BATCH][PROXY2_MAX_OCTETS];
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * PACE_SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 static void sleep_until_ns(uint64_t at_ns)
 {
@@ -78,7 +71,7 @@ static int open_devices(struct load *load)
 
 	if (err)
 		return err;
-	load->device_sockets = (load->settings.sources + PLACES - 1) / PLACES;
+	load->device_sockets = (load->settings.sources + BLOCK_ADDRESSES - 1) / BLOCK_ADDRESSES;
 	for (uint32_t i = 0; i < load->device_sockets; i++) {
 		load->device_fds[i] = packet_bind(&devices);
 		if (load->device_fds[i] < 0)
@@ -120,9 +113,9 @@ int load_new(struct load **out, const struct load_settings *settings, volatile s
 	load->counters = counters;
 	load->target = packet_name(&settings->target);
 	load->next = settings->first;
-	for (size_t i = 0; i < PLACES_PORTS; i++)
+	for (size_t i = 0; i < BLOCK_PORTS; i++)
 		load->device_fds[i] = -1;
-	for (size_t i = 0; i < PLACES_SERVERS; i++)
+	for (size_t i = 0; i < LOAD_SERVERS_MAX; i++)
 		load->server_fds[i] = -1;
 	make_datagrams(load);
 	err = open_devices(load);
@@ -138,10 +131,10 @@ int load_new(struct load **out, const struct load_settings *settings, volatile s
 
 void load_free(struct load *load)
 {
-	for (size_t i = 0; i < PLACES_PORTS; i++)
+	for (size_t i = 0; i < BLOCK_PORTS; i++)
 		if (load->device_fds[i] >= 0)
 			close(load->device_fds[i]);
-	for (size_t i = 0; i < PLACES_SERVERS; i++)
+	for (size_t i = 0; i < LOAD_SERVERS_MAX; i++)
 		if (load->server_fds[i] >= 0)
 			close(load->server_fds[i]);
 	free(load);
@@ -172,15 +165,16 @@ static uint32_t make_batch(struct load *load, uint32_t most, uint32_t *socket)
 	const struct load_settings *s = &load->settings;
 	uint32_t count = 0;
 
-	*socket = load->next / PLACES;
-	while (count < most && load->next / PLACES == *socket) {
+	*socket = load->next / BLOCK_ADDRESSES;
+	while (count < most && load->next / BLOCK_ADDRESSES == *socket) {
 		struct datagram *datagram = &load->datagrams[count];
 		uint32_t source = load->next, server = source % s->server_count;
 
 		record_rename(datagram->octets, &(struct record){ .server = (uint16_t)(server + 1), .source = source });
 		datagram->vector.iov_len = s->octets[source % s->octets_count];
 		record_resize(datagram->octets, datagram->vector.iov_len);
-		packet_set_local(&load->headers[count].msg_hdr, datagram->control, s->devices + source % PLACES);
+		packet_set_local(&load->headers[count].msg_hdr, datagram->control,
+				 s->devices + source % BLOCK_ADDRESSES);
 		if (!s->target.port)
 			load->headers[count].msg_hdr.msg_name = &load->servers[server];
 		load->next = (uint32_t)(((uint64_t)source + s->stride) % s->sources);
@@ -226,8 +220,8 @@ static void take_returned(struct load *load, uint32_t socket)
 		for (unsigned i = 0; i < count; i++) {
 			struct record record;
 			bool good = !record_read(&record, batch->data[i], batch->headers[i].msg_len) &&
-				    record.source / PLACES == socket &&
-				    packet_local(batch, i) == load->settings.devices + record.source % PLACES;
+				    record.source / BLOCK_ADDRESSES == socket &&
+				    packet_local(batch, i) == load->settings.devices + record.source % BLOCK_ADDRESSES;
 
 			if (!good) {
 				load->counters->misdelivered++;

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/programs/load/addr_block.h"
 #include "bench/programs/load/histogram.h"
-#include "bench/programs/load/places.h"
 #include "common/addr.h"
 #include "common/proxy2.h"
 
@@ -23,14 +23,14 @@ struct load_settings {
 					that a CID names */
 	uint32_t server_count;       /* CIDs name them 1, 2, … */
 	bool by_address;  /* servers are on consecutive addresses of one port and share a socket, 1..UINT16_MAX of them;
-			     else on consecutive ports, 1..PLACES_SERVERS */
-	uint32_t sources; /* 1..PLACES * PLACES_PORTS */
+			     else on consecutive ports, 1..LOAD_SERVERS_MAX */
+	uint32_t sources; /* 1..BLOCK_ADDRESSES * BLOCK_PORTS */
 	uint32_t first, stride;      /* the source that begins, and how much further the next one is, modulo sources */
 	uint16_t octets[LOAD_SIZES]; /* of the datagrams of sources 0, 1, … and so on from the first again */
 	uint32_t octets_count;
 	uint32_t batch;   /* datagrams that fall due together; 1: sockets are polled without a pause */
 	uint64_t rate;    /* of the devices together, per second */
-	uint32_t devices; /* the first device's address, host order; place_is_first() */
+	uint32_t devices; /* the first device's address, host order; block_is_first() */
 	uint16_t port;    /* of the devices, the first */
 	const char *devices_net, *servers_net; /* network namespaces, as files; NULL: the present one */
 	bool tunnel;                           /* servers get and send the header of mode tunnel */

@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 #include "bench/lib/options.h"
+#include "bench/lib/tunnel_keys.h"
 #include "bench/programs/load/load.h"
 #include "bench/programs/load/pace.h"
 #include "bench/programs/load/packet.h"
 #include "bench/programs/load/record.h"
 
-enum { EXIT_USAGE = 2, KEYS_OCTETS = 256, MAX_BATCH = 1024, LIST_OCTETS = 5 * LOAD_SIZES };
+enum { EXIT_USAGE = 2, MAX_BATCH = 1024, LIST_OCTETS = 5 * LOAD_SIZES };
 
 static const char usage[] =
 	"usage: cidlb-load [--target A:P] --servers A:P --port P --counters FILE [options]\n"
@@ -54,25 +55,11 @@ static void on_end(int signal)
 
 static int read_keys(struct load_settings *s, const char *path)
 {
-	char text[KEYS_OCTETS] = { 0 };
-	FILE *file = fopen(path, "re");
-	size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
+	int err = tunnel_keys_read(&s->keys, path);
 
-	if (file)
-		fclose(file);
 	s->tunnel = true;
-	if (len && !proxy2_parse_keys(&s->keys, text))
-		return 0;
-	fprintf(stderr, "--tunnel: %s has no keys; accepted: a line ID:HEX, or two\n", path);
-	return -EINVAL;
-}
-
-static int number32(uint32_t *out, const char *name, const char *text, uint64_t min, uint64_t max)
-{
-	uint64_t number = 0;
-	int err = option_number(&number, name, text, min, max);
-
-	*out = (uint32_t)number;
+	if (err)
+		fprintf(stderr, "--tunnel: %s: %s; accepted: a line ID:HEX, or two\n", path, strerror(-err));
 	return err;
 }
 
@@ -84,7 +71,7 @@ static int read_octets(struct load_settings *s, const char *name, const char *te
 	snprintf(list, sizeof list, "%s", text);
 	for (s->octets_count = 0; rest && s->octets_count < LOAD_SIZES; s->octets_count++) {
 		uint32_t octets = 0;
-		int err = number32(&octets, name, strsep(&rest, ","), RECORD_MIN_OCTETS, RECORD_MAX_OCTETS);
+		int err = option_number32(&octets, name, strsep(&rest, ","), RECORD_MIN_OCTETS, RECORD_MAX_OCTETS);
 
 		if (err)
 			return err;
@@ -104,7 +91,7 @@ static int read_devices(struct load_settings *s, const char *name, const char *t
 		struct sockaddr_in named = packet_name(&first);
 
 		s->devices = ntohl(named.sin_addr.s_addr);
-		if (place_is_first(s->devices))
+		if (block_is_first(s->devices))
 			return 0;
 	}
 	fprintf(stderr, "--%s: %s; accepted: the first IPv4 address of a /12\n", name, text);
@@ -122,20 +109,20 @@ static int read_option(struct load_settings *s, int option, const char *name, co
 	case 's':
 		return option_addr(&s->servers, name, text);
 	case 'n':
-		return number32(&s->server_count, name, text, 1, UINT16_MAX);
+		return option_number32(&s->server_count, name, text, 1, UINT16_MAX);
 	case 'a':
 		s->by_address = true;
 		return 0;
 	case 'f':
-		return number32(&s->first, name, text, 0, PLACES * PLACES_PORTS - 1);
+		return option_number32(&s->first, name, text, 0, BLOCK_ADDRESSES * BLOCK_PORTS - 1);
 	case 'i':
-		return number32(&s->stride, name, text, 1, PLACES * PLACES_PORTS);
+		return option_number32(&s->stride, name, text, 1, BLOCK_ADDRESSES * BLOCK_PORTS);
 	case 'p':
-		err = number32(&port, name, text, 1, UINT16_MAX);
+		err = option_number32(&port, name, text, 1, UINT16_MAX);
 		s->port = (uint16_t)port;
 		return err;
 	case 'd':
-		return number32(&s->sources, name, text, 1, PLACES * PLACES_PORTS);
+		return option_number32(&s->sources, name, text, 1, BLOCK_ADDRESSES * BLOCK_PORTS);
 	case 'e':
 		return read_devices(s, name, text);
 	case 'v':
@@ -149,7 +136,7 @@ static int read_option(struct load_settings *s, int option, const char *name, co
 	case 'r':
 		return option_number(&s->rate, name, text, 1, PACE_MAX_RATE);
 	case 'b':
-		return number32(&s->batch, name, text, 1, MAX_BATCH);
+		return option_number32(&s->batch, name, text, 1, MAX_BATCH);
 	case 'k':
 		return read_keys(s, text);
 	case 'h':
@@ -167,8 +154,8 @@ static bool is_complete(const struct load_settings *s)
 
 static bool fits(const struct load_settings *s)
 {
-	return s->first < s->sources && (s->by_address ? s->target.port != 0 : s->server_count <= PLACES_SERVERS) &&
-	       s->port <= UINT16_MAX - PLACES_PORTS;
+	return s->first < s->sources && (s->by_address ? s->target.port != 0 : s->server_count <= LOAD_SERVERS_MAX) &&
+	       s->port <= UINT16_MAX - BLOCK_PORTS;
 }
 
 static int read_options(struct load_settings *s, const char **counters, int argc, char **argv)
@@ -233,7 +220,7 @@ int main(int argc, char **argv)
 					  .octets_count = 1,
 					  .batch = 16,
 					  .rate = 50000,
-					  .devices = PLACES_SOURCES };
+					  .devices = BLOCK_DEVICES };
 	const struct sigaction end = { .sa_handler = on_end };
 	struct load_counters *counters = NULL;
 	const char *path = NULL;

@@ -4,13 +4,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <event2/event_struct.h>
 
 #include "bench/lib/clock.h"
 #include "bench/lib/dice.h"
+#include "bench/lib/random.h"
 #include "bench/lib/udp.h"
 #include "common/siphash.h"
 
@@ -229,10 +229,9 @@ int relay_new(struct relay **out, struct event_base *base, const struct relay_se
 	relay->readable = event_new(base, relay->fd, EV_READ | EV_PERSIST, relay_on_readable, relay);
 	if (!relay->buckets || !relay->readable || event_add(relay->readable, NULL))
 		goto fail;
-	if (getrandom(key, sizeof key, 0) != sizeof key) {
-		err = -EIO;
+	err = random_octets(NULL, key, sizeof key);
+	if (err)
 		goto fail;
-	}
 	relay->key = siphash_key_load(key);
 	*out = relay;
 	return 0;

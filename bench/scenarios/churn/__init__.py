@@ -1,7 +1,8 @@
 """Sessions broken when servers fail, grow and are upgraded: cidlb, Maglev, ketama and modulo, without sockets.
 
-The simulation is cidlb-churn. All is counted and nothing is timed, so the same comes out on every machine. Each schedule
-of events is run twice: with devices whose addresses stay, and with devices that have a new address at each event.
+The simulation is cidlb-churn. All is counted and nothing is timed, so the same comes out on every machine. Each
+schedule of events is run twice: with devices whose addresses stay, and with devices that have a new address at each
+event.
 """
 
 import json
@@ -39,14 +40,14 @@ def faults(each, settings):
         == 0,
         "not every session with CID was routed": each["routed"] >= settings["sessions"],
     }
-    if each["plan"] == "restart":
+    if each["schedule"] == "restart":
         holds[f"{by_cid['unavoidable']} sessions lost that their servers had saved"] = by_cid["unavoidable"] == 0
-    if not each["moves"] and each["plan"] in ("quiet", "shrink", "shrink-one"):
+    if not each["moves"] and each["schedule"] in ("quiet", "shrink", "shrink-one"):
         holds[f"{by_address['needless']} sessions by address moved from servers that stayed"] = (
             by_address["needless"] == 0
         )
     return [
-        f"{each['plan']}{', addresses move' if each['moves'] else ''}: {sentence}"
+        f"{each['schedule']}{', addresses move' if each['moves'] else ''}: {sentence}"
         for sentence, kept in holds.items()
         if not kept
     ]

@@ -74,39 +74,40 @@ def table(result):
         "with their server, which was stopped or taken out; addresses stay": (False, 1),
     }
     for title, (moves, column) in parts.items():
-        rows = [["", *COLOURS]]
-        for each in result["runs"]:
-            if each["moves"] == moves:
-                rows += [
-                    row for row in rows_of(each, result, column) if column == 0 or any(cell != "0" for cell in row[1:])
-                ]
+        runs = (each for each in result["runs"] if each["moves"] == moves)
+        rows = (row for each in runs for row in rows_of(each, result, column))
+        rows = [["", *COLOURS], *(row for row in rows if column == 0 or any(cell != "0" for cell in row[1:]))]
         text.append(f"\n  {title}\n{frame.columns(rows, '    ')}")
     return "\n".join(text)
 
 
-def bars(result, name, title, moves, plans, caption):
-    """Needlessly broken in all, by plan and contender. On an axis of powers of ten none is no bar."""
-    runs = {each["plan"]: each for each in result["runs"] if each["moves"] == moves}
+def schedule_of(each):
+    """Its name. Older results call it a plan."""
+    return each.get("schedule") or each["plan"]
+
+
+def broken(each, contender, result):
+    """Needlessly, per 100 sessions."""
+    return 100 * each["contenders"][contender]["needless"] / result["settings"]["sessions"]
+
+
+def bars(result, name, title, moves, schedules, caption):
+    """Needlessly broken in all, by schedule and contender. On an axis of powers of ten none is no bar."""
+    runs = {schedule_of(each): each for each in result["runs"] if each["moves"] == moves}
     least = 100 / result["settings"]["sessions"]
     width = 0.8 / len(COLOURS)
     data, parts = "", []
     for at, (contender, colour) in enumerate(COLOURS.items()):
         middle = (at - (len(COLOURS) - 1) / 2) * width
-        values = [
-            max(least, 100 * runs[plan]["contenders"][contender]["needless"] / result["settings"]["sessions"])
-            for plan in plans
-        ]
-        data += (
-            "\n".join(f"{group + middle:.4f} {value:.8g} {width * 0.92:.4f}" for group, value in enumerate(values))
-            + "\n\n\n"
-        )
+        values = [max(least, broken(runs[schedule], contender, result)) for schedule in schedules]
+        lines = (f"{group + middle:.4f} {value:.8g} {width * 0.92:.4f}" for group, value in enumerate(values))
+        data += "\n".join(lines) + "\n\n\n"
         label = contender + ("" if any(value > least for value in values) else ": none")
-        parts.append(
-            f"'{name}.dat' index {at} using 1:2:3 with boxes title {plot.quoted(label)} linecolor rgb '{colour}'"
-        )
-    tics = ", ".join(f"{plot.quoted(SHORT[plan])} {at}" for at, plan in enumerate(plans))
+        look = f"with boxes title {plot.quoted(label)} linecolor rgb '{colour}'"
+        parts.append(f"'{name}.dat' index {at} using 1:2:3 {look}")
+    tics = ", ".join(f"{plot.quoted(SHORT[schedule])} {at}" for at, schedule in enumerate(schedules))
     settings = f"set ylabel 'broken, per 100 sessions'\nset logscale y\nset yrange [{least:.6g}:*]\nset format y '%g'\n"
-    settings += f"set xtics scale 0 ({tics})\nset xrange [-0.6:{len(plans) - 0.4}]\n"
+    settings += f"set xtics scale 0 ({tics})\nset xrange [-0.6:{len(schedules) - 0.4}]\n"
     return {**plot.whole(name, title, caption, settings, parts, data), "width": WIDTH}
 
 
@@ -115,21 +116,19 @@ def growing(result):
 
     Modulo is left out: beside it nothing could be told apart.
     """
-    each = next(each for each in result["runs"] if each["plan"] == "upgrade-one")
+    each = next(each for each in result["runs"] if schedule_of(each) == "upgrade-one")
     hundred = result["settings"]["sessions"] / 100
     data, parts = "", []
     for at, contender in enumerate(name for name in COLOURS if name != "modulo"):
         points = each["contenders"][contender]["grew"]
-        data += (
-            "\n".join(f"{100 * event / each['events']:.6g} {count / hundred:.8g}" for event, count in points) + "\n\n\n"
-        )
+        lines = (f"{100 * event / each['events']:.6g} {count / hundred:.8g}" for event, count in points)
+        data += "\n".join(lines) + "\n\n\n"
         look = f"linecolor rgb '{COLOURS[contender]}' linewidth 2 pointtype {plot.MARKS[at]} pointinterval {3 + at}"
         parts.append(f"'churn-upgrade.dat' index {at} using 1:2 with linespoints title {plot.quoted(contender)} {look}")
     settings = "set xlabel 'servers upgraded, %'\nset ylabel 'per 100 sessions'\nset xrange [0:100]\n"
-    title = (
-        f"Sessions broken while their server is there: upgrade of {result['settings']['servers']:,} servers, one by one"
-    )
-    modulo = each["contenders"]["modulo"]["needless"] / hundred
+    servers = f"{result['settings']['servers']:,} servers"
+    title = f"Sessions broken while their server is there: upgrade of {servers}, one by one"
+    modulo = broken(each, "modulo", result)
     caption = f"Addresses stay. Over 100: broken more than once. Not shown: modulo, {modulo:,.0f} per 100 in the end."
     return {**plot.whole("churn-upgrade", title, caption, settings, parts, data), "width": WIDTH}
 

@@ -1,7 +1,7 @@
 """Nanoseconds of the parts of the packet path, without sockets: record walk, CIDs, tables, decisions, garbage, flows.
 
-`cidlb-core` measures. Here its groups of cases take turns, each time as a process of its own on the balancer's CPU. Each
-figure is also told as a ratio to a yardstick, which `cidlb-core` measures beside every repetition of every case.
+`cidlb-core` measures. Here its groups of cases take turns, each time as a process of its own on the balancer's CPU.
+Each figure is also told as a ratio to a yardstick, which `cidlb-core` measures beside every repetition of every case.
 """
 
 import json

@@ -1,7 +1,8 @@
 """What is lost while the balancer is reloaded, restarted or killed under load: datagrams, time, sessions.
 
 There are two series for each balancer and event. In the first, datagrams of cidlb-load are counted each way. In the
-second, a fleet has real DTLS sessions: half of them begin after the event, and handshakes are under way when it happens.
+second, a fleet has real DTLS sessions. Half of them begin after the event, and handshakes are under way when it
+happens.
 """
 
 import signal

@@ -214,7 +214,8 @@ START_TEST(cidlb_routes_cids_to_who_gave_them_out)
 	ck_assert_int_eq(cidlb_publish(cidlb, members, MEMBERS_MAX), 0);
 	for (uint16_t i = 0; i < MEMBERS_MAX; i++) {
 		uint16_t to;
-		cidlb_route_cids(cidlb, &to, &i, &(uint32_t){ 77 }, &source, 1);
+		const struct cidlb_records one = { &i, &(uint32_t){ 77 }, &source, 1 };
+		cidlb_route_cids(cidlb, &to, &one);
 		ck_assert_uint_eq(to, i == 3 ? MEMBER_NONE : i);
 	}
 	for (uint32_t session = 0; session < SESSIONS; session++) {
@@ -228,42 +229,42 @@ START_TEST(cidlb_routes_cids_to_who_gave_them_out)
 }
 END_TEST
 
-static const struct plan *plan_named(const char *name)
+static const struct schedule *schedule_named(const char *name)
 {
-	for (size_t i = 0; i < plan_count; i++) {
-		if (strcmp(plans[i].name, name) == 0)
-			return &plans[i];
+	for (size_t i = 0; i < schedule_count; i++) {
+		if (strcmp(schedules[i].name, name) == 0)
+			return &schedules[i];
 	}
-	ck_abort_msg("no plan %s", name);
+	ck_abort_msg("no schedule %s", name);
 }
 
-/* Every plan begins with servers that are there, and ends with all, or those that it leaves. */
-START_TEST(plans_end_where_they_should)
+/* Every schedule begins with servers that are there, and ends with all, or those that it leaves. */
+START_TEST(schedules_end_where_they_should)
 {
-	static struct plan_event events[PLAN_EVENTS_MAX];
+	static struct schedule_event events[SCHEDULE_EVENTS_MAX];
 
-	for (size_t i = 0; i < plan_count; i++) {
-		const size_t n = plan_begin(&plans[i], events, members, THOUSAND);
+	for (size_t i = 0; i < schedule_count; i++) {
+		const size_t n = schedule_begin(&schedules[i], events, members, THOUSAND);
 		size_t there = 0;
 		ck_assert_uint_ge(n, 1);
-		ck_assert_uint_le(n, PLAN_EVENTS_MAX);
+		ck_assert_uint_le(n, SCHEDULE_EVENTS_MAX);
 		for (size_t at = 0; at < n; at++)
-			plan_happen(&plans[i], events, n, at, members);
+			schedule_happen(&schedules[i], events, n, at, members);
 		for (size_t m = 0; m < THOUSAND; m++) {
 			there += members[m].state == MEMBER_UP;
 			ck_assert_uint_eq(members[m].weight, 100);
 		}
-		ck_assert_uint_eq(there, plans[i].kind == PLAN_SHRINK ? THOUSAND - THOUSAND / 10 : THOUSAND);
+		ck_assert_uint_eq(there, schedules[i].kind == SCHEDULE_SHRINK ? THOUSAND - THOUSAND / 10 : THOUSAND);
 	}
-	ck_assert_uint_eq(plan_begin(plan_named("upgrade"), events, members, THOUSAND), 40);
-	ck_assert_uint_eq(plan_begin(plan_named("upgrade-one"), events, members, THOUSAND), 2000);
-	ck_assert_uint_eq(plan_begin(plan_named("grow-one"), events, members, THOUSAND), 101);
+	ck_assert_uint_eq(schedule_begin(schedule_named("upgrade"), events, members, THOUSAND), 40);
+	ck_assert_uint_eq(schedule_begin(schedule_named("upgrade-one"), events, members, THOUSAND), 2000);
+	ck_assert_uint_eq(schedule_begin(schedule_named("grow-one"), events, members, THOUSAND), 101);
 }
 END_TEST
 
-static void run(struct sim *sim, const char *name, bool moves)
+static void run(struct sim *sim, const char *name, enum sim_addresses addresses)
 {
-	ck_assert_int_eq(sim_run(sim, &result, plan_named(name), moves), 0);
+	ck_assert_int_eq(sim_run(sim, &result, schedule_named(name), addresses), 0);
 }
 
 static struct sim_count sum_of(enum sim_contender contender)
@@ -283,15 +284,15 @@ START_TEST(sessions_with_cids_break_with_their_server_alone)
 	struct sim *sim;
 
 	ck_assert_int_eq(sim_new(&sim, &settings), 0);
-	for (size_t i = 0; i < 2 * plan_count; i++) {
-		const struct plan *plan = &plans[i / 2];
-		if (i % 2 && plan->fixed_only)
+	for (size_t i = 0; i < 2 * schedule_count; i++) {
+		const struct schedule *schedule = &schedules[i / 2];
+		if (i % 2 && schedule->fixed_only)
 			continue;
-		run(sim, plan->name, i % 2);
+		run(sim, schedule->name, i % 2 ? SIM_ADDRESSES_MOVE : SIM_ADDRESSES_STAY);
 		ck_assert_uint_eq(sum_of(SIM_BY_CID).needless, 0);
 		ck_assert_uint_eq(result.ever[SIM_BY_CID], 0);
 		ck_assert_uint_ge(result.routed, SESSIONS);
-		if (plan->saved)
+		if (schedule->saved)
 			ck_assert_uint_eq(sum_of(SIM_BY_CID).unavoidable, 0);
 	}
 	sim_free(sim);
@@ -305,10 +306,10 @@ START_TEST(moves_break_who_goes_by_address)
 	struct sim *sim;
 
 	ck_assert_int_eq(sim_new(&sim, &settings), 0);
-	run(sim, "quiet", false);
+	run(sim, "quiet", SIM_ADDRESSES_STAY);
 	for (enum sim_contender i = 0; i < SIM_CONTENDERS; i++)
 		ck_assert_uint_eq(sum_of(i).needless + sum_of(i).unavoidable, 0);
-	run(sim, "quiet", true);
+	run(sim, "quiet", SIM_ADDRESSES_MOVE);
 	for (enum sim_contender i = SIM_BY_ADDRESS; i < SIM_CONTENDERS; i++) {
 		ck_assert_uint_gt(sum_of(i).needless, SESSIONS * 98 / 100);
 		ck_assert_uint_lt(sum_of(i).needless, SESSIONS);
@@ -326,7 +327,7 @@ START_TEST(failures_are_counted)
 	struct sim *sim;
 
 	ck_assert_int_eq(sim_new(&sim, &settings), 0);
-	run(sim, "fail-one", false);
+	run(sim, "fail-one", SIM_ADDRESSES_STAY);
 	for (enum sim_contender i = 0; i < SIM_CONTENDERS; i++) {
 		ck_assert_uint_gt(result.of[0][i].unavoidable, SESSIONS / SERVERS / 2);
 		ck_assert_uint_lt(result.of[0][i].unavoidable, SESSIONS / SERVERS * 2);
@@ -340,7 +341,7 @@ START_TEST(failures_are_counted)
 	ck_assert_uint_gt(result.of[0][SIM_MODULO].needless, SESSIONS * 9 / 10);
 	ck_assert_uint_eq(sum_of(SIM_CONNECTIONS).needless, 0);
 	/* A connection table is worth what it has been told: another node knows none. */
-	run(sim, "grow", false);
+	run(sim, "grow", SIM_ADDRESSES_STAY);
 	ck_assert_uint_eq(result.of[0][SIM_CONNECTIONS].needless, 0);
 	ck_assert_uint_eq(result.of[1][SIM_CONNECTIONS].needless, result.of[0][SIM_MAGLEV].needless);
 	sim_free(sim);
@@ -355,13 +356,13 @@ START_TEST(slots_count_as_sessions_do)
 	struct sim *sim;
 
 	ck_assert_int_eq(sim_new(&sim, &settings), 0);
-	run(sim, "fail-tenth", false);
+	run(sim, "fail-tenth", SIM_ADDRESSES_STAY);
 	homes = calloc(SESSIONS, sizeof *homes);
 	members_init(members, SERVERS);
 	for (size_t at = 0; at <= result.events; at++) {
 		struct sim_count count = { 0 };
 		if (at)
-			plan_happen(plan_named("fail-tenth"), result.event, result.events, at - 1, members);
+			schedule_happen(schedule_named("fail-tenth"), result.event, result.events, at - 1, members);
 		maglev_table.fill(&maglev_table, before, members, SERVERS);
 		for (uint32_t i = 0; i < SESSIONS; i++) {
 			const struct addr source = sim_source(i, 0);
@@ -394,7 +395,7 @@ void suite(TCase *tests)
 	tcase_add_test(tests, modulo_counts_who_is_there);
 	tcase_add_test(tests, cidlb_table_is_what_is_routed);
 	tcase_add_test(tests, cidlb_routes_cids_to_who_gave_them_out);
-	tcase_add_test(tests, plans_end_where_they_should);
+	tcase_add_test(tests, schedules_end_where_they_should);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(simulation, sessions_with_cids_break_with_their_server_alone);
 	tcase_add_test(simulation, moves_break_who_goes_by_address);

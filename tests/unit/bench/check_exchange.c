@@ -49,7 +49,10 @@ static void begin_register(uint64_t now_ms)
 static enum exchange_event take(const char *hex, uint64_t now_ms)
 {
 	struct octets in = octets_of(hex);
-	enum exchange_event event = exchange_take(&exchange, &observation, in.at, in.len, now_ms, reply, &reply_len);
+	struct exchange_input input = { .data = in.at, .len = in.len };
+	enum exchange_event event = exchange_take(&exchange, &observation, &input, now_ms);
+	memcpy(reply, input.reply, sizeof reply);
+	reply_len = input.reply_len;
 	free(in.at);
 	return event;
 }

@@ -1,12 +1,13 @@
-/* Unpredictable octets from the kernel, in the form that session.h and lbcid.h ask for. */
-#ifndef CIDLB_BENCH_BACKEND_RANDOM_H
-#define CIDLB_BENCH_BACKEND_RANDOM_H
+/* Unpredictable octets from the kernel, in the form that common/session.h and common/lbcid.h ask for. */
+#ifndef CIDLB_BENCH_LIB_RANDOM_H
+#define CIDLB_BENCH_LIB_RANDOM_H
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/random.h>
 
+/* Returns 0 or -errno. */
 static inline int random_octets(void *ctx, uint8_t *out, size_t len)
 {
 	(void)ctx;
