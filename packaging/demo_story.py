@@ -1,7 +1,7 @@
 """The demo: one cidlb with two listeners in front of three servers, and the same fifty devices once on each.
 
-One listener routes by Connection ID, the other by address, as balancers without knowledge of DTLS do. In the middle cidlb is
-killed, and later a server drained. Says PASS if no session was lost on the first, and most were on the second.
+One listener routes by Connection ID, the other by address, as balancers without knowledge of DTLS do. In the middle
+cidlb is killed, and later a server drained. Says PASS if no session was lost on the first, and most were on the second.
 """
 
 import argparse
@@ -54,7 +54,9 @@ class Program:
     def start(self):
         with open(self.log, "ab") as log, open(self.out, "ab") as out:
             # A session of its own: Ctrl-C is for us, who end it in good order.
-            self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True)
+            self.child = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True
+            )
 
     def alive(self):
         return self.child.poll() is None
@@ -84,7 +86,10 @@ class Fleet(Program):
         self.server_of = {}  # device: name of the server of its newest session
         self.hero_ports, self.hero_session = [], 0
         argv = ["--target", target, "--psk", PSK, "--devices", devices, "--seed", SEED, "--duration", duration_s]
-        argv += ["--loss", LOSS_PERCENT, "--ack-timeout-ms", ACK_TIMEOUT_MS, "--story", self.story, "--max-seconds", duration_s + 60]
+        argv += [
+            "--loss", LOSS_PERCENT, "--ack-timeout-ms", ACK_TIMEOUT_MS, "--story", self.story, "--max-seconds",
+            duration_s + 60,
+        ]
         super().__init__(stage, name, BIN / "cidlb-fleet", *argv, *options)
 
     def listen(self):
@@ -161,7 +166,9 @@ class Stage:
 
     def metric(self, name):
         """Sum of all samples whose line starts with `name`."""
-        return sum(float(line.split()[-1]) for line in (self.get("/metrics") or "").splitlines() if line.startswith(name))
+        return sum(
+            float(line.split()[-1]) for line in (self.get("/metrics") or "").splitlines() if line.startswith(name)
+        )
 
     def wait_ready(self, timeout=30):
         end = time.monotonic() + timeout
@@ -256,7 +263,9 @@ class Story:
         self.stage, self.screen = stage, screen
         moving = ["--nat-timeout", NAT_TIMEOUT_S, "--interval-ms", READING_MS]
         names = ["devices", "devices-by-address"]
-        self.fleets = [Fleet(stage, name, target, DEVICES, END_S, *moving) for name, target in zip(names, COLUMNS.values())]
+        self.fleets = [
+            Fleet(stage, name, target, DEVICES, END_S, *moving) for name, target in zip(names, COLUMNS.values())
+        ]
         self.new = None
         self.started = time.monotonic()
         self.wrong = []
@@ -291,11 +300,15 @@ class Story:
         self.until(DRAIN_S + 1)
         if self.stage.metric("cidlb_snapshot_generation") <= generation:
             raise Failure(f"cidlb has not reloaded\n{self.stage.cidlb.log_end()}")
-        new = Fleet(self.stage, "new-devices", COLUMNS["cidlb :5684"], NEW_DEVICES, NEW_DEVICES_S, "--interval-ms", 1000)
+        new = Fleet(
+            self.stage, "new-devices", COLUMNS["cidlb :5684"], NEW_DEVICES, NEW_DEVICES_S, "--interval-ms", 1000
+        )
         self.until(DRAIN_S + 2 + NEW_DEVICES_S)
         new.report()
         servers = sorted(set(new.server_of.values()))
-        self.screen.note(f"[{DRAIN_S} s] server b drained: keeps its {kept}, new ones go to {' and '.join(servers) or 'nobody'}")
+        self.screen.note(
+            f"[{DRAIN_S} s] server b drained: keeps its {kept}, new ones go to {' and '.join(servers) or 'nobody'}"
+        )
         if "b" in servers or not servers:
             self.wrong.append("the drained server got new sessions" if servers else "nobody took new sessions")
         if not self.stage.metric('cidlb_datagrams_total{listener="coaps",pool="lwm2m",verdict="cid_draining"}'):
@@ -321,7 +334,10 @@ class Story:
 def stay(stage):
     """Devices go on until Ctrl-C, and cidlb comes back whenever somebody kills it."""
     forever_s = 10**6
-    Fleet(stage, "devices-forever", COLUMNS["cidlb :5684"], DEVICES, forever_s, "--nat-timeout", NAT_TIMEOUT_S, "--interval-ms", READING_MS)
+    Fleet(
+        stage, "devices-forever", COLUMNS["cidlb :5684"], DEVICES, forever_s, "--nat-timeout", NAT_TIMEOUT_S,
+        "--interval-ms", READING_MS,
+    )
     print(f"still running: {HTTP}/ · kill -9 {stage.cidlb.child.pid} · Ctrl-C ends", flush=True)
     while True:
         if not stage.cidlb.alive():
@@ -340,7 +356,10 @@ def main():
         signal.signal(ending, signal.default_int_handler)
 
     screen, stage, status = Screen(), Stage(options.valgrind), 1
-    print(f"{DEVICES} devices, {len(SERVERS)} servers, {LOSS_PERCENT} % loss; every NAT forgets after {NAT_TIMEOUT_S} s", flush=True)
+    print(
+        f"{DEVICES} devices, {len(SERVERS)} servers, {LOSS_PERCENT} % loss; every NAT forgets after {NAT_TIMEOUT_S} s",
+        flush=True,
+    )
     try:
         stage.open()
         last = Story(stage, screen).tell()

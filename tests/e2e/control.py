@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""cidlbctl's live commands, against a cidlb that carries sessions: what an operator may do without any session being lost."""
+"""cidlbctl's live commands, against a cidlb that carries sessions: what an operator may do without any session being
+lost."""
 
 import ipaddress
 import json
@@ -116,7 +117,10 @@ def case_reload_keeps_runtime_state():
         lb.write()
         lb.restart()
         assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("ready", 99)
-        wait_until(lambda: json.loads(Path(lb.config["state_file"]).read_text())["backends"] == {}, 5, "what is void is forgotten")
+        wait_until(
+            lambda: json.loads(Path(lb.config["state_file"]).read_text())["backends"] == {}, 5,
+            "what is void is forgotten",
+        )
         entry_of(lb, "a")["weight"] = 100
         lb.write()
         lb.restart()
@@ -187,7 +191,9 @@ def case_mistakes():
         assert "no backend is called q/b" in ctl(lb, "drain", "q/b", status=1)
         assert "say which, as in p/a" in ctl(lb, "drain", "a", status=1)
         assert "0..256" in ctl(lb, "weight", "b", 257, status=1)
-        for arguments in (["drain"], ["drain", "a", "b"], ["status", "x"], ["weight", "b"], ["weight", "b", "much"], ["stop"], []):
+        for arguments in (
+            ["drain"], ["drain", "a", "b"], ["status", "x"], ["weight", "b"], ["weight", "b", "much"], ["stop"], []
+        ):
             ctl(lb, *arguments, status=2)
         assert ask(lb, "status")["generation"] == generation
         lb.stop()
@@ -205,7 +211,8 @@ def case_status_and_tables():
         status = ask(lb, "status")
         assert status["ok"] and status["ready"] and status["workers"] == 2 and status["uptime_s"] >= 1, status
         assert status["file"] == str(lb.file), status
-        assert status["version"] == subprocess.run([BIN / "cidlb", "-V"], capture_output=True, text=True).stdout.split()[1]
+        version = subprocess.run([BIN / "cidlb", "-V"], capture_output=True, text=True).stdout.split()[1]
+        assert status["version"] == version
         assert status["pools"][0]["backends"] == status["pools"][0]["accepting"] == 2, status
         assert sum(status["verdicts"].values()) == status["listeners"][0]["received"] > 0, status
         assert status["verdicts"]["cid"] > 0 and status["verdicts"]["malformed"] == 0, status
@@ -243,7 +250,8 @@ def case_flows():
             home = wait_until(lambda: owned(relay.source), 10, "the device owns its session")
             assert home["pool"] == home["listener"] == "p" and home["backend"] == {"01": "a", "02": "b"}[cid[:2]], home
             assert home["backend_address"] == {"01": a, "02": b}[cid[:2]].address, home
-            assert home["claimant"] is None and not home["contest"] and home["first_ms_ago"] >= home["last_up_ms_ago"], home
+            assert home["claimant"] is None and not home["contest"], home
+            assert home["first_ms_ago"] >= home["last_up_ms_ago"], home
             assert home["first_ms_ago"] >= home["last_down_ms_ago"] and home["copies"] == home["contests"] == 0, home
             assert ipaddress.ip_address(home["endpoint"].split(":")[0]) in ipaddress.ip_network("127.64.0.0/10"), home
 
@@ -251,7 +259,9 @@ def case_flows():
             moved = wait_until(lambda: owned(relay.source), 10, "the moved device owns its session")
             assert moved["endpoint"] == home["endpoint"] and moved["backend"] == home["backend"], (home, moved)
             ip, port = relay.source
-            for where, found in ((f"{ip}:{port}", True), (ip, True), (f"{ip}:{port ^ 1}", False), ("192.0.2.1", False), ("::1", False)):
+            for where, found in (
+                (f"{ip}:{port}", True), (ip, True), (f"{ip}:{port ^ 1}", False), ("192.0.2.1", False), ("::1", False)
+            ):
                 flows = ask(lb, "flows", "--from", where)["flows"]
                 assert any(flow["cid"] == cid for flow in flows) == found, (where, flows)
 
@@ -263,7 +273,10 @@ def case_flows():
             assert ctl(lb, "flows", "--cid", "ff" * 6) == "no flow\n"
             assert "1..20 octets" in ctl(lb, "flows", "--cid", "f", status=1)
             assert "1..1000" in ctl(lb, "flows", "--limit", 0, status=1)
-            for arguments in (["flows", "x"], ["flows", "--limit", "x"], ["flows", "--cid", "00", "--from", ip], ["status", "--cid", "00"]):
+            for arguments in (
+                ["flows", "x"], ["flows", "--limit", "x"], ["flows", "--cid", "00", "--from", ip],
+                ["status", "--cid", "00"],
+            ):
                 ctl(lb, *arguments, status=2)
             end(fleet)
 
@@ -277,7 +290,9 @@ def start_trace(scene, lb, name, cid, *arguments):
 
 
 def lines_of(trace):
-    answer, *lines = [json.loads(line) for line in trace.out.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    answer, *lines = [
+        json.loads(line) for line in trace.out.read_text().splitlines(keepends=True) if line.endswith("\n")
+    ]
     assert answer["ok"], answer
     return lines
 
@@ -295,7 +310,8 @@ def read_pcap(data):
         sums = sum(struct.unpack(">10H", packet[:20]))
         assert (sums & 0xFFFF) + (sums >> 16) == 0xFFFF, "checksum"
         ends = [
-            f"{ipaddress.ip_address(packet[ip : ip + 4])}:{struct.unpack_from('>H', packet, port)[0]}" for ip, port in ((12, 20), (16, 22))
+            f"{ipaddress.ip_address(packet[ip : ip + 4])}:{struct.unpack_from('>H', packet, port)[0]}"
+            for ip, port in ((12, 20), (16, 22))
         ]
         packets.append((*ends, packet[28:], octets - 28))
         at += 16 + kept
@@ -316,7 +332,10 @@ def case_trace():
             relay.rebind()
             second = "%s:%d" % relay.source
             (home,) = (flow for flow in ask(lb, "flows", "--cid", cid)["flows"] if flow["kind"] == "cid")
-            wait_until(lambda: sum(line.get("from") == second for line in lines_of(trace)) >= 4, 10, "the moved device is shown")
+            wait_until(
+                lambda: sum(line.get("from") == second for line in lines_of(trace)) >= 4, 10,
+                "the moved device is shown",
+            )
             assert trace.wait(10) == 0, trace.log_text()
             end(fleet)
             end(bystander)
@@ -325,7 +344,8 @@ def case_trace():
         assert last == {"end": True, "shown": len(lines), "missed": 0}, last
         assert {line["from"] for line in up} == {first, second}, up
         assert all(line["sent"] and line["verdict"] == "cid" and line["service"] == lb.address() for line in up), up
-        assert {line["endpoint"] for line in up + down} == {home["endpoint"]} and {line["backend"] for line in lines} == {"a"}
+        assert {line["endpoint"] for line in up + down} == {home["endpoint"]}
+        assert {line["backend"] for line in lines} == {"a"}
         moved = next(line for line in up if line["from"] == second)
         assert moved["role"] == "claimant" and up[0]["role"] == up[-1]["role"] == "owner", up
         copied = [line for line in down if len(line["to"]) > 1]
@@ -340,7 +360,11 @@ def case_trace():
 
         expected = []
         for line in lines:
-            ways = [(line["from"], line["service"])] if line["direction"] == "up" else [(to["service"], to["address"]) for to in line["to"]]
+            ways = (
+                [(line["from"], line["service"])]
+                if line["direction"] == "up"
+                else [(to["service"], to["address"]) for to in line["to"]]
+            )
             expected += [(*way, bytes.fromhex(line["data"]), line["octets"]) for way in ways]
         assert read_pcap(pcap.read_bytes()) == expected
 
@@ -355,7 +379,8 @@ def case_trace_of_drops():
             text = ctl(lb, "trace", "--cid", cid, "--for", 2)
             ctl(lb, "ready", "a")
             *lines, last = text.splitlines()
-            assert lines and all(" > nowhere, maint, " in line and ": tls12_cid (25), epoch 1, number " in line for line in lines), text
+            assert lines and all(" > nowhere, maint, " in line for line in lines), text
+            assert all(": tls12_cid (25), epoch 1, number " in line for line in lines), text
             assert last == f"{len(lines)} datagrams", text
             end(fleet)
 
@@ -377,7 +402,10 @@ def case_trace_of_nobody():
         assert "1..20 octets" in ctl(lb, "trace", "--cid", "f", status=1)
         assert "1..3600 seconds" in ctl(lb, "trace", "--cid", "00", "--for", "61m", status=1)
         assert "No such file" in ctl(lb, "trace", "--cid", "00", "--pcap", scene.dir / "no" / "where", status=1)
-        for arguments in (["trace"], ["trace", "--cid", "00", "--for", "x"], ["trace", "--cid", "00", "--limit", 1], ["flows", "--for", 1]):
+        for arguments in (
+            ["trace"], ["trace", "--cid", "00", "--for", "x"], ["trace", "--cid", "00", "--limit", 1],
+            ["flows", "--for", 1],
+        ):
             ctl(lb, *arguments, status=2)
 
         # cidlb ends in the middle of a trace.
@@ -452,9 +480,13 @@ def case_strangers_keep_out():
         if not AS_ROOT:
             raise Skip("needs root, to be others")
         argv = [shutil.copy(BIN / "cidlbctl", scene.dir), "status", "--socket", lb.config["admin"]["socket"]]
-        other = subprocess.run(argv, capture_output=True, text=True, user=USER.pw_uid + 1, group=12345, extra_groups=[], timeout=20)
+        other = subprocess.run(
+            argv, capture_output=True, text=True, user=USER.pw_uid + 1, group=12345, extra_groups=[], timeout=20
+        )
         assert other.returncode == 1 and "Permission denied" in other.stderr, other
-        same = subprocess.run(argv, capture_output=True, text=True, user=12345, group=USER.pw_gid, extra_groups=[], timeout=20)
+        same = subprocess.run(
+            argv, capture_output=True, text=True, user=12345, group=USER.pw_gid, extra_groups=[], timeout=20
+        )
         assert same.returncode == 0, same
 
 

@@ -73,17 +73,24 @@ def case_readme_deployment():
     with Hosts() as hosts, Scene() as scene:
         for number, address in ((1, "10.0.0.11:5684"), (2, "10.0.0.12:5684")):
             argv = [BIN / "cidlb-backend", "--listen", address, "--id", number, "--cid-length", 6, "--psk", psk]
-            scene.process(f"server{number}", *hosts.on("servers", *argv, "--report", scene.dir / f"server{number}.json"))
+            scene.process(
+                f"server{number}", *hosts.on("servers", *argv, "--report", scene.dir / f"server{number}.json")
+            )
         # Who gave up root cannot be traced, which the leak check needs: other scripts do it without root.
         no_leak_check = ["env", "ASAN_OPTIONS=detect_leaks=0"]
         lb = scene.process("cidlb", *hosts.on("balancer", *no_leak_check, BIN / "cidlb", "-c", configuration(scene)))
 
         def get(path):
-            fetch = hosts.on("balancer", "python3", "-c", f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9180{path}').read().decode())")
+            fetch = hosts.on(
+                "balancer", "python3", "-c",
+                f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9180{path}').read().decode())",
+            )
             return subprocess.run(fetch, capture_output=True, text=True).stdout
 
         wait_until(lambda: "ready" in get("/readyz"), 15, "cidlb is ready")
-        fleet = [BIN / "cidlb-fleet", "--target", "192.0.2.1:5684", "--devices", 20, "--rebinds", 4, "--rebind-every", 1]
+        fleet = [
+            BIN / "cidlb-fleet", "--target", "192.0.2.1:5684", "--devices", 20, "--rebinds", 4, "--rebind-every", 1
+        ]
         fleet += ["--loss", 5, "--ack-timeout-ms", 300, "--psk", psk, "--observe"]
         devices = scene.process("fleet", *hosts.on("devices", *fleet))
         status = devices.wait(120)

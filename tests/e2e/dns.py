@@ -38,7 +38,8 @@ def _enter_own_mounts():
 
 
 class Dns:
-    """A thread that answers on port 53 of 127.0.0.1 from `records`: {name: [address, …]}, which a test changes as it likes."""
+    """A thread that answers on port 53 of 127.0.0.1 from `records`: {name: [address, …]}, which a test changes as it
+    likes."""
 
     def __init__(self, scene, records, ttl=300):
         self.records, self.ttl, self.silent, self.failing = dict(records), ttl, False, False
@@ -48,7 +49,10 @@ class Dns:
 
     def __enter__(self):
         _enter_own_mounts()
-        _check(harness._libc.mount(os.fsencode(self.conf), RESOLV_CONF, None, ctypes.c_ulong(MS_BIND), None), "mount resolv.conf")
+        _check(
+            harness._libc.mount(os.fsencode(self.conf), RESOLV_CONF, None, ctypes.c_ulong(MS_BIND), None),
+            "mount resolv.conf",
+        )
         self._start("127.0.0.1")
         return self
 

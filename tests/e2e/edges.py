@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Everything that can run out, made to run out: what that costs is counted and logged once, nobody else pays, and it is over when it is."""
+"""Everything that can run out, made to run out: what that costs is counted and logged once, nobody else pays, and it is
+over when it is."""
 
 import os
 import re
@@ -33,7 +34,11 @@ def answered(clients, seconds=0.5, per_second=400):
 
 
 def logged(lb, event, *more):
-    return sum(1 for line in lb.log_text().splitlines() if re.search(rf" {event}[ :]", line) and all(word in line for word in more))
+    return sum(
+        1
+        for line in lb.log_text().splitlines()
+        if re.search(rf" {event}[ :]", line) and all(word in line for word in more)
+    )
 
 
 def is_open(address):
@@ -47,7 +52,8 @@ def is_open(address):
 
 
 def case_proven_flows():
-    """max_flows are proven: those keep their way back; new ones stay on trial, and have one only as long as there is room."""
+    """max_flows are proven: those keep their way back; new ones stay on trial, and have one only as long as there is
+    room."""
     with Scene() as scene, Echo("a") as servers:
         lb = scene.cidlb([udp_pool(scene, servers, {"max_flows": 16, "idle_s": 2})])
         with Clients(lb.address(), 16) as first, Clients(lb.address(), 30) as more:
@@ -72,7 +78,10 @@ def case_trial_flows():
     with Scene() as scene, Echo("a") as servers:
         silent = open_socket("127.0.0.1", free_ports())
         entries = [{"name": "s", "address": "127.0.0.1:%d" % silent.getsockname()[1]}]
-        pools = [udp_pool(scene, servers), scene.pool("v", entries, protocol="udp", cid=None, health=NO_PROBES, nat={"max_flows": 80})]
+        pools = [
+            udp_pool(scene, servers),
+            scene.pool("v", entries, protocol="udp", cid=None, health=NO_PROBES, nat={"max_flows": 80}),
+        ]
         lb = scene.cidlb(pools)
         with Clients(lb.address("u"), 20) as clients, Clients(lb.address("v"), 200) as flood:
             assert answered(clients) == 20
@@ -211,12 +220,16 @@ def case_kernel_drops():
 
 
 def case_fairness():
-    """One worker, one of two listeners flooded beyond what it can read: the other's devices, and the replies to them, do not wait."""
+    """One worker, one of two listeners flooded beyond what it can read: the other's devices, and the replies to them,
+    do not wait."""
     with Scene() as scene, Echo("a") as servers:
-        flooded = scene.pool("v", [{"name": "s", "address": f"127.0.0.1:{free_ports()}"}], protocol="udp", cid=None, health=NO_PROBES)
+        flooded = scene.pool(
+            "v", [{"name": "s", "address": f"127.0.0.1:{free_ports()}"}], protocol="udp", cid=None, health=NO_PROBES
+        )
         lb = scene.cidlb([udp_pool(scene, servers), flooded], workers=1, rcvbuf_octets=65536)
         target = parse_address(lb.address("v"))
-        flood = f"import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.connect({target!r})\nwhile True: s.send(b'x' * 60)"
+        flood = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        flood += f"s.connect({target!r})\nwhile True: s.send(b'x' * 60)"
         with Clients(lb.address("u"), 20) as clients:
             assert answered(clients) == 20
             floods = [subprocess.Popen(["python3", "-c", flood]) for _ in range(2)]
@@ -232,7 +245,10 @@ def case_fairness():
                     process.kill()
                     process.wait()
             drops = lb.metric("cidlb_kernel_drops_total", listener="v")
-            print(f"    {sent} exchanges beside a flood of {took} datagrams read and {drops} dropped by the kernel: 0 lost")
+            print(
+                f"    {sent} exchanges beside a flood of {took} datagrams read and {drops} dropped by the kernel: "
+                "0 lost"
+            )
             assert took > 10 * sent and lb.metric("cidlb_kernel_drops_total", listener="u") == 0
         lb.assert_identities()
 
@@ -253,7 +269,8 @@ def case_sandbox():
 
 
 def case_conntrack():
-    """Tracked, with room for fewer connections than the pool may carry: said at the start, and gone with the rules in packaging/."""
+    """Tracked, with room for fewer connections than the pool may carry: said at the start, and gone with the rules in
+    packaging/."""
     rules = Path(__file__).parents[2] / "packaging" / "notrack.nft"
     count = Path("/proc/sys/net/netfilter/nf_conntrack_count")
     if not count.exists() or not AS_ROOT:

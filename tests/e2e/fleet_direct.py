@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""cidlb-fleet straight against cidlb-backend, and through cidlb-relay: no balancer. What the other tests measure with has to be right."""
+"""cidlb-fleet straight against cidlb-backend, and through cidlb-relay: no balancer. What the other tests measure with
+has to be right."""
 
 import json
 import signal
@@ -21,7 +22,9 @@ def relay(scene, target, listen="127.0.0.1", **options):
         argv += [f"--{option}", value]
     process = scene.process("relay", *argv)
     port = f":{int(address.rsplit(':', 1)[1]):04X} "
-    wait_until(lambda: any(port in Path(f"/proc/net/{name}").read_text() for name in ("udp", "udp6")), 5, "the relay listens")
+    wait_until(
+        lambda: any(port in Path(f"/proc/net/{name}").read_text() for name in ("udp", "udp6")), 5, "the relay listens"
+    )
     return address, process
 
 
@@ -62,7 +65,9 @@ def case_cid_survives_rebinding():
 def case_cid_survives_sleep():
     with Scene() as scene:
         _, target = start_backend(scene)
-        report = scene.fleet(target, devices=10, rebinds=3, nat_timeout=0.4, ack_timeout_ms=200, max_seconds=60).report()
+        report = scene.fleet(
+            target, devices=10, rebinds=3, nat_timeout=0.4, ack_timeout_ms=200, max_seconds=60
+        ).report()
         assert_all_survived(report, 10)
         assert report["rebinds"] == 30, report
 
@@ -80,7 +85,9 @@ def case_cid_survives_loss():
 def case_without_cid_nothing_survives():
     with Scene() as scene:
         _, target = start_backend(scene)
-        report = scene.fleet(target, devices=5, rebinds=1, rebind_every=0.3, no_cid=True, interval_ms=150, ack_timeout_ms=20).report(60)
+        report = scene.fleet(
+            target, devices=5, rebinds=1, rebind_every=0.3, no_cid=True, interval_ms=150, ack_timeout_ms=20
+        ).report(60)
         assert report["exit"] == 1 and report["survived"] == 0, report
         assert report["rebinds"] == 5, report
         assert report["exchanges_lost"] >= 5, report
@@ -89,7 +96,9 @@ def case_without_cid_nothing_survives():
 def case_without_cid_devices_begin_anew():
     with Scene() as scene:
         _, target = start_backend(scene)
-        options = {"duration": 10, "rebinds": 1, "rebind_every": 0.3, "no_cid": True, "interval_ms": 150, "ack_timeout_ms": 60}
+        options = {
+            "duration": 10, "rebinds": 1, "rebind_every": 0.3, "no_cid": True, "interval_ms": 150, "ack_timeout_ms": 60
+        }
         report = scene.fleet(target, devices=5, **options).report(60)
         assert report["exit"] == 1 and report["survived"] == 0, report
         # Five first sessions, five after the move; all answered in the end.
@@ -188,8 +197,13 @@ def case_observations_survive():
     with Scene() as scene:
         _, target = start_backend(scene)
         story = scene.dir / "story"
-        fleet = scene.fleet(target, devices=5, observe=True, duration=600, rebind_every=1, story=story, **{**QUICK, "max_seconds": 600})
-        wait_until(lambda: told(story, "rebinds") >= 5 * 6 and told(story, "notifications") >= 5 * 3, 60, "moves and notifications")
+        fleet = scene.fleet(
+            target, devices=5, observe=True, duration=600, rebind_every=1, story=story, **{**QUICK, "max_seconds": 600}
+        )
+        wait_until(
+            lambda: told(story, "rebinds") >= 5 * 6 and told(story, "notifications") >= 5 * 3, 60,
+            "moves and notifications",
+        )
         report = end(fleet)
         assert_all_survived(report, 5)
         assert report["observations_lost"] == 0, report

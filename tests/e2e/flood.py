@@ -13,8 +13,8 @@ from udp import parse_address
 
 # Mbed TLS's first: no cookie, no session id. The server answers with a HelloVerifyRequest and keeps nothing.
 HELLO = bytes.fromhex(
-    "16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708da0292a981c00000004"
-    "c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000"
+    "16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708d"
+    "a0292a981c00000004c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000"
 )
 RANDOM_AT, RANDOM_OCTETS = 27, 32
 IP_PKTINFO = 8  # ip(7); Python has no name for it before 3.14
@@ -81,8 +81,12 @@ def two_listeners(scene, backends, **options):
 def live(scene, lb, backends, devices, **options):
     """A fleet all of whose devices have a session."""
     before = sum(backend.counters()["handshakes"] for backend in backends)
-    fleet = scene.fleet(lb.address("live"), devices=devices, duration=600, interval_ms=200, ack_timeout_ms=300, **options)
-    wait_until(lambda: sum(b.counters()["handshakes"] for b in backends) == before + devices, 30, "the devices have sessions")
+    fleet = scene.fleet(
+        lb.address("live"), devices=devices, duration=600, interval_ms=200, ack_timeout_ms=300, **options
+    )
+    wait_until(
+        lambda: sum(b.counters()["handshakes"] for b in backends) == before + devices, 30, "the devices have sessions"
+    )
     return fleet
 
 
@@ -92,7 +96,8 @@ def end(fleet):
 
 
 def case_sessions_beside_a_flood():
-    """From random sources, many times what the servers may get: the sessions do not notice, the servers get what they may."""
+    """From random sources, many times what the servers may get: the sessions do not notice, the servers get what they
+    may."""
     devices, count, per_second, rate = (300, 200_000, 20_000, 1000) if FULL else (50, 20_000, 10_000, 500)
     count *= 20 if SOAK else 1
     with Scene() as scene:
@@ -116,10 +121,16 @@ def case_sessions_beside_a_flood():
         drops = lb.metric("cidlb_kernel_drops_total")
         hellos = [b - a for a, b in zip(before, after)]
         limited = lb.metric("cidlb_datagrams_total", listener="p", verdict="limited")
-        print(f"    {count} ClientHellos in {took:.1f} s beside {devices} sessions: {limited} limited, {drops} dropped by the kernel")
+        print(
+            f"    {count} ClientHellos in {took:.1f} s beside {devices} sessions: "
+            f"{limited} limited, {drops} dropped by the kernel"
+        )
         print(f"    the servers got {hellos} in {seconds:.1f} s; allowed: {rate} a second each")
         for what, report in (("quiet", quiet), ("flood", flooded)):
-            print(f"    {what}: {report['exchanges_ok']} exchanges, {report['exchanges_lost']} lost, p99 {report['latency_ms']['p99']} ms")
+            print(
+                f"    {what}: {report['exchanges_ok']} exchanges, {report['exchanges_lost']} lost, "
+                f"p99 {report['latency_ms']['p99']} ms"
+            )
         assert flooded["survived"] == flooded["handshakes"] == devices, flooded
         assert flooded["exchanges_lost"] <= drops and flooded["exchanges_ok"] > devices, (flooded, drops)
         allowed = len(hellos) * rate * (seconds + COARSE_S + 1)
@@ -130,7 +141,8 @@ def case_sessions_beside_a_flood():
 
 
 def case_devices_of_a_dead_server():
-    """They come to the other two, all at once: those get no more than they may, and keep their sessions; in the end all have one again."""
+    """They come to the other two, all at once: those get no more than they may, and keep their sessions; in the end all
+    have one again."""
     devices, count, per_second, rate, interval_s = 30, 4_000, 2_000, 40, 0.4
     health = {"probe": "dtls", "interval_ms": int(1000 * interval_s), "timeout_ms": 3000, "fall": 2}
     with Scene() as scene:
@@ -151,12 +163,17 @@ def case_devices_of_a_dead_server():
             after = [backend.counters()["hellos"] for backend in others]
             seconds = time.monotonic() - start
         hellos = [b - a for a, b in zip(before, after)]
-        print(f"    {count} ClientHellos at two of three servers, which got {hellos} in {seconds:.1f} s; allowed: {rate} a second each")
+        print(
+            f"    {count} ClientHellos at two of three servers, which got {hellos} in {seconds:.1f} s; "
+            f"allowed: {rate} a second each"
+        )
         probes = 2 * (seconds / interval_s + 1)
         for got in hellos:
             assert rate <= got <= rate * (seconds + COARSE_S) + rate + probes, (hellos, seconds)
 
-        wait_until(lambda: sum(backend.counters()["sessions"] for backend in others) == devices, 60, "all have a session again")
+        wait_until(
+            lambda: sum(backend.counters()["sessions"] for backend in others) == devices, 60, "all have a session again"
+        )
         report = end(fleet)
         assert report["survived"] == devices - lost, (report, lost)
         lb.assert_identities()

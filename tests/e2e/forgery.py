@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Nobody who shows a device's CID takes its downlink: the device is always answered, and a forger gets at most three times what it sent."""
+"""Nobody who shows a device's CID takes its downlink: the device is always answered, and a forger gets at most three
+times what it sent."""
 
 import itertools
 import signal
@@ -150,7 +151,8 @@ class Stage:
 
 
 def case_timed_forgeries():
-    """One forged datagram, from one address or two, at every moment of an exchange with a separate response, at home and after a move."""
+    """One forged datagram, from one address or two, at every moment of an exchange with a separate response, at home
+    and after a move."""
     with Stage() as stage:
         victims = [(event, stage.victim(mode)) for mode in MODES for event in range(EVENTS)]
         stage.settle()
@@ -170,7 +172,8 @@ def case_timed_forgeries():
 
 
 def case_repeated_notifications():
-    """The device is silent, and what it says to a notification is lost: every repetition reaches it, whatever is forged in between."""
+    """The device is silent, and what it says to a notification is lost: every repetition reaches it, whatever is forged
+    in between."""
     with Stage("--notify-ms", 400) as stage:
         victims = [stage.victim(mode, observe=True, interval_ms=60000) for mode in MODES for _ in range(4)]
         stage.settle()
@@ -182,7 +185,10 @@ def case_repeated_notifications():
             # One address or two, before and after a repetition, with the next sequence number or the last.
             one, last = victim.forger(), n & 1 == 1
             other = victim.forger() if n & 2 else one
-            plan = {1: lambda v=victim, f=one, s=last: v.forge(f, s), 3: lambda v=victim, f=other, s=last: v.forge(f, s)}
+            plan = {
+                1: lambda v=victim, f=one, s=last: v.forge(f, s),
+                3: lambda v=victim, f=other, s=last: v.forge(f, s),
+            }
             victim.forge(one, last)
             victim.follow_plan(plan)
         for victim in victims:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Servers that are replaced in place while devices talk: sessions go from one to the next in a file, and no device notices."""
+"""Servers that are replaced in place while devices talk: sessions go from one to the next in a file, and no device
+notices."""
 
 import signal
 import stat
@@ -7,7 +8,9 @@ import stat
 from harness import BIN, FULL, PSK, SANITIZE, Scene, free_ports, main, told, wait_all_joined, wait_until
 
 DEVICES = 300 if FULL else 60
-TRAFFIC = {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL or SANITIZE else {"interval_ms": 300, "ack_timeout_ms": 300}
+TRAFFIC = (
+    {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL or SANITIZE else {"interval_ms": 300, "ack_timeout_ms": 300}
+)
 
 
 def backend(scene, number):
@@ -55,7 +58,9 @@ def case_replaced_three_times():
     with Scene() as scene:
         server = backend(scene, 1)
         story = scene.dir / "story"
-        options = {"devices": 30, "observe": True, "rebind_every": 1, "duration": 600, "story": story, "max_seconds": 600}
+        options = {
+            "devices": 30, "observe": True, "rebind_every": 1, "duration": 600, "story": story, "max_seconds": 600
+        }
         fleet = scene.fleet(server.address, **options, **TRAFFIC)
         wait_all_joined(story, 30)
         generations = []
@@ -81,7 +86,9 @@ def replace_all(loss):
         servers = [backend(scene, number) for number in (1, 2, 3)]
         lb = scene.cidlb([scene.pool("lwm2m", servers)])
         story = scene.dir / "story"
-        options = {"devices": DEVICES, "rebind_every": 2, "loss": loss, "duration": 900, "story": story, "max_seconds": 900}
+        options = {
+            "devices": DEVICES, "rebind_every": 2, "loss": loss, "duration": 900, "story": story, "max_seconds": 900
+        }
         fleet = scene.fleet(lb.address(), **options, **TRAFFIC)
         wait_all_joined(story, DEVICES, 120)
         wait_exchanges(story, 10 * DEVICES)
@@ -165,7 +172,9 @@ def case_refused_file_is_set_aside():
         server.stop()
         server.sessions.chmod(0o644)
         server.start()
-        said = server.wait_log(r"sessions .*: refused: others may read or write it; set aside as (.*); starting without sessions\n")
+        said = server.wait_log(
+            r"sessions .*: refused: others may read or write it; set aside as (.*); starting without sessions\n"
+        )
         refused = server.sessions.with_name("sessions1.refused")
         assert said[1] == str(refused) and refused.exists() and not server.sessions.exists()
         wait_until(lambda: server.counters()["unknown_cid"] > 0, 30, "its devices have no sessions here")

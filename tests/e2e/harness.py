@@ -12,11 +12,12 @@
 
     main(globals())
 
-A Scene ends every process that it started, whatever happens, and fails its case if one ended in a way that nobody asked for: a
-crash, or a sanitizer's report. All waits are bounded. Processes must be started from the main thread (PR_SET_PDEATHSIG).
+A Scene ends every process that it started, whatever happens, and fails its case if one ended in a way that nobody
+asked for: a crash, or a sanitizer's report. All waits are bounded. Processes must be started from the main thread
+(PR_SET_PDEATHSIG).
 
-As root, a script runs in a network namespace of its own, which has nothing but loopback: scripts can run side by side and no datagram
-leaves the machine.
+As root, a script runs in a network namespace of its own, which has nothing but loopback: scripts can run side by side
+and no datagram leaves the machine.
 """
 
 import contextlib
@@ -85,7 +86,11 @@ def free_ports(count=1):
         if _ports > PORTS.stop:
             _ports = PORTS.start
             continue
-        if all(_is_free(port, kind) for port in range(first, first + count) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+        if all(
+            _is_free(port, kind)
+            for port in range(first, first + count)
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+        ):
             return first
 
 
@@ -106,7 +111,10 @@ def told(story, what):
 
 def wait_all_joined(story, devices, timeout=60):
     """Waits until so many devices of a fleet that writes a story have a session."""
-    wait_until(lambda: story.exists() and story.read_text().count('"joined"') >= devices, timeout, f"{devices} devices have a session")
+    wait_until(
+        lambda: story.exists() and story.read_text().count('"joined"') >= devices, timeout,
+        f"{devices} devices have a session",
+    )
 
 
 def libconfig(value, indent=0):
@@ -186,7 +194,9 @@ class Process:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
         with open(self.log, "ab") as log, open(self.out, "ab") as out:
-            self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, preexec_fn=become, cwd="/")
+            self.child = subprocess.Popen(
+                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, preexec_fn=become, cwd="/"
+            )
         self.asked = False
         return self
 
@@ -259,7 +269,8 @@ class Backend(Process):
         return json.loads(self.report_file.read_text())
 
     def replace(self, timeout=20):
-        """Ends it and starts another one in its place; what it had counted. With --sessions in its options, sessions go on."""
+        """Ends it and starts another one in its place; what it had counted. With --sessions in its options, sessions go
+        on."""
         counted, logged = self.report(), self.log_text()
         self.start()
         wait_until(lambda: "server" in self.log_text()[len(logged) :], timeout, f"{self.name} is back")
@@ -278,7 +289,8 @@ class Fleet(Process):
 
 
 class Cidlb(Process):
-    """cidlb with a configuration that a test changes in place: lb.config["pools"][0]["backends"] …, then lb.reload()."""
+    """cidlb with a configuration that a test changes in place: lb.config["pools"][0]["backends"] …, then
+    lb.reload()."""
 
     def __init__(self, scene, name, config):
         self.config, self.file = config, scene.dir / f"{name}.conf"
@@ -351,8 +363,8 @@ class Cidlb(Process):
         return total(self.metrics(), name, **labels)
 
     def assert_identities(self, timeout=3, but=()):
-        """Datagrams on their way may need a moment. `but`: pools of which a reload has taken away listeners or backends, whose counters
-        are shown no more."""
+        """Datagrams on their way may need a moment. `but`: pools of which a reload has taken away listeners or
+        backends, whose counters are shown no more."""
         broken = None
 
         def settled():
@@ -405,18 +417,22 @@ class Scene:
         return Process(self, name, argv).start()
 
     def backend(self, number, name=None, cid_length=6, port=None, ip="127.0.0.1", options=()):
-        """A started cidlb-backend with server id `number`; its name is a, b, c … by default. cid_length None: `options` have it."""
+        """A started cidlb-backend with server id `number`; its name is a, b, c … by default. cid_length None: `options`
+        have it."""
         return Backend(self, number, name or chr(ord("a") + number - 1), cid_length, port, ip, options).start()
 
     def pool(self, name, backends, **options):
-        """A pool of node-id CIDs of 6 octets. `backends`: of backend(), or entries; `options` replace whole settings (None: absent)."""
+        """A pool of node-id CIDs of 6 octets. `backends`: of backend(), or entries; `options` replace whole settings
+        (None: absent)."""
         first = free_ports(2)
         nat = {"ports": f"{first}-{first + 1}", **options.pop("nat", {})}
         entries = [backend.entry() if isinstance(backend, Backend) else backend for backend in backends]
         cid = {"scheme": "node-id", "length": 6}
         # A server that is gone refuses: it is down at once, and one that is only slow is not.
         health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
-        pool = {"name": name, "protocol": "dtls", "cid": cid, "nat": nat, "health": health, **options, "backends": entries}
+        pool = {
+            "name": name, "protocol": "dtls", "cid": cid, "nat": nat, "health": health, **options, "backends": entries
+        }
         return {key: value for key, value in pool.items() if value is not None}
 
     def cidlb(self, pools, name="cidlb", start=True, **options):
@@ -425,7 +441,9 @@ class Scene:
             "workers": 2,
             "hash_key": "000102030405060708090a0b0c0d0e0f",
             "admin": {"http": f"127.0.0.1:{free_ports()}"},
-            "listeners": [{"name": pool["name"], "address": f"127.0.0.1:{free_ports()}", "pool": pool["name"]} for pool in pools],
+            "listeners": [
+                {"name": pool["name"], "address": f"127.0.0.1:{free_ports()}", "pool": pool["name"]} for pool in pools
+            ],
             "pools": pools,
         }
         if AS_ROOT:
@@ -446,10 +464,13 @@ class Scene:
 def limited(lb, what, value):
     """A limit of the running cidlb, for a while; set by its own user, as root may lack the right."""
     user = {"user": USER.pw_uid, "group": USER.pw_gid, "extra_groups": []} if AS_ROOT else {}
-    limit = f"import resource; print(resource.prlimit({lb.pid}, {what})[0]); resource.prlimit({lb.pid}, {what}, (%d, resource.prlimit({lb.pid}, {what})[1]))"
+    limit = f"import resource; print(resource.prlimit({lb.pid}, {what})[0]); "
+    limit += f"resource.prlimit({lb.pid}, {what}, (%d, resource.prlimit({lb.pid}, {what})[1]))"
 
     def change(to):
-        return int(subprocess.run(["python3", "-c", limit % to], check=True, capture_output=True, cwd="/", **user).stdout)
+        return int(
+            subprocess.run(["python3", "-c", limit % to], check=True, capture_output=True, cwd="/", **user).stdout
+        )
 
     before = change(value)
     try:
@@ -469,7 +490,8 @@ def ip(*arguments):
 
 
 def enter_own_network():
-    """Threads and processes started from here on are in it; without root, or in a container that may not, all stays as it was."""
+    """Threads and processes started from here on are in it; without root, or in a container that may not, all stays as
+    it was."""
     global _own_network
     if AS_ROOT and _libc.unshare(CLONE_NEWNET) == 0:
         _own_network = True
@@ -479,7 +501,8 @@ def enter_own_network():
 
 
 def main(names):
-    """Runs every case_… of a script (those named on the command line, if any; --list names them) and exits with 1 if one failed."""
+    """Runs every case_… of a script (those named on the command line, if any; --list names them) and exits with 1 if
+    one failed."""
     cases = {name.removeprefix("case_"): case for name, case in names.items() if name.startswith("case_")}
     if SANITIZE:
         cases = {name: case for name, case in cases.items() if not hasattr(case, "release_only")}

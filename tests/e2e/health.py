@@ -17,7 +17,9 @@ COAPS = {"probe": "coaps", "interval_ms": 200, "timeout_ms": 1000, "psk_identity
 
 def ctl(lb, *command):
     """The answer of cidlbctl --json."""
-    out = subprocess.run([BIN / "cidlbctl", "--json", "--socket", lb.config["admin"]["socket"], *command], capture_output=True, text=True)
+    out = subprocess.run(
+        [BIN / "cidlbctl", "--json", "--socket", lb.config["admin"]["socket"], *command], capture_output=True, text=True
+    )
     assert out.returncode == 0, out.stderr
     return json.loads(out.stdout)
 
@@ -43,7 +45,9 @@ def case_one_of_three_is_killed():
         health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 200, "fall": 3}
         lb = scene.cidlb([scene.pool("p", backends, health=health)])
         story = scene.dir / "story"
-        fleet = scene.fleet(lb.address(), devices=devices, duration=12, interval_ms=300, ack_timeout_ms=100, give_up=2, story=story)
+        fleet = scene.fleet(
+            lb.address(), devices=devices, duration=12, interval_ms=300, ack_timeout_ms=100, give_up=2, story=story
+        )
         wait_all_joined(story, devices)
         hit = backends[1].counters()["sessions"]
         others = [backends[i].counters()["handshakes"] for i in (0, 2)]
@@ -52,13 +56,16 @@ def case_one_of_three_is_killed():
         begin = time.monotonic()
         backends[1].kill()
         wait_until(lambda: is_down(lb, "b"), 10, "b is down")
-        # The packet path meets a refusal at once; the probe it causes is refused three times in a row. 150 ms on a machine of its own.
+        # The packet path meets a refusal at once; the probe it causes is refused three times in a row. 150 ms on a
+        # machine of its own.
         took = time.monotonic() - begin
         print(f"   down {1000 * took:.0f} ms after its end")
         assert took < 2, f"down after {took:.2f} s"
         wait_until(lambda: verdicts(lb, "cid_down") > 0, 10, "its CIDs are counted")
 
-        late = scene.fleet(lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200).report()
+        late = scene.fleet(
+            lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200
+        ).report()
         assert late["survived"] == late["handshakes"] == more and late["exchanges_lost"] == 0, late
         report = fleet.report()
         # A device of b tries again elsewhere, which is a handshake more.
@@ -70,14 +77,17 @@ def case_one_of_three_is_killed():
 
 
 def case_one_of_three_is_silent():
-    """Nothing refuses, so only time tells: down after exactly `fall` failed probes, up after `rise` good ones, and no session is lost."""
+    """Nothing refuses, so only time tells: down after exactly `fall` failed probes, up after `rise` good ones, and no
+    session is lost."""
     devices, more, fall, rise = *((300, 100) if FULL else (60, 20)), 3, 2
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2, 3)]
         health = {"probe": "dtls", "interval_ms": 1000, "timeout_ms": 1000, "fall": fall, "rise": rise}
         lb = scene.cidlb([scene.pool("p", backends, health=health)])
         story = scene.dir / "story"
-        fleet = scene.fleet(lb.address(), devices=devices, duration=25, interval_ms=300, ack_timeout_ms=500, give_up=1000, story=story)
+        fleet = scene.fleet(
+            lb.address(), devices=devices, duration=25, interval_ms=300, ack_timeout_ms=500, give_up=1000, story=story
+        )
         wait_all_joined(story, devices)
         counted = [backend.counters() for backend in backends]
         assert counted[1]["sessions"] > 0
@@ -85,7 +95,9 @@ def case_one_of_three_is_silent():
         def seen():
             """Of b in one look: failed probes, good ones, down."""
             metrics = lb.metrics()
-            failed, ok = (total(metrics, "cidlb_probes_total", backend="b", result=result) for result in ("failed", "ok"))
+            failed, ok = (
+                total(metrics, "cidlb_probes_total", backend="b", result=result) for result in ("failed", "ok")
+            )
             return failed, ok, total(metrics, "cidlb_backend_state", backend="b", state="down") == 1
 
         before = seen()
@@ -100,10 +112,15 @@ def case_one_of_three_is_silent():
                 return down
 
             wait_until(went_down, 20, "b is down")
-            print(f"   down {time.monotonic() - begin:.1f} s after its last word; fall × interval + timeout is {fall + 1} s")
+            print(
+                f"   down {time.monotonic() - begin:.1f} s after its last word; "
+                f"fall × interval + timeout is {fall + 1} s"
+            )
             good = seen()[1]
             wait_until(lambda: verdicts(lb, "cid_down") > 0, 10, "its CIDs are counted")
-            late = scene.fleet(lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200).report()
+            late = scene.fleet(
+                lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200
+            ).report()
             assert late["survived"] == late["handshakes"] == more and late["exchanges_lost"] == 0, late
         finally:
             os.kill(backends[1].pid, signal.SIGCONT)
@@ -151,7 +168,10 @@ def case_findings():
         for name, finding in (("a", 1), ("c", 0), ("d", 0)):
             assert lb.metric("cidlb_backend_cid_ok", backend=name) == finding
         log = lb.log_text()
-        for line in ("backend_rebinding pool=p backend=b: CID not negotiated", "backend_cid pool=p backend=c: length 8, configured 6"):
+        for line in (
+            "backend_rebinding pool=p backend=b: CID not negotiated",
+            "backend_cid pool=p backend=c: length 8, configured 6",
+        ):
             assert log.count(line) == 1, (line, log)
         assert PSK_KEY not in log and "ffffffffffffffff" not in log
 
@@ -165,7 +185,10 @@ def case_a_backend_steers_itself():
 
         def says(text, **expected):
             words.write_text(text)
-            wait_until(lambda: all(row(lb, "a")[key] == value for key, value in expected.items()), 10, f"{text!r} counts: {row(lb, 'a')}")
+            wait_until(
+                lambda: all(row(lb, "a")[key] == value for key, value in expected.items()), 10,
+                f"{text!r} counts: {row(lb, 'a')}",
+            )
 
         says("drain\n", state="drain", health="up")
         late = scene.fleet(lb.address(), devices=10, rebinds=1, rebind_every=0.3, interval_ms=200).report()
@@ -183,7 +206,8 @@ def case_a_backend_steers_itself():
 
 
 def case_a_successor_claims_an_id():
-    """A new process elsewhere loads the sessions of one that ends, and their CIDs lead to it: no handshake, also for devices that only wait."""
+    """A new process elsewhere loads the sessions of one that ends, and their CIDs lead to it: no handshake, also for
+    devices that only wait."""
     devices = 100 if FULL else 30
     with Scene() as scene:
         saved = scene.dir / "sessions"
@@ -192,7 +216,10 @@ def case_a_successor_claims_an_id():
         spare = {"name": "spare", "id": 3, "address": f"127.0.0.1:{free_ports()}", "weight": 0}
         lb = scene.cidlb([scene.pool("p", [a, b, spare], health=COAPS)])
         story = scene.dir / "story"
-        fleet = scene.fleet(lb.address(), devices=devices, rebinds=4, rebind_every=2, interval_ms=500, ack_timeout_ms=500, story=story, observe=True)
+        fleet = scene.fleet(
+            lb.address(), devices=devices, rebinds=4, rebind_every=2, interval_ms=500, ack_timeout_ms=500, story=story,
+            observe=True,
+        )
         wait_all_joined(story, devices)
         time.sleep(1)
         mine = a.counters()["sessions"] - 1  # the probe's
@@ -207,7 +234,8 @@ def case_a_successor_claims_an_id():
 
 
 def hand_over_then_restart(returns):
-    """An heir has taken over an id when cidlb is killed and started again: its sessions go on, whatever the predecessor's place answers."""
+    """An heir has taken over an id when cidlb is killed and started again: its sessions go on, whatever the
+    predecessor's place answers."""
     devices = 100 if FULL else 30
     with Scene() as scene:
         saved, story = scene.dir / "sessions", scene.dir / "story"
@@ -215,7 +243,9 @@ def hand_over_then_restart(returns):
         spare = {"name": "spare", "id": 3, "address": f"127.0.0.1:{free_ports()}", "weight": 0}
         # Silence at the predecessor's place is not known for what it is for a while.
         lb = scene.cidlb([scene.pool("p", [a, b, spare], health={**COAPS, "timeout_ms": 1500})])
-        fleet = scene.fleet(lb.address(), devices=devices, duration=15, interval_ms=500, ack_timeout_ms=500, story=story)
+        fleet = scene.fleet(
+            lb.address(), devices=devices, duration=15, interval_ms=500, ack_timeout_ms=500, story=story
+        )
         wait_all_joined(story, devices)
         time.sleep(1)
         mine = a.counters()["sessions"] - 1  # the probe's
@@ -223,7 +253,9 @@ def hand_over_then_restart(returns):
         heir = scene.backend(3, name="heir", port=int(spare["address"].split(":")[1]), options=("--sessions", saved))
         wait_until(lambda: set(row(lb, "spare")["ids"]) == {"01", "03"}, 10, "the id has moved")
         kept = Path(lb.config["state_file"])
-        wait_until(lambda: kept.exists() and json.loads(kept.read_text())["ids"] == {"p": {"01": "spare"}}, 5, "that is kept")
+        wait_until(
+            lambda: kept.exists() and json.loads(kept.read_text())["ids"] == {"p": {"01": "spare"}}, 5, "that is kept"
+        )
         silence = None
         if returns:
             # At its old port, without the sessions.
@@ -266,7 +298,13 @@ def case_predecessor_returns_empty():
         a, b = scene.backend(1), scene.backend(2)
         words = scene.dir / "words"
         words.write_text("id:1\n")
-        lb = scene.cidlb([scene.pool("p", [a, b.entry(), scene.backend(3, name="heir", options=("--steer", words)).entry()], health=COAPS)])
+        lb = scene.cidlb(
+            [
+                scene.pool(
+                    "p", [a, b.entry(), scene.backend(3, name="heir", options=("--steer", words)).entry()], health=COAPS
+                )
+            ]
+        )
         a.kill()
         wait_until(lambda: "01" in row(lb, "heir")["ids"], 10, "the id has moved")
         a.start()
@@ -413,7 +451,8 @@ def case_two_hundred_backends():
 
 @release_only
 def case_packets_beside_probes():
-    """One cidlb, two hundred probed backends or none, in turn: what devices see of the probes is printed, since only a quiet machine can judge it."""
+    """One cidlb, two hundred probed backends or none, in turn: what devices see of the probes is printed, since only a
+    quiet machine can judge it."""
     with Scene() as scene:
         servers = [scene.backend(number + 1, name=f"s{number}") for number in range(4)]
         spread = [{**servers[n % 4].entry(), "name": f"b{n}", "id": n + 10, "weight": 0} for n in range(196)]
@@ -425,7 +464,9 @@ def case_packets_beside_probes():
                 if probe == "none":
                     lb.config["pools"][0]["health"] = {"probe": "none"}
                 lb.reload()
-                report = scene.fleet(lb.address(), name=f"{probe}{turn}", devices=100, duration=5, interval_ms=50).report()
+                report = scene.fleet(
+                    lb.address(), name=f"{probe}{turn}", devices=100, duration=5, interval_ms=50
+                ).report()
                 assert report["survived"] == 100 and report["exchanges_lost"] == 0, report
                 latencies[probe].append(report["latency_ms"]["p99"])
         print("   p99 of an exchange in ms:", ", ".join(f"{probe} {sorted(seen)}" for probe, seen in latencies.items()))

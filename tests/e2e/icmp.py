@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""ICMP errors and path MTUs: a server that refuses costs the others nothing, datagrams larger than a link's MTU arrive both ways."""
+"""ICMP errors and path MTUs: a server that refuses costs the others nothing, datagrams larger than a link's MTU arrive
+both ways."""
 
 import contextlib
 import os
@@ -26,14 +27,19 @@ def case_one_of_three_refuses():
             refused_at = []
             threading.Timer(1, lambda: refused_at.append(servers.refuse("c"))).start()
             downs = []
-            watch = threading.Thread(target=lambda: downs.append((lb.wait_log("backend_down.* c", 20), time.monotonic())))
+            watch = threading.Thread(
+                target=lambda: downs.append((lb.wait_log("backend_down.* c", 20), time.monotonic()))
+            )
             watch.start()
             clients.run(4, 2_000)
             watch.join()
             took = downs[0][1] - refused_at[0]
             wait_until(lambda: clients.collect() or not clients.lost_to("ab"), 5, "the others' datagrams arrive")
             errors = lb.metric("cidlb_icmp_errors_total", backend="c")
-            print(f"    {clients.sent} datagrams, {errors} ICMP errors; c is down {1000 * took:.0f} ms after it closed; 0 lost at a and b")
+            print(
+                f"    {clients.sent} datagrams, {errors} ICMP errors; "
+                f"c is down {1000 * took:.0f} ms after it closed; 0 lost at a and b"
+            )
             assert clients.lost_to("ab") == 0 and errors > 0
             assert lb.metric("cidlb_icmp_errors_total") == errors
             assert took < health["interval_ms"] / 1000 / 4, took
@@ -42,7 +48,8 @@ def case_one_of_three_refuses():
 
 
 def case_refusing_for_good():
-    """Never taken down, so that every datagram to it is refused: the others' arrive, and so do replies, up to the end."""
+    """Never taken down, so that every datagram to it is refused: the others' arrive, and so do replies, up to the
+    end."""
     with Scene() as scene, Echo("abc") as servers:
         pool = scene.pool("u", servers.entries(), protocol="udp", cid=None, health={"probe": "none"})
         lb = scene.cidlb([pool])
@@ -62,7 +69,8 @@ def case_refusing_for_good():
 
 
 class Far:
-    """A host behind an Ethernet of MTU 1500, 10.9.0.2 and fd09::2, for devices and servers; 10.64.0.0/16 and fd64::/64 are the balancer's."""
+    """A host behind an Ethernet of MTU 1500, 10.9.0.2 and fd09::2, for devices and servers; 10.64.0.0/16 and fd64::/64
+    are the balancer's."""
 
     def __enter__(self):
         self.name, ip = f"cidlb-{os.getpid()}-far", harness.ip
@@ -103,13 +111,19 @@ def one_datagram(sock, timeout=3):
 
 
 def case_larger_than_the_mtu():
-    """Device and server send up to 65,000 octets in fragments, also once cidlb's host has learnt of a smaller MTU on the way."""
+    """Device and server send up to 65,000 octets in fragments, also once cidlb's host has learnt of a smaller MTU on
+    the way."""
     with Scene() as scene, Far() as far:
-        for family, near, host, source in (("IPv4", "10.9.0.1", "10.9.0.2", "10.64.0.0/16"), ("IPv6", "[fd09::1]", "fd09::2", "fd64::/64")):
+        for family, near, host, source in (
+            ("IPv4", "10.9.0.1", "10.9.0.2", "10.64.0.0/16"),
+            ("IPv6", "[fd09::1]", "fd09::2", "fd64::/64"),
+        ):
             with far.inside():
                 device, server = open_socket(host), open_socket(host)
             address = "%s:%d" % (f"[{host}]" if ":" in host else host, server.getsockname()[1])
-            pool = scene.pool("u", [{"name": "a", "address": address}], protocol="udp", cid=None, health={"probe": "none"})
+            pool = scene.pool(
+                "u", [{"name": "a", "address": address}], protocol="udp", cid=None, health={"probe": "none"}
+            )
             pool["nat"]["sources"] = (source,)
             lb = scene.cidlb([pool], name=family, start=False)
             lb.config["listeners"][0]["address"] = f"{near}:{free_ports()}"

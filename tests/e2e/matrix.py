@@ -1,4 +1,5 @@
-"""Every address family with every kind of source: {IPv4, IPv6} devices x {IPv4, IPv6} servers x {prefix, address} sources x {follow, backend}."""
+"""Every address family with every kind of source: {IPv4, IPv6} devices x {IPv4, IPv6} servers x {prefix, address}
+sources x {follow, backend}."""
 
 from harness import FULL, Scene, ip, main, wait_until
 
@@ -63,12 +64,19 @@ def case_sources_change_by_reload():
     """A session goes on from another address; its server sees the change."""
     with Scene() as scene:
         backends = [scene.backend(1)]
-        lb = scene.cidlb([scene.pool("p", backends, nat={"sources": ("127.0.0.1",), "ports": "20000-20499", "max_flows": 400})])
+        lb = scene.cidlb(
+            [scene.pool("p", backends, nat={"sources": ("127.0.0.1",), "ports": "20000-20499", "max_flows": 400})]
+        )
         fleet = scene.fleet(lb.address(), devices=5, duration=6, **QUICK)
         # A handshake does not outlive a change of its endpoint: the device begins another.
-        wait_until(lambda: backends[0].counters()["sessions"] == 5 and lb.metric("cidlb_flows", kind="proven") >= 10, 20, "all have sessions")
+        wait_until(
+            lambda: backends[0].counters()["sessions"] == 5 and lb.metric("cidlb_flows", kind="proven") >= 10, 20,
+            "all have sessions",
+        )
         nat = lb.config["pools"][0]["nat"]
-        for sources, ports in ((("127.64.0.0/10",), "40684-40691"), (("127.0.0.2",), "20000-20499"), (("127.0.0.1",), "21000-21499")):
+        for sources, ports in (
+            (("127.64.0.0/10",), "40684-40691"), (("127.0.0.2",), "20000-20499"), (("127.0.0.1",), "21000-21499")
+        ):
             nat["sources"], nat["ports"] = sources, ports
             before = lb.metric("cidlb_replies_total")
             lb.reload()

@@ -50,7 +50,9 @@ def forwarded(lb, backend):
 def wait_traffic(lb, *backends):
     """Each gets more than it had."""
     before = {backend: forwarded(lb, backend) for backend in backends}
-    wait_until(lambda: all(forwarded(lb, backend) > before[backend] + 10 for backend in backends), 20, f"traffic to {backends}")
+    wait_until(
+        lambda: all(forwarded(lb, backend) > before[backend] + 10 for backend in backends), 20, f"traffic to {backends}"
+    )
 
 
 def end(fleet):
@@ -123,7 +125,9 @@ def case_dead_dns_keeps_the_last_address():
         del dns.records["pod.test"]
         said("no such name")
         dns.records["pod.test"] = ["127.0.0.11"]
-        wait_until(lambda: logged(lb, "backend_name", "a")[-1] == "pod.test.: answered again", 20, "the name is good again")
+        wait_until(
+            lambda: logged(lb, "backend_name", "a")[-1] == "pod.test.: answered again", 20, "the name is good again"
+        )
         assert len(logged(lb, "backend_name", "a")) == 6, logged(lb, "backend_name", "a")
         assert len(logged(lb, "backend_address", "a")) == 1 and not logged(lb, "backend_down", "a")
         assert_survived(end(fleet))
@@ -148,7 +152,9 @@ def case_numbered_set():
     records = {f"pod-{number}.pods.test": [f"127.0.0.{20 + number}"] for number in range(3)}
     with Scene() as scene, Dns(scene, records) as dns:
         port = free_ports()
-        pods = [start_pod(scene, 40 + number, f"127.0.0.{20 + number}", port, name=f"pod-{number}") for number in range(3)]
+        pods = [
+            start_pod(scene, 40 + number, f"127.0.0.{20 + number}", port, name=f"pod-{number}") for number in range(3)
+        ]
         entry = {"name": "pod-%d", "count": 3, "id_base": 40, "address": f"pod-%d.pods.test:{port}"}
         lb = start_cidlb(scene, [entry])
         story = scene.dir / "story"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Several cidlb nodes with one service address (packaging/guide/nodes.md), with the configurations of packaging/ecmp and real BIRDs. Each
-host is a network namespace:
+"""Several cidlb nodes with one service address (packaging/guide/nodes.md), with the configurations of packaging/ecmp
+and real BIRDs. Each host is a network namespace:
 
     devices                 router                    node1    cidlb, BIRD, announce
     198.51.100.2 ── 198.51.100.1   10.0.N.1 ── 10.0.N.2  node2    192.0.2.1/32 on lo
@@ -16,7 +16,9 @@ import subprocess
 import threading
 from pathlib import Path
 
-from harness import AS_ROOT, BIN, FULL, PSK, Backend, Cidlb, Fleet, Process, Scene, Skip, main, release_only, told, total
+from harness import (
+    AS_ROOT, BIN, FULL, PSK, Backend, Cidlb, Fleet, Process, Scene, Skip, main, release_only, told, total
+)
 from harness import _libc, CLONE_NEWNET, wait_all_joined, wait_until
 
 ECMP = Path(__file__).parents[2] / "packaging" / "ecmp"
@@ -36,7 +38,10 @@ class Network:
     """The namespaces; gone with the block."""
 
     def __enter__(self):
-        self.name = {host: f"cidlb-{os.getpid()}-{host}" for host in ("devices", "router", "servers", *(f"node{n}" for n in NODES))}
+        self.name = {
+            host: f"cidlb-{os.getpid()}-{host}"
+            for host in ("devices", "router", "servers", *(f"node{n}" for n in NODES))
+        }
         try:
             for name in self.name.values():
                 ip("netns", "add", name)
@@ -46,11 +51,16 @@ class Network:
             self._link("servers", ["10.1.0.1/24", "2001:db8:1::1/64"], servers)
             for n in NODES:
                 node = self.name[f"node{n}"]
-                self._link(f"node{n}", [f"10.0.{n}.1/24", f"2001:db8:0:{n}::1/64"], [f"10.0.{n}.2/24", f"2001:db8:0:{n}::2/64"])
+                self._link(
+                    f"node{n}", [f"10.0.{n}.1/24", f"2001:db8:0:{n}::1/64"], [f"10.0.{n}.2/24", f"2001:db8:0:{n}::2/64"]
+                )
                 ip("-n", node, "address", "add", f"{SERVICE}/32", "dev", "lo")
                 ip("-n", node, "route", "add", "local", f"10.64.{n}.0/24", "dev", "lo")
                 ip("-n", node, "route", "add", "local", SHARED, "dev", "lo")
-            for sysctl in ("ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/fib_multipath_hash_policy", "ipv6/fib_multipath_hash_policy"):
+            for sysctl in (
+                "ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/fib_multipath_hash_policy",
+                "ipv6/fib_multipath_hash_policy",
+            ):
                 self.run("router", "sh", "-c", f"echo 1 >/proc/sys/net/{sysctl}")
         except BaseException:
             self.__exit__()
@@ -102,7 +112,11 @@ class Node(Cidlb):
 
     def __init__(self, scene, network, number, servers, stateless):
         self.network, self.host = network, f"node{number}"
-        nat = {"rebind": "backend", "sources": (SHARED,)} if stateless else {"sources": (f"10.64.{number}.0/24",), "max_flows": 2000}
+        nat = (
+            {"rebind": "backend", "sources": (SHARED,)}
+            if stateless
+            else {"sources": (f"10.64.{number}.0/24",), "max_flows": 2000}
+        )
         pool = {
             "name": "coaps",
             "cid": {"scheme": "node-id", "length": 6},
@@ -180,7 +194,10 @@ class Deployment:
 
     def wait_serving(self, *numbers):
         for to in (SERVICE, SHARED) if self.stateless else (SERVICE,):
-            wait_until(lambda: self.network.next_hops(to) == sorted(numbers), 30, f"the router sends what is for {to} to nodes {numbers}")
+            wait_until(
+                lambda: self.network.next_hops(to) == sorted(numbers), 30,
+                f"the router sends what is for {to} to nodes {numbers}",
+            )
 
     def start_fleet(self):
         self.story = self.scene.dir / "story"
@@ -199,19 +216,23 @@ class Deployment:
         """The node routes by CID."""
         node = self.nodes[number]
         before = node.metric("cidlb_datagrams_total", verdict="cid")
-        wait_until(lambda: node.metric("cidlb_datagrams_total", verdict="cid") > before, 15, f"node {number} gets datagrams")
+        wait_until(
+            lambda: node.metric("cidlb_datagrams_total", verdict="cid") > before, 15, f"node {number} gets datagrams"
+        )
 
     def end(self):
         """Nobody has lost anything."""
         self.fleet.child.send_signal(signal.SIGTERM)
         report = self.fleet.report(60)
-        assert report["survived"] == report["sessions"] == report["handshakes"] == DEVICES and report["exit"] == 0, report
+        assert report["survived"] == report["sessions"] == report["handshakes"] == DEVICES, report
+        assert report["exit"] == 0, report
         assert report["extra_handshakes"] == report["observations_lost"] == 0 < report["notifications"], report
         for node in filter(Cidlb.alive, self.nodes.values()):
             node.assert_identities()
             assert node.metric("cidlb_datagrams_total", verdict="unknown_cid") == 0
         counted = [server.report() for server in self.servers]
-        assert sum(one["handshakes"] for one in counted) == DEVICES and all(one["handshakes"] for one in counted), counted
+        assert sum(one["handshakes"] for one in counted) == DEVICES, counted
+        assert all(one["handshakes"] for one in counted), counted
 
 
 def fingerprint(node):
@@ -261,7 +282,8 @@ def case_nodes_come_and_go():
 
 @release_only
 def case_any_node_answers():
-    """Nat without a table: the nodes share the addresses that servers see, and an answer goes through whichever the router takes."""
+    """Nat without a table: the nodes share the addresses that servers see, and an answer goes through whichever the
+    router takes."""
     if not AS_ROOT:
         raise Skip("needs root for network namespaces")
     with Network() as network, Scene() as scene:
@@ -277,14 +299,18 @@ def case_any_node_answers():
         rotate(list(all_of.nodes.values()), KEYS[0], KEYS[1], lambda: all_of.wait_exchanges(1))
         for node in all_of.nodes.values():
             metrics = node.metrics()
-            assert total(metrics, "cidlb_flows") == total(metrics, "cidlb_strays_total") == 0 < total(metrics, "cidlb_replies_total"), metrics
+            assert total(metrics, "cidlb_flows") == total(metrics, "cidlb_strays_total") == 0, metrics
+            assert total(metrics, "cidlb_replies_total") > 0, metrics
         all_of.end()
 
 
 def rotate(nodes, old, new, between):
-    """One key gives way to another on all nodes, as the guide has it; between() after each step. Their fingerprints after each round."""
+    """One key gives way to another on all nodes, as the guide has it; between() after each step. Their fingerprints
+    after each round."""
     seen = []
-    for keys in ({"hash_key": old, "hash_key_previous": new}, {"hash_key": new, "hash_key_previous": old}, {"hash_key": new}):
+    for keys in (
+        {"hash_key": old, "hash_key_previous": new}, {"hash_key": new, "hash_key_previous": old}, {"hash_key": new}
+    ):
         for node in nodes:
             node.config.pop("hash_key_previous", None)
             node.config.update(keys)
@@ -322,7 +348,8 @@ def case_keys_change():
         exchanges(3 * DEVICES)
         fleet.child.send_signal(signal.SIGTERM)
         report = fleet.report(60)
-        assert report["survived"] == report["sessions"] == report["handshakes"] == DEVICES and report["exit"] == 0, report
+        assert report["survived"] == report["sessions"] == report["handshakes"] == DEVICES, report
+        assert report["exit"] == 0, report
         assert report["extra_handshakes"] == report["observations_lost"] == 0, report
         assert most_changes() == 2, most_changes()
         lb.assert_identities()

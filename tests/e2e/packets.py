@@ -38,7 +38,8 @@ UNIFIED = bytes([0x3D]) + KNOWN + b"\0\1" + struct.pack(">H", 16) + bytes(16)
 UNIFIED_REST = bytes([0x30]) + KNOWN + b"\1" + bytes(16)
 UNIFIED_NO_CID = bytes([0x2D]) + b"\0\1" + struct.pack(">H", 16) + bytes(16)
 
-# What is sent: the verdicts that may count it. Datagrams without CID are a `hash` before their source has a flow, a `hint` after.
+# What is sent: the verdicts that may count it. Datagrams without CID are a `hash` before their source has a flow, a
+# `hint` after.
 BY_ADDRESS = ("hash", "hint")
 TABLE = [
     ("nothing at all", b"", ("malformed",)),
@@ -105,8 +106,16 @@ TABLE = [
 def counts(lb, listener):
     """(received, {verdict: count}) of a listener."""
     metrics = lb.metrics()
-    known = {value for name, labels in metrics if name == "cidlb_datagrams_total" for key, value in labels if key == "verdict"}
-    verdicts = {verdict: total(metrics, "cidlb_datagrams_total", listener=listener, verdict=verdict) for verdict in known}
+    known = {
+        value
+        for name, labels in metrics
+        if name == "cidlb_datagrams_total"
+        for key, value in labels
+        if key == "verdict"
+    }
+    verdicts = {
+        verdict: total(metrics, "cidlb_datagrams_total", listener=listener, verdict=verdict) for verdict in known
+    }
     return total(metrics, "cidlb_received_total", listener=listener), verdicts
 
 
@@ -115,7 +124,9 @@ def add(sock, datagrams, lb, listener):
     before, verdicts = counts(lb, listener)
     for datagram in datagrams:
         sock.send(datagram)
-    wait_until(lambda: counts(lb, listener)[0] >= before + len(datagrams), 10, f"{len(datagrams)} datagrams are counted")
+    wait_until(
+        lambda: counts(lb, listener)[0] >= before + len(datagrams), 10, f"{len(datagrams)} datagrams are counted"
+    )
     after, grown = counts(lb, listener)
     assert after == before + len(datagrams), (before, after)
     return {verdict: grown[verdict] - verdicts[verdict] for verdict in grown if grown[verdict] != verdicts[verdict]}
@@ -129,7 +140,8 @@ def connected(address, ip="127.0.0.1"):
 
 
 def two_listeners(scene, backends, **options):
-    """A cidlb whose listener `live` is for a session that must go on, and `p` for what a test sends; both lead to one pool."""
+    """A cidlb whose listener `live` is for a session that must go on, and `p` for what a test sends; both lead to one
+    pool."""
     lb = scene.cidlb([scene.pool("p", backends, **options)], start=False)
     address = lb.address().rsplit(":", 1)[0]
     port = int(lb.address().rsplit(":", 1)[1])
@@ -210,7 +222,8 @@ class Fuzz:
         """A length field, of a record, a handshake message or a CID record, or whatever is there."""
         at = self.dice.choice((3, 7, 11, 14, 17, 19, 22, 43, self.place(datagram)))
         near = len(datagram) - at - 2 + self.dice.randrange(-2, 3)
-        datagram[at : at + 2] = (self.dice.choice(LENGTHS) if self.dice.random() < 0.5 else near & 0xFFFF).to_bytes(2, "big")
+        length = self.dice.choice(LENGTHS) if self.dice.random() < 0.5 else near & 0xFFFF
+        datagram[at : at + 2] = length.to_bytes(2, "big")
 
     def cut(self, datagram):
         del datagram[self.place(datagram) :]
@@ -237,7 +250,9 @@ class Fuzz:
         for _ in range(self.dice.choice((0, 1, 1, 1, 2, 2, 3, 5, 8))):
             if not datagram:
                 break
-            self.dice.choice((self.flip, self.flip, self.put, self.lie, self.cut, self.remove, self.insert, self.splice, self.join))(datagram)
+            self.dice.choice(
+                (self.flip, self.flip, self.put, self.lie, self.cut, self.remove, self.insert, self.splice, self.join)
+            )(datagram)
         return bytes(datagram[:4000])
 
 
@@ -259,7 +274,9 @@ def case_fuzzed_datagrams():
             watched = scene.fleet(relay.address, name="watched", devices=1, duration=7200, **QUICK)
             relay.wait_record(6)
             fleet = scene.fleet(lb.address("live"), devices=devices, duration=7200, rebind_every=1, **QUICK)
-            wait_until(lambda: lb.metric("cidlb_flows", kind="proven") >= 2 * (devices + 1), 20, "the devices have sessions")
+            wait_until(
+                lambda: lb.metric("cidlb_flows", kind="proven") >= 2 * (devices + 1), 20, "the devices have sessions"
+            )
             fuzz = Fuzz(9146, relay)
             sockets = [connected(lb.address("p"), f"127.9.8.{n}") for n in range(1, 9)]
             for sent in range(FUZZ_BATCH, count + 1, FUZZ_BATCH):
@@ -271,7 +288,10 @@ def case_fuzzed_datagrams():
                     sock.setblocking(True)
                 del relay.uplinks[:-50], relay.downlinks[:-50]
             received, verdicts = counts(lb, "p")
-            print(f"    {received} datagrams: {', '.join(f'{verdicts[name]} {name}' for name in sorted(verdicts) if verdicts[name])}")
+            print(
+                f"    {received} datagrams: "
+                + ", ".join(f"{verdicts[name]} {name}" for name in sorted(verdicts) if verdicts[name])
+            )
             assert received == sum(verdicts.values()) == count, (received, verdicts)
             reached = {"malformed", "type", "epoch0_data", "unknown_cid", "cid", "hash", "hint"}
             assert all(verdicts[name] > count / 1000 for name in reached), verdicts
@@ -313,7 +333,8 @@ def case_wrong_length_of_real_servers():
 
 
 def case_flood_of_cids():
-    """Random CIDs under a valid id, from many addresses, at a table with room for few flows: no proven flow is lost to them."""
+    """Random CIDs under a valid id, from many addresses, at a table with room for few flows: no proven flow is lost to
+    them."""
     count, devices, dice = 1_000_000 if FULL else 2_000, 8, random.Random(5)
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2)]
@@ -323,7 +344,9 @@ def case_flood_of_cids():
             # Observed through a man in the middle: an answer proves that the way back is there.
             watched = scene.fleet(relay.address, name="watched", devices=1, duration=600, **QUICK)
             fleet = scene.fleet(lb.address("live"), devices=devices - 1, duration=600, **QUICK)
-            wait_until(lambda: lb.metric("cidlb_flows", kind="proven") == 2 * devices, 20, "every device has both its flows")
+            wait_until(
+                lambda: lb.metric("cidlb_flows", kind="proven") == 2 * devices, 20, "every device has both its flows"
+            )
             sources = [connected(target, f"127.9.9.{n}") for n in range(1, 21)]
             for n in range(count):
                 sources[n % len(sources)].send(forge(b"\1" + dice.randbytes(5), seq=n))
@@ -348,11 +371,14 @@ def case_flood_of_cids():
 
 
 def case_more_devices_than_flows():
-    """A table that is too small refuses nobody: what does not fit comes and goes on trial, and a CID routes without a flow."""
+    """A table that is too small refuses nobody: what does not fit comes and goes on trial, and a CID routes without a
+    flow."""
     with Scene() as scene:
         a = scene.backend(1)
         lb = scene.cidlb([scene.pool("p", [a], nat={"max_flows": 8})])
-        report = scene.fleet(lb.address(), devices=10, ramp_ms=200, duration=5, interval_ms=500, ack_timeout_ms=300).report(60)
+        report = scene.fleet(
+            lb.address(), devices=10, ramp_ms=200, duration=5, interval_ms=500, ack_timeout_ms=300
+        ).report(60)
         assert report["survived"] == report["handshakes"] == 10, report
         lb.assert_identities()
         assert lb.metric("cidlb_flows", kind="proven") == 8 and lb.metric("cidlb_flows", kind="trial") <= 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Probes against DTLS servers of others (tests/interop/peers/README.md): what each answers to the hello is life, a hundred probes leave it as
-able to serve as before, and it is down soon after it ends."""
+"""Probes against DTLS servers of others (tests/interop/peers/README.md): what each answers to the hello is life, a
+hundred probes leave it as able to serve as before, and it is down soon after it ends."""
 
 import json
 import re
@@ -96,7 +96,10 @@ def set_health(lb, servers, health):
         if pool["name"] in before:
             pool["health"] = health
     lb.reload()
-    wait_until(lambda: all(lb.metric("cidlb_probes_total", backend=name) > n for name, n in before.items()), 10, "each was probed")
+    wait_until(
+        lambda: all(lb.metric("cidlb_probes_total", backend=name) > n for name, n in before.items()), 10,
+        "each was probed",
+    )
 
 
 def check(servers, use=lambda lb: None):
@@ -107,7 +110,10 @@ def check(servers, use=lambda lb: None):
         pools = [scene.pool(s.name, [{"name": s.name, "id": 1, "address": s.address}], health=HEALTH) for s in servers]
         lb = scene.cidlb(pools)
         for server in servers:
-            wait_until(lambda: probes(lb, server) >= PROBES or probes(lb, server, "failed") > 9, 60, f"{server.name} was probed")
+            wait_until(
+                lambda: probes(lb, server) >= PROBES or probes(lb, server, "failed") > 9, 60,
+                f"{server.name} was probed",
+            )
             one, failed = row(lb, server.name), probes(lb, server, "failed")
             # A loaded machine may keep a server from answering in time, now and then.
             assert one["health"] == "up" and one["reason"] == server.answer and failed <= PROBES / 20, (one, failed)
@@ -124,7 +130,10 @@ def check(servers, use=lambda lb: None):
             begin = time.monotonic()
             wait_until(lambda: row(lb, server.name)["health"] == "down", 10, f"{server.name} is down")
             took = time.monotonic() - begin
-            print(f"    {server.name}: {server.answer}; {suites[server.name]} after the probes; down {took:.2f} s after its end")
+            print(
+                f"    {server.name}: {server.answer}; {suites[server.name]} after the probes; "
+                f"down {took:.2f} s after its end"
+            )
         lb.assert_identities()
 
 
@@ -133,7 +142,9 @@ def case_openssl():
     """-listen: without it there is one session for whoever comes, and the record numbers of all count as one's."""
 
     def server(name, *options, **more):
-        return Server(name, ["openssl", "s_server", "-dtls1_2", "-listen", "-accept", "ADDRESS", *options], single=True, **more)
+        return Server(
+            name, ["openssl", "s_server", "-dtls1_2", "-listen", "-accept", "ADDRESS", *options], single=True, **more
+        )
 
     def certified(kind):
         cert, key = certificate(kind)
@@ -145,7 +156,9 @@ def case_openssl():
 @release_only
 def case_gnutls():
     def server(name, *options, **more):
-        return Server(name, ["gnutls-serv", "--udp", "--echo", "--quiet", "--port", "PORT", *options], single=True, **more)
+        return Server(
+            name, ["gnutls-serv", "--udp", "--echo", "--quiet", "--port", "PORT", *options], single=True, **more
+        )
 
     def certified(kind):
         cert, key = certificate(kind)
@@ -183,7 +196,9 @@ def case_mbedtls():
     def certified(name, kind, *options, **more):
         return Server(name, [program, "PORT", *certificate(kind), *options], client=WITH_CERTIFICATE, **more)
 
-    reference = [BIN / "cidlb-backend", "--listen", "ADDRESS", "--id", "1", "--cid-length", "6", "--psk", f"{IDENTITY}:{KEY}"]
+    reference = [
+        BIN / "cidlb-backend", "--listen", "ADDRESS", "--id", "1", "--cid-length", "6", "--psk", f"{IDENTITY}:{KEY}"
+    ]
     check(
         [
             Server("psk", reference),
@@ -212,7 +227,12 @@ def case_pion():
     def certified(kind):
         return Server(kind, [program, "PORT", *certificate(kind)], client=WITH_CERTIFICATE)
 
-    check([Server("psk", [program, "PORT", "psk"]), Server("psk-cid", [program, "PORT", "psk", "6"]), certified("ecdsa"), certified("rsa")])
+    check(
+        [
+            Server("psk", [program, "PORT", "psk"]), Server("psk-cid", [program, "PORT", "psk", "6"]),
+            certified("ecdsa"), certified("rsa"),
+        ]
+    )
 
 
 def californium(name, *options, **more):
@@ -248,8 +268,14 @@ def case_coaps():
     none = {"finding": "wrong", "reason": "none, configured length 6"}
     expected = [
         (californium("californium-node-id", "psk", "6", "1"), KEY, good, {"finding": "ok"}),
-        (californium("californium-other-id", "psk", "6", "2"), KEY, good, {"finding": "wrong", "reason": "id 2, configured 1"}),
-        (californium("californium-long-cid", "psk", "8", "1"), KEY, good, {"finding": "wrong", "reason": "length 8, configured 6"}),
+        (
+            californium("californium-other-id", "psk", "6", "2"), KEY, good,
+            {"finding": "wrong", "reason": "id 2, configured 1"},
+        ),
+        (
+            californium("californium-long-cid", "psk", "8", "1"), KEY, good,
+            {"finding": "wrong", "reason": "length 8, configured 6"},
+        ),
         (californium("californium-no-cid", "psk"), KEY, no, none),
         *((libcoap(f"libcoap-{tls}", tls, "-k", word), word.encode().hex(), no, none) for tls in ("openssl", "gnutls")),
     ]
@@ -261,7 +287,9 @@ def case_coaps():
             pools.append(scene.pool(server.name, [entry], health={**coaps, "psk_key": key}))
         lb = scene.cidlb(pools)
         for server, _, rebinding, cid in expected:
-            wait_until(lambda: probes(lb, server) >= 20 or probes(lb, server, "failed"), 60, f"{server.name} was probed")
+            wait_until(
+                lambda: probes(lb, server) >= 20 or probes(lb, server, "failed"), 60, f"{server.name} was probed"
+            )
             one = row(lb, server.name)
             print(f"    {server.name}: {one['reason']}; rebinding {one.get('rebinding')}, cid {one.get('cid')}")
             assert one["health"] == "up" and one["rebinding"] == rebinding and one["cid"] == cid, one

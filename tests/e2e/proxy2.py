@@ -51,7 +51,8 @@ def _mapped(packed):
 
 def tag(key, marks, source, destination):
     ports = source[1].to_bytes(2, "big") + destination[1].to_bytes(2, "big")
-    return siphash24(key, marks + _mapped(_packed(source)) + _mapped(_packed(destination)) + ports).to_bytes(8, "little")
+    addresses = _mapped(_packed(source)) + _mapped(_packed(destination))
+    return siphash24(key, marks + addresses + ports).to_bytes(8, "little")
 
 
 def frame(family, addresses, tlvs):

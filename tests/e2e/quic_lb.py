@@ -10,7 +10,9 @@ from harness import AS_ROOT, BIN, FULL, PSK, SANITIZE, USER, Scene, free_ports, 
 from udp import forge, open_socket, parse_address
 
 DEVICES = 300 if FULL else 60
-TRAFFIC = {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL or SANITIZE else {"interval_ms": 300, "ack_timeout_ms": 300}
+TRAFFIC = (
+    {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL or SANITIZE else {"interval_ms": 300, "ack_timeout_ms": 300}
+)
 HEALTH = {"probe": "coaps", "interval_ms": 500, "timeout_ms": 3000, "psk_identity": PSK[0], "psk_key": PSK[1]}
 KEYS = ("8f95f09245765f80256934e50c66207f", "fdf726a9893ec05c0632d3956680baf0")
 FIRST_OCTETS = ("08", "28")  # of CIDs of rotation 0 and 1, which have 8 octets more
@@ -63,7 +65,9 @@ def wait_good_probes(lb):
     """Every server keeps a session over changes of address, and has CIDs as configured."""
 
     def good():
-        return all(row["rebinding"] == {"finding": "yes"} and row["cid"] == {"finding": "ok"} for row in rows(lb).values())
+        return all(
+            row["rebinding"] == {"finding": "yes"} and row["cid"] == {"finding": "ok"} for row in rows(lb).values()
+        )
 
     wait_until(good, 30, "the probes find everything in order")
 
@@ -104,7 +108,9 @@ def end(fleet, devices):
 
 def mint(lb, server, rotation, count=20):
     command = [BIN / "cidlbctl", "cid", "mint", "coaps", server, "-c", lb.file, "--json"]
-    answer = subprocess.run([*command, "--rotation", str(rotation), "--count", str(count)], check=True, capture_output=True, text=True)
+    answer = subprocess.run(
+        [*command, "--rotation", str(rotation), "--count", str(count)], check=True, capture_output=True, text=True
+    )
     return [bytes.fromhex(cid) for cid in json.loads(answer.stdout)["cids"]]
 
 
@@ -137,7 +143,9 @@ def check_all(servers, device, cids):
 def case_keys_change_and_no_session_is_lost():
     with Scene() as scene:
         servers = Servers()
-        pool = scene.pool("coaps", servers.entries(), health={"probe": "none"}, cid={"scheme": "quic-lb", "configs": [config(0)]})
+        pool = scene.pool(
+            "coaps", servers.entries(), health={"probe": "none"}, cid={"scheme": "quic-lb", "configs": [config(0)]}
+        )
         lb = scene.cidlb([pool])
         device = open_socket("127.0.0.1")
         device.setblocking(True)
@@ -158,7 +166,10 @@ def case_keys_change_and_no_session_is_lost():
         check_all(servers, device, {key: some for key, some in cids.items() if key[1] == 1})
         before = lb.metric("cidlb_datagrams_total", verdict="unknown_cid")
         device.send(forge(cids["a", 0][0]))
-        wait_until(lambda: lb.metric("cidlb_datagrams_total", verdict="unknown_cid") == before + 1, 5, "a retired config is unknown")
+        wait_until(
+            lambda: lb.metric("cidlb_datagrams_total", verdict="unknown_cid") == before + 1, 5,
+            "a retired config is unknown",
+        )
         lb.wait_log("a CID is of rotation 0, which none of cid.configs has", 15)
         lb.assert_identities()
 
@@ -175,7 +186,9 @@ def case_sessions_under_encrypted_cids():
         where = flow_backends(lb, cids)
         assert set(where.values()) == {"a", "b", "c"}, where
         for cid in sorted(cids)[:9]:
-            opened = subprocess.run([BIN / "cidlbctl", "cid", "open", cid, "-c", lb.file, "--json"], check=True, capture_output=True)
+            opened = subprocess.run(
+                [BIN / "cidlbctl", "cid", "open", cid, "-c", lb.file, "--json"], check=True, capture_output=True
+            )
             assert json.loads(opened.stdout)["backend"] == where[cid], (cid, opened.stdout)
         end(fleet, DEVICES)
         wait_good_probes(lb)
@@ -186,7 +199,8 @@ def case_sessions_under_encrypted_cids():
 
 
 def case_rotation_under_way():
-    """cidlb learns the next config first, then server by server begins to use it: in place, with the sessions it had."""
+    """cidlb learns the next config first, then server by server begins to use it: in place, with the sessions it
+    had."""
     with Scene() as scene:
         old, new = config_with_file(scene, 0), config_with_file(scene, 1)
         servers = backends(scene, old)
@@ -219,7 +233,8 @@ def case_rotation_under_way():
 
 
 def case_successor_under_another_rotation():
-    """A process elsewhere, with an id and a config of its own, loads the sessions of one that ends: it claims the id in their CIDs."""
+    """A process elsewhere, with an id and a config of its own, loads the sessions of one that ends: it claims the id in
+    their CIDs."""
     devices = 100 if FULL else 30
     with Scene() as scene:
         old, new = config_with_file(scene, 0), config_with_file(scene, 1)
@@ -256,7 +271,9 @@ def case_config_retired_too_early():
         lb.write()
         subprocess.run([BIN / "cidlb", "-t", "-c", lb.file], check=True, capture_output=True)
         lb.reload()
-        wait_until(lambda: lb.metric("cidlb_datagrams_total", verdict="unknown_cid") >= devices, 30, "its CIDs are counted")
+        wait_until(
+            lambda: lb.metric("cidlb_datagrams_total", verdict="unknown_cid") >= devices, 30, "its CIDs are counted"
+        )
         lb.wait_log("a CID is of rotation 0, which none of cid.configs has", 15)
         wrong = {"finding": "wrong", "reason": "rotation 0, which is not configured"}
         wait_until(lambda: rows(lb)["a"]["cid"] == wrong, 30, "the probe has found it")

@@ -61,7 +61,8 @@ def descriptors(lb):
 
 
 def filled(scene, server, device, flows, nofile):
-    """A cidlb with room for `flows` proven ones and so many of them: its anonymous octets, and its descriptors before and after."""
+    """A cidlb with room for `flows` proven ones and so many of them: its anonymous octets, and its descriptors before
+    and after."""
     for sock in (server, device):
         drain(sock)
     entry = {"name": "a", "id": 1, "address": "127.0.0.1:%d" % server.getsockname()[1]}
@@ -99,7 +100,10 @@ def case_descriptors():
     flows, nofile = (1_000_000, 20_000) if FULL else (10_000, 500)
     with Scene() as scene, open_socket("127.0.0.1") as server, open_socket("127.0.0.1") as device:
         octets, before, after = filled(scene, server, device, flows, nofile)
-        print(f"    {flows} proven flows under a limit of {nofile} descriptors: {before} before, {after} after; {octets / flows:.1f} octets each")
+        print(
+            f"    {flows} proven flows under a limit of {nofile} descriptors: {before} before, {after} after; "
+            f"{octets / flows:.1f} octets each"
+        )
         assert abs(after - before) <= 4, "one connection or another of who asks for metrics"
 
 
@@ -112,7 +116,8 @@ def checked(lb, nofile):
 
 
 def everything(scene, servers):
-    """A cidlb of every kind of socket: prefixes, two pools on the ports of one address, a tunnel, probes of each kind, both doors."""
+    """A cidlb of every kind of socket: prefixes, two pools on the ports of one address, a tunnel, probes of each kind,
+    both doors."""
     a, single, prefix, tunnel = scene.backend(1), free_ports(40), free_ports(3), free_ports(8)
     address = {"sources": ("127.0.0.1",), "ports": f"{single}-{single + 39}"}
     plain = {"protocol": "udp", "cid": None}
@@ -122,9 +127,15 @@ def everything(scene, servers):
     pools = [
         scene.pool("one", servers.entries()[:1], health=none, nat=address, **plain),
         scene.pool("two", servers.entries()[1:], health=coap, nat=address, **plain),
-        scene.pool("prefix", [a], health=coaps, nat={"ports": f"{prefix}-{prefix + 1}", "sources": ("127.64.0.0/10", "fd00::/64")}),
+        scene.pool(
+            "prefix", [a], health=coaps,
+            nat={"ports": f"{prefix}-{prefix + 1}", "sources": ("127.64.0.0/10", "fd00::/64")},
+        ),
         scene.pool("meets", [a], nat={"ports": f"{prefix + 1}-{prefix + 2}"}),
-        scene.pool("tunnel", servers.entries()[:1], health=coap, forward="tunnel", tunnel={"local": f"127.0.0.1:{tunnel}", "keys": keys}, **plain),
+        scene.pool(
+            "tunnel", servers.entries()[:1], health=coap, forward="tunnel",
+            tunnel={"local": f"127.0.0.1:{tunnel}", "keys": keys}, **plain,
+        ),
     ]
     del pools[-1]["nat"]
     return scene.cidlb(pools, workers=3, start=False)
@@ -145,7 +156,13 @@ def case_what_the_check_accepts_is_enough():
         lb = everything(scene, servers)
         lb.write()
         said, good = checked(lb, 100)
-        needed = int(re.search(r":1: may need (\d+) descriptors \(\d+ for .*, \d+ for .*\); the limit \(ulimit -Hn\) is 100: .* LimitNOFILE=\1$", said, re.M).group(1))
+        needed = int(
+            re.search(
+                r":1: may need (\d+) descriptors \(\d+ for .*, \d+ for .*\); "
+                r"the limit \(ulimit -Hn\) is 100: .* LimitNOFILE=\1$",
+                said, re.M,
+            ).group(1)
+        )
         # 40 ports; 3 of IPv4 and 2 of IPv6, 5 listeners and a tunnel for each worker; probes: one, two, one and one.
         assert not good and needed > 40 + 3 * (3 + 2 + 5 + 1) + 5, said
         said, good = checked(lb, needed - 1)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Real DTLS sessions through cidlb: what a move, a restart, a reload or a neighbour behind the same NAT must not cost."""
+"""Real DTLS sessions through cidlb: what a move, a restart, a reload or a neighbour behind the same NAT must not
+cost."""
 
 import signal
 import time
@@ -13,8 +14,8 @@ QUICK = {"interval_ms": 150, "ack_timeout_ms": 200, "max_seconds": 60}
 
 # A ClientHello without a cookie, of Mbed TLS.
 HELLO = bytes.fromhex(
-    "16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708da0292a981c0000"
-    "0004c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000"
+    "16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708d"
+    "a0292a981c00000004c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000"
 )
 
 
@@ -65,7 +66,9 @@ def case_moves_and_loss():
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2, 3)]
         lb = scene.cidlb([scene.pool("p", backends)])
-        report = scene.fleet(lb.address(), devices=DEVICES, rebinds=MOVES, rebind_every=1 if FULL else 0.5, loss=10, **TRAFFIC).report()
+        report = scene.fleet(
+            lb.address(), devices=DEVICES, rebinds=MOVES, rebind_every=1 if FULL else 0.5, loss=10, **TRAFFIC
+        ).report()
         assert_survived(report, DEVICES)
         assert report["rebinds"] == DEVICES * MOVES, report
         lb.assert_identities()
@@ -81,7 +84,9 @@ def case_kill_add_drain():
         a, b, c = (scene.backend(number) for number in (1, 2, 3))
         lb = scene.cidlb([scene.pool("p", [a, b, c])])
         story = scene.dir / "story"
-        fleet = scene.fleet(lb.address(), devices=DEVICES, duration=3600, rebind_every=1, loss=10, story=story, **TRAFFIC)
+        fleet = scene.fleet(
+            lb.address(), devices=DEVICES, duration=3600, rebind_every=1, loss=10, story=story, **TRAFFIC
+        )
         wait_all_joined(story, DEVICES)
         lb.assert_identities()
         lb.restart()
@@ -94,7 +99,9 @@ def case_kill_add_drain():
         set_state(lb, a, "drain")
         draining = forwarded(lb, "a")
 
-        late = scene.fleet(lb.address(), name="late", devices=DEVICES // 2, rebinds=2, rebind_every=0.5, **TRAFFIC).report()
+        late = scene.fleet(
+            lb.address(), name="late", devices=DEVICES // 2, rebinds=2, rebind_every=0.5, **TRAFFIC
+        ).report()
         assert_survived(late, DEVICES // 2)
         wait_until(lambda: told(story, "rebinds") >= DEVICES * MOVES, 300, "the devices have moved")
         assert_survived(end(fleet), DEVICES)
@@ -112,7 +119,8 @@ def case_kill_add_drain():
 
 
 def rebind(mode, **nat):
-    """A server behind cidlb with nat.rebind = mode; 10 devices that move three times, and cidlb killed in between: the server's report."""
+    """A server behind cidlb with nat.rebind = mode; 10 devices that move three times, and cidlb killed in between: the
+    server's report."""
     with Scene() as scene:
         a = scene.backend(1)
         lb = scene.cidlb([scene.pool("p", [a], nat={"rebind": mode, **nat})])
@@ -140,11 +148,14 @@ def case_backend_shows_every_change():
 
 
 def case_follow_after_eviction():
-    """An hour's sleep under cid_idle_s of minutes is one of seconds under cid_idle_s = 1: only the eviction between matters."""
+    """An hour's sleep under cid_idle_s of minutes is one of seconds under cid_idle_s = 1: only the eviction between
+    matters."""
     with Scene() as scene:
         a = scene.backend(1)
         lb = scene.cidlb([scene.pool("p", [a], nat={"idle_s": 1, "cid_idle_s": 1})])
-        fleet = scene.fleet(lb.address(), devices=8, ramp_ms=0, rebinds=2, nat_timeout=3.5, interval_ms=6000, ack_timeout_ms=300)
+        fleet = scene.fleet(
+            lb.address(), devices=8, ramp_ms=0, rebinds=2, nat_timeout=3.5, interval_ms=6000, ack_timeout_ms=300
+        )
         flows = []
 
         def evicted_and_back():
@@ -160,7 +171,8 @@ def case_follow_after_eviction():
 
 
 def move_with_one_datagram(relay):
-    """From now on the device is elsewhere, and only the first datagram of its reaches cidlb from there: the list of those it sent."""
+    """From now on the device is elsewhere, and only the first datagram of its reaches cidlb from there: the list of
+    those it sent."""
     old, sent = relay.source, []
 
     def drop(datagram):
@@ -180,7 +192,9 @@ def case_notifications_after_a_move():
         lb = scene.cidlb([scene.pool("p", [a])])
         with Relay(lb.address()) as relay:
             story = scene.dir / "story"
-            fleet = scene.fleet(relay.address, devices=1, observe=True, duration=90, interval_ms=800, ack_timeout_ms=400, story=story)
+            fleet = scene.fleet(
+                relay.address, devices=1, observe=True, duration=90, interval_ms=800, ack_timeout_ms=400, story=story
+            )
             wait_until(lambda: told(story, "notifications") >= 3, 20, "notifications")
             sent = move_with_one_datagram(relay)
             wait_until(lambda: len(sent) > 0, 10, "the device sends one datagram")
@@ -208,7 +222,9 @@ def ports_swapped(mode):
         lb = scene.cidlb([scene.pool("p", backends, nat={"rebind": mode, "settle_ms": 500, "contest_s": 2})])
         with Relay(lb.address()) as one, Relay(lb.address()) as other:
             options = {"devices": 1, "duration": 60, **QUICK}
-            fleets = [scene.fleet(relay.address, name=name, **options) for relay, name in ((one, "one"), (other, "other"))]
+            fleets = [
+                scene.fleet(relay.address, name=name, **options) for relay, name in ((one, "one"), (other, "other"))
+            ]
             for relay in (one, other):
                 wait_more(relay.downlinks, 10)
             for _ in range(4):
@@ -235,7 +251,8 @@ def case_ports_swapped_backend():
 
 
 class SharedAddress(Relay):
-    """Several devices behind one address and port: what comes down goes to all of them, and is nonsense to all but one."""
+    """Several devices behind one address and port: what comes down goes to all of them, and is nonsense to all but
+    one."""
 
     def __init__(self, target):
         super().__init__(target)
@@ -276,7 +293,8 @@ def hello_on_a_live_flow(move_the_hash):
             assert_survived(end(new), 1)
         lb.assert_identities()
         there, elsewhere = home.report(), away.report()
-        assert (there["handshakes"], elsewhere["handshakes"]) == ((1, 1) if move_the_hash else (2, 0)), (there, elsewhere)
+        expected = (1, 1) if move_the_hash else (2, 0)
+        assert (there["handshakes"], elsewhere["handshakes"]) == expected, (there, elsewhere)
 
 
 def case_hello_on_a_live_flow():

@@ -117,7 +117,8 @@ def case_python_recvfrom():
     with Scene() as scene, Node() as node:
         server = python(scene, [node], "recvfrom")
         check_echo(server, node)
-        assert node.ask(server, DEVICE, SERVICE, b"", before=[(3, bytes(4))], after=[(4, bytes(150))]) == b"192.0.2.1 56324 "
+        said = node.ask(server, DEVICE, SERVICE, b"", before=[(3, bytes(4))], after=[(4, bytes(150))])
+        assert said == b"192.0.2.1 56324 "
         node.sign = 200
         check_echo(server, node)
 
@@ -247,7 +248,8 @@ def case_memory_of_many_devices():
 
         def resident_octets(first, last):
             for i in range(first, last):
-                assert node.ask(server, (f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", 1000), SERVICE, b"").startswith(b"10.")
+                device = (f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", 1000)
+                assert node.ask(server, device, SERVICE, b"").startswith(b"10.")
             status = Path(f"/proc/{server.pid}/status").read_text()
             return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
@@ -336,7 +338,8 @@ def case_c_in_batches():
 
 @release_only
 def case_coap_server():
-    """libcoap's: it answers from the address that it was asked at, and a notification goes where the device was last."""
+    """libcoap's: it answers from the address that it was asked at, and a notification goes where the device was
+    last."""
     program = next(filter(None, map(shutil.which, ("coap-server", "coap-server-notls", "coap-server-openssl"))), None)
     if not program:
         raise Skip("needs libcoap3-bin")
@@ -345,7 +348,8 @@ def case_coap_server():
             port = free_ports(2)
             server = Shimmed(scene, [node], [program, "-A", ip, "-p", port], port, ip).wait_tunnelled()
             for device, service in ((DEVICE, SERVICE), (DEVICE6, SERVICE6)) if ip == "::1" else ((DEVICE, SERVICE),):
-                # GET /time observed: CON, token 1 octet, Observe 0, Uri-Path "time"; then its acknowledgement with 2.05.
+                # GET /time observed: CON, token 1 octet, Observe 0, Uri-Path "time"; then its acknowledgement with
+                # 2.05.
                 answer = node.ask(server, device, service, bytes.fromhex("4101 0001 aa 60 54") + b"time")
                 assert answer[:5] == bytes.fromhex("6145 0001 aa"), answer.hex()
                 _, _, notification = node.receive()
@@ -365,7 +369,8 @@ def native(scene):
 
 
 def case_native():
-    """Each device is answered through the node that it came through last; what has no good header counts and is not seen."""
+    """Each device is answered through the node that it came through last; what has no good header counts and is not
+    seen."""
     ping, pong = bytes.fromhex("4000 0001"), bytes.fromhex("7000 0001")
     with Scene() as scene, Node() as one, Node("127.0.0.2") as two:
         server = native(scene)

@@ -42,9 +42,13 @@ def case_killed_every_two_seconds():
     with Scene() as scene:
         backends = [scene.backend(number, ip="::1") for number in (1, 2, 3)]
         lb = scene.cidlb([scene.pool("p", backends, nat=NAT)])
-        lb.wait_log(r"info stateless pool=p: runs without a table: the addresses in fd00:c1d:1b00::/56 .* check of 24 bits")
+        lb.wait_log(
+            r"info stateless pool=p: runs without a table: the addresses in fd00:c1d:1b00::/56 .* check of 24 bits"
+        )
         story = scene.dir / "story"
-        options = {"devices": DEVICES, "rebinds": MOVES, "rebind_every": 1, "loss": 10, "story": story, "max_seconds": 300}
+        options = {
+            "devices": DEVICES, "rebinds": MOVES, "rebind_every": 1, "loss": 10, "story": story, "max_seconds": 300
+        }
         fleet = scene.fleet(lb.address(), **options, **TRAFFIC)
         kills = 0
         while fleet.alive():
@@ -62,7 +66,9 @@ def case_killed_every_two_seconds():
         assert sum(report["handshakes"] for report in reports) == DEVICES, reports
         # The servers saw each move, and nothing else.
         assert max(report["max_address_changes_per_session"] for report in reports) <= MOVES, reports
-        print(f"    {DEVICES} devices, {MOVES} moves each, cidlb killed {kills} times: {report['exchanges_ok']} exchanges")
+        print(
+            f"    {DEVICES} devices, {MOVES} moves each, cidlb killed {kills} times: {report['exchanges_ok']} exchanges"
+        )
         assert kills >= 5, kills
 
 
@@ -78,7 +84,9 @@ def case_to_and_from_a_table():
         lb.start()
         assert "runs without a table" not in lb.log_text()
         story = scene.dir / "story"
-        fleet = scene.fleet(lb.address("p"), devices=20, rebinds=8, rebind_every=0.7, story=story, max_seconds=60, **TRAFFIC)
+        fleet = scene.fleet(
+            lb.address("p"), devices=20, rebinds=8, rebind_every=0.7, story=story, max_seconds=60, **TRAFFIC
+        )
         wait_all_joined(story, 20)
         for listeners, stateless in ((one, True), (two, False), (one, True)):
             time.sleep(1)
@@ -107,7 +115,10 @@ def exchange(source, server, first, last):
     """Each of so many addresses says something to the server, and is answered."""
     window = 64
     for at in range(first, last, window):
-        waiting = {at + i: f"127.{64 + (at + i >> 16)}.{at + i >> 8 & 255}.{at + i & 255}" for i in range(min(window, last - at))}
+        waiting = {
+            at + i: f"127.{64 + (at + i >> 16)}.{at + i >> 8 & 255}.{at + i & 255}"
+            for i in range(min(window, last - at))
+        }
         for _ in range(20):
             for number, address in waiting.items():
                 source.send(record(number), address)
@@ -153,7 +164,9 @@ def dropped(lb):
 
 def case_who_may_answer():
     route_prefix()
-    with Scene() as scene, open_socket("::1") as server, open_socket("::1") as stranger, open_socket("127.0.0.1") as device:
+    with Scene() as scene, open_socket("::1") as server, open_socket("::1") as stranger, open_socket(
+        "127.0.0.1"
+    ) as device:
         lb = one_server(scene, server)
         ports = [int(port) for port in lb.config["pools"][0]["nat"]["ports"].split("-")]
         device.sendto(record(1), parse_address(lb.address()))
@@ -193,7 +206,9 @@ def case_who_may_answer():
             lb.reload()
             before = dropped(lb)["check"]
             server.sendto(b"old", endpoint)
-            wait_until(lambda: drain(device) if good else dropped(lb)["check"] > before, 5, f"the old address is good: {good}")
+            wait_until(
+                lambda: drain(device) if good else dropped(lb)["check"] > before, 5, f"the old address is good: {good}"
+            )
         device.sendto(record(2), parse_address(lb.address()))
         wait_until(lambda: select.select([server], [], [], 0)[0], 5, "the server gets it")
         ((_, moved),) = drain(server)
@@ -202,13 +217,17 @@ def case_who_may_answer():
 
 
 def case_shared_prefix():
-    """Two pools in one prefix and on one port: each gets its own servers' answers, also from a server that is in both."""
+    """Two pools in one prefix and on one port: each gets its own servers' answers, also from a server that is in
+    both."""
     route_prefix()
     with Scene() as scene, open_socket("::1") as both, open_socket("::1") as other, open_socket("127.0.0.1") as device:
         nat = {**NAT, "ports": "40684"}
         pools = []
         for name, servers in (("p", [both]), ("q", [both, other])):
-            entries = [{"name": f"{name}{i}", "id": i, "address": "[::1]:%d" % server.getsockname()[1]} for i, server in enumerate(servers, 1)]
+            entries = [
+                {"name": f"{name}{i}", "id": i, "address": "[::1]:%d" % server.getsockname()[1]}
+                for i, server in enumerate(servers, 1)
+            ]
             pools.append(scene.pool(name, entries, nat=nat, health={"probe": "none"}))
         lb = scene.cidlb(pools)
         endpoints = {}
@@ -233,7 +252,8 @@ def case_told():
     with Scene() as scene, open_socket("::1") as server:
         lb = one_server(scene, server)
         how = "runs without a table: the addresses in fd00:c1d:1b00::/56 that servers see carry the devices' of "
-        assert how + lb.address() in subprocess.run([BIN / "cidlb", "-t", "-c", lb.file], capture_output=True, text=True, check=True).stdout
+        check = subprocess.run([BIN / "cidlb", "-t", "-c", lb.file], capture_output=True, text=True, check=True)
+        assert how + lb.address() in check.stdout
         assert how in ctl(lb, "status")
         assert "pool p runs without a table: it needs no flows" in ctl(lb, "flows")
         lb.reload()
@@ -246,10 +266,17 @@ def case_refusing_server():
     route_prefix()
     with Scene() as scene, open_socket("127.0.0.1") as device:
         a = scene.backend(1, ip="::1")
-        pool = scene.pool("p", [a], nat=NAT, health={"probe": "dtls", "interval_ms": 60000, "timeout_ms": 1000, "fall": 1})
+        pool = scene.pool(
+            "p", [a], nat=NAT, health={"probe": "dtls", "interval_ms": 60000, "timeout_ms": 1000, "fall": 1}
+        )
         lb = scene.cidlb([pool])
         a.kill()
-        wait_until(lambda: device.sendto(record(1), parse_address(lb.address())) and lb.metric("cidlb_icmp_errors_total", backend="a"), 5, "an error")
+        wait_until(
+            lambda: device.sendto(record(1), parse_address(lb.address()))
+            and lb.metric("cidlb_icmp_errors_total", backend="a"),
+            5,
+            "an error",
+        )
         wait_until(lambda: lb.metric("cidlb_backend_state", backend="a", state="down") == 1, 5, "the server is down")
         assert lb.metric("cidlb_strays_total") == 0
         lb.assert_identities()

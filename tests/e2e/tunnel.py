@@ -28,7 +28,8 @@ def text_of(ip, port):
 
 
 class Server:
-    """A server id 1 at the end of the tunnel: a thread that remembers who sent what, and echoes. Without a header it is plain UDP."""
+    """A server id 1 at the end of the tunnel: a thread that remembers who sent what, and echoes. Without a header it is
+    plain UDP."""
 
     def __init__(self, ip="127.0.0.1", keys=None, echo=True, sock=None):
         self.sock = sock or open_socket(ip)
@@ -85,7 +86,10 @@ class Server:
 
 def tunnel(*keys, ip="127.0.0.1"):
     """`keys`: as (id, octets). A port for each of two workers, and one for probes."""
-    return {"local": text_of(ip, free_ports(3)), "keys": [{"id": number, "key": key.hex()} for number, key in keys or [(1, KEY)]]}
+    return {
+        "local": text_of(ip, free_ports(3)),
+        "keys": [{"id": number, "key": key.hex()} for number, key in keys or [(1, KEY)]],
+    }
 
 
 def tunnel_pool(scene, name, entries, settings=None, **options):
@@ -122,7 +126,10 @@ def case_every_family():
     """Devices of both families through tunnels of both; listeners with addresses of their own, and on all."""
     for tunnel_ip in ("127.0.0.1", "::1"):
         with Scene() as scene, Server(tunnel_ip) as server:
-            names = {"v4": ("127.0.0.1", "127.0.0.1"), "v4-any": ("0.0.0.0", "127.0.0.9"), "v6": ("::1", "::1"), "v6-any": ("::", "::1")}
+            names = {
+                "v4": ("127.0.0.1", "127.0.0.1"), "v4-any": ("0.0.0.0", "127.0.0.9"), "v6": ("::1", "::1"),
+                "v6-any": ("::", "::1"),
+            }
             lb = scene.cidlb([tunnel_pool(scene, "p", [server.entry()], tunnel(ip=tunnel_ip))], start=False)
             lb.config["listeners"] = [
                 {"name": name, "address": text_of(ip, free_ports()), "pool": "p"} for name, (ip, _) in names.items()
@@ -145,7 +152,9 @@ def case_every_family():
 
 def case_every_drop():
     """What comes to a tunnel and is not what it should be: nothing leaves, and each is counted under its reason."""
-    with Scene() as scene, Server(echo=False) as server, open_socket("127.0.0.1") as device, open_socket("127.0.0.1") as stranger:
+    with Scene() as scene, Server(echo=False) as server, open_socket("127.0.0.1") as device, open_socket(
+        "127.0.0.1"
+    ) as stranger:
         with Server(echo=False) as second:
             pools = [
                 tunnel_pool(scene, "p", [server.entry()]),
@@ -162,8 +171,13 @@ def case_every_drop():
             bad = {
                 "no_header": [b"", b"\x17\xfe\xfd", good[:15], b"\0" + good[1:]],
                 "length": [good[:40], good[:15] + b"\xff" + good[16:], good[:15] + b"\x0b" + good[16:]],
-                "kind": [good[:12] + b"\x20" + good[13:], good[:13] + b"\x11" + good[14:], good[:12] + b"\x11" + good[13:]],
-                "no_tag": [proxy2.frame(0x12, ends, []), proxy2.frame(0x12, ends, [(0xE0, bytes([0x11, 1]) + ours[:7])])],
+                "kind": [
+                    good[:12] + b"\x20" + good[13:], good[:13] + b"\x11" + good[14:], good[:12] + b"\x11" + good[13:]
+                ],
+                "no_tag": [
+                    proxy2.frame(0x12, ends, []),
+                    proxy2.frame(0x12, ends, [(0xE0, bytes([0x11, 1]) + ours[:7])]),
+                ],
                 "direction": [proxy2.write(KEY, 1, UP, service, to), proxy2.write(KEY, 1, UP, to, service)],
                 "key": [proxy2.write(KEY, 2, DOWN, service, to)],
                 "tag": [good[:-1] + bytes([good[-1] ^ 1]), proxy2.write(OTHER, 1, DOWN, service, to)],
@@ -184,7 +198,8 @@ def case_every_drop():
             second.node = server.node
             second.send(good)
             wait_until(lambda: dropped(lb, "outer_source") == 2, 5, "datagrams of strangers are dropped")
-            assert dropped(lb) == 2 + sum(map(len, bad.values())) and dropped(lb) == lb.metric("cidlb_tunnel_dropped_total", pool="p")
+            assert dropped(lb) == 2 + sum(map(len, bad.values()))
+            assert dropped(lb) == lb.metric("cidlb_tunnel_dropped_total", pool="p")
             server.send(good + b"after all")
             assert arrives(device) == (b"after all", service)
             assert lb.metric("cidlb_replies_total") == 1
@@ -262,13 +277,16 @@ def case_other_mode_by_reload():
 
 
 def case_same_ports_after_reload():
-    """A pool with another name, a range of ports that overlaps the last one, two that change places: no port is bound twice."""
+    """A pool with another name, a range of ports that overlaps the last one, two that change places: no port is bound
+    twice."""
     with Scene() as scene, Server() as server, Server() as second, open_socket("127.0.0.1") as device:
         base = free_ports(8)
         first, other = tunnel(), tunnel((1, OTHER))
         first["local"], other["local"] = f"127.0.0.1:{base}", f"127.0.0.1:{base + 5}"
         second.keys = {1: OTHER}
-        lb = started(scene, [tunnel_pool(scene, "p", [server.entry()], first), tunnel_pool(scene, "q", [second.entry()], other)])
+        lb = started(
+            scene, [tunnel_pool(scene, "p", [server.entry()], first), tunnel_pool(scene, "q", [second.entry()], other)]
+        )
 
         def check():
             for listener, at in (lb.config["listeners"][0], server), (lb.config["listeners"][1], second):
@@ -292,7 +310,8 @@ def case_same_ports_after_reload():
 
 
 def case_many_at_a_time():
-    """Out and back: what one batch has for a server leaves in one send, and what a server sends in one is taken apart."""
+    """Out and back: what one batch has for a server leaves in one send, and what a server sends in one is taken
+    apart."""
     with Scene() as scene, Server(echo=False) as server:
         lb = started(scene, [tunnel_pool(scene, "p", [server.entry()])], workers=1)
         service = parse_address(lb.address())
@@ -305,13 +324,17 @@ def case_many_at_a_time():
         lb.child.send_signal(harness.signal.SIGCONT)
         got = server.wait(3 * len(devices))
         for number, device in enumerate(devices):
-            mine = [payload[len(RECORD) : len(RECORD) + 3] for source, _, payload in got if source == device.getsockname()]
+            mine = [
+                payload[len(RECORD) : len(RECORD) + 3] for source, _, payload in got if source == device.getsockname()
+            ]
             assert mine == [b"%02d%d" % (number, turn) for turn in range(3)], mine
         segmented = lb.metric("cidlb_tunnel_segmented_total")
         print(f"    {segmented} of {len(got)} datagrams left together with others")
         assert segmented > len(got) / 2
 
-        train = b"".join(server.header(service, device.getsockname()) + b"%03d" % number for number, device in enumerate(devices))
+        train = b"".join(
+            server.header(service, device.getsockname()) + b"%03d" % number for number, device in enumerate(devices)
+        )
         size = len(server.header(service, devices[0].getsockname())) + 3
         control = [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]
         # The last one is shorter.
@@ -355,7 +378,10 @@ class Far:
     def __enter__(self):
         ip = harness.ip
         ip("netns", "add", self.name)
-        ip("link", "add", "far", "mtu", self.mtu, "type", "veth", "peer", "name", "near", "mtu", self.mtu, "netns", self.name)
+        ip(
+            "link", "add", "far", "mtu", self.mtu, "type", "veth", "peer", "name", "near", "mtu", self.mtu, "netns",
+            self.name,
+        )
         for host, where, device in (("1", [], "far"), ("2", ["-n", self.name], "near")):
             ip(*where, "link", "set", device, "up")
             ip(*where, "address", "add", f"10.9.0.{host}/24", "dev", device)
@@ -378,7 +404,8 @@ class Far:
 
 
 def case_larger_than_the_mtu():
-    """With the header in front, flights near the MTU do not fit: they arrive in fragments, which are counted. Nothing else is."""
+    """With the header in front, flights near the MTU do not fit: they arrive in fragments, which are counted. Nothing
+    else is."""
     with Far(1400) as far:
         for here, there, overhead in (("10.9.0.1", "10.9.0.2", 20 + 8 + 41), ("fd09::1", "fd09::2", 40 + 8 + 41)):
             with Scene() as scene, Server(sock=far.socket(there)) as server, open_socket("127.0.0.1") as device:
@@ -397,7 +424,8 @@ def case_larger_than_the_mtu():
                 for number in range(60):
                     device.sendto(RECORD + b"%03d" % number + bytes(1400), service)
                 got = server.wait(9 + 60)[9:]
-                assert [payload[len(RECORD) : len(RECORD) + 3] for _, _, payload in got] == [b"%03d" % n for n in range(60)]
+                numbers = [payload[len(RECORD) : len(RECORD) + 3] for _, _, payload in got]
+                assert numbers == [b"%03d" % n for n in range(60)]
                 lb.assert_identities()
                 assert lb.metric("cidlb_tunnel_fragmented_total") == fragmented + 60
                 assert lb.metric("cidlb_tunnel_segmented_total") == 0
@@ -426,10 +454,13 @@ def behind_shim(scene, number, settings):
 
 
 def survive_restarts(scene, backends, settings, devices, moves, **traffic):
-    """Real devices that move, 10 % loss, and cidlb killed every other second: the servers see every move, and no session ends."""
+    """Real devices that move, 10 % loss, and cidlb killed every other second: the servers see every move, and no
+    session ends."""
     health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
     lb = started(scene, [tunnel_pool(scene, "p", backends, settings, health=health)])
-    fleet = scene.fleet(lb.address(), devices=devices, rebinds=moves, rebind_every=1, loss=10, max_seconds=300, **traffic)
+    fleet = scene.fleet(
+        lb.address(), devices=devices, rebinds=moves, rebind_every=1, loss=10, max_seconds=300, **traffic
+    )
     restarts = 0
     while fleet.alive():
         time.sleep(2)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Probes of pools in mode tunnel: through the tunnel, from the port after the workers', each as a device with cidlb's own address."""
+"""Probes of pools in mode tunnel: through the tunnel, from the port after the workers', each as a device with cidlb's
+own address."""
 
 import json
 import re
@@ -47,7 +48,10 @@ def tunnel_pool(scene, entries, settings, health, **options):
 
 def row(lb, name="a"):
     """What cidlbctl says of one backend."""
-    out = subprocess.run([BIN / "cidlbctl", "--json", "--socket", lb.config["admin"]["socket"], "backends"], capture_output=True, text=True)
+    out = subprocess.run(
+        [BIN / "cidlbctl", "--json", "--socket", lb.config["admin"]["socket"], "backends"], capture_output=True,
+        text=True,
+    )
     return next(one for one in json.loads(out.stdout)["backends"] if one["name"] == name)
 
 
@@ -82,7 +86,11 @@ def case_coaps():
             assert counted["max_address_changes_per_session"] >= 5, counted
             moves = re.findall(r"device moved from (\S+) to (\S+)", server.log_text())
             own = [(parse_address(source), parse_address(to)) for source, to in moves]
-            own = [(source[1], to[1]) for source, to in own if source[0] == to[0] == ip and to[1] in INNER_PORTS and source[1] in INNER_PORTS]
+            own = [
+                (source[1], to[1])
+                for source, to in own
+                if source[0] == to[0] == ip and to[1] in INNER_PORTS and source[1] in INNER_PORTS
+            ]
             assert len(own) >= 5 and len({to for _, to in own}) == len(own), moves
             assert lb.metric("cidlb_tunnel_dropped_total") == 0
             lb.assert_identities()
@@ -119,7 +127,13 @@ def case_behind_the_shim():
                 settings, port = tunnel(ip), free_ports()
                 argv = [BIN / "cidlb-backend", "--listen", text_of(ip, port), "--id", 1, *options]
                 server = shimmed(scene, settings, argv, port, ip)
-                lb = scene.cidlb([tunnel_pool(scene, [{"name": "a", "id": 1, "address": text_of(ip, port)}], settings, health, **pool)])
+                lb = scene.cidlb(
+                    [
+                        tunnel_pool(
+                            scene, [{"name": "a", "id": 1, "address": text_of(ip, port)}], settings, health, **pool
+                        )
+                    ]
+                )
                 probed(lb, 3)
                 one = row(lb)
                 assert one["health"] == "up", (ip, health["probe"], one)
@@ -138,7 +152,9 @@ def case_coap_server_behind_the_shim():
         settings, port = tunnel(), free_ports(2)
         shimmed(scene, settings, [program, "-A", "127.0.0.1", "-p", port], port, "127.0.0.1")
         entry = {"name": "a", "address": text_of("127.0.0.1", port)}
-        lb = scene.cidlb([tunnel_pool(scene, [entry], settings, {**COAP, "interval_ms": 600}, protocol="udp", cid=None)])
+        lb = scene.cidlb(
+            [tunnel_pool(scene, [entry], settings, {**COAP, "interval_ms": 600}, protocol="udp", cid=None)]
+        )
         wait_row(lb, "it is up", lambda one: one["health"] == "up" and one["reason"] == "RST")
         probed(lb, 3)
         assert lb.log_text().count("backend_down") <= 1, lb.log_text()
@@ -154,7 +170,9 @@ def case_a_port_too_few():
         lb = scene.cidlb([tunnel_pool(scene, [{"name": "a", "id": 1, "address": f"127.0.0.1:{port}"}], settings, DTLS)])
         lb.wait_log("backend_down pool=p backend=a: no answer through the tunnel for 500 ms")
         local = parse_address(settings["local"])
-        server.wait_log(f"dropped a datagram from 127.0.0.1:{local[1] + WORKERS}: its sender is not in CIDLB_SHIM_NODES")
+        server.wait_log(
+            f"dropped a datagram from 127.0.0.1:{local[1] + WORKERS}: its sender is not in CIDLB_SHIM_NODES"
+        )
 
 
 def case_down_and_up():

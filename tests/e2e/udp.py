@@ -1,4 +1,5 @@
-"""A man in the middle between one device and cidlb, forgers of DTLS records, and plain servers and clients, for the end-to-end tests.
+"""A man in the middle between one device and cidlb, forgers of DTLS records, and plain servers and clients, for the
+end-to-end tests.
 
     with Relay(lb.address()) as relay:
         fleet = scene.fleet(relay.address, devices=1)
@@ -47,7 +48,13 @@ def records(datagram, cid_length):
 
 def forge(cid, epoch=1, seq=1, length=40):
     """A record that looks right and verifies nowhere: `length` octets of random ciphertext."""
-    return struct.pack(">BHH", TLS12_CID, 0xFEFD, epoch) + seq.to_bytes(6, "big") + cid + struct.pack(">H", length) + os.urandom(length)
+    return (
+        struct.pack(">BHH", TLS12_CID, 0xFEFD, epoch)
+        + seq.to_bytes(6, "big")
+        + cid
+        + struct.pack(">H", length)
+        + os.urandom(length)
+    )
 
 
 def parse_address(text):
@@ -228,7 +235,9 @@ class Echo:
             sock.close()
 
     def entries(self):
-        return [{"name": name, "address": "127.0.0.1:%d" % sock.getsockname()[1]} for name, sock in self.sockets.items()]
+        return [
+            {"name": name, "address": "127.0.0.1:%d" % sock.getsockname()[1]} for name, sock in self.sockets.items()
+        ]
 
     def refuse(self, name):
         """Closes its socket: whoever sends to it gets an ICMP error. Returns when."""
