@@ -1,9 +1,12 @@
-"""The first deployment of the README, with its own configuration (conf/nat.conf), each host a network namespace:
+"""The first deployment of the README and the commands of the guide, as the pages have them. Each host is a network
+namespace:
 
     devices                 balancer                     servers
     192.0.2.2 ── 192.0.2.1  cidlb  10.0.0.1 ── 10.0.0.11  a, id 1
     192.0.2.3               │                  10.0.0.12  b, id 2
                             └ local 10.64.0.0/16: what the servers see
+
+On the balancer /etc, /usr/local, /var/lib and /run are this test's own, so that its commands are run as they are.
 """
 
 import json
@@ -12,8 +15,31 @@ import subprocess
 from pathlib import Path
 
 from harness import AS_ROOT, BIN, PSK, Scene, Skip, broken_identities, main, parse_metrics, wait_until
+from pages import GUIDE, README, ROOT, Page
 
-ROOT = Path(__file__).parents[2]
+# Built already; tests/packager builds just this.
+BUILD = "cmake -S . -B build -DBUILD_TESTING=OFF && cmake --build build && cmake --install build"
+# What HEX is where the pages explain a datagram: a ClientHello, as far as the decision reads it.
+HELLO = "16fefd0000000000000000005d010000510000000000000051fefd" + "00" * 79
+RUN_PAGES = ("operating", "tunnel", "nodes")
+
+# What systemd would do with the unit; its log is this test's.
+SYSTEMCTL = r"""#!/bin/bash
+say() { sed -n "s/^$1=//p" /etc/systemd/system/cidlb.service; }
+case "$*" in
+"enable --now cidlb")
+	mkdir -p /run/cidlb /var/lib/cidlb
+	ulimit -n "$(say LimitNOFILE)"
+	$(say ExecStartPre) || exit
+	setsid $(say ExecStart) </dev/null >>"$LOG" 2>&1 &
+	echo $! >/run/cidlb.pid ;;
+"reload cidlb") kill -HUP "$(cat /run/cidlb.pid)" ;;
+*) echo "systemctl $*: not known here" >&2 && exit 1 ;;
+esac
+"""
+JOURNALCTL = """#!/bin/sh
+[ "$*" = "-u cidlb" ] && exec cat "$LOG"
+"""
 
 
 def ip(*words):
@@ -31,8 +57,6 @@ class Hosts:
                 ip("-n", name, "link", "set", "lo", "up")
             self._link("devices", ["192.0.2.2/24", "192.0.2.3/24"], ["192.0.2.1/24"])
             self._link("servers", ["10.0.0.11/24", "10.0.0.12/24"], ["10.0.0.1/24"])
-            ip("-n", self.name["balancer"], "route", "add", "local", "10.64.0.0/16", "dev", "lo")
-            ip("-n", self.name["servers"], "route", "add", "10.64.0.0/16", "via", "10.0.0.1")
         except BaseException:
             self.__exit__()
             raise
@@ -54,57 +78,152 @@ class Hosts:
         return ["ip", "netns", "exec", self.name[host], *argv]
 
 
-def configuration(scene):
-    """conf/nat.conf with a key file of the test's."""
-    key, conf = scene.dir / "hash.key", scene.dir / "cidlb.conf"
-    key.touch(mode=0o600)
-    key.write_text(os.urandom(16).hex() + "\n")
-    text = (ROOT / "conf" / "nat.conf").read_text()
-    assert "/etc/cidlb/hash.key" in text
-    conf.write_text('user = "nobody";\n' + text.replace("/etc/cidlb/hash.key", str(key)))
-    subprocess.run(["chown", "nobody", str(key)], check=True)
-    return conf
+class Balancer:
+    """The balancer's host: runs commands of pages there, from the top of the tree, as root."""
+
+    def __init__(self, hosts, scene):
+        self.hosts, self.scene, self.log, self.cid = hosts, scene, scene.dir / "journal", None
+        programs = scene.dir / "programs"
+        programs.mkdir()
+        for name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+        # Who gave up root cannot be traced, which the leak check needs: other scripts do it without root.
+        more = {"LOG": str(self.log), "EDITOR": "true", "ASAN_OPTIONS": "detect_leaks=0"}
+        paths = [str(programs), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        self.env = {**os.environ, **more, "PATH": ":".join(paths)}
+        overlay = f"mount -t tmpfs tmpfs {scene.dir}/own || exit\n"
+        for place in ("/etc", "/usr/local", "/var/lib"):
+            own = f"{scene.dir}/own{place}"
+            overlay += f"mkdir -p {own} {own}.work && mount -t overlay overlay {place} "
+            overlay += f"-o lowerdir={place},upperdir={own},workdir={own}.work || exit\n"
+        overlay += "mount -t tmpfs tmpfs /run || exit\n"
+        overlay += "userdel cidlb 2>/dev/null; rm -rf /etc/cidlb /var/lib/cidlb\n"  # where cidlb is installed already
+        overlay += "echo made\nexec sleep infinity\n"
+        (scene.dir / "own").mkdir()
+        unshare = ["unshare", "--mount", "--propagation", "private", "bash", "-c", overlay]
+        self.holder = scene.process("balancer", *hosts.on("balancer", *unshare))
+        wait_until(lambda: self.holder.out.read_text() or not self.holder.alive(), 10, "the balancer's host is made")
+        if "made" not in self.holder.out.read_text():
+            self.holder.asked = True
+            raise Skip(f"needs overlays: {self.holder.log_text().strip()}")
+
+    def inside(self, *argv):
+        return ["nsenter", "-t", str(self.holder.pid), "--mount", "--net", f"--wd={ROOT}", *map(str, argv)]
+
+    def run(self, command):
+        """What a command of a page prints. It must succeed."""
+        real = command.replace("/tmp/", f"{self.scene.dir}/").replace("60s", "1s")
+        real = real.replace("route HEX", f"route {HELLO}").replace("HEX", self.cid or "HEX")
+        real = real.replace(BUILD, f"cmake --install {BIN.parent}")
+        argv = self.inside("bash", "-euo", "pipefail", "-c", real)
+        done = subprocess.run(argv, env=self.env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+        assert done.returncode == 0, f"{command}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def run_page(self, page):
+        """All commands of a page that are for the balancer; how many."""
+        count = 0
+        for lines in page.commands("sh"):
+            for line in filter(None, lines):
+                self.run(line)
+                count += 1
+        return count
+
+    def stop(self):
+        pid = int(self.run("cat /run/cidlb.pid"))
+        os.kill(pid, 15)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10, "cidlb ends")
+        assert " info stopped" in self.log.read_text(), self.log.read_text()
+
+    def kill(self):
+        subprocess.run(self.inside("sh", "-c", "kill -9 $(cat /run/cidlb.pid)"), stderr=subprocess.DEVNULL)
+
+
+def start_servers(hosts, scene):
+    for number, address in ((1, "10.0.0.11:5684"), (2, "10.0.0.12:5684")):
+        argv = [BIN / "cidlb-backend", "--listen", address, "--id", number, "--cid-length", 6, "--psk", ":".join(PSK)]
+        scene.process(f"server{number}", *hosts.on("servers", *argv, "--report", scene.dir / f"server{number}.json"))
+
+
+def deploy(hosts, balancer):
+    """What the README says, block by block."""
+    page = Page(README)
+    for block in page.blocks:
+        lines = list(filter(None, block.text.splitlines()))
+        if block.kind == "sh on servers":
+            for line in lines:
+                subprocess.run(hosts.on("servers", "bash", "-euc", line), check=True)
+        elif block.kind == "sh":
+            for line in lines:
+                balancer.run(line)
+            wait_until(lambda: balancer.run("curl -s http://127.0.0.1:9180/readyz") == "ready\n", 15, "cidlb is ready")
+    assert [block.kind for block in page.blocks if block.kind.startswith("sh")] == ["sh", "sh on servers", "sh"]
+
+
+def run_devices(hosts, scene, name, count, **options):
+    argv = [BIN / "cidlb-fleet", "--target", "192.0.2.1:5684", "--devices", count, "--psk", ":".join(PSK)]
+    argv += ["--ack-timeout-ms", 300, "--observe"]
+    for option, value in options.items():
+        argv += ["--" + option.replace("_", "-"), value]
+    return scene.process(name, *hosts.on("devices", *argv))
 
 
 def case_readme_deployment():
     if not AS_ROOT:
-        raise Skip("needs root for network namespaces")
-    psk = ":".join(PSK)
+        raise Skip("needs root for namespaces")
     with Hosts() as hosts, Scene() as scene:
-        for number, address in ((1, "10.0.0.11:5684"), (2, "10.0.0.12:5684")):
-            argv = [BIN / "cidlb-backend", "--listen", address, "--id", number, "--cid-length", 6, "--psk", psk]
-            scene.process(
-                f"server{number}", *hosts.on("servers", *argv, "--report", scene.dir / f"server{number}.json")
-            )
-        # Who gave up root cannot be traced, which the leak check needs: other scripts do it without root.
-        no_leak_check = ["env", "ASAN_OPTIONS=detect_leaks=0"]
-        lb = scene.process("cidlb", *hosts.on("balancer", *no_leak_check, BIN / "cidlb", "-c", configuration(scene)))
-
-        def get(path):
-            fetch = hosts.on(
-                "balancer", "python3", "-c",
-                f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9180{path}').read().decode())",
-            )
-            return subprocess.run(fetch, capture_output=True, text=True).stdout
-
-        wait_until(lambda: "ready" in get("/readyz"), 15, "cidlb is ready")
-        fleet = [
-            BIN / "cidlb-fleet", "--target", "192.0.2.1:5684", "--devices", 20, "--rebinds", 4, "--rebind-every", 1
-        ]
-        fleet += ["--loss", 5, "--ack-timeout-ms", 300, "--psk", psk, "--observe"]
-        devices = scene.process("fleet", *hosts.on("devices", *fleet))
-        status = devices.wait(120)
-        report = json.loads(devices.out.read_text())
-        assert status == 0 and report["handshakes"] == 20 and report["survived"] == 20, report
-
-        metrics = parse_metrics(get("/metrics"))
-        assert not broken_identities(metrics), broken_identities(metrics)
-        lb.stop()
+        start_servers(hosts, scene)
+        balancer = Balancer(hosts, scene)
+        try:
+            deploy(hosts, balancer)
+            devices = run_devices(hosts, scene, "fleet", 20, rebinds=4, rebind_every=1, loss=5)
+            status = devices.wait(120)
+            report = json.loads(devices.out.read_text())
+            assert status == 0 and report["handshakes"] == 20 and report["survived"] == 20, report
+            metrics = parse_metrics(balancer.run("curl -s http://127.0.0.1:9180/metrics"))
+            assert not broken_identities(metrics), broken_identities(metrics)
+            balancer.stop()
+        finally:
+            balancer.kill()
         for number in (1, 2):
             server = next(process for process in scene.processes if process.name == f"server{number}")
             server.stop()
             counted = json.loads((scene.dir / f"server{number}.json").read_text())
             assert counted["max_address_changes_per_session"] <= 1, counted
+        balancer.holder.kill()
+
+
+def case_commands_of_the_guide():
+    """On the balancer of the README, while devices talk. What the pages do to it must not end a session."""
+    if not AS_ROOT:
+        raise Skip("needs root for namespaces")
+    with Hosts() as hosts, Scene() as scene:
+        start_servers(hosts, scene)
+        balancer = Balancer(hosts, scene)
+        try:
+            deploy(hosts, balancer)
+            devices = run_devices(hosts, scene, "fleet", 5, duration=3600, max_seconds=3600, interval_ms=200)
+
+            def flow_of_a_session():
+                flows = json.loads(balancer.run("cidlbctl flows --json"))["flows"]
+                return next((flow["cid"] for flow in flows if flow["kind"] == "cid"), None)
+
+            balancer.cid = wait_until(flow_of_a_session, 20, "a device has a session")
+            for name in RUN_PAGES:
+                count = balancer.run_page(Page(GUIDE / f"{name}.md"))
+                print(f"    {name}.md: {count} commands")
+                assert count >= 2, name
+            pcap = (scene.dir / "trace.pcap").read_bytes()
+            assert len(pcap) > 24, "the trace has seen datagrams"
+            devices.child.terminate()
+            assert devices.wait(20) == 0, devices.log_text()
+            report = json.loads(devices.out.read_text())
+            assert report["survived"] == report["handshakes"] == 5, report
+            balancer.stop()
+        finally:
+            balancer.kill()
+        balancer.holder.kill()
 
 
 main(globals())
