@@ -212,7 +212,8 @@ def case_settings():
     text, wrong, seen = conf + sources("lb", "common", "bench") + sources("bench", ending="py"), [], 0
     for page in pages():
         for n, code in page.spans:
-            section = re.match(r"(?:pools\.)?(nat|tunnel|health|cid|admin|hello_rate)\.(?!py)(\w+)$", code.split(" ")[0])
+            word = code.split(" ")[0]
+            section = re.match(r"(?:pools\.)?(nat|tunnel|health|cid|admin|hello_rate)\.(?!py)(\w+)$", word)
             value = re.match(r"(?:\w+\.)*(\w+) = ", code)
             names = [section[2]] if section else [value[1]] if value else []
             seen += len(names)
