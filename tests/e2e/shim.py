@@ -21,7 +21,7 @@ from harness import BIN, FULL, Process, Scene, Skip, free_ports, main, release_o
 from proxy2 import DOWN, UP
 
 SHIM = BIN / "libcidlb-shim.so"
-PROGRAMS = Path(__file__).parents[1] / "shim"
+PROGRAMS = Path(__file__).parents[1] / "fixtures"
 KEYS = {1: bytes(range(16)), 200: bytes(range(16, 32))}
 DEVICE, SERVICE = ("192.0.2.1", 56324), ("198.51.100.7", 5684)
 DEVICE6, SERVICE6 = ("2001:db8::1", 56324), ("2001:db8:ffff::7", 5684)
@@ -101,7 +101,7 @@ class Node:
 
 def python(scene, nodes, mode, ip="127.0.0.1", **options):
     port = free_ports()
-    server = Shimmed(scene, nodes, [sys.executable, PROGRAMS / "echo.py", mode, ip, port], port, ip, **options)
+    server = Shimmed(scene, nodes, [sys.executable, PROGRAMS / "shim_echo.py", mode, ip, port], port, ip, **options)
     return server.wait_out("ready")
 
 
@@ -273,7 +273,7 @@ def case_bad_settings_are_refused():
             )
         ):
             port = free_ports()
-            argv = [sys.executable, PROGRAMS / "echo.py", "recvfrom", "127.0.0.1", port]
+            argv = [sys.executable, PROGRAMS / "shim_echo.py", "recvfrom", "127.0.0.1", port]
             server = Shimmed(scene, [node], argv, port, name=f"server{i}", **options)
             assert server.wait(20) == 1
             assert server.out.read_text() == "bind: 13\n", server.out.read_text()
@@ -302,13 +302,13 @@ def others(scene, nodes, program, *arguments, ip="127.0.0.1", **options):
 @release_only
 def case_java_socket():
     with Scene() as scene, Node() as node:
-        check_echo(others(scene, [node], "java", PROGRAMS / "Echo.java", "socket"), node)
+        check_echo(others(scene, [node], "java", PROGRAMS / "ShimEcho.java", "socket"), node)
 
 
 @release_only
 def case_java_channel():
     with Scene() as scene, Node() as node:
-        server = others(scene, [node], "java", PROGRAMS / "Echo.java", "channel", ip="0.0.0.0")
+        server = others(scene, [node], "java", PROGRAMS / "ShimEcho.java", "channel", ip="0.0.0.0")
         node.send_raw(server, b"nothing of ours")
         check_echo(server, node)
         assert node.ask(server, DEVICE6, SERVICE6, b"six").endswith(b" 56324 six")
@@ -317,7 +317,7 @@ def case_java_channel():
 @release_only
 def case_node():
     with Scene() as scene, Node() as node:
-        server = others(scene, [node], "node", PROGRAMS / "echo.js")
+        server = others(scene, [node], "node", PROGRAMS / "shim_echo.js")
         node.send_raw(server, b"nothing of ours")
         check_echo(server, node)
 
