@@ -22,7 +22,8 @@ enum {
 	CONF_MAX_POOLS = 64,
 	CONF_MAX_BACKENDS = 1024 /* per pool */,
 	CONF_MAX_SOURCES = 8,
-	CONF_MAX_WORKERS = 64
+	CONF_MAX_WORKERS = 64,
+	CONF_SOCKET_CLIENTS = 8, /* at once, of admin.socket: admin/socket.h holds further ones off */
 };
 
 #define CONF_SOCKET     "/run/cidlb/admin.sock"

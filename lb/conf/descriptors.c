@@ -1,9 +1,8 @@
 #include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
-#include "admin/socket.h"
+#include "conf/machine.h"
 #include "conf/read.h"
 
 enum part { PART_ADDRESS_PORTS, PART_PREFIX_PORTS, PART_LISTENERS, PART_TUNNELS, PART_PROBES, PART_OTHERS, PARTS };
@@ -33,7 +32,7 @@ static uint64_t count_others(const struct conf *conf)
 {
 	uint64_t count = STANDARD + LOOP + ALARM + MOMENTARY;
 
-	count += conf->socket ? 1 + ADMIN_SOCKET_CLIENTS : 0;
+	count += conf->socket ? 1 + CONF_SOCKET_CLIENTS : 0;
 	count += conf->has_http ? 1 + HTTP_CLIENTS : 0;
 	return count + (uint64_t)OF_WORKER * conf->workers;
 }
@@ -56,12 +55,12 @@ static uint64_t count_prefix_ports(const struct conf *conf)
 	return count * conf->workers;
 }
 
-/* Whether an earlier pool has the ports of source `at` of this one: publish.c. */
-static bool is_shared(const struct conf *conf, size_t pool, size_t at)
+/* Whether a pool from `first` on, before this one, has the ports of source `at`: they have one socket each. */
+static bool is_shared(const struct conf *conf, size_t first, size_t pool, size_t at)
 {
 	const struct conf_nat *nat = &conf->pools[pool].nat;
 
-	for (size_t i = 0; i < pool; i++) {
+	for (size_t i = first; i < pool; i++) {
 		const struct conf_nat *other = &conf->pools[i].nat;
 
 		for (size_t j = 0; other->single && j < other->source_count; j++)
@@ -73,29 +72,19 @@ static bool is_shared(const struct conf *conf, size_t pool, size_t at)
 	return false;
 }
 
-uint64_t conf_address_ports(const struct conf_pool *pool)
+uint64_t conf_address_ports(const struct conf *conf, size_t first, size_t count)
 {
-	uint64_t count = 0;
+	uint64_t ports = 0;
 
-	for (size_t i = 0; pool->nat.single && i < pool->nat.source_count; i++)
-		if (conf_pool_uses(pool, addr_is_v4(&pool->nat.sources[i].addr)))
-			count += conf_nat_ports(&pool->nat);
-	return count;
-}
-
-static uint64_t count_address_ports(const struct conf *conf)
-{
-	uint64_t count = 0;
-
-	for (size_t i = 0; i < conf->pool_count; i++) {
+	for (size_t i = first; i < first + count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
 		for (size_t j = 0; nat->single && j < nat->source_count; j++)
 			if (conf_pool_uses(&conf->pools[i], addr_is_v4(&nat->sources[j].addr)) &&
-			    !is_shared(conf, i, j))
-				count += conf_nat_ports(nat);
+			    !is_shared(conf, first, i, j))
+				ports += conf_nat_ports(nat);
 	}
-	return count;
+	return ports;
 }
 
 /* A session is asked from two, but for one whose ports are inside a tunnel. */
@@ -122,7 +111,7 @@ static uint64_t count_all(const struct conf *conf, uint64_t parts[static PARTS])
 	uint64_t sum = 0;
 	bool names = false;
 
-	parts[PART_ADDRESS_PORTS] = count_address_ports(conf);
+	parts[PART_ADDRESS_PORTS] = conf_address_ports(conf, 0, conf->pool_count);
 	parts[PART_PREFIX_PORTS] = count_prefix_ports(conf);
 	parts[PART_LISTENERS] = (uint64_t)conf->listener_count * conf->workers;
 	parts[PART_TUNNELS] = parts[PART_PROBES] = 0;
@@ -137,27 +126,19 @@ static uint64_t count_all(const struct conf *conf, uint64_t parts[static PARTS])
 	return sum;
 }
 
-/* UINT64_MAX: there is none. What is said here is the hard limit: control.c raises the other. */
-static uint64_t limit_read(void)
+uint64_t conf_descriptors_left(const struct conf *conf, const struct conf_machine *machine)
 {
-	struct rlimit limit;
-
-	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : limit.rlim_max;
-}
-
-uint64_t conf_descriptors_left(const struct conf *conf)
-{
-	const uint64_t limit = limit_read(), others = count_others(conf);
+	const uint64_t limit = machine->descriptors, others = count_others(conf);
 
 	if (limit == UINT64_MAX)
 		return limit;
 	return limit > others ? limit - others : 0;
 }
 
-void conf_descriptors_check(struct conf_reader *reader)
+void conf_descriptors_check(struct conf_reader *reader, const struct conf_machine *machine)
 {
 	uint64_t parts[PARTS];
-	const uint64_t limit = limit_read(), sum = count_all(reader->conf, parts);
+	const uint64_t limit = machine->descriptors, sum = count_all(reader->conf, parts);
 	char largest[256] = "";
 
 	if (sum <= limit)

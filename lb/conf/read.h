@@ -1,4 +1,8 @@
-/* What the parts of the configuration reader share. Private to conf*.c and their tests.
+/* What the parts of the configuration reader share. Private to conf/ and its tests.
+ *
+ * A file is read in two passes. The first knows its text alone, and the key files and the user that it names. The
+ * second holds what was read against each other and against this host (machine.h): sources, workers and descriptors
+ * that the text leaves open come from there.
  *
  * Everything a file may say is in tables of options: name, type, range, default, unit. The generic reader checks a
  * group against its table; what one option means for another is checked by the part that owns the group.
@@ -16,6 +20,7 @@
 #include <libconfig.h>
 
 #include "conf/conf.h"
+#include "conf/machine.h"
 
 enum conf_type {
 	CONF_NUMBER, /* min..max */
@@ -72,17 +77,26 @@ struct conf_strings {
 	size_t len, room;
 };
 
+/* What the text says of a pool's sources and ports, for the second pass. All zero: nothing. */
+struct conf_nat_said {
+	bool sources_known; /* no mistake; none at all: this host is to tell them */
+	bool ports_known;
+	enum conf_found max_flows_found;
+	struct conf_place sources, ports, max_flows;
+};
+
 struct conf_reader {
 	const char *file;
 	struct conf_strings strings;
 	bool shared; /* others may access the file: no place for keys */
 	struct conf_user user;
-	struct conf *conf; /* being filled */
+	struct conf *conf;                             /* being filled */
+	struct conf_nat_said nat_said[CONF_MAX_POOLS]; /* by the index of the pool */
 	struct conf_report *report;
 	bool no_memory;
 };
 
-/* conf_report.c: lines of the report, and the user's text in them. */
+/* report.c: lines of the report, and the user's text in them. */
 void conf_error(struct conf_reader *reader, struct conf_place place, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void conf_warn(struct conf_reader *reader, struct conf_place place, const char *format, ...)
@@ -99,7 +113,7 @@ static inline struct conf_place conf_at(const config_setting_t *setting)
 	return (struct conf_place){ .setting = setting };
 }
 
-/* conf_read.c: one group against its table. */
+/* read.c: one group against its table. */
 
 /* Fills values[section->count]. Reports unknown members, wrong types and ranges, missing required ones. A group that is
  * absent altogether gives the defaults, with its own place for all of them. */
@@ -118,7 +132,7 @@ char *conf_read_name(struct conf_reader *reader, const struct conf_value *value)
 /* ADDRESS:PORT. False: absent, or (reported) something else. */
 bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, struct addr *out);
 
-/* conf_text.c: the source. */
+/* text.c: the source. */
 
 /* Reads `file` whole, NUL-terminated, at most 4 MiB. Returns 0 or -errno; -EILSEQ: has a NUL in it. */
 int conf_text_read(const char *file, char **out, mode_t *mode);
@@ -144,10 +158,18 @@ void conf_strings_free(struct conf_strings *strings);
 /* What config_setting_get_string() was meant to be; NULL: no text. Valid as long as reader->strings. */
 const char *conf_text_of(const struct conf_reader *reader, const config_setting_t *setting);
 
-/* Text instead of a file: everything conf_load() does after reading it. `mode`: of the file that it came from. */
-struct conf *conf_parse(const char *file, const char *text, mode_t mode, struct conf_report *report);
+/* A file that was read already. */
+struct conf_source {
+	const char *file; /* its name */
+	const char *text;
+	mode_t mode;
+};
 
-/* conf_key.c: secrets. */
+/* Both passes: everything conf_load() does after reading the file. */
+struct conf *conf_parse(const struct conf_source *source, const struct conf_machine *machine,
+			struct conf_report *report);
+
+/* key.c: secrets. */
 
 /* Who will run. False (reported): no such user. */
 bool conf_user_find(struct conf_reader *reader, const struct conf_value *user);
@@ -165,60 +187,73 @@ bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, u
 /* True if the key is in the file itself and others can access that (reported). */
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value);
 
-/* conf_pool.c */
+/* pool.c */
 extern const struct conf_section conf_section_pool, conf_section_hello_rate;
 
 /* Fills `pool`, which is zero before, from the group at `place`. */
 void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool);
 
-/* conf_cid.c: fills pool->layout. True: it is known, so that server ids can be held against it. */
+/* cid.c: fills pool->layout. True: it is known, so that server ids can be held against it. */
 extern const struct conf_section conf_section_cid, conf_section_cid_config;
 bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *cid,
 		   struct conf_pool *pool);
 
-/* conf_health.c: fills pool->health and pool->all_down. */
+/* health.c: fills pool->health and pool->all_down. */
 extern const struct conf_section conf_section_health;
 void conf_health_read(struct conf_reader *reader, const struct conf_value *health, struct conf_pool *pool);
 
-/* conf_backend.c: fills pool->backends. */
+/* backend.c: fills pool->backends. */
 extern const struct conf_section conf_section_backend;
 void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known,
 			struct conf_pool *pool);
 
-/* conf_nat.c */
+/* nat.c */
 extern const struct conf_section conf_section_nat;
 
-/* Fills pool->nat. The listeners and the pool's backends are read already; those with port 0 are wrong and were
- * reported. */
+/* Fills pool->nat, but for sources that only this host can tell, and what the second pass needs to know. The listeners
+ * and the pool's backends are read already; those with port 0 are wrong and were reported. */
 void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
+
+/* Where a name leads nobody knows yet. */
+bool conf_backend_has_address(const struct conf_backend *backend);
+
+/* The first backend with an address that is not on loopback, or NULL. */
+const struct conf_backend *conf_pool_first_remote(const struct conf_pool *pool);
+
+/* nat_source.c: fills nat->sources. False: some source is wrong (reported). */
+bool conf_nat_sources_read(struct conf_reader *reader, const struct conf_value *list, struct conf_nat *nat);
+
+/* nat_check.c: the second pass. Adds sources that this host tells. */
+void conf_nats_check(struct conf_reader *reader, const struct conf_machine *machine);
 
 /* Whether a backend has, or will have, an address of that family. */
 bool conf_pool_uses(const struct conf_pool *pool, bool v4);
 
-/* conf_descriptors.c */
+/* descriptors.c: the second pass. */
 
-/* How many sockets of single addresses' ports a pool may open. */
-uint64_t conf_address_ports(const struct conf_pool *pool);
+/* How many sockets of single addresses' ports `count` pools from `first` on may open. */
+uint64_t conf_address_ports(const struct conf *conf, size_t first, size_t count);
 
-/* How many descriptors the hard limit leaves for what pools need; UINT64_MAX: there is none. Admin and workers are read
- * already. */
-uint64_t conf_descriptors_left(const struct conf *conf);
+/* How many descriptors the limit leaves for what pools need; UINT64_MAX: there is none. */
+uint64_t conf_descriptors_left(const struct conf *conf, const struct conf_machine *machine);
 
-/* Holds what a good configuration may need in all, once it runs, against that limit. A reload to another one needs
- * those of both for a moment. */
-void conf_descriptors_check(struct conf_reader *reader);
+/* Holds what a good configuration may need in all, once it runs, against the limit. A reload to another one needs those
+ * of both for a moment. */
+void conf_descriptors_check(struct conf_reader *reader, const struct conf_machine *machine);
 
-/* conf_tunnel.c */
+/* tunnel.c */
 extern const struct conf_section conf_section_tunnel, conf_section_tunnel_key;
 
-/* Fills pool->tunnel. The pool's backends are read already. */
+/* Fills pool->tunnel. */
 void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
 
-/* Holds the tunnels of the pools in `list` against each other, the listeners and the endpoints of mode nat, once all
- * are read. */
+/* The second pass: holds the tunnels of the pools in `list` against their workers and backends, each other, the
+ * listeners and the endpoints of mode nat. */
 void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list);
 
-/* conf.c */
+/* root.c: the two passes. */
 extern const struct conf_section conf_section_root, conf_section_admin, conf_section_listener;
+void conf_root_read(struct conf_reader *reader, const config_setting_t *root);
+void conf_root_check(struct conf_reader *reader, const config_setting_t *root, const struct conf_machine *machine);
 
 #endif

@@ -55,22 +55,12 @@ static void check_backends(struct conf_reader *reader, struct conf_place place, 
 
 static void read_local(struct conf_reader *reader, const struct conf_value *value, struct conf_pool *pool)
 {
-	struct conf_tunnel *tunnel = &pool->tunnel;
-	const struct conf *conf = reader->conf;
+	struct addr *local = &pool->tunnel.local;
 
-	if (!conf_read_addr(reader, value, &tunnel->local))
+	if (!conf_read_addr(reader, value, local) || !addr_is_wildcard(local))
 		return;
-	if (addr_is_wildcard(&tunnel->local)) {
-		conf_error(reader, value->place, "not an address that servers can answer to; give one of this host");
-		tunnel->local = (struct addr){ 0 };
-	} else if (last_port(conf, tunnel) > UINT16_MAX) {
-		conf_error(reader, value->place,
-			   "%u workers have a port each, and probes have one; accepted: ports up to %u", conf->workers,
-			   UINT16_MAX - conf->workers);
-		tunnel->local = (struct addr){ 0 };
-	} else {
-		check_backends(reader, value->place, pool);
-	}
+	conf_error(reader, value->place, "not an address that servers can answer to; give one of this host");
+	*local = (struct addr){ 0 };
 }
 
 static void read_key(struct conf_reader *reader, const struct conf_value *values, struct proxy2_keys *keys)
@@ -187,13 +177,38 @@ static void check_key(struct conf_reader *reader, struct conf_place place, size_
 	}
 }
 
+static const config_setting_t *group_of(const config_setting_t *list, size_t at)
+{
+	const config_setting_t *pool = config_setting_get_elem(list, (unsigned)at);
+
+	return config_setting_is_group(pool) ? config_setting_get_member(pool, "tunnel") : NULL;
+}
+
+/* A tunnel whose ports there are not is none for what follows. */
+static void check_local(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
+{
+	const unsigned workers = reader->conf->workers;
+
+	if (last_port(reader->conf, &pool->tunnel) <= UINT16_MAX) {
+		check_backends(reader, place, pool);
+		return;
+	}
+	conf_error(reader, place, "%u workers have a port each, and probes have one; accepted: ports up to %u", workers,
+		   UINT16_MAX - workers);
+	pool->tunnel.local = (struct addr){ 0 };
+}
+
 void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list)
 {
-	for (size_t i = 0; i < reader->conf->pool_count; i++) {
-		const struct conf_tunnel *tunnel = &reader->conf->pools[i].tunnel;
-		const config_setting_t *pool = config_setting_get_elem(list, (unsigned)i);
-		const config_setting_t *group =
-			config_setting_is_group(pool) ? config_setting_get_member(pool, "tunnel") : NULL;
+	struct conf *conf = reader->conf;
+
+	for (size_t i = 0; i < conf->pool_count; i++)
+		if (conf->pools[i].tunnel.local.port)
+			check_local(reader, conf_at(config_setting_get_member(group_of(list, i), "local")),
+				    &conf->pools[i]);
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		const struct conf_tunnel *tunnel = &conf->pools[i].tunnel;
+		const config_setting_t *group = group_of(list, i);
 		if (!group)
 			continue;
 		if (tunnel->local.port)

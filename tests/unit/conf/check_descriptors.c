@@ -2,8 +2,11 @@
  * tests/e2e/scale.py. */
 #include <sys/resource.h>
 
+#include "admin/socket.h"
 #include "tests/fixtures/conf_fixture.h"
 #include "tests/unit/suite.h"
+
+_Static_assert((int)CONF_SOCKET_CLIENTS == (int)ADMIN_SOCKET_CLIENTS, "conf/ cannot include admin/");
 
 /* Of cidlb itself, without doors and with two workers. */
 enum { OTHERS = 19 };

@@ -132,7 +132,7 @@ static const struct {
 START_TEST(mistakes)
 {
 	struct conf_report report = { 0 };
-	struct conf *conf = conf_parse("f.conf", cases[_i].text, 0600, &report);
+	struct conf *conf = parse_text("f.conf", cases[_i].text, &report);
 
 	ck_assert_str_eq(join_lines(report.errors, report.error_count), cases[_i].errors);
 	ck_assert_int_eq(conf != NULL, !*cases[_i].errors);

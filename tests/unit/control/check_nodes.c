@@ -151,7 +151,7 @@ static void node_begin(struct node *node, const struct node_text *of)
 	struct table_spec plan;
 
 	write_text(&writer, of);
-	node->conf = conf_parse("node.conf", writer.text, 0600, &report);
+	node->conf = parse_text("node.conf", writer.text, &report);
 	ck_assert_msg(node->conf, "%s", join_lines(report.errors, report.error_count));
 	conf_report_free(&report);
 	ck_assert_int_eq(table_spec_make(&plan, node->conf, pools, backends), 0);

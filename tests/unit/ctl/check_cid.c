@@ -33,7 +33,7 @@ static void setup(void)
 {
 	struct conf_report report = { 0 };
 
-	conf = conf_parse("t.conf", text, 0600, &report);
+	conf = parse_text("t.conf", text, &report);
 	ck_assert_str_eq(join_lines(report.errors, report.error_count), "");
 	conf_report_free(&report);
 	out = open_memstream(&said, &said_len);

@@ -1,0 +1,54 @@
+#include "conf/machine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/io.h"
+
+static unsigned count_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+/* The hard limit: control.c raises the other one to it. */
+static uint64_t read_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : limit.rlim_max;
+}
+
+/* A connected UDP socket knows, and sends nothing. */
+static int source_towards(const struct addr *to, struct addr *out)
+{
+	struct sockaddr_storage sockaddr;
+	socklen_t len = io_sockaddr(&sockaddr, to);
+	const int fd = socket(sockaddr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sockaddr, len) < 0)
+		err = -errno;
+	len = sizeof sockaddr;
+	if (!err && getsockname(fd, (struct sockaddr *)&sockaddr, &len) < 0)
+		err = -errno;
+	close(fd);
+	if (err)
+		return err;
+	*out = io_addr(&sockaddr);
+	out->port = 0;
+	return 0;
+}
+
+struct conf_machine conf_machine_here(void)
+{
+	return (struct conf_machine){ .cpus = count_cpus(),
+				      .descriptors = read_descriptor_limit(),
+				      .source_towards = source_towards };
+}

@@ -1,0 +1,176 @@
+/* What a configuration takes from the host: the same text on hosts that differ. */
+#include <errno.h>
+
+#include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
+
+#define FILE_OF(listener, pool)                                                                                        \
+	"hash_key = \"" KEY "\";\nlisteners = ( { name = \"l\"; address = \"" listener "\"; pool = \"p\"; } );\n"      \
+	"pools = ( " pool " );\n"
+#define KEY              "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e"
+#define POOL(more, list) "{ name = \"p\"; protocol = \"udp\"; " more " backends = ( " list " ); }"
+#define V4               "{ name = \"a\"; address = \"10.0.0.3:6001\"; }"
+#define V6               "{ name = \"b\"; address = \"[fd00::3]:6001\"; }"
+#define V4_B             "{ name = \"c\"; address = \"10.0.0.4:6001\"; }"
+#define LOCAL            "{ name = \"a\"; address = \"127.0.0.1:6001\"; }"
+#define TUNNEL(port)                                                                                                   \
+	"forward = \"tunnel\"; tunnel = { local = \"10.0.0.1:" port "\"; keys = ( { id = 1; key = \"" KEY "\"; } ); "  \
+	"};"
+
+static unsigned asked;
+
+static int routed(const struct addr *to, struct addr *out)
+{
+	asked++;
+	return addr_parse_ip(out, addr_is_v4(to) ? "10.0.0.9" : "fd00::9");
+}
+
+static int unrouted(const struct addr *to, struct addr *out)
+{
+	(void)to;
+	(void)out;
+	return -ENETUNREACH;
+}
+
+static int only_v4(const struct addr *to, struct addr *out)
+{
+	return addr_is_v4(to) ? routed(to, out) : -ENETUNREACH;
+}
+
+static struct conf *parse_on(const struct conf_machine *machine, const char *text, const char *errors)
+{
+	struct conf_report report = { 0 };
+	struct conf *conf = conf_parse(&(struct conf_source){ "f.conf", text, 0600 }, machine, &report);
+
+	ck_assert_str_eq(join_lines(report.errors, report.error_count), errors);
+	ck_assert_int_eq(conf != NULL, !*errors);
+	conf_report_free(&report);
+	return conf;
+}
+
+static const struct conf_machine roomy = { .cpus = 3, .descriptors = UINT64_MAX, .source_towards = routed };
+
+/* One of each family, each asked for once, with the ports of single addresses. */
+START_TEST(sources_of_the_host)
+{
+	struct conf *conf = parse_on(&roomy, FILE_OF("10.0.0.2:5684", POOL("", V4 ", " V6 ", " V4_B)), "");
+	const struct conf_nat *nat = &conf->pools[0].nat;
+	char text[ADDR_TEXT_OCTETS];
+
+	ck_assert_uint_eq(asked, 2);
+	ck_assert(nat->single);
+	ck_assert_uint_eq(nat->source_count, 2);
+	ck_assert_str_eq(addr_format(&nat->sources[0].addr, text), "10.0.0.9");
+	ck_assert_uint_eq(nat->sources[0].bits, 32);
+	ck_assert_str_eq(addr_format(&nat->sources[1].addr, text), "fd00::9");
+	ck_assert_uint_eq(nat->sources[1].bits, 128);
+	ck_assert_uint_eq(nat->port_first, 20000);
+	ck_assert_uint_eq(nat->port_last, 28191);
+	conf_free(conf);
+}
+END_TEST
+
+/* All of the file and loopback: the host is not asked. */
+START_TEST(sources_of_the_file)
+{
+	conf_free(parse_on(&roomy, FILE_OF("127.0.0.1:5684", POOL("", LOCAL)), ""));
+	conf_free(parse_on(&roomy, FILE_OF("10.0.0.2:5684", POOL("nat = { sources = [ \"10.0.0.1\" ]; };", V4)), ""));
+	ck_assert_uint_eq(asked, 0);
+}
+END_TEST
+
+START_TEST(no_route)
+{
+	const struct conf_machine none = { .cpus = 1, .descriptors = UINT64_MAX, .source_towards = unrouted };
+	const struct conf_machine half = { .cpus = 1, .descriptors = UINT64_MAX, .source_towards = only_v4 };
+
+	parse_on(
+		&none, FILE_OF("10.0.0.2:5684", POOL("", V4)),
+		"f.conf:3: pools[0].nat: no sources, and no route to backends[0] at 10.0.0.3:6001 that would tell one; "
+		"give an address of this host or a prefix");
+	parse_on(&half, FILE_OF("10.0.0.2:5684", POOL("nat = { rebind = \"follow\"; };", V4 ", " V6)),
+		 "f.conf:3: pools[0].nat.sources: no sources, and no route to backends[1] at [fd00::3]:6001 that would "
+		 "tell one; give an address of this host or a prefix");
+}
+END_TEST
+
+/* What comes of the host is held against the rest as what comes of the file. */
+START_TEST(ports_of_the_host)
+{
+	parse_on(&roomy, FILE_OF("10.0.0.9:20000", POOL("", V4)),
+		 "f.conf:3: pools[0].nat: 20000-28191 has the port of listeners[0], 10.0.0.9:20000");
+	conf_free(parse_on(&roomy, FILE_OF("10.0.0.8:20000", POOL("", V4)), ""));
+}
+END_TEST
+
+START_TEST(workers)
+{
+	const struct conf_machine wide = { .cpus = 1000, .descriptors = UINT64_MAX, .source_towards = routed };
+	struct conf *conf = parse_on(&roomy, FILE_OF("127.0.0.1:5684", POOL("", LOCAL)), "");
+
+	ck_assert_uint_eq(conf->workers, 3);
+	conf_free(conf);
+	conf = parse_on(&wide, FILE_OF("127.0.0.1:5684", POOL("", LOCAL)), "");
+	ck_assert_uint_eq(conf->workers, CONF_MAX_WORKERS);
+	conf_free(conf);
+	conf = parse_on(&wide, "workers = 2; " FILE_OF("127.0.0.1:5684", POOL("", LOCAL)), "");
+	ck_assert_uint_eq(conf->workers, 2);
+	conf_free(conf);
+}
+END_TEST
+
+/* The ports of a tunnel are those of its workers. */
+START_TEST(tunnel_ports)
+{
+	conf_free(parse_on(&roomy, FILE_OF("10.0.0.2:5684", POOL(TUNNEL("65532"), V4)), ""));
+	parse_on(&roomy, FILE_OF("10.0.0.2:5684", POOL(TUNNEL("65533"), V4)),
+		 "f.conf:3: pools[0].tunnel.local: 3 workers have a port each, and probes have one; accepted: ports up "
+		 "to 65532");
+}
+END_TEST
+
+START_TEST(descriptors)
+{
+	const struct conf_machine few = { .cpus = 1, .descriptors = 1000, .source_towards = routed };
+	const struct conf_machine enough = { .cpus = 1, .descriptors = 9000, .source_towards = routed };
+
+	parse_on(&few, FILE_OF("10.0.0.2:5684", POOL("", V4)),
+		 "f.conf:3: pools[0].nat: 20000-28191 may need 8192 descriptors; the limit (ulimit -Hn) leaves "
+		 "974");
+	conf_free(parse_on(&enough, FILE_OF("10.0.0.2:5684", POOL("", V4)), ""));
+}
+END_TEST
+
+/* The sources of loopback are the same on each host that these tests run on. */
+START_TEST(here)
+{
+	const struct conf_machine machine = conf_machine_here();
+	struct addr to, source;
+	char text[ADDR_TEXT_OCTETS];
+
+	ck_assert_uint_ge(machine.cpus, 1);
+	ck_assert_uint_gt(machine.descriptors, 0);
+	ck_assert_int_eq(addr_parse(&to, "127.0.0.1:6001"), 0);
+	ck_assert_int_eq(machine.source_towards(&to, &source), 0);
+	ck_assert_str_eq(addr_format(&source, text), "127.0.0.1");
+	ck_assert_uint_eq(source.port, 0);
+}
+END_TEST
+
+static void setup(void)
+{
+	asked = 0;
+}
+
+void suite(TCase *tests)
+{
+	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_add_test(tests, sources_of_the_host);
+	tcase_add_test(tests, sources_of_the_file);
+	tcase_add_test(tests, no_route);
+	tcase_add_test(tests, ports_of_the_host);
+	tcase_add_test(tests, workers);
+	tcase_add_test(tests, tunnel_ports);
+	tcase_add_test(tests, descriptors);
+	tcase_add_test(tests, here);
+}
