@@ -41,20 +41,27 @@ static const struct conf_option health_options[HEALTH_OPTIONS] = {
 
 const struct conf_section conf_section_health = { "pools.health", health_options, HEALTH_OPTIONS };
 
-/* Which options mean something to which probe. */
+/* The options that mean something to a probe, besides those that mean something to all. */
+enum { TAKES_PORT = 1, TAKES_PATH = 2, TAKES_PSK = 4 };
+
+static const unsigned takes[] = {
+	[PROBE_DTLS] = TAKES_PORT,
+	[PROBE_COAP] = TAKES_PORT,
+	[PROBE_COAPS] = TAKES_PORT | TAKES_PATH | TAKES_PSK,
+	[PROBE_HTTP] = TAKES_PORT | TAKES_PATH,
+	[PROBE_NONE] = 0,
+};
+
+static const unsigned option_takes[HEALTH_OPTIONS] = {
+	[HEALTH_PORT] = TAKES_PORT,
+	[HEALTH_PATH] = TAKES_PATH,
+	[HEALTH_PSK_IDENTITY] = TAKES_PSK,
+	[HEALTH_PSK_KEY] = TAKES_PSK,
+};
+
 static bool probe_takes(enum conf_probe probe, size_t option)
 {
-	switch (option) {
-	case HEALTH_PORT:
-		return probe != PROBE_NONE;
-	case HEALTH_PATH:
-		return probe == PROBE_COAPS || probe == PROBE_HTTP;
-	case HEALTH_PSK_IDENTITY:
-	case HEALTH_PSK_KEY:
-		return probe == PROBE_COAPS;
-	default:
-		return true;
-	}
+	return (takes[probe] & option_takes[option]) == option_takes[option];
 }
 
 static char *copy_text(struct conf_reader *reader, const char *text)
@@ -130,7 +137,7 @@ void conf_health_read(struct conf_reader *reader, const struct conf_value *healt
 	read_path(reader, &values[HEALTH_PATH], &pool->health);
 	if (probe->found == CONF_WRONG)
 		return;
-	if (pool->health.probe == PROBE_COAPS)
+	if (probe_takes(pool->health.probe, HEALTH_PSK_KEY))
 		read_psk(reader, &values[HEALTH_PSK_IDENTITY], &values[HEALTH_PSK_KEY], &pool->health);
 	else
 		conf_key_is_exposed(reader, &values[HEALTH_PSK_KEY]);

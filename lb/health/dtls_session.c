@@ -19,16 +19,16 @@ static uint64_t clock_ms(void)
 
 static void on_send(void *ctx, const uint8_t *data, size_t len)
 {
-	struct dtls_session *line = ctx;
+	struct dtls_session *dtls = ctx;
 
-	line->error = probe_port_send(line->at, data, len);
+	dtls->err = probe_port_send(dtls->at, data, len);
 }
 
 static void on_deliver(void *ctx, const uint8_t *data, size_t len)
 {
-	struct dtls_session *line = ctx;
+	struct dtls_session *dtls = ctx;
 
-	line->deliver(line, data, len);
+	dtls->deliver(dtls, data, len);
 }
 
 /* RFC 5246, section 7.2.2; RFC 4279, section 6. */
@@ -46,9 +46,9 @@ static const char *hint_of(int alert)
 	return "";
 }
 
-bool dtls_session_explain(const struct dtls_session *line, char *text, size_t size)
+bool dtls_session_explain(const struct dtls_session *dtls, char *text, size_t size)
 {
-	const struct session *session = line->session;
+	const struct session *session = dtls->session;
 	bool refused = session_state(session) == SESSION_FAILED;
 
 	if (refused)
@@ -61,8 +61,8 @@ bool dtls_session_explain(const struct dtls_session *line, char *text, size_t si
 	return refused;
 }
 
-int dtls_session_init(struct dtls_session *line, struct probe *probe,
-		      void (*deliver)(struct dtls_session *line, const uint8_t *data, size_t len))
+int dtls_session_init(struct dtls_session *dtls, struct probe *probe,
+		      void (*deliver)(struct dtls_session *dtls, const uint8_t *data, size_t len))
 {
 	const struct conf_health *how = &probe->spec.how;
 	const struct session_options options = {
@@ -77,99 +77,99 @@ int dtls_session_init(struct dtls_session *line, struct probe *probe,
 		.random = fill_random,
 	};
 
-	*line = (struct dtls_session){ .probe = probe, .deliver = deliver };
-	line->home = line->at = &line->ports[0];
-	line->away = &line->ports[1];
-	return session_config_new(&line->config, &options);
+	*dtls = (struct dtls_session){ .probe = probe, .deliver = deliver };
+	dtls->home = dtls->at = &dtls->ports[0];
+	dtls->away = &dtls->ports[1];
+	return session_config_new(&dtls->config, &options);
 }
 
-void dtls_session_free(struct dtls_session *line)
+void dtls_session_free(struct dtls_session *dtls)
 {
-	line->at = line->home;
-	if (line->session)
-		session_close(line->session);
-	dtls_session_drop(line);
-	session_config_free(line->config);
+	dtls->at = dtls->home;
+	if (dtls->session)
+		session_close(dtls->session);
+	dtls_session_drop(dtls);
+	session_config_free(dtls->config);
 }
 
-void dtls_session_move(struct dtls_session *line)
+void dtls_session_move(struct dtls_session *dtls)
 {
-	struct probe_port *old = line->home;
+	struct probe_port *old = dtls->home;
 
 	probe_port_close(old);
-	line->home = line->away;
-	line->away = old;
+	dtls->home = dtls->away;
+	dtls->away = old;
 }
 
-int dtls_session_begin(struct dtls_session *line)
+int dtls_session_begin(struct dtls_session *dtls)
 {
 	static const struct session_callbacks callbacks = { on_send, on_deliver };
-	int error;
+	int err;
 
-	dtls_session_drop(line);
-	error = probe_port_open(line->home, line->probe);
-	if (error == 0)
-		error = -session_new(&line->session, line->config, NULL, &callbacks, line);
-	if (error != 0)
-		return error;
-	line->at = line->home;
-	line->error = 0;
-	session_start(line->session, clock_ms());
-	return line->error;
+	dtls_session_drop(dtls);
+	err = probe_port_open(dtls->home, dtls->probe);
+	if (!err)
+		err = session_new(&dtls->session, dtls->config, NULL, &callbacks, dtls);
+	if (err)
+		return err;
+	dtls->at = dtls->home;
+	dtls->err = 0;
+	session_start(dtls->session, clock_ms());
+	return dtls->err;
 }
 
-void dtls_session_drop(struct dtls_session *line)
+void dtls_session_drop(struct dtls_session *dtls)
 {
-	session_free(line->session);
-	line->session = NULL;
-	line->cid_len = 0;
-	probe_port_close(line->home);
-	probe_port_close(line->away);
+	session_free(dtls->session);
+	dtls->session = NULL;
+	dtls->cid_len = 0;
+	probe_port_close(dtls->home);
+	probe_port_close(dtls->away);
 }
 
-static enum session_state note_cid(struct dtls_session *line, enum session_state before, enum session_state state)
+static enum session_state note_cid(struct dtls_session *dtls, enum session_state before, enum session_state state)
 {
 	if (before != SESSION_ESTABLISHED && state == SESSION_ESTABLISHED)
-		line->cid_len = session_peer_cid(line->session, line->cid);
+		dtls->cid_len = session_peer_cid(dtls->session, dtls->cid);
 	return state;
 }
 
-enum session_state dtls_session_input(struct dtls_session *line, struct probe_port *port, const uint8_t *data,
+enum session_state dtls_session_input(struct dtls_session *dtls, struct probe_port *port, const uint8_t *data,
 				      size_t len)
 {
-	enum session_state before = session_state(line->session);
+	enum session_state before = session_state(dtls->session);
 
-	line->at = port;
-	line->error = 0;
-	return note_cid(line, before, session_input(line->session, data, len, clock_ms()));
+	dtls->at = port;
+	dtls->err = 0;
+	return note_cid(dtls, before, session_input(dtls->session, data, len, clock_ms()));
 }
 
-uint64_t dtls_session_left_us(const struct dtls_session *line)
+uint64_t dtls_session_left_us(const struct dtls_session *dtls)
 {
-	uint64_t at_ms = session_deadline(line->session), now_ms = clock_ms();
+	uint64_t at_ms = session_deadline(dtls->session), now_ms = clock_ms();
 
 	if (at_ms == SESSION_NEVER)
 		return UINT64_MAX;
 	return at_ms > now_ms ? (at_ms - now_ms) * 1000 : 0;
 }
 
-enum session_state dtls_session_expire(struct dtls_session *line)
+enum session_state dtls_session_expire(struct dtls_session *dtls)
 {
-	line->error = 0;
-	return session_expire(line->session, clock_ms());
+	dtls->err = 0;
+	return session_expire(dtls->session, clock_ms());
 }
 
-int dtls_session_write(struct dtls_session *line, struct probe_port *port, const uint8_t *data, size_t len)
+int dtls_session_write(struct dtls_session *dtls, struct probe_port *port, const uint8_t *data, size_t len)
 {
 	int err;
 
-	line->at = port;
-	line->error = 0;
-	err = session_write(line->session, data, len);
-	return err ? -err : line->error;
+	dtls->at = port;
+	dtls->err = 0;
+	err = session_write(dtls->session, data, len);
+	return err ? err : dtls->err;
 }
 
-void dtls_session_reply(struct dtls_session *line, const uint8_t *data, size_t len)
+void dtls_session_reply(struct dtls_session *dtls, const uint8_t *data, size_t len)
 {
-	session_write(line->session, data, len);
+	session_write(dtls->session, data, len);
 }

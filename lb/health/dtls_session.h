@@ -18,44 +18,44 @@ struct dtls_session {
 	struct probe_port *home, *away;
 	struct probe_port *at; /* the port that the session sends from: of the datagram that is being fed, or told by
 				  dtls_session_write() */
-	int error;             /* an errno: the last thing sent was not taken */
+	int err;               /* -errno: the last thing sent was not taken */
 	size_t cid_len;        /* octets of what our records carry; 0: the session is bound to its port */
 	uint8_t cid[SESSION_CID_MAX];
-	void (*deliver)(struct dtls_session *line, const uint8_t *data, size_t len);
+	void (*deliver)(struct dtls_session *dtls, const uint8_t *data, size_t len);
 };
 
 /* Credentials are those of probe->spec. Returns 0 or -errno. */
-int dtls_session_init(struct dtls_session *line, struct probe *probe,
-		      void (*deliver)(struct dtls_session *line, const uint8_t *data, size_t len));
+int dtls_session_init(struct dtls_session *dtls, struct probe *probe,
+		      void (*deliver)(struct dtls_session *dtls, const uint8_t *data, size_t len));
 
 /* Says close_notify, and frees everything. Also after a dtls_session_init() that failed. */
-void dtls_session_free(struct dtls_session *line);
+void dtls_session_free(struct dtls_session *dtls);
 
 /* `away` becomes home; the old home is closed. */
-void dtls_session_move(struct dtls_session *line);
+void dtls_session_move(struct dtls_session *dtls);
 
-/* A new session, from a new home. Returns 0 or an errno. */
-int dtls_session_begin(struct dtls_session *line);
+/* A new session, from a new home. Returns 0 or -errno. */
+int dtls_session_begin(struct dtls_session *dtls);
 
 /* Forgets the session and closes both ports. Says nothing. */
-void dtls_session_drop(struct dtls_session *line);
+void dtls_session_drop(struct dtls_session *dtls);
 
 /* What came to `port`. Returns the session's state; there must be one. */
-enum session_state dtls_session_input(struct dtls_session *line, struct probe_port *port, const uint8_t *data,
+enum session_state dtls_session_input(struct dtls_session *dtls, struct probe_port *port, const uint8_t *data,
 				      size_t len);
 
 /* The session's timer. */
-uint64_t dtls_session_left_us(const struct dtls_session *line); /* UINT64_MAX: none */
-enum session_state dtls_session_expire(struct dtls_session *line);
+uint64_t dtls_session_left_us(const struct dtls_session *dtls); /* UINT64_MAX: none */
+enum session_state dtls_session_expire(struct dtls_session *dtls);
 
 /* Why there is no session, in words with a hint, of a handshake that failed or came to nothing. Returns true if it was
  * refused. */
-bool dtls_session_explain(const struct dtls_session *line, char *text, size_t size);
+bool dtls_session_explain(const struct dtls_session *dtls, char *text, size_t size);
 
-/* As one record from `port`. Returns 0 or an errno. */
-int dtls_session_write(struct dtls_session *line, struct probe_port *port, const uint8_t *data, size_t len);
+/* As one record from `port`. Returns 0 or -errno. */
+int dtls_session_write(struct dtls_session *dtls, struct probe_port *port, const uint8_t *data, size_t len);
 
 /* From where the session is at, within deliver(). */
-void dtls_session_reply(struct dtls_session *line, const uint8_t *data, size_t len);
+void dtls_session_reply(struct dtls_session *dtls, const uint8_t *data, size_t len);
 
 #endif

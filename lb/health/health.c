@@ -23,29 +23,9 @@ struct health {
 	size_t count;
 };
 
-static int none_open(struct probe *probe)
-{
-	(void)probe;
-	return 0;
-}
-
-static void none_begin(struct probe *probe)
-{
-	probe_finish(probe, false, &(struct health_result){ .ok = true, .reason = "not probed" });
-}
-
-static void none_close(struct probe *probe)
-{
-	(void)probe;
-}
-
-static const struct probe_kind probe_none = {
-	sizeof(struct probe), none_open, none_begin, NULL, none_close, NULL, NULL
-};
-
 static const struct probe_kind *const kinds[] = {
-	[PROBE_DTLS] = &probe_datagram, [PROBE_COAP] = &probe_datagram, [PROBE_COAPS] = &probe_coaps,
-	[PROBE_HTTP] = &probe_http,     [PROBE_NONE] = &probe_none,
+	[PROBE_DTLS] = &probe_dtls, [PROBE_COAP] = &probe_coap, [PROBE_COAPS] = &probe_coaps,
+	[PROBE_HTTP] = &probe_http, [PROBE_NONE] = &probe_none,
 };
 
 void probe_wake_in(struct probe *probe, uint64_t us)
@@ -90,19 +70,15 @@ static void close_probe(struct probe *probe)
 }
 
 /* The report comes last: it may take the probe away. */
-void probe_finish(struct probe *probe, bool refused, const struct health_result *result)
+static void report_result(struct probe *probe, const struct health_result *result)
 {
-	bool repeat = refused && probe->refusals + 1 < probe->spec.how.fall;
+	const bool repeat = probe->refusals > 0 && probe->refusals < probe->spec.how.fall;
 	uint64_t took_us = probe_clock_us() - probe->began_us;
 	struct health *health = probe->health;
 	struct health_result timed = *result;
 
 	probe->asking = false;
-	if (!refused)
-		probe->refusals = 0;
-	else if (probe->refusals < probe->spec.how.fall)
-		probe->refusals++;
-	if (probe->kind != &probe_none)
+	if (!probe->kind->once)
 		probe_wake_in(probe, repeat ? REPEAT_US : pause_us(probe, took_us));
 	timed.took_us = (uint32_t)took_us;
 	probe->reporting = true;
@@ -112,29 +88,45 @@ void probe_finish(struct probe *probe, bool refused, const struct health_result 
 		close_probe(probe);
 }
 
-static bool is_shortage(int error)
+void probe_finish(struct probe *probe, const struct health_result *result)
 {
-	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+	probe->refusals = 0;
+	report_result(probe, result);
+}
+
+static void finish_refused(struct probe *probe)
+{
+	if (probe->refusals < probe->spec.how.fall)
+		probe->refusals++;
+	report_result(probe, &(struct health_result){ .reason = "connection refused" });
+}
+
+static bool is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
 }
 
 /* Of a socket with an address of its own: what only binding it comes to. */
-static bool is_unbound(int error)
+static bool is_unbound(int err)
 {
-	return error == EADDRINUSE || error == EADDRNOTAVAIL || error == EACCES;
+	return err == -EADDRINUSE || err == -EADDRNOTAVAIL || err == -EACCES;
 }
 
-void probe_fail(struct probe *probe, int error)
+void probe_fail(struct probe *probe, int err)
 {
-	const bool refused = error == ECONNREFUSED, unbound = probe_is_tunnelled(probe) && is_unbound(error);
+	const bool unbound = probe_is_tunnelled(probe) && is_unbound(err);
 	char reason[HEALTH_REASON_OCTETS], local[ADDR_TEXT_OCTETS];
 
+	if (err == -ECONNREFUSED) {
+		finish_refused(probe);
+		return;
+	}
 	if (unbound)
 		snprintf(reason, sizeof reason, "cannot ask from %s: %s", addr_format(&probe->spec.tunnel.local, local),
-			 strerror(error));
+			 strerror(-err));
 	else
-		snprintf(reason, sizeof reason, "%s", refused ? "connection refused" : strerror(error));
-	probe_finish(probe, refused,
-		     &(struct health_result){ .unasked = unbound || is_shortage(error), .reason = reason });
+		snprintf(reason, sizeof reason, "%s", strerror(-err));
+	probe_finish(probe, &(struct health_result){ .unasked = unbound || is_shortage(err), .reason = reason });
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *ctx)
@@ -300,7 +292,7 @@ void health_suspect(struct health *health, uint16_t uid)
 {
 	for (size_t i = 0; i < health->count; i++) {
 		struct probe *probe = health->probes[i];
-		if (probe->spec.uid != uid || probe->kind == &probe_none || probe->asking || probe->refusals > 0)
+		if (probe->spec.uid != uid || probe->kind->once || probe->asking || probe->refusals > 0)
 			continue;
 		uint64_t ago_us = probe_clock_us() - probe->began_us;
 		probe_wake_in(probe, ago_us < SUSPECT_US ? SUSPECT_US - ago_us : 0);

@@ -35,10 +35,10 @@ static void hang_up(struct http *http)
 	http->dialled = -1;
 }
 
-static void fail(struct http *http, int error)
+static void fail(struct http *http, int err)
 {
 	hang_up(http);
-	probe_fail(&http->probe, error);
+	probe_fail(&http->probe, err);
 }
 
 __attribute__((format(printf, 2, 3))) static void finish_bad(struct http *http, const char *format, ...)
@@ -50,34 +50,42 @@ __attribute__((format(printf, 2, 3))) static void finish_bad(struct http *http, 
 	vsnprintf(reason, sizeof reason, format, args);
 	va_end(args);
 	hang_up(http);
-	probe_finish(&http->probe, false, &(struct health_result){ .reason = reason });
+	probe_finish(&http->probe, &(struct health_result){ .reason = reason });
 }
 
-/* `whole`: the reply, not only its head. */
-static void finish_replied(struct http *http, bool whole)
+/* By the head of a reply: there are no words. */
+static void finish_by_head(struct http *http)
+{
+	const struct health_result result = { .ok = http->reply.status < 300, .reason = http->reply.text };
+
+	hang_up(http);
+	probe_finish(&http->probe, &result);
+}
+
+static void finish_by_reply(struct http *http)
 {
 	const struct http_reply *reply = &http->reply;
 	struct bufferevent *link = http->link;
 	struct health_result result = { .ok = reply->status < 300, .reason = reply->text };
 
 	/* Also without words: that says that there is nothing to say. */
-	if (whole && result.ok && addr_is_loopback(&http->probe.to)) {
+	if (result.ok && addr_is_loopback(&http->probe.to)) {
 		result.words = reply->body;
 		result.words_len = reply->body_len;
 	}
 	http->link = NULL;
-	probe_finish(&http->probe, false, &result);
+	probe_finish(&http->probe, &result);
 	bufferevent_free(link); /* it held the words; the probe may be gone */
 }
 
-static void read_reply(struct http *http, bool ended)
+static void read_reply(struct http *http, enum http_input state)
 {
 	struct evbuffer *input = bufferevent_get_input(http->link);
 	size_t len = evbuffer_get_length(input);
 
-	switch (http_reply_read(&http->reply, evbuffer_pullup(input, -1), len, ended)) {
+	switch (http_reply_read(&http->reply, evbuffer_pullup(input, -1), len, state)) {
 	case HTTP_WHOLE:
-		finish_replied(http, true);
+		finish_by_reply(http);
 		break;
 	case HTTP_BROKEN:
 		finish_bad(http,
@@ -88,7 +96,7 @@ static void read_reply(struct http *http, bool ended)
 		if (len < REPLY_OCTETS)
 			break;
 		if (http->reply.status != 0)
-			finish_replied(http, false);
+			finish_by_head(http);
 		else
 			finish_bad(http, "no head of an answer in %d octets", REPLY_OCTETS);
 	}
@@ -97,18 +105,18 @@ static void read_reply(struct http *http, bool ended)
 static void on_input(struct bufferevent *link, void *ctx)
 {
 	(void)link;
-	read_reply(ctx, false);
+	read_reply(ctx, HTTP_OPEN);
 }
 
 static void on_event(struct bufferevent *link, short events, void *ctx)
 {
-	int error = EVUTIL_SOCKET_ERROR();
+	const int err = -EVUTIL_SOCKET_ERROR();
 
 	(void)link;
 	if (events & BEV_EVENT_EOF)
-		read_reply(ctx, true);
+		read_reply(ctx, HTTP_ENDED);
 	else if (events & BEV_EVENT_ERROR)
-		fail(ctx, error);
+		fail(ctx, err);
 }
 
 static void http_wake(struct probe *probe)
@@ -135,7 +143,7 @@ static void on_connected(evutil_socket_t fd, short events, void *ctx)
 	if (error == 0)
 		http->link = bufferevent_socket_new(http->probe.base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!http->link) {
-		fail(http, error != 0 ? error : ENOMEM);
+		fail(http, error != 0 ? -error : -ENOMEM);
 		return;
 	}
 	http->dialled = -1; /* the link's now */
@@ -151,24 +159,24 @@ static void on_connected(evutil_socket_t fd, short events, void *ctx)
 static void http_begin(struct probe *probe)
 {
 	struct http *http = (struct http *)probe;
-	int fd = probe_socket(probe, SOCK_STREAM), error;
+	int fd = probe_socket(probe, SOCK_STREAM), err;
 
 	http->reply = (struct http_reply){ 0 };
 	if (fd < 0) {
-		fail(http, -fd);
+		fail(http, fd);
 		return;
 	}
 	http->dialled = fd;
 	event_assign(&http->connected, probe->base, fd, EV_WRITE, on_connected, http);
-	error = probe_connect(probe, fd);
-	if (error == EINPROGRESS)
-		error = 0;
-	if (error == 0 && event_add(&http->connected, NULL) != 0)
-		error = ENOMEM;
-	if (error == 0)
+	err = probe_connect(probe, fd);
+	if (err == -EINPROGRESS)
+		err = 0;
+	if (!err && event_add(&http->connected, NULL) != 0)
+		err = -ENOMEM;
+	if (!err)
 		probe_wake_in(probe, probe_left_us(probe));
 	else
-		fail(http, error);
+		fail(http, err);
 }
 
 static int http_open(struct probe *probe)
@@ -182,4 +190,6 @@ static void http_close(struct probe *probe)
 	hang_up((struct http *)probe);
 }
 
-const struct probe_kind probe_http = { sizeof(struct http), http_open, http_begin, http_wake, http_close, NULL, NULL };
+const struct probe_kind probe_http = {
+	.octets = sizeof(struct http), .open = http_open, .begin = http_begin, .wake = http_wake, .close = http_close
+};

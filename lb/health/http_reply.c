@@ -1,5 +1,6 @@
 #include "health/http_reply.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -149,7 +150,8 @@ static enum http_reading read_chunks(struct span in, uint8_t *joined, size_t *jo
 	return HTTP_MORE;
 }
 
-static enum http_reading read_body(struct http_reply *out, uint8_t *body, size_t len, long length, bool ended)
+static enum http_reading read_body(struct http_reply *out, uint8_t *body, size_t len, long length,
+				   enum http_input input)
 {
 	struct span in = { (const char *)body, len };
 	enum http_reading reading;
@@ -165,11 +167,11 @@ static enum http_reading read_body(struct http_reply *out, uint8_t *body, size_t
 	}
 	out->body_len = length == LENGTH_UNKNOWN ? len : (size_t)length;
 	if (length == LENGTH_UNKNOWN)
-		return ended ? HTTP_WHOLE : HTTP_MORE;
+		return input == HTTP_ENDED ? HTTP_WHOLE : HTTP_MORE;
 	return len >= (size_t)length ? HTTP_WHOLE : HTTP_MORE;
 }
 
-enum http_reading http_reply_read(struct http_reply *out, uint8_t *data, size_t len, bool ended)
+enum http_reading http_reply_read(struct http_reply *out, uint8_t *data, size_t len, enum http_input input)
 {
 	struct span in = { (const char *)data, len };
 	enum http_reading reading;
@@ -182,6 +184,6 @@ enum http_reading http_reply_read(struct http_reply *out, uint8_t *data, size_t 
 	if (reading != HTTP_WHOLE)
 		out->status = 0;
 	else
-		reading = read_body(out, data + (in.at - (const char *)data), in.len, length, ended);
-	return reading == HTTP_MORE && ended ? HTTP_BROKEN : reading;
+		reading = read_body(out, data + (in.at - (const char *)data), in.len, length, input);
+	return reading == HTTP_MORE && input == HTTP_ENDED ? HTTP_BROKEN : reading;
 }

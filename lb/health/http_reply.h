@@ -2,7 +2,6 @@
 #ifndef CIDLB_HEALTH_HTTP_REPLY_H
 #define CIDLB_HEALTH_HTTP_REPLY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +20,12 @@ enum http_reading {
 	HTTP_BROKEN, /* no HTTP/1, or malformed */
 };
 
-/* Reads all that has come so far; `ended`: nothing more will. A chunked body is joined in place, once it is whole. */
-enum http_reading http_reply_read(struct http_reply *out, uint8_t *data, size_t len, bool ended);
+enum http_input {
+	HTTP_OPEN,
+	HTTP_ENDED, /* nothing more will come */
+};
+
+/* Reads all that has come so far. A chunked body is joined in place, once it is whole. */
+enum http_reading http_reply_read(struct http_reply *out, uint8_t *data, size_t len, enum http_input input);
 
 #endif

@@ -33,7 +33,7 @@ int probe_connect(const struct probe *probe, int fd)
 	struct sockaddr_storage sa;
 	socklen_t len = io_sockaddr(&sa, &probe->to);
 
-	return connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : errno;
+	return connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -errno;
 }
 
 const char *probe_way(const struct probe *probe)

@@ -34,28 +34,31 @@ struct probe {
 
 struct probe_kind {
 	size_t octets;                      /* of its struct; all of it is zero at first but `struct probe` */
+	bool once;                          /* it asks once, and never again */
 	int (*open)(struct probe *probe);   /* 0 or -errno; close() follows in any case */
 	void (*begin)(struct probe *probe); /* asks, and wants to be woken up in time to give up */
 	void (*wake)(struct probe *probe);  /* what probe_wake_in() asked for; only while asking */
 	void (*close)(struct probe *probe); /* leaves the memory */
 
-	/* Of kinds that have ports: what came to one, and, while asking, a system call or ICMP error (an errno). */
+	/* Of kinds that have ports: what came to one, and, while asking, a system call or ICMP error that failed:
+	 * -errno. */
 	void (*received)(struct probe *probe, struct probe_port *port, const uint8_t *data, size_t len);
-	void (*failed)(struct probe *probe, int error);
+	void (*failed)(struct probe *probe, int err);
 };
 
-extern const struct probe_kind probe_datagram; /* `dtls`, `coap` */
-extern const struct probe_kind probe_coaps, probe_http;
+/* A file each. */
+extern const struct probe_kind probe_dtls, probe_coap, probe_coaps, probe_http, probe_none;
 
 /* One wake-up at a time: a later call replaces an earlier one. */
 void probe_wake_in(struct probe *probe, uint64_t us);
 
 /* Ends what begin() began; took_us is filled in. The caller returns to the event loop at once and touches nothing: the
- * probe may be gone. refused: the host said that nobody listens, which need not wait to be asked again. */
-void probe_finish(struct probe *probe, bool refused, const struct health_result *result);
+ * probe may be gone. */
+void probe_finish(struct probe *probe, const struct health_result *result);
 
-/* The same for a system call that failed. */
-void probe_fail(struct probe *probe, int error);
+/* The same for a system call that failed with `err`, an -errno. Where the host said that nobody listens, the next
+ * question need not wait. */
+void probe_fail(struct probe *probe, int err);
 
 /* Whether its ports are ports inside a tunnel. */
 static inline bool probe_is_tunnelled(const struct probe *probe)
@@ -75,7 +78,7 @@ uint64_t probe_left_us(const struct probe *probe);
 /* An unconnected, non-blocking socket of the family of probe->to, or -errno. */
 int probe_socket(const struct probe *probe, int type);
 
-/* To probe->to. Returns 0 or an errno. */
+/* To probe->to. Returns 0 or -errno. */
 int probe_connect(const struct probe *probe, int fd);
 
 #endif

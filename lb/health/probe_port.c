@@ -25,7 +25,7 @@ static ssize_t receive(struct probe *probe, int fd, uint8_t data[static ANSWER_O
 	ssize_t n = recv(fd, data, ANSWER_OCTETS, MSG_DONTWAIT);
 
 	if (n < 0 && probe->asking && errno != EAGAIN && errno != EINTR)
-		probe->kind->failed(probe, errno);
+		probe->kind->failed(probe, -errno);
 	return n;
 }
 
@@ -93,27 +93,27 @@ static int bind_shared(int fd, const struct addr *local)
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
 			       bind(fd, (struct sockaddr *)&sa, len) == 0
 		       ? 0
-		       : errno;
+		       : -errno;
 }
 
 /* `local`: NULL: any port of this host. */
 static int open_socket(struct probe_socket *socket, const struct probe *probe, const struct addr *local,
 		       event_callback_fn readable, void *ctx)
 {
-	int fd = probe_socket(probe, SOCK_DGRAM), error;
+	int fd = probe_socket(probe, SOCK_DGRAM), err;
 
 	if (fd < 0)
-		return -fd;
+		return fd;
 	socket->fd = fd;
 	event_assign(&socket->readable, probe->base, fd, EV_READ | EV_PERSIST, readable, ctx);
-	error = local ? bind_shared(fd, local) : 0;
-	if (error == 0)
-		error = probe_connect(probe, fd);
-	if (error == 0 && event_add(&socket->readable, NULL) != 0)
-		error = ENOMEM;
-	if (error != 0)
+	err = local ? bind_shared(fd, local) : 0;
+	if (!err)
+		err = probe_connect(probe, fd);
+	if (!err && event_add(&socket->readable, NULL) != 0)
+		err = -ENOMEM;
+	if (err)
 		close_socket(socket);
-	return error;
+	return err;
 }
 
 static uint16_t next_number(uint16_t last)
@@ -129,12 +129,12 @@ static uint16_t next_number(uint16_t last)
 static int open_in_tunnel(struct probe_port *port, struct probe *probe)
 {
 	struct probe_tunnel *tunnel = &probe->tunnel;
-	int error = 0;
+	int err = 0;
 
 	if (!tunnel->ports)
-		error = open_socket(&tunnel->socket, probe, &probe->spec.tunnel.local, on_tunnel_readable, probe);
-	if (error != 0)
-		return error;
+		err = open_socket(&tunnel->socket, probe, &probe->spec.tunnel.local, on_tunnel_readable, probe);
+	if (err)
+		return err;
 	port->number = tunnel->last = next_number(tunnel->last);
 	port->next = tunnel->ports;
 	tunnel->ports = port;
@@ -143,16 +143,16 @@ static int open_in_tunnel(struct probe_port *port, struct probe *probe)
 
 int probe_port_open(struct probe_port *port, struct probe *probe)
 {
-	int error;
+	int err;
 
 	probe_port_close(port);
 	if (probe_is_tunnelled(probe))
-		error = open_in_tunnel(port, probe);
+		err = open_in_tunnel(port, probe);
 	else
-		error = open_socket(&port->socket, probe, NULL, on_readable, port);
-	if (error == 0)
+		err = open_socket(&port->socket, probe, NULL, on_readable, port);
+	if (!err)
 		port->probe = probe;
-	return error;
+	return err;
 }
 
 static void close_in_tunnel(struct probe_port *port)
@@ -187,12 +187,12 @@ int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t l
 	int fd;
 
 	if (!probe)
-		return ENOTCONN;
+		return -ENOTCONN;
 	fd = port->socket.fd;
 	if (probe_is_tunnelled(probe)) {
 		const struct proxy2_ends ends = { inner_source(port), probe->spec.tunnel.service };
 		parts[0].iov_len = proxy2_write(head, &probe->spec.tunnel.keys, PROXY2_UP, &ends);
 		fd = probe->tunnel.socket.fd;
 	}
-	return sendmsg(fd, &message, 0) >= 0 || sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
+	return sendmsg(fd, &message, 0) >= 0 || sendmsg(fd, &message, 0) >= 0 ? 0 : -errno;
 }

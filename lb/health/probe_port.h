@@ -37,11 +37,11 @@ struct probe_tunnel {
 	uint16_t last;              /* number given; 0: none was */
 };
 
-/* A new port, also where `port` is open. What comes goes to the probe's kind. Returns 0 or an errno. */
+/* A new port, also where `port` is open. What comes goes to the probe's kind. Returns 0 or -errno. */
 int probe_port_open(struct probe_port *port, struct probe *probe);
 void probe_port_close(struct probe_port *port);
 
-/* Returns 0 or an errno. A first refusal may be the ICMP error of something sent earlier. */
+/* Returns 0 or -errno. A first refusal may be the ICMP error of something sent earlier. */
 int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t len);
 
 static inline bool probe_port_is_open(const struct probe_port *port)

@@ -8,29 +8,10 @@
 #include <time.h>
 
 #include <event2/dns.h>
-#include <sys/stat.h>
 
-#include "base/log.h"
+#include "health/nameservers.h"
 
-enum { TIMEOUT_MS = 1000, MAX_REASON = 64, HOST_ROOM = 256 };
-
-/* What evdns does by itself is too slow: 5 s, three times. It asks a nameserver that it takes for dead about
- * google.com, at most once an hour then; a question of ours finds out as well. In flight at once: what a nameserver's
- * receive buffer takes. */
-static const char *const dns_options[][2] = {
-	{ "timeout:", "1" },
-	{ "attempts:", "2" },
-	{ "max-inflight:", "128" },
-	{ "initial-probe-timeout:", "3600" },
-};
-
-/* By what a file is told from another in its place. */
-struct edition {
-	dev_t device;
-	ino_t inode;
-	off_t octets;
-	struct timespec modified;
-};
+enum { MAX_REASON = 64, HOST_ROOM = 256 };
 
 struct entry {
 	struct resolve *resolve;
@@ -45,9 +26,7 @@ struct entry {
 
 struct resolve {
 	struct event_base *base;
-	struct evdns_base *dns;
-	struct edition edition; /* of `file` */
-	char *file;
+	struct nameservers *nameservers;
 	resolve_report report;
 	void *ctx;
 	struct entry *reporting;
@@ -63,73 +42,16 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void log_warning(int is_warning, const char *message)
+/* Other nameservers or another search list: what is under way is asked again, of them. */
+static void renew(struct resolve *resolve)
 {
-	if (is_warning)
-		log_event(LOG_LEVEL_WARNING, "dns", NULL, NULL, "%s", message);
-}
+	struct evdns_base *old = nameservers_renew(resolve->nameservers);
 
-/* Strangers' datagrams would be lines, too. */
-static void log_nothing(int is_warning, const char *message)
-{
-	(void)is_warning;
-	(void)message;
-}
-
-static struct edition edition_of(const char *file)
-{
-	struct stat is;
-
-	if (stat(file, &is) < 0)
-		return (struct edition){ 0 };
-	return (struct edition){
-		.device = is.st_dev, .inode = is.st_ino, .octets = is.st_size, .modified = is.st_mtim
-	};
-}
-
-static bool edition_is(const struct edition *a, const struct edition *b)
-{
-	return a->device == b->device && a->inode == b->inode && a->octets == b->octets &&
-	       a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
-}
-
-/* evdns asks 127.0.0.1 if the file is not there or names nobody. */
-static int dns_open(struct evdns_base **out, struct event_base *base, const char *file)
-{
-	struct evdns_base *dns = evdns_base_new(base, 0);
-
-	if (!dns)
-		return -ENOMEM;
-	evdns_set_log_fn(log_warning);
-	(void)evdns_base_resolv_conf_parse(dns, DNS_OPTION_NAMESERVERS | DNS_OPTION_SEARCH, file);
-	evdns_set_log_fn(log_nothing);
-	for (size_t i = 0; i < sizeof dns_options / sizeof *dns_options; i++)
-		(void)evdns_base_set_option(dns, dns_options[i][0], dns_options[i][1]);
-	/* Questions would wait for ever. */
-	if (evdns_base_count_nameservers(dns) == 0) {
-		evdns_base_free(dns, 0);
-		return -EADDRNOTAVAIL;
-	}
-	*out = dns;
-	return 0;
-}
-
-/* Other nameservers or another search list: what is under way is asked again, of them. evdns has a callback left for
- * each cancelled question, which does not touch the old base; to free it with `fail_requests` would let it touch freed
- * nameservers. */
-static void dns_renew(struct resolve *resolve)
-{
-	const struct edition edition = edition_of(resolve->file);
-	struct evdns_base *dns;
-
-	if (edition_is(&edition, &resolve->edition) || dns_open(&dns, resolve->base, resolve->file) < 0)
-		return;
-	for (size_t i = 0; i < resolve->count; i++)
+	for (size_t i = 0; old && i < resolve->count; i++)
 		if (resolve->entries[i]->question)
-			evdns_cancel_request(resolve->dns, resolve->entries[i]->question);
-	evdns_base_free(resolve->dns, 0);
-	resolve->dns = dns;
-	resolve->edition = edition;
+			evdns_cancel_request(old, resolve->entries[i]->question);
+	if (old)
+		evdns_base_free(old, 0);
 }
 
 static void entry_free(struct entry *entry)
@@ -150,7 +72,7 @@ static void entry_forget(struct entry *entry)
 	entry->forgotten = true;
 	event_del(entry->timer);
 	if (entry->question)
-		evdns_cancel_request(resolve->dns, entry->question);
+		evdns_cancel_request(nameservers_dns(resolve->nameservers), entry->question);
 }
 
 static void entry_ask_in(struct entry *entry, uint64_t delay_ms)
@@ -192,7 +114,7 @@ static const char *reason_of(int result, bool v6, uint64_t took_ms)
 	case DNS_ERR_TRUNCATED:
 		return "the answer is truncated";
 	case DNS_ERR_TIMEOUT:
-		return took_ms < TIMEOUT_MS ? "the DNS failed (SERVFAIL)" : "no answer from the DNS";
+		return took_ms < NAMESERVERS_TIMEOUT_MS ? "the DNS failed (SERVFAIL)" : "no answer from the DNS";
 	case DNS_ERR_REFUSED:
 	case DNS_ERR_NOTIMPL:
 		return "the DNS refuses to answer";
@@ -243,14 +165,14 @@ static void on_answer(int result, char type, int count, int ttl_s, void *address
 	}
 	answer.reason = answer.good ? NULL : reason;
 	if (!answer.good)
-		dns_renew(entry->resolve);
+		renew(entry->resolve);
 	entry_report(entry, &answer);
 }
 
 static void on_timer(int fd, short events, void *ctx)
 {
 	struct entry *entry = ctx;
-	struct evdns_base *dns = entry->resolve->dns;
+	struct evdns_base *dns = nameservers_dns(entry->resolve->nameservers);
 	char host[HOST_ROOM];
 	int flags = 0;
 
@@ -372,7 +294,7 @@ int resolve_set_names(struct resolve *resolve, const struct resolve_name *names,
 	free(resolve->entries);
 	resolve->entries = entries;
 	resolve->count = count;
-	dns_renew(resolve);
+	renew(resolve);
 	return 0;
 }
 
@@ -394,17 +316,13 @@ void resolve_now(struct resolve *resolve, const struct resolve_name *name)
 int resolve_new_from(struct resolve **out, struct event_base *base, const char *file, resolve_report report, void *ctx)
 {
 	struct resolve *resolve = calloc(1, sizeof *resolve);
-	int err = -ENOMEM;
+	int err;
 
 	if (!resolve)
-		return err;
-	*resolve = (struct resolve){
-		.base = base, .edition = edition_of(file), .file = strdup(file), .report = report, .ctx = ctx
-	};
-	if (resolve->file)
-		err = dns_open(&resolve->dns, base, file);
+		return -ENOMEM;
+	*resolve = (struct resolve){ .base = base, .report = report, .ctx = ctx };
+	err = nameservers_open(&resolve->nameservers, base, file);
 	if (err) {
-		free(resolve->file);
 		free(resolve);
 		return err;
 	}
@@ -421,8 +339,7 @@ void resolve_free(struct resolve *resolve)
 {
 	if (!resolve)
 		return;
-	evdns_base_free(resolve->dns, 0);
+	nameservers_free(resolve->nameservers);
 	entries_free(resolve->entries, resolve->count);
-	free(resolve->file);
 	free(resolve);
 }

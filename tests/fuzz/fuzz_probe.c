@@ -22,7 +22,7 @@ static void check_http(const uint8_t *data, size_t len, bool ended)
 
 	require(copy);
 	memcpy(copy, data, len);
-	enum http_reading reading = http_reply_read(&reply, copy, len, ended);
+	enum http_reading reading = http_reply_read(&reply, copy, len, ended ? HTTP_ENDED : HTTP_OPEN);
 	require(!ended || reading != HTTP_MORE);
 	require(reply.status == 0 || (reply.status >= 200 && reply.status <= 999));
 	require(memchr(reply.text, '\0', sizeof reply.text) != NULL);

@@ -1,0 +1,34 @@
+/* What the probes without credentials share, `dtls` and `coap`: one datagram as the question, and any answer of its
+ * kind. The port is kept for life: a server that makes a session per port makes one, and not one per probe. Control
+ * thread. */
+#ifndef CIDLB_HEALTH_DATAGRAM_H
+#define CIDLB_HEALTH_DATAGRAM_H
+
+#include <stddef.h>
+
+#include "health/probe.h"
+
+/* What the struct of each of these kinds begins with. */
+struct datagram {
+	struct probe probe;
+	struct probe_port port;
+	size_t noise_octets; /* of the last thing received that was no answer; 0: nothing */
+};
+
+/* Makes the port ready for a question. Returns 0 or -errno. */
+int datagram_prepare(struct datagram *datagram);
+
+/* The question was sent; `err`: or was not. */
+void datagram_sent(struct datagram *datagram, int err);
+
+/* `life`: what an answer of `len` octets shows, in words; NULL: it is none. */
+void datagram_received(struct datagram *datagram, const char *life, size_t len);
+
+/* Time is up. `protocol`: what an answer would have been. */
+void datagram_give_up(struct datagram *datagram, const char *protocol);
+
+/* Of struct probe_kind. */
+int datagram_open(struct probe *probe);
+void datagram_close(struct probe *probe);
+
+#endif
