@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "hex.h"
 #include "quiclb.h"
 
 struct cid_rotations {
@@ -162,16 +163,9 @@ int cid_id_from_number(struct server_id *out, const struct cid_layout *layout, u
 	return number == 0 ? 0 : -ERANGE;
 }
 
-static uint8_t hex_digit(char c)
-{
-	if (c <= '9')
-		return (uint8_t)(c - '0');
-	return (uint8_t)((c | 0x20) - 'a' + 10);
-}
-
 int cid_id_from_hex(struct server_id *out, const struct cid_layout *layout, const char *hex)
 {
-	const size_t digits = strspn(hex, "0123456789abcdefABCDEF");
+	const size_t digits = hex_span(hex);
 	const size_t octets = cid_id_octets(layout);
 
 	if (digits == 0 || hex[digits] != '\0')
@@ -179,7 +173,5 @@ int cid_id_from_hex(struct server_id *out, const struct cid_layout *layout, cons
 	if (octets == 0 || digits != 2 * octets)
 		return -ERANGE;
 	*out = (struct server_id){ .len = (uint8_t)octets };
-	for (size_t i = 0; i < octets; i++)
-		out->octets[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
-	return 0;
+	return hex_read(out->octets, octets, hex, digits);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "hex.h"
 
 enum {
 	PREFIX_OCTETS = 16, /* signature, version and command, family and protocol, length */
@@ -179,19 +180,16 @@ const char *proxy2_result_name(enum proxy2_result result)
 /* Reads ID:HEX and returns the end of its line. NULL: anything else. */
 static const char *parse_key(struct proxy2_key *out, const char *line)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	uint8_t octets[KEY_OCTETS] = { 0 };
 	const size_t id_digits = strspn(line, "0123456789");
 	const char *hex = line + id_digits + 1;
 	unsigned id = 0;
 
-	if (id_digits < 1 || id_digits > 3 || line[id_digits] != ':' || strspn(hex, digits) != 2 * sizeof octets)
+	if (id_digits < 1 || id_digits > 3 || line[id_digits] != ':' || hex_span(hex) != 2 * sizeof octets ||
+	    hex_read(octets, sizeof octets, hex, 2 * sizeof octets) < 0)
 		return NULL;
 	for (size_t i = 0; i < id_digits; i++)
 		id = id * 10 + (unsigned)(line[i] - '0');
-	for (size_t i = 0; i < 2 * sizeof octets; i++)
-		octets[i / 2] =
-			(uint8_t)((unsigned)octets[i / 2] << 4 | (unsigned)(strchr(digits, hex[i]) - digits) % 16);
 	*out = (struct proxy2_key){ (uint8_t)id, siphash_key_load(octets) };
 	hex += 2 * sizeof octets;
 	hex += strspn(hex, " \t\r");

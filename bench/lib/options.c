@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
+
 int option_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max)
 {
 	char *end;
@@ -62,17 +64,10 @@ int option_addr(struct addr *out, const char *option, const char *text)
 
 int option_hex(uint8_t *out, size_t size, size_t *len, const char *text)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	size_t octets = strlen(text) / 2;
+	const size_t digits = strlen(text);
 
-	if (strlen(text) % 2 || !octets || octets > size)
+	if (!digits || hex_read(out, size, text, digits) < 0)
 		return -EINVAL;
-	for (size_t i = 0; i < 2 * octets; i++) {
-		const char *digit = strchr(digits, text[i]);
-		if (!digit)
-			return -EINVAL;
-		out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit - digits) % 16);
-	}
-	*len = octets;
+	*len = digits / 2;
 	return 0;
 }

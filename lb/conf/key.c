@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hex.h"
 #include "conf/read.h"
 
 enum { HASH_KEY_OCTETS = 16 };
@@ -80,16 +81,12 @@ bool conf_user_reads(const struct conf_user *user, const char *path)
 /* Trailing white space is what an editor or openssl leaves behind. */
 static bool parse_key(const char *text, struct key *key)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const size_t len = strspn(text, digits);
+	const size_t digits = hex_span(text);
 
-	if (len % 2 || len < 2 * key->min || len > 2 * key->max || text[len + strspn(text + len, " \t\r\n")] != '\0')
+	if (digits < 2 * key->min || text[digits + strspn(text + digits, " \t\r\n")] != '\0' ||
+	    hex_read(key->octets, key->max, text, digits) < 0)
 		return false;
-	for (size_t i = 0; i < len; i++) {
-		const unsigned digit = (unsigned)(strchr(digits, text[i]) - digits) % 16;
-		key->octets[i / 2] = (uint8_t)((unsigned)key->octets[i / 2] << 4 | digit);
-	}
-	key->len = len / 2;
+	key->len = digits / 2;
 	return true;
 }
 

@@ -8,7 +8,9 @@
 
 #include <jansson.h>
 
-enum { MAX_COUNT = 1000, HEX_OCTETS = 2 * LBCID_MAX_OCTETS + 1 };
+#include "common/hex.h"
+
+enum { MAX_COUNT = 1000, TEXT_OCTETS = HEX_TEXT_OCTETS(LBCID_MAX_OCTETS) };
 
 static enum ctl_exit misused(const char *option, const char *accepted, const char *text)
 {
@@ -22,14 +24,6 @@ static bool read_number(uint64_t *out, const char *text, uint64_t max)
 	errno = 0;
 	*out = strtoull(text, NULL, 10);
 	return strspn(text, "0123456789") == strlen(text) && *text && errno == 0 && *out <= max;
-}
-
-static const char *hex(char *out, const uint8_t *octets, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		sprintf(out + 2 * i, "%02x", octets[i]);
-	out[2 * len] = '\0';
-	return out;
 }
 
 static const struct conf_backend *backend_of(const struct conf_pool *pool, const struct server_id *id)
@@ -134,23 +128,23 @@ static void add_config(json_t *root, const struct conf_pool *pool, const struct 
 static void add_backend(json_t *root, const struct conf_pool *pool, const struct server_id *id)
 {
 	const struct conf_backend *backend = backend_of(pool, id);
-	char text[HEX_OCTETS];
+	char text[TEXT_OCTETS];
 
-	json_object_set_new(root, "server_id", json_string(hex(text, id->octets, id->len)));
+	json_object_set_new(root, "server_id", json_string(hex_write(text, sizeof text, id->octets, id->len)));
 	json_object_set_new(root, "backend", backend ? json_string(backend->name) : json_null());
 }
 
 static bool mint_all(json_t *cids, const struct lbcid_config *config, const struct server_id *id, uint64_t count)
 {
 	uint8_t cid[LBCID_MAX_OCTETS];
-	char text[HEX_OCTETS];
+	char text[TEXT_OCTETS];
 
 	for (uint64_t i = 0; i < count; i++) {
 		if (lbcid_mint(config, id->octets, fill_random, NULL, cid) != 0) {
 			fprintf(stderr, "cidlbctl: no random octets\n");
 			return false;
 		}
-		json_array_append_new(cids, json_string(hex(text, cid, config->length)));
+		json_array_append_new(cids, json_string(hex_write(text, sizeof text, cid, config->length)));
 	}
 	return true;
 }
@@ -185,16 +179,15 @@ enum ctl_exit cid_mint(const struct conf *conf, const char *pool_name, const cha
 /* Up to `room` octets, with spaces and colons as one likes; -1: anything else. */
 static int read_cid(uint8_t *cid, size_t room, const char *text)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	size_t n = 0;
 
 	for (; *text; text++) {
-		const char *digit = strchr(digits, *text);
+		const int digit = hex_digit(*text);
 		if (*text == ':' || *text == ' ')
 			continue;
-		if (!digit || n == 2 * room)
+		if (digit < 0 || n == 2 * room)
 			return -1;
-		cid[n / 2] = (uint8_t)((n % 2 ? cid[n / 2] << 4 : 0) | (digit - digits) % 16);
+		cid[n / 2] = (uint8_t)((n % 2 ? cid[n / 2] << 4 : 0) | digit);
 		n++;
 	}
 	return n > 0 && n % 2 == 0 ? (int)(n / 2) : -1;
@@ -246,14 +239,14 @@ static enum ctl_exit print_meaning_json(const struct meaning *meaning, const cha
 static void print_meaning(const struct meaning *meaning, FILE *out)
 {
 	const struct lbcid_config *config = meaning->config;
-	char id[HEX_OCTETS];
+	char id[TEXT_OCTETS];
 
 	fprintf(out, "pool      %s\n", meaning->pool->name);
 	if (config && config->scheme == LBCID_QUIC_LB)
 		fprintf(out, "config    rotation %u, %s\n", config->rotation,
 			config->key ? "encrypted" : "not encrypted");
 	if (meaning->opened)
-		fprintf(out, "id        %s\n", hex(id, meaning->id.octets, meaning->id.len));
+		fprintf(out, "id        %s\n", hex_write(id, sizeof id, meaning->id.octets, meaning->id.len));
 	fprintf(out, "backend   %s%s\n", meaning->backend ? meaning->backend->name : "none: ", meaning->why);
 }
 
@@ -261,7 +254,7 @@ enum ctl_exit cid_explain(const struct conf *conf, const char *text, const struc
 {
 	struct meaning meaning = { 0 };
 	uint8_t cid[LBCID_MAX_OCTETS];
-	char octets[HEX_OCTETS];
+	char octets[TEXT_OCTETS];
 
 	const int len = read_cid(cid, sizeof cid, text);
 	if (len < 0)
@@ -276,7 +269,8 @@ enum ctl_exit cid_explain(const struct conf *conf, const char *text, const struc
 		meaning.backend = backend_of(meaning.pool, &meaning.id);
 	if (!meaning.backend)
 		why_not(meaning.why, layout, meaning.config, cid, len);
-	if (options->json && print_meaning_json(&meaning, hex(octets, cid, (size_t)len), out) != CTL_OK)
+	if (options->json &&
+	    print_meaning_json(&meaning, hex_write(octets, sizeof octets, cid, (size_t)len), out) != CTL_OK)
 		return CTL_REFUSED;
 	if (!options->json)
 		print_meaning(&meaning, out);

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "common/hex.h"
 #include "ctl/explain.h"
 
 enum { WORDS_OCTETS = 512 };
@@ -64,14 +65,6 @@ static const char *verdict_words(const struct explanation *e)
 						     : "by consistent hash of the device's address and port";
 }
 
-static const char *hex(char *out, const uint8_t *data, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		sprintf(out + 2 * i, "%02x", data[i]);
-	out[2 * len] = '\0';
-	return out;
-}
-
 /* "6, 8", or "none". */
 static const char *lengths_words(char out[static WORDS_OCTETS], uint64_t lengths)
 {
@@ -93,7 +86,7 @@ static uint16_t backend_of_cid(const struct explanation *e)
 
 static void print_cid(const struct explanation *e, FILE *out)
 {
-	char cid[2 * UINT8_MAX + 1], id[2 * LBCID_MAX_ID_OCTETS + 1], lengths[WORDS_OCTETS];
+	char cid[HEX_TEXT_OCTETS(UINT8_MAX)], id[HEX_TEXT_OCTETS(LBCID_MAX_ID_OCTETS)], lengths[WORDS_OCTETS];
 	uint16_t backend = backend_of_cid(e);
 
 	if (!e->by_cid) {
@@ -101,10 +94,10 @@ static void print_cid(const struct explanation *e, FILE *out)
 			fprintf(out, "cid       ignored: the pool's scheme is \"none\"\n");
 		return;
 	}
-	hex(cid, e->opened.cid, e->opened.cid_len);
+	hex_write(cid, sizeof cid, e->opened.cid, e->opened.cid_len);
 	switch (e->opened.result) {
 	case CID_OPENED:
-		hex(id, e->opened.id.octets, e->opened.id.len);
+		hex_write(id, sizeof id, e->opened.id.octets, e->opened.id.len);
 		fprintf(out, "cid       %s: server id %s, %s%s\n", cid, id,
 			backend != SNAPSHOT_NO_BACKEND ? "of backend " : "which no backend has",
 			backend != SNAPSHOT_NO_BACKEND ? e->pool->backends[backend].name : "");
@@ -207,18 +200,20 @@ static json_t *json_cid(const struct explanation *e)
 	static const char *const results[] = {
 		[CID_OPENED] = "opened", [CID_HASHED] = "hashed", [CID_MISFIT] = "misfit"
 	};
-	char text[2 * UINT8_MAX + 1];
+	char text[HEX_TEXT_OCTETS(UINT8_MAX)];
 	uint16_t backend = backend_of_cid(e);
 	json_t *lengths = json_array();
-	json_t *cid = json_pack("{s:s, s:s, s:o}", "octets", hex(text, e->opened.cid, e->opened.cid_len), "result",
-				results[e->opened.result], "lengths_that_fit", lengths);
+	json_t *cid =
+		json_pack("{s:s, s:s, s:o}", "octets", hex_write(text, sizeof text, e->opened.cid, e->opened.cid_len),
+			  "result", results[e->opened.result], "lengths_that_fit", lengths);
 
 	for (unsigned n = 1; n < DTLS_CID_MAX; n++) {
 		if (e->cid_lengths >> n & 1)
 			json_array_append_new(lengths, json_integer(n));
 	}
 	if (e->opened.result == CID_OPENED)
-		json_object_set_new(cid, "server_id", json_string(hex(text, e->opened.id.octets, e->opened.id.len)));
+		json_object_set_new(cid, "server_id",
+				    json_string(hex_write(text, sizeof text, e->opened.id.octets, e->opened.id.len)));
 	if (backend != SNAPSHOT_NO_BACKEND)
 		json_object_set_new(cid, "backend", json_string(e->pool->backends[backend].name));
 	return cid;

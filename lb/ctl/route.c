@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/stats.h"
+#include "common/hex.h"
 #include "common/siphash.h"
 #include "conf/conf.h"
 #include "control/table_spec.h"
@@ -17,11 +18,6 @@ struct datagram {
 	size_t len;
 };
 
-static int nibble(int c)
-{
-	return c <= '9' ? c - '0' : tolower(c) - 'a' + 10;
-}
-
 /* Takes hex digits, white space and colons from `in`. */
 static bool read_hex(struct datagram *out, FILE *in)
 {
@@ -33,19 +29,20 @@ static bool read_hex(struct datagram *out, FILE *in)
 		column++;
 		if (isspace(c) || c == ':')
 			continue;
-		if (!isxdigit(c)) {
+		const int digit = hex_digit(c);
+		if (digit < 0) {
 			fprintf(stderr, "cidlbctl: the datagram is no hex: character %zu\n", column);
 			return false;
 		}
 		if (high < 0) {
-			high = nibble(c);
+			high = digit;
 			continue;
 		}
 		if (out->len == DATAGRAM_OCTETS) {
 			fprintf(stderr, "cidlbctl: no datagram is longer than %d octets\n", DATAGRAM_OCTETS);
 			return false;
 		}
-		out->data[out->len++] = (uint8_t)(high << 4 | nibble(c));
+		out->data[out->len++] = (uint8_t)(high << 4 | digit);
 		high = -1;
 	}
 	if (high >= 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/hex.h"
 #include "ctl/ctl.h"
 #include "ctl/explain.h"
 #include "ctl/live.h"
@@ -46,9 +47,10 @@ static void line_read(struct line *line)
 {
 	const char *hex = text_of(line->json, "data");
 
-	for (line->kept = 0;
-	     line->kept < TRACE_OCTETS && sscanf(hex + 2 * line->kept, "%2hhx", &line->data[line->kept]) == 1;)
-		line->kept++;
+	const size_t octets = hex_span(hex) / 2;
+
+	line->kept = octets < TRACE_OCTETS ? octets : TRACE_OCTETS;
+	(void)hex_read(line->data, sizeof line->data, hex, 2 * line->kept);
 	line->record_count = explain_read_records(line->records, line->data, line->kept);
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/hex.h"
+
 enum { LENGTH_UNKNOWN = -1, LENGTH_CHUNKED = -2, LENGTH_WRONG = -3, LENGTH_DIGITS = 9 };
 
 struct span {
@@ -110,14 +112,9 @@ static long read_chunk_size(struct span line)
 	size_t i = 0;
 
 	for (; i < line.len && line.at[i] != ';' && line.at[i] != ' '; i++) {
-		const char letter = (char)(line.at[i] | 0x20);
-		if (is_digit(line.at[i]))
-			size = size * 16 + (line.at[i] - '0');
-		else if (letter >= 'a' && letter <= 'f')
-			size = size * 16 + 10 + (letter - 'a');
-		else
-			return LENGTH_WRONG;
-		if (size > 0xffffff)
+		const int digit = hex_digit(line.at[i]);
+		size = size * 16 + digit;
+		if (digit < 0 || size > 0xffffff)
 			return LENGTH_WRONG;
 	}
 	return i > 0 ? size : LENGTH_WRONG;

@@ -5,18 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ID_TEXT_OCTETS = 2 + 2 * LBCID_MAX_ID_OCTETS + 1, NUMBER_OCTETS = 4 };
+#include "common/hex.h"
+
+enum { ID_TEXT_OCTETS = 2 + HEX_TEXT_OCTETS(LBCID_MAX_ID_OCTETS), NUMBER_OCTETS = 4 };
 
 /* As operators write it: a short one is a number. */
 static const char *format_id(const struct server_id *id, char text[static ID_TEXT_OCTETS])
 {
 	unsigned long number = 0;
-	int at = 2;
 
 	if (id->len > NUMBER_OCTETS) {
 		strcpy(text, "0x");
-		for (size_t i = 0; i < id->len; i++)
-			at += snprintf(text + at, ID_TEXT_OCTETS - (size_t)at, "%02x", id->octets[i]);
+		hex_write(text + 2, ID_TEXT_OCTETS - 2, id->octets, id->len);
 		return text;
 	}
 	for (size_t i = 0; i < id->len; i++)

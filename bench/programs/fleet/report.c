@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "common/hex.h"
+
 static void print_number(FILE *out, const char *name, uint64_t value)
 {
 	fprintf(out, ",\"%s\":%" PRIu64, name, value);
@@ -71,11 +73,9 @@ void report_news(FILE *out, double t_s, const struct device *device, enum device
 	case DEVICE_JOINED: {
 		uint8_t cid[SESSION_CID_MAX];
 		size_t len = device_cid(device, cid);
-		fprintf(out, ",\"event\":\"joined\",\"port\":%u,\"session\":%u,\"cid\":\"", device_port(device),
-			device_sessions(device));
-		for (size_t i = 0; i < len; i++)
-			fprintf(out, "%02x", cid[i]);
-		fputs("\"}\n", out);
+		char text[HEX_TEXT_OCTETS(SESSION_CID_MAX)];
+		fprintf(out, ",\"event\":\"joined\",\"port\":%u,\"session\":%u,\"cid\":\"%s\"}\n", device_port(device),
+			device_sessions(device), hex_write(text, sizeof text, cid, len));
 		break;
 	}
 	}
