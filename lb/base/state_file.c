@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/priv.h"
-#include "conf/conf.h"
 
 enum { ASIDE_MAX = 100 };
 
@@ -27,25 +27,25 @@ static int directory_of(const char *file, char directory[static PATH_MAX])
 	return 0;
 }
 
-static int directory_make(const char *directory, bool own, uid_t uid, gid_t gid)
+static int directory_make(const char *directory, enum state_directory whose, uid_t uid, gid_t gid)
 {
 	bool made = mkdir(directory, 0755) == 0;
 
 	if (!made && errno != EEXIST)
 		return -errno;
 	/* systemd's StateDirectory= makes it root's for a service that starts as root. */
-	if (geteuid() == 0 && (made || own) && chown(directory, uid, gid) < 0)
+	if (geteuid() == 0 && (made || whose == STATE_DIRECTORY_OWN) && chown(directory, uid, gid) < 0)
 		return -errno;
 	return 0;
 }
 
-int state_file_prepare(const char *file, uid_t uid, gid_t gid)
+int state_file_prepare(const char *file, enum state_directory whose, uid_t uid, gid_t gid)
 {
 	char directory[PATH_MAX];
 	int err = directory_of(file, directory);
 
 	if (!err)
-		err = directory_make(directory, strcmp(file, CONF_STATE_FILE) == 0, uid, gid);
+		err = directory_make(directory, whose, uid, gid);
 	return err ? err : priv_access(directory, W_OK | X_OK, uid, gid);
 }
 

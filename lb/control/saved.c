@@ -12,11 +12,12 @@ enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8 };
 
 int saved_prepare(const char *file, uid_t uid, gid_t gid)
 {
-	int err = file ? state_file_prepare(file, uid, gid) : 0;
+	const bool own = file && strcmp(file, CONF_STATE_FILE) == 0;
+	int err = file ? state_file_prepare(file, own ? STATE_DIRECTORY_OWN : STATE_DIRECTORY_SHARED, uid, gid) : 0;
 
 	if (err)
-		log_event(strcmp(file, CONF_STATE_FILE) == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL,
-			  NULL, "what is set by command will not outlive a restart, %s cannot be written: %s", file,
+		log_event(own ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL, NULL,
+			  "what is set by command will not outlive a restart, %s cannot be written: %s", file,
 			  strerror(-err));
 	return err;
 }
