@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/io.h"
+#include "base/sockaddr.h"
 
 static unsigned count_cpus(void)
 {
@@ -27,7 +27,7 @@ static uint64_t read_descriptor_limit(void)
 static int source_towards(const struct addr *to, struct addr *out)
 {
 	struct sockaddr_storage sockaddr;
-	socklen_t len = io_sockaddr(&sockaddr, to);
+	socklen_t len = sockaddr_write(&sockaddr, to);
 	const int fd = socket(sockaddr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int err = 0;
 
@@ -41,7 +41,7 @@ static int source_towards(const struct addr *to, struct addr *out)
 	close(fd);
 	if (err)
 		return err;
-	*out = io_addr(&sockaddr);
+	*out = sockaddr_read(&sockaddr);
 	out->port = 0;
 	return 0;
 }

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
+
 enum { TRIES_MAX = 6 /* the interval between handshakes doubles up to 32-fold … */ };
 
 #define TRY_US 60000000ULL /* … or to this, unless interval_ms is longer */
@@ -17,7 +19,7 @@ bool coaps_may_begin(const struct coaps *coaps)
 	if (wait_us > TRY_US)
 		wait_us = interval_us > TRY_US ? interval_us : TRY_US;
 	/* Probes are not on time to the millisecond. */
-	return probe_clock_us() - coaps->tried_us + interval_us / 4 >= wait_us;
+	return clock_us() - coaps->tried_us + interval_us / 4 >= wait_us;
 }
 
 void coaps_begin_handshake(struct coaps *coaps)
@@ -27,7 +29,7 @@ void coaps_begin_handshake(struct coaps *coaps)
 	coaps->phase = PHASE_HANDSHAKE;
 	coaps->heard = coaps->greeted = coaps->proven = false;
 	coaps->silences = 0;
-	coaps->tried_us = probe_clock_us();
+	coaps->tried_us = clock_us();
 	if (coaps->tries < TRIES_MAX)
 		coaps->tries++;
 	err = dtls_session_begin(&coaps->dtls);

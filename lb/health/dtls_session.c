@@ -4,17 +4,14 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
+
 enum { FLIGHTS = 8 /* the first retransmission comes after this part of timeout_ms */ };
 
 static int fill_random(void *ctx, uint8_t *out, size_t len)
 {
 	(void)ctx;
 	return getrandom(out, len, 0) == (ssize_t)len ? 0 : -EIO;
-}
-
-static uint64_t clock_ms(void)
-{
-	return probe_clock_us() / 1000;
 }
 
 static void on_send(void *ctx, const uint8_t *data, size_t len)

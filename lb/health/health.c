@@ -7,6 +7,7 @@
 
 #include <event2/util.h>
 
+#include "base/clock.h"
 #include "health/probe.h"
 
 enum {
@@ -73,7 +74,7 @@ static void close_probe(struct probe *probe)
 static void report_result(struct probe *probe, const struct health_result *result)
 {
 	const bool repeat = probe->refusals > 0 && probe->refusals < probe->spec.how.fall;
-	uint64_t took_us = probe_clock_us() - probe->began_us;
+	uint64_t took_us = clock_us() - probe->began_us;
 	struct health *health = probe->health;
 	struct health_result timed = *result;
 
@@ -139,7 +140,7 @@ static void on_timer(evutil_socket_t fd, short events, void *ctx)
 		probe->kind->wake(probe);
 		return;
 	}
-	probe->began_us = probe_clock_us();
+	probe->began_us = clock_us();
 	probe->asking = true;
 	probe->kind->begin(probe);
 }
@@ -294,7 +295,7 @@ void health_suspect(struct health *health, uint16_t uid)
 		struct probe *probe = health->probes[i];
 		if (probe->spec.uid != uid || probe->kind->once || probe->asking || probe->refusals > 0)
 			continue;
-		uint64_t ago_us = probe_clock_us() - probe->began_us;
+		uint64_t ago_us = clock_us() - probe->began_us;
 		probe_wake_in(probe, ago_us < SUSPECT_US ? SUSPECT_US - ago_us : 0);
 	}
 }

@@ -2,21 +2,13 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "io/io.h"
-
-uint64_t probe_clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
+#include "base/clock.h"
+#include "base/sockaddr.h"
 
 uint64_t probe_left_us(const struct probe *probe)
 {
-	uint64_t until_us = probe->began_us + (uint64_t)probe->spec.how.timeout_ms * 1000, now_us = probe_clock_us();
+	uint64_t until_us = probe->began_us + (uint64_t)probe->spec.how.timeout_ms * 1000, now_us = clock_us();
 
 	return until_us > now_us ? until_us - now_us : 0;
 }
@@ -31,7 +23,7 @@ int probe_socket(const struct probe *probe, int type)
 int probe_connect(const struct probe *probe, int fd)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = io_sockaddr(&sa, &probe->to);
+	socklen_t len = sockaddr_write(&sa, &probe->to);
 
 	return connect(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -errno;
 }

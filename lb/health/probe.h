@@ -69,9 +69,6 @@ static inline bool probe_is_tunnelled(const struct probe *probe)
 /* For "no answer%s": where it was waited for, if that is not plain. */
 const char *probe_way(const struct probe *probe);
 
-/* Monotonic. */
-uint64_t probe_clock_us(void);
-
 /* What is left of timeout_ms. */
 uint64_t probe_left_us(const struct probe *probe);
 

@@ -8,8 +8,8 @@
 
 #include <event2/util.h>
 
+#include "base/sockaddr.h"
 #include "health/probe.h"
-#include "io/io.h"
 
 enum {
 	ANSWER_OCTETS = 4096,
@@ -87,7 +87,7 @@ static void close_socket(struct probe_socket *socket)
 static int bind_shared(int fd, const struct addr *local)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = io_sockaddr(&sa, local);
+	socklen_t len = sockaddr_write(&sa, local);
 	int on = 1;
 
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include <event2/dns.h>
 
+#include "base/clock.h"
 #include "health/nameservers.h"
 
 enum { MAX_REASON = 64, HOST_ROOM = 256 };
@@ -33,14 +33,6 @@ struct resolve {
 	struct entry **entries; /* sorted */
 	size_t count;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Other nameservers or another search list: what is under way is asked again, of them. */
 static void renew(struct resolve *resolve)
@@ -79,7 +71,7 @@ static void entry_ask_in(struct entry *entry, uint64_t delay_ms)
 {
 	const struct timeval delay = { (time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000 * 1000) };
 
-	entry->due_ms = now_ms() + delay_ms;
+	entry->due_ms = clock_ms() + delay_ms;
 	evtimer_add(entry->timer, &delay);
 }
 
@@ -161,7 +153,7 @@ static void on_answer(int result, char type, int count, int ttl_s, void *address
 	} else if (result == DNS_ERR_NONE) {
 		snprintf(reason, sizeof reason, "%d addresses, where a backend is one", count);
 	} else {
-		snprintf(reason, sizeof reason, "%s", reason_of(result, entry->v6, now_ms() - entry->asked_ms));
+		snprintf(reason, sizeof reason, "%s", reason_of(result, entry->v6, clock_ms() - entry->asked_ms));
 	}
 	answer.reason = answer.good ? NULL : reason;
 	if (!answer.good)
@@ -183,7 +175,7 @@ static void on_timer(int fd, short events, void *ctx)
 		host[strlen(host) - 1] = '\0';
 		flags = DNS_QUERY_NO_SEARCH;
 	}
-	entry->asked_ms = now_ms();
+	entry->asked_ms = clock_ms();
 	entry->question = entry->v6 ? evdns_base_resolve_ipv6(dns, host, flags, on_answer, entry)
 				    : evdns_base_resolve_ipv4(dns, host, flags, on_answer, entry);
 	if (!entry->question)
@@ -301,7 +293,7 @@ int resolve_set_names(struct resolve *resolve, const struct resolve_name *names,
 void resolve_now(struct resolve *resolve, const struct resolve_name *name)
 {
 	struct entry *entry = resolve ? find(resolve, name) : NULL;
-	const uint64_t now = now_ms();
+	const uint64_t now = clock_ms();
 	uint64_t due;
 
 	if (!entry || entry->question)
