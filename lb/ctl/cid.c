@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "common/hex.h"
+#include "ctl/configuration.h"
 
 enum { MAX_COUNT = 1000, TEXT_OCTETS = HEX_TEXT_OCTETS(LBCID_MAX_OCTETS) };
 
@@ -277,15 +278,20 @@ enum ctl_exit cid_explain(const struct conf *conf, const char *text, const struc
 	return meaning.backend ? CTL_OK : CTL_REFUSED;
 }
 
-enum ctl_exit ctl_cid(int argc, char **argv, const struct ctl_options *options)
+enum ctl_exit cid_mint_run(char **words, const struct ctl_options *options)
 {
-	struct conf *conf = ctl_load(options->file);
-	enum ctl_exit status = CTL_REFUSED;
+	struct conf *conf = configuration_load(options->file);
+	const enum ctl_exit status = conf ? cid_mint(conf, words[1], words[2], options, stdout) : CTL_REFUSED;
 
-	if (conf && argc == 4)
-		status = cid_mint(conf, argv[2], argv[3], options, stdout);
-	else if (conf)
-		status = cid_explain(conf, argv[2], options, stdout);
+	conf_free(conf);
+	return status;
+}
+
+enum ctl_exit cid_open_run(char **words, const struct ctl_options *options)
+{
+	struct conf *conf = configuration_load(options->file);
+	const enum ctl_exit status = conf ? cid_explain(conf, words[1], options, stdout) : CTL_REFUSED;
+
 	conf_free(conf);
 	return status;
 }

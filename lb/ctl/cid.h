@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "conf/conf.h"
-#include "ctl/ctl.h"
+#include "ctl/options.h"
 
 /* CIDs as the server would hand them out: `of` is a backend's name, or an id as NUMBER or 0xHEX. Takes
  * options->rotation (default: the first config) and ->count. */
@@ -15,5 +15,11 @@ enum ctl_exit cid_mint(const struct conf *conf, const char *pool, const char *of
 
 /* Whose CID that is, in options->pool (default: the only pool with server ids). CTL_REFUSED also if it is nobody's. */
 enum ctl_exit cid_explain(const struct conf *conf, const char *hex, const struct ctl_options *options, FILE *out);
+
+/* words: "mint", a pool, and what cid_mint() takes as `of`. */
+enum ctl_exit cid_mint_run(char **words, const struct ctl_options *options);
+
+/* words: "open", and a CID in hex. */
+enum ctl_exit cid_open_run(char **words, const struct ctl_options *options);
 
 #endif

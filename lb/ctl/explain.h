@@ -12,7 +12,6 @@
 #include "common/route.h"
 #include "common/snapshot.h"
 #include "conf/conf.h"
-#include "ctl/cid.h"
 
 enum { EXPLAIN_RECORDS = 64 };
 

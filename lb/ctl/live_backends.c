@@ -1,6 +1,7 @@
+#include "ctl/live_backends.h"
+
 #include <string.h>
 
-#include "ctl/live.h"
 #include "ctl/live_table.h"
 
 enum { IDS_SHOWN = 3, QUIET_S = 60 /* without a CID datagram, and a backend that drains may be stopped */ };

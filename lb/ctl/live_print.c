@@ -1,8 +1,9 @@
-#include "ctl/live.h"
+#include "ctl/live_print.h"
 
 #include <stdbool.h>
 #include <string.h>
 
+#include "ctl/live_backends.h"
 #include "ctl/live_table.h"
 
 static void print_duration(FILE *out, json_int_t s)

@@ -1,3 +1,5 @@
+#include "ctl/route.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +8,8 @@
 #include "base/stats.h"
 #include "common/hex.h"
 #include "common/siphash.h"
-#include "conf/conf.h"
 #include "control/table_spec.h"
-#include "ctl/ctl.h"
+#include "ctl/configuration.h"
 #include "ctl/explain.h"
 
 enum { DATAGRAM_OCTETS = 65535 };
@@ -79,17 +80,6 @@ static const struct conf_listener *choose_listener(const struct conf *conf, cons
 	return NULL;
 }
 
-struct conf *ctl_load(const char *file)
-{
-	struct conf_report report;
-	struct conf *conf = conf_load(file, &report);
-
-	for (size_t i = 0; i < report.error_count; i++)
-		fprintf(stderr, "%s\n", report.errors[i]);
-	conf_report_free(&report);
-	return conf;
-}
-
 /* The table that the daemon starts with: every backend up, in the administrative state of the file. */
 static struct snapshot *build(const struct conf *conf)
 {
@@ -130,7 +120,7 @@ static enum ctl_exit explain(const struct conf *conf, const struct datagram *dat
 	return !err ? CTL_OK : CTL_REFUSED;
 }
 
-enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options)
+enum ctl_exit route_run(char **words, const struct ctl_options *options)
 {
 	static struct datagram datagram;
 	struct addr from;
@@ -139,9 +129,9 @@ enum ctl_exit ctl_route(const char *hex, const struct ctl_options *options)
 		fprintf(stderr, "cidlbctl: --from takes A.B.C.D:PORT or [IPV6]:PORT, not %s\n", options->from);
 		return CTL_USAGE;
 	}
-	if (!read_datagram(&datagram, hex))
+	if (!read_datagram(&datagram, words[1]))
 		return CTL_REFUSED;
-	struct conf *conf = ctl_load(options->file);
+	struct conf *conf = configuration_load(options->file);
 	if (!conf)
 		return CTL_REFUSED;
 	enum ctl_exit status = explain(conf, &datagram, options->from ? &from : NULL, options);

@@ -1,4 +1,5 @@
-/* cidlbctl trace: one session's datagrams as they pass. */
+#include "ctl/trace.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -6,7 +7,6 @@
 #include <time.h>
 
 #include "common/hex.h"
-#include "ctl/ctl.h"
 #include "ctl/explain.h"
 #include "ctl/live.h"
 #include "ctl/pcap.h"
@@ -218,7 +218,7 @@ static enum ctl_exit trace(const struct ctl_options *options, const json_t *requ
 	return status;
 }
 
-enum ctl_exit ctl_trace(const struct ctl_options *options)
+enum ctl_exit trace_run(char **words, const struct ctl_options *options)
 {
 	const long seconds = options->duration ? read_seconds(options->duration) : SECONDS_DEFAULT;
 	enum ctl_exit status = CTL_REFUSED;
@@ -226,6 +226,7 @@ enum ctl_exit ctl_trace(const struct ctl_options *options)
 	json_t *request;
 	int err = 0;
 
+	(void)words;
 	if (seconds < 0) {
 		fprintf(stderr, "cidlbctl: --for takes seconds as in 60s, or minutes as in 5m, not %s\n",
 			options->duration);

@@ -2,7 +2,6 @@
 #include <jansson.h>
 
 #include "ctl/cid.h"
-#include "ctl/ctl.h"
 #include "tests/fixtures/conf_fixture.h"
 #include "tests/unit/suite.h"
 

@@ -7,8 +7,8 @@
 
 #include <jansson.h>
 
-#include "ctl/ctl.h"
 #include "ctl/explain.h"
+#include "ctl/route.h"
 #include "tests/unit/suite.h"
 
 /* Last handshake flight of Mbed TLS: ClientKeyExchange at 0, ChangeCipherSpec at 32, Finished with CID 0720b1d07b359d3c
@@ -197,7 +197,9 @@ static enum ctl_exit run(const char *hex, const char *file, const char *listener
 {
 	struct ctl_options options = { .file = file, .listener = listener_name, .from = from };
 
-	return ctl_route(hex, &options);
+	char *words[] = { "route", (char *)(uintptr_t)hex, NULL };
+
+	return route_run(words, &options);
 }
 
 START_TEST(test_exit_status)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/live.h"
+#include "ctl/live_print.h"
 #include "tests/unit/suite.h"
 
 /* With single quotes for double ones. */
