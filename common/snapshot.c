@@ -277,29 +277,29 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 	return true;
 }
 
-static uint64_t place_hash(const struct siphash_key *key, uint16_t pool, uint16_t backend, const void *what,
-			   uint8_t octets)
+static uint64_t home_hash(const struct siphash_key *key, uint16_t pool, uint16_t backend, const void *what,
+			  uint8_t octets)
 {
-	uint8_t place[2 + 2 + sizeof(struct addr)] = { (uint8_t)(pool >> 8), (uint8_t)pool, (uint8_t)(backend >> 8),
-						       (uint8_t)backend };
+	uint8_t home[2 + 2 + sizeof(struct addr)] = { (uint8_t)(pool >> 8), (uint8_t)pool, (uint8_t)(backend >> 8),
+						      (uint8_t)backend };
 
-	memcpy(place + 4, what, octets);
-	return siphash24(key, place, 4 + (size_t)octets);
+	memcpy(home + 4, what, octets);
+	return siphash24(key, home, 4 + (size_t)octets);
 }
 
 /* A sum, so that the order does not matter. Addresses are longer than ids, so the two cannot be confused. */
-static uint64_t places_of(const struct siphash_key *key, const struct snapshot_pool_spec *pool)
+static uint64_t homes_digest_of(const struct siphash_key *key, const struct snapshot_pool_spec *pool)
 {
 	const uint64_t reads = cid_layout_hash(&pool->layout, key);
-	uint64_t places = place_hash(key, pool->uid, SNAPSHOT_NO_BACKEND, &reads, sizeof reads);
+	uint64_t digest = home_hash(key, pool->uid, SNAPSHOT_NO_BACKEND, &reads, sizeof reads);
 
 	for (size_t i = 0; i < pool->backend_count; i++)
-		places +=
-			place_hash(key, pool->uid, pool->backends[i].uid, &pool->backends[i].addr, sizeof(struct addr));
+		digest +=
+			home_hash(key, pool->uid, pool->backends[i].uid, &pool->backends[i].addr, sizeof(struct addr));
 	for (size_t i = 0; i < pool->id_count; i++)
-		places += place_hash(key, pool->uid, pool->backends[pool->ids[i].backend].uid, pool->ids[i].id.octets,
-				     pool->ids[i].id.len);
-	return places;
+		digest += home_hash(key, pool->uid, pool->backends[pool->ids[i].backend].uid, pool->ids[i].id.octets,
+				    pool->ids[i].id.len);
+	return digest;
 }
 
 static const struct snapshot_pool *pool_named(const struct snapshot *snapshot, const char *name)
@@ -327,7 +327,7 @@ struct snapshot *snapshot_build(const struct siphash_key *key, const struct snap
 	for (size_t i = 0; i < pool_count; i++) {
 		if (!pool_build(&snapshot->pools[i], key, &pools[i], pool_named(previous, pools[i].name)))
 			goto fail;
-		snapshot->places += places_of(key, &pools[i]);
+		snapshot->homes_digest += homes_digest_of(key, &pools[i]);
 	}
 	return snapshot;
 fail:

@@ -93,7 +93,7 @@ struct snapshot {
 	struct siphash_key key;
 	struct snapshot_pool *pools;
 	size_t pool_count;
-	uint64_t places; /* a keyed hash of which backend owns which id, and of where backends are */
+	uint64_t homes_digest; /* a keyed hash of which backend owns which id, and of where the backends are */
 };
 
 /* Builds a snapshot. Pools whose members and weights did not change share their slot tables with `previous` (may be

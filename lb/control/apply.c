@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "flows/flows_rehome.h"
+#include "control/flow_home.h"
 
 /* A configuration on its way to being the running one. */
 struct step {
@@ -256,7 +256,7 @@ static int step_prepare(struct control *control, struct step *step)
 static void flows_follow(struct control *control)
 {
 	rcu_thread_online();
-	(void)flows_rehome(control->flows, publisher_read(&control->publisher));
+	(void)flow_home_follow(control->flows, publisher_read(&control->publisher));
 	rcu_thread_offline();
 }
 

@@ -28,19 +28,19 @@ static void mark_peer(const struct marking *marking, const struct ownership_peer
 static void mark_flow(void *ctx, const struct flow *flow)
 {
 	const struct marking *marking = ctx;
-	const struct ownership *state = &flow->state;
+	const struct ownership *ownership = &flow->ownership;
 
 	marking->used->pools[flow->pool] = true;
 	marking->used->backends[flow->backend] = true;
-	mark_peer(marking, &state->owner.peer);
+	mark_peer(marking, &ownership->owner.peer);
 	if (flow->kind != FLOW_CID)
 		return;
-	if (state->claimed)
-		mark_peer(marking, &state->claimant.peer);
-	if (state->former_left)
-		mark_peer(marking, &state->former.peer);
-	if (state->proven_replaced)
-		mark_peer(marking, &state->proven);
+	if (ownership->claimed)
+		mark_peer(marking, &ownership->claimant.peer);
+	if (ownership->former_left)
+		mark_peer(marking, &ownership->former.peer);
+	if (ownership->proven_replaced)
+		mark_peer(marking, &ownership->proven);
 }
 
 void uids_in_use_keep_flows(struct uids_in_use *used, struct flows *flows, const struct service_addrs *service_addrs,

@@ -252,7 +252,7 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 	flow->copies = 0;
 	flow->created_ms = flow->last_ms = flow->turned_ms = what->now_ms;
 	flow->serial = serial;
-	ownership_init(&flow->state, &what->owner, what->owner_proven);
+	ownership_init(&flow->ownership, &what->owner, what->owner_proven);
 }
 
 /* False: another flow has the endpoint. */

@@ -74,8 +74,8 @@ struct flow {
 	struct addr backend_addr; /* the only address that replies may come from */
 	union {
 		struct {
-			struct ownership state; /* all but CID: only the owner, which is source and service of the key
-						    and constant */
+			struct ownership ownership; /* all but CID: only the owner, which is source and service of the
+						    key and constant */
 			uint32_t created_ms;
 		};
 		struct {
@@ -88,7 +88,7 @@ struct flow {
 };
 _Static_assert(offsetof(struct ownership, owner) == 0, "shared with grace");
 _Static_assert(sizeof(struct flow) == 192, "whole cache lines");
-_Static_assert(offsetof(struct flow, state) + offsetof(struct ownership, claimant) <= 128,
+_Static_assert(offsetof(struct flow, ownership) + offsetof(struct ownership, claimant) <= 128,
 	       "what every datagram uses is in two of them");
 _Static_assert(STATS_POOLS <= UINT8_MAX, "flow.pool");
 

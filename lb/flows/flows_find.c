@@ -53,8 +53,8 @@ static inline bool key_is_same(const void *ctx, uint32_t number)
 	bool same = flow->kind == key->kind && flow->pool == key->pool;
 
 	if (same && key->kind != FLOW_CID)
-		same = flow->state.owner.peer.service == key->service &&
-		       addr_equal(&flow->state.owner.peer.device, &key->source);
+		same = flow->ownership.owner.peer.service == key->service &&
+		       addr_equal(&flow->ownership.owner.peer.device, &key->source);
 	if (same && (key->kind == FLOW_CID || key->kind == FLOW_SOURCE))
 		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0;
 	tsan_release(flow);
@@ -170,7 +170,7 @@ struct flow *flows_index_key(struct flows *flows, struct flow *flow, const struc
 
 void flows_unindex_key(struct flows *flows, const struct flow *flow)
 {
-	const struct ownership_peer *owner = &flow->state.owner.peer;
+	const struct ownership_peer *owner = &flow->ownership.owner.peer;
 	const struct flow_key key = {
 		.kind = (enum flow_kind)flow->kind,
 		.pool = flow->pool,

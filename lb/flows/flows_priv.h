@@ -27,7 +27,7 @@ struct flows {
 	struct siphash_key hash_key;
 	struct flow_arena arena; /* its lock is that of the rings too */
 	size_t sweep_at;
-	uint64_t places; /* of the snapshot that flows were led by last: flows_rehome.c */
+	uint64_t homes_digest; /* of the homes that flows were led to last: flows_rehome.c */
 	struct pool_flows pools[STATS_POOLS];
 	_Atomic uint64_t backends[STATS_BACKENDS]; /* proven flows */
 };

@@ -15,20 +15,20 @@ static bool is_from(const struct ownership_peer *peer, const struct addr *from)
 
 static bool is_claimed(const struct flow *flow)
 {
-	return flow->kind == FLOW_CID && flow->state.claimed;
+	return flow->kind == FLOW_CID && flow->ownership.claimed;
 }
 
 static bool filter_passes(const struct flows_filter *filter, const struct flow *flow)
 {
 	if (filter->cid && (flow->cid_len != filter->cid_len || memcmp(flow->cid, filter->cid, filter->cid_len) != 0))
 		return false;
-	return !filter->from || is_from(&flow->state.owner.peer, filter->from) ||
-	       (is_claimed(flow) && is_from(&flow->state.claimant.peer, filter->from));
+	return !filter->from || is_from(&flow->ownership.owner.peer, filter->from) ||
+	       (is_claimed(flow) && is_from(&flow->ownership.claimant.peer, filter->from));
 }
 
 static void describe(const struct flow *flow, uint32_t now_ms, struct flow_description *out)
 {
-	const struct ownership *state = &flow->state;
+	const struct ownership *ownership = &flow->ownership;
 
 	*out = (struct flow_description){
 		.kind = (enum flow_kind)flow->kind,
@@ -38,24 +38,25 @@ static void describe(const struct flow *flow, uint32_t now_ms, struct flow_descr
 		.cid_len = flow->cid_len,
 		.endpoint = flow->endpoint,
 		.backend_addr = flow->backend_addr,
-		.owner = state->owner.peer,
-		.claimant = state->claimant.peer,
-		.owner_proven = state->owner_proven,
+		.owner = ownership->owner.peer,
+		.claimant = ownership->claimant.peer,
+		.owner_proven = ownership->owner_proven,
 		.claimed = is_claimed(flow),
 		/* A contest that is over ends with the next uplink. */
-		.contest = flow->kind == FLOW_CID && state->contest && (int32_t)(state->contest_until_ms - now_ms) > 0,
+		.contest = flow->kind == FLOW_CID && ownership->contest &&
+			   (int32_t)(ownership->contest_until_ms - now_ms) > 0,
 		.created_ms = flow->created_ms,
 		.copies = flow->copies,
-		.contests = state->contests,
+		.contests = ownership->contests,
 		.up_ms = flow->last_down ? flow->turned_ms : flow->last_ms,
 		.down_ms = flow->last_down ? flow->last_ms : flow->turned_ms,
 		.replied = flow->replied,
 	};
 	if (flow->kind == FLOW_CID) {
-		out->has_proven = state->proven_replaced && state->proven_left > 0;
-		out->has_former = state->former_left > 0;
-		out->proven = state->proven;
-		out->former = state->former.peer;
+		out->has_proven = ownership->proven_replaced && ownership->proven_left > 0;
+		out->has_former = ownership->former_left > 0;
+		out->proven = ownership->proven;
+		out->former = ownership->former.peer;
 	}
 	memcpy(out->cid, flow->cid, flow->cid_len);
 }

@@ -335,8 +335,8 @@ static void follow_uplink(struct worker *worker, const struct uplink *up)
 		refuse_up(worker, up, REFUSED_FLOWS);
 		return;
 	}
-	way = ownership_uplink(&flow->state, &up->settings->times, &from, (uint32_t)up->datagram->len, worker->now_ms,
-			       &contest_began);
+	way = ownership_uplink(&flow->ownership, &up->settings->times, &from, (uint32_t)up->datagram->len,
+			       worker->now_ms, &contest_began);
 	if (way == OWNERSHIP_HOME)
 		send_up(worker, up, flow);
 	flow_unlock(flow);

@@ -24,7 +24,7 @@ static void send_down(struct worker *worker, const struct io_datagram *reply, ui
  * that had a flow of its own. With the lock of that held. */
 static struct flow_new successor_of(const struct worker *worker, const struct flow *hello, const struct addr *endpoint)
 {
-	const struct ownership_peer *owner = &hello->state.owner.peer;
+	const struct ownership_peer *owner = &hello->ownership.owner.peer;
 
 	return (struct flow_new){
 		.key = { .kind = FLOW_ADDRESS,
@@ -65,7 +65,7 @@ static void source_proven(struct worker *worker, const struct flow *source, cons
 
 	if (!session || !flow_lock(session))
 		return;
-	ownership_prove(&session->state, peer);
+	ownership_prove(&session->ownership, peer);
 	flow_unlock(session);
 }
 
@@ -102,7 +102,7 @@ void nat_reply(struct worker *worker, const struct table *table, const struct io
 		stats_add(&worker->stats.strays, 1);
 		return;
 	}
-	to[0] = flow->state.owner.peer;
+	to[0] = flow->ownership.owner.peer;
 	backend = flow->backend;
 	switch ((enum flow_kind)flow->kind) {
 	case FLOW_ADDRESS:
@@ -110,7 +110,7 @@ void nat_reply(struct worker *worker, const struct table *table, const struct io
 		take_over = address_reply(worker, table, reply, flow);
 		break;
 	case FLOW_CID:
-		count = ownership_downlink(&flow->state, (uint32_t)reply->len, to);
+		count = ownership_downlink(&flow->ownership, (uint32_t)reply->len, to);
 		flows_prove(worker->flows, flow);
 		break;
 	case FLOW_SOURCE:

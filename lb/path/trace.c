@@ -82,10 +82,10 @@ static enum trace_role role_of(const struct flow *flow, const struct addr *devic
 	case FLOW_CID:
 		break;
 	}
-	if (addr_equal(device, &flow->state.owner.peer.device))
+	if (addr_equal(device, &flow->ownership.owner.peer.device))
 		return TRACE_OWNER;
-	return flow->state.claimed && addr_equal(device, &flow->state.claimant.peer.device) ? TRACE_CLAIMANT
-											    : TRACE_REPLACED;
+	return flow->ownership.claimed && addr_equal(device, &flow->ownership.claimant.peer.device) ? TRACE_CLAIMANT
+												    : TRACE_REPLACED;
 }
 
 static void entry_take_flow(struct trace_entry *entry, const struct flow *flow)

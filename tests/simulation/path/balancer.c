@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "flows/flows_rehome.h"
+#include "control/flow_home.h"
 #include "path/batch.h"
 #include "tests/simulation/path/world.h"
 
@@ -216,7 +216,7 @@ void balancer_reload(struct world *world)
 		first_table = table_build(&balancer->conf, &plan, balancer->listener_uids, table);
 	publisher_publish(&balancer->publisher, table);
 	table_spec_free(&plan);
-	(void)flows_rehome(balancer->flows, publisher_read(&balancer->publisher));
+	(void)flow_home_follow(balancer->flows, publisher_read(&balancer->publisher));
 }
 
 static struct worker *worker_make(void)

@@ -382,11 +382,11 @@ START_TEST(flow_moves)
 	rcu_thread_online();
 	flow = flows_find(control->flows, &key);
 	rcu_thread_offline();
-	ownership_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
+	ownership_uplink(&flow->ownership, &times, &further, 100, worker_clock_ms(), &contest_began);
 	ck_assert_str_eq(said(line, "claimant"), "198.51.100.9:5000");
 	ck_assert_str_eq(said(line, "owner"), "192.0.2.1:4000");
-	ck_assert_uint_ge(ownership_downlink(&flow->state, 50, to), 1);
-	ownership_uplink(&flow->state, &times, &further, 100, worker_clock_ms(), &contest_began);
+	ck_assert_uint_ge(ownership_downlink(&flow->ownership, 50, to), 1);
+	ownership_uplink(&flow->ownership, &times, &further, 100, worker_clock_ms(), &contest_began);
 	ck_assert_str_eq(said(line, "owner"), "198.51.100.9:5000");
 	ck_assert_ptr_null(said(line, "claimant"));
 }

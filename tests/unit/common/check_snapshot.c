@@ -98,39 +98,39 @@ START_TEST(keys_come_from_names)
 }
 END_TEST
 
-static uint64_t places_of(const struct snapshot_pool_spec *spec)
+static uint64_t homes_digest_of(const struct snapshot_pool_spec *spec)
 {
 	struct snapshot *snapshot = build(spec, NULL);
-	const uint64_t places = snapshot->places;
+	const uint64_t digest = snapshot->homes_digest;
 
 	snapshot_free(snapshot);
-	return places;
+	return digest;
 }
 
-START_TEST(places_change_with_ids_and_addresses_alone)
+START_TEST(homes_digest_changes_with_ids_and_addresses_alone)
 {
 	struct snapshot_pool_spec spec = spec_of(4, 1);
-	const uint64_t before = places_of(&spec);
+	const uint64_t before = homes_digest_of(&spec);
 	struct snapshot_backend swapped = backends[0];
 
 	backends[0] = backends[3];
 	backends[3] = swapped;
 	ids[0].backend = 3;
 	ids[3].backend = 0;
-	ck_assert_uint_eq(places_of(&spec), before);
+	ck_assert_uint_eq(homes_digest_of(&spec), before);
 	backends[1].health = BACKEND_DOWN;
 	backends[1].admin = BACKEND_MAINT;
 	backends[1].weight = 0;
-	ck_assert_uint_eq(places_of(&spec), before);
+	ck_assert_uint_eq(homes_digest_of(&spec), before);
 	backends[1].addr.port = 1;
-	ck_assert_uint_ne(places_of(&spec), before);
+	ck_assert_uint_ne(homes_digest_of(&spec), before);
 	backends[1].addr.port = 0;
 	ids[1].backend = 2;
-	ck_assert_uint_ne(places_of(&spec), before);
+	ck_assert_uint_ne(homes_digest_of(&spec), before);
 	ids[1].backend = 1;
-	ck_assert_uint_eq(places_of(&spec), before);
+	ck_assert_uint_eq(homes_digest_of(&spec), before);
 	spec.layout.lbcid.offset = 1;
-	ck_assert_uint_ne(places_of(&spec), before);
+	ck_assert_uint_ne(homes_digest_of(&spec), before);
 }
 END_TEST
 
@@ -486,7 +486,7 @@ void suite(TCase *tests)
 	tcase_add_test(tests, holds_its_own_copy);
 	tcase_add_test(tests, generations_count);
 	tcase_add_test(tests, keys_come_from_names);
-	tcase_add_test(tests, places_change_with_ids_and_addresses_alone);
+	tcase_add_test(tests, homes_digest_changes_with_ids_and_addresses_alone);
 	tcase_add_test(tests, slots_are_shared_while_members_and_weights_stay);
 	tcase_add_loop_test(tests, slots_follow_a_change, 0, sizeof changes / sizeof *changes);
 	tcase_add_test(tests, slots_of_another_key_are_not_shared);

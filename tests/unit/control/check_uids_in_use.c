@@ -129,18 +129,18 @@ START_TEST(test_sessions_peers)
 {
 	struct flow *flow = make(FLOW_CID, 2, 9, 4);
 
-	flow->state.claimed = true;
-	flow->state.claimant.peer = peer(2, 11);
-	flow->state.former_left = 1;
-	flow->state.former.peer = peer(3, 12);
-	flow->state.proven_replaced = true;
-	flow->state.proven = peer(4, at_local);
+	flow->ownership.claimed = true;
+	flow->ownership.claimant.peer = peer(2, 11);
+	flow->ownership.former_left = 1;
+	flow->ownership.former.peer = peer(3, 12);
+	flow->ownership.proven_replaced = true;
+	flow->ownership.proven = peer(4, at_local);
 	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
 	ck_assert(used.listeners[4] && used.listeners[11] && used.listeners[12] && used.listeners[WILDCARD]);
 	expect_counts(4, 1, 1);
 
-	flow->state.claimed = flow->state.proven_replaced = false;
-	flow->state.former_left = 0;
+	flow->ownership.claimed = flow->ownership.proven_replaced = false;
+	flow->ownership.former_left = 0;
 	used = (struct uids_in_use){ 0 };
 	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
 	ck_assert(used.listeners[4]);

@@ -157,7 +157,7 @@ START_TEST(owner_is_no_part_of_the_key_of_a_cid)
 	struct ownership_peer other = { .device = addr_of(99) };
 
 	ck_assert(flow_lock(flow));
-	ownership_prove(&flow->state, &other);
+	ownership_prove(&flow->ownership, &other);
 	flow_unlock(flow);
 	ck_assert_ptr_eq(find(FLOW_CID, 1), flow);
 }
@@ -437,9 +437,9 @@ static void *hammer(void *seed)
 			    (flow->cid_len && memcmp(flow->cid, what.cid, sizeof what.cid) != 0))
 				hammer_failed = true;
 			if (flow->kind == FLOW_CID) {
-				ownership_uplink(&flow->state, &(struct ownership_times){ 5000, 60000 },
+				ownership_uplink(&flow->ownership, &(struct ownership_times){ 5000, 60000 },
 						 &what.made.owner, 60, now_ms, &began);
-				ownership_downlink(&flow->state, 60, to);
+				ownership_downlink(&flow->ownership, 60, to);
 			}
 			if (dice >> 40 & 1)
 				flows_prove(flows, flow);

@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "flows/flows_rehome.h"
+#include "control/flow_home.h"
 #include "flows/flows_view.h"
 #include "tests/fixtures/nat_table.h"
 #include "tests/unit/suite.h"
@@ -23,7 +23,7 @@ static void publish(void)
 static size_t follow(void)
 {
 	publish();
-	return flows_rehome(flows, publisher_read(&publisher));
+	return flow_home_follow(flows, publisher_read(&publisher));
 }
 
 static void set_up(void)
@@ -187,14 +187,14 @@ START_TEST(state_stays)
 	struct flow before;
 	bool began;
 
-	ownership_uplink(&flow->state, &times, &owner, 100, 1000, &began);
-	ownership_downlink(&flow->state, 50, to);
-	ownership_uplink(&flow->state, &times, &claimant, 70, 1001, &began);
+	ownership_uplink(&flow->ownership, &times, &owner, 100, 1000, &began);
+	ownership_downlink(&flow->ownership, 50, to);
+	ownership_uplink(&flow->ownership, &times, &claimant, 70, 1001, &began);
 	flow_pass_up(flow, 1001);
 	flow_pass_down(flow, 1, 1002);
 	before = *flow;
 	ck_assert_uint_eq(take_over(), 1);
-	ck_assert_mem_eq(&flow->state, &before.state, sizeof flow->state);
+	ck_assert_mem_eq(&flow->ownership, &before.ownership, sizeof flow->ownership);
 	ck_assert(flow->trial && flow->replied && flow->last_down);
 	ck_assert_uint_eq(flow->copies, 1);
 	ck_assert_uint_eq(flow->created_ms, 1000);

@@ -42,7 +42,7 @@ static void set_up(void)
 	memcpy(flow.cid, cid, sizeof cid);
 	flow.endpoint = addr_of("127.64.0.1:40684");
 	flow.backend_addr = addr_of("127.0.0.1:6001");
-	ownership_init(&flow.state, &owner, true);
+	ownership_init(&flow.ownership, &owner, true);
 	for (size_t i = 0; i < sizeof data; i++)
 		data[i] = (uint8_t)(i * 7);
 	datagram = (struct io_datagram){
@@ -169,10 +169,10 @@ START_TEST(roles)
 	static const enum trace_role expected[] = { TRACE_HANDSHAKE, TRACE_HANDSHAKE, TRACE_OWN_ENDPOINT };
 
 	datagram.from = claimant.device;
-	flow.state.claimant.peer = claimant;
+	flow.ownership.claimant.peer = claimant;
 	trace_up(ring, &up, &flow);
 	ck_assert_int_eq(only().role, TRACE_REPLACED);
-	flow.state.claimed = true;
+	flow.ownership.claimed = true;
 	trace_up(ring, &up, &flow);
 	ck_assert_int_eq(only().role, TRACE_CLAIMANT);
 	for (int i = 0; i < COUNT_OF(kinds); i++) {
@@ -189,8 +189,8 @@ START_TEST(downlink)
 					     peer_of("192.0.2.3:4000") };
 	struct trace_entry entry;
 
-	flow.state.claimed = true;
-	flow.state.claimant.peer = to[1];
+	flow.ownership.claimed = true;
+	flow.ownership.claimant.peer = to[1];
 	datagram.from = flow.backend_addr;
 	trace_down(ring, &datagram, &flow, to, 3);
 	entry = only();
