@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "control/flow_home.h"
+#include "control/table_build.h"
 
 /* A configuration on its way to being the running one. */
 struct step {

@@ -184,10 +184,10 @@ static int parts_init(struct control *control, unsigned workers)
 	control->health = health_new(control->base, control_on_probe, control);
 	if (!control->health)
 		return -ENOMEM;
+	const struct path_shared shared = { &control->publisher, control->flows, control->service_addrs, control->limit,
+					    control->alarm };
 	for (; control->worker_count < workers; control->worker_count++) {
-		err = worker_new(&control->workers[control->worker_count], &control->publisher, control->flows,
-				 control->service_addrs, control->limit, control->alarm);
-
+		err = worker_new(&control->workers[control->worker_count], &shared);
 		if (err)
 			return err;
 	}

@@ -16,6 +16,7 @@
 #include "control/saved.h"
 #include "control/shortage.h"
 #include "control/sockets.h"
+#include "control/stateless.h"
 #include "control/table_spec.h"
 #include "control/uids.h"
 #include "flows/flows.h"

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "io/socket.h"
+
 enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT, SLOT_TUNNEL };
 
 /* One group of sockets: a listener by its stable number (an address has one), an endpoint port of one family, or the
@@ -129,7 +131,8 @@ static int tunnel_share(const struct sockets *sockets, const struct addr *addr)
 
 		if (slot->kind == SLOT_TUNNEL && at < sockets->worker_count &&
 		    memcmp(slot->addr.ip, addr->ip, sizeof addr->ip) == 0)
-			return fcntl(atomic_load(&sockets->workers[at]->tunnel_fds[slot->number]), F_DUPFD_CLOEXEC, 0);
+			return fcntl(atomic_load(&sockets->workers[at]->path.pool_handles[slot->number]),
+				     F_DUPFD_CLOEXEC, 0);
 	}
 	return -1;
 }
@@ -137,15 +140,15 @@ static int tunnel_share(const struct sockets *sockets, const struct addr *addr)
 /* That of worker `i`. */
 static int slot_bind(const struct sockets *sockets, const struct slot *slot, unsigned i)
 {
+	const enum socket_use use = slot->kind == SLOT_ENDPOINT ? SOCKET_ENDPOINT : SOCKET_LISTENER;
+	struct addr addr = slot->addr;
 	int fd;
 
-	struct addr addr = slot->addr;
-
 	if (slot->kind != SLOT_TUNNEL)
-		return io_bind(&addr, i == 0, slot->kind == SLOT_ENDPOINT);
+		return socket_bind(&addr, use, i == 0 ? SOCKET_FIRST : SOCKET_FURTHER);
 	addr.port = (uint16_t)(addr.port + i);
 	fd = tunnel_share(sockets, &addr);
-	return fd >= 0 ? fd : io_bind_tunnel(&addr);
+	return fd >= 0 ? fd : socket_bind(&addr, SOCKET_TUNNEL, SOCKET_FIRST);
 }
 
 /* What it leaves behind when it fails is sockets_abandon()'s. */
@@ -163,7 +166,7 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 		fds[i] = slot_bind(sockets, slot, i);
 		if (fds[i] < 0)
 			return fds[i];
-		io_set_rcvbuf(fds[i], change->rcvbuf_octets);
+		socket_set_rcvbuf(fds[i], change->rcvbuf_octets);
 		err = worker_admit(sockets->workers[i], fds[i]);
 	}
 	failure->unwatched = err != 0;
@@ -203,7 +206,7 @@ static int slot_set(const struct slot *slot, struct worker *worker, int fd)
 	case SLOT_LISTENER:
 		return worker_set_listener(worker, slot->number, fd);
 	case SLOT_TUNNEL:
-		return worker_set_tunnel(worker, slot->number, fd);
+		return worker_set_pool(worker, slot->number, fd);
 	case SLOT_ENDPOINT:
 		break;
 	}
@@ -256,7 +259,7 @@ void sockets_remove(struct sockets *sockets, struct sockets_change *change)
 	}
 	/* Workers may be in the midst of a batch that leaves through them. */
 	if (change->taken_count)
-		publisher_wait(sockets->workers[0]->publisher);
+		publisher_wait(sockets->workers[0]->path.publisher);
 	for (size_t i = 0; i < change->taken_count; i++)
 		close(change->taken[i]);
 	free(sockets->slots);

@@ -1,4 +1,4 @@
-/* Mode nat without a table: what a pool has instead of flows. Part of a table, and as immutable.
+/* Mode nat without a table: which pools run this way, and what they have instead of flows (struct stateless).
  *
  * A pool runs this way by itself when it can: devices of one IPv4 address and port, nat.sources one IPv6 prefix of /64
  * or shorter, rebind = "backend". The endpoint of a device is its address and port behind that prefix (embed.h), at the
@@ -14,14 +14,8 @@
 
 #include <stdint.h>
 
-#include "common/embed.h"
 #include "conf/conf.h"
-
-struct stateless {
-	struct embed embed;
-	uint16_t port;     /* of all endpoints */
-	uint16_t listener; /* stable number */
-};
+#include "path/table.h"
 
 enum { STATELESS_TEXT_OCTETS = 256 };
 

@@ -1,11 +1,12 @@
-#include "path/table.h"
+#include "control/table_build.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <urcu-qsbr.h>
+#include "control/stateless.h"
+#include "path/forward.h"
 
-#include "base/tsan.h"
+_Static_assert((int)CONF_MAX_POOLS <= (int)STATS_POOLS, "a table has room for every pool");
 
 /* Sorted: the endpoints of a hash do not hang on the order in the file. */
 static void space_fill(struct endpoint_space *space, const struct conf_nat *nat)
@@ -52,7 +53,7 @@ static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *
 		struct port_sockets *there = ports_in(table, pool, address, nat);
 
 		if (!there)
-			there = ports_in(previous, CONF_MAX_POOLS, address, nat);
+			there = ports_in(previous, STATS_POOLS, address, nat);
 		*ports = there ? port_sockets_share(there) : port_sockets_new(address, nat->port_first, nat->port_last);
 		if (!*ports)
 			return false;
@@ -60,19 +61,21 @@ static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *
 	return true;
 }
 
-/* What there is instead of a flow table. */
-static bool stateless_fill(struct table *table, size_t pool, const struct conf *conf, const uint16_t *listener_uids)
+/* The mode, and what it has instead of a flow table. */
+static bool forwarder_fill(struct table *table, size_t pool, const struct conf *conf, const uint16_t *listener_uids)
 {
 	struct table_pool *out = &table->pools[pool];
 
 	if (conf->pools[pool].forward == FORWARD_TUNNEL) {
-		out->forward = TABLE_TUNNEL;
+		out->forwarder = &forward_tunnel;
 		out->tunnel_keys = conf->pools[pool].tunnel.keys;
 	} else if (stateless_listener(conf, pool)) {
-		out->forward = TABLE_NAT_STATELESS;
+		out->forwarder = &forward_nat_stateless;
 		out->stateless = stateless_make(conf, pool, listener_uids);
 		table->stateless_pools[table->stateless_count++] = (uint16_t)pool;
 	} else {
+		out->forwarder =
+			conf->pools[pool].nat.rebind == REBIND_BACKEND ? &forward_nat_backend : &forward_nat_follow;
 		return true;
 	}
 	out->backend_by_addr = backend_by_addr_new(&table->snapshot->pools[pool]);
@@ -107,13 +110,12 @@ struct table *table_build(const struct conf *conf, const struct table_spec *plan
 		struct table_pool *pool = &table->pools[i];
 
 		table->pool_of_uid[plan->pools[i].uid] = (uint16_t)i;
-		pool->rebind = nat->rebind;
 		pool->times = (struct ownership_times){ nat->settle_ms, nat->contest_s * 1000 };
 		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
 		space_fill(&pool->space, nat);
 		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
-		if (!ports_fill(table, i, nat, previous) || !stateless_fill(table, i, conf, listener_uids)) {
+		if (!ports_fill(table, i, nat, previous) || !forwarder_fill(table, i, conf, listener_uids)) {
 			table_free(table);
 			return NULL;
 		}
@@ -127,44 +129,4 @@ struct table *table_build(const struct conf *conf, const struct table_spec *plan
 		listener->endpoint_key = endpoint_key(&key, "listener", conf->listeners[i].name);
 	}
 	return table;
-}
-
-void table_free(struct table *table)
-{
-	if (!table)
-		return;
-	for (size_t i = 0; i < CONF_MAX_POOLS; i++) {
-		for (size_t family = 0; family < IO_FAMILIES; family++)
-			port_sockets_drop(table->pools[i].ports[family]);
-		backend_by_addr_free(table->pools[i].backend_by_addr);
-	}
-	/* Keys are in both. */
-	explicit_bzero(&table->snapshot->key, sizeof table->snapshot->key);
-	snapshot_free(table->snapshot);
-	explicit_bzero(table, sizeof *table);
-	free(table);
-}
-
-const struct port_sockets *table_ports(const struct table *table, uint64_t serial)
-{
-	for (size_t i = 0; i < table->snapshot->pool_count; i++)
-		for (size_t family = 0; family < IO_FAMILIES; family++)
-			if (table->pools[i].ports[family] &&
-			    port_sockets_serial(table->pools[i].ports[family]) == serial)
-				return table->pools[i].ports[family];
-	return NULL;
-}
-
-void publisher_wait(struct publisher *publisher)
-{
-	synchronize_rcu();
-	tsan_acquire(publisher);
-}
-
-void publisher_publish(struct publisher *publisher, struct table *table)
-{
-	struct table *old = atomic_exchange_explicit(&publisher->current, table, memory_order_acq_rel);
-
-	publisher_wait(publisher);
-	table_free(old);
 }

@@ -101,15 +101,15 @@ static void clear_pool(struct stats *stats, size_t pool)
 
 static void clear_backend(struct worker *worker, size_t backend)
 {
-	clear(&worker->stats.sent_up[backend], 1);
-	clear(&worker->stats.sent_down[backend], 1);
-	clear(&worker->stats.icmp_errors[backend], 1);
-	atomic_store_explicit(&worker->cid_last_s[backend], 0, memory_order_relaxed);
-	worker->paths[backend] = (struct io_pmtu){ 0 };
+	clear(&worker->path.stats.sent_up[backend], 1);
+	clear(&worker->path.stats.sent_down[backend], 1);
+	clear(&worker->path.stats.icmp_errors[backend], 1);
+	atomic_store_explicit(&worker->path.cid_last_s[backend], 0, memory_order_relaxed);
+	worker->path.pmtus[backend] = (struct io_pmtu){ 0 };
 }
 
 /* Not yet explained, of a pool that is gone. */
-static void clear_sample(const struct uids_in_use *used, struct worker_sample *sample)
+static void clear_sample(const struct uids_in_use *used, struct path_sample *sample)
 {
 	if (atomic_load_explicit(&sample->full, memory_order_acquire) && !used->pools[sample->pool])
 		atomic_store_explicit(&sample->full, false, memory_order_release);
@@ -117,14 +117,14 @@ static void clear_sample(const struct uids_in_use *used, struct worker_sample *s
 
 void uids_in_use_clear_worker(const struct uids_in_use *used, struct worker *worker)
 {
-	tsan_acquire(worker->publisher);
-	clear_sample(used, &worker->sample);
+	tsan_acquire(worker->path.publisher);
+	clear_sample(used, &worker->path.sample);
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
 		if (!used->listeners[i])
-			clear_listener(&worker->stats, i);
+			clear_listener(&worker->path.stats, i);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		if (!used->pools[i])
-			clear_pool(&worker->stats, i);
+			clear_pool(&worker->path.stats, i);
 	for (size_t i = 0; i < STATS_BACKENDS; i++)
 		if (!used->backends[i])
 			clear_backend(worker, i);

@@ -129,7 +129,7 @@ struct stats *control_stats(const struct control *control)
 		return NULL;
 	memset(sum, 0, sizeof *sum);
 	for (unsigned i = 0; i < control->worker_count; i++)
-		stats_sum(sum, &control->workers[i]->stats);
+		stats_sum(sum, &control->workers[i]->path.stats);
 	return sum;
 }
 
@@ -143,7 +143,7 @@ void control_metrics(void *ctx, struct evbuffer *out)
 	free(sum);
 }
 
-static void sample_log(const struct worker_sample *sample, const struct conf_pool *pool)
+static void sample_log(const struct path_sample *sample, const struct conf_pool *pool)
 {
 	char lengths[256] = "";
 	size_t used = 0;
@@ -175,7 +175,7 @@ void control_explain(struct control *control)
 		return;
 	}
 	for (unsigned i = 0; i < control->worker_count; i++) {
-		struct worker_sample *sample = &control->workers[i]->sample;
+		struct path_sample *sample = &control->workers[i]->path.sample;
 
 		if (!atomic_load_explicit(&sample->full, memory_order_acquire))
 			continue;

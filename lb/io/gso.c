@@ -2,25 +2,25 @@
 
 #include <stdbool.h>
 
-struct plan {
+struct grouping {
 	struct gso *out;
 	const struct io_send *sends;
 	const uint8_t *pending;
 	size_t count;
 	bool taken[IO_OUTBOX]; /* by place in `pending` */
-	size_t ordered;        /* members of all trains so far */
+	size_t ordered;        /* members of all groups so far */
 };
 
-static const struct io_send *send_at(const struct plan *plan, size_t at)
+static const struct io_send *send_at(const struct grouping *grouping, size_t at)
 {
-	return &plan->sends[plan->pending[at]];
+	return &grouping->sends[grouping->pending[at]];
 }
 
-static void take(struct plan *plan, struct gso_send *train, size_t at)
+static void take(struct grouping *grouping, struct gso_send *group, size_t at)
 {
-	plan->taken[at] = true;
-	plan->out->order[plan->ordered++] = plan->pending[at];
-	train->count++;
+	grouping->taken[at] = true;
+	grouping->out->order[grouping->ordered++] = grouping->pending[at];
+	group->count++;
 }
 
 /* Streams of which a datagram was passed over: what follows it must wait, too. */
@@ -38,48 +38,48 @@ static bool is_waiting(const struct waiting *waiting, uint64_t stream)
 }
 
 /* Takes what may leave with the datagram at `first`. */
-static void gather(struct plan *plan, struct gso_send *train, size_t first)
+static void gather(struct grouping *grouping, struct gso_send *group, size_t first)
 {
-	const struct io_send *leader = send_at(plan, first);
+	const struct io_send *leader = send_at(grouping, first);
 	const size_t octets = gso_octets(leader), most = GSO_OCTETS / octets;
 	struct waiting waiting = { .count = 0 };
 	size_t shorter = 0;
 
-	for (size_t i = first + 1; i < plan->count && train->count < most; i++) {
-		const struct io_send *send = send_at(plan, i);
-		if (plan->taken[i] || send->path != leader->path)
+	for (size_t i = first + 1; i < grouping->count && group->count < most; i++) {
+		const struct io_send *send = send_at(grouping, i);
+		if (grouping->taken[i] || send->pmtu != leader->pmtu)
 			continue;
 		const bool waits = is_waiting(&waiting, send->stream);
 		if (!waits && gso_octets(send) == octets) {
-			take(plan, train, i);
+			take(grouping, group, i);
 			continue;
 		}
 		if (!waits && !shorter && gso_octets(send) < octets)
 			shorter = i;
 		waiting.streams[waiting.count++] = send->stream;
 	}
-	if (shorter && train->count < most)
-		take(plan, train, shorter);
+	if (shorter && group->count < most)
+		take(grouping, group, shorter);
 }
 
 void gso_group(struct gso *out, const struct io_send *sends, const uint8_t *pending, size_t count)
 {
-	struct plan plan = { .out = out, .sends = sends, .pending = pending, .count = count };
+	struct grouping grouping = { .out = out, .sends = sends, .pending = pending, .count = count };
 
 	out->count = 0;
 	for (size_t first = 0; first < count; first++) {
-		const struct io_send *leader = send_at(&plan, first);
+		const struct io_send *leader = send_at(&grouping, first);
 		const size_t octets = gso_octets(leader);
-		struct gso_send *train = &out->trains[out->count];
-		if (plan.taken[first])
+		struct gso_send *group = &out->sends[out->count];
+		if (grouping.taken[first])
 			continue;
 		out->count++;
-		*train = (struct gso_send){ .at = (uint8_t)plan.ordered };
-		take(&plan, train, first);
-		if (!leader->path || octets > leader->path->most)
+		*group = (struct gso_send){ .at = (uint8_t)grouping.ordered };
+		take(&grouping, group, first);
+		if (!leader->pmtu || octets > leader->pmtu->most)
 			continue;
-		gather(&plan, train, first);
-		if (train->count > 1 || octets > GSO_ASK)
-			train->segment = (uint16_t)octets;
+		gather(&grouping, group, first);
+		if (group->count > 1 || octets > GSO_ASK)
+			group->segment = (uint16_t)octets;
 	}
 }

@@ -1,4 +1,4 @@
-/* Which datagrams leave a socket together: those of one path and one size in one UDP_SEGMENT send, the last of which
+/* Which datagrams leave together: those of one path and one size in one UDP_SEGMENT send, the last of which
  * may be shorter. Datagrams of one stream stay in order. Pure. */
 #ifndef CIDLB_IO_GSO_H
 #define CIDLB_IO_GSO_H
@@ -9,18 +9,20 @@
 #include "io/io.h"
 
 enum {
-	GSO_OCTETS = 65000, /* of one train: less than any UDP payload may have */
+	GSO_OCTETS = 65000, /* of one group: less than any UDP payload may have */
 	GSO_ASK = 508,      /* octets that every IPv4 path takes whole (RFC 791: 576, with the longest header) */
 };
 
+/* One group: one send. */
 struct gso_send {
 	uint8_t at, count; /* its members: order[at] .. order[at + count - 1] */
 	uint16_t segment;  /* octets, for UDP_SEGMENT; 0: one datagram as ever */
 };
 
+/* Groups of datagrams, in the order in which they leave. */
 struct gso {
 	size_t count;
-	struct gso_send trains[IO_OUTBOX];
+	struct gso_send sends[IO_OUTBOX];
 	uint8_t order[IO_OUTBOX]; /* indices in `sends` */
 };
 

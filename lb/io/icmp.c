@@ -10,7 +10,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "io/io.h"
+#include "base/sockaddr.h"
+#include "io/socket.h"
 
 enum { CONTROL = 256 }; /* octets: the error, its sender, PKTINFO, the drop count */
 
@@ -45,7 +46,7 @@ static bool control_read(struct msghdr *header, struct icmp_error *error)
 			icmp = what.ee_origin == SO_EE_ORIGIN_ICMP || what.ee_origin == SO_EE_ORIGIN_ICMP6;
 			error->too_big = what.ee_errno == EMSGSIZE;
 		} else {
-			io_read_local(c, error->local);
+			socket_read_local(c, error->local);
 		}
 	}
 	return icmp;
@@ -67,7 +68,7 @@ size_t icmp_receive(struct icmp_inbox *inbox, int fd, struct icmp_error **out, b
 	for (int i = 0; i < count; i++) {
 		struct icmp_error *error = &inbox->errors[good];
 
-		*error = (struct icmp_error){ .to = io_addr(&inbox->to[i]) };
+		*error = (struct icmp_error){ .to = sockaddr_read(&inbox->to[i]) };
 		good += control_read(&inbox->headers[i].msg_hdr, error);
 	}
 	*out = inbox->errors;

@@ -1,4 +1,4 @@
-/* ICMP errors about datagrams that left through an endpoint's socket (io_bind()).
+/* ICMP errors about datagrams that left through an endpoint's socket (socket.h).
  *
  * The kernel queues them at that socket, at the cost of its receive buffer, and fails a send or a receive for each:
  * they must be read. An inbox belongs to one worker. The alarm is shared: workers ring it, the control thread answers.

@@ -1,6 +1,7 @@
-/* Sockets: binding them, and whole batches of datagrams in and out.
+/* Batches of datagrams in and out. What they come from and go to stands behind a table of functions: the kernel's
+ * sockets (socket.h), or a double of tests and measurements. The rest, which is the outbox, is the same for all.
  *
- * An inbox and an outbox belong to one worker; nothing is allocated after worker start.
+ * A `struct io` and an outbox belong to one worker; nothing is allocated after worker start.
  */
 #ifndef CIDLB_IO_H
 #define CIDLB_IO_H
@@ -8,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
+#include "base/sockaddr.h"
 #include "base/stats.h"
 #include "common/addr.h"
 
@@ -18,31 +19,10 @@ enum io_family { IO_V4, IO_V6, IO_FAMILIES };
 enum {
 	IO_BATCH = 32, /* datagrams per system call: more gain nothing (measured), and batches this small are fair */
 	IO_DATAGRAM = 65536,      /* octets: no UDP datagram is larger */
-	IO_CONTROL = 128,         /* octets of control messages per datagram */
 	IO_TRIES = 8,             /* of one send, while it meets the errors of others */
 	IO_OUTBOX = 2 * IO_BATCH, /* datagrams that an outbox holds */
 	IO_HEAD = 80,             /* octets that may precede a payload */
 };
-
-socklen_t io_sockaddr(struct sockaddr_storage *out, const struct addr *addr);
-struct addr io_addr(const struct sockaddr_storage *from);
-
-/* One member of an SO_REUSEPORT group, bound to `addr`, non-blocking, that reports the local address of each datagram
- * and the kernel's drops, and sends what is larger than the path's MTU in fragments. first: refuses an address that
- * anybody has bound (-EADDRINUSE). endpoint: IPv6 sources outside the host's addresses may be used, and ICMP errors are
- * queued (icmp.h). Returns the descriptor, or -errno. */
-int io_bind(const struct addr *addr, bool first, bool endpoint);
-
-/* The only socket at `addr`, which must be an address of this host: for datagrams that are sent and received many at a
- * time (io_send.path, io_datagram.segment). ICMP errors are queued, and what is too large for the path is sent in
- * fragments. */
-int io_bind_tunnel(const struct addr *addr);
-
-/* Asks for a receive buffer; without privilege the kernel gives no more than net.core.rmem_max. */
-void io_set_rcvbuf(int fd, uint32_t octets);
-
-/* Datagrams that the kernel has dropped at a socket so far. */
-uint32_t io_kernel_drops(int fd);
 
 struct io_datagram {
 	uint8_t *data;
@@ -52,17 +32,6 @@ struct io_datagram {
 	size_t segment; /* octets; not 0: it is several from one sender, each of so many octets but the last, which may
 			   be shorter */
 };
-
-struct io_inbox;
-struct io_inbox *io_inbox_new(void);
-void io_inbox_free(struct io_inbox *inbox);
-
-/* The address that a datagram came to, if that is what the control message says. */
-void io_read_local(const struct cmsghdr *c, uint8_t local[static 16]);
-
-/* Receives at most IO_BATCH datagrams without waiting. Returns how many, with *out their array, valid until the next
- * call. *kernel_drops is the socket's drop count so far, unchanged if nothing was said. */
-size_t io_receive(struct io_inbox *inbox, int fd, struct io_datagram **out, uint32_t *kernel_drops);
 
 /* What a worker has learnt of the way to one address. */
 struct io_pmtu {
@@ -76,37 +45,71 @@ struct io_pmtu {
 
 /* One datagram to be sent; the payload stays where it is until io_flush(). */
 struct io_send {
-	int fd;
+	int handle;          /* what it leaves through; -1: nothing, it is refused */
 	const uint8_t *head; /* precedes the payload; copied */
 	size_t head_len;     /* octets, 0..IO_HEAD */
 	const uint8_t *data;
 	size_t len; /* octets */
 	struct addr to;
-	const uint8_t *local; /* source address, 16 octets; NULL: the socket's own; copied */
-	struct io_pmtu *path; /* not NULL: may leave together with others of this path; then `local` is NULL */
-	uint64_t stream;      /* with a path: datagrams of one stream keep their order */
-	uint32_t queue; /* what io_drain is told of the socket's error queue; 0: it has none, or nobody reads it */
+	const uint8_t *local; /* source address, 16 octets; NULL: the handle's own; copied */
+	struct io_pmtu
+		*pmtu;   /* of its path. Not NULL: may leave together with others of this path: then `local` is NULL */
+	uint64_t stream; /* with a path: datagrams of one stream keep their order */
+	uint32_t queue;  /* what io_drain is told of the handle's errors; 0: it has none, or nobody reads them */
 	stats_counter *sent, *refused;
 };
 
-/* Reads the error queue of a socket that refused a send, a bounded part of it, and does with the errors what is due.
- * Returns how many of them were ICMP's. */
-typedef size_t io_drain(void *ctx, int fd, uint32_t queue);
+struct gso;        /* gso.h */
+struct icmp_error; /* icmp.h */
+struct io;
 
-/* drain: may be NULL if no send has a `queue`. */
+/* An implementation. `handle`: one of its ends; a descriptor of sockets, and whatever a double takes for one. */
+struct io_ops {
+	/* Receives at most IO_BATCH datagrams without waiting. Returns how many, with *out their array, valid until the
+	 * next call. *kernel_drops is the handle's drop count so far, unchanged if nothing was said. */
+	size_t (*receive)(struct io *io, int handle, struct io_datagram **out, uint32_t *kernel_drops);
+	/* Sends what `groups` makes of `sends`, the groups from `first` on, without waiting: 0 first, and then again
+	 * what is left of the same groups. Returns how many groups have left, or -errno: the first was refused. */
+	int (*send)(struct io *io, int handle, const struct io_send *sends, const struct gso *groups, size_t first);
+	/* Reads a bounded number of the ICMP errors about what was sent, without waiting. Returns how many, with *out
+	 * their array, valid until the next call; *more: there may be others. */
+	size_t (*errors)(struct io *io, int handle, struct icmp_error **out, bool *more);
+};
+
+/* The first member of what an implementation keeps. */
+struct io {
+	const struct io_ops *ops;
+};
+
+/* Reads the errors of a handle that refused a send, a bounded part of them, and does with them what is due. Returns how
+ * many of them were ICMP's. */
+typedef size_t io_drain(void *ctx, int handle, uint32_t queue);
+
+/* Sends through `io`, which must outlive it. drain: may be NULL if no send has a `queue`. NULL: out of memory. */
 struct io_outbox;
-struct io_outbox *io_outbox_new(io_drain *drain, void *ctx);
+struct io_outbox *io_outbox_new(struct io *io, io_drain *drain, void *ctx);
 void io_outbox_free(struct io_outbox *outbox);
 
 /* Puts one datagram into the outbox, which has room for two per datagram of a batch, and is flushed first if it is
  * full: where that can happen, nothing may be locked that io_drain locks. */
 void io_queue(struct io_outbox *outbox, const struct io_send *send);
 
-/* Sends everything, a system call per socket and batch, and counts each datagram as sent or refused. A refusal is
- * final, unless the socket has an error queue and it may be the ICMP error of another datagram: then the queue is
- * drained, and the send is tried again, IO_TRIES times in all, until it is refused with no such error about. Those
- * with a path leave as trains (gso.h); where the kernel refuses such a send for its size, or altogether, the path
- * remembers that, and they leave one by one. */
+/* Sends everything, in one call per handle, and counts each datagram as sent or refused. A refusal is final, unless the
+ * handle has errors to read and it may be the ICMP error of another datagram: then these are drained, and the send is
+ * tried again, IO_TRIES times in all, until it is refused with no such error about. Those with a path leave in groups
+ * (gso.h); where the kernel refuses such a send for its size, or altogether, the path remembers that, and they leave
+ * one by one. */
 void io_flush(struct io_outbox *outbox);
+
+/* The names of other folders for base/sockaddr.h. */
+static inline socklen_t io_sockaddr(struct sockaddr_storage *out, const struct addr *addr)
+{
+	return sockaddr_write(out, addr);
+}
+
+static inline struct addr io_addr(const struct sockaddr_storage *from)
+{
+	return sockaddr_read(from);
+}
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "io/io.h"
+#include "io/socket.h"
 
 struct port_sockets {
 	unsigned users;
@@ -76,7 +76,7 @@ int port_sockets_bind(const struct port_sockets *ports, uint16_t port)
 	struct addr address = ports->address;
 
 	address.port = port;
-	return io_bind(&address, true, true);
+	return socket_bind(&address, SOCKET_ENDPOINT, SOCKET_FIRST);
 }
 
 int port_sockets_keep(struct port_sockets *ports, uint16_t port, int fd)

@@ -6,13 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "path/path.h"
 #include "path/table.h"
-#include "path/worker.h"
 
-/* Whose queue it is (io_send.queue): one of these, with the port or the pool (stable number). */
-enum { ERRORS_ENDPOINT = 1 << 16, ERRORS_TUNNEL = 2 << 16 };
+/* Whose queue it is (io_send.queue): an endpoint's, with its port, or a pool's own, with its stable
+ * number. */
+enum { ERRORS_ENDPOINT = 1 << 16, ERRORS_POOL = 2 << 16 };
 
-/* Reads a bounded number of errors of `fd`. With the lock of no flow held. Returns how many there were. */
-size_t errors_drain(struct worker *worker, const struct table *table, uint32_t queue, int fd);
+/* Reads a bounded number of errors of `handle`. With the lock of no flow held. Returns how many there were. */
+size_t errors_drain(struct path *path, const struct table *table, uint32_t queue, int handle);
 
 #endif

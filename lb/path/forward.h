@@ -1,15 +1,17 @@
-/* Forwarding: from a decision to the wire and back, one file per mode. On the packet path: no allocation, log or shared
- * lock for a datagram of a known flow. */
+/* Forwarding: from a decision to the wire and back. A mode is a row of functions, each called once per batch, in a file
+ * of its own. On the packet path: no allocation, log or shared lock for a datagram of a known flow. */
 #ifndef CIDLB_PATH_FORWARD_H
 #define CIDLB_PATH_FORWARD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/dtls.h"
 #include "common/route.h"
+#include "io/icmp.h"
 #include "io/io.h"
+#include "path/path.h"
 #include "path/table.h"
-#include "path/worker.h"
 
 /* One uplink datagram on its way. */
 struct uplink {
@@ -20,37 +22,73 @@ struct uplink {
 	const struct table_pool *settings;
 	const struct dtls_view *view; /* DTLS pools */
 	const struct route_out *decision;
-	uint16_t service;   /* service_addrs.h */
-	uint32_t flow_hash; /* mode nat: nat_hash() */
+	uint16_t service;   /* service_addrs.h; the listener's own number unless `recall` knows better */
+	uint32_t flow_hash; /* the forwarder's own */
 };
 
-/* Mode nat (nat.c). */
+/* Uplinks of one listener, and so of one pool. */
+struct batch {
+	const struct table_listener *listener;
+	const struct snapshot_pool *pool;
+	const struct table_pool *settings;
+	size_t count; /* 0..IO_BATCH */
+	struct route_in in[IO_BATCH];
+	struct route_out out[IO_BATCH];
+	struct uplink up[IO_BATCH];
+};
 
-/* What the flow of a source is found by (flows_prefetch_keys()), for nat_hint(). */
-uint32_t nat_hash_source(const struct worker *worker, const struct uplink *up);
+/* What came back in one receive. */
+struct replies {
+	const struct table *table;
+	const struct io_datagram *datagrams;
+	size_t count;  /* 1..IO_BATCH */
+	uint16_t pool; /* index of the pool whose own socket they came to; TABLE_NONE: they came to endpoints */
+	/* At endpoints, which pools share: one forwarder after the other takes what is its own. */
+	struct addr endpoints[IO_BATCH];
+	bool taken[IO_BATCH];
+	stats_counter *unclaimed[IO_BATCH]; /* counts it if nobody takes it */
+};
 
-/* The backend (stable number) of the source's live flow, or ROUTE_NO_HINT. `up` needs no decision, but its
- * flow_hash. */
-uint16_t nat_hint(struct worker *worker, const struct uplink *up);
+/* A datagram of ours that was not delivered, as an ICMP error says. */
+struct undelivered {
+	const struct table *table;
+	const struct icmp_error *error;
+	uint16_t pool; /* index of the pool through whose own socket it had left; TABLE_NONE: through an endpoint */
+	struct addr endpoint; /* that one */
+};
 
-/* The same for what nat_uplink() looks for first. Of a datagram that is not routed by CID it is that of its source. */
-uint32_t nat_hash(const struct worker *worker, const struct uplink *up);
+/* A mode. The table has one for each pool. */
+struct forwarder {
+	bool own_socket; /* backends answer to a socket per worker that is the pool's own; else to endpoints */
+	/* Before the batch is routed: puts in what is remembered of its sources. NULL: nothing is. */
+	void (*recall)(struct path *path, struct batch *batch);
+	/* After: queues each datagram that leaves (uplink_leaves()) to its backend, or counts it as refused. */
+	void (*uplinks)(struct path *path, struct batch *batch);
+	/* Queues each reply to its device, or counts why not. */
+	void (*replies)(struct path *path, struct replies *replies);
+	/* The backend (stable number) that a datagram was for, or SNAPSHOT_NO_BACKEND: it was none of this mode's. */
+	uint16_t (*error)(struct path *path, const struct undelivered *datagram);
+};
 
-/* Queues a routed datagram to its backend, or counts it as refused. */
-void nat_uplink(struct worker *worker, const struct uplink *up);
+extern const struct forwarder forward_nat_follow;    /* nat.c; rebind = "follow" */
+extern const struct forwarder forward_nat_backend;   /* nat.c; rebind = "backend" */
+extern const struct forwarder forward_nat_stateless; /* nat_stateless.c */
+extern const struct forwarder forward_tunnel;        /* tunnel.c */
 
-/* A datagram arrived on `endpoint`: queues it to everybody who gets it (ownership.h), or counts why nobody does. `hash`
- * is that of the endpoint and who sent it (flows_hash_end()). */
-void nat_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
-	       const struct addr *endpoint, uint32_t hash);
+/* Those that replies and errors at endpoints are shown to, in this order, up to NULL. The last counts what is
+ * nobody's. */
+extern const struct forwarder *const forward_at_endpoints[];
 
-/* Mode tunnel (tunnel.c). */
+/* Has it been routed? If it has not, it is told to the trace, and is done with. */
+static inline bool uplink_leaves(const struct path *path, const struct uplink *up)
+{
+	struct trace_ring *trace;
 
-/* Queues a routed datagram to its backend behind a header, or counts it as refused. */
-void tunnel_uplink(struct worker *worker, const struct uplink *up);
-
-/* What one receive at the socket of pool `at` (index) gave: takes the datagrams apart, and queues each to its device,
- * or counts why not. */
-void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct io_datagram *replies);
+	if (verdict_is_routed(up->decision->verdict))
+		return true;
+	if ((trace = path_trace(path)))
+		trace_up(trace, up, NULL);
+	return false;
+}
 
 #endif

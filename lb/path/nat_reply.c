@@ -1,28 +1,28 @@
 /* Mode nat, the way back: to whom a reply on an endpoint belongs, and what it proves. */
-#include "path/forward.h"
+#include "path/nat_priv.h"
 
 #include "flows/flows.h"
 
-static void send_down(struct worker *worker, const struct io_datagram *reply, uint16_t backend, uint16_t pool,
+static void send_down(struct path *path, const struct io_datagram *reply, uint16_t backend, uint16_t pool,
 		      const struct ownership_peer *to)
 {
-	struct service_addr service = service_addrs_get(worker->service_addrs, to->service);
+	struct service_addr service = service_addrs_get(path->service_addrs, to->service);
 
-	io_queue(worker->outbox,
-		 &(struct io_send){
-			 .fd = atomic_load_explicit(&worker->listener_fds[service.listener], memory_order_relaxed),
-			 .data = reply->data,
-			 .len = reply->len,
-			 .to = to->device,
-			 .local = service.local,
-			 .sent = &worker->stats.sent_down[backend],
-			 .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
-		 });
+	io_queue(path->outbox, &(struct io_send){
+				       .handle = atomic_load_explicit(&path->listener_handles[service.listener],
+								      memory_order_relaxed),
+				       .data = reply->data,
+				       .len = reply->len,
+				       .to = to->device,
+				       .local = service.local,
+				       .sent = &path->stats.sent_down[backend],
+				       .refused = &path->stats.refused_down[pool][REFUSED_SEND],
+			       });
 }
 
 /* The flow that takes the place of its source's old one, as the backend goes on with the handshake of a ClientHello
  * that had a flow of its own. With the lock of that held. */
-static struct flow_new successor_of(const struct worker *worker, const struct flow *hello, const struct addr *endpoint)
+static struct flow_new successor_of(const struct path *path, const struct flow *hello, const struct addr *endpoint)
 {
 	const struct ownership_peer *owner = &hello->ownership.owner.peer;
 
@@ -36,32 +36,32 @@ static struct flow_new successor_of(const struct worker *worker, const struct fl
 		.endpoint = endpoint,
 		.owner = *owner,
 		.owner_proven = true,
-		.now_ms = worker->now_ms,
+		.now_ms = path->now_ms,
 	};
 }
 
-static void hello_succeeds(struct worker *worker, struct flow *hello, const struct flow_new *successor)
+static void hello_succeeds(struct path *path, struct flow *hello, const struct flow_new *successor)
 {
-	struct flow *old = flows_find(worker->flows, &successor->key), *flow;
+	struct flow *old = flows_find(path->flows, &successor->key), *flow;
 
 	if (old)
-		flows_end(worker->flows, old);
-	flows_end(worker->flows, hello);
-	flow = flows_make(worker->flows, successor);
+		flows_end(path->flows, old);
+	flows_end(path->flows, hello);
+	flow = flows_make(path->flows, successor);
 	if (flow && flow_lock(flow)) {
 		flow->handshake = true;
-		flows_prove(worker->flows, flow);
+		flows_prove(path->flows, flow);
 		flow_unlock(flow);
 	}
 }
 
 /* A downlink came to a source's own endpoint: the backend checked its record and moved there. */
-static void source_proven(struct worker *worker, const struct flow *source, const struct ownership_peer *peer)
+static void source_proven(struct path *path, const struct flow *source, const struct ownership_peer *peer)
 {
 	struct flow_key key = {
 		.kind = FLOW_CID, .pool = source->pool, .cid_len = source->cid_len, .cid = source->cid
 	};
-	struct flow *session = flows_find(worker->flows, &key);
+	struct flow *session = flows_find(path->flows, &key);
 
 	if (!session || !flow_lock(session))
 		return;
@@ -70,7 +70,7 @@ static void source_proven(struct worker *worker, const struct flow *source, cons
 }
 
 /* Takes a reply on a flow without CID, locked. Returns true if it is the answer that lets a FLOW_HELLO take over. */
-static bool address_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
+static bool address_reply(struct path *path, const struct table *table, const struct io_datagram *reply,
 			  struct flow *flow)
 {
 	const struct snapshot_pool *pool = &table->snapshot->pools[table->pool_of_uid[flow->pool]];
@@ -83,23 +83,30 @@ static bool address_reply(struct worker *worker, const struct table *table, cons
 		flow->handshake = false;
 		flow->protected_seen = true;
 	}
-	flows_prove(worker->flows, flow);
+	flows_prove(path->flows, flow);
 	return flow->kind == FLOW_HELLO;
 }
 
-void nat_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
-	       const struct addr *endpoint, uint32_t hash)
+/* The reply at `at`; `hash` is that of its endpoint and who sent it (flows_hash_end()). */
+static void take_reply(struct path *path, const struct replies *replies, size_t at, uint32_t hash)
 {
-	struct flow *flow = flows_find_end_hashed(worker->flows, endpoint, &reply->from, hash);
-	struct trace_ring *trace = worker_trace(worker);
+	const struct table *table = replies->table;
+	const struct io_datagram *reply = &replies->datagrams[at];
+	const struct addr *endpoint = &replies->endpoints[at];
+	struct flow *flow = flows_find_end_hashed(path->flows, endpoint, &reply->from, hash);
+	struct trace_ring *trace = path_trace(path);
 	bool take_over = false, proof = false;
 	struct ownership_peer to[OWNERSHIP_WAYS_BACK];
 	struct flow_new successor = { 0 };
 	unsigned count = 1;
 	uint16_t backend;
 
-	if (!flow || table->pool_of_uid[flow->pool] == TABLE_NONE || !flow_lock(flow)) {
-		stats_add(&worker->stats.strays, 1);
+	if (!flow) {
+		stats_add(replies->unclaimed[at], 1);
+		return;
+	}
+	if (table->pool_of_uid[flow->pool] == TABLE_NONE || !flow_lock(flow)) {
+		stats_add(&path->stats.strays, 1);
 		return;
 	}
 	to[0] = flow->ownership.owner.peer;
@@ -107,34 +114,53 @@ void nat_reply(struct worker *worker, const struct table *table, const struct io
 	switch ((enum flow_kind)flow->kind) {
 	case FLOW_ADDRESS:
 	case FLOW_HELLO:
-		take_over = address_reply(worker, table, reply, flow);
+		take_over = address_reply(path, table, reply, flow);
 		break;
 	case FLOW_CID:
 		count = ownership_downlink(&flow->ownership, (uint32_t)reply->len, to);
-		flows_prove(worker->flows, flow);
+		flows_prove(path->flows, flow);
 		break;
 	case FLOW_SOURCE:
 		proof = flow->awaiting;
 		flow->awaiting = false;
-		flows_prove(worker->flows, flow);
+		flows_prove(path->flows, flow);
 		break;
 	}
-	flow_pass_down(flow, count ? count - 1 : 0, worker->now_ms);
+	flow_pass_down(flow, count ? count - 1 : 0, path->now_ms);
 	if (trace)
 		trace_down(trace, reply, flow, to, count);
 	if (take_over)
-		successor = successor_of(worker, flow, endpoint);
+		successor = successor_of(path, flow, endpoint);
 	flow_unlock(flow);
 
-	stats_add(&worker->stats.replies[flow->pool], 1);
+	stats_add(&path->stats.replies[flow->pool], 1);
 	for (unsigned i = 0; i < count; i++)
-		send_down(worker, reply, backend, flow->pool, &to[i]);
+		send_down(path, reply, backend, flow->pool, &to[i]);
 	if (count == 0)
-		stats_add(&worker->stats.refused_down[flow->pool][REFUSED_BUDGET], 1);
+		stats_add(&path->stats.refused_down[flow->pool][REFUSED_BUDGET], 1);
 	else
-		stats_add(&worker->stats.copies[flow->pool], count - 1);
+		stats_add(&path->stats.copies[flow->pool], count - 1);
 	if (take_over)
-		hello_succeeds(worker, flow, &successor);
+		hello_succeeds(path, flow, &successor);
 	if (proof)
-		source_proven(worker, flow, &to[0]);
+		source_proven(path, flow, &to[0]);
+}
+
+void nat_replies(struct path *path, struct replies *replies)
+{
+	uint32_t hashes[IO_BATCH];
+	uint8_t left[IO_BATCH];
+	size_t count = 0;
+
+	for (size_t i = 0; i < replies->count; i++) {
+		if (replies->taken[i])
+			continue;
+		hashes[count] = flows_hash_end(path->flows, &replies->endpoints[i], &replies->datagrams[i].from);
+		left[count++] = (uint8_t)i;
+	}
+	if (count == 0)
+		return;
+	flows_prefetch_ends(path->flows, hashes, count);
+	for (size_t i = 0; i < count; i++)
+		take_reply(path, replies, left[i], hashes[i]);
 }

@@ -1,48 +1,56 @@
-#include "path/nat_stateless.h"
+/* Mode nat without a table (control/stateless.h): no look-up but of the backend, nothing that is remembered. */
+#include "path/forward.h"
 
 #include "path/errors.h"
 
-void nat_stateless_uplink(struct worker *worker, const struct uplink *up)
+static void send_up(struct path *path, const struct uplink *up)
 {
 	const struct snapshot_backend *backend = &up->pool->backends[up->decision->backend];
 	const struct stateless *stateless = &up->settings->stateless;
 	const bool somewhere = !addr_is_wildcard(&backend->addr);
 	struct addr endpoint = { .port = stateless->port };
-	struct trace_ring *trace = worker_trace(worker);
+	struct trace_ring *trace = path_trace(path);
 
 	embed_write(endpoint.ip, &stateless->embed, &up->datagram->from);
 	if (trace)
 		trace_up_stateless(trace, up, somewhere ? backend : NULL, &endpoint);
 	if (!somewhere) {
-		stats_add(&worker->stats.refused_up[up->pool->uid][REFUSED_NO_ADDRESS], 1);
+		stats_add(&path->stats.refused_up[up->pool->uid][REFUSED_NO_ADDRESS], 1);
 		return;
 	}
-	io_queue(worker->outbox,
-		 &(struct io_send){
-			 .fd = atomic_load_explicit(&worker->endpoint_fds[IO_V6][endpoint.port], memory_order_relaxed),
-			 .data = up->datagram->data,
-			 .len = up->datagram->len,
-			 .to = backend->addr,
-			 .local = endpoint.ip,
-			 .queue = ERRORS_ENDPOINT | endpoint.port,
-			 .sent = &worker->stats.sent_up[backend->uid],
-			 .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
-		 });
+	io_queue(path->outbox, &(struct io_send){
+				       .handle = atomic_load_explicit(&path->endpoint_handles[IO_V6][endpoint.port],
+								      memory_order_relaxed),
+				       .data = up->datagram->data,
+				       .len = up->datagram->len,
+				       .to = backend->addr,
+				       .local = endpoint.ip,
+				       .queue = ERRORS_ENDPOINT | endpoint.port,
+				       .sent = &path->stats.sent_up[backend->uid],
+				       .refused = &path->stats.refused_up[up->pool->uid][REFUSED_SEND],
+			       });
 }
 
-static void send_down(struct worker *worker, const struct stateless *stateless, const struct snapshot_pool *pool,
+static void stateless_uplinks(struct path *path, struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		if (uplink_leaves(path, &batch->up[i]))
+			send_up(path, &batch->up[i]);
+}
+
+static void send_down(struct path *path, const struct stateless *stateless, const struct snapshot_pool *pool,
 		      uint16_t backend, const struct io_datagram *reply, const struct addr *device)
 {
-	stats_add(&worker->stats.replies[pool->uid], 1);
-	io_queue(worker->outbox,
-		 &(struct io_send){
-			 .fd = atomic_load_explicit(&worker->listener_fds[stateless->listener], memory_order_relaxed),
-			 .data = reply->data,
-			 .len = reply->len,
-			 .to = *device,
-			 .sent = &worker->stats.sent_down[pool->backends[backend].uid],
-			 .refused = &worker->stats.refused_down[pool->uid][REFUSED_SEND],
-		 });
+	stats_add(&path->stats.replies[pool->uid], 1);
+	io_queue(path->outbox, &(struct io_send){
+				       .handle = atomic_load_explicit(&path->listener_handles[stateless->listener],
+								      memory_order_relaxed),
+				       .data = reply->data,
+				       .len = reply->len,
+				       .to = *device,
+				       .sent = &path->stats.sent_down[pool->backends[backend].uid],
+				       .refused = &path->stats.refused_down[pool->uid][REFUSED_SEND],
+			       });
 }
 
 /* Who is at the two ends: a backend of the pool and a device that an endpoint of the pool was written for. */
@@ -67,10 +75,11 @@ static bool ends_find(struct ends *ends, const struct table_pool *settings, cons
 }
 
 /* Pools may share a prefix: it is the one whose backend and whose check it is. A flow on such an endpoint is of a time
- * before a reload. */
-bool nat_stateless_reply(struct worker *worker, const struct table *table, const struct io_datagram *reply,
-			 const struct addr *endpoint)
+ * before a reload: if there is one, the reply is not dropped. */
+static void take_reply(struct path *path, struct replies *replies, size_t which)
 {
+	const struct table *table = replies->table;
+	const struct io_datagram *reply = &replies->datagrams[which];
 	stats_counter *dropped = NULL;
 
 	for (size_t i = 0; i < table->stateless_count; i++) {
@@ -78,31 +87,46 @@ bool nat_stateless_reply(struct worker *worker, const struct table *table, const
 		const struct snapshot_pool *pool = &table->snapshot->pools[at];
 		struct ends ends;
 
-		if (!ends_find(&ends, &table->pools[at], endpoint, &reply->from))
+		if (!ends_find(&ends, &table->pools[at], &replies->endpoints[which], &reply->from))
 			continue;
 		if (ends.checked) {
-			send_down(worker, &table->pools[at].stateless, pool, ends.backend, reply, &ends.device);
-			return true;
+			send_down(path, &table->pools[at].stateless, pool, ends.backend, reply, &ends.device);
+			replies->taken[which] = true;
+			return;
 		}
 		if (ends.backend != SNAPSHOT_NO_BACKEND)
-			dropped = &worker->stats.stateless_dropped[pool->uid][STATELESS_CHECK];
+			dropped = &path->stats.stateless_dropped[pool->uid][STATELESS_CHECK];
 		else if (!dropped)
-			dropped = &worker->stats.stateless_dropped[pool->uid][STATELESS_SOURCE];
+			dropped = &path->stats.stateless_dropped[pool->uid][STATELESS_SOURCE];
 	}
-	if (!dropped || flows_find_end(worker->flows, endpoint, &reply->from))
-		return false;
-	stats_add(dropped, 1);
-	return true;
+	if (dropped)
+		replies->unclaimed[which] = dropped;
 }
 
-uint16_t nat_stateless_error(const struct table *table, const struct icmp_error *error, const struct addr *endpoint)
+static void stateless_replies(struct path *path, struct replies *replies)
 {
+	for (size_t i = 0; replies->table->stateless_count > 0 && i < replies->count; i++)
+		if (!replies->taken[i])
+			take_reply(path, replies, i);
+}
+
+static uint16_t stateless_error(struct path *path, const struct undelivered *datagram)
+{
+	const struct table *table = datagram->table;
+
+	(void)path;
 	for (size_t i = 0; i < table->stateless_count; i++) {
 		const uint16_t at = table->stateless_pools[i];
 		struct ends ends;
 
-		if (ends_find(&ends, &table->pools[at], endpoint, &error->to) && ends.checked)
+		if (ends_find(&ends, &table->pools[at], &datagram->endpoint, &datagram->error->to) && ends.checked)
 			return table->snapshot->pools[at].backends[ends.backend].uid;
 	}
 	return SNAPSHOT_NO_BACKEND;
 }
+
+const struct forwarder forward_nat_stateless = {
+	.uplinks = stateless_uplinks,
+	.replies = stateless_replies,
+	.error = stateless_error,
+};

@@ -1,7 +1,5 @@
-/* Mode nat: a backend sees an endpoint of ours, computed from the session's CID or the device's address; soft flows
- * remember the way back.
- */
-#include "path/forward.h"
+/* Mode nat, one datagram on its way to a backend: whose flow it is of, and through which endpoint it leaves. */
+#include "path/nat_priv.h"
 
 #include "flows/flows.h"
 #include "path/errors.h"
@@ -26,21 +24,21 @@ static struct flow_key cid_key(enum flow_kind kind, const struct uplink *up)
 	return key;
 }
 
-uint32_t nat_hash_source(const struct worker *worker, const struct uplink *up)
+uint32_t nat_hash_source(const struct path *path, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
 
-	return flows_hash_key(worker->flows, &key);
+	return flows_hash_key(path->flows, &key);
 }
 
-uint32_t nat_hash(const struct worker *worker, const struct uplink *up)
+uint32_t nat_hash(const struct path *path, const struct uplink *up, enum flow_kind session)
 {
 	struct flow_key key;
 
 	if (up->decision->cid_len == 0)
-		return nat_hash_source(worker, up);
-	key = cid_key(up->settings->rebind == REBIND_BACKEND ? FLOW_SOURCE : FLOW_CID, up);
-	return flows_hash_key(worker->flows, &key);
+		return nat_hash_source(path, up);
+	key = cid_key(session, up);
+	return flows_hash_key(path->flows, &key);
 }
 
 /* The same on every node and after every start: of the CID, or of the source and the address that it asked, by keys of
@@ -80,11 +78,11 @@ static bool leads_there(const struct flow *flow, const struct uplink *up)
 	       endpoint_contains(&up->settings->space, &flow->endpoint);
 }
 
-static void refuse_up(struct worker *worker, const struct uplink *up, enum refused reason)
+void nat_refuse_up(struct path *path, const struct uplink *up, enum refused reason)
 {
-	struct trace_ring *trace = worker_trace(worker);
+	struct trace_ring *trace = path_trace(path);
 
-	stats_add(&worker->stats.refused_up[up->pool->uid][reason], 1);
+	stats_add(&path->stats.refused_up[up->pool->uid][reason], 1);
 	if (trace)
 		trace_up(trace, up, NULL);
 }
@@ -94,92 +92,92 @@ static struct ownership_peer peer_of(const struct uplink *up)
 	return (struct ownership_peer){ .device = up->datagram->from, .service = up->service };
 }
 
-static int endpoint_fd(struct worker *worker, const struct uplink *up, const struct flow *flow)
+static int endpoint_handle(struct path *path, const struct uplink *up, const struct flow *flow)
 {
 	enum io_family family = addr_is_v4(&flow->backend_addr) ? IO_V4 : IO_V6;
 
 	if (up->settings->ports[family])
 		return port_sockets_get(up->settings->ports[family], flow->endpoint.port);
-	return atomic_load_explicit(&worker->endpoint_fds[family][flow->endpoint.port], memory_order_relaxed);
+	return atomic_load_explicit(&path->endpoint_handles[family][flow->endpoint.port], memory_order_relaxed);
 }
 
 /* The lock is held. An outbox has room for a whole batch's uplinks, so that nothing leaves, and no error is drained, in
  * the meantime. */
-static void send_up(struct worker *worker, const struct uplink *up, struct flow *flow)
+static void send_up(struct path *path, const struct uplink *up, struct flow *flow)
 {
-	struct trace_ring *trace = worker_trace(worker);
+	struct trace_ring *trace = path_trace(path);
 
-	flow_pass_up(flow, worker->now_ms);
+	flow_pass_up(flow, path->now_ms);
 	if (trace)
 		trace_up(trace, up, flow);
-	io_queue(worker->outbox, &(struct io_send){
-					 .fd = endpoint_fd(worker, up, flow),
-					 .data = up->datagram->data,
-					 .len = up->datagram->len,
-					 .to = flow->backend_addr,
-					 .local = flow->endpoint.ip,
-					 .queue = ERRORS_ENDPOINT | flow->endpoint.port,
-					 .sent = &worker->stats.sent_up[flow->backend],
-					 .refused = &worker->stats.refused_up[flow->pool][REFUSED_SEND],
-				 });
+	io_queue(path->outbox, &(struct io_send){
+				       .handle = endpoint_handle(path, up, flow),
+				       .data = up->datagram->data,
+				       .len = up->datagram->len,
+				       .to = flow->backend_addr,
+				       .local = flow->endpoint.ip,
+				       .queue = ERRORS_ENDPOINT | flow->endpoint.port,
+				       .sent = &path->stats.sent_up[flow->backend],
+				       .refused = &path->stats.refused_up[flow->pool][REFUSED_SEND],
+			       });
 }
 
 struct opening {
-	struct worker *worker;
+	struct path *path;
 	struct port_sockets *ports;
 };
 
-static struct opening opening_of(struct worker *worker, const struct table_pool *settings, const struct addr *backend)
+static struct opening opening_of(struct path *path, const struct table_pool *settings, const struct addr *backend)
 {
-	return (struct opening){ worker, settings->ports[addr_is_v4(backend) ? IO_V4 : IO_V6] };
+	return (struct opening){ path, settings->ports[addr_is_v4(backend) ? IO_V4 : IO_V6] };
 }
 
 static bool port_opens(void *ctx, const struct addr *endpoint)
 {
 	const struct opening *opening = ctx;
+	struct path *path = opening->path;
 
-	return worker_open_port(opening->worker, opening->ports, endpoint->port) >= 0;
+	return path->open_port(path->open_port_ctx, opening->ports, endpoint->port) >= 0;
 }
 
 /* A new flow of `key` to the decided backend, locked; NULL: none to be had. */
-static struct flow *make_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key, bool proven)
+static struct flow *make_locked(struct path *path, const struct uplink *up, const struct flow_key *key, bool proven)
 {
-	struct opening opening = opening_of(worker, up->settings, &decided(up)->addr);
-	struct flow *flow = flows_make(worker->flows, &(struct flow_new){
-							      .key = *key,
-							      .backend = decided(up)->uid,
-							      .backend_addr = decided(up)->addr,
-							      .space = &up->settings->space,
-							      .endpoint_hash = endpoint_hash(up, key),
-							      .usable = opening.ports ? port_opens : NULL,
-							      .usable_ctx = &opening,
-							      .owner = peer_of(up),
-							      .owner_proven = proven,
-							      .now_ms = worker->now_ms,
-						      });
+	struct opening opening = opening_of(path, up->settings, &decided(up)->addr);
+	struct flow *flow = flows_make(path->flows, &(struct flow_new){
+							    .key = *key,
+							    .backend = decided(up)->uid,
+							    .backend_addr = decided(up)->addr,
+							    .space = &up->settings->space,
+							    .endpoint_hash = endpoint_hash(up, key),
+							    .usable = opening.ports ? port_opens : NULL,
+							    .usable_ctx = &opening,
+							    .owner = peer_of(up),
+							    .owner_proven = proven,
+							    .now_ms = path->now_ms,
+						    });
 
 	return flow && flow_lock(flow) ? flow : NULL;
 }
 
 /* The live flow of `key` if it leads to the decided backend, locked. One that leads elsewhere ends. */
-static struct flow *find_locked(struct worker *worker, const struct uplink *up, const struct flow_key *key,
-				uint32_t hash)
+static struct flow *find_locked(struct path *path, const struct uplink *up, const struct flow_key *key, uint32_t hash)
 {
-	struct flow *flow = flows_find_hashed(worker->flows, key, hash);
+	struct flow *flow = flows_find_hashed(path->flows, key, hash);
 
 	if (!flow || !flow_lock(flow))
 		return NULL;
 	if (leads_there(flow, up))
 		return flow;
 	flow_unlock(flow);
-	flows_end(worker->flows, flow);
+	flows_end(path->flows, flow);
 	return NULL;
 }
 
-uint16_t nat_hint(struct worker *worker, const struct uplink *up)
+uint16_t nat_hint(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
-	struct flow *flow = flows_find_hashed(worker->flows, &key, up->flow_hash);
+	struct flow *flow = flows_find_hashed(path->flows, &key, up->flow_hash);
 	uint16_t backend = ROUTE_NO_HINT;
 
 	if (flow && flow_lock(flow)) {
@@ -191,10 +189,10 @@ uint16_t nat_hint(struct worker *worker, const struct uplink *up)
 
 /* A ClientHello of a source whose live flow leads elsewhere leaves that flow alone: anybody can send one. It gets a
  * flow of its own kind, which takes the other's place when the backend goes on with the handshake. */
-static enum flow_kind hello_kind(struct worker *worker, const struct uplink *up)
+static enum flow_kind hello_kind(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
-	struct flow *flow = flows_find_hashed(worker->flows, &key, up->flow_hash);
+	struct flow *flow = flows_find_hashed(path->flows, &key, up->flow_hash);
 	enum flow_kind kind = FLOW_ADDRESS;
 
 	if (flow && flow_lock(flow)) {
@@ -205,24 +203,24 @@ static enum flow_kind hello_kind(struct worker *worker, const struct uplink *up)
 	return kind;
 }
 
-static void address_uplink(struct worker *worker, const struct uplink *up)
+void nat_address_uplink(struct path *path, const struct uplink *up)
 {
 	bool hello = up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_HELLO;
-	enum flow_kind kind = hello ? hello_kind(worker, up) : FLOW_ADDRESS;
+	enum flow_kind kind = hello ? hello_kind(path, up) : FLOW_ADDRESS;
 	struct flow_key key = address_key(kind, up);
-	struct flow *flow = find_locked(worker, up, &key,
-					kind == FLOW_ADDRESS ? up->flow_hash : flows_hash_key(worker->flows, &key));
+	struct flow *flow =
+		find_locked(path, up, &key, kind == FLOW_ADDRESS ? up->flow_hash : flows_hash_key(path->flows, &key));
 
 	if (!flow)
-		flow = make_locked(worker, up, &key, true);
+		flow = make_locked(path, up, &key, true);
 	if (!flow) {
-		refuse_up(worker, up, REFUSED_FLOWS);
+		nat_refuse_up(path, up, REFUSED_FLOWS);
 		return;
 	}
 	/* After a restart the ClientHello is forgotten: what else belongs to a handshake tells. */
 	if (hello || (up->pool->protocol == POOL_DTLS && up->view->flight))
 		flow->handshake = true;
-	send_up(worker, up, flow);
+	send_up(path, up, flow);
 	flow_unlock(flow);
 }
 
@@ -240,15 +238,15 @@ static bool is_cid(const struct flow *flow, const struct route_out *decision)
 /* A handshake keeps its endpoint to the end: the server knows it by that address until the first application record.
  * Some clients send Finished in a datagram of its own; most in one with epoch-0 records before it, which also tells a
  * flight that is repeated because the server's answer was lost. */
-static struct handshake handshake_uplink(struct worker *worker, const struct uplink *up)
+static struct handshake handshake_uplink(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
-	struct flow *flow = flows_find(worker->flows, &key);
+	struct flow *flow = flows_find(path->flows, &key);
 	struct handshake of = { false, false };
 
 	/* After a restart a repeated flight is the first that is seen of its handshake. */
 	if (!flow && up->view->flight) {
-		flow = make_locked(worker, up, &key, true);
+		flow = make_locked(path, up, &key, true);
 		if (flow)
 			flow->handshake = true;
 	} else if (flow && !flow_lock(flow)) {
@@ -261,7 +259,7 @@ static struct handshake handshake_uplink(struct worker *worker, const struct upl
 		if (of.sent) {
 			flow->cid_len = up->decision->cid_len;
 			memcpy(flow->cid, up->decision->cid, flow->cid_len);
-			send_up(worker, up, flow);
+			send_up(path, up, flow);
 		}
 		of.proven = flow->protected_seen && is_cid(flow, up->decision);
 	}
@@ -270,90 +268,76 @@ static struct handshake handshake_uplink(struct worker *worker, const struct upl
 }
 
 /* Through an endpoint of this source's own, `flow`, or a new one. */
-static void source_send(struct worker *worker, const struct uplink *up, struct flow *flow, const struct flow_key *key)
+static void source_send(struct path *path, const struct uplink *up, struct flow *flow, const struct flow_key *key)
 {
 	if (!flow)
-		flow = make_locked(worker, up, key, true);
+		flow = make_locked(path, up, key, true);
 	if (!flow) {
-		refuse_up(worker, up, REFUSED_FLOWS);
+		nat_refuse_up(path, up, REFUSED_FLOWS);
 		return;
 	}
 	flow->awaiting = true;
-	send_up(worker, up, flow);
+	send_up(path, up, flow);
 	flow_unlock(flow);
 }
 
-static void own_send(struct worker *worker, const struct uplink *up)
+static void own_send(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = cid_key(FLOW_SOURCE, up);
 
-	source_send(worker, up, find_locked(worker, up, &key, flows_hash_key(worker->flows, &key)), &key);
+	source_send(path, up, find_locked(path, up, &key, flows_hash_key(path->flows, &key)), &key);
 }
 
 /* The live flow of `key`, locked, unless the datagram belongs to its source's handshake: that keeps its endpoint,
  * whoever has shown the CID before. A flow that its backend has answered is of no handshake. */
-static struct flow *find_beyond_handshake(struct worker *worker, const struct uplink *up, const struct flow_key *key,
+static struct flow *find_beyond_handshake(struct path *path, const struct uplink *up, const struct flow_key *key,
 					  struct handshake *of)
 {
-	struct flow *flow = find_locked(worker, up, key, up->flow_hash);
+	struct flow *flow = find_locked(path, up, key, up->flow_hash);
 
 	*of = (struct handshake){ false, false };
 	if (flow && !flow->trial && !up->view->flight)
 		return flow;
 	if (flow)
 		flow_unlock(flow);
-	*of = handshake_uplink(worker, up);
-	return flow && !of->sent ? find_locked(worker, up, key, up->flow_hash) : NULL;
+	*of = handshake_uplink(path, up);
+	return flow && !of->sent ? find_locked(path, up, key, up->flow_hash) : NULL;
 }
 
-/* rebind = "backend". */
-static void backend_uplink(struct worker *worker, const struct uplink *up)
+void nat_backend_uplink(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = cid_key(FLOW_SOURCE, up);
 	struct handshake of;
-	struct flow *flow = find_beyond_handshake(worker, up, &key, &of);
+	struct flow *flow = find_beyond_handshake(path, up, &key, &of);
 
 	if (!of.sent)
-		source_send(worker, up, flow, &key);
+		source_send(path, up, flow, &key);
 }
 
-/* rebind = "follow". */
-static void follow_uplink(struct worker *worker, const struct uplink *up)
+void nat_follow_uplink(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = cid_key(FLOW_CID, up);
 	struct ownership_peer from = peer_of(up);
 	struct handshake of;
-	struct flow *flow = find_beyond_handshake(worker, up, &key, &of);
+	struct flow *flow = find_beyond_handshake(path, up, &key, &of);
 	bool contest_began;
 	enum ownership_way way;
 
 	if (of.sent)
 		return;
 	if (!flow)
-		flow = make_locked(worker, up, &key, of.proven);
+		flow = make_locked(path, up, &key, of.proven);
 	if (!flow) {
-		refuse_up(worker, up, REFUSED_FLOWS);
+		nat_refuse_up(path, up, REFUSED_FLOWS);
 		return;
 	}
-	way = ownership_uplink(&flow->ownership, &up->settings->times, &from, (uint32_t)up->datagram->len,
-			       worker->now_ms, &contest_began);
+	way = ownership_uplink(&flow->ownership, &up->settings->times, &from, (uint32_t)up->datagram->len, path->now_ms,
+			       &contest_began);
 	if (way == OWNERSHIP_HOME)
-		send_up(worker, up, flow);
+		send_up(path, up, flow);
 	flow_unlock(flow);
 	if (way == OWNERSHIP_OWN)
-		own_send(worker, up);
+		own_send(path, up);
 	if (contest_began)
-		stats_add(&worker->stats.contests[up->pool->uid], 1);
-}
-
-void nat_uplink(struct worker *worker, const struct uplink *up)
-{
-	if (addr_is_wildcard(&decided(up)->addr))
-		refuse_up(worker, up, REFUSED_NO_ADDRESS);
-	else if (up->decision->cid_len == 0)
-		address_uplink(worker, up);
-	else if (up->settings->rebind == REBIND_BACKEND)
-		backend_uplink(worker, up);
-	else
-		follow_uplink(worker, up);
+		stats_add(&path->stats.contests[up->pool->uid], 1);
 }

@@ -11,34 +11,39 @@
 #include <stdint.h>
 
 #include "base/stats.h"
+#include "common/embed.h"
 #include "common/endpoint.h"
 #include "common/limit.h"
 #include "common/ownership.h"
+#include "common/proxy2.h"
 #include "common/snapshot.h"
-#include "conf/conf.h"
-#include "control/stateless.h"
-#include "control/table_spec.h"
 #include "io/io.h"
 #include "io/port_sockets.h"
 #include "path/backend_by_addr.h"
 
 #define TABLE_NONE UINT16_MAX
 
-enum table_forward { TABLE_NAT, TABLE_NAT_STATELESS, TABLE_TUNNEL };
+struct forwarder; /* forward.h */
+
+/* Mode nat without a table: what a pool has instead of flows (nat_stateless.c). */
+struct stateless {
+	struct embed embed;
+	uint16_t port;     /* of all endpoints */
+	uint16_t listener; /* stable number */
+};
 
 /* How a pool forwards, and how much; beside snapshot->pools[i]. */
 struct table_pool {
-	enum table_forward forward;
-	enum conf_rebind rebind;
+	const struct forwarder *forwarder;
 	struct ownership_times times;
 	struct endpoint_space space;
 	bool single;                             /* the space is of single addresses: `ports` */
 	struct port_sockets *ports[IO_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
 	struct siphash_key endpoint_key;         /* of its CIDs */
 	struct limit_rates hello_rates;
-	struct backend_by_addr *backend_by_addr; /* TABLE_NAT: NULL */
-	struct stateless stateless;              /* TABLE_NAT_STATELESS */
-	struct proxy2_keys tunnel_keys;          /* TABLE_TUNNEL */
+	struct backend_by_addr *backend_by_addr; /* forwarders with flows: NULL */
+	struct stateless stateless;              /* forward_nat_stateless */
+	struct proxy2_keys tunnel_keys;          /* forward_tunnel */
 };
 
 struct table_listener {
@@ -50,17 +55,13 @@ struct table_listener {
 
 struct table {
 	struct snapshot *snapshot;
-	struct table_pool pools[CONF_MAX_POOLS];  /* by index */
-	uint16_t pool_of_uid[STATS_POOLS];        /* index, or TABLE_NONE */
-	uint16_t stateless_pools[CONF_MAX_POOLS]; /* indices of those that are TABLE_NAT_STATELESS */
+	struct table_pool pools[STATS_POOLS];  /* by index */
+	uint16_t pool_of_uid[STATS_POOLS];     /* index, or TABLE_NONE */
+	uint16_t stateless_pools[STATS_POOLS]; /* indices of those of forward_nat_stateless */
 	size_t stateless_count;
 	struct table_listener listeners[STATS_LISTENERS]; /* by stable number */
 };
 
-/* A table of `conf` and of the pools in `plan` (whose health and administrative states are taken as they are).
- * listener_uids: by index in conf->listeners. NULL: out of memory. */
-struct table *table_build(const struct conf *conf, const struct table_spec *plan, const uint16_t *listener_uids,
-			  const struct table *previous);
 void table_free(struct table *table);
 
 /* Those of a single source address that have this serial number; NULL: they are not of this table. */

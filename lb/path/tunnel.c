@@ -7,21 +7,21 @@
 
 _Static_assert((int)PROXY2_MAX_OCTETS <= (int)IO_HEAD, "a header fits the outbox");
 
-enum { PATH_MS = 60000 /* after which a path may have another MTU */ };
+enum { PMTU_MS = 60000 /* after which a path may have another MTU */ };
 
-static struct io_pmtu *path_of(struct worker *worker, const struct uplink *up, const struct snapshot_backend *backend)
+static struct io_pmtu *pmtu_of(struct path *path, const struct uplink *up, const struct snapshot_backend *backend)
 {
-	struct io_pmtu *path = &worker->paths[backend->uid];
+	struct io_pmtu *pmtu = &path->pmtus[backend->uid];
 
-	if (!path->segmented || !addr_equal(&path->to, &backend->addr) || worker->now_ms - path->since_ms > PATH_MS)
-		*path = (struct io_pmtu){
+	if (!pmtu->segmented || !addr_equal(&pmtu->to, &backend->addr) || path->now_ms - pmtu->since_ms > PMTU_MS)
+		*pmtu = (struct io_pmtu){
 			.to = backend->addr,
-			.since_ms = worker->now_ms,
+			.since_ms = path->now_ms,
 			.most = UINT16_MAX,
-			.segmented = &worker->stats.tunnel_segmented[up->pool->uid],
-			.fragmented = &worker->stats.tunnel_fragmented[up->pool->uid],
+			.segmented = &path->stats.tunnel_segmented[up->pool->uid],
+			.fragmented = &path->stats.tunnel_fragmented[up->pool->uid],
 		};
-	return path;
+	return pmtu;
 }
 
 /* The tag at the end of a header is a hash of device and service address. */
@@ -33,11 +33,11 @@ static uint64_t stream_of(const uint8_t *head, size_t head_len)
 	return stream;
 }
 
-void tunnel_uplink(struct worker *worker, const struct uplink *up)
+static void send_up(struct path *path, const struct uplink *up)
 {
 	const struct snapshot_backend *backend = &up->pool->backends[up->decision->backend];
 	struct proxy2_ends ends = { up->datagram->from, up->listener->addr };
-	struct trace_ring *trace = worker_trace(worker);
+	struct trace_ring *trace = path_trace(path);
 	const bool somewhere = !addr_is_wildcard(&backend->addr);
 	uint8_t head[PROXY2_MAX_OCTETS];
 	size_t head_len;
@@ -45,26 +45,33 @@ void tunnel_uplink(struct worker *worker, const struct uplink *up)
 	if (trace)
 		trace_up_stateless(trace, up, somewhere ? backend : NULL, &ends.source);
 	if (!somewhere) {
-		stats_add(&worker->stats.refused_up[up->pool->uid][REFUSED_NO_ADDRESS], 1);
+		stats_add(&path->stats.refused_up[up->pool->uid][REFUSED_NO_ADDRESS], 1);
 		return;
 	}
 	if (up->listener->wildcard)
 		memcpy(ends.destination.ip, up->datagram->local, sizeof ends.destination.ip);
 	head_len = proxy2_write(head, &up->settings->tunnel_keys, PROXY2_UP, &ends);
-	io_queue(worker->outbox,
+	io_queue(path->outbox,
 		 &(struct io_send){
-			 .fd = atomic_load_explicit(&worker->tunnel_fds[up->pool->uid], memory_order_relaxed),
+			 .handle = atomic_load_explicit(&path->pool_handles[up->pool->uid], memory_order_relaxed),
 			 .head = head,
 			 .head_len = head_len,
 			 .data = up->datagram->data,
 			 .len = up->datagram->len,
 			 .to = backend->addr,
-			 .path = path_of(worker, up, backend),
+			 .pmtu = pmtu_of(path, up, backend),
 			 .stream = stream_of(head, head_len),
-			 .queue = ERRORS_TUNNEL | up->pool->uid,
-			 .sent = &worker->stats.sent_up[backend->uid],
-			 .refused = &worker->stats.refused_up[up->pool->uid][REFUSED_SEND],
+			 .queue = ERRORS_POOL | up->pool->uid,
+			 .sent = &path->stats.sent_up[backend->uid],
+			 .refused = &path->stats.refused_up[up->pool->uid][REFUSED_SEND],
 		 });
+}
+
+static void tunnel_uplinks(struct path *path, struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		if (uplink_leaves(path, &batch->up[i]))
+			send_up(path, &batch->up[i]);
 }
 
 /* The listener of pool `at` (index) that has a service address, or STATS_LISTENERS. One on a wildcard address has all
@@ -88,7 +95,7 @@ static size_t listener_of(const struct table *table, uint16_t at, const struct a
 
 /* One datagram of a backend to its device. Returns PROXY2_GOOD, or the enum proxy2_result or tunnel_drop that it is
  * dropped for. */
-static unsigned reply_take(struct worker *worker, const struct table *table, uint16_t at, uint16_t backend,
+static unsigned reply_take(struct path *path, const struct table *table, uint16_t at, uint16_t backend,
 			   const uint8_t *data, size_t len)
 {
 	const uint16_t pool = table->snapshot->pools[at].uid;
@@ -102,36 +109,60 @@ static unsigned reply_take(struct worker *worker, const struct table *table, uin
 	listener = listener_of(table, at, &ends.source);
 	if (listener == STATS_LISTENERS)
 		return TUNNEL_SERVICE;
-	stats_add(&worker->stats.replies[pool], 1);
-	io_queue(worker->outbox,
+	stats_add(&path->stats.replies[pool], 1);
+	io_queue(path->outbox,
 		 &(struct io_send){
-			 .fd = atomic_load_explicit(&worker->listener_fds[listener], memory_order_relaxed),
+			 .handle = atomic_load_explicit(&path->listener_handles[listener], memory_order_relaxed),
 			 .data = data + head_len,
 			 .len = len - head_len,
 			 .to = ends.destination,
 			 .local = table->listeners[listener].wildcard ? ends.source.ip : NULL,
-			 .sent = &worker->stats.sent_down[backend],
-			 .refused = &worker->stats.refused_down[pool][REFUSED_SEND],
+			 .sent = &path->stats.sent_down[backend],
+			 .refused = &path->stats.refused_down[pool][REFUSED_SEND],
 		 });
 	return PROXY2_GOOD;
 }
 
-void tunnel_replies(struct worker *worker, const struct table *table, uint16_t at, const struct io_datagram *replies)
+/* What one receive gave: takes its datagrams apart. */
+static void receive_take(struct path *path, const struct table *table, uint16_t at, const struct io_datagram *received)
 {
 	const struct snapshot_pool *pool = &table->snapshot->pools[at];
-	const uint16_t backend = backend_by_addr_find(table->pools[at].backend_by_addr, &replies->from);
-	const size_t step = replies->segment ? replies->segment : replies->len;
+	const uint16_t backend = backend_by_addr_find(table->pools[at].backend_by_addr, &received->from);
+	const size_t step = received->segment ? received->segment : received->len;
 	size_t from = 0;
 
 	/* Once at least: a datagram may be empty. */
 	do {
-		const size_t len = replies->len - from < step ? replies->len - from : step;
+		const size_t len = received->len - from < step ? received->len - from : step;
 		unsigned drop = TUNNEL_OUTER_SOURCE;
 
 		if (backend != SNAPSHOT_NO_BACKEND)
-			drop = reply_take(worker, table, at, pool->backends[backend].uid, replies->data + from, len);
+			drop = reply_take(path, table, at, pool->backends[backend].uid, received->data + from, len);
 		if (drop != PROXY2_GOOD)
-			stats_add(&worker->stats.tunnel_dropped[pool->uid][drop], 1);
+			stats_add(&path->stats.tunnel_dropped[pool->uid][drop], 1);
 		from += step;
-	} while (from < replies->len);
+	} while (from < received->len);
 }
+
+static void tunnel_replies(struct path *path, struct replies *replies)
+{
+	for (size_t i = 0; i < replies->count; i++)
+		receive_take(path, replies->table, replies->pool, &replies->datagrams[i]);
+}
+
+static uint16_t tunnel_error(struct path *path, const struct undelivered *datagram)
+{
+	const struct table *table = datagram->table;
+	const uint16_t at = datagram->pool;
+	const uint16_t backend = backend_by_addr_find(table->pools[at].backend_by_addr, &datagram->error->to);
+
+	(void)path;
+	return backend == SNAPSHOT_NO_BACKEND ? backend : table->snapshot->pools[at].backends[backend].uid;
+}
+
+const struct forwarder forward_tunnel = {
+	.own_socket = true,
+	.uplinks = tunnel_uplinks,
+	.replies = tunnel_replies,
+	.error = tunnel_error,
+};

@@ -10,17 +10,17 @@
 #include <urcu-qsbr.h>
 
 #include "base/tsan.h"
+#include "io/socket.h"
 #include "path/batch.h"
 #include "path/errors.h"
 #include "path/forward.h"
-#include "path/nat_stateless.h"
 
 enum { EVENTS = 64 };
 
 /* What an epoll event is about: the kind above, a stable number or a port below, and between them the serial number of
  * a TAG_PORT's ports. Never a descriptor: events are fetched off-line, and by the time that they are served its number
  * may be something else's. */
-enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_TUNNEL, TAG_NOT_GIVEN };
+enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_POOL, TAG_NOT_GIVEN };
 
 enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
 _Static_assert((int)TAG_SERIAL_SHIFT + (int)PORT_SOCKETS_SERIAL_BITS <= (int)TAG_KIND_SHIFT,
@@ -62,7 +62,7 @@ static size_t receive(struct worker *worker, int fd, struct io_datagram **datagr
 {
 	_Atomic uint32_t none = 0, *seen = fd < WORKER_COUNTED ? &worker->drops_seen[fd] : &none;
 	uint32_t before = atomic_load_explicit(seen, memory_order_relaxed), now = before;
-	size_t count = io_receive(worker->inbox, fd, datagrams, &now);
+	size_t count = worker->io->ops->receive(worker->io, fd, datagrams, &now);
 
 	if (now != before && seen != &none) {
 		stats_add(drops, now - before);
@@ -79,42 +79,41 @@ static void uplink_batch(struct worker *worker, const struct table *table, uint1
 	/* Between the sockets and the table of a reload: what waits is read once the table is there. */
 	if (table->listeners[number].pool == TABLE_NONE)
 		return;
-	count = receive(worker, fd, &datagrams, &worker->stats.kernel_drops[number]);
-	batch_uplink(worker, table, number, datagrams, count);
-	io_flush(worker->outbox);
+	count = receive(worker, fd, &datagrams, &worker->path.stats.kernel_drops[number]);
+	batch_uplink(&worker->path, table, number, datagrams, count);
+	io_flush(worker->path.outbox);
 }
 
 static void reply_batch(struct worker *worker, const struct table *table, uint16_t port, int fd)
 {
 	struct io_datagram *datagrams;
-	size_t count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
+	size_t count = receive(worker, fd, &datagrams, &worker->path.stats.endpoint_drops);
 
-	batch_reply(worker, table, port, datagrams, count);
-	io_flush(worker->outbox);
+	batch_reply(&worker->path, table, port, datagrams, count);
+	io_flush(worker->path.outbox);
 }
 
 static void endpoint_serve(struct worker *worker, const struct table *table, uint16_t port, int fd, uint32_t events)
 {
 	if (events & EPOLLERR)
-		(void)errors_drain(worker, table, ERRORS_ENDPOINT | port, fd);
+		(void)errors_drain(&worker->path, table, ERRORS_ENDPOINT | port, fd);
 	reply_batch(worker, table, port, fd);
 }
 
-static void tunnel_serve(struct worker *worker, const struct table *table, uint16_t pool, int fd, uint32_t events)
+static void pool_serve(struct worker *worker, const struct table *table, uint16_t pool, int fd, uint32_t events)
 {
 	const uint16_t at = table->pool_of_uid[pool];
 	struct io_datagram *datagrams;
 	size_t count;
 
 	/* As with listeners. */
-	if (at == TABLE_NONE || table->pools[at].forward != TABLE_TUNNEL)
+	if (at == TABLE_NONE || !table->pools[at].forwarder->own_socket)
 		return;
 	if (events & EPOLLERR)
-		(void)errors_drain(worker, table, ERRORS_TUNNEL | pool, fd);
-	count = receive(worker, fd, &datagrams, &worker->stats.endpoint_drops);
-	for (size_t i = 0; i < count; i++)
-		tunnel_replies(worker, table, at, &datagrams[i]);
-	io_flush(worker->outbox);
+		(void)errors_drain(&worker->path, table, ERRORS_POOL | pool, fd);
+	count = receive(worker, fd, &datagrams, &worker->path.stats.endpoint_drops);
+	batch_pool_reply(&worker->path, table, at, datagrams, count);
+	io_flush(worker->path.outbox);
 }
 
 static void event_serve(struct worker *worker, const struct table *table, const struct epoll_event *event)
@@ -126,21 +125,21 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 
 	switch (tag >> TAG_KIND_SHIFT) {
 	case TAG_LISTENER:
-		fd = atomic_load_explicit(&worker->listener_fds[number], memory_order_acquire);
+		fd = atomic_load_explicit(&worker->path.listener_handles[number], memory_order_acquire);
 		if (fd >= 0)
 			uplink_batch(worker, table, number, fd);
 		return;
 	case TAG_ENDPOINT_V4:
 	case TAG_ENDPOINT_V6:
 		family = tag >> TAG_KIND_SHIFT == TAG_ENDPOINT_V4 ? IO_V4 : IO_V6;
-		fd = atomic_load_explicit(&worker->endpoint_fds[family][number], memory_order_acquire);
+		fd = atomic_load_explicit(&worker->path.endpoint_handles[family][number], memory_order_acquire);
 		if (fd >= 0)
 			endpoint_serve(worker, table, number, fd, event->events);
 		return;
-	case TAG_TUNNEL:
-		fd = atomic_load_explicit(&worker->tunnel_fds[number], memory_order_acquire);
+	case TAG_POOL:
+		fd = atomic_load_explicit(&worker->path.pool_handles[number], memory_order_acquire);
 		if (fd >= 0)
-			tunnel_serve(worker, table, number, fd, event->events);
+			pool_serve(worker, table, number, fd, event->events);
 		return;
 	case TAG_PORT:
 		fd = tag_port_fd(tag, table);
@@ -164,17 +163,17 @@ static void *worker_run(void *arg)
 	while (running) {
 		int count;
 
-		tsan_release(worker->publisher);
+		tsan_release(worker->path.publisher);
 		rcu_thread_offline();
 		count = epoll_wait(worker->epoll, events, EVENTS, -1);
 		rcu_thread_online();
-		worker->clock_ms = clock_ms();
-		worker->now_ms = (uint32_t)worker->clock_ms;
+		worker->path.clock_ms = clock_ms();
+		worker->path.now_ms = (uint32_t)worker->path.clock_ms;
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.u64 == tag_make(TAG_WAKE, 0))
 				running = false;
 			else
-				event_serve(worker, publisher_read(worker->publisher), &events[i]);
+				event_serve(worker, publisher_read(worker->path.publisher), &events[i]);
 		}
 	}
 	rcu_unregister_thread();
@@ -191,51 +190,31 @@ static int epoll_add(struct worker *worker, int fd, uint32_t events, uint64_t ta
 static void drops_begin(struct worker *worker, int fd)
 {
 	if (fd < WORKER_COUNTED)
-		atomic_store_explicit(&worker->drops_seen[fd], io_kernel_drops(fd), memory_order_relaxed);
+		atomic_store_explicit(&worker->drops_seen[fd], socket_kernel_drops(fd), memory_order_relaxed);
 }
 
-/* io_drain, while a batch is sent: the thread is on-line. */
-static size_t drain(void *ctx, int fd, uint32_t queue)
+static int open_port(void *ctx, struct port_sockets *ports, uint16_t port)
 {
-	struct worker *worker = ctx;
-
-	return errors_drain(worker, publisher_read(worker->publisher), queue, fd);
+	return worker_open_port(ctx, ports, port);
 }
 
-static void descriptors_init(struct worker *worker)
-{
-	for (size_t i = 0; i < STATS_LISTENERS; i++)
-		atomic_init(&worker->listener_fds[i], -1);
-	for (size_t i = 0; i < STATS_POOLS; i++)
-		atomic_init(&worker->tunnel_fds[i], -1);
-	for (size_t family = 0; family < IO_FAMILIES; family++)
-		for (size_t port = 0; port < 1 << 16; port++)
-			atomic_init(&worker->endpoint_fds[family][port], -1);
-}
-
-int worker_new(struct worker **out, struct publisher *publisher, struct flows *flows,
-	       struct service_addrs *service_addrs, struct limit *limit, struct icmp_alarm *alarm)
+int worker_new(struct worker **out, const struct path_shared *shared)
 {
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
-	int err = 0;
+	int err;
 
 	if (!worker)
 		return -ENOMEM;
 	memset(worker, 0, sizeof *worker);
-	descriptors_init(worker);
-	worker->publisher = publisher;
-	worker->flows = flows;
-	worker->service_addrs = service_addrs;
-	worker->limit = limit;
-	worker->alarm = alarm;
-	worker->errors = icmp_inbox_new();
-	worker->inbox = io_inbox_new();
-	worker->outbox = io_outbox_new(drain, worker);
+	worker->io = socket_io_new();
+	err = path_begin(&worker->path, shared, worker->io);
+	worker->path.open_port = open_port;
+	worker->path.open_port_ctx = worker;
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!worker->inbox || !worker->outbox || !worker->errors)
+	if (!worker->io)
 		err = -ENOMEM;
-	else if (worker->epoll < 0 || worker->wake < 0)
+	else if (!err && (worker->epoll < 0 || worker->wake < 0))
 		err = -errno;
 	if (!err)
 		err = epoll_add(worker, worker->wake, EPOLLIN, tag_make(TAG_WAKE, 0));
@@ -265,22 +244,21 @@ void worker_free(struct worker *worker)
 		pthread_join(worker->thread, NULL);
 	}
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
-		if (worker->listener_fds[i] >= 0)
-			close(worker->listener_fds[i]);
+		if (worker->path.listener_handles[i] >= 0)
+			close(worker->path.listener_handles[i]);
 	for (size_t i = 0; i < STATS_POOLS; i++)
-		if (worker->tunnel_fds[i] >= 0)
-			close(worker->tunnel_fds[i]);
+		if (worker->path.pool_handles[i] >= 0)
+			close(worker->path.pool_handles[i]);
 	for (size_t family = 0; family < IO_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
-			if (worker->endpoint_fds[family][port] >= 0)
-				close(worker->endpoint_fds[family][port]);
+			if (worker->path.endpoint_handles[family][port] >= 0)
+				close(worker->path.endpoint_handles[family][port]);
 	if (worker->epoll >= 0)
 		close(worker->epoll);
 	if (worker->wake >= 0)
 		close(worker->wake);
-	io_inbox_free(worker->inbox);
-	io_outbox_free(worker->outbox);
-	icmp_inbox_free(worker->errors);
+	path_end(&worker->path);
+	socket_io_free(worker->io);
 	free(worker);
 }
 
@@ -314,19 +292,19 @@ static int descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint
 
 int worker_set_listener(struct worker *worker, uint16_t listener, int fd)
 {
-	return descriptor_set(worker, &worker->listener_fds[listener], fd, tag_make(TAG_LISTENER, listener));
+	return descriptor_set(worker, &worker->path.listener_handles[listener], fd, tag_make(TAG_LISTENER, listener));
 }
 
 int worker_set_endpoint(struct worker *worker, enum io_family family, uint16_t port, int fd)
 {
 	enum tag tag = family == IO_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
 
-	return descriptor_set(worker, &worker->endpoint_fds[family][port], fd, tag_make(tag, port));
+	return descriptor_set(worker, &worker->path.endpoint_handles[family][port], fd, tag_make(tag, port));
 }
 
-int worker_set_tunnel(struct worker *worker, uint16_t pool, int fd)
+int worker_set_pool(struct worker *worker, uint16_t pool, int fd)
 {
-	return descriptor_set(worker, &worker->tunnel_fds[pool], fd, tag_make(TAG_TUNNEL, pool));
+	return descriptor_set(worker, &worker->path.pool_handles[pool], fd, tag_make(TAG_POOL, pool));
 }
 
 int worker_open_port(struct worker *worker, struct port_sockets *ports, uint16_t port)
@@ -353,7 +331,8 @@ uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16
 	uint32_t last_s = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		uint32_t of_worker_s = atomic_load_explicit(&workers[i]->cid_last_s[backend], memory_order_relaxed);
+		uint32_t of_worker_s =
+			atomic_load_explicit(&workers[i]->path.cid_last_s[backend], memory_order_relaxed);
 
 		if (of_worker_s > last_s)
 			last_s = of_worker_s;
@@ -363,5 +342,5 @@ uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16
 
 void worker_set_trace(struct worker *worker, struct trace_ring *ring)
 {
-	atomic_store_explicit(&worker->trace, ring, memory_order_release);
+	atomic_store_explicit(&worker->path.trace, ring, memory_order_release);
 }

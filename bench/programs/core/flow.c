@@ -47,7 +47,7 @@ static uint64_t find_singly(void *ctx, size_t operations)
 			take(&in, &bed->datagrams[j]);
 			route(&out, bed->pool, &in);
 			const struct flow_key key = key_of(bed, &out);
-			sum += flows_find(bed->worker->flows, &key)->backend;
+			sum += flows_find(bed->path->flows, &key)->backend;
 		}
 	}
 	return sum;
@@ -70,11 +70,11 @@ static uint64_t find_batches(void *ctx, size_t operations)
 		route_batch(out, bed->pool, in, IO_BATCH);
 		for (size_t j = 0; j < IO_BATCH; j++) {
 			keys[j] = key_of(bed, &out[j]);
-			hashes[j] = flows_hash_key(bed->worker->flows, &keys[j]);
+			hashes[j] = flows_hash_key(bed->path->flows, &keys[j]);
 		}
-		flows_prefetch_keys(bed->worker->flows, hashes, IO_BATCH);
+		flows_prefetch_keys(bed->path->flows, hashes, IO_BATCH);
 		for (size_t j = 0; j < IO_BATCH; j++)
-			sum += flows_find_hashed(bed->worker->flows, &keys[j], hashes[j])->backend;
+			sum += flows_find_hashed(bed->path->flows, &keys[j], hashes[j])->backend;
 	}
 	return sum;
 }
@@ -85,8 +85,8 @@ static uint64_t uplink_batches(void *ctx, size_t operations)
 
 	for (size_t i = 0; i < operations; i += IO_BATCH) {
 		flow_bed_receive(bed);
-		batch_uplink(bed->worker, bed->table, bed->listener, bed->datagrams, IO_BATCH);
-		io_flush(bed->worker->outbox);
+		batch_uplink(bed->path, bed->table, bed->listener, bed->datagrams, IO_BATCH);
+		io_flush(bed->path->outbox);
 	}
 	return flow_bed_sent();
 }

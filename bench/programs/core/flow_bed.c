@@ -2,13 +2,35 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "bench/programs/core/measure.h"
 #include "bench/programs/load/record.h"
+#include "control/table_build.h"
 #include "control/table_spec.h"
+#include "io/messages.h"
 
-enum { PORT_FIRST = 40684, PORT_LAST = 40691, CID_AT = 11, ANY_FD = 1 << 20 };
+enum { PORT_FIRST = 40684, PORT_LAST = 40691, CID_AT = 11 };
+
+/* In the place of sockets: does all that they do to send, but the system call. */
+struct kernel {
+	struct io io; /* first */
+	struct messages messages;
+	size_t sent;
+};
+
+static int kernel_send(struct io *io, int handle, const struct io_send *sends, const struct gso *groups, size_t first)
+{
+	struct kernel *kernel = (struct kernel *)io;
+
+	(void)handle;
+	(void)first;
+	messages_write(&kernel->messages, sends, groups);
+	kernel->sent += groups->count;
+	return (int)groups->count;
+}
+
+/* Nothing comes, and nothing is ever refused. */
+static const struct io_ops kernel_ops = { .send = kernel_send };
 
 /* What the control thread keeps. */
 struct control {
@@ -20,29 +42,17 @@ struct control {
 	struct conf conf;
 	struct uids *pools, *servers;
 	struct publisher publisher;
-	struct flows *flows;
-	struct service_addrs *service_addrs;
-	struct limit *limit;
+	struct path_shared shared;
+	struct kernel kernel;
 };
 
 static struct control *current;
-static size_t sent;
-
-/* In the place of the C library's. */
-int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
-{
-	(void)fd;
-	(void)messages;
-	(void)flags;
-	sent += count;
-	return (int)count;
-}
 
 size_t flow_bed_sent(void)
 {
-	size_t since = sent;
+	size_t since = current->kernel.sent;
 
-	sent = 0;
+	current->kernel.sent = 0;
 	return since;
 }
 
@@ -114,23 +124,28 @@ static void table_make(struct control *c)
 	c->bed.pool = &table->snapshot->pools[0];
 }
 
-static void worker_make(struct control *c)
+static void path_make(struct control *c)
 {
 	static const uint8_t secret[16] = { 6 };
 	const struct flows_limits limits = { .max_flows = (uint32_t)c->bed.flows,
 					     .idle_ms = 300000,
 					     .cid_idle_ms = 86400000 };
 
-	c->flows = flows_new(secret);
-	c->service_addrs = service_addrs_new();
-	c->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	measure_require(c->flows && c->service_addrs && c->limit, "memory");
-	measure_require(flows_set_limits(c->flows, c->bed.pool->uid, &limits) == 0, "memory");
-	measure_require(worker_new(&c->bed.worker, &c->publisher, c->flows, c->service_addrs, c->limit, NULL) == 0,
-			"no worker");
-	c->bed.worker->clock_ms = c->bed.worker->now_ms = 100000;
+	c->shared = (struct path_shared){
+		.publisher = &c->publisher,
+		.flows = flows_new(secret),
+		.service_addrs = service_addrs_new(),
+		.limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret),
+	};
+	c->kernel.io.ops = &kernel_ops;
+	c->bed.path = aligned_alloc(_Alignof(struct path), sizeof *c->bed.path);
+	measure_require(c->bed.path && c->shared.flows && c->shared.service_addrs && c->shared.limit, "memory");
+	memset(c->bed.path, 0, sizeof *c->bed.path);
+	measure_require(flows_set_limits(c->shared.flows, c->bed.pool->uid, &limits) == 0, "memory");
+	measure_require(path_begin(c->bed.path, &c->shared, &c->kernel.io) == 0, "memory");
+	c->bed.path->clock_ms = c->bed.path->now_ms = 100000;
 	for (int port = PORT_FIRST; port <= PORT_LAST; port++)
-		c->bed.worker->endpoint_fds[IO_V4][port] = ANY_FD + port;
+		c->bed.path->endpoint_handles[IO_V4][port] = port;
 }
 
 /* As after a handshake and an answer. */
@@ -149,10 +164,10 @@ static void flow_make(struct control *c, uint32_t session)
 	what.endpoint_hash = session;
 	what.owner = (struct ownership_peer){ device_of(session), c->bed.listener };
 	what.owner_proven = true;
-	what.now_ms = c->bed.worker->now_ms;
-	flow = flows_make(c->flows, &what);
+	what.now_ms = c->bed.path->now_ms;
+	flow = flows_make(c->shared.flows, &what);
 	measure_require(flow && flow_lock(flow), "no flow");
-	flows_prove(c->flows, flow);
+	flows_prove(c->shared.flows, flow);
 	flow_unlock(flow);
 }
 
@@ -162,13 +177,12 @@ void flow_bed_free(void)
 
 	if (!c)
 		return;
-	for (int port = PORT_FIRST; port <= PORT_LAST; port++)
-		c->bed.worker->endpoint_fds[IO_V4][port] = -1;
-	worker_free(c->bed.worker);
+	path_end(c->bed.path);
+	free(c->bed.path);
 	publisher_publish(&c->publisher, NULL);
-	flows_free(c->flows);
-	service_addrs_free(c->service_addrs);
-	limit_free(c->limit);
+	flows_free(c->shared.flows);
+	service_addrs_free(c->shared.service_addrs);
+	limit_free(c->shared.limit);
 	uids_free(c->pools);
 	uids_free(c->servers);
 	free(c);
@@ -186,10 +200,10 @@ struct flow_bed *flow_bed_get(size_t flows)
 	current->bed.flows = flows;
 	current->bed.dice = (struct dice){ 6 };
 	table_make(current);
-	worker_make(current);
+	path_make(current);
 	for (uint32_t session = 0; session < flows; session++)
 		flow_make(current, session);
-	measure_require(flows_count(current->flows, current->bed.pool->uid).proven == flows,
+	measure_require(flows_count(current->shared.flows, current->bed.pool->uid).proven == flows,
 			"not all flows are proven");
 	for (size_t i = 0; i < IO_BATCH; i++) {
 		struct io_datagram *datagram = &current->bed.datagrams[i];

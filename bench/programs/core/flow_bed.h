@@ -1,19 +1,19 @@
-/* A worker of mode nat as it is after a while: a table of one pool, and proven flows. Only the kernel is missing: what
- * it is given to send is gone. */
+/* The packet path of mode nat as it is after a while: a table of one pool, and proven flows. Only the kernel is
+ * missing: what it is given to send is gone. */
 #ifndef CIDLB_BENCH_CORE_FLOW_BED_H
 #define CIDLB_BENCH_CORE_FLOW_BED_H
 
 #include "bench/lib/dice.h"
 #include "flows/flows.h"
 #include "io/io.h"
+#include "path/path.h"
 #include "path/table.h"
-#include "path/worker.h"
 
 enum { BED_OCTETS = 100, BED_SERVERS = 64 };
 
 struct flow_bed {
 	size_t flows; /* sessions, each with a flow by its CID */
-	struct worker *worker;
+	struct path *path;
 	const struct table *table;
 	const struct snapshot_pool *pool;
 	uint16_t listener; /* stable number */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "control/flow_home.h"
+#include "control/table_build.h"
 #include "path/batch.h"
 #include "tests/simulation/path/world.h"
 
@@ -33,7 +34,7 @@ static char *const member_names[POOL_MEMBERS] = { "a", "b", "c", "d", "e" };
 /* The first world's table. Filling the slots of a table takes longer than running a world, so all later worlds share
  * them. */
 static struct table *first_table;
-static struct worker *the_worker;
+static struct path *the_path;
 
 int balancer_pool(int service)
 {
@@ -219,19 +220,22 @@ void balancer_reload(struct world *world)
 	(void)flow_home_follow(balancer->flows, publisher_read(&balancer->publisher));
 }
 
-static struct worker *worker_make(void)
+static struct path *path_make(void)
 {
-	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
+	static const struct path_shared none;
+	struct path *path = aligned_alloc(_Alignof(struct path), sizeof *path);
 
-	if (!worker)
+	if (!path)
 		abort();
-	memset(worker, 0, sizeof *worker);
+	memset(path, 0, sizeof *path);
+	if (path_begin(path, &none, network_io()))
+		abort();
 	for (int i = 0; i < LISTENERS; i++)
-		worker->listener_fds[i] = BALANCER_LISTENERS + i;
+		path->listener_handles[i] = BALANCER_LISTENERS + i;
 	for (int family = 0; family < IO_FAMILIES; family++)
 		for (int port = 0; port < 1 << 16; port++)
-			worker->endpoint_fds[family][port] = BALANCER_ENDPOINTS + port;
-	return worker;
+			path->endpoint_handles[family][port] = BALANCER_ENDPOINTS + port;
+	return path;
 }
 
 void balancer_begin(struct world *world)
@@ -245,31 +249,30 @@ void balancer_begin(struct world *world)
 		balancer->members[i].addr = member_addr(i);
 		balancer->members[i].id = i;
 	}
-	if (!the_worker)
-		the_worker = worker_make();
-	balancer->worker = the_worker;
+	if (!the_path)
+		the_path = path_make();
+	balancer->path = the_path;
 	balancer_start(world);
 }
 
 void balancer_start(struct world *world)
 {
 	struct balancer *balancer = &world->balancer;
-	struct worker *worker = balancer->worker;
+	struct path *path = balancer->path;
 
 	balancer->listener_names = uids_new(STATS_LISTENERS);
 	balancer->pool_names = uids_new(STATS_POOLS);
 	balancer->backend_names = uids_new(STATS_BACKENDS);
-	balancer->flows = worker->flows = flows_new(secret);
-	balancer->service_addrs = worker->service_addrs = service_addrs_new();
-	balancer->limit = worker->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	balancer->flows = path->flows = flows_new(secret);
+	balancer->service_addrs = path->service_addrs = service_addrs_new();
+	balancer->limit = path->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
 	if (!balancer->listener_names || !balancer->pool_names || !balancer->backend_names || !balancer->flows ||
 	    !balancer->service_addrs || !balancer->limit)
 		abort();
 	for (int i = 0; i < MEMBERS; i++)
 		balancer->members[i].uid = UIDS_FULL;
-	memset(&worker->stats, 0, sizeof worker->stats);
-	worker->publisher = &balancer->publisher;
-	worker->outbox = (struct io_outbox *)(void *)world;
+	memset(&path->stats, 0, sizeof path->stats);
+	path->publisher = &balancer->publisher;
 	balancer_reload(world);
 	balancer->running = true;
 	invariants_restart(world);
@@ -319,13 +322,14 @@ void balancer_receive(struct world *world, int first)
 						     .from = datagram->from };
 		memcpy(batch[count++].local, to.ip, sizeof to.ip);
 	}
-	balancer->worker->clock_ms = world->now_ms;
-	balancer->worker->now_ms = (uint32_t)world->now_ms;
+	balancer->path->clock_ms = world->now_ms;
+	balancer->path->now_ms = (uint32_t)world->now_ms;
 	invariants_batch_begins(world, first);
 	if (head->leg == LEG_LISTENER)
-		batch_uplink(balancer->worker, table, balancer->listener_uids[network_listener(head->service)], batch,
+		batch_uplink(balancer->path, table, balancer->listener_uids[network_listener(head->service)], batch,
 			     count);
 	else
-		batch_reply(balancer->worker, table, head->to.port, batch, count);
+		batch_reply(balancer->path, table, head->to.port, batch, count);
+	io_flush(balancer->path->outbox);
 	invariants_batch_ends(world, first);
 }

@@ -1,4 +1,4 @@
-/* The code under test, put together as the control thread does it, with the sockets of its one worker. */
+/* The code under test, put together as the control thread does it, and what its one worker sends through. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_BALANCER_H
 #define CIDLB_TESTS_SIMULATION_PATH_BALANCER_H
 
@@ -10,9 +10,9 @@
 #include "control/table_spec.h"
 #include "control/uids.h"
 #include "flows/flows.h"
+#include "path/path.h"
 #include "path/service_addrs.h"
 #include "path/table.h"
-#include "path/worker.h"
 #include "tests/simulation/path/network.h"
 
 struct world;
@@ -20,7 +20,7 @@ struct world;
 enum { POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN, POOLS };
 enum { LISTENERS = 5, POOL_MEMBERS = 5, MEMBERS = POOLS * POOL_MEMBERS };
 
-/* Descriptors of the worker: a listener's number, an endpoint's port. */
+/* Handles: a listener's number, an endpoint's port. */
 enum { BALANCER_LISTENERS = 1000, BALANCER_ENDPOINTS = 100000 };
 
 /* One backend as it is configured. */
@@ -47,7 +47,7 @@ struct balancer {
 	struct flows *flows;
 	struct service_addrs *service_addrs;
 	struct limit *limit;
-	struct worker *worker;
+	struct path *path;
 };
 
 int balancer_pool(int service);

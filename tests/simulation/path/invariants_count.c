@@ -20,7 +20,7 @@ struct sums {
 
 static void sum_verdicts(struct world *world, int listener, struct sums *sums)
 {
-	const struct stats *stats = &world->balancer.worker->stats;
+	const struct stats *stats = &world->balancer.path->stats;
 	uint64_t all = 0, received = 0;
 
 	for (enum verdict verdict = 0; verdict < VERDICTS; verdict++) {
@@ -38,7 +38,7 @@ static void sum_verdicts(struct world *world, int listener, struct sums *sums)
 static void check_pool(struct world *world, int pool, uint64_t *answered)
 {
 	const struct balancer *balancer = &world->balancer;
-	const struct stats *stats = &balancer->worker->stats;
+	const struct stats *stats = &balancer->path->stats;
 	uint16_t uid = balancer->pool_uids[pool];
 	struct sums sums = { 0 };
 
@@ -109,7 +109,7 @@ void invariants_check(struct world *world)
 
 	if (!world->balancer.running)
 		return;
-	answered = read(&world->balancer.worker->stats.strays);
+	answered = read(&world->balancer.path->stats.strays);
 	for (int pool = 0; pool < POOLS; pool++)
 		check_pool(world, pool, &answered);
 	invariants_expect(world, answered == world->invariants.answered,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "io/gso.h"
 #include "tests/simulation/path/world.h"
 
 enum { FIRST_PORT = 20000 };
@@ -50,10 +51,22 @@ int network_listener(int service)
 	return services[service].listener;
 }
 
+static int send_one(struct io *io, int handle, const struct io_send *sends, const struct gso *groups, size_t first);
+
+/* What the balancer sends through: of the world that runs. */
+struct sockets {
+	struct io io; /* first */
+	struct world *world;
+};
+
+static const struct io_ops ops = { .send = send_one };
+static struct sockets sockets = { .io = { &ops } };
+
 void network_begin(struct world *world)
 {
 	struct network *network = &world->network;
 
+	sockets.world = world;
 	network->free = NOBODY;
 	for (int i = NETWORK_DATAGRAMS - 1; i >= 0; i--) {
 		network->datagrams[i].next = network->free;
@@ -141,7 +154,7 @@ static struct datagram *datagram_of(struct world *world, const uint8_t *data)
 
 static struct addr endpoint_of(const struct io_send *send)
 {
-	struct addr endpoint = { .port = (uint16_t)(send->fd - BALANCER_ENDPOINTS) };
+	struct addr endpoint = { .port = (uint16_t)(send->handle - BALANCER_ENDPOINTS) };
 
 	memcpy(endpoint.ip, send->local, sizeof endpoint.ip);
 	return endpoint;
@@ -161,7 +174,7 @@ static void sends_up(struct world *world, const struct io_send *send)
 static void sends_down(struct world *world, const struct io_send *send)
 {
 	struct datagram *datagram = datagram_of(world, send->data), *copy;
-	int service = balancer_service(send->fd - BALANCER_LISTENERS, send->local);
+	int service = balancer_service(send->handle - BALANCER_LISTENERS, send->local);
 	int address = network_number(&send->to);
 
 	trace_event(world, "sent down to address %d, service %d", address, service);
@@ -174,12 +187,13 @@ static void sends_down(struct world *world, const struct io_send *send)
 	network_send(world, copy, LEG_DEVICE, 0);
 }
 
-/* Sends at once. The order within a batch is the same, and what the kernel would refuse is refused here. */
-void io_queue(struct io_outbox *outbox, const struct io_send *send)
+/* Sends one at a time: what the kernel would refuse is refused here. */
+static int send_one(struct io *io, int handle, const struct io_send *sends, const struct gso *groups, size_t first)
 {
-	struct world *world = (struct world *)(void *)outbox;
+	struct world *world = ((struct sockets *)io)->world;
+	const struct io_send *send = &sends[groups->order[groups->sends[first].at]];
 	struct datagram *datagram = datagram_of(world, send->data);
-	bool up = send->fd >= BALANCER_ENDPOINTS;
+	bool up = handle >= BALANCER_ENDPOINTS;
 
 	if (up) {
 		struct addr endpoint = endpoint_of(send);
@@ -188,29 +202,16 @@ void io_queue(struct io_outbox *outbox, const struct io_send *send)
 	}
 	if (dice_percent(&world->dice, world->traits.refuse_percent)) {
 		invariants_refused(world, datagram, network_number(&send->to));
-		stats_add(send->refused, 1);
-		return;
+		return -ENOBUFS;
 	}
-	stats_add(send->sent, 1);
 	if (up)
 		sends_up(world, send);
 	else
 		sends_down(world, send);
+	return 1;
 }
 
-/* Sources are prefixes here, so no endpoint needs a socket of its own. */
-int io_bind(const struct addr *addr, bool first, bool endpoint)
+struct io *network_io(void)
 {
-	(void)addr;
-	(void)first;
-	(void)endpoint;
-	return -EMFILE;
-}
-
-int worker_open_port(struct worker *worker, struct port_sockets *ports, uint16_t port)
-{
-	(void)worker;
-	(void)ports;
-	(void)port;
-	return -EMFILE;
+	return &sockets.io;
 }

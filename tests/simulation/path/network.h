@@ -58,6 +58,9 @@ int network_listener(int service);
 
 void network_begin(struct world *world);
 
+/* What the balancer of the world that runs sends through. What the kernel would refuse is refused there. */
+struct io *network_io(void);
+
 /* Takes an empty datagram, which is then the caller's. */
 struct datagram *network_take(struct world *world);
 void network_drop(struct world *world, struct datagram *datagram);

@@ -2,7 +2,7 @@
  * decide alike. */
 #include "common/route.h"
 #include "control/fingerprint.h"
-#include "path/table.h"
+#include "control/table_build.h"
 #include "tests/fixtures/conf_fixture.h"
 #include "tests/fixtures/octets.h"
 #include "tests/fixtures/records.h"

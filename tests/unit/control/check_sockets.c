@@ -9,20 +9,14 @@
 #include <unistd.h>
 
 #include "control/sockets.h"
-#include "tests/fixtures/nat_table.h"
-#include "tests/fixtures/octets.h"
+#include "tests/fixtures/path_bed.h"
 #include "tests/unit/suite.h"
 
 #include <urcu-qsbr.h>
 
 enum { WORKERS = 2, PORTS = 25 };
 
-static struct nat_table configured;
-static struct publisher publisher;
-static struct flows *flows;
-static struct service_addrs *service_addrs;
-static struct limit *limit;
-static struct icmp_alarm *alarm_;
+static struct path_bed bed;
 static struct worker *workers[WORKERS];
 static struct sockets *sockets;
 static struct sockets_failure failure;
@@ -77,7 +71,7 @@ static bool range_is_free(uint16_t first, unsigned count)
 	ck_assert_int_eq(addr_parse_ip(&any, "0.0.0.0"), 0);
 	for (port = first; port < first + count; port++) {
 		any.port = (uint16_t)port;
-		int fd = io_bind(&any, true, false);
+		int fd = socket_bind(&any, SOCKET_LISTENER, SOCKET_FIRST);
 		if (fd < 0)
 			break;
 		close(fd);
@@ -98,7 +92,7 @@ static uint16_t range_find(unsigned count)
 
 static struct table *table(void)
 {
-	return nat_table_build(&configured, publisher_read(&publisher));
+	return nat_table_build(&bed.configured, path_bed_table(&bed));
 }
 
 static int prepare(struct sockets_change **change)
@@ -106,10 +100,11 @@ static int prepare(struct sockets_change **change)
 	struct table_spec plan;
 	int err;
 
-	ck_assert_int_eq(table_spec_make(&plan, &configured.conf, configured.pools, configured.backends), 0);
-	configured.pool_uid = plan.pools[0].uid;
+	ck_assert_int_eq(table_spec_make(&plan, &bed.configured.conf, bed.configured.pools, bed.configured.backends),
+			 0);
+	bed.configured.pool_uid = plan.pools[0].uid;
 	adds = 0;
-	err = sockets_prepare(change, sockets, &configured.conf, &plan, &configured.listener_uid, &failure);
+	err = sockets_prepare(change, sockets, &bed.configured.conf, &plan, &bed.configured.listener_uid, &failure);
 	table_spec_free(&plan);
 	return err;
 }
@@ -121,30 +116,22 @@ static void apply(void)
 
 	ck_assert_int_eq(prepare(&change), 0);
 	sockets_add(sockets, change);
-	publisher_publish(&publisher, table());
+	publisher_publish(&bed.publisher, table());
 	sockets_remove(sockets, change);
 }
 
 static void set_up(void)
 {
-	static const uint8_t secret[16] = { 1 };
-
-	rcu_register_thread();
+	path_bed_share(&bed);
 	rcu_thread_offline();
 	adds_good = UINT32_MAX;
-	nat_table_init(&configured);
-	configured.conf.rcvbuf_octets = 1 << 16;
-	configured.pool.nat.port_first = range_find(1 + 2 * PORTS);
-	configured.pool.nat.port_last = configured.pool.nat.port_first;
-	configured.listener.addr.port = (uint16_t)(configured.pool.nat.port_first + 2 * PORTS);
-	flows = flows_new(secret);
-	service_addrs = service_addrs_new();
-	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && service_addrs && limit);
-	ck_assert_int_eq(icmp_alarm_new(&alarm_), 0);
-	publisher_publish(&publisher, nat_table_build(&configured, NULL));
+	bed.configured.conf.rcvbuf_octets = 1 << 16;
+	bed.configured.pool.nat.port_first = range_find(1 + 2 * PORTS);
+	bed.configured.pool.nat.port_last = bed.configured.pool.nat.port_first;
+	bed.configured.listener.addr.port = (uint16_t)(bed.configured.pool.nat.port_first + 2 * PORTS);
+	path_bed_publish(&bed);
 	for (unsigned i = 0; i < WORKERS; i++)
-		ck_assert_int_eq(worker_new(&workers[i], &publisher, flows, service_addrs, limit, alarm_), 0);
+		ck_assert_int_eq(worker_new(&workers[i], &bed.shared), 0);
 	sockets = sockets_new(workers, WORKERS);
 	ck_assert_ptr_nonnull(sockets);
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -157,13 +144,7 @@ static void tear_down(void)
 		worker_free(workers[i]);
 	sockets_free(sockets);
 	rcu_thread_online();
-	publisher_publish(&publisher, NULL);
-	icmp_alarm_free(alarm_);
-	flows_free(flows);
-	service_addrs_free(service_addrs);
-	limit_free(limit);
-	nat_table_end(&configured);
-	rcu_unregister_thread();
+	path_bed_unshare(&bed);
 }
 
 static void send_to(const char *ip, uint16_t port)
@@ -174,23 +155,23 @@ static void send_to(const char *ip, uint16_t port)
 
 	ck_assert_int_eq(addr_parse_ip(&addr, ip), 0);
 	addr.port = port;
-	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, io_sockaddr(&name, &addr)), 1);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, sockaddr_write(&name, &addr)), 1);
 	close(fd);
 }
 
 static uint64_t received(const struct worker *worker)
 {
-	return atomic_load(&worker->stats.received[configured.listener_uid]);
+	return atomic_load(&worker->path.stats.received[bed.configured.listener_uid]);
 }
 
 static uint64_t strays(const struct worker *worker)
 {
-	return atomic_load(&worker->stats.strays);
+	return atomic_load(&worker->path.stats.strays);
 }
 
 static uint64_t tunnelled(const struct worker *worker)
 {
-	return atomic_load(&worker->stats.tunnel_dropped[configured.pool_uid][TUNNEL_OUTER_SOURCE]);
+	return atomic_load(&worker->path.stats.tunnel_dropped[bed.configured.pool_uid][TUNNEL_OUTER_SOURCE]);
 }
 
 static uint64_t of_all(uint64_t (*count)(const struct worker *worker))
@@ -214,8 +195,8 @@ static void assert_serves(const char *ip, uint16_t port, uint64_t (*count)(const
 
 static void assert_all_serve(void)
 {
-	assert_serves("127.0.0.1", configured.listener.addr.port, received);
-	for (unsigned port = configured.pool.nat.port_first; port <= configured.pool.nat.port_last; port++)
+	assert_serves("127.0.0.1", bed.configured.listener.addr.port, received);
+	for (unsigned port = bed.configured.pool.nat.port_first; port <= bed.configured.pool.nat.port_last; port++)
 		assert_serves("127.0.0.1", (uint16_t)port, strays);
 }
 
@@ -223,12 +204,12 @@ static void assert_all_serve(void)
 START_TEST(refused_by_epoll)
 {
 	struct sockets_change *change;
-	const uint16_t last = configured.pool.nat.port_last;
+	const uint16_t last = bed.configured.pool.nat.port_last;
 	size_t open;
 
 	apply();
 	open = descriptors();
-	configured.pool.nat.port_last = (uint16_t)(last + 3);
+	bed.configured.pool.nat.port_last = (uint16_t)(last + 3);
 	adds_good = (unsigned)_i;
 	ck_assert_int_eq(prepare(&change), -ENOSPC);
 	ck_assert_uint_eq(adds, (unsigned)_i + 1);
@@ -236,12 +217,12 @@ START_TEST(refused_by_epoll)
 	ck_assert_int_eq(failure.addr.port, last + 1 + _i / WORKERS);
 	ck_assert_uint_eq(descriptors(), open);
 	for (unsigned port = last + 1; port <= last + 3u; port++)
-		ck_assert_int_eq(workers[0]->endpoint_fds[IO_V4][port], -1);
-	configured.pool.nat.port_last = last;
+		ck_assert_int_eq(workers[0]->path.endpoint_handles[IO_V4][port], -1);
+	bed.configured.pool.nat.port_last = last;
 	assert_all_serve();
 	/* And nothing of it is in the way of the next one. */
 	adds_good = UINT32_MAX;
-	configured.pool.nat.port_last = (uint16_t)(last + 3);
+	bed.configured.pool.nat.port_last = (uint16_t)(last + 3);
 	apply();
 	assert_all_serve();
 }
@@ -256,7 +237,7 @@ START_TEST(commit_cannot_fail)
 	ck_assert_uint_eq(adds, 2 * WORKERS);
 	adds_good = 0;
 	sockets_add(sockets, change);
-	publisher_publish(&publisher, table());
+	publisher_publish(&bed.publisher, table());
 	sockets_remove(sockets, change);
 	assert_all_serve();
 }
@@ -265,19 +246,19 @@ END_TEST
 START_TEST(refused_by_the_kernel)
 {
 	struct sockets_change *change;
-	struct addr taken = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 2) };
-	int fd = io_bind(&taken, true, false);
+	struct addr taken = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(bed.configured.pool.nat.port_last + 2) };
+	int fd = socket_bind(&taken, SOCKET_LISTENER, SOCKET_FIRST);
 	size_t open;
 
 	ck_assert_int_ge(fd, 0);
 	apply();
 	open = descriptors();
-	configured.pool.nat.port_last = (uint16_t)(taken.port + 1);
+	bed.configured.pool.nat.port_last = (uint16_t)(taken.port + 1);
 	ck_assert_int_eq(prepare(&change), -EADDRINUSE);
 	ck_assert(!failure.unwatched);
 	ck_assert(addr_equal(&failure.addr, &taken));
 	ck_assert_uint_eq(descriptors(), open);
-	configured.pool.nat.port_last = (uint16_t)(taken.port - 2);
+	bed.configured.pool.nat.port_last = (uint16_t)(taken.port - 2);
 	assert_all_serve();
 	close(fd);
 }
@@ -285,17 +266,17 @@ END_TEST
 
 START_TEST(one_grace_period_for_all)
 {
-	const uint16_t first = configured.pool.nat.port_first, last = (uint16_t)(first + PORTS);
+	const uint16_t first = bed.configured.pool.nat.port_first, last = (uint16_t)(first + PORTS);
 	struct sockets_change *change;
 	size_t open;
 
-	configured.pool.nat.port_last = last;
+	bed.configured.pool.nat.port_last = last;
 	apply();
 	open = descriptors();
-	configured.pool.nat.port_last = first;
+	bed.configured.pool.nat.port_last = first;
 	ck_assert_int_eq(prepare(&change), 0);
 	sockets_add(sockets, change);
-	publisher_publish(&publisher, table());
+	publisher_publish(&bed.publisher, table());
 	graces = 0;
 	sockets_remove(sockets, change);
 	ck_assert_uint_eq(graces, 1);
@@ -303,7 +284,7 @@ START_TEST(one_grace_period_for_all)
 	ck_assert_uint_eq(descriptors(), open - PORTS * WORKERS);
 	for (unsigned i = 0; i < WORKERS; i++)
 		for (unsigned port = first + 1; port <= last; port++)
-			ck_assert_int_eq(workers[i]->endpoint_fds[IO_V4][port], -1);
+			ck_assert_int_eq(workers[i]->path.endpoint_handles[IO_V4][port], -1);
 	assert_all_serve();
 	/* Where nothing goes nobody waits. */
 	ck_assert_int_eq(prepare(&change), 0);
@@ -321,25 +302,25 @@ START_TEST(not_given_yet)
 	unsigned before;
 
 	ck_assert_int_eq(prepare(&change), 0);
-	send_to("127.0.0.1", configured.listener.addr.port);
+	send_to("127.0.0.1", bed.configured.listener.addr.port);
 	usleep(20000);
 	ck_assert_uint_eq(of_all(received), 0);
 	sockets_add(sockets, change);
-	publisher_publish(&publisher, table());
+	publisher_publish(&bed.publisher, table());
 	sockets_remove(sockets, change);
 	for (int i = 0; i < 10000 && of_all(received) == 0; i++)
 		usleep(1000);
 	ck_assert_uint_eq(of_all(received), 1);
 
-	struct addr addr = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(configured.pool.nat.port_last + 1) },
+	struct addr addr = { .ip = { [10] = 0xff, 0xff }, .port = (uint16_t)(bed.configured.pool.nat.port_last + 1) },
 		    nobody;
 	struct sockaddr_storage name;
-	int fd = io_bind(&addr, true, true);
+	int fd = socket_bind(&addr, SOCKET_ENDPOINT, SOCKET_FIRST);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(worker_admit(workers[0], fd), 0);
 	before = waits;
 	ck_assert_int_eq(addr_parse(&nobody, "127.0.0.1:1"), 0);
-	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, io_sockaddr(&name, &nobody)), 1);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, sockaddr_write(&name, &nobody)), 1);
 	usleep(50000);
 	ck_assert_uint_le(waits - before, 2);
 	ck_assert_uint_eq(of_all(strays), 0);
@@ -352,12 +333,12 @@ END_TEST
 
 static void configure_tunnel(uint16_t port)
 {
-	configured.pool.forward = FORWARD_TUNNEL;
-	configured.pool.nat.source_count = 0;
-	configured.pool.nat.single = true;
-	ck_assert_int_eq(proxy2_parse_keys(&configured.pool.tunnel.keys, "1:000102030405060708090a0b0c0d0e0f"), 0);
-	ck_assert_int_eq(addr_parse_ip(&configured.pool.tunnel.local, "127.0.0.1"), 0);
-	configured.pool.tunnel.local.port = port;
+	bed.configured.pool.forward = FORWARD_TUNNEL;
+	bed.configured.pool.nat.source_count = 0;
+	bed.configured.pool.nat.single = true;
+	ck_assert_int_eq(proxy2_parse_keys(&bed.configured.pool.tunnel.keys, "1:000102030405060708090a0b0c0d0e0f"), 0);
+	ck_assert_int_eq(addr_parse_ip(&bed.configured.pool.tunnel.local, "127.0.0.1"), 0);
+	bed.configured.pool.tunnel.local.port = port;
 }
 
 static void assert_tunnels_serve(uint16_t port)
@@ -369,7 +350,7 @@ static void assert_tunnels_serve(uint16_t port)
 /* A pool of another name: its sockets are the old one's, by other descriptors, which must leave epoll as well. */
 START_TEST(tunnel_shared)
 {
-	const uint16_t port = configured.pool.nat.port_first;
+	const uint16_t port = bed.configured.pool.nat.port_first;
 	struct sockets_change *change;
 	size_t open;
 
@@ -377,8 +358,8 @@ START_TEST(tunnel_shared)
 	apply();
 	open = descriptors();
 	assert_tunnels_serve(port);
-	const uint16_t before = configured.pool_uid;
-	configured.pool.name = (char[]){ "q" };
+	const uint16_t before = bed.configured.pool_uid;
+	bed.configured.pool.name = (char[]){ "q" };
 	for (int i = 0; i < 3; i++) {
 		adds_good = (unsigned)i;
 		ck_assert_int_eq(prepare(&change), i < WORKERS ? -ENOSPC : 0);
@@ -388,8 +369,8 @@ START_TEST(tunnel_shared)
 	}
 	adds_good = UINT32_MAX;
 	apply();
-	ck_assert_uint_ne(configured.pool_uid, before);
-	ck_assert_int_eq(workers[0]->tunnel_fds[before], -1);
+	ck_assert_uint_ne(bed.configured.pool_uid, before);
+	ck_assert_int_eq(workers[0]->path.pool_handles[before], -1);
 	ck_assert_uint_eq(descriptors(), open);
 	assert_tunnels_serve(port);
 }
@@ -398,7 +379,7 @@ END_TEST
 /* A pool of the same name whose local address is new. */
 START_TEST(tunnel_in_place)
 {
-	const uint16_t port = configured.pool.nat.port_first;
+	const uint16_t port = bed.configured.pool.nat.port_first;
 	size_t open;
 
 	configure_tunnel(port);

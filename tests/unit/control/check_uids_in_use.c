@@ -186,22 +186,22 @@ static struct worker *worker_full(void)
 {
 	static struct publisher publisher;
 	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
-	stats_counter *counters = (stats_counter *)&worker->stats;
+	stats_counter *counters = (stats_counter *)&worker->path.stats;
 
 	ck_assert_ptr_nonnull(worker);
 	memset(worker, 0, sizeof *worker);
-	worker->publisher = &publisher;
-	for (size_t i = 0; i < sizeof worker->stats / sizeof *counters; i++)
+	worker->path.publisher = &publisher;
+	for (size_t i = 0; i < sizeof worker->path.stats / sizeof *counters; i++)
 		atomic_init(&counters[i], 1);
 	for (size_t i = 0; i < STATS_BACKENDS; i++)
-		atomic_init(&worker->cid_last_s[i], 1);
+		atomic_init(&worker->path.cid_last_s[i], 1);
 	return worker;
 }
 
 /* How many counters are not 0. */
 static size_t counted(const struct worker *worker)
 {
-	const stats_counter *counters = (const stats_counter *)&worker->stats;
+	const stats_counter *counters = (const stats_counter *)&worker->path.stats;
 	size_t total = 0;
 
 	for (size_t i = 0; i <= offsetof(struct stats, strays) / sizeof *counters; i++)
@@ -216,9 +216,9 @@ START_TEST(test_clear_worker)
 
 	uids_in_use_clear_worker(&used, worker);
 	ck_assert_uint_eq(counted(worker), 2);
-	ck_assert_uint_eq(worker->stats.endpoint_drops + worker->stats.strays, 2);
+	ck_assert_uint_eq(worker->path.stats.endpoint_drops + worker->path.stats.strays, 2);
 	for (size_t i = 0; i < STATS_BACKENDS; i++)
-		ck_assert_uint_eq(worker->cid_last_s[i], 0);
+		ck_assert_uint_eq(worker->path.cid_last_s[i], 0);
 	free(worker);
 }
 END_TEST
@@ -229,7 +229,7 @@ START_TEST(test_clear_spares_what_is_used)
 
 	used.listeners[3] = used.pools[2] = used.backends[STATS_BACKENDS - 1] = true;
 	uids_in_use_clear_worker(&used, worker);
-	const struct stats *stats = &worker->stats;
+	const struct stats *stats = &worker->path.stats;
 	ck_assert_uint_eq(stats->received[3] + stats->verdicts[3][0] + stats->verdicts[3][VERDICTS - 1] +
 				  stats->kernel_drops[3],
 			  4);
@@ -241,22 +241,22 @@ START_TEST(test_clear_spares_what_is_used)
 	ck_assert_uint_eq(stats->icmp_errors[STATS_BACKENDS - 1], 1);
 	ck_assert_uint_eq(counted(worker),
 			  2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) + 3);
-	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 1], 1);
-	ck_assert_uint_eq(worker->cid_last_s[STATS_BACKENDS - 2], 0);
+	ck_assert_uint_eq(worker->path.cid_last_s[STATS_BACKENDS - 1], 1);
+	ck_assert_uint_eq(worker->path.cid_last_s[STATS_BACKENDS - 2], 0);
 	free(worker);
 }
 END_TEST
 
-/* It would say where trains of another pool are counted. */
+/* It would say where datagrams of another pool are counted. */
 START_TEST(test_clear_paths)
 {
 	struct worker *worker = worker_full();
 
 	used.backends[7] = true;
-	worker->paths[7].segmented = worker->paths[8].segmented = &worker->stats.tunnel_segmented[2];
+	worker->path.pmtus[7].segmented = worker->path.pmtus[8].segmented = &worker->path.stats.tunnel_segmented[2];
 	uids_in_use_clear_worker(&used, worker);
-	ck_assert_ptr_eq(worker->paths[7].segmented, &worker->stats.tunnel_segmented[2]);
-	ck_assert_ptr_null(worker->paths[8].segmented);
+	ck_assert_ptr_eq(worker->path.pmtus[7].segmented, &worker->path.stats.tunnel_segmented[2]);
+	ck_assert_ptr_null(worker->path.pmtus[8].segmented);
 	free(worker);
 }
 END_TEST
@@ -265,14 +265,14 @@ START_TEST(test_clear_sample)
 {
 	struct worker *worker = worker_full();
 
-	worker->sample.full = true;
-	worker->sample.pool = 2;
+	worker->path.sample.full = true;
+	worker->path.sample.pool = 2;
 	used.pools[2] = true;
 	uids_in_use_clear_worker(&used, worker);
-	ck_assert(worker->sample.full);
+	ck_assert(worker->path.sample.full);
 	used.pools[2] = false;
 	uids_in_use_clear_worker(&used, worker);
-	ck_assert(!worker->sample.full);
+	ck_assert(!worker->path.sample.full);
 	free(worker);
 }
 END_TEST

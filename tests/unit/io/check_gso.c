@@ -7,7 +7,7 @@
 static struct io_pmtu path_a = { .most = UINT16_MAX }, path_b = { .most = UINT16_MAX }, small = { .most = 100 },
 		      never = { .most = 0 };
 
-/* What is queued, a letter for the path and one for the stream, and the octets; what leaves: trains in order, each its
+/* What is queued, a letter for the path and one for the stream, and the octets; what leaves: groups in order, each its
  * members' indices and the segment. */
 struct item {
 	struct io_pmtu *path;
@@ -18,7 +18,7 @@ struct item {
 static const struct {
 	const char *name;
 	struct item items[10]; /* 0 octets: the end */
-	const char *trains;
+	const char *groups;
 } rows[] = {
 	{ "nothing", { { 0 } }, "" },
 	{ "one", { { &path_a, 1, 100 } }, "0/0" },
@@ -62,22 +62,22 @@ static const struct {
 	{ "longer than any", { { &path_a, 1, 65536 } }, "0/0" },
 };
 
-static const char *text_of(const struct gso *trains)
+static const char *text_of(const struct gso *groups)
 {
 	static char text[4096];
 	size_t used = 0;
 
 	text[0] = '\0';
-	for (size_t i = 0; i < trains->count; i++) {
-		const struct gso_send *train = &trains->trains[i];
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct gso_send *group = &groups->sends[i];
 
-		for (size_t j = 0; j < train->count; j++)
+		for (size_t j = 0; j < group->count; j++)
 			used += (size_t)sprintf(text + used, "%s%u",
 						j   ? ","
 						: i ? " "
 						    : "",
-						trains->order[train->at + j]);
-		used += (size_t)sprintf(text + used, "/%u", train->segment);
+						groups->order[group->at + j]);
+		used += (size_t)sprintf(text + used, "/%u", group->segment);
 	}
 	return text;
 }
@@ -86,18 +86,18 @@ START_TEST(planned)
 {
 	struct io_send sends[IO_OUTBOX] = { 0 };
 	uint8_t pending[IO_OUTBOX];
-	struct gso trains;
+	struct gso groups;
 	size_t count = 0;
 
 	for (const struct item *item = rows[_i].items; item->octets; item++, count++) {
 		/* The head counts. */
 		sends[count] = (struct io_send){
-			.path = item->path, .stream = item->stream, .head_len = 41, .len = item->octets - 41
+			.pmtu = item->path, .stream = item->stream, .head_len = 41, .len = item->octets - 41
 		};
 		pending[count] = (uint8_t)count;
 	}
-	gso_group(&trains, sends, pending, count);
-	ck_assert_msg(strcmp(text_of(&trains), rows[_i].trains) == 0, "%s: %s", rows[_i].name, text_of(&trains));
+	gso_group(&groups, sends, pending, count);
+	ck_assert_msg(strcmp(text_of(&groups), rows[_i].groups) == 0, "%s: %s", rows[_i].name, text_of(&groups));
 }
 END_TEST
 
@@ -106,22 +106,22 @@ START_TEST(some_of_them)
 {
 	struct io_send sends[6];
 	const uint8_t pending[] = { 1, 3, 5 };
-	struct gso trains;
+	struct gso groups;
 
 	for (int i = 0; i < COUNT_OF(sends); i++)
-		sends[i] = (struct io_send){ .path = &path_a, .len = 100 };
-	gso_group(&trains, sends, pending, COUNT_OF(pending));
-	ck_assert_str_eq(text_of(&trains), "1,3,5/100");
+		sends[i] = (struct io_send){ .pmtu = &path_a, .len = 100 };
+	gso_group(&groups, sends, pending, COUNT_OF(pending));
+	ck_assert_str_eq(text_of(&groups), "1,3,5/100");
 }
 END_TEST
 
-/* Whatever is queued leaves once, in trains that the kernel takes, and each stream in order. */
+/* Whatever is queued leaves once, in groups that the kernel takes, and each stream in order. */
 START_TEST(random_queues)
 {
 	static struct io_pmtu *const paths[] = { &path_a, &path_b, &small, &never, NULL };
 	struct io_send sends[IO_OUTBOX];
 	uint8_t pending[IO_OUTBOX];
-	struct gso trains;
+	struct gso groups;
 	uint64_t random = 1;
 	const int rounds = getenv("CIDLB_SANITIZE") ? 5000 : 20000;
 
@@ -133,25 +133,25 @@ START_TEST(random_queues)
 			random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
 			const uint64_t stream = random >> 60 & 3;
 			/* A stream has one path. */
-			sends[i] = (struct io_send){ .path = paths[(stream + (unsigned)round) % 5],
+			sends[i] = (struct io_send){ .pmtu = paths[(stream + (unsigned)round) % 5],
 						     .stream = stream,
 						     .len = 99 + (random >> 50 & 3) };
 			pending[i] = (uint8_t)i;
 		}
-		gso_group(&trains, sends, pending, IO_OUTBOX);
-		for (size_t i = 0; i < trains.count; i++) {
-			const struct gso_send *train = &trains.trains[i];
+		gso_group(&groups, sends, pending, IO_OUTBOX);
+		for (size_t i = 0; i < groups.count; i++) {
+			const struct gso_send *group = &groups.sends[i];
 
-			ck_assert_uint_eq(train->at, members);
-			members += train->count;
-			for (int j = 0; j < train->count; j++) {
-				const struct io_send *send = &sends[trains.order[train->at + j]];
-				ck_assert_int_lt(last[send->stream], trains.order[train->at + j]);
-				last[send->stream] = trains.order[train->at + j];
-				ck_assert_ptr_eq(send->path, sends[trains.order[train->at]].path);
-				ck_assert(train->count == 1 || (send->path && train->segment <= send->path->most));
-				ck_assert(train->count == 1 || send->len == train->segment ||
-					  (j == train->count - 1 && send->len < train->segment));
+			ck_assert_uint_eq(group->at, members);
+			members += group->count;
+			for (int j = 0; j < group->count; j++) {
+				const struct io_send *send = &sends[groups.order[group->at + j]];
+				ck_assert_int_lt(last[send->stream], groups.order[group->at + j]);
+				last[send->stream] = groups.order[group->at + j];
+				ck_assert_ptr_eq(send->pmtu, sends[groups.order[group->at]].pmtu);
+				ck_assert(group->count == 1 || (send->pmtu && group->segment <= send->pmtu->most));
+				ck_assert(group->count == 1 || send->len == group->segment ||
+					  (j == group->count - 1 && send->len < group->segment));
 			}
 		}
 		ck_assert_uint_eq(members, IO_OUTBOX);

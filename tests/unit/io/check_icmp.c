@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "io/icmp.h"
-#include "io/io.h"
+#include "tests/fixtures/open_socket.h"
 #include "tests/unit/suite.h"
 
 static struct addr address(const char *text)
@@ -19,20 +19,16 @@ static struct addr address(const char *text)
 
 static int endpoint_open(const char *any)
 {
-	struct addr addr = { 0 };
-	int fd;
+	struct addr addr;
 
-	ck_assert_int_eq(addr_parse_ip(&addr, any), 0);
-	fd = io_bind(&addr, true, true);
-	ck_assert_int_ge(fd, 0);
-	return fd;
+	return open_socket(any, SOCKET_ENDPOINT, &addr);
 }
 
 static void send_refused(int fd, const char *to)
 {
 	struct addr addr = address(to);
 	struct sockaddr_storage sa;
-	socklen_t len = io_sockaddr(&sa, &addr);
+	socklen_t len = sockaddr_write(&sa, &addr);
 
 	if (sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len) < 0) /* an earlier error */
 		ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&sa, len), 1);
@@ -103,7 +99,7 @@ START_TEST(test_own_errors_are_none)
 	struct addr addr = address("127.0.0.1:1");
 	struct icmp_error *errors;
 	struct sockaddr_storage sa;
-	socklen_t len = io_sockaddr(&sa, &addr);
+	socklen_t len = sockaddr_write(&sa, &addr);
 	static uint8_t data[65508];
 	bool more;
 

@@ -1,25 +1,28 @@
-/* Sends that the kernel refuses: which are tried again, and how often. */
+/* Sends that are refused: which are tried again, and how often. */
+#include <check.h>
+#include <errno.h>
+
+#include "tests/fixtures/io_double.h"
 #include "tests/fixtures/octets.h"
-#include "tests/fixtures/refuse.h"
 #include "tests/unit/suite.h"
 
 static const int own[] = { EPERM, EINVAL, EBADF, ENOBUFS, EAGAIN, ENOMEM, EIO, EPIPE };
 static const int foreign[] = { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO,    EMSGSIZE,
 			       EACCES,       EOPNOTSUPP,   ENOPROTOOPT, EHOSTDOWN, ENONET };
 
-enum { QUEUE = 7, DATAGRAMS = 3 };
+enum { QUEUE = 7, FROM = 9, DATAGRAMS = 3 };
 
 static struct io_outbox *outbox;
 static stats_counter sent, refused, segmented, fragmented;
 static struct io_pmtu path;
 static struct addr to_addr;
-static int from, to;
+static struct io_double io;
 static unsigned drains, drain_finds; /* how many of the next drains find an error */
 
-static size_t drain(void *ctx, int fd, uint32_t queue)
+static size_t drain(void *ctx, int handle, uint32_t queue)
 {
 	ck_assert_ptr_eq(ctx, &drains);
-	ck_assert_int_eq(fd, from);
+	ck_assert_int_eq(handle, FROM);
 	ck_assert_uint_eq(queue, QUEUE);
 	drains++;
 	if (drain_finds == 0)
@@ -30,14 +33,12 @@ static size_t drain(void *ctx, int fd, uint32_t queue)
 
 static void outbox_set_up(void)
 {
-	struct addr from_addr;
-
-	sends = refusals = error_reads = drains = drain_finds = 0;
+	io_double_init(&io, NULL);
+	drains = drain_finds = 0;
 	sent = refused = segmented = fragmented = 0;
-	outbox = io_outbox_new(drain, &drains);
+	outbox = io_outbox_new(&io.io, drain, &drains);
 	ck_assert_ptr_nonnull(outbox);
-	from = open_at("127.0.0.1", &from_addr, false);
-	to = open_at("127.0.0.1", &to_addr, false);
+	ck_assert_int_eq(addr_parse(&to_addr, "192.0.2.1:5684"), 0);
 	path = (struct io_pmtu){
 		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
 	};
@@ -45,8 +46,6 @@ static void outbox_set_up(void)
 
 static void outbox_tear_down(void)
 {
-	close(from);
-	close(to);
 	io_outbox_free(outbox);
 }
 
@@ -55,11 +54,11 @@ static void queue(uint32_t of, struct io_pmtu *by, size_t octets)
 	static const uint8_t data[1200];
 
 	io_queue(outbox, &(struct io_send){
-				 .fd = from,
+				 .handle = FROM,
 				 .data = data,
 				 .len = octets,
 				 .to = to_addr,
-				 .path = by,
+				 .pmtu = by,
 				 .queue = of,
 				 .sent = &sent,
 				 .refused = &refused,
@@ -69,13 +68,13 @@ static void queue(uint32_t of, struct io_pmtu *by, size_t octets)
 /* Each of three datagrams is refused for good: after so many sends and drains of each. */
 static void assert_each_refused(int error, uint32_t of, unsigned sends_each, unsigned drains_each)
 {
-	refuse(error, UINT32_MAX);
+	io_double_refuse(&io, error, UINT32_MAX);
 	for (int i = 0; i < DATAGRAMS; i++)
 		queue(of, NULL, 5);
 	io_flush(outbox);
 	ck_assert_uint_eq(refused, DATAGRAMS);
 	ck_assert_uint_eq(sent, 0);
-	ck_assert_msg(sends == DATAGRAMS * sends_each, "%u sends", sends);
+	ck_assert_msg(io.sends == DATAGRAMS * sends_each, "%u sends", io.sends);
 	ck_assert_msg(drains == DATAGRAMS * drains_each, "%u drains", drains);
 }
 
@@ -108,14 +107,14 @@ END_TEST
 /* Two errors of others, then the send's turn. */
 START_TEST(tried_again_after_others_errors)
 {
-	refuse(foreign[_i], 2);
+	io_double_refuse(&io, foreign[_i], 2);
 	drain_finds = 2;
 	for (int i = 0; i < DATAGRAMS; i++)
 		queue(QUEUE, NULL, 5);
 	io_flush(outbox);
 	ck_assert_uint_eq(sent, DATAGRAMS);
 	ck_assert_uint_eq(refused, 0);
-	ck_assert_uint_eq(sends, 3);
+	ck_assert_uint_eq(io.sends, 3);
 	ck_assert_uint_eq(drains, 2);
 }
 END_TEST
@@ -123,11 +122,11 @@ END_TEST
 /* Another worker was faster, or the queue had no room. */
 START_TEST(tried_again_after_an_error_that_is_gone)
 {
-	refuse(foreign[_i], 1);
+	io_double_refuse(&io, foreign[_i], 1);
 	queue(QUEUE, NULL, 5);
 	io_flush(outbox);
 	ck_assert_uint_eq(sent, 1);
-	ck_assert_uint_eq(sends, 2);
+	ck_assert_uint_eq(io.sends, 2);
 	ck_assert_uint_eq(drains, 1);
 }
 END_TEST
@@ -137,21 +136,21 @@ START_TEST(a_path_learns_at_once)
 {
 	static const int errors[] = { EINVAL, EIO };
 
-	refuse(errors[_i], 1);
+	io_double_refuse(&io, errors[_i], 1);
 	queue(QUEUE, &path, 5);
 	queue(QUEUE, &path, 5);
 	io_flush(outbox);
 	ck_assert_uint_eq(path.most, 0);
 	ck_assert_uint_eq(sent, 2);
 	ck_assert_uint_eq(segmented + refused, 0);
-	ck_assert_uint_eq(sends, 2);
+	ck_assert_uint_eq(io.sends, 2);
 	ck_assert_uint_eq(drains, 0);
 }
 END_TEST
 
 START_TEST(a_path_learns_its_size_from_an_empty_queue)
 {
-	refuse(EMSGSIZE, 3);
+	io_double_refuse(&io, EMSGSIZE, 3);
 	drain_finds = 1;
 	queue(QUEUE, &path, 1200);
 	queue(QUEUE, &path, 1200);
@@ -159,21 +158,43 @@ START_TEST(a_path_learns_its_size_from_an_empty_queue)
 	ck_assert_uint_eq(path.most, 1199);
 	ck_assert_uint_eq(fragmented, 2);
 	ck_assert_uint_eq(segmented + refused, 0);
-	ck_assert_uint_eq(sends, 4);
+	ck_assert_uint_eq(io.sends, 4);
 	ck_assert_uint_eq(drains, 3);
 }
 END_TEST
 
 START_TEST(a_path_learns_nothing_from_others_errors)
 {
-	refuse(EMSGSIZE, 2);
+	io_double_refuse(&io, EMSGSIZE, 2);
 	drain_finds = 2;
 	queue(QUEUE, &path, 1200);
 	queue(QUEUE, &path, 1200);
 	io_flush(outbox);
 	ck_assert_uint_eq(path.most, UINT16_MAX);
 	ck_assert_uint_eq(segmented, 2);
-	ck_assert_uint_eq(sends, 3);
+	ck_assert_uint_eq(io.sends, 3);
+}
+END_TEST
+
+/* Each is counted, also those of a group. */
+START_TEST(no_handle)
+{
+	for (size_t octets = 5; octets < 7; octets++)
+		for (int i = 0; i < 2; i++)
+			io_queue(outbox, &(struct io_send){
+						 .handle = -1,
+						 .data = (const uint8_t[7]){ 0 },
+						 .len = octets,
+						 .to = to_addr,
+						 .pmtu = &path,
+						 .sent = &sent,
+						 .refused = &refused,
+					 });
+	io_flush(outbox);
+	ck_assert_uint_eq(refused, 4);
+	ck_assert_uint_eq(sent + segmented + fragmented, 0);
+	ck_assert_uint_eq(path.most, UINT16_MAX);
+	ck_assert_uint_eq(io.sends, 0);
 }
 END_TEST
 
@@ -190,4 +211,5 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, a_path_learns_at_once, 0, 2);
 	tcase_add_test(tests, a_path_learns_its_size_from_an_empty_queue);
 	tcase_add_test(tests, a_path_learns_nothing_from_others_errors);
+	tcase_add_test(tests, no_handle);
 }

@@ -1,41 +1,27 @@
-/* The outbox and real sockets on loopback: what leaves in trains arrives as the datagrams that were queued. */
+/* The outbox and real sockets on loopback: what leaves in groups arrives as the datagrams that were queued. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/io.h"
 #include "tests/fixtures/octets.h"
+#include "tests/fixtures/open_socket.h"
 #include "tests/unit/suite.h"
 
 static struct io_outbox *outbox;
-static struct io_inbox *inbox;
+static struct io *io;
 static stats_counter sent, refused, segmented, fragmented;
 static struct io_pmtu path;
 static int from, to;
 static struct addr to_addr;
 
-static int bound(const char *ip, struct addr *addr, bool tunnel)
-{
-	struct sockaddr_storage name;
-	socklen_t len = sizeof name;
-	int fd;
-
-	ck_assert_int_eq(addr_parse_ip(addr, ip), 0);
-	fd = tunnel ? io_bind_tunnel(addr) : io_bind(addr, true, false);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
-	*addr = io_addr(&name);
-	return fd;
-}
-
-static void open_sockets(const char *ip, bool receiver_groups)
+static void open_sockets(const char *ip, enum socket_use receiver)
 {
 	struct addr from_addr;
 
-	from = bound(ip, &from_addr, true);
-	to = bound(ip, &to_addr, receiver_groups);
+	from = open_socket(ip, SOCKET_TUNNEL, &from_addr);
+	to = open_socket(ip, receiver, &to_addr);
 	path = (struct io_pmtu){
 		.to = to_addr, .most = UINT16_MAX, .segmented = &segmented, .fragmented = &fragmented
 	};
@@ -44,9 +30,10 @@ static void open_sockets(const char *ip, bool receiver_groups)
 static void set_up(void)
 {
 	sent = refused = segmented = fragmented = 0;
-	outbox = io_outbox_new(NULL, NULL);
-	inbox = io_inbox_new();
-	ck_assert(outbox && inbox);
+	io = socket_io_new();
+	ck_assert_ptr_nonnull(io);
+	outbox = io_outbox_new(io, NULL, NULL);
+	ck_assert_ptr_nonnull(outbox);
 }
 
 static void tear_down(void)
@@ -54,19 +41,19 @@ static void tear_down(void)
 	close(from);
 	close(to);
 	io_outbox_free(outbox);
-	io_inbox_free(inbox);
+	socket_io_free(io);
 }
 
 static void queue(const char *head, const char *data, uint64_t stream)
 {
 	io_queue(outbox, &(struct io_send){
-				 .fd = from,
+				 .handle = from,
 				 .head = (const uint8_t *)head,
 				 .head_len = strlen(head),
 				 .data = (const uint8_t *)data,
 				 .len = strlen(data),
 				 .to = to_addr,
-				 .path = &path,
+				 .pmtu = &path,
 				 .stream = stream,
 				 .sent = &sent,
 				 .refused = &refused,
@@ -86,7 +73,7 @@ static const char *received(size_t count)
 		uint32_t drops;
 
 		ck_assert_msg(poll(&ready, 1, 10000) == 1, "%zu of %zu arrived", seen, count);
-		const size_t got = io_receive(inbox, to, &datagrams, &drops);
+		const size_t got = io->ops->receive(io, to, &datagrams, &drops);
 		for (size_t i = 0; i < got; i++) {
 			const size_t step = datagrams[i].segment ? datagrams[i].segment : datagrams[i].len;
 
@@ -102,11 +89,11 @@ static const char *received(size_t count)
 	return text;
 }
 
-START_TEST(leaves_in_trains)
+START_TEST(leaves_in_groups)
 {
 	static const char *const ips[] = { "127.0.0.1", "::1" };
 
-	open_sockets(ips[_i / 2], _i % 2);
+	open_sockets(ips[_i / 2], _i % 2 ? SOCKET_TUNNEL : SOCKET_LISTENER);
 	queue("h1.", "first", 1);
 	queue("h2.", "longer-one", 2);
 	queue("h3.", "third", 3);
@@ -127,20 +114,20 @@ START_TEST(is_received_in_one)
 	struct io_datagram *datagrams;
 	uint32_t drops;
 
-	open_sockets("127.0.0.1", true);
+	open_sockets("127.0.0.1", SOCKET_TUNNEL);
 	for (int i = 0; i < 8; i++)
 		queue("head", i < 7 ? "payload" : "end", (uint64_t)i);
 	io_flush(outbox);
 	ready.fd = to;
 	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
-	ck_assert_uint_eq(io_receive(inbox, to, &datagrams, &drops), 1);
+	ck_assert_uint_eq(io->ops->receive(io, to, &datagrams, &drops), 1);
 	ck_assert_uint_eq(datagrams[0].len, 7 * 11 + 7);
 	ck_assert_uint_eq(datagrams[0].segment, 11);
 	/* The next one alone: what was said of the last one is forgotten. */
 	queue("", "alone", 1);
 	io_flush(outbox);
 	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
-	ck_assert_uint_eq(io_receive(inbox, to, &datagrams, &drops), 1);
+	ck_assert_uint_eq(io->ops->receive(io, to, &datagrams, &drops), 1);
 	ck_assert_uint_eq(datagrams[0].len, 5);
 	ck_assert_uint_eq(datagrams[0].segment, 0);
 }
@@ -148,11 +135,11 @@ END_TEST
 
 /* A socket without checksums refuses UDP_SEGMENT with EINVAL, as old kernels do what is too large. All the same
  * everything arrives. */
-START_TEST(the_kernel_refuses_trains)
+START_TEST(the_kernel_refuses_groups)
 {
 	int one = 1;
 
-	open_sockets("127.0.0.1", false);
+	open_sockets("127.0.0.1", SOCKET_LISTENER);
 	ck_assert_int_eq(setsockopt(from, SOL_SOCKET, SO_NO_CHECK, &one, sizeof one), 0);
 	queue("a", "-1", 1);
 	queue("b", "-two", 2);
@@ -172,7 +159,7 @@ START_TEST(the_kernel_refuses_large_ones)
 	static char large[1200];
 	int one = 1;
 
-	open_sockets("127.0.0.1", false);
+	open_sockets("127.0.0.1", SOCKET_LISTENER);
 	ck_assert_int_eq(setsockopt(from, SOL_SOCKET, SO_NO_CHECK, &one, sizeof one), 0);
 	memset(large, 'x', sizeof large - 1);
 	queue("a", large, 1);
@@ -192,7 +179,7 @@ END_TEST
 /* More than fit at once. */
 START_TEST(flushes_when_full)
 {
-	open_sockets("127.0.0.1", true);
+	open_sockets("127.0.0.1", SOCKET_TUNNEL);
 	for (int i = 0; i < 3 * IO_OUTBOX + 1; i++)
 		queue("h", "x", 1);
 	ck_assert_uint_eq(sent, 3 * IO_OUTBOX);
@@ -203,35 +190,18 @@ START_TEST(flushes_when_full)
 }
 END_TEST
 
-/* Each is counted, also those of a train. */
-START_TEST(no_socket)
-{
-	open_sockets("127.0.0.1", true);
-	close(from);
-	from = -1;
-	queue("h", "x", 1);
-	queue("h", "x", 1);
-	queue("h", "yy", 1);
-	io_flush(outbox);
-	ck_assert_uint_eq(refused, 3);
-	ck_assert_uint_eq(sent + segmented + fragmented, 0);
-	ck_assert_uint_eq(path.most, UINT16_MAX);
-	from = dup(to);
-}
-END_TEST
-
 START_TEST(a_tunnel_is_alone_at_its_address)
 {
 	struct addr elsewhere;
 
-	open_sockets("127.0.0.1", true);
-	ck_assert_int_eq(io_bind_tunnel(&to_addr), -EADDRINUSE);
-	ck_assert_int_eq(io_bind(&to_addr, false, false), -EADDRINUSE);
-	ck_assert_int_eq(io_bind(&to_addr, true, true), -EADDRINUSE);
+	open_sockets("127.0.0.1", SOCKET_TUNNEL);
+	ck_assert_int_eq(socket_bind(&to_addr, SOCKET_TUNNEL, SOCKET_FIRST), -EADDRINUSE);
+	ck_assert_int_eq(socket_bind(&to_addr, SOCKET_LISTENER, SOCKET_FURTHER), -EADDRINUSE);
+	ck_assert_int_eq(socket_bind(&to_addr, SOCKET_ENDPOINT, SOCKET_FIRST), -EADDRINUSE);
 	ck_assert_int_eq(addr_parse(&elsewhere, "192.0.2.1:7200"), 0);
-	ck_assert_int_eq(io_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
+	ck_assert_int_eq(socket_bind(&elsewhere, SOCKET_TUNNEL, SOCKET_FIRST), -EADDRNOTAVAIL);
 	ck_assert_int_eq(addr_parse(&elsewhere, "[2001:db8::1]:7200"), 0);
-	ck_assert_int_eq(io_bind_tunnel(&elsewhere), -EADDRNOTAVAIL);
+	ck_assert_int_eq(socket_bind(&elsewhere, SOCKET_TUNNEL, SOCKET_FIRST), -EADDRNOTAVAIL);
 }
 END_TEST
 
@@ -239,11 +209,10 @@ void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_add_loop_test(tests, leaves_in_trains, 0, 4);
+	tcase_add_loop_test(tests, leaves_in_groups, 0, 4);
 	tcase_add_test(tests, is_received_in_one);
-	tcase_add_test(tests, the_kernel_refuses_trains);
+	tcase_add_test(tests, the_kernel_refuses_groups);
 	tcase_add_test(tests, the_kernel_refuses_large_ones);
 	tcase_add_test(tests, flushes_when_full);
-	tcase_add_test(tests, no_socket);
 	tcase_add_test(tests, a_tunnel_is_alone_at_its_address);
 }

@@ -1,7 +1,8 @@
-/* Uplinks from the batch to the outbox, without sockets: what is sent is refused by a descriptor that is none. */
-#include "path/batch.h"
-#include "tests/fixtures/nat_table.h"
-#include "tests/fixtures/octets.h"
+/* Uplinks from the batch to the outbox, without sockets: what is sent is refused. */
+#include <errno.h>
+
+#include "path/worker.h"
+#include "tests/fixtures/path_bed.h"
 #include "tests/unit/suite.h"
 
 #define HELLO                                                                                                          \
@@ -12,73 +13,48 @@
 	"19fefd0001000000000001" id "20b1d07b359d3c0020000100000000000100112233445566778899aabbccddeeff00112233445566" \
 	"77"
 
-static struct nat_table configured;
-static struct publisher publisher;
-static struct flows *flows;
-static struct service_addrs *service_addrs;
-static struct limit *limit;
-static struct worker *worker;
+static struct path_bed bed;
 
 static void set_up(void)
 {
-	static const uint8_t secret[16] = { 1 };
-	static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000 };
-
-	rcu_register_thread();
-	nat_table_init(&configured);
-	flows = flows_new(secret);
-	service_addrs = service_addrs_new();
-	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && service_addrs && limit);
-	publisher_publish(&publisher, nat_table_build(&configured, NULL));
-	ck_assert_int_eq(flows_set_limits(flows, configured.pool_uid, &limits), 0);
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, NULL), 0);
-	worker->clock_ms = 5000;
-	worker->now_ms = 5000;
+	path_bed_begin(&bed, NULL);
+	io_double_refuse(&bed.io, EBADF, UINT32_MAX);
+	path_bed_publish(&bed);
 }
 
 static void tear_down(void)
 {
-	worker_free(worker);
-	publisher_publish(&publisher, NULL);
-	flows_free(flows);
-	service_addrs_free(service_addrs);
-	limit_free(limit);
-	nat_table_end(&configured);
-	rcu_unregister_thread();
+	path_bed_end(&bed);
 }
 
 static void publish(void)
 {
-	publisher_publish(&publisher, nat_table_build(&configured, publisher_read(&publisher)));
+	path_bed_publish(&bed);
 }
 
 static void receive(const char *hex)
 {
-	struct octets in = octets_of(hex);
-	struct io_datagram datagram = { .data = in.at, .len = in.len };
+	struct addr from;
 
-	ck_assert_int_eq(addr_parse(&datagram.from, "192.0.2.1:4000"), 0);
-	batch_uplink(worker, publisher_read(&publisher), configured.listener_uid, &datagram, 1);
-	io_flush(worker->outbox);
-	free(in.at);
+	ck_assert_int_eq(addr_parse(&from, "192.0.2.1:4000"), 0);
+	path_bed_receive(&bed, &from, NULL, hex);
 }
 
 static uint64_t verdicts(enum verdict verdict)
 {
-	return atomic_load(&worker->stats.verdicts[configured.listener_uid][verdict]);
+	return atomic_load(&bed.path->stats.verdicts[bed.configured.listener_uid][verdict]);
 }
 
 static uint64_t refused(enum refused reason)
 {
-	return atomic_load(&worker->stats.refused_up[configured.pool_uid][reason]);
+	return atomic_load(&bed.path->stats.refused_up[bed.configured.pool_uid][reason]);
 }
 
 /* Whoever it would go to: routed as ever, refused, and no flow is made. */
 START_TEST(no_address)
 {
 	for (int i = 0; i < NAT_BACKENDS; i++)
-		configured.backend[i].addr = (struct addr){ .port = 6001 };
+		bed.configured.backend[i].addr = (struct addr){ .port = 6001 };
 	publish();
 	receive(HELLO);
 	receive(RECORD_OF("02"));
@@ -86,22 +62,22 @@ START_TEST(no_address)
 	ck_assert_uint_eq(verdicts(VERDICT_CID), 1);
 	ck_assert_uint_eq(refused(REFUSED_NO_ADDRESS), 2);
 	ck_assert_uint_eq(refused(REFUSED_SEND), 0);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial, 0);
+	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).trial, 0);
 }
 END_TEST
 
 START_TEST(one_without_address)
 {
-	configured.backend[0].addr = (struct addr){ .port = 6001 };
+	bed.configured.backend[0].addr = (struct addr){ .port = 6001 };
 	publish();
 	receive(RECORD_OF("01"));
 	receive(RECORD_OF("02"));
 	ck_assert_uint_eq(verdicts(VERDICT_CID), 2);
 	ck_assert_uint_eq(refused(REFUSED_NO_ADDRESS), 1);
 	ck_assert_uint_eq(refused(REFUSED_SEND), 1);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial, 1);
+	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).trial, 1);
 	/* Resolved. */
-	ck_assert_int_eq(addr_parse(&configured.backend[0].addr, "127.0.0.9:6001"), 0);
+	ck_assert_int_eq(addr_parse(&bed.configured.backend[0].addr, "127.0.0.9:6001"), 0);
 	publish();
 	receive(RECORD_OF("01"));
 	ck_assert_uint_eq(refused(REFUSED_NO_ADDRESS), 1);
@@ -111,7 +87,7 @@ END_TEST
 
 static uint32_t cid_last_s(int backend)
 {
-	return worker_cid_last_s(&worker, 1, configured.uid[backend]);
+	return bed.path->cid_last_s[bed.configured.uid[backend]];
 }
 
 START_TEST(last_cid)
@@ -119,11 +95,11 @@ START_TEST(last_cid)
 	ck_assert_uint_eq(cid_last_s(1), 0);
 	receive(RECORD_OF("02"));
 	ck_assert_uint_eq(cid_last_s(1), 5);
-	worker->clock_ms = 7999;
+	bed.path->clock_ms = 7999;
 	receive(RECORD_OF("02"));
 	ck_assert_uint_eq(cid_last_s(1), 7);
 	/* Neither a ClientHello, nor a CID of nobody, nor one of another. */
-	worker->clock_ms = 9000;
+	bed.path->clock_ms = 9000;
 	receive(HELLO);
 	receive(RECORD_OF("09"));
 	receive(RECORD_OF("03"));
@@ -136,8 +112,8 @@ END_TEST
 /* Draining too; not in maint, where nothing arrives. */
 START_TEST(last_cid_by_state)
 {
-	configured.backend[0].admin = BACKEND_DRAIN;
-	configured.backend[1].admin = BACKEND_MAINT;
+	bed.configured.backend[0].admin = BACKEND_DRAIN;
+	bed.configured.backend[1].admin = BACKEND_MAINT;
 	publish();
 	receive(RECORD_OF("01"));
 	receive(RECORD_OF("02"));
@@ -148,18 +124,22 @@ START_TEST(last_cid_by_state)
 }
 END_TEST
 
+/* The one that saw a CID last knows; without workers, nobody. */
 START_TEST(last_cid_of_several_workers)
 {
-	struct worker *other;
+	const uint16_t backend = bed.configured.uid[1];
+	struct worker *workers[2];
 
-	ck_assert_int_eq(worker_new(&other, &publisher, flows, service_addrs, limit, NULL), 0);
-	receive(RECORD_OF("02"));
-	other->cid_last_s[configured.uid[1]] = 4;
-	ck_assert_uint_eq(worker_cid_last_s((struct worker *[]){ other, worker }, 2, configured.uid[1]), 5);
-	other->cid_last_s[configured.uid[1]] = 6;
-	ck_assert_uint_eq(worker_cid_last_s((struct worker *[]){ other, worker }, 2, configured.uid[1]), 6);
-	ck_assert_uint_eq(worker_cid_last_s(&worker, 0, configured.uid[1]), 0);
-	worker_free(other);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(worker_new(&workers[i], &bed.shared), 0);
+	workers[0]->path.cid_last_s[backend] = 4;
+	workers[1]->path.cid_last_s[backend] = 5;
+	ck_assert_uint_eq(worker_cid_last_s(workers, 2, backend), 5);
+	workers[0]->path.cid_last_s[backend] = 6;
+	ck_assert_uint_eq(worker_cid_last_s(workers, 2, backend), 6);
+	ck_assert_uint_eq(worker_cid_last_s(workers, 0, backend), 0);
+	for (int i = 0; i < 2; i++)
+		worker_free(workers[i]);
 }
 END_TEST
 

@@ -4,10 +4,10 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "path/batch.h"
-#include "path/nat_stateless.h"
-#include "tests/fixtures/nat_table.h"
-#include "tests/fixtures/octets.h"
+#include "control/stateless.h"
+#include "path/forward.h"
+#include "tests/fixtures/open_socket.h"
+#include "tests/fixtures/path_bed.h"
 #include "tests/fixtures/records.h"
 #include "tests/unit/suite.h"
 
@@ -19,13 +19,8 @@
 
 enum { WAIT_MS = 5000 };
 
-static struct nat_table configured;
-static struct publisher publisher;
-static struct flows *flows;
-static struct service_addrs *service_addrs;
-static struct limit *limit;
-static struct worker *worker;
-static int backends[NAT_BACKENDS], device;
+static struct path_bed bed;
+static int backends[NAT_BACKENDS], device, endpoint_fd, listener_fd;
 static struct addr backend_addrs[NAT_BACKENDS], device_addr;
 
 static struct addr parsed(const char *text)
@@ -36,67 +31,36 @@ static struct addr parsed(const char *text)
 	return a;
 }
 
-/* A socket at an address, whose port it chooses. */
-static int open_at(const char *ip, struct addr *out)
-{
-	struct sockaddr_storage local;
-	socklen_t len = sizeof local;
-	int fd;
-
-	*out = parsed(ip);
-	fd = io_bind(out, true, true);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&local, &len), 0);
-	*out = io_addr(&local);
-	return fd;
-}
-
 static const struct table *published(void)
 {
-	return publisher_read(&publisher);
+	return path_bed_table(&bed);
 }
 
 static void publish(void)
 {
-	publisher_publish(&publisher, nat_table_build(&configured, published()));
-}
-
-static void configure(void)
-{
-	struct addr endpoint, listener;
-	int endpoint_fd, listener_fd;
-
-	nat_table_init(&configured);
-	endpoint_fd = open_at("::", &endpoint);
-	listener_fd = open_at("127.0.0.1", &listener);
-	device = open_at("127.0.0.1", &device_addr);
-	configured.listener.addr = parsed(SERVICE);
-	configured.pool.nat.rebind = REBIND_BACKEND;
-	configured.pool.nat.sources[0] = (struct conf_prefix){ parsed(PREFIX), 56 };
-	configured.pool.nat.port_first = endpoint.port;
-	configured.pool.nat.port_last = endpoint.port;
-	for (int i = 0; i < NAT_BACKENDS; i++) {
-		backends[i] = open_at("::1", &backend_addrs[i]);
-		configured.backend[i].addr = backend_addrs[i];
-	}
-	ck_assert_int_eq(worker_admit(worker, endpoint_fd), 0);
-	ck_assert_int_eq(worker_admit(worker, listener_fd), 0);
-	ck_assert_int_eq(worker_set_endpoint(worker, IO_V6, endpoint.port, endpoint_fd), -1);
-	ck_assert_int_eq(worker_set_listener(worker, configured.listener_uid, listener_fd), -1);
-	publisher_publish(&publisher, nat_table_build(&configured, NULL));
+	path_bed_publish(&bed);
 }
 
 static void set_up(void)
 {
-	static const uint8_t secret[16] = { 1 };
+	struct addr endpoint, listener;
 
-	rcu_register_thread();
-	flows = flows_new(secret);
-	service_addrs = service_addrs_new();
-	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && service_addrs && limit);
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, NULL), 0);
-	configure();
+	path_bed_begin(&bed, socket_io_new());
+	endpoint_fd = open_socket("::", SOCKET_ENDPOINT, &endpoint);
+	listener_fd = open_socket("127.0.0.1", SOCKET_ENDPOINT, &listener);
+	device = open_socket("127.0.0.1", SOCKET_ENDPOINT, &device_addr);
+	bed.configured.listener.addr = parsed(SERVICE);
+	bed.configured.pool.nat.rebind = REBIND_BACKEND;
+	bed.configured.pool.nat.sources[0] = (struct conf_prefix){ parsed(PREFIX), 56 };
+	bed.configured.pool.nat.port_first = endpoint.port;
+	bed.configured.pool.nat.port_last = endpoint.port;
+	for (int i = 0; i < NAT_BACKENDS; i++) {
+		backends[i] = open_socket("::1", SOCKET_ENDPOINT, &backend_addrs[i]);
+		bed.configured.backend[i].addr = backend_addrs[i];
+	}
+	bed.path->endpoint_handles[IO_V6][endpoint.port] = endpoint_fd;
+	bed.path->listener_handles[bed.configured.listener_uid] = listener_fd;
+	publish();
 }
 
 static void tear_down(void)
@@ -104,23 +68,14 @@ static void tear_down(void)
 	for (int i = 0; i < NAT_BACKENDS; i++)
 		close(backends[i]);
 	close(device);
-	worker_free(worker);
-	publisher_publish(&publisher, NULL);
-	flows_free(flows);
-	service_addrs_free(service_addrs);
-	limit_free(limit);
-	nat_table_end(&configured);
-	rcu_unregister_thread();
+	close(endpoint_fd);
+	close(listener_fd);
+	path_bed_end(&bed);
 }
 
 static void uplink_from(const struct addr *from, const char *hex)
 {
-	struct octets in = octets_of(hex);
-	struct io_datagram datagram = { .data = in.at, .len = in.len, .from = *from };
-
-	batch_uplink(worker, published(), configured.listener_uid, &datagram, 1);
-	io_flush(worker->outbox);
-	free(in.at);
+	path_bed_receive(&bed, from, NULL, hex);
 }
 
 static void uplink(const char *from, const char *hex)
@@ -141,7 +96,7 @@ static size_t received(int fd, uint8_t *data, size_t room, struct addr *from)
 	ck_assert_int_eq(poll(&poll_in, 1, WAIT_MS), 1);
 	octets = recvfrom(fd, data, room, 0, (struct sockaddr *)&source, &len);
 	ck_assert_int_ge(octets, 0);
-	*from = io_addr(&source);
+	*from = sockaddr_read(&source);
 	return (size_t)octets;
 }
 
@@ -158,8 +113,8 @@ static void reply(const struct addr *from, const struct addr *endpoint)
 	struct io_datagram datagram = { .data = data, .len = 5, .from = *from };
 
 	memcpy(datagram.local, endpoint->ip, sizeof datagram.local);
-	batch_reply(worker, published(), endpoint->port, &datagram, 1);
-	io_flush(worker->outbox);
+	batch_reply(bed.path, published(), endpoint->port, &datagram, 1);
+	io_flush(bed.path->outbox);
 }
 
 static struct addr endpoint_of(const struct addr *of)
@@ -173,17 +128,17 @@ static struct addr endpoint_of(const struct addr *of)
 
 static uint64_t dropped(enum stateless_drop reason)
 {
-	return atomic_load(&worker->stats.stateless_dropped[configured.pool_uid][reason]);
+	return atomic_load(&bed.path->stats.stateless_dropped[bed.configured.pool_uid][reason]);
 }
 
 static uint64_t replies(void)
 {
-	return atomic_load(&worker->stats.replies[configured.pool_uid]);
+	return atomic_load(&bed.path->stats.replies[bed.configured.pool_uid]);
 }
 
 static uint64_t sent_down(int backend)
 {
-	return atomic_load(&worker->stats.sent_down[configured.uid[backend]]);
+	return atomic_load(&bed.path->stats.sent_down[bed.configured.uid[backend]]);
 }
 
 /* Of c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34 under the key that the label "stateless:p" gives under sixteen zeros
@@ -199,8 +154,8 @@ START_TEST(literal_endpoint)
 	ck_assert_uint_eq(received(backends[1], data, sizeof data, &from), record.len);
 	ck_assert_mem_eq(data, record.at, record.len);
 	ck_assert_mem_eq(from.ip, ip, sizeof ip);
-	ck_assert_uint_eq(from.port, configured.pool.nat.port_first);
-	ck_assert_uint_eq(atomic_load(&worker->stats.sent_up[configured.uid[1]]), 1);
+	ck_assert_uint_eq(from.port, bed.configured.pool.nat.port_first);
+	ck_assert_uint_eq(atomic_load(&bed.path->stats.sent_up[bed.configured.uid[1]]), 1);
 	free(record.at);
 }
 END_TEST
@@ -221,22 +176,22 @@ START_TEST(one_endpoint_per_device)
 				ck_assert(addr_equal(&from, &endpoint));
 			}
 	}
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial, 0);
-	ck_assert_uint_eq(atomic_load(&worker->stats.verdicts[configured.listener_uid][VERDICT_HINT]), 0);
-	ck_assert_uint_eq(atomic_load(&worker->stats.sent_up[configured.uid[0]]) +
-				  atomic_load(&worker->stats.sent_up[configured.uid[1]]) +
-				  atomic_load(&worker->stats.sent_up[configured.uid[2]]),
+	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).trial, 0);
+	ck_assert_uint_eq(atomic_load(&bed.path->stats.verdicts[bed.configured.listener_uid][VERDICT_HINT]), 0);
+	ck_assert_uint_eq(atomic_load(&bed.path->stats.sent_up[bed.configured.uid[0]]) +
+				  atomic_load(&bed.path->stats.sent_up[bed.configured.uid[1]]) +
+				  atomic_load(&bed.path->stats.sent_up[bed.configured.uid[2]]),
 			  3);
 }
 END_TEST
 
 START_TEST(no_address)
 {
-	configured.backend[1].addr = (struct addr){ .port = 6001 };
+	bed.configured.backend[1].addr = (struct addr){ .port = 6001 };
 	publish();
 	uplink("192.0.2.1:56324", RECORD_OF("02"));
-	ck_assert_uint_eq(atomic_load(&worker->stats.refused_up[configured.pool_uid][REFUSED_NO_ADDRESS]), 1);
-	ck_assert_uint_eq(atomic_load(&worker->stats.verdicts[configured.listener_uid][VERDICT_CID]), 1);
+	ck_assert_uint_eq(atomic_load(&bed.path->stats.refused_up[bed.configured.pool_uid][REFUSED_NO_ADDRESS]), 1);
+	ck_assert_uint_eq(atomic_load(&bed.path->stats.verdicts[bed.configured.listener_uid][VERDICT_CID]), 1);
 }
 END_TEST
 
@@ -279,13 +234,13 @@ START_TEST(forged_replies)
 	reply(&stranger, &endpoint);
 	ck_assert_uint_eq(dropped(STATELESS_SOURCE), 2);
 	ck_assert_uint_eq(replies(), 0);
-	ck_assert_uint_eq(worker->stats.strays, 0);
+	ck_assert_uint_eq(bed.path->stats.strays, 0);
 	ck_assert(is_silent(device));
 	/* Beyond the prefix it is no endpoint of this pool. */
 	other = endpoint;
 	other.ip[6] ^= 1;
 	reply(&backend_addrs[0], &other);
-	ck_assert_uint_eq(worker->stats.strays, 1);
+	ck_assert_uint_eq(bed.path->stats.strays, 1);
 	ck_assert_uint_eq(dropped(STATELESS_CHECK), 73);
 }
 END_TEST
@@ -295,8 +250,8 @@ START_TEST(backend_gone)
 {
 	const struct addr endpoint = endpoint_of(&device_addr);
 
-	configured.pool.backend_count = 2;
-	configured.owner[2] = SNAPSHOT_NO_BACKEND;
+	bed.configured.pool.backend_count = 2;
+	bed.configured.owner[2] = SNAPSHOT_NO_BACKEND;
 	publish();
 	reply(&backend_addrs[2], &endpoint);
 	ck_assert_uint_eq(dropped(STATELESS_SOURCE), 1);
@@ -310,9 +265,9 @@ START_TEST(previous_key)
 	uint8_t data[16];
 	struct addr now, from;
 
-	configured.conf.has_previous_key = true;
-	memcpy(configured.conf.previous_key, configured.conf.hash_key, 16);
-	configured.conf.hash_key[0] ^= 1;
+	bed.configured.conf.has_previous_key = true;
+	memcpy(bed.configured.conf.previous_key, bed.configured.conf.hash_key, 16);
+	bed.configured.conf.hash_key[0] ^= 1;
 	publish();
 	now = endpoint_of(&device_addr);
 	ck_assert(!addr_equal(&now, &before));
@@ -320,7 +275,7 @@ START_TEST(previous_key)
 	reply(&backend_addrs[0], &now);
 	received(device, data, sizeof data, &from);
 	received(device, data, sizeof data, &from);
-	configured.conf.has_previous_key = false;
+	bed.configured.conf.has_previous_key = false;
 	publish();
 	reply(&backend_addrs[0], &before);
 	ck_assert_uint_eq(dropped(STATELESS_CHECK), 1);
@@ -335,15 +290,15 @@ START_TEST(flow_of_before)
 	struct addr endpoint;
 	uint8_t data[256];
 
-	ck_assert_int_eq(flows_set_limits(flows, configured.pool_uid, &limits), 0);
-	configured.pool.nat.rebind = REBIND_FOLLOW;
+	ck_assert_int_eq(flows_set_limits(bed.shared.flows, bed.configured.pool_uid, &limits), 0);
+	bed.configured.pool.nat.rebind = REBIND_FOLLOW;
 	publish();
-	ck_assert_int_eq(published()->pools[0].forward, TABLE_NAT);
+	ck_assert_ptr_eq(published()->pools[0].forwarder, &forward_nat_follow);
 	uplink_from(&device_addr, RECORD_OF("02"));
 	received(backends[1], data, sizeof data, &endpoint);
-	configured.pool.nat.rebind = REBIND_BACKEND;
+	bed.configured.pool.nat.rebind = REBIND_BACKEND;
 	publish();
-	ck_assert_int_eq(published()->pools[0].forward, TABLE_NAT_STATELESS);
+	ck_assert_ptr_eq(published()->pools[0].forwarder, &forward_nat_stateless);
 	reply(&backend_addrs[1], &endpoint);
 	received(device, data, sizeof data, &endpoint);
 	ck_assert_uint_eq(dropped(STATELESS_CHECK), 0);
@@ -351,17 +306,26 @@ START_TEST(flow_of_before)
 }
 END_TEST
 
+static uint16_t error_backend(const struct icmp_error *error, const struct addr *endpoint)
+{
+	const struct undelivered datagram = {
+		.table = published(), .error = error, .pool = TABLE_NONE, .endpoint = *endpoint
+	};
+
+	return forward_nat_stateless.error(bed.path, &datagram);
+}
+
 START_TEST(icmp_errors)
 {
 	const struct addr endpoint = endpoint_of(&device_addr);
 	struct icmp_error error = { .to = backend_addrs[1] };
 	struct addr other = endpoint;
 
-	ck_assert_uint_eq(nat_stateless_error(published(), &error, &endpoint), configured.uid[1]);
+	ck_assert_uint_eq(error_backend(&error, &endpoint), bed.configured.uid[1]);
 	other.ip[9] ^= 1;
-	ck_assert_uint_eq(nat_stateless_error(published(), &error, &other), SNAPSHOT_NO_BACKEND);
+	ck_assert_uint_eq(error_backend(&error, &other), SNAPSHOT_NO_BACKEND);
 	error.to.port ^= 1;
-	ck_assert_uint_eq(nat_stateless_error(published(), &error, &endpoint), SNAPSHOT_NO_BACKEND);
+	ck_assert_uint_eq(error_backend(&error, &endpoint), SNAPSHOT_NO_BACKEND);
 }
 END_TEST
 

@@ -6,15 +6,11 @@
 #include <unistd.h>
 
 #include "path/worker.h"
-#include "tests/fixtures/nat_table.h"
-#include "tests/fixtures/octets.h"
+#include "tests/fixtures/open_socket.h"
+#include "tests/fixtures/path_bed.h"
 #include "tests/unit/suite.h"
 
-static struct nat_table configured;
-static struct publisher publisher;
-static struct flows *flows;
-static struct service_addrs *service_addrs;
-static struct limit *limit;
+static struct path_bed bed;
 static struct worker *worker;
 static int port_fd, other[2]; /* the socket of the port, and what has its number later */
 static struct addr port_addr;
@@ -38,17 +34,12 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
 /* The pool's only source is 127.0.0.1, at ports that the kernel gave to nobody a moment ago. */
 static void single_source(void)
 {
-	struct conf_nat *nat = &configured.pool.nat;
+	struct conf_nat *nat = &bed.configured.pool.nat;
 	struct addr addr;
-	struct sockaddr_storage name;
-	socklen_t len = sizeof name;
-	int fd;
 
-	ck_assert_int_eq(addr_parse_ip(&addr, "127.0.0.1"), 0);
-	fd = io_bind(&addr, true, false);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
-	close(fd);
-	port_addr = io_addr(&name);
+	close(open_socket("127.0.0.1", SOCKET_LISTENER, &port_addr));
+	addr = port_addr;
+	addr.port = 0;
 	nat->single = true;
 	nat->sources[0] = (struct conf_prefix){ addr, 32 };
 	nat->port_first = nat->port_last = port_addr.port;
@@ -56,19 +47,12 @@ static void single_source(void)
 
 static void set_up(void)
 {
-	static const uint8_t secret[16] = { 1 };
-
 	rounds = 0;
-	rcu_register_thread();
-	nat_table_init(&configured);
+	path_bed_share(&bed);
 	single_source();
-	flows = flows_new(secret);
-	service_addrs = service_addrs_new();
-	limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	ck_assert(flows && service_addrs && limit);
-	publisher_publish(&publisher, nat_table_build(&configured, NULL));
-	ck_assert_int_eq(worker_new(&worker, &publisher, flows, service_addrs, limit, NULL), 0);
-	port_fd = worker_open_port(worker, publisher_read(&publisher)->pools[0].ports[IO_V4], port_addr.port);
+	path_bed_publish(&bed);
+	ck_assert_int_eq(worker_new(&worker, &bed.shared), 0);
+	port_fd = worker_open_port(worker, path_bed_table(&bed)->pools[0].ports[IO_V4], port_addr.port);
 	ck_assert_int_ge(port_fd, 0);
 	rcu_thread_offline();
 }
@@ -76,19 +60,14 @@ static void set_up(void)
 static void tear_down(void)
 {
 	rcu_thread_online();
-	publisher_publish(&publisher, NULL);
-	flows_free(flows);
-	service_addrs_free(service_addrs);
-	limit_free(limit);
-	nat_table_end(&configured);
-	rcu_unregister_thread();
+	path_bed_unshare(&bed);
 }
 
 /* Has a datagram wake the worker up, and returns when everything is served that was fetched then. */
 static void one_event(void)
 {
 	struct sockaddr_storage name;
-	socklen_t len = io_sockaddr(&name, &port_addr);
+	socklen_t len = sockaddr_write(&name, &port_addr);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	ck_assert_int_eq(worker_start(worker), 0);
@@ -100,15 +79,15 @@ static void one_event(void)
 
 static uint64_t strays(void)
 {
-	return atomic_load(&worker->stats.strays);
+	return atomic_load(&worker->path.stats.strays);
 }
 
 /* The reload: the pool has another range of ports, so that its socket is closed, and the next one has its number. */
 static void reload(void)
 {
-	configured.pool.nat.port_first = 1;
-	configured.pool.nat.port_last = 1;
-	publisher_publish(&publisher, nat_table_build(&configured, publisher_read(&publisher)));
+	bed.configured.pool.nat.port_first = 1;
+	bed.configured.pool.nat.port_last = 1;
+	path_bed_publish(&bed);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, other), 0);
 	ck_assert_int_ne(other[1], port_fd);
 	if (other[0] != port_fd) {
@@ -136,7 +115,7 @@ END_TEST
 /* The same number, in the next table again. */
 static void reload_alike(void)
 {
-	publisher_publish(&publisher, nat_table_build(&configured, publisher_read(&publisher)));
+	path_bed_publish(&bed);
 }
 
 START_TEST(event_of_a_socket_that_stays)
@@ -155,7 +134,7 @@ START_TEST(serial_numbers)
 {
 	struct addr a, b;
 	struct port_sockets *first, *second;
-	const struct table *table = publisher_read(&publisher);
+	const struct table *table = path_bed_table(&bed);
 
 	ck_assert_int_eq(addr_parse_ip(&a, "127.0.0.1"), 0);
 	ck_assert_int_eq(addr_parse_ip(&b, "127.0.0.2"), 0);

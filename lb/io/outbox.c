@@ -1,0 +1,182 @@
+#include "io/io.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/gso.h"
+
+struct io_outbox {
+	struct io *io;
+	io_drain *drain;
+	void *drain_ctx;
+	size_t count;
+	/* As queued. */
+	struct io_send sends[IO_OUTBOX];
+	uint8_t heads[IO_OUTBOX][IO_HEAD];
+	uint8_t locals[IO_OUTBOX][16];
+	bool done[IO_OUTBOX];
+	/* As they leave, of one handle at a time. */
+	struct gso groups;
+};
+
+struct io_outbox *io_outbox_new(struct io *io, io_drain *drain, void *ctx)
+{
+	struct io_outbox *outbox = calloc(1, sizeof *outbox);
+
+	if (!outbox)
+		return NULL;
+	outbox->io = io;
+	outbox->drain = drain;
+	outbox->drain_ctx = ctx;
+	return outbox;
+}
+
+void io_outbox_free(struct io_outbox *outbox)
+{
+	free(outbox);
+}
+
+void io_queue(struct io_outbox *outbox, const struct io_send *send)
+{
+	size_t at;
+
+	if (outbox->count == IO_OUTBOX)
+		io_flush(outbox);
+	at = outbox->count++;
+	outbox->sends[at] = *send;
+	outbox->done[at] = false;
+	if (send->head_len)
+		outbox->sends[at].head = memcpy(outbox->heads[at], send->head, send->head_len);
+	if (send->local)
+		outbox->sends[at].local = memcpy(outbox->locals[at], send->local, sizeof outbox->locals[at]);
+}
+
+static void count_sent(const struct io_send *send, const struct gso_send *group)
+{
+	const struct io_pmtu *pmtu = send->pmtu;
+
+	stats_add(send->sent, 1);
+	if (pmtu && group->count > 1)
+		stats_add(pmtu->segmented, 1);
+	if (pmtu && pmtu->most && gso_octets(send) > pmtu->most)
+		stats_add(pmtu->fragmented, 1);
+}
+
+static void group_end(struct io_outbox *outbox, const struct gso_send *group, bool sent)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		const size_t at = outbox->groups.order[group->at + i];
+		outbox->done[at] = true;
+		if (sent)
+			count_sent(&outbox->sends[at], group);
+		else
+			stats_add(outbox->sends[at].refused, 1);
+	}
+}
+
+/* The kernel refuses a UDP_SEGMENT send that would have to be fragmented: with EMSGSIZE, old ones with EINVAL. Where
+ * the size cannot be why, or the route cannot do it (EIO), the path is done with it. Returns true if something was
+ * learnt. */
+static bool path_learn(struct io_outbox *outbox, const struct gso_send *group, int error)
+{
+	if (!group->segment || (error != EMSGSIZE && error != EINVAL && error != EIO))
+		return false;
+	outbox->sends[outbox->groups.order[group->at]].pmtu->most =
+		error == EIO || group->segment <= GSO_ASK ? 0 : (uint16_t)(group->segment - 1);
+	return true;
+}
+
+/* What the kernel turns ICMP errors into: the tables icmp_err_convert and icmpv6_err_convert, and what the protocols
+ * add to them. A socket that queues them fails its next send with one, wherever that send goes. Nothing else can be
+ * another datagram's: not a firewall's EPERM, not a full queue's ENOBUFS or EAGAIN. */
+static bool may_be_pending(int error)
+{
+	switch (error) {
+	case EACCES:
+	case ECONNREFUSED:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case EMSGSIZE:
+	case ENETUNREACH:
+	case ENONET:
+	case ENOPROTOOPT:
+	case EOPNOTSUPP:
+	case EPROTO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Refusals of one group. */
+struct refusals {
+	unsigned count;
+	bool unexplained; /* by an error that no queue told of */
+};
+
+/* An error of ICMP's can be pending and in no queue. A socket of a single source address is every worker's: another may
+ * have drained it after our send failed and before we looked. And an error that finds the receive buffer full is
+ * reported, but not queued. In either case the send that failed has taken it off the socket, so that one more send
+ * tells: what is refused with the queue empty again is refused for its own sake. Should it be another's for the second
+ * time within microseconds, it counts as refused. IO_TRIES holds against errors that come as fast as they are drained;
+ * those that the host itself queues at every try do not count as found. */
+static bool is_tried_again(struct io_outbox *outbox, const struct io_send *send, struct refusals *refusals, int error)
+{
+	if (!send->queue || !may_be_pending(error) || ++refusals->count == IO_TRIES)
+		return false;
+	if (outbox->drain(outbox->drain_ctx, send->handle, send->queue) > 0)
+		return true;
+	if (refusals->unexplained)
+		return false;
+	refusals->unexplained = true;
+	return true;
+}
+
+/* Until all groups are done, or something was learnt of a path. */
+static void groups_send(struct io_outbox *outbox, int handle)
+{
+	const struct gso *groups = &outbox->groups;
+	struct refusals refusals = { 0 };
+
+	for (size_t at = 0; at < groups->count;) {
+		const struct gso_send *group = &groups->sends[at];
+		const int sent =
+			handle < 0 ? -EBADF : outbox->io->ops->send(outbox->io, handle, outbox->sends, groups, at);
+
+		if (sent > 0) {
+			for (int i = 0; i < sent; i++)
+				group_end(outbox, &groups->sends[at++], true);
+		} else if (is_tried_again(outbox, &outbox->sends[groups->order[group->at]], &refusals, -sent)) {
+			continue;
+		} else if (path_learn(outbox, group, -sent)) {
+			return;
+		} else {
+			group_end(outbox, group, false);
+			at++;
+		}
+		refusals = (struct refusals){ 0 };
+	}
+}
+
+/* Groups and sends what is not done of one handle. */
+static void handle_flush(struct io_outbox *outbox, size_t first)
+{
+	const int handle = outbox->sends[first].handle;
+	uint8_t pending[IO_OUTBOX];
+	size_t count = 0;
+
+	for (size_t i = first; i < outbox->count; i++)
+		if (!outbox->done[i] && outbox->sends[i].handle == handle)
+			pending[count++] = (uint8_t)i;
+	gso_group(&outbox->groups, outbox->sends, pending, count);
+	groups_send(outbox, handle);
+}
+
+void io_flush(struct io_outbox *outbox)
+{
+	for (size_t first = 0; first < outbox->count; first++)
+		while (!outbox->done[first])
+			handle_flush(outbox, first);
+	outbox->count = 0;
+}
