@@ -52,10 +52,9 @@ struct io_send {
 	size_t len; /* octets */
 	struct addr to;
 	const uint8_t *local; /* source address, 16 octets; NULL: the handle's own; copied */
-	struct io_pmtu
-		*pmtu;   /* of its path. Not NULL: may leave together with others of this path: then `local` is NULL */
-	uint64_t stream; /* with a path: datagrams of one stream keep their order */
-	uint32_t queue;  /* what io_drain is told of the handle's errors; 0: it has none, or nobody reads them */
+	struct io_pmtu *pmtu; /* not NULL: may leave together with others of this path; then `local` is NULL */
+	uint64_t stream;      /* with a path: datagrams of one stream keep their order */
+	uint32_t queue;       /* what io_drain is told of the handle's errors; 0: it has none, or nobody reads them */
 	stats_counter *sent, *refused;
 };
 
