@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/sockaddr.h"
 #include "bench/programs/backend/server.h"
 #include "common/proxy2.h"
 #include "tests/fixtures/probe_fixture.h"
@@ -18,20 +19,6 @@ static const struct proxy2_keys both_keys = { { { 1, { 3, 4 } }, { 2, { 5, 6 } }
 				wrong_keys = { { { 1, { 3, 5 } } }, 1 };
 static struct server *server;
 
-static socklen_t name_of(struct sockaddr_storage *out, const struct addr *addr)
-{
-	if (addr_is_v4(addr)) {
-		struct sockaddr_in *in = (struct sockaddr_in *)out;
-		*in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(addr->port) };
-		memcpy(&in->sin_addr, addr->ip + 12, 4);
-		return sizeof *in;
-	}
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-	*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(addr->port) };
-	memcpy(&in6->sin6_addr, addr->ip, 16);
-	return sizeof *in6;
-}
-
 static int open_udp(const char *ip, struct addr *out)
 {
 	struct sockaddr_storage sa;
@@ -40,7 +27,7 @@ static int open_udp(const char *ip, struct addr *out)
 
 	ck_assert_int_eq(addr_parse_ip(out, ip), 0);
 	out->port = 0;
-	len = name_of(&sa, out);
+	len = sockaddr_write(&sa, out);
 	fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
@@ -119,7 +106,7 @@ static struct inner *inner_of(const struct addr *source)
 	inner = &end.inner[end.count++];
 	inner->source = *source;
 	inner->fd = open_udp(addr_is_v4(&end.to) ? "127.0.0.1" : "::1", &local);
-	ck_assert_int_eq(connect(inner->fd, (struct sockaddr *)&sa, name_of(&sa, &end.to)), 0);
+	ck_assert_int_eq(connect(inner->fd, (struct sockaddr *)&sa, sockaddr_write(&sa, &end.to)), 0);
 	inner->readable = event_new(base, inner->fd, EV_READ | EV_PERSIST, on_inner, inner);
 	event_add(inner->readable, NULL);
 	return inner;
