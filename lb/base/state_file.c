@@ -27,14 +27,14 @@ static int directory_of(const char *file, char directory[static PATH_MAX])
 	return 0;
 }
 
-static int directory_make(const char *directory, enum state_directory whose, uid_t uid, gid_t gid)
+static int directory_make(const char *directory, bool own, uid_t uid, gid_t gid)
 {
 	bool made = mkdir(directory, 0755) == 0;
 
 	if (!made && errno != EEXIST)
 		return -errno;
 	/* systemd's StateDirectory= makes it root's for a service that starts as root. */
-	if (geteuid() == 0 && (made || whose == STATE_DIRECTORY_OWN) && chown(directory, uid, gid) < 0)
+	if (geteuid() == 0 && (made || own) && chown(directory, uid, gid) < 0)
 		return -errno;
 	return 0;
 }
@@ -45,7 +45,7 @@ int state_file_prepare(const char *file, enum state_directory whose, uid_t uid, 
 	int err = directory_of(file, directory);
 
 	if (!err)
-		err = directory_make(directory, whose, uid, gid);
+		err = directory_make(directory, whose == STATE_DIRECTORY_OWN, uid, gid);
 	return err ? err : priv_access(directory, W_OK | X_OK, uid, gid);
 }
 

@@ -11,14 +11,12 @@
 
 enum { STATE_FILE_MAX_OCTETS = 16 << 20 };
 
-/* Whose the directory of a file is. */
-enum state_directory {
-	STATE_DIRECTORY_SHARED, /* given to the user only if it is made here */
-	STATE_DIRECTORY_OWN,    /* given to the user in any case */
-};
+/* Whose directory the file is in. */
+enum state_directory { STATE_DIRECTORY_OWN /* cidlb's */, STATE_DIRECTORY_OTHER };
 
 /* As root, before privileges are dropped: makes the directory of `file` if only that is missing, and gives it to uid
- * and gid. Then, as whoever calls: 0 if uid may replace the file, else -errno. Only while there is one thread. */
+ * and gid; cidlb's own is given over in any case. Then, as whoever calls: 0 if uid may replace the file, else -errno.
+ * Only while there is one thread. */
 int state_file_prepare(const char *file, enum state_directory whose, uid_t uid, gid_t gid);
 
 /* All of it, with a NUL behind, to be freed. -ENOENT; -EINVAL: no regular file (nor is a link followed); -EFBIG;

@@ -12,11 +12,12 @@ enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8 };
 
 int saved_prepare(const char *file, uid_t uid, gid_t gid)
 {
-	const bool own = file && strcmp(file, CONF_STATE_FILE) == 0;
-	int err = file ? state_file_prepare(file, own ? STATE_DIRECTORY_OWN : STATE_DIRECTORY_SHARED, uid, gid) : 0;
+	const bool is_default = file && strcmp(file, CONF_STATE_FILE) == 0;
+	const enum state_directory whose = is_default ? STATE_DIRECTORY_OWN : STATE_DIRECTORY_OTHER;
+	int err = file ? state_file_prepare(file, whose, uid, gid) : 0;
 
 	if (err)
-		log_event(own ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL, NULL,
+		log_event(is_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL, NULL,
 			  "what is set by command will not outlive a restart, %s cannot be written: %s", file,
 			  strerror(-err));
 	return err;
