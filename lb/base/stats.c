@@ -10,7 +10,7 @@ void stats_sum(struct stats *sum, const struct stats *one)
 	const stats_counter *from = (const stats_counter *)one;
 
 	for (size_t i = 0; i < count; i++)
-		stats_add(&to[i], atomic_load_explicit(&from[i], memory_order_relaxed));
+		stats_add(&to[i], stats_read(&from[i]));
 }
 
 const char *refused_name(enum refused reason)

@@ -70,6 +70,11 @@ static inline void stats_add(stats_counter *counter, uint64_t n)
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+static inline uint64_t stats_read(const stats_counter *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
 /* Control thread: `sum` += every counter of `one`. */
 void stats_sum(struct stats *sum, const struct stats *one);
 
