@@ -14,15 +14,21 @@
 #ifndef CIDLB_ADMIN_COMMAND_H
 #define CIDLB_ADMIN_COMMAND_H
 
-struct control;
+#include <event2/event.h>
+
 struct admin_client;
+struct control;
 
-/* The answer to one line, malloc'd, without a newline. NULL: out of memory. client: who asks; NULL: nobody who can be
- * sent a trace. */
-char *command_answer(void *control, struct admin_client *client, const char *line);
+struct commands;
 
-/* Ends a trace (NULL: none) and tells its client. Workers may still run. */
-struct command_trace;
-void command_trace_end(struct command_trace *trace);
+/* For a control thread that has applied a configuration, on its event loop. NULL: out of memory. */
+struct commands *commands_new(struct control *control, struct event_base *base);
+
+/* Ends the trace that runs, and tells its client. Before the clients are let go, and while there still are workers.
+ * NULL is fine. */
+void commands_free(struct commands *commands);
+
+/* admin_socket_answer; ctx: the commands. client: who asks; NULL: nobody who can be sent a trace. */
+char *commands_answer(void *ctx, struct admin_client *client, const char *line);
 
 #endif

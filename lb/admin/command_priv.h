@@ -1,29 +1,66 @@
-/* What the parts of the commands share. Each gives the whole answer as a new object; NULL: out of memory. */
+/* What the commands share. */
 #ifndef CIDLB_ADMIN_COMMAND_PRIV_H
 #define CIDLB_ADMIN_COMMAND_PRIV_H
 
+#include <event2/event.h>
 #include <jansson.h>
 
-#include "control/control_priv.h"
+#include "admin/answer.h"
+#include "admin/command.h"
+#include "admin/socket.h"
+#include "control/control.h"
+#include "control/view.h"
 
-/* {"ok": false, "error": …} */
-json_t *command_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+struct command_trace;
 
-/* command_view.c */
-json_t *command_status(struct control *control, const json_t *request);
-json_t *command_backends(struct control *control, const json_t *request);
-json_t *command_backend_json(const struct control *control, const struct control_place *backend,
-			     const struct stats *sum);
+struct commands {
+	struct control *control;
+	struct event_base *base;
+	struct command_trace *trace; /* NULL: none runs */
+};
 
-/* command_flows.c */
-json_t *command_flows(struct control *control, const json_t *request);
-/* Reads 1..LBCID_MAX_OCTETS octets in hex; false if they are anything else. */
-bool command_read_cid(uint8_t cid[static LBCID_MAX_OCTETS], size_t *octets, const char *hex);
-json_t *command_address_json(const struct addr *addr);
-/* The name of a backend by its stable number; null if it is configured no more. */
-json_t *command_backend_name(const struct control *control, uint16_t uid);
+/* One request, its arguments read and checked. */
+struct request {
+	struct commands *commands;
+	struct control *control;
+	struct admin_client *client; /* NULL: nobody who can be sent a trace */
+	struct view_backend backend; /* "name" */
+	uint16_t weight;
+	const char *cid_text; /* as it was given; NULL: not at all */
+	uint8_t cid[LBCID_MAX_OCTETS];
+	size_t cid_len;
+	bool has_from;
+	struct addr from; /* port 0: any */
+	size_t limit;
+	uint32_t seconds;
+	char refusal[512];
+};
 
-/* command_trace.c */
-json_t *command_trace(struct control *control, struct admin_client *client, const json_t *request);
+/* What a command may be given. */
+struct argument {
+	const char *key;
+	/* `value` is NULL where it is missing. 0, or -EINVAL: it may not be so, request->refusal says why. */
+	int (*read)(struct request *request, const json_t *value);
+};
+
+extern const struct argument argument_backend, argument_weight, argument_cid, argument_cid_or_none,
+	argument_from_or_none, argument_limit_or_none, argument_seconds;
+
+/* Each gives the whole answer as a new object; NULL: out of memory. */
+json_t *command_status(struct request *request);
+json_t *command_backends(struct request *request);
+json_t *command_drain(struct request *request);
+json_t *command_ready(struct request *request);
+json_t *command_maint(struct request *request);
+json_t *command_weight(struct request *request);
+json_t *command_reload(struct request *request);
+json_t *command_flows(struct request *request);
+json_t *command_trace(struct request *request);
+
+/* A row of `backends`. sum: the counters of all workers; NULL: the row is to show none. */
+json_t *command_backend_json(const struct view_backend *backend, const struct stats *sum);
+
+/* Ends a trace (NULL: none) and tells its client. */
+void command_trace_end(struct command_trace *trace);
 
 #endif

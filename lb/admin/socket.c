@@ -30,8 +30,7 @@ struct admin_socket {
 	struct evconnlistener *listener;
 	struct event *retry; /* accepts again after a failure */
 	struct admin_client clients[ADMIN_SOCKET_CLIENTS];
-	admin_socket_answer answer;
-	void *ctx;
+	struct admin_socket_source source;
 };
 
 static const struct timeval idle = { .tv_sec = ADMIN_SOCKET_IDLE_S };
@@ -77,7 +76,7 @@ static bool client_owed(const struct admin_client *client)
 /* False: out of memory. */
 static bool client_answer(struct admin_client *client, const char *line)
 {
-	char *answer = client->door->answer(client->door->ctx, client, line);
+	char *answer = client->door->source.answer(client->door->source.ctx, client, line);
 	bool ok = answer && admin_socket_stream_line(client, answer);
 
 	free(answer);
@@ -189,21 +188,21 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 		evconnlistener_enable(door->listener);
 }
 
-static int directory_make(const char *path, uid_t uid, gid_t gid)
+static int directory_make(const struct admin_socket_path *path)
 {
 	char directory[sizeof((struct sockaddr_un *)NULL)->sun_path];
 
-	strcpy(directory, path);
+	strcpy(directory, path->name);
 	*strrchr(directory, '/') = '\0';
 	if (!*directory)
 		return 0;
 	if (mkdir(directory, 0755) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	return geteuid() == 0 && lchown(directory, uid, gid) < 0 ? -errno : 0;
+	return geteuid() == 0 && lchown(directory, path->uid, path->gid) < 0 ? -errno : 0;
 }
 
 /* Leaves nothing at the name, or says why it cannot. */
-static int place_clear(const struct sockaddr_un *name)
+static int name_clear(const struct sockaddr_un *name)
 {
 	struct stat file;
 	int fd, err;
@@ -223,9 +222,8 @@ static int place_clear(const struct sockaddr_un *name)
 }
 
 /* A bound descriptor, or -errno. */
-static int socket_make(struct admin_socket *door, uid_t uid, gid_t gid)
+static int socket_make(struct admin_socket *door, const struct admin_socket_path *path)
 {
-	const char *path = door->name.sun_path;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err = 0;
 	mode_t mask;
 
@@ -235,20 +233,21 @@ static int socket_make(struct admin_socket *door, uid_t uid, gid_t gid)
 	if (bind(fd, (struct sockaddr *)&door->name, sizeof door->name) < 0)
 		err = -errno;
 	umask(mask);
-	if (!err && (lstat(path, &door->file) < 0 || (geteuid() == 0 && lchown(path, uid, gid) < 0)))
+	if (!err && (lstat(door->name.sun_path, &door->file) < 0 ||
+		     (geteuid() == 0 && lchown(door->name.sun_path, path->uid, path->gid) < 0)))
 		err = -errno;
 	if (err)
 		close(fd);
 	return err ? err : fd;
 }
 
-static int door_start(struct admin_socket *door, struct event_base *base, uid_t uid, gid_t gid)
+static int door_start(struct admin_socket *door, struct event_base *base, const struct admin_socket_path *path)
 {
-	int err = directory_make(door->name.sun_path, uid, gid), fd;
+	int err = directory_make(path), fd;
 
 	if (!err)
-		err = place_clear(&door->name);
-	fd = err ? err : socket_make(door, uid, gid);
+		err = name_clear(&door->name);
+	fd = err ? err : socket_make(door, path);
 	if (fd < 0)
 		return fd;
 	door->retry = evtimer_new(base, on_retry, door);
@@ -264,8 +263,8 @@ static int door_start(struct admin_socket *door, struct event_base *base, uid_t 
 	return 0;
 }
 
-int admin_socket_open(struct admin_socket **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
-		      admin_socket_answer answer, void *ctx)
+int admin_socket_open(struct admin_socket **out, struct event_base *base, const struct admin_socket_path *path,
+		      const struct admin_socket_source *source)
 {
 	struct admin_socket *door = calloc(1, sizeof *door);
 	int err;
@@ -274,14 +273,13 @@ int admin_socket_open(struct admin_socket **out, struct event_base *base, const 
 	if (!door)
 		return -ENOMEM;
 	door->name.sun_family = AF_UNIX;
-	door->answer = answer;
-	door->ctx = ctx;
-	if (path[0] != '/' || strlen(path) >= sizeof door->name.sun_path) {
+	door->source = *source;
+	if (path->name[0] != '/' || strlen(path->name) >= sizeof door->name.sun_path) {
 		free(door);
 		return -EINVAL;
 	}
-	strcpy(door->name.sun_path, path);
-	err = door_start(door, base, uid, gid);
+	strcpy(door->name.sun_path, path->name);
+	err = door_start(door, base, path);
 	if (err)
 		admin_socket_close(door);
 	else

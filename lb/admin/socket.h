@@ -22,13 +22,21 @@ struct admin_client;
 
 /* The answer to one line (NUL-terminated, without its newline) as one line without newline, malloc'd. NULL: out of
  * memory, and the client is let go. */
-typedef char *(*admin_socket_answer)(void *ctx, struct admin_client *client, const char *line);
+struct admin_socket_source {
+	char *(*answer)(void *ctx, struct admin_client *client, const char *line);
+	void *ctx;
+};
 
-/* Makes the socket at `path`, and its directory if only that is missing; both belong to uid and gid if root makes them.
- * The file of a dead process is replaced. -EADDRINUSE: a living process has it; -EEXIST: something else is there; else
- * -errno. */
-int admin_socket_open(struct admin_socket **out, struct event_base *base, const char *path, uid_t uid, gid_t gid,
-		      admin_socket_answer answer, void *ctx);
+struct admin_socket_path {
+	const char *name;
+	uid_t uid; /* whose it is, if root makes it */
+	gid_t gid;
+};
+
+/* Makes the socket at `path`, and its directory if only that is missing. The file of a dead process is replaced.
+ * -EADDRINUSE: a living process has it; -EEXIST: something else is there; else -errno. */
+int admin_socket_open(struct admin_socket **out, struct event_base *base, const struct admin_socket_path *path,
+		      const struct admin_socket_source *source);
 
 /* Called while a line is answered: the client gets further lines after the answer, and what it says meanwhile is not
  * listened to. `gone` is called if it goes away before admin_socket_stream_end(). */

@@ -1,4 +1,4 @@
-#include "control/control_priv.h"
+#include "control/ids.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -6,15 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "control/running.h"
+#include "control/state.h"
 
-int control_ids_plan(const struct control *control, const struct conf *conf, struct table_spec *plan)
+int ids_to_spec(const struct control *control, const struct conf *conf, struct table_spec *spec)
 {
 	int err = 0;
 
 	for (size_t i = 0; !err && i < conf->pool_count; i++)
 		if (cid_id_octets(&conf->pools[i].layout))
-			err = table_spec_set_ids(plan, i, &control->pools[plan->pools[i].uid].claims);
+			err = table_spec_set_ids(spec, i, &control->pools[spec->pools[i].uid].claims);
 	return err;
 }
 
@@ -38,12 +41,12 @@ static int seed(void *ctx, const struct saved_id *kept)
 	return claims_seed(claims, &kept->id, seeding->spec->backends[at].uid);
 }
 
-int control_ids_recall(struct control *control, const struct conf *conf, const struct table_spec *plan)
+int ids_recall(struct control *control, const struct conf *conf, const struct table_spec *spec)
 {
 	int err = 0;
 
 	for (size_t i = 0; !err && i < conf->pool_count; i++) {
-		struct seeding seeding = { control, &conf->pools[i], &plan->pools[i] };
+		struct seeding seeding = { control, &conf->pools[i], &spec->pools[i] };
 
 		if (cid_id_octets(&conf->pools[i].layout))
 			err = saved_each_id(control->saved, conf->pools[i].name, seed, &seeding);
@@ -60,9 +63,9 @@ struct settling {
 
 static const char *name_of(struct control *control, uint16_t uid)
 {
-	struct control_place place;
+	struct running_backend backend;
 
-	return control_locate(control, uid, &place) ? place.conf->name : NULL;
+	return running_backend_find(control, uid, &backend) ? backend.conf->name : NULL;
 }
 
 static void on_claim(void *ctx, enum claims_event event, const struct server_id *id, uint16_t a, uint16_t b)
@@ -75,9 +78,9 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 		*settling->moved = true;
 		settling->control->pools[settling->pool_uid].id_moves++;
 	}
-	if (!log_quota_take(&settling->control->pools[settling->pool_uid].id_lines, control_clock_s()))
+	if (!log_quota_take(&settling->control->pools[settling->pool_uid].id_lines, clock_s()))
 		return;
-	control_id_format(id, hex);
+	ids_format(id, hex);
 	switch (event) {
 	case CLAIMS_MOVED:
 		log_event(LOG_LEVEL_INFO, "id_moved", settling->pool->name, second,
@@ -123,7 +126,7 @@ static int pool_keep(struct control *control, const struct conf_pool *pool, cons
 static int pool_settle(struct control *control, size_t at, bool *moved)
 {
 	const struct conf_pool *pool = &control->conf->pools[at];
-	const struct snapshot_pool_spec *spec = &control->plan.pools[at];
+	const struct snapshot_pool_spec *spec = &control->spec.pools[at];
 	struct settling settling = { control, pool, spec->uid, moved };
 	struct claims_backend *backends;
 	bool failed = true;
@@ -152,7 +155,7 @@ static int pool_settle(struct control *control, size_t at, bool *moved)
 	return failed ? -ENOMEM : pool_keep(control, pool, spec);
 }
 
-int control_ids_settle(struct control *control, bool *moved)
+int ids_settle(struct control *control, bool *moved)
 {
 	int err = 0;
 
@@ -162,19 +165,20 @@ int control_ids_settle(struct control *control, bool *moved)
 	return err;
 }
 
-void control_ids_follow(struct control *control)
+void ids_drop(struct control *control, const struct conf *conf, const struct table_spec *spec)
 {
-	bool moved;
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		struct claims *claims = &control->pools[spec->pools[i].uid].claims;
 
-	if (control_ids_settle(control, &moved) || moved)
-		(void)control_publish(control);
+		if (claims->count && claims->entries[0].id.len != cid_id_octets(&conf->pools[i].layout))
+			claims_free(claims);
+	}
 }
 
-void control_ids_watch(struct control *control)
+void ids_tick(struct control *control)
 {
-	for (size_t i = 0; i < control->plan.pool_count; i++) {
-		const uint64_t more =
-			log_quota_more(&control->pools[control->plan.pools[i].uid].id_lines, control_clock_s());
+	for (size_t i = 0; i < control->spec.pool_count; i++) {
+		const uint64_t more = log_quota_more(&control->pools[control->spec.pools[i].uid].id_lines, clock_s());
 
 		if (more)
 			log_event(LOG_LEVEL_WARNING, "id_moved", control->conf->pools[i].name, NULL,
@@ -182,7 +186,7 @@ void control_ids_watch(struct control *control)
 	}
 }
 
-size_t control_ids_contested(const struct control *control, uint16_t pool)
+size_t ids_contested(const struct control *control, uint16_t pool)
 {
 	const struct claims *claims = &control->pools[pool].claims;
 	size_t contested = 0;
@@ -192,7 +196,7 @@ size_t control_ids_contested(const struct control *control, uint16_t pool)
 	return contested;
 }
 
-const char *control_id_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1])
+const char *ids_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1])
 {
 	hex[0] = '\0';
 	for (size_t i = 0; i < id->len; i++)

@@ -1,4 +1,4 @@
-#include "control/control_priv.h"
+#include "control/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,10 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "control/running.h"
+#include "control/state.h"
 
-void control_addresses_plan(const struct control *control, const struct conf *conf, struct table_spec *plan)
+void names_recall(const struct control *control, const struct conf *conf, struct table_spec *spec)
 {
 	size_t at = 0;
 
@@ -18,97 +20,91 @@ void control_addresses_plan(const struct control *control, const struct conf *co
 
 			if (host)
 				(void)saved_address(control->saved, host, conf_pool_asks_v6(&conf->pools[i]),
-						    plan->backends[at].addr.ip);
+						    spec->backends[at].addr.ip);
 		}
 	}
 }
 
-void control_names(struct control *control)
+int names_follow(struct control *control)
 {
-	struct resolve_name *names = calloc(control->plan.backend_count + 1, sizeof *names);
+	struct resolve_name *names = calloc(control->spec.backend_count + 1, sizeof *names);
 	size_t count = 0;
 	int err = names ? 0 : -ENOMEM;
 
-	for (size_t i = 0; names && i < control->conf->pool_count; i++) {
-		const struct conf_pool *pool = &control->conf->pools[i];
+	for (size_t at = 0; names && at < control->spec.backend_count; at++) {
+		const struct running_backend backend = running_backend_at(control, at);
 
-		for (size_t j = 0; j < pool->backend_count; j++)
-			if (pool->backends[j].host)
-				names[count++] =
-					(struct resolve_name){ pool->backends[j].host, conf_pool_asks_v6(pool) };
+		if (backend.conf->host)
+			names[count++] = (struct resolve_name){ backend.conf->host, conf_pool_asks_v6(backend.pool) };
 	}
 	/* Without names nobody asks the DNS for anything. */
 	if (!err && count && !control->resolve)
-		err = resolve_new(&control->resolve, control->base, control_on_name, control);
+		err = resolve_new(&control->resolve, control->base, names_on_answer, control);
 	if (!err && control->resolve)
 		err = resolve_set_names(control->resolve, names, count);
-	if (err && !control->watch.names_due)
-		log_event(LOG_LEVEL_ERROR, "names", NULL, NULL, "the DNS is not asked: %s", strerror(-err));
-	control->watch.names_due = err != 0;
 	free(names);
+	return err;
 }
 
 /* A name that gives no address, or is of somebody else than before: said once. */
-static void name_is_bad(struct control *control, const struct control_place *place, const char *reason)
+static void name_is_bad(struct control *control, const struct running_backend *running, const char *reason)
 {
-	struct control_backend *backend = &control->backends[place->plan->uid];
-	const bool known = !addr_is_wildcard(&place->plan->addr);
+	struct control_backend *backend = &control->backends[running->spec->uid];
+	const bool known = !addr_is_wildcard(&running->spec->addr);
 
 	if (strcmp(backend->name_reason, reason) != 0)
-		log_event(LOG_LEVEL_WARNING, "backend_name", place->pool->name, place->conf->name, "%s: %s%s",
-			  place->conf->host, reason, known ? "; the last good address stays" : "");
+		log_event(LOG_LEVEL_WARNING, "backend_name", running->pool->name, running->conf->name, "%s: %s%s",
+			  running->conf->host, reason, known ? "; the last good address stays" : "");
 	snprintf(backend->name_reason, sizeof backend->name_reason, "%s", reason);
 	if (known)
 		return;
 	/* That was the probe. */
-	control->states[place->plan->uid].probed = true;
+	control->states[running->spec->uid].probed = true;
 	snprintf(backend->reason, sizeof backend->reason, "no address yet");
 }
 
 /* Returns true if that is another address than before. */
-static bool name_is_good(struct control *control, const struct control_place *place, const uint8_t ip[static 16])
+static bool name_is_good(struct control *control, const struct running_backend *running, const uint8_t ip[static 16])
 {
-	struct control_backend *backend = &control->backends[place->plan->uid];
-	struct addr now = { .port = place->conf->addr.port };
+	struct control_backend *backend = &control->backends[running->spec->uid];
+	struct addr now = { .port = running->conf->addr.port };
 	char text[ADDR_TEXT_OCTETS], before[ADDR_TEXT_OCTETS];
 
-	if (backend->name_reason[0] && !addr_is_wildcard(&place->plan->addr))
-		log_event(LOG_LEVEL_INFO, "backend_name", place->pool->name, place->conf->name, "%s: answered again",
-			  place->conf->host);
+	if (backend->name_reason[0] && !addr_is_wildcard(&running->spec->addr))
+		log_event(LOG_LEVEL_INFO, "backend_name", running->pool->name, running->conf->name,
+			  "%s: answered again", running->conf->host);
 	backend->name_reason[0] = '\0';
 	memcpy(now.ip, ip, sizeof now.ip);
-	if (addr_equal(&now, &place->plan->addr))
+	if (addr_equal(&now, &running->spec->addr))
 		return false;
-	log_event(LOG_LEVEL_INFO, "backend_address", place->pool->name, place->conf->name, "%s is %s, before: %s",
-		  place->conf->host, addr_format(&now, text),
-		  addr_is_wildcard(&place->plan->addr) ? "unknown" : addr_format(&place->plan->addr, before));
-	place->plan->addr = now;
-	backend_state_renew(&control->states[place->plan->uid]);
+	log_event(LOG_LEVEL_INFO, "backend_address", running->pool->name, running->conf->name, "%s is %s, before: %s",
+		  running->conf->host, addr_format(&now, text),
+		  addr_is_wildcard(&running->spec->addr) ? "unknown" : addr_format(&running->spec->addr, before));
+	running->spec->addr = now;
+	backend_state_renew(&control->states[running->spec->uid]);
 	return true;
 }
 
-void control_on_name(void *ctx, const struct resolve_name *name, const struct resolve_answer *answer)
+void names_on_answer(void *ctx, const struct resolve_name *name, const struct resolve_answer *answer)
 {
 	struct control *control = ctx;
 	bool moved = false;
 
-	for (size_t at = 0; at < control->plan.backend_count; at++) {
-		struct control_place place = control_place_at(control, at);
+	for (size_t at = 0; at < control->spec.backend_count; at++) {
+		struct running_backend running = running_backend_at(control, at);
 
-		if (!place.conf->host || strcasecmp(place.conf->host, name->host) != 0 ||
-		    conf_pool_asks_v6(place.pool) != name->v6)
+		if (!running.conf->host || strcasecmp(running.conf->host, name->host) != 0 ||
+		    conf_pool_asks_v6(running.pool) != name->v6)
 			continue;
 		if (answer->good)
-			moved |= name_is_good(control, &place, answer->ip);
+			moved |= name_is_good(control, &running, answer->ip);
 		else
-			name_is_bad(control, &place, answer->reason);
+			name_is_bad(control, &running, answer->reason);
 	}
-	if (!moved) {
-		if (!answer->good) /* nobody claims anything there */
-			control_ids_follow(control);
-		return;
+	if (moved) {
+		(void)saved_set_address(control->saved, name->host, name->v6, answer->ip);
+		settle_mark(control, SETTLE_TABLE | SETTLE_TARGETS);
+	} else if (!answer->good) { /* nobody claims anything there */
+		settle_mark(control, SETTLE_IDS);
 	}
-	(void)saved_set_address(control->saved, name->host, name->v6, answer->ip);
-	(void)control_publish(control);
-	control_probe(control);
 }

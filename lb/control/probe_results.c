@@ -1,4 +1,4 @@
-#include "control/control_priv.h"
+#include "control/probe_results.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "control/running.h"
+#include "control/state.h"
 
 /* A listener's address, if there is one of the servers' IP version; of one on all addresses, ours. */
 static struct addr service_of(const struct conf *conf, const struct conf_pool *pool)
@@ -38,34 +41,32 @@ static struct health_tunnel tunnel_of(const struct control *control, const struc
 	return tunnel;
 }
 
-void control_probe(struct control *control)
+int probe_results_follow(struct control *control)
 {
-	struct health_target *targets = calloc(control->plan.backend_count, sizeof *targets);
+	struct health_target *targets = calloc(control->spec.backend_count + 1, sizeof *targets);
 	size_t count = 0;
 	int err;
 
-	for (size_t at = 0; targets && at < control->plan.backend_count; at++) {
-		const struct control_place place = control_place_at(control, at);
+	if (!targets)
+		return -ENOMEM;
+	for (size_t at = 0; at < control->spec.backend_count; at++) {
+		const struct running_backend running = running_backend_at(control, at);
 
-		if (addr_is_wildcard(&place.plan->addr))
+		if (addr_is_wildcard(&running.spec->addr))
 			continue;
 		targets[count++] = (struct health_target){
-			.uid = place.plan->uid,
-			.addr = place.plan->addr,
-			.how = place.pool->health,
-			.tunnel = tunnel_of(control, place.pool),
-			.layout = place.pool->layout,
-			.has_id = place.conf->has_id,
-			.id = place.conf->id,
+			.uid = running.spec->uid,
+			.addr = running.spec->addr,
+			.how = running.pool->health,
+			.tunnel = tunnel_of(control, running.pool),
+			.layout = running.pool->layout,
+			.has_id = running.conf->has_id,
+			.id = running.conf->id,
 		};
 	}
-	err = targets ? health_set_targets(control->health, targets, count) : -ENOMEM;
-	if (err && !control->watch.targets_due)
-		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "not every backend is probed: %s", strerror(-err));
-	else if (!err && control->watch.targets_due)
-		log_event(LOG_LEVEL_INFO, "health", NULL, NULL, "every backend is probed again");
-	control->watch.targets_due = err != 0;
+	err = health_set_targets(control->health, targets, count);
 	free(targets);
+	return err;
 }
 
 /* What new sessions depend on. */
@@ -97,21 +98,21 @@ static bool same_steering(const struct steering *a, const struct steering *b)
 }
 
 /* Returns true if the backend says something else than before. */
-static bool steer(struct control *control, const struct control_place *place, const struct health_result *result)
+static bool steer(struct control *control, const struct running_backend *running, const struct health_result *result)
 {
-	struct backend_state *state = &control->states[place->plan->uid];
-	struct control_backend *backend = &control->backends[place->plan->uid];
+	struct backend_state *state = &control->states[running->spec->uid];
+	struct control_backend *backend = &control->backends[running->spec->uid];
 	char unknown[STEERING_WORD_OCTETS];
 	struct steering now;
 	size_t len = 0;
 
-	steering_read(&now, &place->pool->layout, result->words, result->words_len, unknown);
+	steering_read(&now, &running->pool->layout, result->words, result->words_len, unknown);
 	while (len < result->words_len && len < sizeof backend->words - 1 && isprint(result->words[len]))
 		len++;
 	memcpy(backend->words, result->words, len);
 	backend->words[len] = '\0';
 	if (unknown[0] && strcmp(unknown, backend->unknown_word) != 0)
-		log_event(LOG_LEVEL_WARNING, "steering", place->pool->name, place->conf->name,
+		log_event(LOG_LEVEL_WARNING, "steering", running->pool->name, running->conf->name,
 			  "its answer has the word %s, which means nothing here", unknown);
 	memcpy(backend->unknown_word, unknown, sizeof unknown);
 	if (same_steering(&now, &state->steering))
@@ -120,41 +121,41 @@ static bool steer(struct control *control, const struct control_place *place, co
 	return true;
 }
 
-static void finding_log(const struct control_place *place, const char *what, enum health_finding before,
+static void finding_log(const struct running_backend *running, const char *what, enum health_finding before,
 			const char *before_reason, enum health_finding now, const char *reason)
 {
 	if (now == FINDING_BAD && (before != FINDING_BAD || strcmp(before_reason, reason) != 0))
-		log_event(LOG_LEVEL_WARNING, what, place->pool->name, place->conf->name, "%s", reason);
+		log_event(LOG_LEVEL_WARNING, what, running->pool->name, running->conf->name, "%s", reason);
 	else if (now == FINDING_GOOD && before == FINDING_BAD)
-		log_event(LOG_LEVEL_INFO, what, place->pool->name, place->conf->name, "good again");
+		log_event(LOG_LEVEL_INFO, what, running->pool->name, running->conf->name, "good again");
 }
 
-static void findings_take(struct control_backend *backend, const struct control_place *place,
+static void findings_take(struct control_backend *backend, const struct running_backend *running,
 			  const struct health_findings *now)
 {
 	const struct health_findings *before = &backend->findings;
 
-	finding_log(place, "backend_rebinding", before->rebinding, before->rebinding_reason, now->rebinding,
+	finding_log(running, "backend_rebinding", before->rebinding, before->rebinding_reason, now->rebinding,
 		    now->rebinding_reason);
-	finding_log(place, "backend_cid", before->cid, before->cid_reason, now->cid, now->cid_reason);
+	finding_log(running, "backend_cid", before->cid, before->cid_reason, now->cid, now->cid_reason);
 	backend->findings = *now;
 	backend->has_findings = true;
 }
 
-static void changes_log(struct control *control, const struct control_place *place, const struct in_force *before,
+static void changes_log(struct control *control, const struct running_backend *running, const struct in_force *before,
 			const char *reason)
 {
-	const struct in_force now = in_force(control, place->plan->uid);
-	const char *pool = place->pool->name, *name = place->conf->name;
-	struct control_backend *backend = &control->backends[place->plan->uid];
+	const struct in_force now = in_force(control, running->spec->uid);
+	const char *pool = running->pool->name, *name = running->conf->name;
+	struct control_backend *backend = &control->backends[running->spec->uid];
 
 	if (now.health != before->health) {
-		backend->since_s = control_clock_s();
+		backend->since_s = clock_s();
 		if (now.health == BACKEND_UP)
 			log_event(LOG_LEVEL_INFO, "backend_up", pool, name, "%s", reason);
 		else
 			log_event(LOG_LEVEL_WARNING, "backend_down", pool, name, "%s",
-				  control->states[place->plan->uid].steering.down ? "it says so itself" : reason);
+				  control->states[running->spec->uid].steering.down ? "it says so itself" : reason);
 	}
 	if (now.admin != before->admin)
 		log_event(LOG_LEVEL_INFO, "backend_state", pool, name, "%s, by its own word",
@@ -163,18 +164,18 @@ static void changes_log(struct control *control, const struct control_place *pla
 		log_event(LOG_LEVEL_INFO, "backend_weight", pool, name, "%u, by its own word", now.weight);
 }
 
-void control_on_probe(void *ctx, uint16_t uid, const struct health_result *result)
+void probe_results_take(void *ctx, uint16_t uid, const struct health_result *result)
 {
 	struct control *control = ctx;
 	struct control_backend *backend = &control->backends[uid];
 	const struct in_force before = in_force(control, uid);
-	struct control_place place;
+	struct running_backend running;
 	bool changed, first;
 
-	if (!control_locate(control, uid, &place))
+	if (!running_backend_find(control, uid, &running))
 		return;
 	if (result->unasked && strcmp(backend->reason, result->reason) != 0)
-		log_event(LOG_LEVEL_WARNING, "health", place.pool->name, place.conf->name, "not probed: %s",
+		log_event(LOG_LEVEL_WARNING, "health", running.pool->name, running.conf->name, "not probed: %s",
 			  result->reason);
 	snprintf(backend->reason, sizeof backend->reason, "%s", result->reason);
 	if (result->unasked)
@@ -182,17 +183,17 @@ void control_on_probe(void *ctx, uint16_t uid, const struct health_result *resul
 	backend->took_us = result->took_us;
 	backend->probes[result->ok]++;
 	if (result->findings)
-		findings_take(backend, &place, result->findings);
+		findings_take(backend, &running, result->findings);
 	first = !control->states[uid].probed;
 	changed = backend_state_probe(&control->states[uid], result->ok);
 	if (result->words)
-		changed |= steer(control, &place, result);
-	changes_log(control, &place, &before, result->reason);
+		changed |= steer(control, &running, result);
+	changes_log(control, &running, &before, result->reason);
 	if (changed)
-		(void)control_publish(control);
+		settle_mark(control, SETTLE_TABLE);
 	else if (first) /* now it is known what it claims */
-		control_ids_follow(control);
-	if (!result->ok && place.conf->host)
+		settle_mark(control, SETTLE_IDS);
+	if (!result->ok && running.conf->host)
 		resolve_now(control->resolve,
-			    &(struct resolve_name){ place.conf->host, conf_pool_asks_v6(place.pool) });
+			    &(struct resolve_name){ running.conf->host, conf_pool_asks_v6(running.pool) });
 }

@@ -1,5 +1,6 @@
-#include "control/control_priv.h"
-#include "control/uids_in_use.h"
+#include "control/reclaim.h"
+
+#include "control/state.h"
 
 /* What the control thread itself knows by number. */
 static void forget(struct control *control, const struct uids_in_use *used)
@@ -26,11 +27,11 @@ static void keep_owners(struct uids_in_use *used, const struct control *control)
 				used->backends[control->pools[i].claims.entries[j].owner] = true;
 }
 
-void control_recycle(struct control *control)
+void reclaim_numbers(struct control *control)
 {
 	struct uids_in_use used = { 0 };
 
-	uids_in_use_keep_table(&used, &control->plan, control->listener_uids,
+	uids_in_use_keep_table(&used, &control->spec, control->listener_uids,
 			       control->conf ? control->conf->listener_count : 0);
 	uids_in_use_keep_flows(&used, control->flows, control->service_addrs, worker_clock_ms());
 	keep_owners(&used, control);
@@ -39,7 +40,5 @@ void control_recycle(struct control *control)
 	uids_in_use_clear_limit(&used, control->limit);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		uids_in_use_clear_worker(&used, control->workers[i]);
-	uids_take_back(control->listener_addrs, used.listeners);
-	uids_take_back(control->pool_names, used.pools);
-	uids_take_back(control->backend_names, used.backends);
+	numbers_take_back(&control->numbers, &used);
 }

@@ -1,4 +1,4 @@
-/* What overrides*.c share. */
+/* What saved*.c share. */
 #ifndef CIDLB_CONTROL_SAVED_PRIV_H
 #define CIDLB_CONTROL_SAVED_PRIV_H
 

@@ -1,5 +1,9 @@
 #include "control/shortage.h"
 
+#include <inttypes.h>
+
+#include "base/log.h"
+
 enum shortage_news shortage_look(struct shortage *shortage, uint64_t refused)
 {
 	bool more = refused != shortage->refused;
@@ -18,4 +22,18 @@ enum shortage_news shortage_look(struct shortage *shortage, uint64_t refused)
 		return SHORTAGE_NO_NEWS;
 	shortage->lasts = false;
 	return SHORTAGE_ENDS;
+}
+
+void shortage_tell(struct shortage *shortage, uint64_t refused, const char *event, const char *pool, const char *what)
+{
+	switch (shortage_look(shortage, refused)) {
+	case SHORTAGE_BEGINS:
+		log_event(LOG_LEVEL_WARNING, event, pool, NULL, "%s", what);
+		return;
+	case SHORTAGE_ENDS:
+		log_event(LOG_LEVEL_INFO, event, pool, NULL, "over, after %" PRIu64, refused - shortage->before);
+		return;
+	case SHORTAGE_NO_NEWS:
+		return;
+	}
 }

@@ -21,4 +21,7 @@ enum shortage_news { SHORTAGE_NO_NEWS, SHORTAGE_BEGINS, SHORTAGE_ENDS };
 /* `refused`: a counter that never falls. After SHORTAGE_ENDS, refused - before is what the shortage has cost. */
 enum shortage_news shortage_look(struct shortage *shortage, uint64_t refused);
 
+/* The same, and logs the news as `event`: `what` runs short, or how much it has cost. `pool` may be NULL. */
+void shortage_tell(struct shortage *shortage, uint64_t refused, const char *event, const char *pool, const char *what);
+
 #endif

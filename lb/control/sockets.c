@@ -92,9 +92,9 @@ static void wanted_add_ports(struct sockets_change *change, const struct conf_na
 	}
 }
 
-static int wanted_fill(struct sockets_change *change, const struct conf *conf, const struct table_spec *plan,
-		       const uint16_t *listener_uids)
+static int wanted_fill(struct sockets_change *change, const struct sockets_of *of)
 {
+	const struct conf *conf = of->conf;
 	size_t most = conf->listener_count + conf->pool_count;
 
 	for (size_t i = 0; i < conf->pool_count; i++)
@@ -104,7 +104,7 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 		return -ENOMEM;
 	for (size_t i = 0; i < conf->listener_count; i++)
 		wanted_add(change, &(struct slot){ .kind = SLOT_LISTENER,
-						   .number = listener_uids[i],
+						   .number = of->listener_uids[i],
 						   .addr = conf->listeners[i].addr });
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
@@ -114,7 +114,7 @@ static int wanted_fill(struct sockets_change *change, const struct conf *conf, c
 		if (conf->pools[i].forward == FORWARD_TUNNEL)
 			wanted_add(change, &(struct slot){
 						   .kind = SLOT_TUNNEL,
-						   .number = plan->pools[i].uid,
+						   .number = of->spec->pools[i].uid,
 						   .addr = conf->pools[i].tunnel.local,
 					   });
 	}
@@ -173,14 +173,14 @@ static int slot_open(struct sockets *sockets, struct sockets_change *change, con
 	return err;
 }
 
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf,
-		    const struct table_spec *plan, const uint16_t *listener_uids, struct sockets_failure *failure)
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct sockets_of *wanted,
+		    struct sockets_failure *failure)
 {
 	struct sockets_change *change = calloc(1, sizeof *change);
-	int err = change ? wanted_fill(change, conf, plan, listener_uids) : -ENOMEM;
+	int err = change ? wanted_fill(change, wanted) : -ENOMEM;
 
 	if (!err) {
-		change->rcvbuf_octets = conf->rcvbuf_octets;
+		change->rcvbuf_octets = wanted->conf->rcvbuf_octets;
 		change->opened = calloc(change->wanted_count, sizeof *change->opened);
 		change->fds = calloc(change->wanted_count * sockets->worker_count, sizeof *change->fds);
 		change->taken = calloc(sockets->count * sockets->worker_count + 1, sizeof *change->taken);

@@ -28,10 +28,17 @@ struct sockets_failure {
 	bool unwatched;   /* it was bound, but epoll would not watch it */
 };
 
-/* Opens what `conf` needs and the workers do not have, and has them admitted: all that can fail. `plan`: of conf;
- * listener_uids: by index in conf->listeners. On failure nothing is open or admitted, and the result is -errno. */
-int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct conf *conf,
-		    const struct table_spec *plan, const uint16_t *listener_uids, struct sockets_failure *failure);
+/* Whose sockets they are to be. */
+struct sockets_of {
+	const struct conf *conf;
+	const struct table_spec *spec; /* of conf */
+	const uint16_t *listener_uids; /* by index in conf->listeners */
+};
+
+/* Opens what `wanted` needs and the workers do not have, and has them admitted: all that can fail. On failure nothing
+ * is open or admitted, and the result is -errno. */
+int sockets_prepare(struct sockets_change **out, struct sockets *sockets, const struct sockets_of *wanted,
+		    struct sockets_failure *failure);
 
 /* Gives the workers what was opened. Before the table that uses it is published. */
 void sockets_add(struct sockets *sockets, struct sockets_change *change);

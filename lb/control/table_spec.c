@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int plan_backend(struct snapshot_backend *out, const struct conf_backend *conf, uint16_t pool,
-			struct uids *registry)
+static int make_backend(struct snapshot_backend *out, const struct conf_backend *conf, uint16_t pool, struct uids *uids)
 {
 	*out = (struct snapshot_backend){
 		.name = conf->name,
-		.uid = uids_give(registry, pool, conf->name),
+		.uid = uids_give(uids, pool, conf->name),
 		.weight = conf->weight,
 		.addr = conf->addr,
 		.health = BACKEND_UP,
@@ -28,10 +27,10 @@ static struct snapshot_id *ids_of_file(const struct conf_pool *conf, size_t *cou
 	return ids;
 }
 
-static int plan_pool(struct table_spec *plan, const struct conf_pool *conf, struct uids *pools, struct uids *backends)
+static int add_pool(struct table_spec *spec, const struct conf_pool *conf, struct uids *pools, struct uids *backends)
 {
-	struct snapshot_backend *first = plan->backends + plan->backend_count;
-	struct snapshot_pool_spec spec = {
+	struct snapshot_backend *first = spec->backends + spec->backend_count;
+	struct snapshot_pool_spec pool_spec = {
 		.name = conf->name,
 		.uid = uids_give(pools, 0, conf->name),
 		.protocol = conf->protocol,
@@ -43,18 +42,18 @@ static int plan_pool(struct table_spec *plan, const struct conf_pool *conf, stru
 		.backend_count = conf->backend_count,
 	};
 
-	if (spec.uid == UIDS_FULL)
+	if (pool_spec.uid == UIDS_FULL)
 		return -ENOSPC;
 	for (size_t i = 0; i < conf->backend_count; i++) {
-		int err = plan_backend(&first[i], &conf->backends[i], spec.uid, backends);
+		int err = make_backend(&first[i], &conf->backends[i], pool_spec.uid, backends);
 		if (err)
 			return err;
 	}
-	spec.ids = plan->of_file[plan->pool_count] = ids_of_file(conf, &spec.id_count);
-	if (!spec.ids)
+	pool_spec.ids = spec->of_file[spec->pool_count] = ids_of_file(conf, &pool_spec.id_count);
+	if (!pool_spec.ids)
 		return -ENOMEM;
-	plan->backend_count += conf->backend_count;
-	plan->pools[plan->pool_count++] = spec;
+	spec->backend_count += conf->backend_count;
+	spec->pools[spec->pool_count++] = pool_spec;
 	return 0;
 }
 
@@ -74,7 +73,7 @@ int table_spec_make(struct table_spec *out, const struct conf *conf, struct uids
 	if (!out->pools || !out->backends || !out->of_file || !out->ids)
 		err = -ENOMEM;
 	for (size_t i = 0; !err && i < conf->pool_count; i++)
-		err = plan_pool(out, &conf->pools[i], pools, backends);
+		err = add_pool(out, &conf->pools[i], pools, backends);
 	if (err)
 		table_spec_free(out);
 	return err;
@@ -89,43 +88,44 @@ static uint16_t backend_of_uid(const struct snapshot_pool_spec *pool, uint16_t u
 }
 
 /* True if `claims` has an owner for it in this pool. */
-static bool is_claimed(const struct snapshot_pool_spec *spec, const struct claims *claims, const struct server_id *id)
+static bool is_claimed(const struct snapshot_pool_spec *pool_spec, const struct claims *claims,
+		       const struct server_id *id)
 {
-	return backend_of_uid(spec, claims_owner(claims, id)) != SNAPSHOT_NO_BACKEND;
+	return backend_of_uid(pool_spec, claims_owner(claims, id)) != SNAPSHOT_NO_BACKEND;
 }
 
-int table_spec_set_ids(struct table_spec *plan, size_t pool, const struct claims *claims)
+int table_spec_set_ids(struct table_spec *spec, size_t pool, const struct claims *claims)
 {
-	struct snapshot_pool_spec *spec = &plan->pools[pool];
-	struct snapshot_id *ids = calloc(spec->backend_count + claims->count, sizeof *ids);
+	struct snapshot_pool_spec *pool_spec = &spec->pools[pool];
+	struct snapshot_id *ids = calloc(pool_spec->backend_count + claims->count, sizeof *ids);
 	size_t count = 0;
 
 	if (!ids)
 		return -ENOMEM;
-	for (const struct snapshot_id *entry = plan->of_file[pool]; entry->id.len > 0; entry++)
-		if (!is_claimed(spec, claims, &entry->id))
+	for (const struct snapshot_id *entry = spec->of_file[pool]; entry->id.len > 0; entry++)
+		if (!is_claimed(pool_spec, claims, &entry->id))
 			ids[count++] = *entry;
 	for (size_t i = 0; i < claims->count; i++) {
-		const uint16_t backend = backend_of_uid(spec, claims->entries[i].owner);
+		const uint16_t backend = backend_of_uid(pool_spec, claims->entries[i].owner);
 
 		if (backend != SNAPSHOT_NO_BACKEND)
 			ids[count++] = (struct snapshot_id){ claims->entries[i].id, backend };
 	}
-	free(plan->ids[pool]);
-	spec->ids = plan->ids[pool] = ids;
-	spec->id_count = count;
+	free(spec->ids[pool]);
+	pool_spec->ids = spec->ids[pool] = ids;
+	pool_spec->id_count = count;
 	return 0;
 }
 
-void table_spec_free(struct table_spec *plan)
+void table_spec_free(struct table_spec *spec)
 {
-	for (size_t i = 0; i < plan->pool_count; i++) {
-		free(plan->of_file[i]);
-		free(plan->ids[i]);
+	for (size_t i = 0; i < spec->pool_count; i++) {
+		free(spec->of_file[i]);
+		free(spec->ids[i]);
 	}
-	free(plan->of_file);
-	free(plan->ids);
-	free(plan->pools);
-	free(plan->backends);
-	*plan = (struct table_spec){ 0 };
+	free(spec->of_file);
+	free(spec->ids);
+	free(spec->pools);
+	free(spec->backends);
+	*spec = (struct table_spec){ 0 };
 }

@@ -4,13 +4,13 @@
 
 #include "base/tsan.h"
 
-void uids_in_use_keep_table(struct uids_in_use *used, const struct table_spec *plan, const uint16_t *listener_uids,
+void uids_in_use_keep_table(struct uids_in_use *used, const struct table_spec *spec, const uint16_t *listener_uids,
 			    size_t listener_count)
 {
-	for (size_t i = 0; i < plan->pool_count; i++)
-		used->pools[plan->pools[i].uid] = true;
-	for (size_t i = 0; i < plan->backend_count; i++)
-		used->backends[plan->backends[i].uid] = true;
+	for (size_t i = 0; i < spec->pool_count; i++)
+		used->pools[spec->pools[i].uid] = true;
+	for (size_t i = 0; i < spec->backend_count; i++)
+		used->backends[spec->backends[i].uid] = true;
 	for (size_t i = 0; i < listener_count; i++)
 		used->listeners[listener_uids[i]] = true;
 }

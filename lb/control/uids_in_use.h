@@ -22,8 +22,8 @@ struct uids_in_use {
 	bool listeners[STATS_LISTENERS], pools[STATS_POOLS], backends[STATS_BACKENDS];
 };
 
-/* The published table, made of this plan. */
-void uids_in_use_keep_table(struct uids_in_use *used, const struct table_spec *plan, const uint16_t *listener_uids,
+/* The published table, made of this spec. */
+void uids_in_use_keep_table(struct uids_in_use *used, const struct table_spec *spec, const uint16_t *listener_uids,
 			    size_t listener_count);
 
 /* What live flows bear: their pools, backends, and the listeners through which they answer. Ends those that are over

@@ -87,13 +87,13 @@ static struct snapshot *build(const struct conf *conf)
 	struct uids *backends = uids_new(STATS_BACKENDS);
 	struct siphash_key key = siphash_key_load(conf->hash_key);
 	struct snapshot *snapshot = NULL;
-	struct table_spec plan = { 0 };
+	struct table_spec spec = { 0 };
 
-	if (pools && backends && table_spec_make(&plan, conf, pools, backends) == 0)
-		snapshot = snapshot_build(&key, plan.pools, plan.pool_count, NULL);
+	if (pools && backends && table_spec_make(&spec, conf, pools, backends) == 0)
+		snapshot = snapshot_build(&key, spec.pools, spec.pool_count, NULL);
 	if (!snapshot)
 		fprintf(stderr, "cidlbctl: cannot build the routing table\n");
-	table_spec_free(&plan);
+	table_spec_free(&spec);
 	uids_free(pools);
 	uids_free(backends);
 	return snapshot;

@@ -5,9 +5,9 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
-#include "control/control.h"
 #include "control/fingerprint.h"
 #include "control/stateless.h"
+#include "start/daemon.h"
 
 #define DEFAULT_FILE "/etc/cidlb/cidlb.conf"
 
@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	const char *file = DEFAULT_FILE;
-	bool only_check = false, sandbox = true;
+	enum daemon_sandbox sandbox = DAEMON_SANDBOXED;
+	bool only_check = false;
 	struct conf *conf;
 
 	for (int option; (option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1;) {
@@ -51,7 +52,7 @@ int main(int argc, char **argv)
 		} else if (option == 't') {
 			only_check = true;
 		} else if (option == 's') {
-			sandbox = false;
+			sandbox = DAEMON_OPEN;
 		} else if (option == 'V') {
 			return puts("cidlb " CIDLB_VERSION) < 0 ? EXIT_REFUSED : EXIT_OK;
 		} else if (option == 'h') {
@@ -80,5 +81,5 @@ int main(int argc, char **argv)
 		conf_free(conf);
 		return EXIT_OK;
 	}
-	return control_run(conf, sandbox) == 0 ? EXIT_OK : EXIT_REFUSED;
+	return daemon_run(conf, sandbox) == 0 ? EXIT_OK : EXIT_REFUSED;
 }

@@ -1,15 +1,19 @@
 """The health channel: who gets new sessions, what probes find out, what backends say of themselves."""
 
+import contextlib
 import json
 import os
 import resource
+import selectors
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 from harness import BIN, FULL, PSK, Scene, free_ports, limited, main, release_only, total, wait_all_joined, wait_until
+from udp import COAP_RST, drain, open_socket
 
 PSK_IDENTITY, PSK_KEY = PSK
 COAPS = {"probe": "coaps", "interval_ms": 200, "timeout_ms": 1000, "psk_identity": PSK_IDENTITY, "psk_key": PSK_KEY}
@@ -447,6 +451,79 @@ def case_two_hundred_backends():
         probes = lb.metric("cidlb_probes_total", result="ok") - count
         print(f"   {probes:.0f} probes, {100 * share:.1f} % of one core")
         assert probes >= 4 * 200 and lb.metric("cidlb_probes_total", result="failed") == 0
+
+
+class Pongs:
+    """Servers that answer CoAP pings, on `count` consecutive ports; pump() has them do so."""
+
+    def __init__(self, count):
+        first = free_ports(count)
+        self.sockets = [open_socket("127.0.0.1", first + n) for n in range(count)]
+        self.selector = selectors.DefaultSelector()
+        for sock in self.sockets:
+            self.selector.register(sock, selectors.EVENT_READ)
+
+    def entries(self):
+        return [{"name": f"b{n}", "address": "127.0.0.1:%d" % sock.getsockname()[1]} for n, sock in enumerate(self.sockets)]
+
+    def pump(self, seconds):
+        """Returns whether anybody was pinged."""
+        ready = self.selector.select(seconds)
+        for key, _ in ready:
+            for datagram, asker in drain(key.fileobj):
+                key.fileobj.sendto(bytes([COAP_RST, 0]) + datagram[2:4], asker)
+        return bool(ready)
+
+    def pump_until(self, condition, timeout, what):
+        done = threading.Event()
+
+        def ask():
+            wait_until(condition, timeout, what)
+            done.set()
+
+        asker = threading.Thread(target=ask, daemon=True)
+        asker.start()
+        while asker.is_alive():
+            self.pump(0.01)
+        assert done.is_set(), what
+
+    def close(self):
+        self.selector.close()
+        for sock in self.sockets:
+            sock.close()
+
+
+def case_two_hundred_go_down_at_once():
+    """One routing table is made of what a turn of the event loop has found out, not one per backend."""
+    with Scene() as scene, contextlib.closing(Pongs(200)) as servers:
+        health = {"probe": "coap", "interval_ms": 2000, "timeout_ms": 1000, "rise": 1, "fall": 1}
+        pool = scene.pool("p", servers.entries(), protocol="udp", cid=None, health=health)
+        lb = scene.cidlb([pool], start=False).start(ready=False)
+        servers.pump_until(lambda: lb.get("/readyz")[0] == 200, 15, "every backend was probed")
+        down = {"state": "down"}
+        assert lb.metric("cidlb_backend_state", **down) == 0
+        before = lb.metric("cidlb_snapshot_generation")
+        # It stands still at a moment at which it waits for no answer. When it goes on, every probe is due, and all are refused.
+        for _ in range(1000):
+            while servers.pump(0.01):
+                pass
+            lb.child.send_signal(signal.SIGSTOP)
+            wait_until(lambda: stands_still(lb), 5, "it stands still")
+            if not servers.pump(0):
+                break
+            lb.child.send_signal(signal.SIGCONT)
+        assert stands_still(lb)
+        servers.close()
+        time.sleep(1.1 * health["interval_ms"] / 1000 + 0.2)
+        lb.child.send_signal(signal.SIGCONT)
+        wait_until(lambda: lb.metric("cidlb_backend_state", **down) == 200, 10, "all are down")
+        tables = lb.metric("cidlb_snapshot_generation") - before
+        print(f"   {tables} tables")
+        assert 1 <= tables <= 3, tables
+
+
+def stands_still(process):
+    return Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
 
 @release_only

@@ -49,7 +49,7 @@ struct server_id pool_id_of(unsigned number)
 }
 
 /* Writes the specs of the pool, with what is in force now. */
-static void plan_fill(struct pool_world *world, struct table_spec *plan)
+static void spec_fill(struct pool_world *world, struct table_spec *spec)
 {
 	struct conf_backend backends[MEMBERS];
 	struct conf_pool pool = { .name = (char *)"pool",
@@ -70,22 +70,22 @@ static void plan_fill(struct pool_world *world, struct table_spec *plan)
 						     .weight = member->weight,
 						     .admin = member->wish };
 	}
-	if (table_spec_make(plan, &conf, world->pools, world->backends))
+	if (table_spec_make(spec, &conf, world->pools, world->backends))
 		abort();
 	for (unsigned i = 0; i < world->count; i++) {
 		struct pool_member *member = &world->members[world->order[i]];
 
-		member->uid = plan->backends[i].uid;
-		plan->backends[i].name = pool_member_names[world->order[i]];
-		plan->backends[i].health = backend_state_health(&member->state);
-		plan->backends[i].admin = backend_state_admin(&member->state);
-		plan->backends[i].weight = backend_state_weight(&member->state, member->weight);
+		member->uid = spec->backends[i].uid;
+		spec->backends[i].name = pool_member_names[world->order[i]];
+		spec->backends[i].health = backend_state_health(&member->state);
+		spec->backends[i].admin = backend_state_admin(&member->state);
+		spec->backends[i].weight = backend_state_weight(&member->state, member->weight);
 	}
 }
 
-static struct snapshot *table_build(const struct table_spec *plan, const struct snapshot *previous)
+static struct snapshot *table_build(const struct table_spec *spec, const struct snapshot *previous)
 {
-	struct snapshot *table = snapshot_build(&key, plan->pools, plan->pool_count, previous);
+	struct snapshot *table = snapshot_build(&key, spec->pools, spec->pool_count, previous);
 
 	if (!table)
 		abort();
@@ -96,18 +96,18 @@ static struct snapshot *table_build(const struct table_spec *plan, const struct 
 static void world_publish(struct pool_world *world)
 {
 	struct snapshot *previous = world->snapshot;
-	struct table_spec plan;
+	struct table_spec spec;
 
-	plan_fill(world, &plan);
+	spec_fill(world, &spec);
 	pool_settle(world);
 	pool_check_ids(world);
-	if (table_spec_set_ids(&plan, 0, &world->claims))
+	if (table_spec_set_ids(&spec, 0, &world->claims))
 		abort();
-	world->snapshot = table_build(&plan, previous ? previous : beginnings[world->count]);
+	world->snapshot = table_build(&spec, previous ? previous : beginnings[world->count]);
 	if (!previous && !beginnings[world->count])
-		beginnings[world->count] = table_build(&plan, world->snapshot);
+		beginnings[world->count] = table_build(&spec, world->snapshot);
 	snapshot_free(previous);
-	table_spec_free(&plan);
+	table_spec_free(&spec);
 	pool_check_routes(world);
 }
 

@@ -4,7 +4,8 @@
 #include <urcu-qsbr.h>
 
 #include "admin/command.h"
-#include "control/control_priv.h"
+#include "control/apply.h"
+#include "control/state.h"
 #include "tests/fixtures/conf_fixture.h"
 #include "tests/unit/suite.h"
 
@@ -20,14 +21,9 @@
 	"          { name = \"q\"; protocol = \"udp\"; health = { probe = \"none\"; };\n"                              \
 	"            backends = ( { name = \"a\"; address = \"127.0.0.1:7001\"; } ); } );\n"
 
+static struct event_base *base;
 static struct control *control;
-
-static void no_report(void *ctx, uint16_t uid, const struct health_result *result)
-{
-	(void)ctx;
-	(void)uid;
-	(void)result;
-}
+static struct commands *commands;
 
 static struct conf *load_good(const char *text)
 {
@@ -41,44 +37,25 @@ static struct conf *load_good(const char *text)
 
 static void setup(void)
 {
-	static const uint8_t secret[16];
+	/* No workers, and nothing is kept. */
+	static const struct conf nobody = { .workers = 0 };
 
 	conf_dir_enter();
 	rcu_register_thread();
 	rcu_thread_offline();
-	control = calloc(1, sizeof *control);
-	ck_assert_ptr_nonnull(control);
-	control->listener_addrs = uids_new(STATS_LISTENERS);
-	control->pool_names = uids_new(STATS_POOLS);
-	control->backend_names = uids_new(STATS_BACKENDS);
-	control->flows = flows_new(secret);
-	control->service_addrs = service_addrs_new();
-	control->sockets = sockets_new(control->workers, 0);
-	control->base = event_base_new();
-	control->saved = saved_new(NULL);
-	control->health = health_new(control->base, no_report, NULL);
-	ck_assert_int_eq(control_apply(control, load_good(FILE_WITH(BACKEND_A ", " BACKEND_B))), 0);
+	base = event_base_new();
+	ck_assert_ptr_nonnull(base);
+	ck_assert_int_eq(control_new(&control, base, &nobody), 0);
+	ck_assert_int_eq(apply_conf(control, load_good(FILE_WITH(BACKEND_A ", " BACKEND_B))), 0);
+	commands = commands_new(control, base);
+	ck_assert_ptr_nonnull(commands);
 }
 
 static void teardown(void)
 {
-	health_free(control->health);
-	event_base_free(control->base);
-	table_free(atomic_load(&control->publisher.current));
-	rcu_thread_online();
-	flows_free(control->flows);
-	rcu_thread_offline();
-	service_addrs_free(control->service_addrs);
-	sockets_free(control->sockets);
-	for (size_t i = 0; i < STATS_POOLS; i++)
-		claims_free(&control->pools[i].claims);
-	table_spec_free(&control->plan);
-	saved_free(control->saved);
-	conf_free(control->conf);
-	uids_free(control->listener_addrs);
-	uids_free(control->pool_names);
-	uids_free(control->backend_names);
-	free(control);
+	commands_free(commands);
+	control_free(control);
+	event_base_free(base);
 	rcu_unregister_thread();
 	conf_dir_leave();
 }
@@ -87,7 +64,7 @@ static void teardown(void)
 static json_t *ask(const char *line)
 {
 	static json_t *answer;
-	char *text = command_answer(control, NULL, line);
+	char *text = commands_answer(commands, NULL, line);
 
 	ck_assert_ptr_nonnull(text);
 	ck_assert_ptr_null(strchr(text, '\n'));
@@ -348,9 +325,9 @@ static void make_session(const uint8_t cid[static 6])
 	flow = flows_make(
 		control->flows,
 		&(struct flow_new){
-			.key = { .kind = FLOW_CID, .pool = control->plan.pools[0].uid, .cid_len = 6, .cid = cid },
-			.backend = control->plan.backends[1].uid,
-			.backend_addr = control->plan.backends[1].addr,
+			.key = { .kind = FLOW_CID, .pool = control->spec.pools[0].uid, .cid_len = 6, .cid = cid },
+			.backend = control->spec.backends[1].uid,
+			.backend_addr = control->spec.backends[1].addr,
 			.space = &table->pools[0].space,
 			.endpoint_hash = cid[1],
 			.owner = owner,
@@ -372,7 +349,7 @@ START_TEST(flow_moves)
 	static const char line[] = "{\"command\": \"flows\", \"from\": \"198.51.100.9\"}";
 	static const uint8_t cid[6] = { 2, 1 };
 	static const struct ownership_times times = { 5000, 60000 };
-	const struct flow_key key = { .kind = FLOW_CID, .pool = control->plan.pools[0].uid, .cid_len = 6, .cid = cid };
+	const struct flow_key key = { .kind = FLOW_CID, .pool = control->spec.pools[0].uid, .cid_len = 6, .cid = cid };
 	struct ownership_peer further = { .service = control->listener_uids[0] }, to[OWNERSHIP_WAYS_BACK];
 	struct flow *flow;
 	bool contest_began;

@@ -8,16 +8,16 @@
 static struct stats sum;
 static char *text;
 
-static const struct metrics_listener listeners[] = { { .uid = 3, .pool = 1, .name = "coaps", .pool_name = "lwm2m" } };
-static const struct metrics_pool pools[] = { { .uid = 1,
-					       .name = "lwm2m",
-					       .tunnel = true,
-					       .stateless = true,
-					       .flows_trial = 7,
-					       .flows_proven = 50,
-					       .id_moves = 3,
-					       .ids_contested = 1 } };
-static const struct metrics_backend backends[] = {
+static const struct view_listener listeners[] = { { .uid = 3, .pool = 1, .name = "coaps", .pool_name = "lwm2m" } };
+static const struct view_pool pools[] = { { .uid = 1,
+					    .name = "lwm2m",
+					    .tunnel = true,
+					    .stateless = true,
+					    .flows_trial = 7,
+					    .flows_proven = 50,
+					    .id_moves = 3,
+					    .ids_contested = 1 } };
+static const struct view_backend backends[] = {
 	{ .uid = 5,
 	  .name = "a",
 	  .pool_name = "lwm2m",
@@ -36,7 +36,7 @@ static const struct metrics_backend backends[] = {
 static void render(void)
 {
 	struct evbuffer *out = evbuffer_new();
-	struct metrics_view view = {
+	struct view view = {
 		.sum = &sum,
 		.listeners = listeners,
 		.listener_count = 1,
@@ -48,7 +48,7 @@ static void render(void)
 		.fingerprint = "0123456789abcdef",
 	};
 
-	metrics_write(out, &view);
+	metrics_write(out, &view, 0);
 	size_t len = evbuffer_get_length(out);
 	text = calloc(1, len + 2);
 	text[0] = '\n'; /* every line then begins behind a newline */

@@ -53,7 +53,8 @@ static char *answer(void *ctx, struct admin_client *client, const char *line)
 
 static int open_at(const char *where)
 {
-	return admin_socket_open(&door, base, where, getuid(), getgid(), answer, &asked);
+	return admin_socket_open(&door, base, &(struct admin_socket_path){ where, getuid(), getgid() },
+				 &(struct admin_socket_source){ answer, &asked });
 }
 
 static void setup(void)

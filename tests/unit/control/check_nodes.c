@@ -148,21 +148,21 @@ static void node_begin(struct node *node, const struct node_text *of)
 	static struct writer writer;
 	struct uids *pools = uids_new(STATS_POOLS), *backends = uids_new(STATS_BACKENDS);
 	struct conf_report report = { 0 };
-	struct table_spec plan;
+	struct table_spec spec;
 
 	write_text(&writer, of);
 	node->conf = parse_text("node.conf", writer.text, &report);
 	ck_assert_msg(node->conf, "%s", join_lines(report.errors, report.error_count));
 	conf_report_free(&report);
-	ck_assert_int_eq(table_spec_make(&plan, node->conf, pools, backends), 0);
+	ck_assert_int_eq(table_spec_make(&spec, node->conf, pools, backends), 0);
 	for (size_t i = 0; i < POOLS; i++) {
 		node->listener_uids[i] = (uint16_t)i;
 		node->listener_at[strtoul(node->conf->listeners[i].name + 1, NULL, 10)] = i;
 		node->pool_at[strtoul(node->conf->pools[i].name + 1, NULL, 10)] = i;
 	}
-	node->table = table_build(node->conf, &plan, node->listener_uids, NULL);
+	node->table = table_build(node->conf, &spec, node->listener_uids, NULL);
 	ck_assert_ptr_nonnull(node->table);
-	table_spec_free(&plan);
+	table_spec_free(&spec);
 	uids_free(pools);
 	uids_free(backends);
 }

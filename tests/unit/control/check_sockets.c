@@ -97,15 +97,17 @@ static struct table *table(void)
 
 static int prepare(struct sockets_change **change)
 {
-	struct table_spec plan;
+	struct table_spec spec;
 	int err;
 
-	ck_assert_int_eq(table_spec_make(&plan, &bed.configured.conf, bed.configured.pools, bed.configured.backends),
+	ck_assert_int_eq(table_spec_make(&spec, &bed.configured.conf, bed.configured.pools, bed.configured.backends),
 			 0);
-	bed.configured.pool_uid = plan.pools[0].uid;
+	bed.configured.pool_uid = spec.pools[0].uid;
 	adds = 0;
-	err = sockets_prepare(change, sockets, &bed.configured.conf, &plan, &bed.configured.listener_uid, &failure);
-	table_spec_free(&plan);
+	err = sockets_prepare(change, sockets,
+			      &(struct sockets_of){ &bed.configured.conf, &spec, &bed.configured.listener_uid },
+			      &failure);
+	table_spec_free(&spec);
 	return err;
 }
 

@@ -19,7 +19,7 @@ static struct conf_pool conf_pools[] = {
 };
 static const struct conf conf = { .pools = conf_pools, .pool_count = 2 };
 static struct uids *pools, *backends;
-static struct table_spec plan;
+static struct table_spec spec;
 
 static void setup(void)
 {
@@ -29,34 +29,34 @@ static void setup(void)
 
 static void teardown(void)
 {
-	table_spec_free(&plan);
+	table_spec_free(&spec);
 	uids_free(pools);
 	uids_free(backends);
 }
 
 START_TEST(test_copies_what_routing_needs)
 {
-	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
-	ck_assert_uint_eq(plan.pool_count, 2);
-	ck_assert_uint_eq(plan.backend_count, 3);
-	ck_assert_str_eq(plan.pools[0].name, "p");
-	ck_assert_int_eq(plan.pools[0].protocol, POOL_UDP);
-	ck_assert_int_eq(plan.pools[0].all_down, ALL_DOWN_DROP);
-	ck_assert_ptr_eq(plan.pools[0].backends, &plan.backends[0]);
-	ck_assert_uint_eq(plan.pools[0].backend_count, 1);
-	ck_assert_int_eq(plan.pools[1].affinity, AFFINITY_ADDRESS);
-	ck_assert_uint_eq(plan.pools[1].layout.length, 6);
-	ck_assert_ptr_eq(plan.pools[1].backends, &plan.backends[1]);
-	ck_assert_uint_eq(plan.pools[1].backend_count, 2);
-	const struct snapshot_backend *b = &plan.backends[2];
+	ck_assert_int_eq(table_spec_make(&spec, &conf, pools, backends), 0);
+	ck_assert_uint_eq(spec.pool_count, 2);
+	ck_assert_uint_eq(spec.backend_count, 3);
+	ck_assert_str_eq(spec.pools[0].name, "p");
+	ck_assert_int_eq(spec.pools[0].protocol, POOL_UDP);
+	ck_assert_int_eq(spec.pools[0].all_down, ALL_DOWN_DROP);
+	ck_assert_ptr_eq(spec.pools[0].backends, &spec.backends[0]);
+	ck_assert_uint_eq(spec.pools[0].backend_count, 1);
+	ck_assert_int_eq(spec.pools[1].affinity, AFFINITY_ADDRESS);
+	ck_assert_uint_eq(spec.pools[1].layout.length, 6);
+	ck_assert_ptr_eq(spec.pools[1].backends, &spec.backends[1]);
+	ck_assert_uint_eq(spec.pools[1].backend_count, 2);
+	const struct snapshot_backend *b = &spec.backends[2];
 	ck_assert_str_eq(b->name, "b");
-	ck_assert_uint_eq(plan.pools[0].id_count, 0);
-	ck_assert_uint_eq(plan.pools[1].id_count, 1);
-	ck_assert_uint_eq(plan.pools[1].ids[0].id.len, 1);
-	ck_assert_uint_eq(plan.pools[1].ids[0].id.octets[0], 9);
-	ck_assert_uint_eq(plan.pools[1].ids[0].backend, 1);
+	ck_assert_uint_eq(spec.pools[0].id_count, 0);
+	ck_assert_uint_eq(spec.pools[1].id_count, 1);
+	ck_assert_uint_eq(spec.pools[1].ids[0].id.len, 1);
+	ck_assert_uint_eq(spec.pools[1].ids[0].id.octets[0], 9);
+	ck_assert_uint_eq(spec.pools[1].ids[0].backend, 1);
 	ck_assert_uint_eq(b->addr.port, 6003);
-	ck_assert_uint_eq(plan.backends[1].weight, 50);
+	ck_assert_uint_eq(spec.backends[1].weight, 50);
 	ck_assert_int_eq(b->health, BACKEND_UP);
 	ck_assert_int_eq(b->admin, BACKEND_DRAIN);
 }
@@ -64,11 +64,11 @@ END_TEST
 
 START_TEST(test_numbers)
 {
-	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
-	ck_assert_uint_eq(plan.pools[0].uid, 0);
-	ck_assert_uint_eq(plan.pools[1].uid, 1);
+	ck_assert_int_eq(table_spec_make(&spec, &conf, pools, backends), 0);
+	ck_assert_uint_eq(spec.pools[0].uid, 0);
+	ck_assert_uint_eq(spec.pools[1].uid, 1);
 	for (uint16_t i = 0; i < 3; i++)
-		ck_assert_uint_eq(plan.backends[i].uid, i); /* one name, two pools: two numbers */
+		ck_assert_uint_eq(spec.backends[i].uid, i); /* one name, two pools: two numbers */
 }
 END_TEST
 
@@ -78,16 +78,16 @@ START_TEST(test_numbers_outlive_a_reload)
 	struct conf_pool reordered[] = { conf_pools[1], conf_pools[0] };
 	struct conf reload = { .pools = reordered, .pool_count = 2 };
 
-	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
-	table_spec_free(&plan);
+	ck_assert_int_eq(table_spec_make(&spec, &conf, pools, backends), 0);
+	table_spec_free(&spec);
 	reordered[0].backends++;
 	reordered[0].backend_count = 1;
-	ck_assert_int_eq(table_spec_make(&plan, &reload, pools, backends), 0);
-	ck_assert_uint_eq(plan.backend_count, 2);
-	ck_assert_uint_eq(plan.pools[0].uid, 1);
-	ck_assert_uint_eq(plan.pools[1].uid, 0);
-	ck_assert_uint_eq(plan.backends[0].uid, 2);
-	ck_assert_uint_eq(plan.backends[1].uid, 0);
+	ck_assert_int_eq(table_spec_make(&spec, &reload, pools, backends), 0);
+	ck_assert_uint_eq(spec.backend_count, 2);
+	ck_assert_uint_eq(spec.pools[0].uid, 1);
+	ck_assert_uint_eq(spec.pools[1].uid, 0);
+	ck_assert_uint_eq(spec.backends[0].uid, 2);
+	ck_assert_uint_eq(spec.backends[1].uid, 0);
 }
 END_TEST
 
@@ -102,38 +102,38 @@ START_TEST(test_ids_as_they_are_owned)
 					  { .id = { 1, { 11 } }, .owner = 2 } };
 	const struct claims claims = { .entries = entries, .count = 5 }, none = { 0 };
 
-	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), 0);
-	ck_assert_int_eq(table_spec_set_ids(&plan, 1, &claims), 0);
-	ck_assert_uint_eq(plan.pools[1].id_count, 3);
-	ck_assert_uint_eq(plan.pools[1].ids[0].id.octets[0], 7);
-	ck_assert_uint_eq(plan.pools[1].ids[0].backend, 0);
-	ck_assert_uint_eq(plan.pools[1].ids[1].id.octets[0], 9);
-	ck_assert_uint_eq(plan.pools[1].ids[1].backend, 0);
-	ck_assert_uint_eq(plan.pools[1].ids[2].id.octets[0], 11);
-	ck_assert_uint_eq(plan.pools[1].ids[2].backend, 1);
-	ck_assert_uint_eq(plan.pools[0].id_count, 0);
-	ck_assert_int_eq(table_spec_set_ids(&plan, 1, &none), 0);
-	ck_assert_uint_eq(plan.pools[1].id_count, 1);
-	ck_assert_uint_eq(plan.pools[1].ids[0].id.octets[0], 9);
-	ck_assert_uint_eq(plan.pools[1].ids[0].backend, 1);
+	ck_assert_int_eq(table_spec_make(&spec, &conf, pools, backends), 0);
+	ck_assert_int_eq(table_spec_set_ids(&spec, 1, &claims), 0);
+	ck_assert_uint_eq(spec.pools[1].id_count, 3);
+	ck_assert_uint_eq(spec.pools[1].ids[0].id.octets[0], 7);
+	ck_assert_uint_eq(spec.pools[1].ids[0].backend, 0);
+	ck_assert_uint_eq(spec.pools[1].ids[1].id.octets[0], 9);
+	ck_assert_uint_eq(spec.pools[1].ids[1].backend, 0);
+	ck_assert_uint_eq(spec.pools[1].ids[2].id.octets[0], 11);
+	ck_assert_uint_eq(spec.pools[1].ids[2].backend, 1);
+	ck_assert_uint_eq(spec.pools[0].id_count, 0);
+	ck_assert_int_eq(table_spec_set_ids(&spec, 1, &none), 0);
+	ck_assert_uint_eq(spec.pools[1].id_count, 1);
+	ck_assert_uint_eq(spec.pools[1].ids[0].id.octets[0], 9);
+	ck_assert_uint_eq(spec.pools[1].ids[0].backend, 1);
 }
 END_TEST
 
 START_TEST(test_no_number_left)
 {
 	ck_assert_uint_eq(uids_give(backends, 7, "x"), 0);
-	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), -ENOSPC);
-	ck_assert_uint_eq(plan.pool_count, 0);
-	ck_assert_ptr_null(plan.pools);
-	ck_assert_ptr_null(plan.backends);
+	ck_assert_int_eq(table_spec_make(&spec, &conf, pools, backends), -ENOSPC);
+	ck_assert_uint_eq(spec.pool_count, 0);
+	ck_assert_ptr_null(spec.pools);
+	ck_assert_ptr_null(spec.backends);
 }
 END_TEST
 
 START_TEST(test_no_pool_number_left)
 {
 	ck_assert_uint_eq(uids_give(pools, 0, "x"), 0);
-	ck_assert_int_eq(table_spec_make(&plan, &conf, pools, backends), -ENOSPC);
-	ck_assert_uint_eq(plan.pool_count, 0);
+	ck_assert_int_eq(table_spec_make(&spec, &conf, pools, backends), -ENOSPC);
+	ck_assert_uint_eq(spec.pool_count, 0);
 }
 END_TEST
 

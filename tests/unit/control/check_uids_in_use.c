@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/control_priv.h"
+#include "control/reclaim.h"
+#include "control/state.h"
 #include "control/uids_in_use.h"
+#include "control/watch.h"
 #include "tests/unit/suite.h"
 
 enum { WILDCARD = 7 /* a listener */ };
@@ -101,10 +103,10 @@ START_TEST(test_plan)
 {
 	struct snapshot_pool_spec pools[] = { { .uid = 0 }, { .uid = STATS_POOLS - 1 } };
 	struct snapshot_backend backends[] = { { .uid = 5 }, { .uid = STATS_BACKENDS - 1 }, { .uid = 0 } };
-	const struct table_spec plan = { .pools = pools, .pool_count = 2, .backends = backends, .backend_count = 3 };
+	const struct table_spec spec = { .pools = pools, .pool_count = 2, .backends = backends, .backend_count = 3 };
 	const uint16_t listeners[] = { STATS_LISTENERS - 1, 3 };
 
-	uids_in_use_keep_table(&used, &plan, listeners, 2);
+	uids_in_use_keep_table(&used, &spec, listeners, 2);
 	ck_assert(used.pools[0] && used.pools[STATS_POOLS - 1]);
 	ck_assert(used.backends[5] && used.backends[STATS_BACKENDS - 1] && used.backends[0]);
 	ck_assert(used.listeners[STATS_LISTENERS - 1] && used.listeners[3]);
@@ -311,9 +313,7 @@ static struct control *control_full(struct conf *conf)
 	control->flows = flows;
 	control->service_addrs = service_addrs;
 	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
-	control->listener_addrs = uids_new(STATS_LISTENERS);
-	control->pool_names = uids_new(STATS_POOLS);
-	control->backend_names = uids_new(STATS_BACKENDS);
+	ck_assert_int_eq(numbers_new(&control->numbers), 0);
 	control->worker_count = 1;
 	control->workers[0] = worker_full();
 	return control;
@@ -323,9 +323,7 @@ static void control_empty(struct control *control)
 {
 	free(control->workers[0]);
 	limit_free(control->limit);
-	uids_free(control->listener_addrs);
-	uids_free(control->pool_names);
-	uids_free(control->backend_names);
+	numbers_free(&control->numbers);
 	free(control);
 }
 
@@ -339,7 +337,7 @@ static size_t watch_lines(struct control *control)
 	ck_assert_ptr_nonnull(said);
 	ck_assert_int_eq(dup2(fileno(said), STDERR_FILENO), STDERR_FILENO);
 	for (int tick = 0; tick < 4; tick++)
-		control_watch(control);
+		watch_tick(control);
 	ck_assert_int_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
 	close(before);
 	rewind(said);
@@ -362,7 +360,7 @@ START_TEST(test_alarms_are_forgotten)
 	for (uint16_t backend = 0; backend < 2 * limits.max_flows; backend++)
 		make(FLOW_ADDRESS, 2, backend, backend);
 	control->listener_uids[0] = 3;
-	control->plan = (struct table_spec){ .pools = &spec, .pool_count = 1 };
+	control->spec = (struct table_spec){ .pools = &spec, .pool_count = 1 };
 	control->pools[2].id_moves = control->backends[5].probes[true] = 1;
 	/* Forged, no flow, evicted, refused by the kernel, dropped by it of devices and of servers. */
 	ck_assert_uint_eq(watch_lines(control), 6);
@@ -370,12 +368,12 @@ START_TEST(test_alarms_are_forgotten)
 
 	ck_assert_int_eq(flows_set_limits(flows, 2, &(struct flows_limits){ 0 }), 0);
 	control->conf = &without;
-	control->plan = (struct table_spec){ 0 };
-	control_recycle(control);
+	control->spec = (struct table_spec){ 0 };
+	reclaim_numbers(control);
 	ck_assert_uint_eq(control->pools[2].id_moves + control->backends[5].probes[true], 0);
 
 	control->conf = &with;
-	control->plan = (struct table_spec){ .pools = &spec, .pool_count = 1 };
+	control->spec = (struct table_spec){ .pools = &spec, .pool_count = 1 };
 	ck_assert_uint_eq(watch_lines(control), 0);
 	control_empty(control);
 }

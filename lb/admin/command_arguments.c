@@ -1,0 +1,124 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/command_priv.h"
+#include "common/rendezvous.h"
+
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, SECONDS_MAX = 3600 };
+
+static __attribute__((format(printf, 2, 3))) int refuse(struct request *request, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(request->refusal, sizeof request->refusal, format, arguments);
+	va_end(arguments);
+	return -EINVAL;
+}
+
+static bool is_within(const json_t *value, json_int_t least, json_int_t most)
+{
+	return json_is_integer(value) && json_integer_value(value) >= least && json_integer_value(value) <= most;
+}
+
+static bool backend_is(const struct view_backend *backend, const char *name)
+{
+	const char *slash = strchr(name, '/');
+	const size_t pool = slash ? (size_t)(slash - name) : 0;
+
+	if (!slash)
+		return strcmp(backend->name, name) == 0;
+	return strlen(backend->pool_name) == pool && memcmp(backend->pool_name, name, pool) == 0 &&
+	       strcmp(backend->name, slash + 1) == 0;
+}
+
+/* The one backend that it names. */
+static int read_backend(struct request *request, const json_t *value)
+{
+	const char *name = json_string_value(value);
+	const size_t count = view_backend_count(request->control);
+	struct view_backend one;
+	size_t found = 0;
+
+	if (!name)
+		return refuse(request, "\"name\" is missing: a backend, or POOL/BACKEND");
+	for (size_t at = 0; at < count; at++) {
+		view_backend(request->control, at, &one);
+		if (!backend_is(&one, name))
+			continue;
+		if (found++ > 0)
+			return refuse(request, "%s is the name of several backends: say which, as in %s/%s", name,
+				      request->backend.pool_name, name);
+		request->backend = one;
+	}
+	return found ? 0 : refuse(request, "no backend is called %s; `cidlbctl backends` lists them", name);
+}
+
+static int read_weight(struct request *request, const json_t *value)
+{
+	if (!is_within(value, 0, RENDEZVOUS_MAX_WEIGHT))
+		return refuse(request, "a weight is a number of 0..%d", RENDEZVOUS_MAX_WEIGHT);
+	request->weight = (uint16_t)json_integer_value(value);
+	return 0;
+}
+
+/* 1..LBCID_MAX_OCTETS octets in hex. */
+static int read_cid(struct request *request, const json_t *value)
+{
+	const char *hex = json_is_string(value) ? json_string_value(value) : "";
+	size_t digits = 0;
+
+	while (isxdigit((unsigned char)hex[digits]))
+		digits++;
+	if (hex[digits] || digits == 0 || digits % 2 || digits / 2 > LBCID_MAX_OCTETS)
+		return refuse(request, "a CID is 1..20 octets in hex");
+	for (size_t i = 0; i < digits / 2; i++)
+		sscanf(hex + 2 * i, "%2hhx", &request->cid[i]);
+	request->cid_len = digits / 2;
+	request->cid_text = hex;
+	return 0;
+}
+
+static int read_cid_or_none(struct request *request, const json_t *value)
+{
+	return value ? read_cid(request, value) : 0;
+}
+
+static int read_from_or_none(struct request *request, const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (!value)
+		return 0;
+	if (!text || (addr_parse(&request->from, text) != 0 && addr_parse_ip(&request->from, text) != 0))
+		return refuse(request, "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT");
+	request->has_from = true;
+	return 0;
+}
+
+static int read_limit_or_none(struct request *request, const json_t *value)
+{
+	if (value && !is_within(value, 1, LIMIT_MAX))
+		return refuse(request, "a limit is a number of 1..%d", LIMIT_MAX);
+	request->limit = value ? (size_t)json_integer_value(value) : LIMIT_DEFAULT;
+	return 0;
+}
+
+static int read_seconds(struct request *request, const json_t *value)
+{
+	if (!is_within(value, 1, SECONDS_MAX))
+		return refuse(request, "a trace lasts 1..%d seconds", SECONDS_MAX);
+	request->seconds = (uint32_t)json_integer_value(value);
+	return 0;
+}
+
+const struct argument argument_backend = { "name", read_backend };
+const struct argument argument_weight = { "weight", read_weight };
+const struct argument argument_cid = { "cid", read_cid };
+const struct argument argument_cid_or_none = { "cid", read_cid_or_none };
+const struct argument argument_from_or_none = { "from", read_from_or_none };
+const struct argument argument_limit_or_none = { "limit", read_limit_or_none };
+const struct argument argument_seconds = { "seconds", read_seconds };

@@ -1,0 +1,85 @@
+#include "admin/command_priv.h"
+
+static json_t *verdicts_json(const uint64_t *counts)
+{
+	json_t *verdicts = json_object();
+
+	for (enum verdict verdict = 0; verdict < VERDICTS; verdict++)
+		json_object_set_new(verdicts, verdict_name(verdict), json_integer((json_int_t)counts[verdict]));
+	return verdicts;
+}
+
+/* Adds its verdicts to `total`. */
+static json_t *listener_json(const struct view_listener *listener, const struct stats *sum, uint64_t *total)
+{
+	uint64_t counts[VERDICTS];
+
+	for (enum verdict verdict = 0; verdict < VERDICTS; verdict++) {
+		counts[verdict] = stats_read(&sum->verdicts[listener->uid][verdict]);
+		total[verdict] += counts[verdict];
+	}
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "name", listener->name, "address",
+			 answer_address(&listener->addr), "pool", listener->pool_name, "received",
+			 answer_counter(&sum->received[listener->uid]), "kernel_drops",
+			 answer_counter(&sum->kernel_drops[listener->uid]), "verdicts", verdicts_json(counts));
+}
+
+static json_t *refused_json(const stats_counter *counts)
+{
+	json_t *refused = json_object();
+
+	for (enum refused reason = 0; reason < REFUSED_REASONS; reason++)
+		json_object_set_new(refused, refused_name(reason), answer_counter(&counts[reason]));
+	return refused;
+}
+
+/* null, or how the pool does without a table, and what it dropped. */
+static json_t *stateless_json(const struct view_pool *pool, const struct stats *sum)
+{
+	json_t *stateless;
+
+	if (!pool->stateless)
+		return json_null();
+	stateless = json_pack("{s:s}", "how", pool->how);
+	for (enum stateless_drop reason = 0; reason < STATELESS_DROPS; reason++)
+		json_object_set_new(stateless, stateless_drop_name(reason),
+				    answer_counter(&sum->stateless_dropped[pool->uid][reason]));
+	return stateless;
+}
+
+static json_t *pool_json(const struct view_pool *pool, const struct stats *sum)
+{
+	const uint16_t uid = pool->uid;
+
+	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+			 pool->name, "forward", pool->tunnel ? "tunnel" : "nat", "backends", (int)pool->backend_count,
+			 "accepting", (int)pool->accepting, "id_moves", (json_int_t)pool->id_moves, "ids_contested",
+			 (int)pool->ids_contested, "flows", "trial", (json_int_t)pool->flows_trial, "proven",
+			 (json_int_t)pool->flows_proven, "stateless", stateless_json(pool, sum), "replies",
+			 answer_counter(&sum->replies[uid]), "copies", answer_counter(&sum->copies[uid]), "contests",
+			 answer_counter(&sum->contests[uid]), "refused_up", refused_json(sum->refused_up[uid]),
+			 "refused_down", refused_json(sum->refused_down[uid]));
+}
+
+json_t *command_status(struct request *request)
+{
+	uint64_t total[VERDICTS] = { 0 };
+	json_t *listeners, *pools, *status;
+	struct view *view;
+
+	if (view_new(&view, request->control))
+		return NULL;
+	listeners = json_array();
+	pools = json_array();
+	for (size_t i = 0; i < view->listener_count; i++)
+		json_array_append_new(listeners, listener_json(&view->listeners[i], view->sum, total));
+	for (size_t i = 0; i < view->pool_count; i++)
+		json_array_append_new(pools, pool_json(&view->pools[i], view->sum));
+	status = json_pack("{s:b, s:s, s:I, s:i, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o}", "ok", 1, "version",
+			   CIDLB_VERSION, "uptime_s", (json_int_t)view->uptime_s, "workers", (int)view->workers, "file",
+			   view->file, "fingerprint", view->fingerprint, "generation", (json_int_t)view->generation,
+			   "ready", (int)view->ready, "listeners", listeners, "pools", pools, "verdicts",
+			   verdicts_json(total), "strays", answer_counter(&view->sum->strays));
+	view_free(view);
+	return status;
+}

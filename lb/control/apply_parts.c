@@ -1,0 +1,199 @@
+#include "control/apply_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "control/apply_states.h"
+#include "control/ids.h"
+#include "control/names.h"
+#include "control/reclaim.h"
+#include "control/state.h"
+#include "control/stateless.h"
+#include "control/table_build.h"
+
+static int numbers_prepare(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+	int err = numbers_give(&control->numbers, step->conf, &step->spec, step->listener_uids);
+
+	if (err) {
+		reclaim_numbers(control);
+		err = numbers_give(&control->numbers, step->conf, &step->spec, step->listener_uids);
+	}
+	return err ? apply_refuse(err, "out of memory, or too many listeners, pools and backends at once with those "
+				       "that sessions are left of")
+		   : 0;
+}
+
+static void numbers_abandon(void *ctx, struct apply_step *step)
+{
+	(void)ctx;
+	table_spec_free(&step->spec);
+}
+
+static int cannot_watch(int err, const struct addr *addr)
+{
+	char text[ADDR_TEXT_OCTETS];
+
+	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "epoll cannot watch %s: %s%s", addr_format(addr, text),
+		  strerror(-err), err == -ENOSPC ? " (fs.epoll.max_user_watches)" : "");
+	return err;
+}
+
+static int new_sockets_prepare(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+	const struct sockets_of wanted = { step->conf, &step->spec, step->listener_uids };
+	struct sockets_failure failure = { 0 };
+	int err = sockets_prepare(&step->sockets, control->sockets, &wanted, &failure);
+
+	if (!err)
+		return 0;
+	return failure.unwatched ? cannot_watch(err, &failure.addr) : apply_refuse_address(err, &failure.addr);
+}
+
+static void new_sockets_commit(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+
+	sockets_add(control->sockets, step->sockets);
+}
+
+static void new_sockets_abandon(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+
+	sockets_abandon(control->sockets, step->sockets);
+}
+
+static void old_sockets_commit(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+
+	sockets_remove(control->sockets, step->sockets);
+}
+
+static int states_prepare(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+	int err = control->conf ? 0 : ids_recall(control, step->conf, &step->spec);
+
+	names_recall(control, step->conf, &step->spec);
+	if (!err)
+		err = apply_states_make(control, step);
+	if (!err)
+		err = ids_to_spec(control, step->conf, &step->spec);
+	if (!err)
+		return 0;
+	apply_states_free(step);
+	return apply_refuse(err, "out of memory");
+}
+
+static void states_commit(void *ctx, struct apply_step *step)
+{
+	apply_states_take(ctx, step);
+	apply_states_free(step);
+}
+
+static void states_abandon(void *ctx, struct apply_step *step)
+{
+	(void)ctx;
+	apply_states_free(step);
+}
+
+static int new_table_prepare(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+
+	step->table = table_build(step->conf, &step->spec, step->listener_uids, publisher_read(&control->publisher));
+	return step->table ? 0 : apply_refuse(-ENOMEM, "out of memory");
+}
+
+static void new_table_commit(void *ctx, struct apply_step *step)
+{
+	settle_publish(ctx, step->table);
+}
+
+static void new_table_abandon(void *ctx, struct apply_step *step)
+{
+	(void)ctx;
+	table_free(step->table);
+}
+
+/* Where there is no table any more, flows of the time before may end in peace. */
+static int limits_set(struct control *control, const struct conf *conf, const struct table_spec *spec)
+{
+	for (size_t i = 0; conf && i < conf->pool_count; i++) {
+		const struct conf_nat *nat = &conf->pools[i].nat;
+		const uint32_t max_flows = stateless_listener(conf, i) ? 1 : nat->max_flows;
+		struct flows_limits limits = { max_flows, nat->idle_s * 1000, nat->cid_idle_s * 1000 };
+		int err = flows_set_limits(control->flows, spec->pools[i].uid, &limits);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Flows of pools that are gone end at the next sweep. */
+static void limits_drop(struct control *control, const struct table_spec *old, const struct table_spec *now)
+{
+	static const struct flows_limits none = { 0 };
+
+	for (size_t i = 0; i < old->pool_count; i++) {
+		bool kept = false;
+
+		for (size_t j = 0; j < now->pool_count; j++)
+			kept = kept || old->pools[i].uid == now->pools[j].uid;
+		if (!kept)
+			(void)flows_set_limits(control->flows, old->pools[i].uid, &none);
+	}
+}
+
+static void limits_abandon(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+
+	(void)limits_set(control, control->conf, &control->spec);
+	limits_drop(control, &step->spec, &control->spec);
+}
+
+static int limits_prepare(void *ctx, struct apply_step *step)
+{
+	int err = limits_set(ctx, step->conf, &step->spec);
+
+	if (!err)
+		return 0;
+	limits_abandon(ctx, step);
+	return apply_refuse(err, "out of memory: nat.max_flows is too high for this host");
+}
+
+static void limits_commit(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+
+	limits_drop(control, &control->spec, &step->spec);
+}
+
+/* Sockets are added before the table that uses them is published, and those that no table uses are closed after. */
+const struct apply_part apply_parts[APPLY_PARTS] = {
+	{ .name = "numbers", .prepare = numbers_prepare, .abandon = numbers_abandon },
+	{ "new sockets", new_sockets_prepare, new_sockets_commit, new_sockets_abandon, NULL },
+	{ "states", states_prepare, states_commit, states_abandon, NULL },
+	{ "table", new_table_prepare, new_table_commit, new_table_abandon, NULL },
+	{ .name = "old sockets", .commit = old_sockets_commit },
+	{ "limits", limits_prepare, limits_commit, limits_abandon, NULL },
+};
+
+void apply_take_over(struct control *control, struct apply_step *step)
+{
+	table_spec_free(&control->spec);
+	conf_free(control->conf);
+	control->conf = step->conf;
+	control->spec = step->spec;
+	memcpy(control->listener_uids, step->listener_uids, sizeof control->listener_uids);
+	ids_drop(control, control->conf, &control->spec);
+	saved_prune(control->saved, control->conf);
+}

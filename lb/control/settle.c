@@ -1,0 +1,146 @@
+#include "control/settle.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <urcu-qsbr.h>
+
+#include "base/log.h"
+#include "control/flow_home.h"
+#include "control/ids.h"
+#include "control/names.h"
+#include "control/probe_results.h"
+#include "control/state.h"
+#include "control/table_build.h"
+
+enum { PRIORITIES = 3 /* an event is of the middle one unless it says otherwise */ };
+
+static void on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)settle(ctx);
+}
+
+int settle_open(struct control *control)
+{
+	struct settle *of = &control->settle;
+
+	if (event_base_priority_init(control->base, PRIORITIES) < 0)
+		return -ENOMEM;
+	of->idle = event_new(control->base, -1, 0, on_turn, control);
+	of->latest = evtimer_new(control->base, on_turn, control);
+	return of->idle && of->latest && event_priority_set(of->idle, PRIORITIES - 1) == 0 ? 0 : -ENOMEM;
+}
+
+void settle_close(struct control *control)
+{
+	if (control->settle.idle)
+		event_free(control->settle.idle);
+	if (control->settle.latest)
+		event_free(control->settle.latest);
+}
+
+/* Where there is no memory for the timer, the next tick is the latest. */
+void settle_mark(struct control *control, unsigned due)
+{
+	static const struct timeval latest = { .tv_usec = SETTLE_LATEST_MS * 1000 };
+
+	control->settle.due |= due;
+	event_active(control->settle.idle, 0, 0);
+	if (!evtimer_pending(control->settle.latest, NULL))
+		(void)evtimer_add(control->settle.latest, &latest);
+}
+
+void settle_mark_new(struct control *control)
+{
+	control->settle.due = 0;
+	control->settle.failed &= ~(unsigned)SETTLE_TABLE;
+	settle_mark(control, SETTLE_IDS | SETTLE_TARGETS | SETTLE_NAMES);
+}
+
+/* Takes note of how it went. True if that is news: it failed, or is done, for the first time. */
+static bool is_news(struct settle *settle, enum settle_due what, int err)
+{
+	const bool failed = settle->failed & what;
+
+	settle->due = err ? settle->due | what : settle->due & ~(unsigned)what;
+	settle->failed = err ? settle->failed | what : settle->failed & ~(unsigned)what;
+	return failed != (err != 0);
+}
+
+void settle_publish(struct control *control, struct table *table)
+{
+	publisher_publish(&control->publisher, table);
+	rcu_thread_online();
+	(void)flow_home_follow(control->flows, table);
+	rcu_thread_offline();
+}
+
+static int publish(struct control *control)
+{
+	struct table *table = NULL;
+
+	for (size_t i = 0; i < control->spec.backend_count; i++) {
+		struct snapshot_backend *backend = &control->spec.backends[i];
+
+		apply_in_force(backend, &control->states[backend->uid], control->weights[backend->uid]);
+	}
+	if (ids_to_spec(control, control->conf, &control->spec) == 0)
+		table = table_build(control->conf, &control->spec, control->listener_uids,
+				    publisher_read(&control->publisher));
+	if (!table)
+		return -ENOMEM;
+	settle_publish(control, table);
+	return 0;
+}
+
+static int settle_table(struct control *control)
+{
+	bool moved = false;
+	int err = ids_settle(control, &moved);
+
+	if (!err && (moved || control->settle.due & SETTLE_TABLE))
+		err = publish(control);
+	if (!err)
+		control->settle.due &= ~(unsigned)SETTLE_IDS;
+	if (is_news(&control->settle, SETTLE_TABLE, err) && err)
+		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL,
+			  "out of memory: the routing table stays as it was for now");
+	return err;
+}
+
+static void settle_targets(struct control *control)
+{
+	const int err = probe_results_follow(control);
+
+	if (!is_news(&control->settle, SETTLE_TARGETS, err))
+		return;
+	if (err)
+		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "not every backend is probed: %s", strerror(-err));
+	else
+		log_event(LOG_LEVEL_INFO, "health", NULL, NULL, "every backend is probed again");
+}
+
+static void settle_names(struct control *control)
+{
+	const int err = names_follow(control);
+
+	if (is_news(&control->settle, SETTLE_NAMES, err) && err)
+		log_event(LOG_LEVEL_ERROR, "names", NULL, NULL, "the DNS is not asked: %s", strerror(-err));
+}
+
+int settle(struct control *control)
+{
+	int err = 0;
+
+	event_del(control->settle.idle);
+	evtimer_del(control->settle.latest);
+	if (control->settle.due & (SETTLE_IDS | SETTLE_TABLE))
+		err = settle_table(control);
+	if (control->settle.due & SETTLE_TARGETS)
+		settle_targets(control);
+	if (control->settle.due & SETTLE_NAMES)
+		settle_names(control);
+	return err;
+}

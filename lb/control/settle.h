@@ -1,0 +1,54 @@
+/* What follows from what has changed, once per turn of the event loop. Control thread.
+ *
+ * Whatever happens on the control thread (a probe ends, a name is answered, a command, a reload) only changes state and
+ * marks what is no longer as it should be. One event then brings it all up to date, in this order: who owns which
+ * server id, the routing table, its publication, the flows that follow it, whom to probe, and which names to ask for.
+ *
+ * That event is of the lowest priority: it runs once all that has happened meanwhile is taken in, in this turn of the
+ * loop or the next few. So two hundred servers that go down at once make one table and one grace period, although
+ * libevent hands out what sockets have to say some tens at a time. Where there is always something to take in, a timer
+ * has it run after SETTLE_LATEST_MS.
+ *
+ * What cannot be brought up to date, for want of memory or descriptors, stays marked and is logged once. The published
+ * table stays meanwhile. The next tick tries again.
+ */
+#ifndef CIDLB_CONTROL_SETTLE_H
+#define CIDLB_CONTROL_SETTLE_H
+
+struct control;
+struct event;
+struct table;
+
+enum settle_due {
+	SETTLE_IDS = 1 << 0,     /* something has changed by which server ids find their owners */
+	SETTLE_TABLE = 1 << 1,   /* states, weights, or addresses are other than published; ids are settled first */
+	SETTLE_TARGETS = 1 << 2, /* whom to probe, and how */
+	SETTLE_NAMES = 1 << 3,   /* which names to ask for */
+};
+
+enum { SETTLE_LATEST_MS = 10 };
+
+struct settle {
+	struct event *idle;   /* nothing else is left to do */
+	struct event *latest; /* there always is */
+	unsigned due;         /* of enum settle_due */
+	unsigned failed;      /* of those that are due: tried, and logged */
+};
+
+/* Before any other event of its loop. 0 or -ENOMEM. */
+int settle_open(struct control *control);
+void settle_close(struct control *control);
+
+/* `due`: one or several of enum settle_due, to be brought up to date soon. */
+void settle_mark(struct control *control, unsigned due);
+
+/* All that a new configuration has to be followed by; what was marked before is in the table that it came with. */
+void settle_mark_new(struct control *control);
+
+/* Publishes `table`, and has the sessions whose server is somewhere else now found by what it says first. */
+void settle_publish(struct control *control, struct table *table);
+
+/* At once, for who answers with what is in force. 0 or -ENOMEM: the published table is not up to date. */
+int settle(struct control *control);
+
+#endif

@@ -1,0 +1,50 @@
+#include "control/view.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+#include "control/running.h"
+#include "control/state.h"
+
+size_t view_backend_count(const struct control *control)
+{
+	return control->spec.backend_count;
+}
+
+static const struct snapshot_pool_spec *pool_of(const struct control *control, const struct running_backend *backend)
+{
+	return &control->spec.pools[backend->pool - control->conf->pools];
+}
+
+void view_backend(struct control *control, size_t at, struct view_backend *out)
+{
+	const struct running_backend backend = running_backend_at(control, at);
+	const uint16_t uid = backend.spec->uid;
+	const struct control_backend *known = &control->backends[uid];
+	const struct snapshot_pool_spec *pool = pool_of(control, &backend);
+	const uint32_t cid_s = worker_cid_last_s(control->workers, control->worker_count, uid);
+	const int64_t now_s = clock_s();
+
+	*out = (struct view_backend){
+		.uid = uid,
+		.name = backend.conf->name,
+		.pool_name = backend.pool->name,
+		.host = backend.conf->host,
+		.addr = backend.spec->addr,
+		.state = control->states[uid],
+		.weight = backend_state_weight(&control->states[uid], control->weights[uid]),
+		.ids = pool,
+		.at = (size_t)(backend.spec - pool->backends),
+		.reason = known->reason,
+		.health_s = now_s - known->since_s,
+		.probes = { known->probes[false], known->probes[true] },
+		.probe_us = known->took_us,
+		.has_findings = known->has_findings,
+		.findings = known->findings,
+		.words = known->words,
+		.name_reason = known->name_reason,
+		.flows = flows_of_backend(control->flows, uid),
+		.cid_at_s = cid_s ? (uint64_t)(time(NULL) - (now_s - (int64_t)cid_s)) : 0,
+		.cid_ago_s = cid_s ? now_s - (int64_t)cid_s : 0,
+	};
+}

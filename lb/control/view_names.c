@@ -1,0 +1,55 @@
+#include "control/view.h"
+
+#include <string.h>
+
+#include "control/state.h"
+
+/* NULL: it is configured no more. */
+static const struct conf_listener *listener_of(const struct control *control, uint16_t uid)
+{
+	for (size_t i = 0; i < control->conf->listener_count; i++)
+		if (control->listener_uids[i] == uid)
+			return &control->conf->listeners[i];
+	return NULL;
+}
+
+const char *view_listener_name(const struct control *control, uint16_t uid)
+{
+	const struct conf_listener *listener = listener_of(control, uid);
+
+	return listener ? listener->name : NULL;
+}
+
+const char *view_pool_name(const struct control *control, uint16_t uid)
+{
+	for (size_t i = 0; i < control->spec.pool_count; i++)
+		if (control->spec.pools[i].uid == uid)
+			return control->spec.pools[i].name;
+	return NULL;
+}
+
+const char *view_backend_name(const struct control *control, uint16_t uid)
+{
+	for (size_t at = 0; at < control->spec.backend_count; at++)
+		if (control->spec.backends[at].uid == uid)
+			return control->spec.backends[at].name;
+	return NULL;
+}
+
+const char *view_service_name(const struct control *control, uint16_t service)
+{
+	return view_listener_name(control, service_addrs_get(control->service_addrs, service).listener);
+}
+
+bool view_service_addr(const struct control *control, uint16_t number, const uint8_t *local, struct addr *out)
+{
+	const struct service_addr service = service_addrs_get(control->service_addrs, number);
+	const struct conf_listener *listener = listener_of(control, service.listener);
+
+	if (!listener)
+		return false;
+	*out = listener->addr;
+	if (service.local || local)
+		memcpy(out->ip, local ? local : service.local, sizeof out->ip);
+	return true;
+}

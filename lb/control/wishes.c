@@ -1,0 +1,64 @@
+#include "control/wishes.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "control/running.h"
+#include "control/state.h"
+
+/* Whatever was marked before in this turn is settled along with it. */
+static int in_force(struct control *control)
+{
+	settle_mark(control, SETTLE_TABLE);
+	return settle(control);
+}
+
+/* One that cannot be written is known from now on all the same, and logged. */
+static void keep(struct control *control, const struct running_backend *backend)
+{
+	const uint16_t uid = backend->spec->uid;
+
+	(void)saved_set(control->saved, backend->pool->name, backend->conf, control->states[uid].wish,
+			control->weights[uid]);
+}
+
+int wishes_set_admin(struct control *control, uint16_t uid, enum backend_admin admin)
+{
+	enum backend_admin *wish, before;
+	struct running_backend backend;
+
+	if (!running_backend_find(control, uid, &backend))
+		return -ENOENT;
+	wish = &control->states[uid].wish;
+	before = *wish;
+	*wish = admin;
+	if (admin != before && in_force(control)) {
+		*wish = before;
+		return -ENOMEM;
+	}
+	if (admin != before)
+		log_event(LOG_LEVEL_INFO, "backend_state", backend.pool->name, backend.conf->name, "%s, by command",
+			  backend_admin_name(admin));
+	keep(control, &backend);
+	return 0;
+}
+
+int wishes_set_weight(struct control *control, uint16_t uid, uint16_t weight)
+{
+	struct running_backend backend;
+	uint16_t before;
+
+	if (!running_backend_find(control, uid, &backend))
+		return -ENOENT;
+	before = control->weights[uid];
+	control->weights[uid] = weight;
+	if (weight != before && in_force(control)) {
+		control->weights[uid] = before;
+		return -ENOMEM;
+	}
+	if (weight != before)
+		log_event(LOG_LEVEL_INFO, "backend_weight", backend.pool->name, backend.conf->name, "%u, by command",
+			  weight);
+	keep(control, &backend);
+	return 0;
+}

@@ -1,0 +1,159 @@
+#include "start/doors.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/command.h"
+#include "admin/http.h"
+#include "admin/metrics.h"
+#include "admin/socket.h"
+#include "base/log.h"
+#include "base/priv.h"
+#include "control/apply.h"
+#include "control/control.h"
+#include "control/settle.h"
+#include "control/shortage.h"
+#include "control/view.h"
+
+struct doors {
+	struct control *control;
+	struct event_base *base;
+	struct admin_http *http, *http_next; /* NULL: closed; there is none to come */
+	struct addr http_addr;               /* where http listens */
+	struct commands *commands;
+	struct admin_socket *socket;
+	struct event *look;
+	struct shortage stalls; /* of http */
+};
+
+/* What is shown is in force, also if it has changed in this turn of the event loop. */
+static bool on_ready(void *ctx)
+{
+	struct doors *doors = ctx;
+
+	(void)settle(doors->control);
+	return control_is_ready(doors->control);
+}
+
+static void on_metrics(void *ctx, struct evbuffer *out)
+{
+	struct doors *doors = ctx;
+	struct view *view;
+
+	(void)settle(doors->control);
+	if (view_new(&view, doors->control))
+		return;
+	metrics_write(out, view, admin_http_stalls());
+	view_free(view);
+}
+
+static bool http_stays(const struct doors *doors, const struct conf *conf)
+{
+	return addr_equal(&conf->http, &doors->http_addr);
+}
+
+static int http_prepare(void *ctx, struct apply_step *step)
+{
+	struct doors *doors = ctx;
+	const struct admin_http_source source = { on_ready, on_metrics, doors };
+	int err;
+
+	if (!step->conf->has_http || http_stays(doors, step->conf))
+		return 0;
+	err = admin_http_new(&doors->http_next, doors->base, &step->conf->http, &source);
+	return err ? apply_refuse_address(err, &step->conf->http) : 0;
+}
+
+static void http_commit(void *ctx, struct apply_step *step)
+{
+	struct doors *doors = ctx;
+
+	if (http_stays(doors, step->conf))
+		return;
+	admin_http_free(doors->http);
+	doors->http = doors->http_next;
+	doors->http_next = NULL;
+	doors->http_addr = step->conf->http;
+}
+
+static void http_abandon(void *ctx, struct apply_step *step)
+{
+	struct doors *doors = ctx;
+
+	(void)step;
+	admin_http_free(doors->http_next);
+	doors->http_next = NULL;
+}
+
+static void on_look(evutil_socket_t fd, short what, void *ctx)
+{
+	struct doors *doors = ctx;
+
+	(void)fd;
+	(void)what;
+	shortage_tell(&doors->stalls, admin_http_stalls(), "admin", NULL,
+		      "admin.http can accept nobody: out of descriptors?");
+}
+
+static int doors_start(struct doors *doors)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+	const struct apply_part http = { "admin.http", http_prepare, http_commit, http_abandon, doors };
+
+	doors->commands = commands_new(doors->control, doors->base);
+	doors->look = event_new(doors->base, -1, EV_PERSIST, on_look, doors);
+	if (!doors->commands || !doors->look || event_add(doors->look, &second) < 0)
+		return -ENOMEM;
+	return apply_register(doors->control, &http);
+}
+
+int doors_new(struct doors **out, struct control *control, struct event_base *base)
+{
+	struct doors *doors = calloc(1, sizeof *doors);
+	int err;
+
+	if (!doors)
+		return -ENOMEM;
+	doors->control = control;
+	doors->base = base;
+	err = doors_start(doors);
+	if (err)
+		doors_free(doors);
+	else
+		*out = doors;
+	return err;
+}
+
+int doors_open_socket(struct doors *doors, const struct conf *conf)
+{
+	const struct admin_socket_source source = { commands_answer, doors->commands };
+	struct admin_socket_path path = { conf->socket, geteuid(), getegid() };
+	int err;
+
+	if (!conf->socket)
+		return 0;
+	err = priv_owner(conf->user, &path.uid, &path.gid);
+	if (!err)
+		err = admin_socket_open(&doors->socket, doors->base, &path, &source);
+	if (!err)
+		return 0;
+	log_event(conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL,
+		  "no socket for cidlbctl at %s: %s", conf->socket,
+		  err == -EADDRINUSE ? "another process answers there" : strerror(-err));
+	return conf->socket_default ? 0 : err;
+}
+
+/* A trace ends first: its client is told. */
+void doors_free(struct doors *doors)
+{
+	if (!doors)
+		return;
+	commands_free(doors->commands);
+	admin_socket_close(doors->socket);
+	admin_http_free(doors->http);
+	if (doors->look)
+		event_free(doors->look);
+	free(doors);
+}

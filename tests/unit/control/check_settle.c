@@ -1,0 +1,270 @@
+/* What changes on the control thread is published once per turn of its event loop: without workers, nothing is bound.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include <urcu-qsbr.h>
+
+#include "control/apply.h"
+#include "control/control.h"
+#include "control/probe_results.h"
+#include "control/state.h"
+#include "control/table_build.h"
+#include "control/wishes.h"
+#include "tests/fixtures/conf_fixture.h"
+#include "tests/unit/suite.h"
+
+enum { BACKENDS = 200 };
+
+/* The linker calls these in place of table_build() (--wrap): memory that runs out. */
+__typeof__(table_build) __real_table_build, __wrap_table_build;
+static bool no_memory;
+
+struct table *__wrap_table_build(const struct conf *conf, const struct table_spec *spec, const uint16_t *listener_uids,
+				 const struct table *previous)
+{
+	return no_memory ? NULL : __real_table_build(conf, spec, listener_uids, previous);
+}
+
+static struct event_base *base;
+static struct control *control;
+static const struct health_result fails = { .ok = false, .reason = "connection refused" };
+static const struct health_result works = { .ok = true, .reason = "answered" };
+
+static struct conf *load(void)
+{
+	static char text[1 << 16];
+	struct conf_report report;
+	struct conf *conf;
+	size_t len = (size_t)snprintf(text, sizeof text,
+				      "hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n"
+				      "listeners = ( { name = \"p\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
+				      "pools = ( { name = \"p\"; protocol = \"udp\";\n"
+				      "  health = { probe = \"dtls\"; rise = 1; fall = 1; }; backends = (");
+
+	for (int i = 0; i < BACKENDS; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len,
+					"%s { name = \"b%d\"; address = \"127.0.0.1:%d\"; }", i ? "," : "", i,
+					7000 + i);
+	snprintf(text + len, sizeof text - len, " ); } );\n");
+	conf = load_text(&report, text);
+	ck_assert_str_eq(join_lines(report.errors, report.error_count), "");
+	conf_report_free(&report);
+	return conf;
+}
+
+static void setup(void)
+{
+	static const struct conf nobody = { .workers = 0 };
+
+	conf_dir_enter();
+	rcu_register_thread();
+	rcu_thread_offline();
+	no_memory = false;
+	base = event_base_new();
+	ck_assert_ptr_nonnull(base);
+	ck_assert_int_eq(control_new(&control, base, &nobody), 0);
+	ck_assert_int_eq(apply_conf(control, load()), 0);
+	/* What a test counts is what it does. */
+	for (size_t i = 0; i < control->event_count; i++)
+		event_del(control->events[i]);
+	health_free(control->health);
+	control->health = health_new(base, probe_results_take, control);
+}
+
+static void teardown(void)
+{
+	control_free(control);
+	event_base_free(base);
+	rcu_unregister_thread();
+	conf_dir_leave();
+}
+
+static const struct snapshot *published(void)
+{
+	return publisher_read(&control->publisher)->snapshot;
+}
+
+static size_t count_down(void)
+{
+	size_t down = 0;
+
+	for (size_t i = 0; i < BACKENDS; i++)
+		down += published()->pools[0].backends[i].health == BACKEND_DOWN;
+	return down;
+}
+
+static void turn(void)
+{
+	ck_assert_int_ge(event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE), 0);
+}
+
+struct ending {
+	const struct health_result *result;
+	uint16_t uid;
+	struct event *event;
+};
+
+/* A callback of its own, as that of a probe's socket is. */
+static void on_ending(evutil_socket_t fd, short what, void *ctx)
+{
+	const struct ending *ending = ctx;
+
+	(void)fd;
+	(void)what;
+	probe_results_take(control, ending->uid, ending->result);
+}
+
+static void ending_begin(struct ending *ending, size_t at, const struct health_result *result)
+{
+	*ending = (struct ending){ .result = result, .uid = control->spec.backends[at].uid };
+	ending->event = event_new(base, -1, 0, on_ending, ending);
+	ck_assert_ptr_nonnull(ending->event);
+	event_active(ending->event, 0, 0);
+}
+
+START_TEST(results_of_one_turn_make_one_table)
+{
+	struct ending endings[BACKENDS];
+	const uint64_t before = published()->generation;
+
+	for (size_t i = 0; i < BACKENDS; i++)
+		ending_begin(&endings[i], i, &fails);
+	turn();
+	ck_assert_uint_eq(published()->generation, before + 1);
+	ck_assert_uint_eq(count_down(), BACKENDS);
+	turn();
+	ck_assert_uint_eq(published()->generation, before + 1);
+	for (size_t i = 0; i < BACKENDS; i++)
+		event_free(endings[i].event);
+}
+END_TEST
+
+static int bell[2]; /* a pipe: what is written to one end is news at the other, in the next turn */
+
+static void bell_ring(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+	ck_assert_int_eq(write(bell[1], "", 1), 1);
+}
+
+/* Each answer finds another one waiting when the loop looks again. */
+START_TEST(results_of_a_few_turns_make_one_table)
+{
+	const uint64_t before = published()->generation;
+	struct ending first, second = { .result = &fails, .uid = control->spec.backends[1].uid };
+	struct event *ring = event_new(base, -1, 0, bell_ring, NULL);
+
+	ck_assert_int_eq(pipe(bell), 0);
+	second.event = event_new(base, bell[0], EV_READ, on_ending, &second);
+	ck_assert_int_eq(event_add(second.event, NULL), 0);
+	ending_begin(&first, 0, &fails);
+	event_active(ring, 0, 0);
+	ck_assert_int_ge(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	ck_assert_uint_eq(published()->generation, before + 1);
+	ck_assert_uint_eq(count_down(), 2);
+	event_free(first.event);
+	event_free(second.event);
+	event_free(ring);
+}
+END_TEST
+
+/* Something to take in at every look keeps nobody from his turn. */
+START_TEST(results_without_end)
+{
+	const uint64_t before = published()->generation;
+	struct ending first, always = { .result = &works, .uid = control->spec.backends[1].uid };
+
+	ck_assert_int_eq(pipe(bell), 0);
+	ck_assert_int_eq(write(bell[1], "", 1), 1);
+	always.event = event_new(base, bell[0], EV_READ | EV_PERSIST, on_ending, &always);
+	ck_assert_int_eq(event_add(always.event, NULL), 0);
+	ending_begin(&first, 0, &fails);
+	while (published()->generation == before)
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+	ck_assert_uint_eq(published()->generation, before + 1);
+	ck_assert_uint_eq(count_down(), 1);
+	event_free(first.event);
+	event_free(always.event);
+}
+END_TEST
+
+START_TEST(what_changes_nothing_makes_no_table)
+{
+	const uint64_t before = published()->generation;
+
+	probe_results_take(control, control->spec.backends[0].uid, &works);
+	turn();
+	ck_assert_uint_eq(published()->generation, before);
+}
+END_TEST
+
+START_TEST(a_command_is_in_force_at_once)
+{
+	const uint64_t before = published()->generation;
+
+	probe_results_take(control, control->spec.backends[3].uid, &fails);
+	ck_assert_uint_eq(published()->generation, before);
+	ck_assert_int_eq(wishes_set_admin(control, control->spec.backends[1].uid, BACKEND_DRAIN), 0);
+	ck_assert_int_eq(wishes_set_weight(control, control->spec.backends[2].uid, 7), 0);
+	ck_assert_int_eq(published()->pools[0].backends[1].admin, BACKEND_DRAIN);
+	ck_assert_uint_eq(published()->pools[0].backends[2].weight, 7);
+	ck_assert_int_eq(published()->pools[0].backends[3].health, BACKEND_DOWN);
+	ck_assert_uint_eq(published()->generation, before + 2);
+	turn();
+	ck_assert_uint_eq(published()->generation, before + 2);
+	ck_assert_int_eq(wishes_set_weight(control, UINT16_MAX - 1, 7), -ENOENT);
+}
+END_TEST
+
+/* The published table stays, and the next attempt has all that was marked. */
+START_TEST(out_of_memory)
+{
+	const uint16_t uid = control->spec.backends[1].uid;
+	const uint64_t before = published()->generation;
+
+	no_memory = true;
+	ck_assert_int_eq(wishes_set_admin(control, uid, BACKEND_MAINT), -ENOMEM);
+	ck_assert_int_eq(wishes_set_weight(control, uid, 7), -ENOMEM);
+	probe_results_take(control, control->spec.backends[0].uid, &fails);
+	turn();
+	turn();
+	ck_assert_uint_eq(published()->generation, before);
+	ck_assert_int_eq(settle(control), -ENOMEM);
+	no_memory = false;
+	ck_assert_int_eq(settle(control), 0);
+	ck_assert_uint_eq(published()->generation, before + 1);
+	ck_assert_uint_eq(count_down(), 1);
+	ck_assert_int_eq(published()->pools[0].backends[1].admin, BACKEND_READY);
+	ck_assert_uint_eq(published()->pools[0].backends[1].weight, 100);
+	ck_assert_int_eq(settle(control), 0);
+	ck_assert_uint_eq(published()->generation, before + 1);
+}
+END_TEST
+
+/* Its table has what was marked before. */
+START_TEST(a_reload_settles)
+{
+	const uint64_t before = published()->generation;
+
+	probe_results_take(control, control->spec.backends[5].uid, &fails);
+	ck_assert_int_eq(apply_conf(control, load()), 0);
+	ck_assert_uint_eq(count_down(), 1);
+	ck_assert_uint_eq(published()->generation, before + 1);
+	ck_assert_uint_eq(control->settle.due, 0);
+}
+END_TEST
+
+void suite(TCase *tests)
+{
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, results_of_one_turn_make_one_table);
+	tcase_add_test(tests, results_of_a_few_turns_make_one_table);
+	tcase_add_test(tests, results_without_end);
+	tcase_add_test(tests, what_changes_nothing_makes_no_table);
+	tcase_add_test(tests, a_command_is_in_force_at_once);
+	tcase_add_test(tests, out_of_memory);
+	tcase_add_test(tests, a_reload_settles);
+}
