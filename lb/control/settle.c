@@ -5,6 +5,7 @@
 
 #include <urcu-qsbr.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/flow_home.h"
 #include "control/ids.h"
@@ -13,9 +14,7 @@
 #include "control/state.h"
 #include "control/table_build.h"
 
-enum { PRIORITIES = 3 /* an event is of the middle one unless it says otherwise */ };
-
-static void on_turn(evutil_socket_t fd, short what, void *ctx)
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
@@ -24,32 +23,27 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 
 int settle_open(struct control *control)
 {
-	struct settle *of = &control->settle;
-
-	if (event_base_priority_init(control->base, PRIORITIES) < 0)
-		return -ENOMEM;
-	of->idle = event_new(control->base, -1, 0, on_turn, control);
-	of->latest = evtimer_new(control->base, on_turn, control);
-	return of->idle && of->latest && event_priority_set(of->idle, PRIORITIES - 1) == 0 ? 0 : -ENOMEM;
+	control->settle.timer = evtimer_new(control->base, on_timer, control);
+	return control->settle.timer ? 0 : -ENOMEM;
 }
 
 void settle_close(struct control *control)
 {
-	if (control->settle.idle)
-		event_free(control->settle.idle);
-	if (control->settle.latest)
-		event_free(control->settle.latest);
+	if (control->settle.timer)
+		event_free(control->settle.timer);
 }
 
-/* Where there is no memory for the timer, the next tick is the latest. */
+/* A timer that is over at once is served after all sockets that the loop has heard of. Where there is no memory for
+ * it, the next tick settles. */
 void settle_mark(struct control *control, unsigned due)
 {
-	static const struct timeval latest = { .tv_usec = SETTLE_LATEST_MS * 1000 };
+	const uint64_t since_ms = clock_ms() - control->settle.published_ms;
+	const struct timeval wait = { .tv_usec = since_ms < SETTLE_APART_MS ? (SETTLE_APART_MS - (long)since_ms) * 1000
+									    : 0 };
 
 	control->settle.due |= due;
-	event_active(control->settle.idle, 0, 0);
-	if (!evtimer_pending(control->settle.latest, NULL))
-		(void)evtimer_add(control->settle.latest, &latest);
+	if (!evtimer_pending(control->settle.timer, NULL))
+		(void)evtimer_add(control->settle.timer, &wait);
 }
 
 void settle_mark_new(struct control *control)
@@ -72,6 +66,7 @@ static bool is_news(struct settle *settle, enum settle_due what, int err)
 void settle_publish(struct control *control, struct table *table)
 {
 	publisher_publish(&control->publisher, table);
+	control->settle.published_ms = clock_ms();
 	rcu_thread_online();
 	(void)flow_home_follow(control->flows, table);
 	rcu_thread_offline();
@@ -134,8 +129,7 @@ int settle(struct control *control)
 {
 	int err = 0;
 
-	event_del(control->settle.idle);
-	evtimer_del(control->settle.latest);
+	evtimer_del(control->settle.timer);
 	if (control->settle.due & (SETTLE_IDS | SETTLE_TABLE))
 		err = settle_table(control);
 	if (control->settle.due & SETTLE_TARGETS)

@@ -4,16 +4,17 @@
  * marks what is no longer as it should be. One event then brings it all up to date, in this order: who owns which
  * server id, the routing table, its publication, the flows that follow it, whom to probe, and which names to ask for.
  *
- * That event is of the lowest priority: it runs once all that has happened meanwhile is taken in, in this turn of the
- * loop or the next few. So two hundred servers that go down at once make one table and one grace period, although
- * libevent hands out what sockets have to say some tens at a time. Where there is always something to take in, a timer
- * has it run after SETTLE_LATEST_MS.
+ * That event comes after all else that this turn of the loop takes in, and SETTLE_APART_MS after the table before at
+ * the earliest. So two hundred servers that go down at once make two tables or three: one at once, and one or two for
+ * all that is heard in the meantime. Who cannot wait (a command, a reload) calls settle() itself.
  *
  * What cannot be brought up to date, for want of memory or descriptors, stays marked and is logged once. The published
  * table stays meanwhile. The next tick tries again.
  */
 #ifndef CIDLB_CONTROL_SETTLE_H
 #define CIDLB_CONTROL_SETTLE_H
+
+#include <stdint.h>
 
 struct control;
 struct event;
@@ -26,16 +27,16 @@ enum settle_due {
 	SETTLE_NAMES = 1 << 3,   /* which names to ask for */
 };
 
-enum { SETTLE_LATEST_MS = 10 };
+enum { SETTLE_APART_MS = 50 };
 
 struct settle {
-	struct event *idle;   /* nothing else is left to do */
-	struct event *latest; /* there always is */
-	unsigned due;         /* of enum settle_due */
-	unsigned failed;      /* of those that are due: tried, and logged */
+	struct event *timer;
+	uint64_t published_ms; /* when the last table was */
+	unsigned due;          /* of enum settle_due */
+	unsigned failed;       /* of those that are due: tried, and logged */
 };
 
-/* Before any other event of its loop. 0 or -ENOMEM. */
+/* 0 or -ENOMEM. */
 int settle_open(struct control *control);
 void settle_close(struct control *control);
 
