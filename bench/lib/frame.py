@@ -138,6 +138,17 @@ def spread_of(rounds, key, figure, over=None):
     return {**spread([runs[key][figure] / (runs[over][figure] if over else 1) for runs in chosen]), "clean": clean}
 
 
+def verdict(spread, limit):
+    """Whether ratios to another build, one for each round, keep a limit: None if that cannot be told.
+
+    A median over the limit proves nothing if a round was cheaper, or if rounds with marks had to be taken. Among many
+    figures some have such a median by chance.
+    """
+    if spread["median"] <= limit:
+        return True if spread["clean"] else None
+    return False if spread["clean"] and spread["min"] > 1 else None
+
+
 def columns(rows, indent="  ", right=True):
     """Rows of text as a table: the first column to the left, the others to the right, or to the left as well."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]

@@ -260,6 +260,31 @@ def case_forward():
 
 
 @release_only
+def case_forward_against():
+    """A build against itself: every mode takes part twice, and each figure has its ratio in the page."""
+    forward, printed = quick("forward", "--against", BIN)
+    modes = {"cidlb nat", "cidlb tunnel"}
+    assert {run["contender"] for run in forward["runs"]} == modes | {f"{name}, other build" for name in modes}
+    runs = {(run["setting"], run["round"], run["contender"]): run["ns_per_datagram"] for run in forward["runs"]}
+    for row in forward["summary"]:
+        if row["contender"] in modes:
+            assert row["over"]["other build"]["min"] > 0, row
+            both = {
+                number: ns
+                for (setting, number, name), ns in runs.items()
+                if (setting, name) == (row["setting"], row["contender"])
+            }
+            ratios = [
+                ns / runs[row["setting"], number, f"{row['contender']}, other build"] for number, ns in both.items()
+            ]
+            spread = row["over"]["other build"]
+            assert min(ratios) <= spread["min"] <= spread["median"] <= spread["max"] <= max(ratios), (row, ratios)
+            assert not row["ways"] or row["ways"]["up"]["p99"]["of other build"], row
+    for text in ("p99 up, us", "p99 down, us", "CPU, ns", "this build, of the other in the same round", "≤ 1.03"):
+        assert text in printed, printed
+
+
+@release_only
 def case_field():
     field, printed = quick("field")
     keep = {"direct", "no balancer", "cidlb nat follow", "cidlb nat backend", "cidlb stateless", "cidlb tunnel"}

@@ -74,13 +74,14 @@ def table(summary, number):
 
 
 def over(summary):
-    """The cases whose median is over the limit: those that were dearer in every clean round, and the others.
-
-    The latter are undecided. Of more than a hundred cases some have such a median by chance.
-    """
+    """The cases whose median is over the limit: those that surely are dearer, and those that cannot be told."""
     beyond = {name: case for name, case in counted(summary).items() if deciding(case)["median"] > LIMIT}
-    slower = [name for name, case in beyond.items() if case["clean"] and deciding(case)["min"] > 1]
+    slower = [name for name, case in beyond.items() if verdict(case) is False]
     return slower, [name for name in beyond if name not in slower]
+
+
+def verdict(case):
+    return frame.verdict({**deciding(case), "clean": case["clean"]}, LIMIT)
 
 
 def targets(summary):
@@ -91,5 +92,4 @@ def targets(summary):
     spread = deciding(summary[name])
     measured = f"{spread['median']:.3f} ({spread['min']:.3f}..{spread['max']:.3f}), {name}"
     what = "the case that is dearest by comparison, of the other build"
-    met = False if slower else None if undecided else True
-    return [{"what": what, "target": f"≤ {LIMIT}", "measured": measured, "met": met}]
+    return [{"what": what, "target": f"≤ {LIMIT}", "measured": measured, "met": verdict(summary[name])}]

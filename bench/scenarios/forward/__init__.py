@@ -11,7 +11,7 @@ from harness import Scene, wait_until
 from lib import frame
 from lib.load import delivery
 
-from . import limit
+from . import against, limit
 from .contenders import CONTENDERS
 from .load import SERVERS, make_load, ways_between
 from .matrix import settings_of
@@ -21,7 +21,7 @@ from .tables import run_text, table
 from .targets import targets
 from .wire import Nftables
 
-__all__ = ["plots", "run", "run_text", "table", "targets"]
+__all__ = ["plots", "run", "run_against", "run_text", "table", "targets"]
 
 
 def steady_phase(balancer, topology, load, setting):
@@ -64,10 +64,10 @@ def measure(contender, setting):
     return run
 
 
-def available():
+def available(wanted=(*CONTENDERS, Nftables)):
     """The contenders that can be had here, and why the others cannot."""
     contenders, left_out = [], {}
-    for contender in [*CONTENDERS, Nftables]:
+    for contender in wanted:
         try:
             with Scene() as scene:
                 contender.require(scene)
@@ -109,17 +109,29 @@ def run_setting(contenders, setting):
 
 def run(quick):
     contenders, left_out = available()
-    settings, runs, summary, limits = settings_of(quick), [], [], limit.run(contenders, quick)
+    settings, limits = settings_of(quick), limit.run(contenders, quick)
+    return {**run_settings(contenders, settings, left_out), "limits": limits}
+
+
+def run_against(quick, other):
+    """The modes of this build and of the programs in another folder, in turn."""
+    contenders, left_out = available(against.contenders(other))
+    settings = against.settings_of(quick, contenders)
+    return {**run_settings(contenders, settings, left_out, against.other_of), "limits": [], "against": True}
+
+
+def run_settings(contenders, settings, left_out, others_of=lambda name: None):
+    """`others_of`: {what to call it: the contender that a contender is compared with}, by its name."""
+    runs, summary = [], []
     for setting in settings:
         taking = fitting(contenders, setting, left_out)
         rounds = run_setting(taking, setting) if taking else []
         runs += [result for results in rounds for result in results.values()]
-        summary += [summarize(rounds, contender.name, setting) for contender in taking]
-    wrong = [
-        f"{run['setting']}, {run['contender']}, round {run['round']}: {sentence}"
-        for run in runs
-        for sentence in run["wrong"]
-    ]
-    shown = [{**setting, "topology": setting["topology"].name} for setting in settings]
-    shown = {"servers": SERVERS, "matrix": shown}
-    return {"settings": shown, "left_out": left_out, "runs": runs, "summary": summary, "limits": limits, "wrong": wrong}
+        summary += [summarize(rounds, one.name, setting, others_of(one.name)) for one in taking]
+    wrong = []
+    for result in runs:
+        place = f"{result['setting']}, {result['contender']}, round {result['round']}"
+        wrong += [f"{place}: {sentence}" for sentence in result["wrong"]]
+    matrix = [{**setting, "topology": setting["topology"].name} for setting in settings]
+    shown = {"servers": SERVERS, "matrix": matrix}
+    return {"settings": shown, "left_out": left_out, "runs": runs, "summary": summary, "wrong": wrong}

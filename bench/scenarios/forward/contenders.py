@@ -46,7 +46,7 @@ class Contender:
 class Cidlb(Contender):
     """The defaults of its mode, but without probes: the servers of the load answer none. It has room for all flows."""
 
-    name = "cidlb nat"
+    name, programs = "cidlb nat", BIN
 
     @classmethod
     def mode(cls, scene, topology, setting):
@@ -68,7 +68,9 @@ class Cidlb(Contender):
             "backends": entries,
         }
         listeners = [{"name": "forward", "address": f"{topology.outside}:{free_ports()}", "pool": "forward"}]
-        return frame.pinned(scene.cidlb([pool], start=False, workers=1, listeners=listeners), frame.BALANCER_CPU)
+        process = scene.cidlb([pool], start=False, workers=1, listeners=listeners)
+        process.argv[0] = str(cls.programs / "cidlb")
+        return frame.pinned(process, frame.BALANCER_CPU)
 
     def __init__(self, scene, topology, setting):
         self.process = self.make(scene, topology, setting).start()
@@ -101,9 +103,8 @@ class CidlbTunnel(Cidlb):
     def require(cls, scene):
         lb = cls.make(scene, Loopback(scene), {"sources": 1})
         lb.write()
-        asked = subprocess.run(
-            [BIN / "cidlb", "-t", "-c", lb.file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        argv = [cls.programs / "cidlb", "-t", "-c", lb.file]
+        asked = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if asked.returncode:
             raise LeftOut(f"cidlb -t: {asked.stdout.partition(chr(10))[0].replace(str(lb.file), lb.file.name)}")
 
@@ -180,3 +181,8 @@ class Direct(Contender):
 
 
 CONTENDERS = [Cidlb, CidlbTunnel, Nginx, Floor, Direct]
+
+
+def of_build(contender, programs, name):
+    """The same contender as another build has it: a cidlb from the folder `programs`."""
+    return type(name, (contender,), {"name": name, "programs": programs, "__doc__": contender.__doc__})

@@ -26,6 +26,11 @@ def spread_out(mix):
     return [octets for _, octets in places]
 
 
+def around_centre(quick, contenders):
+    """Of the settings the first two, for other contenders."""
+    return [{**setting, "contenders": contenders} for setting in settings_of(quick)[:2]]
+
+
 def settings_of(quick):
     """The runs to be made. `name` is unique; `group` is the table that a setting belongs to."""
     short, long = {"warm_s": 0.3, "steady_s": 0.7}, {"warm_s": 0.4, "steady_s": 1.2}

@@ -4,36 +4,44 @@ from lib import frame
 from lib.histogram import PERCENTILES
 
 
-def summarize(rounds, name, setting):
-    """One row: of a contender, in a setting."""
+OTHERS = {"nginx": "nginx", "floor": "floor"}
+
+
+def summarize(rounds, name, setting, others=None):
+    """One row: of a contender, in a setting. `others`: {what to call it: the contender that it is compared with}."""
+    others = others or OTHERS
     row = {"setting": setting["name"], "group": setting["group"], "contender": name, "rate": setting["rate"]}
     row["ns_per_datagram"], row["over"] = None, {}
     if rounds[0][name]["ns_per_datagram"] is not None:
         row["ns_per_datagram"] = frame.spread_of(rounds, name, "ns_per_datagram")
-        for other in ("nginx", "floor"):
+        for label, other in others.items():
             if other in rounds[0] and other != name:
-                row["over"][other] = frame.spread_of(rounds, name, "ns_per_datagram", other)
+                row["over"][label] = frame.spread_of(rounds, name, "ns_per_datagram", other)
     # In bursts, the load itself looks when the next one is due.
-    row["ways"] = ways(rounds, name) if setting["batch"] == 1 else None
+    row["ways"] = ways(rounds, name, others) if setting["batch"] == 1 else None
     row["delivery_min"] = min(runs[name]["delivery"] for runs in rounds)
     row["marked"] = sum(bool(runs[name]["marks"]) for runs in rounds)
     return row
 
 
-def ways(rounds, name):
+def ways(rounds, name, others):
     """{way: {percentile: {"us": …, "added": over no balancer, "of nginx": …}}}; the latter if those take part."""
-    return {
-        way: {percentile: latency(rounds, name, way, percentile) for percentile in PERCENTILES}
-        for way in ("up", "down")
-    }
+    found = {}
+    for way in ("up", "down"):
+        found[way] = {percentile: latency(rounds, name, way, percentile) for percentile in PERCENTILES}
+        for label, other in others.items():
+            # The floor is there for its CPU time.
+            if other in rounds[0] and other != name and label != "floor" and name != "direct":
+                for percentile, figures in found[way].items():
+                    ratio = compared(rounds, way, percentile, lambda own, its: own / its, name, other)
+                    figures[f"of {label}"] = ratio
+    return found
 
 
 def latency(rounds, name, way, percentile):
     figures = {"us": compared(rounds, way, percentile, lambda own: own, name)}
     if "direct" in rounds[0] and name != "direct":
         figures["added"] = compared(rounds, way, percentile, lambda own, other: own - other, name, "direct")
-    if "nginx" in rounds[0] and name not in ("direct", "nginx"):
-        figures["of nginx"] = compared(rounds, way, percentile, lambda own, other: own / other, name, "nginx")
     return figures
 
 

@@ -3,6 +3,7 @@
 from lib import frame
 from lib.histogram import PERCENTILES
 
+from . import against
 from . import limit as highest
 
 GROUPS = {
@@ -58,6 +59,18 @@ def latency_table(result, setting):
 
 
 def table(result):
+    text = [against.table(result)] if "against" in result else tables(result)
+    marked = [run for run in result["runs"] if run["marks"]]
+    if marked:
+        text.append(
+            "\n  marked runs, left out of the medians where at least half of the rounds are clean (!: they are in):"
+        )
+        text += [f"    {run_text(run)}" for run in marked]
+    text += [f"\n  without {name}: {reason}" for name, reason in result["left_out"].items()]
+    return "\n".join(text)
+
+
+def tables(result):
     matrix = result["settings"]["matrix"]
     text = ["forward: CPU per forwarded datagram, both directions (median, smallest..largest), and latency (medians)"]
     for group, title in GROUPS.items():
@@ -68,15 +81,7 @@ def table(result):
     text.append(
         "\n Highest rate without loss, in bursts of 16; 1,000 sources, 100 octets; one attempt each, as information\n"
     )
-    text += [f"  {highest.text(limit)}" for limit in result["limits"]]
-    marked = [run for run in result["runs"] if run["marks"]]
-    if marked:
-        text.append(
-            "\n  marked runs, left out of the medians where at least half of the rounds are clean (!: they are in):"
-        )
-        text += [f"    {run_text(run)}" for run in marked]
-    text += [f"\n  without {name}: {reason}" for name, reason in result["left_out"].items()]
-    return "\n".join(text)
+    return text + [f"  {highest.text(limit)}" for limit in result["limits"]]
 
 
 def order(setting):

@@ -1,5 +1,6 @@
 """What the figures of scenario `forward` must be."""
 
+from . import against
 from .tables import middle, named, row_of
 
 # At most
@@ -59,4 +60,6 @@ def sources_targets(result):
 
 
 def targets(result):
+    if "against" in result:
+        return against.targets(result)
     return cost_targets(result) + latency_targets(result) + sources_targets(result)
