@@ -1,49 +1,13 @@
-#include "bench/programs/fleet/device.h"
-
 #include <stdlib.h>
 
 #include "bench/lib/clock.h"
-#include "bench/programs/fleet/exchange.h"
-#include "bench/programs/fleet/link.h"
+#include "bench/programs/fleet/device_priv.h"
 #include "bench/programs/fleet/reading.h"
 
 enum {
-	BURST = 16,                  /* datagrams read before other devices get their turn */
-	LAST_TRIES = 4,              /* exchanges: loss may kill one after five tries */
-	RETRY_MS = 2000,             /* after a failed handshake, on average */
-	OBSERVE_PATIENCE_MS = 60000, /* Max-Age of a response that does not say: RFC 7252, section 5.10.5 */
-};
-
-#define NEVER UINT64_MAX
-
-enum phase { PHASE_RUN, PHASE_LAST, PHASE_DONE };
-
-struct device {
-	struct device_world *world;
-	unsigned number;
-	enum phase phase;
-
-	struct link link;
-	struct event timer;
-	struct dice dice; /* of losses and jitter; moves have their own, and change no loss */
-	uint64_t rebinds;
-	uint64_t rebind_ms; /* no NAT remembers it for longer */
-
-	struct session *session;
-	bool established; /* plain: always, once started */
-	unsigned sessions;
-	unsigned silent; /* exchanges in a row without one verified record */
-	bool heard;      /* a verified record came since the exchange began */
-
-	struct exchange exchange;
-	struct observation observation;
-	uint16_t message_id;
-	uint32_t readings;
-	uint64_t begun_us; /* the exchange under way */
-	uint64_t moved_us; /* the first datagram after a move that no answer has followed yet; 0: none */
-	unsigned last_tries;
-
-	uint64_t connect_ms, reading_ms;
+	BURST = 16,      /* datagrams read before other devices get their turn */
+	LAST_TRIES = 4,  /* exchanges: loss may kill one after five tries */
+	RETRY_MS = 2000, /* after a failed handshake, on average */
 };
 
 /* An average span, spread by a quarter to both sides. */
@@ -96,7 +60,7 @@ static void device_send(void *ctx, const uint8_t *data, size_t len)
 		device_on_move(d, old_port);
 }
 
-static void device_write(struct device *d, const uint8_t *message, size_t len)
+void device_write(struct device *d, const uint8_t *message, size_t len)
 {
 	if (d->world->settings.plain)
 		device_send(d, message, len);
@@ -135,15 +99,13 @@ static void device_join(struct device *d, uint64_t now_ms)
 	d->world->on_news(d->world->ctx, d, DEVICE_JOINED, d->link.port);
 }
 
-static void device_end(struct device *d, bool survived)
+static void device_end(struct device *d)
 {
 	d->phase = PHASE_DONE;
 	d->world->tally.done++;
-	d->world->tally.survived += survived;
 }
 
-/* What a call of the session module has made of the session. */
-static void device_follow(struct device *d, enum session_state state, uint64_t now_ms)
+void device_follow(struct device *d, enum session_state state, uint64_t now_ms)
 {
 	if (state == SESSION_ESTABLISHED && !d->established)
 		device_join(d, now_ms);
@@ -155,12 +117,12 @@ static void device_follow(struct device *d, enum session_state state, uint64_t n
 	}
 	d->connect_ms = now_ms + around(d, RETRY_MS);
 	if (d->phase == PHASE_LAST)
-		device_end(d, false);
+		device_end(d);
 }
 
 static void device_deliver(void *ctx, const uint8_t *data, size_t len);
 
-static void device_connect(struct device *d, uint64_t now_ms)
+void device_connect(struct device *d, uint64_t now_ms)
 {
 	static const struct session_callbacks callbacks = { .send = device_send, .deliver = device_deliver };
 	d->connect_ms = NEVER;
@@ -177,7 +139,7 @@ static void device_connect(struct device *d, uint64_t now_ms)
 	device_follow(d, session_start(d->session, now_ms), now_ms);
 }
 
-static void device_begin(struct device *d, uint64_t now_ms)
+void device_begin(struct device *d, uint64_t now_ms)
 {
 	const struct device_settings *settings = &d->world->settings;
 	char text[READING_TEXT_OCTETS];
@@ -209,12 +171,23 @@ static void device_recover(struct device *d, uint64_t now_us)
 	d->moved_us = 0;
 }
 
-/* After an exchange. Called from within the session's callbacks too, so what follows is left to the timer. */
-static void device_conclude(struct device *d, bool ok)
+static void device_conclude_last(struct device *d, enum device_outcome outcome, uint64_t now_ms)
+{
+	d->last_tries++;
+	if (outcome == DEVICE_UNANSWERED && d->last_tries < LAST_TRIES) {
+		d->reading_ms = now_ms;
+		return;
+	}
+	if (outcome == DEVICE_ANSWERED && d->sessions == 1)
+		d->world->tally.survived++;
+	device_end(d);
+}
+
+void device_conclude(struct device *d, enum device_outcome outcome)
 {
 	const struct device_settings *settings = &d->world->settings;
 	uint64_t now_ms = clock_ms();
-	if (ok) {
+	if (outcome == DEVICE_ANSWERED) {
 		d->world->tally.exchanges_ok++;
 		uint64_t now_us = clock_us();
 		d->world->on_answer(d->world->ctx, now_us - d->begun_us);
@@ -224,11 +197,7 @@ static void device_conclude(struct device *d, bool ok)
 	}
 	d->silent = d->heard ? 0 : d->silent + 1;
 	if (d->phase == PHASE_LAST) {
-		d->last_tries++;
-		if (ok || d->last_tries == LAST_TRIES)
-			device_end(d, ok && d->sessions == 1);
-		else
-			d->reading_ms = now_ms;
+		device_conclude_last(d, outcome, now_ms);
 	} else if (d->silent >= settings->give_up && !settings->plain) {
 		device_lose_session(d);
 		d->connect_ms = now_ms;
@@ -250,8 +219,10 @@ static void device_deliver(void *ctx, const uint8_t *data, size_t len)
 	case EXCHANGE_NOTHING:
 		break;
 	case EXCHANGE_ANSWERED:
+		device_conclude(d, DEVICE_ANSWERED);
+		break;
 	case EXCHANGE_REFUSED:
-		device_conclude(d, event == EXCHANGE_ANSWERED);
+		device_conclude(d, DEVICE_UNANSWERED);
 		break;
 	case EXCHANGE_NOTIFIED:
 		d->world->tally.notifications++;
@@ -260,86 +231,6 @@ static void device_deliver(void *ctx, const uint8_t *data, size_t len)
 		d->world->tally.observations_lost++;
 		break;
 	}
-}
-
-static bool device_may_move(const struct device *d)
-{
-	return d->phase == PHASE_RUN && d->established && d->link.fd >= 0 && d->rebinds < d->world->settings.rebinds;
-}
-
-/* When its NAT forgets it, or NEVER. */
-static uint64_t device_forget_ms(const struct device *d)
-{
-	uint64_t at_ms = NEVER;
-	if (!device_may_move(d))
-		return at_ms;
-	if (d->world->settings.nat_timeout_ms)
-		at_ms = d->link.uplink_ms + d->world->settings.nat_timeout_ms;
-	return d->rebind_ms < at_ms ? d->rebind_ms : at_ms;
-}
-
-static uint64_t device_session_ms(const struct device *d)
-{
-	return d->session && d->connect_ms == NEVER ? session_deadline(d->session) : NEVER;
-}
-
-static uint64_t device_reading_ms(const struct device *d)
-{
-	return d->established && d->phase != PHASE_DONE && d->exchange.state == EXCHANGE_IDLE ? d->reading_ms : NEVER;
-}
-
-static void device_advance(struct device *d, uint64_t now_ms)
-{
-	if (device_forget_ms(d) <= now_ms)
-		link_forget(&d->link);
-	if (d->connect_ms <= now_ms)
-		device_connect(d, now_ms);
-	if (device_session_ms(d) <= now_ms)
-		device_follow(d, session_expire(d->session, now_ms), now_ms);
-	switch (exchange_expire(&d->exchange, now_ms)) {
-	case EXCHANGE_WAIT:
-		break;
-	case EXCHANGE_RESEND:
-		device_write(d, d->exchange.request, d->exchange.request_len);
-		break;
-	case EXCHANGE_GIVEN_UP:
-		device_conclude(d, false);
-		break;
-	}
-	if (device_reading_ms(d) <= now_ms) {
-		if (d->observation.on && now_ms > d->observation.heard_ms + OBSERVE_PATIENCE_MS) {
-			d->observation.on = false;
-			d->world->tally.observations_lost++;
-		}
-		device_begin(d, now_ms);
-	}
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static void device_arm(struct device *d)
-{
-	uint64_t at_ms = earlier(device_forget_ms(d), d->connect_ms);
-	at_ms = earlier(at_ms, device_session_ms(d));
-	at_ms = earlier(at_ms, d->exchange.deadline_ms);
-	at_ms = earlier(at_ms, device_reading_ms(d));
-	if (at_ms == NEVER || d->phase == PHASE_DONE) {
-		event_del(&d->timer);
-		return;
-	}
-	struct timeval left = clock_left(at_ms, clock_ms());
-	event_add(&d->timer, &left);
-}
-
-static void device_on_timer(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd, (void)what;
-	struct device *d = ctx;
-	device_advance(d, clock_ms());
-	device_arm(d);
 }
 
 static void device_take(struct device *d, const uint8_t *data, size_t len)
@@ -375,7 +266,7 @@ void device_finish(struct device *d)
 		return;
 	d->phase = PHASE_LAST;
 	if (!d->established)
-		device_end(d, false);
+		device_end(d);
 	else
 		d->reading_ms = clock_ms();
 	device_arm(d);
