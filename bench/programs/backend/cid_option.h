@@ -7,8 +7,8 @@
 
 #include "common/lbcid.h"
 
-/* *key, which `out` points at, is to be freed when no CID is made any more; NULL: there is none. -errno (said on
- * stderr, without the key): another text, or a file that cannot be taken. */
+/* `out` points at *key, which is to be freed when no CID is made any more. It is NULL if there is no key. Returns 0 or
+ * -errno: the text is not of this form, or the file cannot be taken. stderr says why, without the key. */
 int cid_option_read(struct lbcid_config *out, struct lbcid_key **key, const char *text);
 
 #endif

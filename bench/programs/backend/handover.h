@@ -7,17 +7,18 @@
 
 #include "bench/programs/backend/server.h"
 
-/* Once, at the end: the sessions that are saved have ended and can send nothing. Says on `log` what became of them, and
- * counts it in the report. Returns 0 or -errno: there is no file, and the sessions are lost. */
+/* To be called once, at the end: a session that is saved has ended and can send nothing. Says on `log` what became of
+ * the sessions, and counts it in the report. Returns 0 or -errno. After a failure there is no file, and the sessions
+ * are lost. */
 int handover_save(struct server *server, const struct server_options *options, const char *file, FILE *log);
 
-/* Before the first send. All of the sessions, or none. Returns 0, or what keeps the server without them, which `log`
- * says too:
+/* To be called before anything is sent. Loads all of the sessions, or none. Returns 0, or why the server begins without
+ * them, which `log` says too:
  *   -ENOENT   there is no file, or another process has just taken it
- *   -EBADMSG  damaged
- *   -ESTALE   a copy, maybe loaded elsewhere
- *   -EACCES   not ours alone
- *   -EINVAL   of other --psk or length of CIDs
+ *   -EBADMSG  the file is damaged
+ *   -ESTALE   the file is a copy, which may be loaded elsewhere
+ *   -EACCES   others may read or write the file
+ *   -EINVAL   it was written with another --psk or length of CIDs
  * A file that is refused is set aside. */
 int handover_load(struct server *server, const struct server_options *options, const char *file, FILE *log);
 

@@ -242,8 +242,8 @@ static int serve(struct program *program)
 		if (!handlers[i] || event_add(handlers[i], NULL))
 			err = -ENOMEM;
 	}
-	/* Both while signals are caught: sessions that are in no file must not end with the process. The socket is
-	 * bound: no other server is at this address, and what devices send meanwhile waits in it. */
+	/* Signals are caught during both, since sessions that are in no file must not end with the process. The socket
+	 * is bound already. So no other server is at this address, and what devices send meanwhile waits in it. */
 	if (!err && arguments->sessions)
 		handover_load(program->server, &arguments->server, arguments->sessions, stderr);
 	if (!err && event_base_dispatch(program->base) < 0)

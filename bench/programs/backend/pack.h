@@ -1,5 +1,5 @@
-/* Numbers (network order) and octets into and out of a buffer of the caller's. Both sides go on after a failure, which
- * the end shows. */
+/* Puts numbers (in network order) and octets into a buffer of the caller's, and takes them out again. Both go on after
+ * a failure, which shows at the end. */
 #ifndef CIDLB_BENCH_BACKEND_PACK_H
 #define CIDLB_BENCH_BACKEND_PACK_H
 
@@ -50,7 +50,7 @@ static inline void unpack_octets(struct unpack *unpack, void *out, size_t len)
 		unpack->bad = true;
 }
 
-/* 0 if it is missing or more than `max`. */
+/* Returns 0 if the number is missing or more than `max`. */
 static inline uint64_t unpack_number(struct unpack *unpack, size_t octets, uint64_t max)
 {
 	const uint8_t *at = bytes_take(&unpack->in, octets);

@@ -17,7 +17,7 @@ static void send_datagram(void *ctx, const uint8_t *data, size_t len)
 	const struct server *server = peer->server;
 
 	if (server->tunnel.count) {
-		/* One of a server before has come through no tunnel of this one: any node delivers. */
+		/* A peer of an earlier server has come through no tunnel of this one. Any node delivers to it. */
 		const struct tunnel_way *way = peer->way.node.port ? &peer->way : &server->any;
 		const struct tunnel_out out = { .way = way, .keys = &server->tunnel, .to = &peer->addr };
 		tunnel_send(server->fd, &out, data, len);
@@ -62,7 +62,7 @@ static int mint_cid(struct peer *peer)
 
 static const struct session_callbacks callbacks = { send_datagram, deliver };
 
-/* Without CID and session. */
+/* Makes a peer without a CID and a session. */
 static int peer_begin(struct peer **out, struct server *server)
 {
 	uint64_t seed;
@@ -150,7 +150,7 @@ static void take_addr(struct peer *peer)
 	table_add_addr(table, peer);
 }
 
-/* That a server sees where devices are is what a tunnel is for. `before` is NULL of a new session. */
+/* With a tunnel a server sees where its devices are. `before`: NULL for a new session. */
 static void log_device(const struct peer *peer, const struct addr *before, const struct addr *now)
 {
 	char was[ADDR_TEXT_OCTETS], is[ADDR_TEXT_OCTETS];
@@ -180,7 +180,7 @@ static void set_established(struct peer *peer)
 		table_drop_cid(&server->table, peer);
 }
 
-/* The peer used last of all makes room if there are too many. */
+/* If there are too many, the peer that was not used for longest makes room. */
 static void enter(struct peer *peer)
 {
 	struct server *server = peer->server;

@@ -13,12 +13,12 @@ struct report {
 	uint64_t handshakes_started; /* cookie verified */
 	uint64_t handshakes;         /* finished */
 	uint64_t sessions;           /* alive; of a plain server: addresses it keeps state for */
-	uint64_t sessions_loaded;    /* of a server before */
-	uint64_t sessions_saved;     /* for a server to come */
+	uint64_t sessions_loaded;    /* of an earlier server */
+	uint64_t sessions_saved;     /* for the next server */
 	uint64_t sessions_unsaved;   /* alive at the end, but such that mbedTLS cannot save them */
 	uint64_t address_changes;
 	uint64_t max_address_changes; /* of one session */
-	uint64_t forged_records;      /* session_check() said no */
+	uint64_t forged_records;      /* session_check() refused them */
 	uint64_t unknown_cid;
 	uint64_t bad_headers;                         /* through a tunnel, and not from a node of ours */
 	uint64_t notifications;                       /* without retransmissions */
@@ -27,16 +27,16 @@ struct report {
 							 that many or more */
 };
 
-/* There is a new session, or a loaded one that has changed its address `changes` times. */
+/* Counts a new session, or a loaded one that has changed its address `changes` times. */
 void report_count_session(struct report *report, uint64_t changes);
 
-/* A session that had changed its address `before` times does so again. */
+/* Counts that a session, which had changed its address `before` times, does so again. */
 void report_count_change(struct report *report, uint64_t before);
 
-/* One JSON object and a newline. Returns 0 or -EIO. */
+/* Writes one JSON object and a newline. Returns 0 or -EIO. */
 int report_write(FILE *out, unsigned id, const struct report *report);
 
-/* The same into a file, which is replaced as a whole. Returns 0 or -errno. */
+/* Writes the same into a file, which is replaced as a whole. Returns 0 or -errno. */
 int report_save(const char *file, unsigned id, const struct report *report);
 
 #endif

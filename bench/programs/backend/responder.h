@@ -5,8 +5,8 @@
  *   /slow               an empty ACK at once, a separate CON response 300 ms later
  *   /.well-known/cidlb  a line of steering words, and what the server counted as JSON: service.h
  *
- * One observation and one slow response at a time; a further registration replaces the first. No socket; told the time
- * in ms.
+ * There is one observation and one slow response at a time. A further registration replaces the first. The responder
+ * has no socket, and is told the time in ms.
  */
 #ifndef CIDLB_BENCH_BACKEND_RESPONDER_H
 #define CIDLB_BENCH_BACKEND_RESPONDER_H
@@ -68,15 +68,15 @@ struct responder {
 void responder_init(struct responder *responder, const struct service_addr *service, uint64_t seed,
 		    void (*write)(void *ctx, const uint8_t *data, size_t len), void *ctx);
 
-/* One received message; what is no CoAP is rejected or ignored (RFC 7252, section 4.2). */
+/* Takes one message. What is not CoAP is rejected or ignored (RFC 7252, section 4.2). */
 void responder_input(struct responder *responder, const uint8_t *data, size_t len, uint64_t now_ms);
 
-/* When responder_expire() is due, or RESPONDER_NEVER. */
+/* Returns when responder_expire() is due, or RESPONDER_NEVER. */
 uint64_t responder_deadline(const struct responder *responder);
 void responder_expire(struct responder *responder, uint64_t now_ms);
 
-/* Everything that goes on in another process. Load into one that was just initialized; in->bad: no such state, it is
- * good for nothing. */
+/* Saves what has to go on in another process, and loads it into a responder that was just initialized. in->bad
+ * afterwards: that was no such state, and the responder is good for nothing. */
 void responder_save(const struct responder *responder, struct pack *out, uint64_t now_ms);
 void responder_load(struct responder *responder, struct unpack *in, uint64_t now_ms);
 

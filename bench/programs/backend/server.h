@@ -17,7 +17,8 @@
 #include "common/lbcid.h"
 #include "common/session.h"
 
-enum { SERVER_MAX_PEERS = 20000 /* about 40 KiB each; the one that was silent longest makes room */ };
+/* About 40 KiB each. The peer that was silent longest makes room for another one. */
+enum { SERVER_MAX_PEERS = 20000 };
 
 struct server_options {
 	struct addr listen;
@@ -55,7 +56,7 @@ struct server {
 	bool any_is_of_probe;
 };
 
-/* -errno: the socket cannot be bound, or out of memory. */
+/* Returns 0 or -errno: the socket cannot be bound, or there is no memory. */
 int server_new(struct server **out, struct event_base *base, const struct server_options *options);
 void server_free(struct server *server);
 

@@ -25,7 +25,8 @@ void service_add_id(struct service_addr *service, uint32_t id)
 	service->serves[at] = id;
 }
 
-/* Blank and its first line; nothing if there is none. A pipe without a writer must not keep the sessions waiting. */
+/* Appends a blank and the first line of the file, or nothing if there is none. A pipe without a writer must not keep
+ * the sessions waiting. */
 static size_t write_words(const char *file, char out[static 1 + SERVICE_WORDS_OCTETS])
 {
 	int fd = file ? open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;

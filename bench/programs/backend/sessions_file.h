@@ -28,7 +28,7 @@ struct sessions_writer {
 	mbedtls_sha256_context digest;
 };
 
-/* Every one returns 0 or -errno; after a failure nothing is left of the file. End with one of the last two. */
+/* Each returns 0 or -errno. After a failure nothing is left of the file. The last call is one of the last two. */
 int sessions_writer_open(struct sessions_writer *writer, const char *file);
 int sessions_writer_add(struct sessions_writer *writer, const void *data, size_t len);
 void sessions_writer_drop(struct sessions_writer *writer);
@@ -42,11 +42,12 @@ struct sessions_reader {
 	size_t content_len; /* octets */
 };
 
-/* Takes `file` away, reads and checks it. -ENOENT: there is none, or another process has just taken it; nothing is to
- * be ended. Any other error: *reason says what is wrong, and sessions_reader_refuse() is due. */
+/* Takes `file` away, reads it and checks it. Returns 0 or -errno. -ENOENT: there is none, or another process has just
+ * taken it, and nothing is to be ended. After any other error *reason says what is wrong, and sessions_reader_refuse()
+ * is due. */
 int sessions_reader_take(struct sessions_reader *reader, const char *file, const char **reason);
 
-/* For good, also after a power failure. Returns 0 or -errno: then nothing of it may be used. */
+/* Removes the file for good, also if power fails. Returns 0 or -errno. After a failure nothing of it may be used. */
 int sessions_reader_remove(struct sessions_reader *reader);
 
 /* Sets the file aside as FILE.refused, or FILE.refused.1 … Returns 0 or -errno: it is still at reader->name. */

@@ -19,13 +19,13 @@ struct table {
 	struct peer *by_cid[TABLE_BUCKETS];
 };
 
-/* NULL: none. */
+/* Return NULL if there is none. */
 struct peer *table_find_addr(const struct table *table, const struct addr *addr);
 struct peer *table_find_cid(const struct table *table, const uint8_t *cid);
 
-/* Under peer->addr, which must not be taken and must not change until the peer is dropped. */
+/* Enters the peer under peer->addr, which must be free and must not change until the peer is dropped. */
 void table_add_addr(struct table *table, struct peer *peer);
-void table_drop_addr(struct table *table, struct peer *peer); /* no harm if it is not in */
+void table_drop_addr(struct table *table, struct peer *peer); /* does nothing if it is not in */
 
 /* The same for peer->cid. */
 void table_add_cid(struct table *table, struct peer *peer);

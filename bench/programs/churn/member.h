@@ -12,7 +12,7 @@ enum { MEMBERS_MAX = 1024, MEMBER_NAME_OCTETS = 24 };
 enum member_state {
 	MEMBER_ABSENT,   /* not configured */
 	MEMBER_UP,       /* there */
-	MEMBER_DRAINING, /* there; is to get no new sessions, where a balancer can tell new ones */
+	MEMBER_DRAINING, /* there; gets no new sessions from a balancer that can tell new ones */
 	MEMBER_DOWN,     /* configured, found dead */
 };
 
@@ -30,14 +30,14 @@ static inline bool member_is_there(const struct member *member)
 /* Fills names, all up with weight 100. */
 void members_init(struct member *members, size_t count);
 
-/* A contender's decision by the source: its hash falls into a slot, for good; who has the slot depends on who is there.
- * So two states of a pool are compared slot by slot, and that is exact. Constant once made; `own` is the contender's.
- */
+/* A contender's decision by the source. The hash of a source falls into a slot, and never into another one. Which
+ * server has the slot depends on the servers that are there. So two states of a pool are compared slot by slot, and
+ * that is exact. A table is constant once made. `own` is the contender's. */
 struct table {
 	uint32_t slots;
 	uint32_t (*slot)(const struct table *table, uint64_t hash);
-	/* owner[slot]: index in `members`, which are those that the table was made for, in other states; some are
-	 * there. */
+	/* owner[slot]: index in `members`. These are the members that the table was made for, in other states. At least
+	 * one of them is there. */
 	void (*fill)(const struct table *table, uint16_t *owner, const struct member *members, size_t count);
 	const void *own;
 };

@@ -1,5 +1,5 @@
-/* hash mod n, the n servers in the order of the configuration: what "hash KEY" of nginx does, without "consistent"
- * (ngx_stream_upstream_hash_module), and a table of equal buckets does. Pure.
+/* hash mod n, with the n servers in the order of the configuration. This is what "hash KEY" of nginx does without
+ * "consistent" (ngx_stream_upstream_hash_module), and what a table of equal buckets does. Pure.
  *
  * The hash has 20 bits here (of nginx: 15). With weights a server counts as often as its weight, all divided by their
  * greatest common divisor.

@@ -50,7 +50,7 @@ static inline uint16_t by_table(const struct sim_table *table, uint64_t hash)
 	return table->owner[table->table.slot(&table->table, hash)];
 }
 
-/* Where a new session gets to. */
+/* Where new sessions go. */
 static void block_new(uint16_t *to, const struct block *block, const struct sim *sim, enum sim_contender contender)
 {
 	const struct sim_table *table = &sim->tables[contender == SIM_CONNECTIONS ? SIM_MAGLEV : contender];
@@ -63,7 +63,7 @@ static void block_new(uint16_t *to, const struct block *block, const struct sim 
 		to[i] = by_table(table, block->hashes[i]);
 }
 
-/* Where one that is there gets to. */
+/* Where the sessions go that are there. */
 static void block_known(uint16_t *to, const struct block *block, const struct sim *sim, enum sim_contender contender,
 			const struct sim_pass *pass)
 {
@@ -139,8 +139,8 @@ void sim_pass_first(struct sim *sim, enum sim_addresses addresses)
 	}
 }
 
-/* A CID of each server's leads to it: the decision depends on the server id in it alone, so that is true of all of its
- * sessions. */
+/* Notes whether a CID of each server leads to it. The decision depends on the server id in it alone, so that is true of
+ * all sessions of the server. */
 static uint64_t pass_ids(struct sim *sim)
 {
 	const struct addr source = sim_source(0, 0);
@@ -180,8 +180,8 @@ uint64_t sim_pass_sessions(struct sim *sim, struct sim_count count[SIM_CONTENDER
 	return routed;
 }
 
-/* With addresses that stay, each session is where its slot led before the event: if not, its last datagram had broken
- * it. */
+/* With addresses that stay, each session is where its slot led before the event. If it had been elsewhere, its last
+ * datagram would have broken it. */
 void sim_pass_slots(struct sim *sim, struct sim_count count[SIM_CONTENDERS])
 {
 	for (enum sim_contender i = 0; i < SIM_CONTENDERS; i++) {

@@ -8,7 +8,7 @@
 #include "bench/programs/churn/sim.h"
 #include "common/addr.h"
 
-/* What one that decides by the source has in hand. SIM_BY_CID has none; SIM_CONNECTIONS asks that of SIM_MAGLEV. */
+/* What a contender that decides by the source has. SIM_BY_CID has none. SIM_CONNECTIONS asks that of SIM_MAGLEV. */
 struct sim_table {
 	struct table table;
 	uint16_t *owner, *before; /* by slot: member, now and before the event */
@@ -26,17 +26,15 @@ struct sim {
 	struct member members[MEMBERS_MAX];
 	bool gone[MEMBERS_MAX];   /* its sessions are lost */
 	bool serves[MEMBERS_MAX]; /* is there */
-	bool led[MEMBERS_MAX];    /* a CID of its leads to it, by a datagram for each; also if it is down */
+	bool led[MEMBERS_MAX];    /* its CIDs lead to it, also if it is down: a datagram has shown it */
 };
 
-/* One event. */
+/* One event. Without `moves`, SIM_BY_CID and SIM_CONNECTIONS alone are counted by session, and the others by slot. */
 struct sim_pass {
 	uint32_t epoch; /* of the devices' addresses */
-	bool moves;     /* these are new; else SIM_BY_CID and SIM_CONNECTIONS alone are counted here, and the others by
-			 * slot */
-	bool all; /* route a datagram of each session with CID; else of those alone that change, and one for each server
-		     id */
-	bool node; /* the balancer node is another: it knows no connection */
+	bool moves;     /* the addresses are new */
+	bool all;       /* routes a datagram of each session with CID; else of those that change, and one for each id */
+	bool node;      /* the balancer node is another, which knows no connection */
 };
 
 /* The address of a session's device. */

@@ -1,10 +1,10 @@
 /* One simulated device: a UDP socket behind a NAT that forgets, a DTLS session on it, and readings sent through that.
  *
- * A rebind is a closed socket: what comes to it is lost, and the next datagram of the device leaves from another port,
- * and from another address if it has several. NATs forget established sessions only: a handshake is over before a NAT
- * forgets, so a device never moves in the middle of one.
+ * A rebind closes the socket. What comes to it is lost. The next datagram of the device leaves from another port, and
+ * from another address if the device has several. A handshake is over before a NAT forgets, so a device never moves in
+ * the middle of one.
  *
- * Each device has dice of its own: with one seed the same datagrams of it are lost, whoever answers them, as long as
+ * Each device has dice of its own. So with one seed the same datagrams of it are lost, whoever answers them, as long as
  * that many are sent.
  */
 #ifndef CIDLB_BENCH_FLEET_DEVICE_H
@@ -83,8 +83,8 @@ struct device_world {
 struct device *device_new(struct device_world *world, unsigned number, uint64_t start_ms);
 void device_free(struct device *device);
 
-/* Makes it send a last exchange on its session, up to four times until one is answered; then it is done. It moves no
- * more. */
+/* Makes the device begin a last exchange on its session, up to four times until one is answered. Then it is done. It
+ * moves no more. */
 void device_finish(struct device *device);
 
 unsigned device_number(const struct device *device);

@@ -11,7 +11,7 @@
 
 enum { TICK_MS = 100 };
 
-/* All of them, until the end. */
+/* The times of all exchanges, kept until the end. */
 struct samples {
 	uint32_t *us;
 	size_t count, capacity;

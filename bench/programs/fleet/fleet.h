@@ -9,7 +9,8 @@
 
 #include "bench/programs/fleet/device.h"
 
-enum { FLEET_STORY_DEVICE = 17 /* whose moves the story tells; the last one of a smaller fleet */ };
+/* The device whose moves the story tells, or the last one of a smaller fleet. */
+enum { FLEET_STORY_DEVICE = 17 };
 
 struct fleet_settings {
 	struct device_settings device;
@@ -17,7 +18,7 @@ struct fleet_settings {
 	uint64_t seed;
 	uint64_t ramp_ms;     /* from the first device's start to the last one's */
 	uint64_t duration_ms; /* 0: until every device has made its rebinds */
-	uint64_t max_ms;      /* whatever happens, it is over then */
+	uint64_t max_ms;      /* the end, whatever happens */
 	bool offer_cid;
 	const char *psk_identity;
 	uint8_t psk_key[SESSION_PSK_MAX];
@@ -41,7 +42,8 @@ struct fleet_result {
 	double duration_s;
 };
 
-/* 0, or -errno: could not start. SIGTERM and SIGINT bring on the last exchanges; a second one ends it at once. */
+/* Returns 0, or -errno if it cannot start. SIGTERM and SIGINT bring on the last exchanges. A second signal ends it at
+ * once. */
 int fleet_run(struct fleet_result *out, const struct fleet_settings *settings);
 
 #endif

@@ -1,5 +1,5 @@
-/* A device's socket behind a NAT that forgets: closed when it does, and opened by the next datagram from another port,
- * and from any of the device's addresses. */
+/* A device's socket behind a NAT that forgets. It is closed when the NAT forgets. The next datagram opens another one,
+ * with another port and any of the device's addresses. */
 #ifndef CIDLB_BENCH_FLEET_LINK_H
 #define CIDLB_BENCH_FLEET_LINK_H
 
@@ -26,11 +26,11 @@ struct link {
 	struct event readable; /* assigned and pending only while fd >= 0 */
 };
 
-/* Sends, from a new port if forgotten; link->port tells. `data` NULL: all but the sending, as the datagram is lost
- * behind the NAT. 0 or -errno. */
+/* Sends a datagram, from a new port if the NAT has forgotten. link->port tells which. `data` NULL: does everything but
+ * send, since the datagram is lost behind the NAT. Returns 0 or -errno. */
 int link_send(struct link *link, const uint8_t *data, size_t len, uint64_t now_ms);
 
-/* Harmless if forgotten. */
+/* Does nothing if it is forgotten already. */
 void link_forget(struct link *link);
 
 #endif

@@ -1,6 +1,7 @@
-/* cidlb-floor: the least that forwarding over sockets costs. It does what mode nat of cidlb asks of the kernel (epoll,
- * batches of 32, the same socket options, IP_PKTINFO in both directions on each datagram) and next to nothing else: who
- * sends is its address's last bits, its server and endpoint follow from them, and the way back is an array element. */
+/* cidlb-floor: the least that forwarding over sockets costs. It asks of the kernel what mode nat of cidlb does: epoll,
+ * batches of 32, the same socket options, IP_PKTINFO in both directions on each datagram. It does almost nothing else.
+ * The last bits of a device's address are its number. Its server and endpoint follow from that number, and the way back
+ * is an array element. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* How often each duration occurred, log-linear in the manner of HdrHistogram: up to 127 ns each has a cell of its own;
- * beyond, each power of two is cut into 64, so that a cell is no wider than 1/64 of what it holds. What is beyond 2^34
- * ns (17 s) is in the last. Two readings of a growing histogram differ by what came between. Pure.
+/* How often each duration occurred, log-linear in the manner of HdrHistogram. Up to 127 ns each duration has a cell of
+ * its own. Beyond, each power of two is cut into 64, so that a cell is no wider than 1/64 of what it holds. What is
+ * beyond 2^34 ns (17 s) is in the last cell. Two readings of a growing histogram differ by what came between. Pure.
  */
 #ifndef CIDLB_BENCH_LOAD_HISTOGRAM_H
 #define CIDLB_BENCH_LOAD_HISTOGRAM_H

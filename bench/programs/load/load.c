@@ -18,7 +18,7 @@ enum {
 	QUIET_STEP_NS = 500000,
 };
 
-/* To be sent. */
+/* A datagram of a device. */
 struct datagram {
 	struct iovec vector;
 	uint8_t octets[RECORD_MAX_OCTETS];
@@ -140,7 +140,7 @@ void load_free(struct load *load)
 	free(load);
 }
 
-/* All of them are about to be sent. The record is what a message has last. */
+/* Writes the present time into datagrams that are about to be sent. The record is the last part of a message. */
 static void stamp(struct mmsghdr *headers, unsigned count)
 {
 	uint64_t now_ns = clock_ns();
@@ -159,7 +159,7 @@ static void note_way(volatile struct histogram *ways, const uint8_t *record, uin
 	ways->cells[histogram_cell(now_ns > sent_ns ? now_ns - sent_ns : 0)]++;
 }
 
-/* Datagrams of the next sources, at most `most` and all of one socket: how many, and whose socket. */
+/* Makes datagrams of the next sources, at most `most` and all of one socket. Returns how many, and in *socket whose. */
 static uint32_t make_batch(struct load *load, uint32_t most, uint32_t *socket)
 {
 	const struct load_settings *s = &load->settings;
@@ -183,7 +183,7 @@ static uint32_t make_batch(struct load *load, uint32_t most, uint32_t *socket)
 	return count;
 }
 
-/* The next `count` sources say something. */
+/* Lets the next `count` sources send a datagram each. */
 static void send_devices(struct load *load, uint32_t count)
 {
 	while (count > 0) {
@@ -198,7 +198,7 @@ static void send_devices(struct load *load, uint32_t count)
 	}
 }
 
-/* Something came: how long was it silent before? */
+/* Something came. Notes how long it was silent before. */
 static void note_silence(volatile uint64_t *longest_ns, uint64_t *last_ns, uint64_t now_ns)
 {
 	if (*last_ns && now_ns - *last_ns > *longest_ns)
@@ -233,7 +233,8 @@ static void take_returned(struct load *load, uint32_t socket)
 	}
 }
 
-/* Takes the header off in mode tunnel, and makes that of the answer. The octets before the payload, or -EINVAL. */
+/* In mode tunnel, takes the header off and makes that of the answer. Returns the octets before the payload, or
+ * -EINVAL. */
 static int unwrap(struct load *load, unsigned at, size_t len)
 {
 	struct proxy2_ends ends, back;
@@ -251,7 +252,7 @@ static int unwrap(struct load *load, unsigned at, size_t len)
 	return (int)octets;
 }
 
-/* Turns datagram `at` of the batch into its answer. False: none is due. */
+/* Turns datagram `at` of the batch into its answer. Returns false if none is due. */
 static bool answer(struct load *load, uint32_t socket, unsigned at, uint64_t now_ns)
 {
 	struct packet_batch *batch = &load->batch;
@@ -346,7 +347,7 @@ static void run_bursts(struct load *load, const struct pace *pace, const volatil
 	}
 }
 
-/* One datagram at a time, sent when it is due and taken when it comes, but for the time that one system call takes. */
+/* One datagram at a time is sent when it is due, and taken when it comes, give or take one system call. */
 static void run_even(struct load *load, const struct pace *pace, const volatile sig_atomic_t *stop)
 {
 	uint64_t done = 0;
@@ -360,7 +361,7 @@ static void run_even(struct load *load, const struct pace *pace, const volatile 
 	}
 }
 
-/* Nobody waits for a socket here: to be woken would cost who sends to it, and so the one that is measured. */
+/* The load never waits for a socket. To wake it up would cost the sender, and so the balancer that is measured. */
 void load_run(struct load *load, const volatile sig_atomic_t *stop)
 {
 	const struct pace pace = { .start_ns = clock_ns(), .rate = load->settings.rate };

@@ -1,8 +1,8 @@
-/* A load and those who answer it: many devices, each sending a datagram in turn at an absolute rate, and servers that
- * echo. One thread.
+/* A load and its servers: many devices that send a datagram each in turn, at an absolute rate, and servers that echo.
+ * One thread.
  *
- * A device is an address of 127.16.0.0/12 and a port, which the first million share (places.h). What a device gets back
- * must bear its number, and what a server gets is counted by whether it names that server. */
+ * A device is an address of 127.16.0.0/12 and a port, which the first million share (addr_block.h). What a device gets
+ * back must bear its number, and what a server gets is counted by whether it names that server. */
 #ifndef CIDLB_BENCH_LOAD_LOAD_H
 #define CIDLB_BENCH_LOAD_LOAD_H
 
@@ -57,11 +57,11 @@ struct load_counters {
 
 struct load;
 
-/* -errno: what it needs cannot be had. `counters` are the caller's. */
+/* Returns 0 or -errno: what it needs cannot be had. `counters` are the caller's, and must outlive the load. */
 int load_new(struct load **out, const struct load_settings *settings, volatile struct load_counters *counters);
 void load_free(struct load *load);
 
-/* Until *stop; then waits for what is on its way. */
+/* Runs until *stop is set. Then waits for what is on its way. */
 void load_run(struct load *load, const volatile sig_atomic_t *stop);
 
 #endif

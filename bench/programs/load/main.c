@@ -231,7 +231,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	sigaction(SIGTERM, &end, NULL);
 	sigaction(SIGINT, &end, NULL);
-	/* The kernel may else be 50 us late, so that timers of others fall together with ours. */
+	/* By default the kernel may be 50 us late, so that several timers fall together. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	err = map_counters(&counters, path);
 	if (!err)

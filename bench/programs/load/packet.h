@@ -24,24 +24,24 @@ struct packet_batch {
 
 struct sockaddr_in packet_name(const struct addr *addr);
 
-/* Sockets are of this network namespace (a file; NULL: of where the process is) from now on. 0 or -errno. */
+/* Makes sockets belong to this network namespace, a file, from now on. NULL: nothing changes. Returns 0 or -errno. */
 int packet_enter(const char *net);
 
-/* A non-blocking socket bound to an IPv4 address, with the options that a listener of cidlb has. The descriptor, or
- * -errno. */
+/* Makes a non-blocking socket bound to an IPv4 address, with the options that a listener of cidlb has. Returns the
+ * descriptor or -errno. */
 int packet_bind(const struct sockaddr_in *name);
 
-/* Receives at most PACKET_BATCH without waiting: how many, each in data[i], of headers[i].msg_len octets, from
- * names[i]. */
+/* Receives at most PACKET_BATCH datagrams without waiting. Returns how many. Each is in data[i], has headers[i].msg_len
+ * octets and comes from names[i]. */
 unsigned packet_receive(struct packet_batch *batch, int fd);
 
-/* The address that datagram `at` was sent to, host order; 0: unknown. */
+/* Returns the address that datagram `at` was sent to, in host order, or 0 if that is unknown. */
 uint32_t packet_local(struct packet_batch *batch, unsigned at);
 
 /* Writes the control message with which a datagram leaves from `local` (host order; 0: the socket's own address). */
 void packet_set_local(struct msghdr *header, void *control, uint32_t local);
 
-/* Sends all without waiting. How many the kernel refused. */
+/* Sends all without waiting. Returns how many the kernel refused. */
 unsigned packet_send(struct mmsghdr *headers, unsigned count, int fd);
 
 #endif

@@ -3,7 +3,7 @@
  *   19 | fefd | epoch 1 | sequence number 1 | CID | length | filler for ciphertext
  *   CID, 8 octets: server id, little endian, 2 | source, big endian, 3 | b1d07b
  *
- * So who gets it can tell whether it was for him; and the first octet alone names up to 255 servers. Pure.
+ * So a receiver can tell whether a datagram was for it. The first octet alone names up to 255 servers. Pure.
  */
 #ifndef CIDLB_BENCH_LOAD_RECORD_H
 #define CIDLB_BENCH_LOAD_RECORD_H
@@ -26,13 +26,14 @@ struct record {
 /* Writes a whole datagram of `octets`, RECORD_MIN_OCTETS..RECORD_MAX_OCTETS. */
 void record_write(uint8_t *out, size_t octets, const struct record *record);
 
-/* Makes it one of another source. */
+/* Makes a datagram one of another source. */
 void record_rename(uint8_t *out, const struct record *record);
 
-/* Makes it shorter, or as long again as it was written: what record_write() makes of so many octets. */
+/* Makes a datagram shorter, or as long again as it was written. It becomes what record_write() makes of so many
+ * octets. */
 void record_resize(uint8_t *out, size_t octets);
 
-/* -EINVAL: nothing that record_write() makes. The filler is not looked at. */
+/* Returns 0, or -EINVAL for what record_write() does not make. The filler is not looked at. */
 int record_read(struct record *out, const uint8_t *data, size_t len);
 
 /* The time of sending, in the first octets of the filler: of this host's clock, and in its order of octets. */

@@ -67,7 +67,7 @@ static uint64_t mapping_expiry_ms(const struct mapping *m)
 	return at_ms;
 }
 
-/* The timer is not moved for every datagram: it looks, when it ends, how much is left. */
+/* The timer is not moved for every datagram. When it ends, it looks how much time is left. */
 static void mapping_on_expiry(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd, (void)what;
@@ -133,7 +133,8 @@ static int mapping_open(struct mapping *m, uint64_t now_ms)
 	return 0;
 }
 
-/* A client not seen before, as a forgotten mapping. NULL: every place is taken by a live one. */
+/* Makes a client that was not seen before, as a forgotten mapping. Returns NULL if every place is taken by a live one.
+ */
 static struct mapping *relay_admit(struct relay *relay, struct bucket *bucket, const struct addr *client)
 {
 	struct mapping *m;
@@ -155,7 +156,7 @@ static struct mapping *relay_admit(struct relay *relay, struct bucket *bucket, c
 	return m;
 }
 
-/* The client's live mapping. NULL: none to be had. */
+/* Returns the client's live mapping, or NULL if none can be had. */
 static struct mapping *relay_mapping(struct relay *relay, const struct addr *client, uint64_t now_ms)
 {
 	struct bucket *bucket = &relay->buckets[siphash_addr(&relay->key, client, true) % relay->settings.max];

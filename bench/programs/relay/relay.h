@@ -1,7 +1,7 @@
-/* A NAT of ours: each client address gets an upstream socket of its own, a mapping, that is forgotten as NATs forget.
+/* A NAT: each client address gets an upstream socket of its own, a mapping, which is forgotten as NATs forget.
  *
- * The socket of a forgotten mapping is closed, so what the target still sends there is lost; the client's next datagram
- * makes a new mapping, with another port. One thread, libevent.
+ * The socket of a forgotten mapping is closed, so what the target still sends there is lost. The client's next datagram
+ * makes a new mapping with another port. One thread, libevent.
  */
 #ifndef CIDLB_BENCH_RELAY_RELAY_H
 #define CIDLB_BENCH_RELAY_RELAY_H
@@ -34,7 +34,7 @@ struct relay_counters {
 	uint64_t refused; /* no mapping to be had, or not accepted by the kernel */
 };
 
-/* 0 or -errno: cannot bind, or out of memory. */
+/* Returns 0 or -errno: it cannot bind, or there is no memory. */
 int relay_new(struct relay **out, struct event_base *base, const struct relay_settings *settings);
 void relay_free(struct relay *relay);
 
