@@ -1,8 +1,9 @@
-/* Log lines to stderr, as text or as JSON with the fields time, level, event, pool, backend, reason. Never from the
- * packet path.
+/* Log lines to stderr, as text or as JSON with the fields time, level, event, pool, backend, reason. The packet path
+ * never logs.
  *
  * Text:  2026-11-22T13:20:01.123Z info backend_down pool=lwm2m backend=b: no answer for 1000 ms
- * Identities and keys are never passed to it.
+ *
+ * Callers never pass identities or keys.
  */
 #ifndef CIDLB_BASE_LOG_H
 #define CIDLB_BASE_LOG_H
@@ -14,8 +15,8 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 void log_set_format(enum log_format format);
 
-/* One event. `pool` and `backend` may be NULL; `reason` is a printf format, control characters in the result are
- * escaped. Thread-safe: one write per line. */
+/* Logs one event. `pool` and `backend` may be NULL. `reason` is a printf format; control characters in its result are
+ * escaped. Thread-safe: each line is one write. */
 void log_event(enum log_level level, const char *event, const char *pool, const char *backend, const char *reason, ...)
 	__attribute__((format(printf, 5, 6)));
 

@@ -7,7 +7,7 @@ static bool is_over(const struct log_quota *quota, int64_t now_s)
 
 bool log_quota_take(struct log_quota *quota, int64_t now_s)
 {
-	/* What is still to be told of the last minute ends it. */
+	/* A minute ends once its number has been told. */
 	if (quota->more == 0 && is_over(quota, now_s))
 		*quota = (struct log_quota){ 0 };
 	if (quota->lines == LOG_QUOTA_LINES) {

@@ -1,5 +1,5 @@
-/* How much of what others cause is logged: so many lines a minute, then one that says how many there were more. Control
- * thread only. */
+/* Rate limit for log lines that remote parties can trigger: so many a minute, then one line with the number left out.
+ * Control thread only. */
 #ifndef CIDLB_BASE_LOG_QUOTA_H
 #define CIDLB_BASE_LOG_QUOTA_H
 
@@ -8,17 +8,18 @@
 
 enum { LOG_QUOTA_LINES = 60, LOG_QUOTA_S = 60 };
 
-/* All zero: nothing was logged yet. */
+/* All zero: nothing has been logged yet. */
 struct log_quota {
 	int64_t begin_s;
 	unsigned lines; /* logged since then */
 	uint64_t more;  /* that were not */
 };
 
-/* One may be logged now, monotonic. False: it was counted. */
+/* True: the caller may log one line now. False: it is counted instead. The time is monotonic. */
 bool log_quota_take(struct log_quota *quota, int64_t now_s);
 
-/* To be asked now and then. How many were not logged, once their minute is over: another one begins; else 0. */
+/* How many lines were left out, once their minute is over; another minute begins then. Else 0. To be asked now and
+ * then. */
 uint64_t log_quota_more(struct log_quota *quota, int64_t now_s);
 
 #endif

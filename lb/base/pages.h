@@ -4,10 +4,10 @@
 
 #include <stddef.h>
 
-/* Zeroed, aligned to a page; takes up memory where it is touched. NULL: cannot be had. */
+/* Zeroed and aligned to a page. Only what is touched takes up memory. NULL: there is no memory. */
 void *pages_take(size_t octets);
 
-/* What pages_take() gave for as many octets; NULL: nothing. */
+/* Gives back what pages_take() gave for as many octets. NULL: nothing happens. */
 void pages_return(void *pages, size_t octets);
 
 #endif

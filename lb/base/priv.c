@@ -12,7 +12,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Looks before the drop: afterwards /etc may be out of reach. */
+/* It is read before the drop: afterwards /etc may be out of reach. */
 static const struct passwd *priv_find(const char *user)
 {
 	if (user)
@@ -46,7 +46,7 @@ int priv_access(const char *path, int mode, uid_t uid, gid_t gid)
 		err = -errno;
 	if (err == 0 && faccessat(AT_FDCWD, path, mode, AT_EACCESS) != 0)
 		err = -errno;
-	/* A root that is half given up must do nothing more. */
+	/* Who is root by half must do nothing more. */
 	if (root && (seteuid(0) != 0 || setegid(before) != 0))
 		abort();
 	return err;
@@ -87,7 +87,7 @@ static int has_capabilities(void)
 	return 0;
 }
 
-/* Believes nothing that the calls above returned. */
+/* Checks again what the calls above have returned. */
 static int priv_verify(uid_t uid, gid_t gid)
 {
 	uid_t ruid, euid, suid;

@@ -4,14 +4,15 @@
 
 #include <sys/types.h>
 
-/* Who priv_drop(user) becomes: oneself when not started as root. -ENOENT, -errno: no such user. */
+/* Tells whom priv_drop(user) becomes: the present user when not started as root. -ENOENT, -errno: there is no such
+ * user. */
 int priv_owner(const char *user, uid_t *uid, gid_t *gid);
 
-/* access(2) as uid and gid would have it, who are asked for by becoming them for that moment: only while there is one
- * thread. As who one is, when not root. 0 or -errno. */
+/* access(2) for uid and gid. Root becomes them for that moment, so there must be only one thread; others ask as
+ * themselves. Returns 0 or -errno. */
 int priv_access(const char *path, int mode, uid_t uid, gid_t gid);
 
-/* Becomes `user` (NULL: cidlb if it exists, else nobody): groups, gid, uid, no capabilities, no new privileges; then
+/* Becomes `user` (NULL: cidlb if it exists, else nobody): groups, gid, uid, no capabilities, no new privileges. Then
  * verifies that root cannot be had back. Does nothing when not started as root. Returns 0, or -errno with *why set to a
  * sentence. */
 int priv_drop(const char *user, const char **why);

@@ -27,14 +27,14 @@ enum refused {
 	REFUSED_REASONS,
 };
 
-/* Why what came to a tunnel's socket was dropped: enum proxy2_result but PROXY2_GOOD, and these. */
+/* Why a datagram at a tunnel's socket was dropped: enum proxy2_result but PROXY2_GOOD, and these. */
 enum tunnel_drop {
 	TUNNEL_OUTER_SOURCE = PROXY2_RESULTS, /* from an address that no backend of the pool has */
 	TUNNEL_SERVICE,                       /* its inner source is no listener of the pool */
 	TUNNEL_DROPS,
 };
 
-/* Why what came to an endpoint of a pool without a table was dropped. */
+/* Why a datagram at an endpoint of a pool without a table was dropped. */
 enum stateless_drop {
 	STATELESS_CHECK,  /* its address was not written here */
 	STATELESS_SOURCE, /* from an address that no backend of the pool has */
@@ -75,7 +75,7 @@ static inline uint64_t stats_read(const stats_counter *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* Control thread: `sum` += every counter of `one`. */
+/* Adds every counter of `one` to `sum`. Control thread. */
 void stats_sum(struct stats *sum, const struct stats *one);
 
 const char *refused_name(enum refused reason);

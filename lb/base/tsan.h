@@ -1,5 +1,5 @@
-/* Tells ThreadSanitizer of the orderings that liburcu makes where it cannot see them: change, reuse and freeing after a
- * grace period. Nothing in other builds. */
+/* Tells ThreadSanitizer of the orderings that liburcu makes where it cannot see them: memory is changed, reused or
+ * freed after a grace period. Other builds get nothing. */
 #ifndef CIDLB_BASE_TSAN_H
 #define CIDLB_BASE_TSAN_H
 

@@ -66,8 +66,7 @@ static void read_number_id(struct conf_reader *reader, struct conf_place place, 
 			   max);
 }
 
-/* Ids mean nothing to layouts without them, and are then left alone: a pool may be switched to such a layout for
- * comparison. */
+/* Layouts without ids ignore them, so they are left alone: a pool may be switched to such a layout for comparison. */
 static void read_id(struct conf_reader *reader, const struct conf_value *id, const struct cid_layout *layout,
 		    struct conf_backend *backend)
 {
@@ -110,7 +109,7 @@ static void read_id_base(struct conf_reader *reader, const struct entry *entry, 
 		first[i].has_id = cid_id_from_number(&first[i].id, layout, (uint64_t)base->number + i) == 0;
 }
 
-/* RFC 1123, and '_', which names in the DNS may have. */
+/* RFC 1123, and '_', which some names in the DNS have. */
 static bool is_host(const char *text, size_t len)
 {
 	size_t label = 0;
@@ -132,7 +131,7 @@ static bool is_host(const char *text, size_t len)
 	return true;
 }
 
-/* HOST:PORT with something in both places, and no other colon. All digits and dots is a mistyped address. */
+/* HOST:PORT has something in both places and no other colon. All digits and dots would be a mistyped address. */
 static bool split_host(const char *text, size_t *host_len, uint16_t *port)
 {
 	const char *colon = strchr(text, ':');
@@ -214,7 +213,7 @@ static const char *text_of(struct conf_reader *reader, const struct entry *entry
 	return NULL;
 }
 
-/* What is wrong with one of a set is mostly wrong with all: the first is reported. */
+/* A mistake in one backend of a set is mostly in all: only the first is reported. */
 static void read_names(struct conf_reader *reader, const struct entry *entry, struct conf_backend *first)
 {
 	struct conf_value name = entry->values[BACKEND_NAME];
@@ -255,7 +254,7 @@ static const struct conf_backend *find_same(const struct conf_pool *pool, size_t
 	return NULL;
 }
 
-/* Within a set all are distinct. */
+/* Within a set all names and ids are distinct. */
 static void check_distinct(struct conf_reader *reader, const struct entry *entry, const struct conf_pool *pool)
 {
 	const size_t first = pool->backend_count - entry->count;
@@ -277,7 +276,7 @@ static void check_distinct(struct conf_reader *reader, const struct entry *entry
 		conf_error(reader, entry->values[BACKEND_ID].place, "already the id of backends[%zu]", same->entry);
 }
 
-/* Options that only sets have, or only single backends. False: it is not known which of both is meant. */
+/* Reports options that only sets have, or only single backends. False: nobody knows which of both is meant. */
 static bool check_kind(struct conf_reader *reader, const struct entry *entry)
 {
 	const struct conf_value *values = entry->values, *name = &values[BACKEND_NAME];

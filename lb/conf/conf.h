@@ -1,7 +1,7 @@
 /* The configuration file (libconfig), read, checked and turned into one value. Control thread only.
  *
  * Every mistake is one line "FILE:LINE: pools[0].backends[1].id: 300 does not fit size 1; accepted: 0..255". All
- * mistakes are reported at once; a syntax error or duplicate key alone.
+ * mistakes are reported at once, but a syntax error or a duplicate key comes alone.
  */
 #ifndef CIDLB_CONF_H
 #define CIDLB_CONF_H
@@ -131,11 +131,11 @@ struct conf {
 	size_t pool_count;
 };
 
-/* The address family that the names of the pool's backends are asked for: IPv4 if there is a source for it; the
- * tunnel's. */
+/* Whether the names of the pool's backends are asked for IPv6 addresses. In mode nat they are asked for IPv4 if there
+ * is a source for it; in mode tunnel they have the tunnel's family. */
 bool conf_pool_asks_v6(const struct conf_pool *pool);
 
-/* One line per entry, without the newline, in the order of the file. `warnings` never refuse a file. */
+/* Each entry is one line without its newline. They stand in the order of the file. Warnings never refuse a file. */
 struct conf_report {
 	char **errors;
 	size_t error_count;
@@ -143,7 +143,8 @@ struct conf_report {
 	size_t warning_count;
 };
 
-/* Reads and checks `file`. NULL: refused, `report` says why (at least one error). The report is filled in any case. */
+/* Reads and checks `file`. NULL: it is refused, and `report` has at least one error. The report is filled in any case.
+ */
 struct conf *conf_load(const char *file, struct conf_report *report);
 void conf_free(struct conf *conf);
 void conf_report_free(struct conf_report *report);

@@ -27,7 +27,7 @@ enum {
 	NAMESERVERS = 8,   /* also those of a resolv.conf that takes another's place */
 };
 
-/* What there is in any case: the rest of the file may not be read yet. */
+/* Descriptors that are there in any case. The rest of the file may not be read yet. */
 static uint64_t count_others(const struct conf *conf)
 {
 	uint64_t count = STANDARD + LOOP + ALARM + MOMENTARY;
@@ -37,7 +37,7 @@ static uint64_t count_others(const struct conf *conf)
 	return count + (uint64_t)OF_WORKER * conf->workers;
 }
 
-/* Those on which pools meet have one socket: sockets.c. */
+/* Pools that have a port of the wildcard address in common share its sockets: control/sockets.c. */
 static uint64_t count_prefix_ports(const struct conf *conf)
 {
 	uint8_t families[1 << 16] = { 0 }; /* of each port: a bit for each */
@@ -55,7 +55,8 @@ static uint64_t count_prefix_ports(const struct conf *conf)
 	return count * conf->workers;
 }
 
-/* Whether a pool from `first` on, before this one, has the ports of source `at`: they have one socket each. */
+/* Whether one of the pools from `first` on, before this one, has the ports of source `at`. They share the sockets then.
+ */
 static bool is_shared(const struct conf *conf, size_t first, size_t pool, size_t at)
 {
 	const struct conf_nat *nat = &conf->pools[pool].nat;
@@ -87,7 +88,7 @@ uint64_t conf_address_ports(const struct conf *conf, size_t first, size_t count)
 	return ports;
 }
 
-/* A session is asked from two, but for one whose ports are inside a tunnel. */
+/* A session of `coaps` is asked from two ports. Ports inside a tunnel share one descriptor. */
 static uint64_t count_probes(const struct conf_pool *pool)
 {
 	const bool tunnelled = pool->forward == FORWARD_TUNNEL && pool->health.port == 0;

@@ -13,8 +13,8 @@ enum {
 	STACK_OCTETS = 64 << 10,         /* more than a file takes */
 };
 
-/* libconfig ends the process, or touches what it could not have, where memory is short: this is more than it takes of
- * any text, held for a moment. False: it is not there. */
+/* Where memory is short, libconfig ends the process or touches what it could not have. So more than it takes of any
+ * text is held for a moment first. False: there is not so much. */
 static bool tree_has_memory(const char *text)
 {
 	const size_t octets = TREE_OCTETS + TREE_OCTETS_PER_CHARACTER * strlen(text);
@@ -64,8 +64,8 @@ struct conf *conf_parse(const struct conf_source *source, const struct conf_mach
 	return NULL;
 }
 
-/* What functions have left there, of libraries, too: what goes through vector registers is saved there when a symbol is
- * bound. */
+/* Wipes what functions have left on the stack, those of libraries, too. Vector registers are saved there when a symbol
+ * is bound. */
 __attribute__((noinline)) static void wipe_stack(void)
 {
 	char left[STACK_OCTETS];
@@ -95,7 +95,7 @@ struct conf *conf_load(const char *file, struct conf_report *report)
 	return conf;
 }
 
-/* Keys are in it; NULL: nothing is. */
+/* `secret` has keys in it, or is NULL. */
 static void free_wiped(void *secret, size_t octets)
 {
 	if (secret)

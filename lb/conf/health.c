@@ -72,7 +72,7 @@ static char *copy_text(struct conf_reader *reader, const char *text)
 	return copy;
 }
 
-/* What Uri-Path options and an HTTP request line can carry as it is. */
+/* Whether Uri-Path options and an HTTP request line can carry the text as it is. */
 static bool is_path(const char *text, size_t max)
 {
 	size_t len = strlen(text);

@@ -78,7 +78,7 @@ bool conf_user_reads(const struct conf_user *user, const char *path)
 	return true;
 }
 
-/* Trailing white space is what an editor or openssl leaves behind. */
+/* Editors and openssl leave white space at the end. */
 static bool parse_key(const char *text, struct key *key)
 {
 	const size_t digits = hex_span(text);
@@ -90,8 +90,8 @@ static bool parse_key(const char *text, struct key *key)
 	return true;
 }
 
-/* Why the file at `path` cannot be taken; NULL: it is read, and *parsed tells whether it has the key. Not blocked by a
- * FIFO, not fooled by a change between check and use. */
+/* Returns why the file at `path` cannot be taken. NULL: it is read, and *parsed tells whether it has the key. A FIFO
+ * does not block it, and a change between check and use does not fool it. */
 static const char *read_key_file(const struct conf_user *user, const char *path, struct key *key, bool *parsed)
 {
 	char text[128];

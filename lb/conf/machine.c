@@ -15,7 +15,7 @@ static unsigned count_cpus(void)
 	return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
-/* The hard limit: control.c raises the other one to it. */
+/* The hard limit counts: control.c raises the other one to it. */
 static uint64_t read_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -23,7 +23,7 @@ static uint64_t read_descriptor_limit(void)
 	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : limit.rlim_max;
 }
 
-/* A connected UDP socket knows, and sends nothing. */
+/* A connected UDP socket knows its source, and sends nothing. */
 static int source_towards(const struct addr *to, struct addr *out)
 {
 	struct sockaddr_storage sockaddr;

@@ -50,8 +50,8 @@ const struct conf_backend *conf_pool_first_remote(const struct conf_pool *pool)
 	return NULL;
 }
 
-/* Sources that are not in the file. All of loopback, if all backends are there; else an address of each family, and the
- * host knows which. False: neither (reported). */
+/* Without sources in the file: if all backends are on loopback, a prefix of loopback. Else an address of each family,
+ * which only this host can tell. False: neither is possible (reported). */
 static bool default_sources(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
 {
 	static const struct conf_prefix loopback = { .addr.ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [13] = 64 },
@@ -73,9 +73,8 @@ static bool default_sources(struct conf_reader *reader, struct conf_place place,
 	return true;
 }
 
-/* Of prefixes: several multiply the endpoints, which makes collisions rare; but each is a socket, and splits the
- * batches of system calls.
- */
+/* Several ports of prefixes multiply the endpoints, which makes collisions rare. But each is a socket, and splits the
+ * batches of system calls. */
 static unsigned default_last_port(const struct conf_nat *nat)
 {
 	if (nat->single)

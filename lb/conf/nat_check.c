@@ -30,8 +30,8 @@ bool conf_pool_uses(const struct conf_pool *pool, bool v4)
 	return false;
 }
 
-/* Where the file gives no sources: one of each family that backends have, as this host would send to them. False: there
- * is none (reported). */
+/* Where the file gives no sources, takes one of each family that backends have, as this host would send to them. False:
+ * there is no route (reported). */
 static bool add_host_sources(struct conf_reader *reader, struct conf_place place, const struct conf_machine *machine,
 			     struct conf_pool *pool)
 {
@@ -95,8 +95,7 @@ static void check_reach(struct conf_reader *reader, struct conf_place place, con
 	}
 }
 
-/* An endpoint's socket is bound to its port on the wildcard address. Pools may share ports: they share the sockets
- * then. */
+/* An endpoint's socket is bound to its port on the wildcard address. Pools that share ports share these sockets. */
 static void check_ports(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat)
 {
 	const struct conf *conf = reader->conf;
@@ -116,7 +115,7 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, con
 }
 
 /* Endpoints of a family that no backend has are of no use. An endpoint of a prefix is for one session, so that it may
- * have it for life; a port of a single address is for one per backend. */
+ * have it for life. A port of a single address is for one session of each backend. */
 static uint64_t endpoints_of(const struct conf_pool *pool)
 {
 	const struct conf_nat *nat = &pool->nat;
@@ -148,8 +147,8 @@ static void check_endpoints(struct conf_reader *reader, const struct conf_nat_sa
 			   endpoints);
 }
 
-/* Each port of a single address is a descriptor once a flow needs it. Where one pool alone is too much, this is the
- * better line than that of the sum. */
+/* Each port of a single address is a descriptor once a flow needs it. Where one pool alone needs too many, this line
+ * helps more than that of the sum. */
 static void check_descriptors(struct conf_reader *reader, struct conf_place place, const struct conf_machine *machine,
 			      size_t at)
 {

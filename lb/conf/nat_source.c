@@ -44,7 +44,7 @@ static bool read_source(struct conf_reader *reader, const config_setting_t *sett
 	return false;
 }
 
-/* A source beside those before it. */
+/* Holds a source against those before it. */
 static bool fits_in(struct conf_reader *reader, struct conf_place place, const struct conf_nat *nat, size_t i,
 		    bool single)
 {

@@ -9,15 +9,15 @@
 /* 32 or 128. */
 unsigned prefix_family_bits(const struct addr *a);
 
-/* The first address of the prefix of `bits` bits that `a` lies in. Port 0. */
+/* Returns the first address of the prefix of `bits` bits that `a` lies in. Its port is 0. */
 struct addr prefix_first(const struct addr *a, unsigned bits);
 
 bool prefix_contains(const struct conf_prefix *prefix, const struct addr *a);
 
-/* ADDRESS/BITS, host bits or not. Returns 0, or -EINVAL: something else. */
+/* Reads ADDRESS/BITS, with or without host bits. Returns 0, or -EINVAL: it is something else. */
 int prefix_parse(struct conf_prefix *out, const char *text);
 
-/* Reads 1..max in decimal digits and moves *text behind them. Returns 0, or -EINVAL: something else. */
+/* Reads 1..max in decimal digits and moves *text behind them. Returns 0, or -EINVAL: it is something else. */
 int prefix_parse_number(const char **text, unsigned max, unsigned *out);
 
 #endif

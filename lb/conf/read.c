@@ -7,7 +7,7 @@
 
 enum { NAME_MAX_OCTETS = 63 };
 
-/* Levenshtein, for names up to NAME_MAX_OCTETS. */
+/* The Levenshtein distance of names up to NAME_MAX_OCTETS. */
 static size_t edit_distance(const char *a, const char *b)
 {
 	const size_t columns = strlen(b);
@@ -220,7 +220,7 @@ bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, 
 	if (addr_parse(out, text) == 0)
 		return true;
 	*out = (struct addr){ 0 };
-	/* A host name has a letter and its port the only colon; an IPv6 address without brackets has more. */
+	/* A host name has a letter, and its port the only colon. An IPv6 address without brackets has more colons. */
 	if (strchr(text, ':') == strrchr(text, ':') && strpbrk(text, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ"))
 		conf_error(reader, value->place, "%s: only backends may have host names; give an IP address",
 			   conf_quote(quoted, text));

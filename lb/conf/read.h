@@ -62,7 +62,7 @@ struct conf_value {
 	const char *text; /* CONF_TEXT: NULL unless CONF_GOOD */
 };
 
-/* Who reads the key files at a reload: root has become `user` by then. */
+/* Who reads the key files at a reload. Root has become `user` by then. */
 struct conf_user {
 	bool other; /* than who runs now; if not, opening a file is the check */
 	uid_t uid;
@@ -70,8 +70,8 @@ struct conf_user {
 	int group_count;
 };
 
-/* The texts in quotes of a file, one after another, each with a final NUL. Keys are among them: libconfig, which leaves
- * copies behind, gets only where each begins. */
+/* The texts in quotes of a file, one after another, each with a final NUL. Keys are among them, and libconfig leaves
+ * copies behind. So it only gets where each text begins. */
 struct conf_strings {
 	char *octets;
 	size_t len, room;
@@ -115,8 +115,8 @@ static inline struct conf_place conf_at(const config_setting_t *setting)
 
 /* read.c: one group against its table. */
 
-/* Fills values[section->count]. Reports unknown members, wrong types and ranges, missing required ones. A group that is
- * absent altogether gives the defaults, with its own place for all of them. */
+/* Fills values[section->count]. Reports unknown members, wrong types and ranges, and missing members that are required.
+ * A group that is absent altogether gives the defaults, all with its own place. */
 void conf_read_section(struct conf_reader *reader, struct conf_place group, const struct conf_section *section,
 		       struct conf_value *values);
 
@@ -140,14 +140,13 @@ int conf_text_read(const char *file, char **out, mode_t *mode);
 /* Wipes what it frees; NULL: nothing. */
 void conf_text_free(char *text, size_t octets);
 
-/* A copy for libconfig, with lines where they were. Nothing that may be a part of a key is in it, but for a number of
- * its own:
- * - A text in quotes, with those that follow and belong to it, is where it begins in *strings, in decimal digits:
+/* Makes a copy for libconfig, with lines where they were. It has nothing that may be a part of a key:
+ * - A text in quotes becomes a number: where it begins in *strings. Texts that follow and belong to it are joined.
  *   conf_text_of() reads it.
- * - A word that is neither a setting's name nor true or false, which is a mistake, is "x"; a float, which no option
- *   takes, 0.5; a comment a blank.
- * - An integer is a decimal 64-bit one, for libconfig 1.5 wraps wider ones and those without an L beyond 32 bits
- *   silently; what is beyond 64 bits becomes INT64_MIN or INT64_MAX, what runs into a word 0. So an array may mix
+ * - A word that is neither a setting's name nor true or false is a mistake, and becomes "x". A float, which no option
+ *   takes, becomes 0.5, and a comment a blank.
+ * - An integer becomes a decimal 64-bit one: libconfig 1.5 silently wraps wider ones, and those without an L beyond 32
+ *   bits. What is beyond 64 bits becomes INT64_MIN or INT64_MAX; what runs into a word becomes 0. So an array may mix
  *   widths.
  * *include_line is the first line with an @include, or 0. NULL: out of memory. */
 char *conf_text_rewrite(const char *text, struct conf_strings *strings, int *include_line);
@@ -155,7 +154,8 @@ char *conf_text_rewrite(const char *text, struct conf_strings *strings, int *inc
 /* Wipes them, too. */
 void conf_strings_free(struct conf_strings *strings);
 
-/* What config_setting_get_string() was meant to be; NULL: no text. Valid as long as reader->strings. */
+/* Returns what config_setting_get_string() was meant to return. NULL: it is no text. Valid as long as reader->strings.
+ */
 const char *conf_text_of(const struct conf_reader *reader, const config_setting_t *setting);
 
 /* A file that was read already. */
@@ -171,20 +171,20 @@ struct conf *conf_parse(const struct conf_source *source, const struct conf_mach
 
 /* key.c: secrets. */
 
-/* Who will run. False (reported): no such user. */
+/* Finds out who will run. False (reported): there is no such user. */
 bool conf_user_find(struct conf_reader *reader, const struct conf_value *user);
 
 /* False: `user` cannot open `path` for reading. */
 bool conf_user_reads(const struct conf_user *user, const char *path);
 
-/* Sixteen octets from "HEX" or "@FILE" (relative to the configuration file). False (reported): refused. */
+/* Reads sixteen octets from "HEX" or "@FILE" (relative to the configuration file). False (reported): refused. */
 bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static 16]);
 
-/* The same of 1..CONF_PSK_OCTETS octets. */
+/* Reads 1..CONF_PSK_OCTETS octets in the same way. */
 bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static CONF_PSK_OCTETS],
 		   uint8_t *len);
 
-/* True if the key is in the file itself and others can access that (reported). */
+/* True: the key is in the file itself, and others can access that (reported). */
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value);
 
 /* pool.c */
@@ -210,11 +210,11 @@ void conf_backends_read(struct conf_reader *reader, const struct conf_value *lis
 /* nat.c */
 extern const struct conf_section conf_section_nat;
 
-/* Fills pool->nat, but for sources that only this host can tell, and what the second pass needs to know. The listeners
- * and the pool's backends are read already; those with port 0 are wrong and were reported. */
+/* Fills pool->nat, except for sources that only this host can tell, and nat_said for the second pass. The listeners and
+ * the pool's backends have been read. Those with port 0 are wrong and were reported. */
 void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
 
-/* Where a name leads nobody knows yet. */
+/* False: it is a name, and where that leads nobody knows yet. */
 bool conf_backend_has_address(const struct conf_backend *backend);
 
 /* The first backend with an address that is not on loopback, or NULL. */
@@ -231,14 +231,14 @@ bool conf_pool_uses(const struct conf_pool *pool, bool v4);
 
 /* descriptors.c: the second pass. */
 
-/* How many sockets of single addresses' ports `count` pools from `first` on may open. */
+/* Counts the sockets that `count` pools from `first` on may open for ports of single addresses. */
 uint64_t conf_address_ports(const struct conf *conf, size_t first, size_t count);
 
-/* How many descriptors the limit leaves for what pools need; UINT64_MAX: there is none. */
+/* Tells how many descriptors the limit leaves for what pools need. UINT64_MAX: there is no limit. */
 uint64_t conf_descriptors_left(const struct conf *conf, const struct conf_machine *machine);
 
-/* Holds what a good configuration may need in all, once it runs, against the limit. A reload to another one needs those
- * of both for a moment. */
+/* Holds what a good configuration may need in all, once it runs, against the limit. During a reload both need theirs
+ * for a moment. */
 void conf_descriptors_check(struct conf_reader *reader, const struct conf_machine *machine);
 
 /* tunnel.c */
@@ -247,7 +247,7 @@ extern const struct conf_section conf_section_tunnel, conf_section_tunnel_key;
 /* Fills pool->tunnel. */
 void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
 
-/* The second pass: holds the tunnels of the pools in `list` against their workers and backends, each other, the
+/* The second pass. Holds the tunnels of the pools in `list` against their workers and backends, each other, the
  * listeners and the endpoints of mode nat. */
 void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list);
 

@@ -11,7 +11,7 @@ static long line_number(const struct conf_reader *reader, const char *line)
 	return strtol(line + strlen(reader->file) + 1, NULL, 10);
 }
 
-/* Takes `line`, which may be NULL for want of memory. Keeps the order of the file: people mend it from top to
+/* Takes `line`, which is NULL for want of memory. Keeps the order of the file, because people correct it from top to
  * bottom. */
 static void add_line(struct conf_reader *reader, char ***lines, size_t *count, char *line)
 {
@@ -43,7 +43,7 @@ static void write_path(FILE *out, const config_setting_t *setting)
 		fprintf(out, "%s%s", config_setting_parent(parent) ? "." : "", config_setting_name(setting));
 }
 
-/* "FILE:LINE: PATH: MESSAGE". The root has no line of its own: what it lacks is said at line 1. */
+/* "FILE:LINE: PATH: MESSAGE". The root has no line of its own: what it lacks is reported at line 1. */
 static char *format_line(const struct conf_reader *reader, struct conf_place place, const char *format, va_list args)
 {
 	const unsigned line = place.setting ? config_setting_source_line(place.setting) : 0;

@@ -65,7 +65,7 @@ static void read_user(struct conf_reader *reader, const struct conf_value *user)
 		conf_warn(reader, user->place, "the user that cidlb runs as cannot read this file: a reload will fail");
 }
 
-/* A copy of an absolute path of less than `room` octets; NULL: "", or (reported) something else. */
+/* Copies an absolute path of less than `room` octets. NULL: it is "", or (reported) something else. */
 static char *read_path(struct conf_reader *reader, const struct conf_value *value, const char *fallback, size_t room)
 {
 	const char *path = value->text ? value->text : fallback;
@@ -181,8 +181,8 @@ static size_t find_pool(const struct conf *conf, const char *name)
 	return i;
 }
 
-/* Ties listeners to pools. What a mistake reported earlier already explains is not said again: a pool without a usable
- * name is nobody's, and a listener without a pool may have meant any. */
+/* Ties listeners to pools. It does not repeat what an earlier mistake explains: nobody can name a pool without a usable
+ * name, and a listener without a pool may have meant any. */
 static void join(struct conf_reader *reader, const config_setting_t *listeners, const config_setting_t *pools)
 {
 	struct conf *conf = reader->conf;
@@ -211,7 +211,7 @@ static void join(struct conf_reader *reader, const config_setting_t *listeners, 
 				   "no listener names pool \"%s\"", conf->pools[i].name);
 }
 
-/* False: absent, or (reported) not one to use. */
+/* False: it is absent, or (reported) not to be used. */
 static bool read_hash_key(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static 16])
 {
 	static const uint8_t demo_key[16] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
@@ -249,7 +249,7 @@ void conf_root_read(struct conf_reader *reader, const config_setting_t *root)
 	conf->workers = (unsigned)values[ROOT_WORKERS].number;
 	conf->rcvbuf_octets = (uint32_t)values[ROOT_RCVBUF].number;
 	read_user(reader, &values[ROOT_USER]);
-	/* It is written under a longer name first. */
+	/* The file is written under a longer name first. */
 	conf->state_file = read_path(reader, &values[ROOT_STATE_FILE], CONF_STATE_FILE, PATH_MAX - 16);
 	read_admin(reader, &values[ROOT_ADMIN]);
 	read_listeners(reader, &values[ROOT_LISTENERS]);

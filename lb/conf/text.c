@@ -63,8 +63,8 @@ void conf_text_free(char *text, size_t octets)
 	free(text);
 }
 
-/* The following know libconfig's tokens: each returns the octets that its kind of token takes at `at`, 0: none
- * there. */
+/* The following functions know libconfig's tokens. Each returns how many octets its kind of token takes at `at`. 0:
+ * there is none. */
 
 /* *ends: it does before the file does. */
 static size_t string_span(const char *at, bool *ends)
@@ -160,8 +160,8 @@ static bool is_word(const char *at, size_t n, const char *word)
 	return n == strlen(word) && strncasecmp(at, word, n) == 0;
 }
 
-/* The text in quotes that takes `span` octets at `at`, as libconfig would read it. Returns what is behind its final
- * NUL. */
+/* Writes the text in quotes that takes `span` octets at `at`, as libconfig would read it. Returns what is behind its
+ * final NUL. */
 static char *string_read(char *to, const char *at, size_t span)
 {
 	static const char letters[] = "nrtf", means[] = "\n\r\t\f", digits[] = "0123456789abcdef";
@@ -206,7 +206,7 @@ static void put_newlines(struct rewriting *out, const char *at, size_t n)
 			*out->to++ = '\n';
 }
 
-/* One without its end stays one, so that it is refused. */
+/* A text without its end stays one, so that it is refused. */
 static void put_string(struct rewriting *out, const char *at, size_t n, bool ends)
 {
 	struct conf_strings *strings = out->strings;
@@ -224,7 +224,7 @@ static void put_string(struct rewriting *out, const char *at, size_t n, bool end
 		strings->len = (size_t)(string_read(strings->octets + strings->len, at, n) - strings->octets);
 }
 
-/* The token at `at`, whose octets are returned. */
+/* Rewrites the token at `at`, and returns its octets. */
 static size_t put_token(struct rewriting *out, const char *at)
 {
 	bool ends, joins = false;
@@ -244,7 +244,8 @@ static size_t put_token(struct rewriting *out, const char *at)
 	} else if ((n = float_span(at))) {
 		put(out, " 0.5 ", 5);
 	} else if ((n = integer_span(at, &value))) {
-		/* What a letter follows is no number, and may be the beginning of a key whose quotes were forgotten. */
+		/* A number that a letter follows is none. It may be the beginning of a key whose quotes were forgotten.
+		 */
 		out->to += sprintf(out->to, " %" PRId64 "L ", name_span(at + n) ? 0 : value);
 	} else {
 		n = 1;

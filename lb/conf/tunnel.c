@@ -31,7 +31,7 @@ static uint32_t last_port(const struct conf *conf, const struct conf_tunnel *tun
 	return tunnel->local.port + (uint32_t)conf->workers;
 }
 
-/* Where names lead nobody knows yet: they are asked for an address of this family. */
+/* Nobody knows yet where names lead. They are asked for addresses of this family. */
 static void check_backends(struct conf_reader *reader, struct conf_place place, const struct conf_pool *pool)
 {
 	const struct addr *local = &pool->tunnel.local;
@@ -184,7 +184,7 @@ static const config_setting_t *group_of(const config_setting_t *list, size_t at)
 	return config_setting_is_group(pool) ? config_setting_get_member(pool, "tunnel") : NULL;
 }
 
-/* A tunnel whose ports there are not is none for what follows. */
+/* A tunnel without room for its ports is none for what follows. */
 static void check_local(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
 {
 	const unsigned workers = reader->conf->workers;

@@ -19,7 +19,7 @@ static enum ctl_exit misused(const char *option, const char *accepted, const cha
 	return CTL_USAGE;
 }
 
-/* Decimal digits, and no more than `max`. */
+/* Reads decimal digits, and no more than `max`. */
 static bool read_number(uint64_t *out, const char *text, uint64_t max)
 {
 	errno = 0;
@@ -38,7 +38,7 @@ static const struct conf_backend *backend_of(const struct conf_pool *pool, const
 	return NULL;
 }
 
-/* NULL (said): none of that name, or none at all without a name. */
+/* NULL: there is no pool of that name, or not exactly one without a name. It was said. */
 static const struct conf_pool *choose_pool(const struct conf *conf, const char *name)
 {
 	const struct conf_pool *found = NULL;
@@ -85,7 +85,7 @@ static bool find_id(struct server_id *out, const struct conf_pool *pool, const c
 	return false;
 }
 
-/* NULL (said): not live. */
+/* NULL: there is no such rotation, and it was said. */
 static const struct lbcid_config *choose_config(const struct conf_pool *pool, const char *rotation)
 {
 	const struct lbcid_config *config;
@@ -177,7 +177,7 @@ enum ctl_exit cid_mint(const struct conf *conf, const char *pool_name, const cha
 	return status;
 }
 
-/* Up to `room` octets, with spaces and colons as one likes; -1: anything else. */
+/* Reads up to `room` octets, with spaces and colons as one likes. -1: it is anything else. */
 static int read_cid(uint8_t *cid, size_t room, const char *text)
 {
 	size_t n = 0;
@@ -196,7 +196,7 @@ static int read_cid(uint8_t *cid, size_t room, const char *text)
 
 enum { WHY_OCTETS = 128 };
 
-/* Why a CID is nobody's. */
+/* Writes why a CID is nobody's. */
 static void why_not(char why[static WHY_OCTETS], const struct cid_layout *layout, const struct lbcid_config *config,
 		    const uint8_t *cid, int len)
 {

@@ -21,7 +21,7 @@ enum {
 	COUNT = 1 << 8,
 };
 
-/* Where --help says that the command asks a running cidlb. */
+/* In --help: the command asks a running cidlb. */
 static const char of_running[] = "[--socket PATH] [--json]";
 
 struct command {

@@ -31,8 +31,8 @@ static void read_record(struct explain_record *record, const uint8_t *data, size
 		record->octets = octets;
 }
 
-/* Octets of a DTLS 1.3 record without CID: the shortest prefix that is a whole one; without a length field, all that is
- * left. */
+/* The octets of a DTLS 1.3 record without CID: the shortest prefix that is a whole record. Without a length field it
+ * takes all that is left. */
 static size_t unified_octets(const uint8_t *start, size_t left)
 {
 	static const uint8_t has_length = 0x04, number_is_2 = 0x08;
@@ -46,7 +46,7 @@ static size_t unified_octets(const uint8_t *start, size_t left)
 	return octets <= left ? octets : 0;
 }
 
-/* The records up to the one where dtls_walk() stopped: those before it are, each alone, DTLS_OTHER. */
+/* The records up to the one where dtls_walk() stopped. Those before it are DTLS_OTHER by themselves. */
 size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len)
 {
 	struct dtls_view alone;

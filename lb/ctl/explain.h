@@ -43,14 +43,15 @@ struct explanation {
 	uint16_t ranked[RENDEZVOUS_DEPTH]; /* RENDEZVOUS_NONE behind the last */
 };
 
-/* Source NULL: not known. `listener` and `pool` must outlive the explanation, as must `data`. */
+/* `source` NULL: it is not known. `listener`, `pool` and `data` must outlive the explanation. */
 void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool,
 		  const uint8_t *data, size_t len, const struct addr *source);
 
-/* The records of a datagram as far as its cleartext goes, up to the one that decides (dtls.h). Returns how many. */
+/* Reads the records of a datagram as far as their cleartext goes, up to the one that decides (dtls.h). Returns how
+ * many. */
 size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len);
 
-/* On one line, without its end: "handshake (22), epoch 0, number 2, 32 octets". */
+/* Prints on one line, without its end: "handshake (22), epoch 0, number 2, 32 octets". */
 void explain_print_record(const struct explain_record *record, FILE *out);
 json_t *explain_records_json(const struct explain_record *records, size_t count);
 

@@ -6,13 +6,13 @@
 
 #include <jansson.h>
 
-/* A stream to the running cidlb that waits at most `patience_s` for anything; NULL: said why not. */
+/* Opens a stream to the running cidlb that waits at most `patience_s` for anything. NULL: it was said why not. */
 FILE *live_dial(const char *path, unsigned patience_s);
 
-/* One line there, one back. NULL: said why. */
+/* Sends one line, and reads one. NULL: it was said why. */
 json_t *live_ask(FILE *stream, const json_t *request);
 
-/* A further line. NULL: said why. */
+/* Reads a further line. NULL: it was said why. */
 json_t *live_read(FILE *stream);
 
 void live_print_refusal(const json_t *answer);

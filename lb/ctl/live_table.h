@@ -8,18 +8,19 @@
 
 enum { LIVE_CELL_OCTETS = 128, LIVE_COLUMNS_MAX = 16 };
 
-/* A column shows the member `key`, or its member `sub`, of every object of a list; one that no object has is left
+/* A column shows the member `key`, or its member `sub`, of every object of a list. A column that no object has is left
  * out. */
 struct live_column {
 	const char *title, *key, *sub;
 };
 
-/* `count` is at most LIVE_COLUMNS_MAX. The member "notes" of an object, texts, goes below it, a line each. */
+/* `count` is at most LIVE_COLUMNS_MAX. The member "notes" of an object is a list of texts, which go below it, a line
+ * each. */
 void live_table_print(FILE *out, const json_t *rows, const struct live_column *columns, size_t count);
 
 #define LIVE_TABLE_PRINT(out, rows, columns) live_table_print(out, rows, columns, sizeof(columns) / sizeof(columns)[0])
 
-/* A note of `row`, which gets them in this order. */
+/* Adds a note to `row`. Notes keep their order. */
 void live_note(json_t *row, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A value as a cell has it; "-": none. */

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* Of the process. A command has said on stderr why it is not CTL_OK. */
+/* Of the process. If it is not CTL_OK, the command has said why on stderr. */
 enum ctl_exit { CTL_OK = 0, CTL_REFUSED = 1, CTL_USAGE = 2 };
 
 struct ctl_options {
@@ -22,8 +22,8 @@ struct ctl_options {
 	bool json;
 };
 
-/* What a command runs. `words`: its name as the user knows it, or the last word of that, and its arguments; as many as
- * its row in commands.c says, and NULL behind them. */
+/* What a command runs. `words` begin with its name as the user knows it, or the last word of that. Its arguments
+ * follow, as many as its row in commands.c says, and NULL. */
 typedef enum ctl_exit (*ctl_run)(char **words, const struct ctl_options *options);
 
 #endif

@@ -23,7 +23,7 @@ struct line {
 	size_t record_count;
 };
 
-/* "60", "60s" or "5m"; -1: anything else. What is out of range, cidlb refuses. */
+/* Reads "60", "60s" or "5m". -1: it is anything else. cidlb refuses what is out of range. */
 static long read_seconds(const char *text)
 {
 	char *end;

@@ -1,14 +1,15 @@
 /* The `coaps` probe: one DTLS session per backend that stays open. Each probe asks it from a new port, as a device does
- * that its NAT forgot, and so proves all the time that the backend keeps a session over a change of address.
+ * whose NAT has forgotten it. This proves all the time that the backend keeps a session over a change of address.
  *
  * In eighths of timeout_ms:  0, 1, 2  GET from the new port, away
  *                            3, 4     GET from home, where the last answer came, with another token
  *                            5, 6     ClientHello: an answer means that the backend is there and the session is not
- * Then a new session is begun, and its first GET goes from a new port too. Only where sessions ended at such a move it
- * goes from home: so a backend whose DTLS loses sessions and one whose CoAP is mute are told apart.
  *
- * Handshakes that fail, or lead to sessions that do not last, come at growing intervals. In between a ClientHello tells
- * life. */
+ * Then a new session is begun. Its first GET goes from a new port, too. Only where sessions ended at such a move it
+ * goes from home. This tells a backend whose DTLS loses sessions from one whose CoAP is mute.
+ *
+ * Handshakes that fail, or lead to sessions that do not last, come at growing intervals. In between a ClientHello shows
+ * whether the backend is alive. */
 
 #include "health/coaps.h"
 

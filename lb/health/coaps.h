@@ -49,7 +49,7 @@ enum coaps_verdict { COAPS_DEAD, COAPS_ALIVE };
 
 void coaps_find_rebinding(struct coaps *coaps, enum health_finding finding, const char *reason);
 
-/* Where the answer to a GET came: finds, and moves the session there. */
+/* Judges by where the answer to a GET came, and moves the session there. */
 void coaps_judge_rebinding(struct coaps *coaps, const struct probe_port *port);
 
 /* Each ends the probe: the caller returns to the event loop at once (probe_finish()). */
@@ -57,7 +57,7 @@ void coaps_finish(struct coaps *coaps, enum coaps_verdict verdict, const char *r
 void coaps_finish_with(struct coaps *coaps, enum coaps_verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A ClientHello is answered; a new session is not begun yet, or cannot be. */
+/* A ClientHello was answered, but a new session is not begun yet, or cannot be. */
 void coaps_finish_without_session(struct coaps *coaps);
 
 /* `err`: -errno of what could not be asked. */
@@ -77,11 +77,11 @@ void coaps_begin_asking(struct coaps *coaps, enum coaps_age age);
 
 /* coaps_session.c: sessions begin and end. */
 
-/* Whether a handshake is due: those that came to nothing make the next one wait. */
+/* Whether a handshake is due. Those that came to nothing make the next one wait. */
 bool coaps_may_begin(const struct coaps *coaps);
 void coaps_begin_handshake(struct coaps *coaps);
 
-/* The session is gone; `why`: for reasons until there is another. */
+/* Forgets a session that is gone. `why`: for reasons until there is another. */
 void coaps_lose_session(struct coaps *coaps, const char *why);
 
 /* The backend answers a ClientHello, but not in the session. */

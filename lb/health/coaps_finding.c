@@ -39,7 +39,7 @@ void coaps_finish(struct coaps *coaps, enum coaps_verdict verdict, const char *r
 
 	if (coaps->dtls.session && session_state(coaps->dtls.session) == SESSION_ESTABLISHED)
 		probe_cid_judge(&coaps->findings, &coaps->probe.spec, coaps->dtls.cid, coaps->dtls.cid_len);
-	/* An answer without words says that there is nothing to say. */
+	/* Also without words: then the backend has nothing to say. */
 	if (coaps->phase == PHASE_ASK && coaps->get.answered) {
 		result.words = coaps->get.words;
 		result.words_len = coaps->get.words_len;

@@ -39,7 +39,7 @@ void coaps_begin_handshake(struct coaps *coaps)
 		coaps_fail(coaps, err);
 }
 
-/* The session is gone. Whether it was a move that ended it shows when it comes again. */
+/* Whether it was a move that ended the session shows when there is another. */
 void coaps_lose_session(struct coaps *coaps, const char *why)
 {
 	bool at_move = coaps->probe.asking && coaps->phase == PHASE_ASK && coaps->moving;
@@ -54,8 +54,7 @@ void coaps_lose_session(struct coaps *coaps, const char *why)
 	dtls_session_drop(&coaps->dtls);
 }
 
-/* The backend is there, without the session. One that never answered is kept while no other may be begun: it may be
- * slow. */
+/* A session that never answered is kept while no other may be begun: the backend may be slow. */
 void coaps_session_missing(struct coaps *coaps)
 {
 	if (!coaps->proven && !coaps_may_begin(coaps)) {
@@ -69,7 +68,8 @@ void coaps_session_missing(struct coaps *coaps)
 		coaps_finish_with(coaps, COAPS_ALIVE, "answers a ClientHello; %s", coaps->why);
 }
 
-/* Refused is dead: only a CoAP response is life. A handshake that a lost datagram may have ended is no such finding. */
+/* A backend that refuses is dead: only a CoAP response is life. A handshake that a lost datagram may have ended does
+ * not tell. */
 void coaps_handshake_failed(struct coaps *coaps)
 {
 	bool no_key = session_awaits_finished(coaps->dtls.session) && coaps->tries >= COAPS_REPEATED;

@@ -18,10 +18,10 @@ struct datagram {
 /* Makes the port ready for a question. Returns 0 or -errno. */
 int datagram_prepare(struct datagram *datagram);
 
-/* The question was sent; `err`: or was not. */
+/* The question was sent, or failed with `err`, an -errno. */
 void datagram_sent(struct datagram *datagram, int err);
 
-/* `life`: what an answer of `len` octets shows, in words; NULL: it is none. */
+/* Something of `len` octets came. `life`: what it shows, in words; NULL: it is no answer. */
 void datagram_received(struct datagram *datagram, const char *life, size_t len);
 
 /* Time is up. `protocol`: what an answer would have been. */

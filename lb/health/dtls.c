@@ -55,7 +55,7 @@ static void dtls_received(struct probe *probe, struct probe_port *port, const ui
 	const enum probe_answer answer = probe_hello_read(data, len);
 
 	(void)port;
-	/* Also when it comes late: or the server keeps a session, and sends it again. */
+	/* Also when it comes late: else the server keeps a session, and repeats its answer. */
 	if (answer == PROBE_ANSWER_SERVER_HELLO)
 		end_session(dtls);
 	datagram_received(&dtls->datagram, answer != PROBE_ANSWER_NONE ? probe_answer_name(answer) : NULL, len);

@@ -28,7 +28,7 @@ struct dtls_session {
 int dtls_session_init(struct dtls_session *dtls, struct probe *probe,
 		      void (*deliver)(struct dtls_session *dtls, const uint8_t *data, size_t len));
 
-/* Says close_notify, and frees everything. Also after a dtls_session_init() that failed. */
+/* Says close_notify and frees everything. Also to be called after a dtls_session_init() that failed. */
 void dtls_session_free(struct dtls_session *dtls);
 
 /* `away` becomes home; the old home is closed. */
@@ -40,7 +40,7 @@ int dtls_session_begin(struct dtls_session *dtls);
 /* Forgets the session and closes both ports. Says nothing. */
 void dtls_session_drop(struct dtls_session *dtls);
 
-/* What came to `port`. Returns the session's state; there must be one. */
+/* Takes what came to `port`, and returns the session's state. There must be a session. */
 enum session_state dtls_session_input(struct dtls_session *dtls, struct probe_port *port, const uint8_t *data,
 				      size_t len);
 
@@ -48,14 +48,13 @@ enum session_state dtls_session_input(struct dtls_session *dtls, struct probe_po
 uint64_t dtls_session_left_us(const struct dtls_session *dtls); /* UINT64_MAX: none */
 enum session_state dtls_session_expire(struct dtls_session *dtls);
 
-/* Why there is no session, in words with a hint, of a handshake that failed or came to nothing. Returns true if it was
- * refused. */
+/* Writes why a handshake failed or came to nothing, in words and with a hint. True: it was refused. */
 bool dtls_session_explain(const struct dtls_session *dtls, char *text, size_t size);
 
-/* As one record from `port`. Returns 0 or -errno. */
+/* Sends one record from `port`. Returns 0 or -errno. */
 int dtls_session_write(struct dtls_session *dtls, struct probe_port *port, const uint8_t *data, size_t len);
 
-/* From where the session is at, within deliver(). */
+/* Sends one record from where the session is, within deliver(). */
 void dtls_session_reply(struct dtls_session *dtls, const uint8_t *data, size_t len);
 
 #endif

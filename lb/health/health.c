@@ -59,7 +59,7 @@ static void free_probe(struct probe *probe)
 	free(probe);
 }
 
-/* What is reported is the probe's: it stays as long as that. */
+/* A report points into the probe, which stays as long as that. */
 static void close_probe(struct probe *probe)
 {
 	if (probe->reporting) {
@@ -107,7 +107,7 @@ static bool is_shortage(int err)
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
 }
 
-/* Of a socket with an address of its own: what only binding it comes to. */
+/* Binding fails like this, which only a socket with an address of its own does. */
 static bool is_unbound(int err)
 {
 	return err == -EADDRINUSE || err == -EADDRNOTAVAIL || err == -EACCES;
@@ -224,7 +224,7 @@ static struct probe *find_probe(const struct health *health, const struct health
 	return NULL;
 }
 
-/* The probes of `specs`: those there are, and new ones, not yet started. On failure nothing has changed. */
+/* Finds the probes of `specs`, or makes new ones that are not started yet. On failure nothing has changed. */
 static int collect_probes(struct health *health, struct probe **out, const struct health_target *specs, size_t count)
 {
 	int err = 0;
@@ -244,7 +244,7 @@ static int collect_probes(struct health *health, struct probe **out, const struc
 	return err;
 }
 
-/* What answers are held against may change without a question more, and so may the keys of the tunnel. */
+/* What answers are held against may change without a new question, and so may the keys of the tunnel. */
 static void update_probe(struct probe *probe, const struct health_target *spec)
 {
 	probe->kept = true;

@@ -1,5 +1,5 @@
-/* Probes of the health channel, on the control thread's event loop: non-blocking, jittered. It reports what it saw; the
- * state machine is common/pool.h. */
+/* Probes of the health channel, on the control thread's event loop: non-blocking and jittered. They report what they
+ * saw; the state machine is common/pool.h. */
 #ifndef CIDLB_HEALTH_H
 #define CIDLB_HEALTH_H
 
@@ -15,9 +15,8 @@
 
 struct health;
 
-/* How datagrams of probes go to the backends of a pool of mode tunnel, if they go to the backend's own port: behind the
- * header that those of devices have. Each probe is a device with the address of `local` and a port that nobody binds.
- */
+/* How datagrams of probes go to the own ports of backends in mode tunnel: behind the same header as those of devices.
+ * Each probe is a device with the address of `local` and a port that nobody binds. */
 struct health_tunnel {
 	struct proxy2_keys keys; /* count 0: there is no tunnel */
 	struct addr local;       /* what they leave from, and are answered to */
@@ -34,7 +33,7 @@ struct health_target {
 	struct server_id id;
 };
 
-/* What `coaps` learns beside life. */
+/* What `coaps` learns besides life. */
 enum health_finding { FINDING_UNKNOWN, FINDING_GOOD, FINDING_BAD };
 
 enum { HEALTH_REASON_OCTETS = 128 };
@@ -67,11 +66,11 @@ typedef void (*health_report)(void *ctx, uint16_t uid, const struct health_resul
 
 struct health *health_new(struct event_base *base, health_report report, void *ctx);
 
-/* The backends to probe from now on. One that was probed before with the same address and settings goes on undisturbed;
- * one that is new is probed at once. Probe "none" reports success once. Returns 0 or -errno. */
+/* Sets the backends to probe from now on. A target with the same address and settings as before goes on undisturbed,
+ * and a new one is probed at once. Probe "none" reports success once. Returns 0 or -errno. */
 int health_set_targets(struct health *health, const struct health_target *targets, size_t count);
 
-/* The packet path met an ICMP error of this backend: probes it at once, at most every 100 ms. */
+/* The packet path met an ICMP error of this backend. It is probed at once, but at most every 100 ms. */
 void health_suspect(struct health *health, uint16_t uid);
 
 void health_free(struct health *health);

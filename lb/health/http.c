@@ -1,5 +1,5 @@
-/* The `http` probe: a GET, and any 2xx. Its words may steer only if they come from this host: nothing proves who says
- * them. */
+/* The `http` probe: a GET, and any 2xx. Nothing proves who speaks, so its words may steer only if they come from this
+ * host. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ __attribute__((format(printf, 2, 3))) static void finish_bad(struct http *http, 
 	probe_finish(&http->probe, &(struct health_result){ .reason = reason });
 }
 
-/* By the head of a reply: there are no words. */
+/* Only the head of the reply is there, and no words. */
 static void finish_by_head(struct http *http)
 {
 	const struct health_result result = { .ok = http->reply.status < 300, .reason = http->reply.text };
@@ -68,7 +68,7 @@ static void finish_by_reply(struct http *http)
 	struct bufferevent *link = http->link;
 	struct health_result result = { .ok = reply->status < 300, .reason = reply->text };
 
-	/* Also without words: that says that there is nothing to say. */
+	/* Also without words: then the backend has nothing to say. */
 	if (result.ok && addr_is_loopback(&http->probe.to)) {
 		result.words = reply->body;
 		result.words_len = reply->body_len;

@@ -14,7 +14,7 @@ struct span {
 	size_t len;
 };
 
-/* The next line without its end, which is CRLF or LF; false: it is not whole. */
+/* Takes the next line without its end, which is CRLF or LF. False: it is not whole. */
 static bool take_line(struct span *in, struct span *line)
 {
 	const char *end = in->len > 0 ? memchr(in->at, '\n', in->len) : NULL;
@@ -52,7 +52,7 @@ static bool read_status(struct http_reply *out, struct span line)
 	return true;
 }
 
-/* The field's value without white space around it; false: another field. */
+/* Finds the field's value without white space around it. False: it is another field. */
 static bool field_value(struct span line, const char *name, struct span *value)
 {
 	size_t len = strlen(name);
@@ -120,7 +120,7 @@ static long read_chunk_size(struct span line)
 	return i > 0 ? size : LENGTH_WRONG;
 }
 
-/* Walks the chunks; `joined`: where their data goes, or NULL. The trailer is not waited for. */
+/* Walks the chunks. `joined`: where their data goes, or NULL. The trailer is not waited for. */
 static enum http_reading read_chunks(struct span in, uint8_t *joined, size_t *joined_len)
 {
 	struct span line;

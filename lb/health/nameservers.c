@@ -10,9 +10,9 @@
 
 #include "base/log.h"
 
-/* What evdns does by itself is too slow: 5 s, three times. It asks a nameserver that it takes for dead about
- * google.com, at most once an hour then; a question of ours finds out as well. In flight at once: what a nameserver's
- * receive buffer takes. */
+/* By itself evdns asks three times for 5 s, which is too slow. It probes a nameserver that it takes for dead with a
+ * question about google.com: now at most once an hour, since a question of ours finds out as well. In flight is at most
+ * what a nameserver's receive buffer takes. */
 _Static_assert(NAMESERVERS_TIMEOUT_MS == 1000, "as \"timeout:\" says");
 static const char *const dns_options[][2] = {
 	{ "timeout:", "1" },
@@ -21,7 +21,7 @@ static const char *const dns_options[][2] = {
 	{ "initial-probe-timeout:", "3600" },
 };
 
-/* By what a file is told from another in its place. */
+/* What tells a file from another in its place. */
 struct edition {
 	dev_t device;
 	ino_t inode;
@@ -42,7 +42,7 @@ static void log_warning(int is_warning, const char *message)
 		log_event(LOG_LEVEL_WARNING, "dns", NULL, NULL, "%s", message);
 }
 
-/* Strangers' datagrams would be lines, too. */
+/* Datagrams of strangers would be logged, too. */
 static void log_nothing(int is_warning, const char *message)
 {
 	(void)is_warning;
@@ -78,7 +78,7 @@ static int dns_open(struct evdns_base **out, struct event_base *base, const char
 	evdns_set_log_fn(log_nothing);
 	for (size_t i = 0; i < sizeof dns_options / sizeof *dns_options; i++)
 		(void)evdns_base_set_option(dns, dns_options[i][0], dns_options[i][1]);
-	/* Questions would wait for ever. */
+	/* Without a nameserver questions would wait for ever. */
 	if (evdns_base_count_nameservers(dns) == 0) {
 		evdns_base_free(dns, 0);
 		return -EADDRNOTAVAIL;

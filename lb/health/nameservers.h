@@ -1,5 +1,5 @@
-/* The nameservers of a resolv.conf, as libevent's evdns asks them. The file may change: it is read again when somebody
- * asks whether it has. Control thread. */
+/* The nameservers of a resolv.conf, as libevent's evdns asks them. The file may change, so it is looked at again on
+ * request. Control thread. */
 #ifndef CIDLB_HEALTH_NAMESERVERS_H
 #define CIDLB_HEALTH_NAMESERVERS_H
 

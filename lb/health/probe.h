@@ -1,4 +1,4 @@
-/* One backend under probe. health.c keeps the schedule; a kind of probe knows how to ask, and what is an answer.
+/* One backend under probe. health.c keeps the schedule. A kind of probe knows how to ask, and what an answer is.
  * Control thread. */
 #ifndef CIDLB_HEALTH_PROBE_H
 #define CIDLB_HEALTH_PROBE_H
@@ -14,7 +14,7 @@
 
 struct probe_kind;
 
-/* What the struct of each kind begins with. */
+/* The struct of each kind begins with this. */
 struct probe {
 	const struct probe_kind *kind;
 	struct health *health;
@@ -46,10 +46,10 @@ struct probe_kind {
 	void (*failed)(struct probe *probe, int err);
 };
 
-/* A file each. */
+/* Each has a file of its name. */
 extern const struct probe_kind probe_dtls, probe_coap, probe_coaps, probe_http, probe_none;
 
-/* One wake-up at a time: a later call replaces an earlier one. */
+/* Sets the only wake-up: a later call replaces an earlier one. */
 void probe_wake_in(struct probe *probe, uint64_t us);
 
 /* Ends what begin() began; took_us is filled in. The caller returns to the event loop at once and touches nothing: the
@@ -66,7 +66,7 @@ static inline bool probe_is_tunnelled(const struct probe *probe)
 	return probe->spec.tunnel.keys.count > 0 && probe->to.port == probe->spec.addr.port;
 }
 
-/* For "no answer%s": where it was waited for, if that is not plain. */
+/* For "no answer%s": says where it was waited for, if that is not plain. */
 const char *probe_way(const struct probe *probe);
 
 /* What is left of timeout_ms. */

@@ -7,7 +7,7 @@
 
 #include "health/health.h"
 
-/* Sets findings->cid and its reason. `len`: octets; 0: none was agreed on. A pool whose layout ignores CIDs learns
+/* Sets findings->cid and its reason. `len` is in octets; 0: none was agreed on. A pool whose layout ignores CIDs learns
  * nothing. */
 void probe_cid_judge(struct health_findings *findings, const struct health_target *spec, const uint8_t *cid,
 		     size_t len);

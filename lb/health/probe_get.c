@@ -53,7 +53,7 @@ static void name_code(struct probe_get *get, uint8_t code)
 		snprintf(get->code, sizeof get->code, "%d.%02d%s", code >> 5, code & 31, name);
 }
 
-/* The first line counts. Cut off, half a word could mean another thing. */
+/* Only the first line counts. Half a word could mean something else, so a line that is cut off is not kept. */
 static void keep_words(struct probe_get *get, const struct coap_message *message)
 {
 	size_t len = message->payload_len < sizeof get->words ? message->payload_len : sizeof get->words;

@@ -1,5 +1,4 @@
-/* The question of the `coaps` probe, and what answers it: a CoAP GET (RFC 7252), of which two may be open at once.
- * Pure. */
+/* The question of the `coaps` probe, and what answers it: a CoAP GET (RFC 7252). Two may be open at once. Pure. */
 #ifndef CIDLB_HEALTH_PROBE_GET_H
 #define CIDLB_HEALTH_PROBE_GET_H
 
@@ -16,7 +15,7 @@ enum {
 	PROBE_GET_WORDS_OCTETS = 1024,
 };
 
-/* From where a GET goes: one message each, with an id and a token of its own; to ask again is to send it again. */
+/* From where a GET goes. Each is one message with an id and a token of its own; it is repeated as it is. */
 enum probe_get_from { PROBE_GET_AWAY, PROBE_GET_HOME, PROBE_GETS };
 
 struct probe_get {
@@ -40,7 +39,7 @@ void probe_get_init(struct probe_get *get, const uint8_t random[static PROBE_GET
 size_t probe_get_write(const struct probe_get *get, enum probe_get_from from, const char *path,
 		       uint8_t out[static PROBE_GET_OCTETS]);
 
-/* Reads a message; what comes after the answer changes nothing. Returns the octets of what the peer waits for: an ACK
+/* Reads a message. What comes after the answer changes nothing. Returns the octets of what the peer waits for: an ACK
  * of its confirmable answer, a RST of anything else that is confirmable, or 0. */
 size_t probe_get_read(struct probe_get *get, const uint8_t *data, size_t len, uint8_t reply[static COAP_HEADER_OCTETS]);
 

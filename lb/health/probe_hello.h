@@ -17,7 +17,7 @@ enum {
 /* One record, number 0, one fragment: no CID, no session id, no cookie. */
 void probe_hello_write(uint8_t out[static PROBE_HELLO_OCTETS], const uint8_t random[static PROBE_HELLO_RANDOM_OCTETS]);
 
-/* What a server that may be alive said. Any DTLS is life: a server without a common suite answers with an alert. */
+/* What a server said that may be alive. Any DTLS is life: a server without a common suite answers with an alert. */
 enum probe_answer {
 	PROBE_ANSWER_NONE,         /* no DTLS, or our own question come back */
 	PROBE_ANSWER_RETRY,        /* HelloVerifyRequest or HelloRetryRequest: it keeps no state */
@@ -34,9 +34,9 @@ const char *probe_answer_name(enum probe_answer answer);
 /* The fatal alert after a ServerHello: record 1. */
 extern const uint8_t probe_hello_abort[PROBE_ABORT_OCTETS];
 
-/* Numbers a record anew. What leaves a port needs numbers that rise: a server that keeps a session per address, as pion
- * and OpenSSL do, takes a repeated one for a replay (RFC 6347, section 4.1.2.6), and would be silent from the second
- * probe on. */
+/* Numbers a record anew. The numbers of one port have to rise. A server that keeps a session per address, as pion and
+ * OpenSSL do, takes a repeated one for a replay (RFC 6347, section 4.1.2.6), and would be silent from the second probe
+ * on. */
 void probe_hello_number(uint8_t record[static PROBE_ABORT_OCTETS], uint64_t number);
 
 #endif

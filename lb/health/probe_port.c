@@ -14,12 +14,12 @@
 enum {
 	ANSWER_OCTETS = 4096,
 	/* Numbers come one after the other, so that none comes again soon: a server may still have a session with it.
-	 * Those from which devices on this host could send are others (ip_local_port_range). */
+	   Devices on this host send from other ones (ip_local_port_range). */
 	FIRST_NUMBER = 1024,
 	LAST_NUMBER = 32767,
 };
 
-/* One datagram, or one ICMP error, a call: the loop comes back while there are more. */
+/* Reads one datagram or one ICMP error per call. The loop comes back while there are more. */
 static ssize_t receive(struct probe *probe, int fd, uint8_t data[static ANSWER_OCTETS])
 {
 	ssize_t n = recv(fd, data, ANSWER_OCTETS, MSG_DONTWAIT);
@@ -83,7 +83,7 @@ static void close_socket(struct probe_socket *socket)
 	close(socket->fd);
 }
 
-/* Every socket that shares an address has to say so; the kernel tells them apart by who they are connected to. */
+/* Every socket that shares an address has to say so. The kernel tells them apart by whom they are connected to. */
 static int bind_shared(int fd, const struct addr *local)
 {
 	struct sockaddr_storage sa;
@@ -96,7 +96,7 @@ static int bind_shared(int fd, const struct addr *local)
 		       : -errno;
 }
 
-/* `local`: NULL: any port of this host. */
+/* `local` NULL: any port of this host. */
 static int open_socket(struct probe_socket *socket, const struct probe *probe, const struct addr *local,
 		       event_callback_fn readable, void *ctx)
 {

@@ -1,7 +1,7 @@
-/* What a probe of datagrams asks from: a connected socket of its own. In a pool of mode tunnel it is a port number
- * inside the tunnel, which nobody binds: its datagrams go and come behind the tunnel's header, those of all ports of
- * one probe through one connected socket. All of these sockets have the same local port, so that servers need to know
- * of one alone. Control thread. */
+/* Where a probe of datagrams asks from: a connected socket of its own. In a pool of mode tunnel it is a port number
+ * inside the tunnel, which nobody binds. Datagrams go and come behind the tunnel's header, for all ports of one probe
+ * through one connected socket. All of these sockets have the same local port, so that servers need to know only one.
+ * Control thread. */
 #ifndef CIDLB_HEALTH_PROBE_PORT_H
 #define CIDLB_HEALTH_PROBE_PORT_H
 
@@ -37,7 +37,7 @@ struct probe_tunnel {
 	uint16_t last;              /* number given; 0: none was */
 };
 
-/* A new port, also where `port` is open. What comes goes to the probe's kind. Returns 0 or -errno. */
+/* Opens a new port, also where `port` is open. What comes to it goes to the probe's kind. Returns 0 or -errno. */
 int probe_port_open(struct probe_port *port, struct probe *probe);
 void probe_port_close(struct probe_port *port);
 

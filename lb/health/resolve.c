@@ -34,7 +34,7 @@ struct resolve {
 	size_t count;
 };
 
-/* Other nameservers or another search list: what is under way is asked again, of them. */
+/* If there are other nameservers or another search list, asks them what is under way. */
 static void renew(struct resolve *resolve)
 {
 	struct evdns_base *old = nameservers_renew(resolve->nameservers);
@@ -95,7 +95,7 @@ static void entry_report(struct entry *entry, const struct resolve_answer *answe
 		entry_free(entry);
 }
 
-/* `took_ms`: evdns treats SERVFAIL as silence, but does not wait then. */
+/* evdns treats SERVFAIL as silence, but does not wait then: `took_ms` tells them apart. */
 static const char *reason_of(int result, bool v6, uint64_t took_ms)
 {
 	switch (result) {
@@ -122,7 +122,8 @@ static uint32_t clamp_ttl(int ttl_s)
 					   : (uint32_t)ttl_s;
 }
 
-/* What no backend can have: names are pointed there to block them, or an IPv4 address is in an AAAA record. */
+/* Addresses that no backend can have: names are pointed there to block them, or an IPv4 address is in an AAAA record.
+ */
 static bool is_unfit(const struct addr *addr, bool v6)
 {
 	return !addr_is_unicast(addr) || addr_is_v4(addr) == v6;

@@ -1,8 +1,8 @@
-/* The names of backends, asked of the DNS (libevent's evdns) again and again: control thread, non-blocking.
+/* The names of backends, asked of the DNS (libevent's evdns) again and again. Non-blocking, on the control thread.
  *
- * A backend is one address, so a name is taken on when it has exactly one of the wanted family. The last good address
- * stays while the DNS is silent, or its answer empty, truncated, an error or several addresses. /etc/hosts is not read;
- * what comes back is not authenticated, beyond the port and number of the question.
+ * A backend is one address, so a name is taken when it has exactly one of the wanted family. The last good address
+ * stays while the DNS is silent, or while its answer is empty, truncated, an error or several addresses. /etc/hosts is
+ * not read. Answers are not authenticated, beyond the port and number of the question.
  */
 #ifndef CIDLB_HEALTH_RESOLVE_H
 #define CIDLB_HEALTH_RESOLVE_H
@@ -43,19 +43,19 @@ typedef void (*resolve_report)(void *ctx, const struct resolve_name *name, const
 /* Reads /etc/resolv.conf. -ENOMEM; -EADDRNOTAVAIL: no nameserver can be asked, for want of descriptors for example. */
 int resolve_new(struct resolve **out, struct event_base *base, resolve_report report, void *ctx);
 
-/* The same with another file; in it a nameserver may have a port, as in 127.0.0.1:5353. */
+/* Does the same with another file. In it a nameserver may have a port, as in 127.0.0.1:5353. */
 int resolve_new_from(struct resolve **out, struct event_base *base, const char *file, resolve_report report, void *ctx);
 
-/* The names to know from now on. New ones are asked for at once; known ones go on undisturbed; others are forgotten,
- * and nothing is reported of them any more. A name may come twice. Reads resolv.conf again if it has changed, as a
- * question without a good answer does. May be called from a report. -ENOMEM: nothing has changed. */
+/* Sets the names to know from now on. New ones are asked for at once, and known ones go on undisturbed. Others are
+ * forgotten, and nothing more is reported of them. A name may come twice. Reads resolv.conf again if it has changed, as
+ * a question without a good answer does. May be called from a report. -ENOMEM: nothing has changed. */
 int resolve_set_names(struct resolve *resolve, const struct resolve_name *names, size_t count);
 
-/* The backend behind it failed a probe: asks at once, at most every RESOLVE_AGAIN_MS. `resolve` may be NULL: nobody can
- * be asked. */
+/* The backend behind the name failed a probe: asks at once, but at most every RESOLVE_AGAIN_MS. `resolve` may be NULL,
+ * if nobody can be asked. */
 void resolve_now(struct resolve *resolve, const struct resolve_name *name);
 
-/* When `base` will not run any more. */
+/* To be called when `base` will not run any more. */
 void resolve_free(struct resolve *resolve);
 
 #endif
