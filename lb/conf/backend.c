@@ -243,13 +243,19 @@ static bool same_id(const struct conf_backend *a, const struct conf_backend *b)
 	return a->has_id && b->has_id && a->id.len == b->id.len && memcmp(a->id.octets, b->id.octets, a->id.len) == 0;
 }
 
-/* The first backend before `end` with the name (or the id) of the one at `at`, or NULL. */
-static const struct conf_backend *find_same(const struct conf_pool *pool, size_t end, size_t at, bool id)
+static bool same_name(const struct conf_backend *a, const struct conf_backend *b)
+{
+	return a->name && b->name && strcmp(a->name, b->name) == 0;
+}
+
+/* The first backend before `end` that is `same` as the one at `at`, or NULL. */
+static const struct conf_backend *find_same(const struct conf_pool *pool, size_t end, size_t at,
+					    bool (*same)(const struct conf_backend *, const struct conf_backend *))
 {
 	const struct conf_backend *one = &pool->backends[at];
 
 	for (const struct conf_backend *b = pool->backends; b < pool->backends + end; b++)
-		if (id ? same_id(one, b) : one->name && b->name && strcmp(one->name, b->name) == 0)
+		if (same(one, b))
 			return b;
 	return NULL;
 }
@@ -262,13 +268,13 @@ static void check_distinct(struct conf_reader *reader, const struct entry *entry
 	size_t at;
 
 	for (at = first; at < pool->backend_count && !same; at++)
-		same = find_same(pool, first, at, false);
+		same = find_same(pool, first, at, same_name);
 	if (same)
 		conf_error(reader, entry->values[BACKEND_NAME].place, "\"%s\" is already the name of backends[%zu]",
 			   same->name, same->entry);
 	same = NULL;
 	for (at = first; at < pool->backend_count && !same; at++)
-		same = find_same(pool, first, at, true);
+		same = find_same(pool, first, at, same_id);
 	if (same && entry->set)
 		conf_error(reader, entry->values[BACKEND_ID_BASE].place, "number %zu gets the id of backends[%zu]",
 			   at - 1 - first, same->entry);

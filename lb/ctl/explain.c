@@ -77,12 +77,17 @@ static void read_slot(struct explanation *out, uint64_t hash)
 		out->ranked[i] = slots->further[out->slot][i - 1];
 }
 
-void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool,
-		  const uint8_t *data, size_t len, const struct addr *source)
+void explain_make(struct explanation *out, const struct explain_question *question)
 {
+	const struct snapshot_pool *pool = question->pool;
+	const struct addr *source = question->source;
+	const uint8_t *data = question->data;
+	const size_t len = question->len;
 	struct route_in in = { .data = data, .len = len, .hint = ROUTE_NO_HINT };
 
-	*out = (struct explanation){ .listener = listener, .pool = pool, .octets = len, .has_source = source };
+	*out = (struct explanation){
+		.listener = question->listener, .pool = pool, .octets = len, .has_source = source
+	};
 	if (source)
 		in.source = out->source = *source;
 	if (pool->protocol == POOL_DTLS) {

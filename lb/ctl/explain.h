@@ -43,9 +43,16 @@ struct explanation {
 	uint16_t ranked[RENDEZVOUS_DEPTH]; /* RENDEZVOUS_NONE behind the last */
 };
 
-/* `source` NULL: it is not known. `listener`, `pool` and `data` must outlive the explanation. */
-void explain_make(struct explanation *out, const struct conf_listener *listener, const struct snapshot_pool *pool,
-		  const uint8_t *data, size_t len, const struct addr *source);
+/* A datagram, and where it arrives. `listener`, `pool` and `data` must outlive the explanation. */
+struct explain_question {
+	const struct conf_listener *listener;
+	const struct snapshot_pool *pool;
+	const uint8_t *data;
+	size_t len;                /* octets */
+	const struct addr *source; /* NULL: not known */
+};
+
+void explain_make(struct explanation *out, const struct explain_question *question);
 
 /* Reads the records of a datagram as far as their cleartext goes, up to the one that decides (dtls.h). Returns how
  * many. */

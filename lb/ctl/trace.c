@@ -159,8 +159,9 @@ static void print_json(const json_t *json, FILE *out)
 }
 
 /* Returns 0 or -errno. */
-static int show(struct line *line, FILE *pcap, bool json)
+static int show(struct line *line, FILE *pcap, const struct ctl_options *options)
 {
+	const bool json = options->json;
 	int err = 0;
 
 	if (json_object_get(line->json, "end")) {
@@ -184,19 +185,19 @@ static int show(struct line *line, FILE *pcap, bool json)
 }
 
 /* From the answer to the end of the trace. */
-static enum ctl_exit follow(FILE *stream, const json_t *answer, FILE *pcap, bool json)
+static enum ctl_exit follow(FILE *stream, const json_t *answer, FILE *pcap, const struct ctl_options *options)
 {
 	struct line line;
 	bool end = false;
 	int err = 0;
 
-	if (json) {
+	if (options->json) {
 		print_json(answer, stdout);
 		fflush(stdout);
 	}
 	while (!end && !err && (line.json = live_read(stream))) {
 		end = json_is_true(json_object_get(line.json, "end"));
-		err = show(&line, pcap, json);
+		err = show(&line, pcap, options);
 		json_decref(line.json);
 	}
 	return end && !err ? CTL_OK : CTL_REFUSED;
@@ -211,7 +212,7 @@ static enum ctl_exit trace(const struct ctl_options *options, const json_t *requ
 	if (answer && !json_is_true(json_object_get(answer, "ok")))
 		live_print_refusal(answer);
 	else if (answer)
-		status = follow(stream, answer, pcap, options->json);
+		status = follow(stream, answer, pcap, options);
 	json_decref(answer);
 	if (stream)
 		fclose(stream);

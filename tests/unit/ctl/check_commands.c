@@ -94,8 +94,8 @@ START_TEST(usage)
 		"\n       cidlbctl flows [--cid HEX | --from IP[:PORT]] [--limit N] [--socket PATH] [--json]\n",
 		"\n       cidlbctl drain | ready | maint NAME         [--socket PATH] [--json]\n",
 		"\n       cidlbctl weight NAME N                      [--socket PATH] [--json]\n",
-		"\n       cidlbctl cid open HEX [--pool POOL] [-c FILE] [--json]\n       cidlbctl -V | "
-		"--help\n\nstatus    ",
+		"\n       cidlbctl cid open HEX [--pool POOL] [-c FILE] [--json]\n",
+		"\n       cidlbctl -V | --help\n\nstatus    ",
 		"\nready     it gets new sessions again\nmaint     it gets nothing\nweight    ",
 		"\ncid open  whose CID that is",
 		"\n  -h, --help             print this\n",

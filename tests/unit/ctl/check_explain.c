@@ -65,7 +65,11 @@ static void explain(const char *hex, const char *from)
 		sscanf(hex + 2 * i, "%2hhx", &data[i]);
 	if (from)
 		ck_assert_int_eq(addr_parse(&source, from), 0);
-	explain_make(&explanation, &listener, &snapshot->pools[0], data, len, from ? &source : NULL);
+	explain_make(&explanation, &(struct explain_question){ .listener = &listener,
+							       .pool = &snapshot->pools[0],
+							       .data = data,
+							       .len = len,
+							       .source = from ? &source : NULL });
 }
 
 static void print(void)
