@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/siphash.h"
 #include "control/stateless.h"
 
@@ -29,10 +30,10 @@ static __attribute__((format(printf, 2, 3))) void add_line(struct fingerprint *t
 
 static void add_backend(struct fingerprint *to, const struct conf_pool *pool, const struct conf_backend *backend)
 {
-	char address[ADDR_TEXT_OCTETS], id[2 * LBCID_MAX_ID_OCTETS + 1] = "-";
+	char address[ADDR_TEXT_OCTETS], id[HEX_TEXT_OCTETS(LBCID_MAX_ID_OCTETS)] = "-";
 
-	for (size_t i = 0; backend->has_id && i < backend->id.len; i++)
-		snprintf(id + 2 * i, 3, "%02x", backend->id.octets[i]);
+	if (backend->has_id)
+		hex_write(id, sizeof id, backend->id.octets, backend->id.len);
 	add_line(to, "backend %s %s id %s weight %u state %d at %s port %u", pool->name, backend->name, id,
 		 backend->weight, (int)backend->admin,
 		 backend->host ? backend->host : addr_format(&backend->addr, address), backend->addr.port);

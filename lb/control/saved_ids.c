@@ -1,29 +1,23 @@
 #include "control/saved_priv.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "common/hex.h"
 
 const char *saved_id_format(const struct server_id *id, char hex[static SAVED_ID_TEXT])
 {
-	hex[0] = '\0';
-	for (size_t i = 0; i < id->len; i++)
-		sprintf(hex + 2 * i, "%02x", id->octets[i]);
-	return hex;
+	return hex_write(hex, SAVED_ID_TEXT, id->octets, id->len);
 }
 
 /* As saved_id_format() writes it: one text, one id. */
 static bool id_read(const char *text, struct server_id *out)
 {
-	static const char digits[] = "0123456789abcdef";
 	const size_t len = strlen(text);
 
-	if (len == 0 || len % 2 || len / 2 > sizeof out->octets || strspn(text, digits) != len)
-		return false;
 	*out = (struct server_id){ .len = (uint8_t)(len / 2) };
-	for (size_t i = 0; i < len; i++)
-		out->octets[i / 2] = (uint8_t)(out->octets[i / 2] << 4 | (strchr(digits, text[i]) - digits));
-	return true;
+	return len > 0 && strspn(text, "0123456789abcdef") == len &&
+	       hex_read(out->octets, sizeof out->octets, text, len) == 0;
 }
 
 bool saved_ids_are_sound(json_t *pools)
