@@ -149,6 +149,15 @@ def verdict(spread, limit):
     return False if spread["clean"] and spread["min"] > 1 else None
 
 
+def remarks(runs, run_text, left_out):
+    """Lines for below a table: the runs with marks, and who is left out ({name: reason})."""
+    text, marked = [], [run for run in runs if run["marks"]]
+    if marked:
+        rule = "left out of the medians where at least half of the rounds are clean (!: they are in)"
+        text = [f"\n  marked runs, {rule}:", *(f"    {run_text(run)}" for run in marked)]
+    return text + [f"\n  without {name}: {reason}" for name, reason in left_out.items()]
+
+
 def columns(rows, indent="  ", right=True):
     """Rows of text as a table: the first column to the left, the others to the right, or to the left as well."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]

@@ -60,13 +60,7 @@ def latency_table(result, setting):
 
 def table(result):
     text = [against.table(result)] if "against" in result else tables(result)
-    marked = [run for run in result["runs"] if run["marks"]]
-    if marked:
-        text.append(
-            "\n  marked runs, left out of the medians where at least half of the rounds are clean (!: they are in):"
-        )
-        text += [f"    {run_text(run)}" for run in marked]
-    text += [f"\n  without {name}: {reason}" for name, reason in result["left_out"].items()]
+    text += frame.remarks(result["runs"], run_text, result["left_out"])
     return "\n".join(text)
 
 

@@ -71,13 +71,8 @@ def table(result):
     before = mib(result["sources"]["start"]["resident"])
     text += [f"\n  mode tunnel, by sources; {before} MiB before the first", sources_table(result["sources"])]
     text += [f"\n  mode nat, by backends; {settings['backend_sources']:,} sources", backends_table(result["backends"])]
-    marked = [run for name in SERIES_NAMES for run in result[name]["runs"] if run["marks"]]
-    if marked:
-        text.append(
-            "\n  marked runs, left out of the medians where at least half of the rounds are clean (!: they are in):"
-        )
-        text += [f"    {run_text(run)}" for run in marked]
-    text += [f"\n  without {name}: {reason}" for name, reason in result["left_out"].items()]
+    runs = [run for name in SERIES_NAMES for run in result[name]["runs"]]
+    text += frame.remarks(runs, run_text, result["left_out"])
     return "\n".join(text)
 
 
