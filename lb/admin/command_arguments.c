@@ -1,10 +1,10 @@
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "admin/command_priv.h"
+#include "common/hex.h"
 #include "common/rendezvous.h"
 
 enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, SECONDS_MAX = 3600 };
@@ -69,14 +69,10 @@ static int read_weight(struct request *request, const json_t *value)
 static int read_cid(struct request *request, const json_t *value)
 {
 	const char *hex = json_is_string(value) ? json_string_value(value) : "";
-	size_t digits = 0;
+	const size_t digits = strlen(hex);
 
-	while (isxdigit((unsigned char)hex[digits]))
-		digits++;
-	if (hex[digits] || digits == 0 || digits % 2 || digits / 2 > LBCID_MAX_OCTETS)
+	if (digits == 0 || hex_read(request->cid, LBCID_MAX_OCTETS, hex, digits) < 0)
 		return refuse(request, "a CID is 1..20 octets in hex");
-	for (size_t i = 0; i < digits / 2; i++)
-		sscanf(hex + 2 * i, "%2hhx", &request->cid[i]);
 	request->cid_len = digits / 2;
 	request->cid_text = hex;
 	return 0;

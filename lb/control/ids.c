@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "common/hex.h"
 #include "control/running.h"
 #include "control/state.h"
 
@@ -198,8 +199,5 @@ size_t ids_contested(const struct control *control, uint16_t pool)
 
 const char *ids_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1])
 {
-	hex[0] = '\0';
-	for (size_t i = 0; i < id->len; i++)
-		sprintf(hex + 2 * i, "%02x", id->octets[i]);
-	return hex;
+	return hex_write(hex, HEX_TEXT_OCTETS(LBCID_MAX_ID_OCTETS), id->octets, id->len);
 }
