@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "health/probe.h"
+#include "health/probe_port.h"
 
 /* What the struct of each of these kinds begins with. */
 struct datagram {

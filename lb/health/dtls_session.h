@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "common/session.h"
-#include "health/probe.h"
+#include "health/probe_port.h"
 
 struct dtls_session {
 	struct probe *probe;

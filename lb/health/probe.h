@@ -9,9 +9,10 @@
 
 #include <event2/event.h>
 
-#include "health/health.h"
-#include "health/probe_port.h"
+#include "health/probe_ports.h"
+#include "health/target.h"
 
+struct health;
 struct probe_kind;
 
 /* The struct of each kind begins with this. */

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "health/health.h"
+#include "health/target.h"
 
 /* Sets findings->cid and its reason. `len` is in octets; 0: none was agreed on. A pool whose layout ignores CIDs learns
  * nothing. */

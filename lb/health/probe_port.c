@@ -9,7 +9,6 @@
 #include <event2/util.h>
 
 #include "base/sockaddr.h"
-#include "health/probe.h"
 
 enum {
 	ANSWER_OCTETS = 4096,

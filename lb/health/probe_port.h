@@ -9,33 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
-struct probe;
-
-struct probe_socket {
-	int fd;
-	struct event readable;
-};
-
-struct probe_port {
-	struct probe *probe; /* NULL: closed */
-
-	/* not in a tunnel */
-	struct probe_socket socket;
-
-	/* in a tunnel */
-	uint16_t number;
-	struct probe_port *next; /* of probe_tunnel.ports */
-};
-
-/* What the ports of one probe share; all zero at first. */
-struct probe_tunnel {
-	struct probe_port *ports;   /* that are open */
-	struct probe_socket socket; /* open as long as one of them is */
-	uint16_t last;              /* number given; 0: none was */
-};
+#include "health/probe.h"
 
 /* Opens a new port, also where `port` is open. What comes to it goes to the probe's kind. Returns 0 or -errno. */
 int probe_port_open(struct probe_port *port, struct probe *probe);

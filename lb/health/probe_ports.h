@@ -1,0 +1,35 @@
+/* The ports of a probe, as its struct holds them. probe_port.h says what they are. */
+#ifndef CIDLB_HEALTH_PROBE_PORTS_H
+#define CIDLB_HEALTH_PROBE_PORTS_H
+
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+struct probe;
+
+struct probe_socket {
+	int fd;
+	struct event readable;
+};
+
+struct probe_port {
+	struct probe *probe; /* NULL: closed */
+
+	/* not in a tunnel */
+	struct probe_socket socket;
+
+	/* in a tunnel */
+	uint16_t number;
+	struct probe_port *next; /* of probe_tunnel.ports */
+};
+
+/* What the ports of one probe share; all zero at first. */
+struct probe_tunnel {
+	struct probe_port *ports;   /* that are open */
+	struct probe_socket socket; /* open as long as one of them is */
+	uint16_t last;              /* number given; 0: none was */
+};
+
+#endif

@@ -1,0 +1,60 @@
+/* What is probed, and what a probe found. */
+#ifndef CIDLB_HEALTH_TARGET_H
+#define CIDLB_HEALTH_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/proxy2.h"
+#include "conf/conf.h"
+
+/* How datagrams of probes go to the own ports of backends in mode tunnel: behind the same header as those of devices.
+ * Each probe is a device with the address of `local` and a port that nobody binds. */
+struct health_tunnel {
+	struct proxy2_keys keys; /* count 0: there is no tunnel */
+	struct addr local;       /* what they leave from, and are answered to */
+	struct addr service;     /* whom they say to address */
+};
+
+struct health_target {
+	uint16_t uid; /* of the backend */
+	struct addr addr;
+	struct conf_health how; /* its texts are copied */
+	struct health_tunnel tunnel;
+	struct cid_layout layout; /* what a CID of this backend is held against: `coaps` */
+	bool has_id;
+	struct server_id id;
+};
+
+/* What `coaps` learns besides life. */
+enum health_finding { FINDING_UNKNOWN, FINDING_GOOD, FINDING_BAD };
+
+enum { HEALTH_REASON_OCTETS = 128 };
+
+struct health_findings {
+	enum health_finding rebinding;               /* a session goes on from a new address without a handshake */
+	enum health_finding cid;                     /* fits the layout, and carries the backend's id */
+	char rebinding_reason[HEALTH_REASON_OCTETS]; /* FINDING_BAD: "CID not negotiated", "answered to the old port",
+						      * "needed a handshake"
+						      */
+	char cid_reason[HEALTH_REASON_OCTETS];       /* FINDING_BAD: "length 8, configured 6", "id 0, configured 2" */
+	uint64_t sessions;                           /* begun so far */
+	uint64_t sessions_lost;                      /* and lost: the backend had forgotten them, or closed them */
+};
+
+/* One finished probe. Valid during the report. */
+struct health_result {
+	bool ok;
+	bool unasked; /* not ok, for want of descriptors, memory or the tunnel's port here: nothing is known of the
+			 backend */
+	const char *reason; /* what was seen, in plain words: "no answer for 1000 ms", "connection refused", "2.05
+			       Content" */
+	uint32_t took_us;
+	const struct health_findings *findings; /* NULL: the probe has none */
+	const uint8_t *words; /* an answer that may steer (steering.h), maybe empty; NULL: none, or it may not */
+	size_t words_len;     /* octets */
+};
+
+#endif
