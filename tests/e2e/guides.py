@@ -184,7 +184,8 @@ def logged():
     """Names of log events: the second argument of log_event(), or handed on to it."""
     text = sources("lb")
     calls = re.findall(r'\blog_event\((?!enum)[^;]*?,\s*"(\w+)"', text)
-    calls += re.findall(r'\btell\([^;]*?,\s*"(\w+)",', text) + re.findall(r'\bfinding_log\([^;]*?"(\w+)"', text)
+    calls += re.findall(r'\bshortage_tell\([^;]*?,\s*"(\w+)",', text)
+    calls += re.findall(r'\bfinding_log\([^;]*?"(\w+)"', text)
     return set(calls)
 
 
