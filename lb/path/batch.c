@@ -23,7 +23,6 @@ static void batch_fill(struct batch *batch, const struct table *table, uint16_t 
 		if (pool->protocol == POOL_DTLS)
 			dtls_walk(&in->view, in->data, in->len);
 		batch->up[i] = (struct uplink){
-			.table = table,
 			.datagram = &datagrams[i],
 			.listener = listener,
 			.pool = pool,

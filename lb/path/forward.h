@@ -15,7 +15,6 @@
 
 /* One uplink datagram on its way. */
 struct uplink {
-	const struct table *table;
 	const struct io_datagram *datagram;
 	const struct table_listener *listener;
 	const struct snapshot_pool *pool;
