@@ -9,8 +9,7 @@
 #include "path/path.h"
 #include "path/table.h"
 
-/* Whose queue it is (io_send.queue): an endpoint's, with its port, or a pool's own, with its stable
- * number. */
+/* Whose queue it is (io_send.queue): an endpoint's, with its port, or a pool's own, with its stable number. */
 enum { ERRORS_ENDPOINT = 1 << 16, ERRORS_POOL = 2 << 16 };
 
 /* Reads a bounded number of errors of `handle`. With the lock of no flow held. Returns how many there were. */

@@ -62,7 +62,8 @@ static size_t receive(struct worker *worker, int fd, struct io_datagram **datagr
 {
 	_Atomic uint32_t none = 0, *seen = fd < WORKER_COUNTED ? &worker->drops_seen[fd] : &none;
 	uint32_t before = atomic_load_explicit(seen, memory_order_relaxed), now = before;
-	size_t count = worker->io->ops->receive(worker->io, fd, datagrams, &now);
+	struct io *io = worker->path.io;
+	size_t count = io->ops->receive(io, fd, datagrams, &now);
 
 	if (now != before && seen != &none) {
 		stats_add(drops, now - before);
@@ -206,13 +207,12 @@ int worker_new(struct worker **out, const struct path_shared *shared)
 	if (!worker)
 		return -ENOMEM;
 	memset(worker, 0, sizeof *worker);
-	worker->io = socket_io_new();
-	err = path_begin(&worker->path, shared, worker->io);
+	err = path_begin(&worker->path, shared, socket_io_new());
 	worker->path.open_port = open_port;
 	worker->path.open_port_ctx = worker;
 	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!worker->io)
+	if (!worker->path.io)
 		err = -ENOMEM;
 	else if (!err && (worker->epoll < 0 || worker->wake < 0))
 		err = -errno;
@@ -258,7 +258,7 @@ void worker_free(struct worker *worker)
 	if (worker->wake >= 0)
 		close(worker->wake);
 	path_end(&worker->path);
-	socket_io_free(worker->io);
+	socket_io_free(worker->path.io);
 	free(worker);
 }
 

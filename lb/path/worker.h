@@ -16,11 +16,10 @@
 enum { WORKER_COUNTED = 1 << 16 }; /* descriptors; of higher ones kernel drops are not counted */
 
 struct worker {
-	struct path path;
+	struct path path; /* through sockets, which are the worker's too */
 	int epoll, wake;
 	pthread_t thread;
 	bool running;
-	struct io *io;                               /* sockets */
 	_Atomic uint32_t drops_seen[WORKER_COUNTED]; /* by descriptor: what the kernel had dropped at that socket when
 							last heard of */
 };
@@ -33,8 +32,7 @@ int worker_start(struct worker *worker);
 void worker_free(struct worker *worker);
 
 /* Everything that can fail of giving the worker a socket, without its noticing: what comes waits. Control thread.
- * -errno: cannot be watched
- * (-ENOSPC: fs.epoll.max_user_watches). */
+ * -errno: cannot be watched (-ENOSPC: fs.epoll.max_user_watches). */
 int worker_admit(struct worker *worker, int fd);
 
 /* Before a socket is closed that was admitted, and not given. */
