@@ -88,7 +88,7 @@ static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
 				     limit_rate_make(rate->prefix) };
 }
 
-struct table *table_build(const struct conf *conf, const struct table_spec *plan, const uint16_t *listener_uids,
+struct table *table_build(const struct conf *conf, const struct table_spec *spec, const uint16_t *listener_uids,
 			  const struct table *previous)
 {
 	struct siphash_key key = siphash_key_load(conf->hash_key);
@@ -96,7 +96,7 @@ struct table *table_build(const struct conf *conf, const struct table_spec *plan
 
 	if (!table)
 		return NULL;
-	table->snapshot = snapshot_build(&key, plan->pools, plan->pool_count, previous ? previous->snapshot : NULL);
+	table->snapshot = snapshot_build(&key, spec->pools, spec->pool_count, previous ? previous->snapshot : NULL);
 	if (!table->snapshot) {
 		free(table);
 		return NULL;
@@ -109,7 +109,7 @@ struct table *table_build(const struct conf *conf, const struct table_spec *plan
 		const struct conf_nat *nat = &conf->pools[i].nat;
 		struct table_pool *pool = &table->pools[i];
 
-		table->pool_of_uid[plan->pools[i].uid] = (uint16_t)i;
+		table->pool_of_uid[spec->pools[i].uid] = (uint16_t)i;
 		pool->times = (struct ownership_times){ nat->settle_ms, nat->contest_s * 1000 };
 		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
 		space_fill(&pool->space, nat);

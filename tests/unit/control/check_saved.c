@@ -15,7 +15,7 @@
 #include "control/saved.h"
 #include "tests/unit/suite.h"
 
-static char dir[] = "/tmp/check_overrides.XXXXXX", file[64], bad[72], said_file[64];
+static char dir[] = "/tmp/check_saved.XXXXXX", file[64], bad[72], said_file[64];
 
 static void setup(void)
 {

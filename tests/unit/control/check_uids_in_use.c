@@ -99,7 +99,7 @@ static void expect_counts(size_t listeners, size_t pools, size_t backends)
 	ck_assert_uint_eq(count(used.backends, STATS_BACKENDS), backends);
 }
 
-START_TEST(test_plan)
+START_TEST(test_table)
 {
 	struct snapshot_pool_spec pools[] = { { .uid = 0 }, { .uid = STATS_POOLS - 1 } };
 	struct snapshot_backend backends[] = { { .uid = 5 }, { .uid = STATS_BACKENDS - 1 }, { .uid = 0 } };
@@ -382,7 +382,7 @@ END_TEST
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, teardown);
-	tcase_add_test(tests, test_plan);
+	tcase_add_test(tests, test_table);
 	tcase_add_test(tests, test_flows);
 	tcase_add_test(tests, test_sessions_peers);
 	tcase_add_test(tests, test_flows_that_are_over);
