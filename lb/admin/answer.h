@@ -1,4 +1,4 @@
-/* What answers of commands are made of: JSON, and refusals. NULL, of any of these: out of memory. */
+/* What the answers to commands are made of: JSON and refusals. Each function returns NULL if memory runs out. */
 #ifndef CIDLB_ADMIN_ANSWER_H
 #define CIDLB_ADMIN_ANSWER_H
 
@@ -19,7 +19,7 @@ json_t *answer_address(const struct addr *addr);
 json_t *answer_counter(const stats_counter *counter);
 json_t *answer_hex(const uint8_t *octets, size_t count);
 
-/* One line without its end, malloc'd. Takes `answer`. */
+/* The answer as one line without its newline, malloc'd. Takes ownership of `answer`. */
 char *answer_line(json_t *answer);
 
 #endif

@@ -9,10 +9,10 @@
 
 enum { ARGUMENTS = 3 };
 
-/* Arguments are read in this order, and the first that is wrong is the answer. */
+/* Arguments are read in this order. The answer refuses the first that is wrong. */
 static const struct command {
 	const char *name;
-	const struct argument *arguments[ARGUMENTS + 1]; /* NULL behind the last */
+	const struct argument *arguments[ARGUMENTS + 1]; /* NULL after the last */
 	json_t *(*run)(struct request *request);
 } commands[] = {
 	{ "status", { NULL }, command_status },
@@ -72,7 +72,7 @@ char *commands_answer(void *ctx, struct admin_client *client, const char *line)
 
 	if (!read)
 		return answer_line(answer_refuse("not JSON: %s", error.text));
-	/* What is shown is in force, also if it has changed in this turn. */
+	/* Answers show what is in force, even if it has changed in this turn. */
 	(void)settle(of->control);
 	answer = line_run(&request, read);
 	json_decref(read);

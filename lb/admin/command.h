@@ -8,8 +8,8 @@
  *   {"command": "trace", "cid": "0102…", "seconds": 60}       {"ok": true, …}, then a line per datagram,
  *                                                             and one at the end
  *
- * status, backends, drain, ready, maint, weight, reload, flows, trace. A name is a backend's, or POOL/BACKEND where
- * several pools have it.
+ * The commands are status, backends, drain, ready, maint, weight, reload, flows and trace. A name is that of a backend,
+ * or POOL/BACKEND if several pools have a backend of that name.
  */
 #ifndef CIDLB_ADMIN_COMMAND_H
 #define CIDLB_ADMIN_COMMAND_H
@@ -21,14 +21,16 @@ struct control;
 
 struct commands;
 
-/* For a control thread that has applied a configuration, on its event loop. NULL: out of memory. */
+/* For a control thread, on its event loop. A configuration must be applied before the first command. NULL: out of
+ * memory. */
 struct commands *commands_new(struct control *control, struct event_base *base);
 
-/* Ends the trace that runs, and tells its client. Before the clients are let go, and while there still are workers.
+/* Ends the running trace and tells its client. Called before the clients are let go, and while there still are workers.
  * NULL is fine. */
 void commands_free(struct commands *commands);
 
-/* admin_socket_answer; ctx: the commands. client: who asks; NULL: nobody who can be sent a trace. */
+/* Answers one line. An admin_socket_source.answer; ctx: the commands. client: who asks; NULL: nobody to send a trace
+ * to. */
 char *commands_answer(void *ctx, struct admin_client *client, const char *line);
 
 #endif

@@ -35,7 +35,7 @@ static bool backend_is(const struct view_backend *backend, const char *name)
 	       strcmp(backend->name, slash + 1) == 0;
 }
 
-/* The one backend that it names. */
+/* Finds the one backend of that name. */
 static int read_backend(struct request *request, const json_t *value)
 {
 	const char *name = json_string_value(value);

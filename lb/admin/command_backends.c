@@ -10,7 +10,7 @@ static json_t *finding_json(enum health_finding finding, const char *good, const
 	return json;
 }
 
-/* The server ids whose CIDs lead there now. */
+/* The server ids whose CIDs lead to it now. */
 static json_t *ids_json(const struct view_backend *backend)
 {
 	const struct snapshot_pool_spec *of = backend->ids;
@@ -22,7 +22,7 @@ static json_t *ids_json(const struct view_backend *backend)
 	return ids;
 }
 
-/* Whether a backend says more of itself than that it is up and which ids it has. */
+/* True if a backend says more of itself than that it is up and which ids it has. */
 static bool steers(const struct steering *steering)
 {
 	return steering->down || steering->admin != BACKEND_READY || steering->percent != 100;

@@ -3,7 +3,7 @@
 #include "control/reload.h"
 #include "control/wishes.h"
 
-/* The backend as it is now. err: of the change. */
+/* The answer to a change: the backend as it is now. err: the result of the change. */
 static json_t *backend_answer(struct request *request, int err)
 {
 	const size_t count = view_backend_count(request->control);

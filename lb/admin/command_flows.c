@@ -4,9 +4,9 @@
 #include "flows/flows_view.h"
 #include "path/worker.h"
 
-enum { CLOCKS_APART_MS = 10000 /* a worker looked at its clock after this thread did */ };
+enum { CLOCKS_APART_MS = 10000 /* a worker may have read its clock after this thread did */ };
 
-/* NULL: there is none. */
+/* `peer` may be NULL: there is none. */
 static json_t *peer_json(const struct ownership_peer *peer)
 {
 	return peer ? answer_address(&peer->device) : json_null();
@@ -41,7 +41,7 @@ static json_t *flow_json(const struct control *control, const struct flow_descri
 		flow->replied ? json_integer(ms_ago(now_ms, flow->down_ms)) : json_null());
 }
 
-/* The names of those that have no flows, but perhaps of a time before a reload. */
+/* The names of pools without a table. They have no flows, except perhaps from before a reload. */
 static json_t *pools_stateless(const struct view *view)
 {
 	json_t *names = json_array();

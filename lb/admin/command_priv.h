@@ -19,14 +19,14 @@ struct commands {
 	struct command_trace *trace; /* NULL: none runs */
 };
 
-/* One request, its arguments read and checked. */
+/* One request, with its arguments read and checked. */
 struct request {
 	struct commands *commands;
 	struct control *control;
-	struct admin_client *client; /* NULL: nobody who can be sent a trace */
+	struct admin_client *client; /* NULL: nobody to send a trace to */
 	struct view_backend backend; /* "name" */
 	uint16_t weight;
-	const char *cid_text; /* as it was given; NULL: not at all */
+	const char *cid_text; /* as it was given; NULL: it was not */
 	uint8_t cid[LBCID_MAX_OCTETS];
 	size_t cid_len;
 	bool has_from;
@@ -36,17 +36,17 @@ struct request {
 	char refusal[512];
 };
 
-/* What a command may be given. */
+/* An argument of a command. */
 struct argument {
 	const char *key;
-	/* `value` is NULL where it is missing. 0, or -EINVAL: it may not be so, request->refusal says why. */
+	/* `value` is NULL if it is missing. 0, or -EINVAL: request->refusal says what is wrong. */
 	int (*read)(struct request *request, const json_t *value);
 };
 
 extern const struct argument argument_backend, argument_weight, argument_cid, argument_cid_or_none,
 	argument_from_or_none, argument_limit_or_none, argument_seconds;
 
-/* Each gives the whole answer as a new object; NULL: out of memory. */
+/* Each returns the whole answer as a new object. NULL: out of memory. */
 json_t *command_status(struct request *request);
 json_t *command_backends(struct request *request);
 json_t *command_drain(struct request *request);
@@ -57,7 +57,7 @@ json_t *command_reload(struct request *request);
 json_t *command_flows(struct request *request);
 json_t *command_trace(struct request *request);
 
-/* A row of `backends`. sum: the counters of all workers; NULL: the row is to show none. */
+/* A row of `backends`. sum: the counters of all workers; NULL: the row shows none. */
 json_t *command_backend_json(const struct view_backend *backend, const struct stats *sum);
 
 /* Ends a trace (NULL: none) and tells its client. */

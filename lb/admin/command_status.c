@@ -33,7 +33,7 @@ static json_t *refused_json(const stats_counter *counts)
 	return refused;
 }
 
-/* null, or how the pool does without a table, and what it dropped. */
+/* How the pool does without a table, and what it dropped. null: it does not. */
 static json_t *stateless_json(const struct view_pool *pool, const struct stats *sum)
 {
 	json_t *stateless;

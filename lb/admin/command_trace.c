@@ -6,10 +6,10 @@
 
 enum {
 	DRAIN_MS = 100,
-	OWED_OCTETS = 1 << 20 /* a client that does not read: the rings fill, and count */
+	OWED_OCTETS = 1 << 20 /* that a client has not read; beyond them the rings fill and count what is missed */
 };
 
-/* The trace that runs: one at a time. */
+/* The running trace. There is one at a time. */
 struct command_trace {
 	struct commands *commands;
 	struct control *control;
@@ -88,7 +88,7 @@ static struct trace_ring *oldest(const struct command_trace *trace)
 	return found;
 }
 
-/* At most what was there when it began, so that a flood cannot hold the control thread. */
+/* Sends no more than the rings can hold, so that a flood cannot hold up the control thread. */
 static void drain(struct command_trace *trace)
 {
 	struct trace_ring *ring;
@@ -112,7 +112,7 @@ static void trace_free(struct command_trace *trace)
 	free(trace);
 }
 
-/* No worker writes to the rings any more. */
+/* Once this returns, no worker writes to the rings any more. */
 static void workers_leave(const struct command_trace *trace)
 {
 	control_trace_end(trace->control);

@@ -20,9 +20,9 @@
 enum {
 	TIMEOUT_S = 5, /* of a silent connection */
 	HEADERS_OCTETS = 8192,
-	BODY_OCTETS = 1024, /* nothing that is served takes one */
+	BODY_OCTETS = 1024, /* no page takes a body */
 	BACKLOG = 16,
-	RETRY_MS = 100, /* after nobody could be accepted */
+	RETRY_MS = 100, /* after a connection could not be accepted */
 };
 
 struct admin_http {
@@ -79,8 +79,8 @@ static const struct page pages[] = {
 	{ "/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics },
 };
 
-/* "HOST" or "HOST:PORT", HOST an IP literal (IPv6 in brackets) or localhost: what no name server can point
- * elsewhere. */
+/* True for "HOST" or "HOST:PORT", where HOST is an IP literal (IPv6 in brackets) or localhost. No name server can point
+ * those elsewhere. */
 static bool host_is_literal(const char *host)
 {
 	char name[64];
@@ -103,7 +103,7 @@ static bool host_is_literal(const char *host)
 	return addr_parse_ip(&ip, name) == 0 && addr_is_v4(&ip) == !bracket;
 }
 
-/* A page elsewhere that a browser shows must reach nothing here, by a rebound name or by a request across origins. */
+/* A foreign page in a browser must reach nothing here, neither by DNS rebinding nor by a cross-origin request. */
 static bool request_is_ours(struct evhttp_request *request)
 {
 	static const char scheme[] = "http://";
@@ -177,10 +177,10 @@ static void on_request(struct evhttp_request *request, void *ctx)
 	evbuffer_free(out);
 }
 
-/* Of all doors: the context that this callback gets is evhttp's. Control thread. */
+/* For all doors together, because the context of this callback is evhttp's. Control thread. */
 static uint64_t failed_accepts;
 
-/* Out of descriptors, most likely: the event would be back at once, for ever. */
+/* Most likely there are no descriptors left. The event would be back at once, for ever. */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
 	(void)ctx;
@@ -233,7 +233,7 @@ static int admin_start(struct admin_http *admin, struct event_base *base, const 
 	evhttp_set_timeout(admin->http, TIMEOUT_S);
 	evhttp_set_max_headers_size(admin->http, HEADERS_OCTETS);
 	evhttp_set_max_body_size(admin->http, BODY_OCTETS);
-	evhttp_set_allowed_methods(admin->http, UINT16_MAX); /* or evhttp answers 501 where 405 is meant */
+	evhttp_set_allowed_methods(admin->http, UINT16_MAX); /* else evhttp answers 501 instead of 405 */
 	evhttp_set_gencb(admin->http, on_request, admin);
 
 	int fd = listen_on(addr);

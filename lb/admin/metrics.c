@@ -7,8 +7,8 @@ static void write_head(struct evbuffer *out, const char *name, const char *type,
 	evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* Label values: backslash, quote and newline are escaped (text format 0.0.4); other control characters have no escape
- * there. */
+/* Writes a label value. Backslash, quote and newline are escaped (text format 0.0.4). Other control characters have no
+ * escape there. */
 static void write_value(struct evbuffer *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
@@ -163,7 +163,7 @@ static void write_flows(struct evbuffer *out, const struct view *view)
 	}
 }
 
-/* Whom shortages have cost something; see also cidlb_refused_total. */
+/* What shortages have cost. See also cidlb_refused_total. */
 static void write_shortages(struct evbuffer *out, const struct view *view, uint64_t http_stalls)
 {
 	write_head(out, "cidlb_flows_evicted_total", "counter",
@@ -231,7 +231,7 @@ static void write_probes(struct evbuffer *out, const struct view *view)
 		       { "backend", b->name });
 }
 
-/* May it be stopped now? */
+/* What a backend still serves, for whoever wants to stop it. */
 static void write_left(struct evbuffer *out, const struct view *view)
 {
 	write_head(out, "cidlb_backend_flows", "gauge", "Proven flows that lead to a backend.");

@@ -1,4 +1,4 @@
-/* Prometheus text (format 0.0.4) of what runs. */
+/* Writes what runs as Prometheus text (format 0.0.4). */
 #ifndef CIDLB_ADMIN_METRICS_H
 #define CIDLB_ADMIN_METRICS_H
 

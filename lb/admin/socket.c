@@ -18,15 +18,15 @@ _Static_assert(LIBEVENT_VERSION_NUMBER >= ADMIN_SOCKET_LIBEVENT, "libevent 2.1.1
 
 struct admin_client {
 	struct admin_socket *door;
-	struct bufferevent *stream; /* NULL: nobody */
-	bool last;                  /* nothing more is read; ends once its answer has left */
-	void (*gone)(void *ctx);    /* while it gets a stream */
+	struct bufferevent *stream; /* NULL: the slot is free */
+	bool last;                  /* nothing more is read; it ends once its answer has left */
+	void (*gone)(void *ctx);    /* set while it gets a stream */
 	void *gone_ctx;
 };
 
 struct admin_socket {
 	struct sockaddr_un name;
-	struct stat file; /* what was made at `name` */
+	struct stat file; /* the file that was made at `name` */
 	struct evconnlistener *listener;
 	struct event *retry; /* accepts again after a failure */
 	struct admin_client clients[ADMIN_SOCKET_CLIENTS];
@@ -83,7 +83,7 @@ static bool client_answer(struct admin_client *client, const char *line)
 	return ok;
 }
 
-/* A line without an end. */
+/* Refuses a line that is too long. False: out of memory. */
 static bool client_refuse(struct admin_client *client)
 {
 	struct evbuffer *in = bufferevent_get_input(client->stream);
@@ -96,7 +96,7 @@ static bool client_refuse(struct admin_client *client)
 				   ADMIN_SOCKET_LINE_OCTETS) >= 0;
 }
 
-/* The next line only once the last answer has left: a client that does not read makes nothing grow. */
+/* Takes the next line only once the last answer has left. So a client that does not read makes nothing grow. */
 static void client_serve(struct admin_client *client)
 {
 	struct evbuffer *in = bufferevent_get_input(client->stream);
@@ -168,7 +168,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		evconnlistener_disable(listener);
 }
 
-/* Out of descriptors, most likely: the event would be back at once, for ever. */
+/* Most likely there are no descriptors left. The event would be back at once, for ever. */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
 	static const struct timeval later = { .tv_sec = 1 };
@@ -201,7 +201,7 @@ static int directory_make(const struct admin_socket_path *path)
 	return geteuid() == 0 && lchown(directory, path->uid, path->gid) < 0 ? -errno : 0;
 }
 
-/* Leaves nothing at the name, or says why it cannot. */
+/* Removes the socket of a dead process. 0: nothing is at the name. Else -errno: why something is. */
 static int name_clear(const struct sockaddr_un *name)
 {
 	struct stat file;

@@ -1,8 +1,8 @@
-/* The Unix socket of commands (admin.socket): one line in, one line out, non-blocking on the control thread's event
+/* The Unix socket of commands (admin.socket): one line in, one line out. Non-blocking, on the control thread's event
  * loop.
  *
- * Who may connect is the file's mode, 0660, and its owner. At most a few clients at once, further ones wait; lines are
- * bounded, and a client that is silent, or does not read its answer, is let go. */
+ * The owner of the file and its mode, 0660, decide who may connect. A few clients are served at once; further ones
+ * wait. Lines are bounded. A client that is silent or does not read its answer is let go. */
 #ifndef CIDLB_ADMIN_SOCKET_H
 #define CIDLB_ADMIN_SOCKET_H
 
@@ -14,14 +14,15 @@
 
 enum { ADMIN_SOCKET_LINE_OCTETS = 4096, ADMIN_SOCKET_CLIENTS = 8, ADMIN_SOCKET_IDLE_S = 30 };
 
-/* 2.1.10: older ones go on accepting after a callback has disabled the listener, and read beyond a watermark. */
+/* libevent 2.1.10. Older ones go on accepting after a callback has disabled the listener, and read beyond a
+ * watermark. */
 enum { ADMIN_SOCKET_LIBEVENT = 0x02010a00 };
 
 struct admin_socket;
 struct admin_client;
 
-/* The answer to one line (NUL-terminated, without its newline) as one line without newline, malloc'd. NULL: out of
- * memory, and the client is let go. */
+/* `answer` takes one line, NUL-terminated and without its newline. It returns one line without newline, malloc'd. NULL:
+ * out of memory, and the client is let go. */
 struct admin_socket_source {
 	char *(*answer)(void *ctx, struct admin_client *client, const char *line);
 	void *ctx;
@@ -29,29 +30,30 @@ struct admin_socket_source {
 
 struct admin_socket_path {
 	const char *name;
-	uid_t uid; /* whose it is, if root makes it */
+	uid_t uid; /* owner of the file, if root makes it */
 	gid_t gid;
 };
 
-/* Makes the socket at `path`, and its directory if only that is missing. The file of a dead process is replaced.
- * -EADDRINUSE: a living process has it; -EEXIST: something else is there; else -errno. */
+/* Makes the socket at `path`, and its directory if only that is missing. The socket of a dead process is replaced.
+ * -EADDRINUSE: a living process has it. -EEXIST: something else is there. -EINVAL: `path` is relative or too long. Else
+ * -errno. */
 int admin_socket_open(struct admin_socket **out, struct event_base *base, const struct admin_socket_path *path,
 		      const struct admin_socket_source *source);
 
-/* Called while a line is answered: the client gets further lines after the answer, and what it says meanwhile is not
- * listened to. `gone` is called if it goes away before admin_socket_stream_end(). */
+/* Called while a line is answered. The client gets further lines after the answer, and what it sends meanwhile is
+ * dropped. `gone` is called if it goes away before admin_socket_stream_end(). */
 void admin_socket_stream_begin(struct admin_client *client, void (*gone)(void *ctx), void *ctx);
 
 /* One more line, given without its newline. False: out of memory. */
 bool admin_socket_stream_line(struct admin_client *client, const char *line);
 
-/* Octets that the client has not read yet: its owner must give it no more when they are many. */
+/* Octets that the client has not read yet. If they are many, the owner of the stream must add no more. */
 size_t admin_socket_stream_owed(const struct admin_client *client);
 
-/* The client may ask again. */
+/* Ends the stream. The client may ask again. */
 void admin_socket_stream_end(struct admin_client *client);
 
-/* Lets everybody go and removes the file if it is still this one and the directory lets us. */
+/* Lets everybody go. Removes the file if it is still this one and the directory permits it. NULL is fine. */
 void admin_socket_close(struct admin_socket *door);
 
 #endif

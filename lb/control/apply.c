@@ -32,7 +32,7 @@ int apply_register(struct control *control, const struct apply_part *part)
 	return 0;
 }
 
-/* Part `at` in order, and what it is called with. NULL: there are no more. */
+/* The part at position `at`, and the context that it is called with. NULL: there are no more parts. */
 static const struct apply_part *part_at(struct control *control, size_t at, void **ctx)
 {
 	*ctx = control;

@@ -1,11 +1,11 @@
-/* A configuration becomes the running one, or nothing changes. Control thread.
+/* How a configuration becomes the running one, or changes nothing. Control thread.
  *
- * What a configuration changes is a table of parts. All of them prepare, in order: everything that can fail, and
- * nothing that shows. If one refuses, those before it abandon in the reverse order, and what ran goes on. Else all of
- * them commit, in order, which cannot fail.
+ * What a configuration changes is a table of parts. First all of them prepare, in order. Preparing does everything that
+ * can fail, and nothing that shows. If a part refuses, those before it abandon in reverse order, and what ran goes on.
+ * Otherwise all of them commit, in order. Committing cannot fail.
  *
- * Parts of control/ are rows of apply_parts.c. Those of other folders are registered by whoever owns them, so that
- * control/ need not know them: they prepare after the others, and commit once the new table is published.
+ * The parts of control/ are rows of apply_parts.c. Other folders register theirs, so that control/ need not know them.
+ * Those prepare after the others, and commit once the new table is published.
  */
 #ifndef CIDLB_CONTROL_APPLY_H
 #define CIDLB_CONTROL_APPLY_H
@@ -23,7 +23,7 @@ struct table;
 
 enum { APPLY_REGISTERED = 8 /* at most */ };
 
-/* A configuration on its way. */
+/* A configuration that is being applied. It lives as long as the call of apply_conf(). */
 struct apply_step {
 	struct conf *conf;
 	struct table_spec spec;
@@ -31,31 +31,32 @@ struct apply_step {
 	struct backend_state *states;               /* by index in spec.backends */
 	uint16_t *weights;                          /* configured or commanded, by index in spec.backends */
 	struct sockets_change *sockets;
-	struct table *table; /* the control's once it is published */
+	struct table *table; /* the publisher's once it is published */
 };
 
-/* Each may be NULL: there is nothing to do. */
+/* Each function may be NULL if there is nothing to do. */
 struct apply_part {
 	const char *name;
-	/* 0, or -errno: it has logged why (apply_refuse…()), and left nothing behind. */
+	/* 0, or -errno: it refuses. Then it has logged why (apply_refuse…()) and left nothing behind. */
 	int (*prepare)(void *ctx, struct apply_step *step);
 	void (*commit)(void *ctx, struct apply_step *step);
-	/* Undoes a prepare. */
+	/* Undoes what prepare did. */
 	void (*abandon)(void *ctx, struct apply_step *step);
 	void *ctx;
 };
 
-/* `part` is copied. 0, or -ENOSPC: there are too many. */
+/* `part` is copied. 0, or -ENOSPC: there are APPLY_REGISTERED already. */
 int apply_register(struct control *control, const struct apply_part *part);
 
-/* Makes `conf` what runs and takes it over, or changes nothing, logs why and returns -errno. */
+/* Makes `conf` the running configuration and takes ownership of it. -errno: nothing has changed, `conf` stays the
+ * caller's, and the reason is logged. */
 int apply_conf(struct control *control, struct conf *conf);
 
 /* Log why a configuration is refused. Return `err`. */
 int apply_refuse(int err, const char *why);
 int apply_refuse_address(int err, const struct addr *addr);
 
-/* What new sessions and the table see of a backend. */
+/* Sets what new sessions and the table see of a backend. */
 void apply_in_force(struct snapshot_backend *backend, const struct backend_state *state, uint16_t weight);
 
 #endif

@@ -122,7 +122,7 @@ static void new_table_abandon(void *ctx, struct apply_step *step)
 	table_free(step->table);
 }
 
-/* Where there is no table any more, flows of the time before may end in peace. */
+/* A pool without a table gets limits as well. So flows from the time before end when they are idle, and not at once. */
 static int limits_set(struct control *control, const struct conf *conf, const struct table_spec *spec)
 {
 	for (size_t i = 0; conf && i < conf->pool_count; i++) {
@@ -137,7 +137,7 @@ static int limits_set(struct control *control, const struct conf *conf, const st
 	return 0;
 }
 
-/* Flows of pools that are gone end at the next sweep. */
+/* The flows of pools that are gone end at the next sweep. */
 static void limits_drop(struct control *control, const struct table_spec *old, const struct table_spec *now)
 {
 	static const struct flows_limits none = { 0 };
@@ -177,7 +177,8 @@ static void limits_commit(void *ctx, struct apply_step *step)
 	limits_drop(control, &control->spec, &step->spec);
 }
 
-/* Sockets are added before the table that uses them is published, and those that no table uses are closed after. */
+/* New sockets are added before the table that uses them is published. Sockets that no table uses any more are closed
+ * after that. */
 const struct apply_part apply_parts[APPLY_PARTS] = {
 	{ .name = "numbers", .prepare = numbers_prepare, .abandon = numbers_abandon },
 	{ "new sockets", new_sockets_prepare, new_sockets_commit, new_sockets_abandon, NULL },

@@ -1,4 +1,4 @@
-/* The parts of control/ that a configuration changes, for apply.c. */
+/* The parts of control/ that a configuration changes. For apply.c only. Control thread. */
 #ifndef CIDLB_CONTROL_APPLY_PARTS_H
 #define CIDLB_CONTROL_APPLY_PARTS_H
 
@@ -6,10 +6,10 @@
 
 enum { APPLY_PARTS = 6 };
 
-/* Called with the control as their context. */
+/* Their context is the control. */
 extern const struct apply_part apply_parts[APPLY_PARTS];
 
-/* Once all have committed: what was prepared is what runs, and what ran before is freed. */
+/* Called once all parts have committed. What was prepared becomes what runs, and what ran before is freed. */
 void apply_take_over(struct control *control, struct apply_step *step);
 
 #endif

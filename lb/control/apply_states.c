@@ -7,7 +7,7 @@
 #include "control/running.h"
 #include "control/state.h"
 
-/* The same backend as it runs now, or NULL. */
+/* The backend as it runs now. NULL: it does not. */
 static const struct snapshot_backend *running_spec(const struct control *control, uint16_t uid)
 {
 	for (size_t i = 0; i < control->spec.backend_count; i++)
@@ -23,7 +23,7 @@ void apply_in_force(struct snapshot_backend *backend, const struct backend_state
 	backend->weight = backend_state_weight(state, weight);
 }
 
-/* Another probe finds other things, and its answers may not steer. */
+/* True if another probe runs so far. It finds other things, and its answers may not steer. */
 static bool is_probed_otherwise(struct control *control, uint16_t uid, const struct conf_pool *pool)
 {
 	struct running_backend running;
@@ -31,9 +31,9 @@ static bool is_probed_otherwise(struct control *control, uint16_t uid, const str
 	return running_backend_find(control, uid, &running) && running.pool->health.probe != pool->health.probe;
 }
 
-/* The state that a backend begins or goes on with. One that runs already, at this address, keeps its health; where
- * there is no address yet nobody is up. What was set by command outlives reloads and restarts, unless the backend's
- * entry changed. */
+/* Makes the state that a backend begins or goes on with. A backend that already runs at this address keeps its health.
+ * A backend without an address is down. What was set by command outlives reloads and restarts, unless the backend's
+ * entry has changed. */
 static void state_make(struct control *control, struct apply_step *step, size_t at, const struct conf_pool *pool,
 		       const struct conf_backend *conf)
 {

@@ -1,11 +1,11 @@
-/* What may be wrong where CIDs lead nowhere: a worker samples a datagram, the log says what it looks like. Control
- * thread. */
+/* Hints in the log for CIDs that lead nowhere. A worker samples such a datagram, and the log says what may be wrong.
+ * Control thread. */
 #ifndef CIDLB_CONTROL_CID_HINT_H
 #define CIDLB_CONTROL_CID_HINT_H
 
 struct control;
 
-/* Logs what a worker sampled, if anything and if not done lately. Once per tick. */
+/* Logs what a worker has sampled, at most once in ten seconds. Called once per tick. */
 void cid_hint_tick(struct control *control);
 
 #endif

@@ -73,7 +73,7 @@ static int events_open(struct control *control)
 		control, event_new(control->base, control->alarm->wake, EV_READ | EV_PERSIST, on_alarm, control), NULL);
 }
 
-/* As root still. */
+/* Called while cidlb is still root. */
 static int saved_open(struct control *control, const struct conf *conf)
 {
 	uid_t uid = geteuid();
@@ -82,7 +82,7 @@ static int saved_open(struct control *control, const struct conf *conf)
 
 	if (!err && conf->state_file)
 		err = saved_prepare(conf->state_file, uid, gid);
-	/* Where it cannot be had it is not tried at every change. */
+	/* If the file cannot be had, it is not tried again at every change. */
 	control->saved = saved_new(err ? NULL : conf->state_file);
 	return control->saved ? 0 : -ENOMEM;
 }
@@ -146,7 +146,8 @@ static void *nothing_run(void *ctx)
 	return ctx;
 }
 
-/* liburcu aborts where it cannot have its thread: one that ends at once finds out, and leaves its stack to it. */
+/* liburcu aborts if it cannot start its thread. So a thread that ends at once tries that first, and leaves its stack
+ * for liburcu's. */
 static int thread_try(void)
 {
 	pthread_t thread;
@@ -157,7 +158,7 @@ static int thread_try(void)
 	return -err;
 }
 
-/* Signals are the control thread's: workers, and the threads of libraries, are born with all of them blocked. */
+/* Signals belong to the control thread. So workers and the threads of libraries start with all signals blocked. */
 int control_start(struct control *control)
 {
 	sigset_t all, before;
@@ -174,7 +175,7 @@ int control_start(struct control *control)
 	return err;
 }
 
-/* The mirror image of path_open(). Workers go first: they use all the rest. */
+/* The mirror image of path_open(). The workers must be gone by now, because they use all of this. */
 static void path_close(struct control *control)
 {
 	table_free(atomic_load_explicit(&control->publisher.current, memory_order_relaxed));

@@ -9,7 +9,7 @@
 #include "common/siphash.h"
 #include "control/stateless.h"
 
-/* The sum of the hashes of lines of text, none of which is there twice: no order shows in a sum. */
+/* The sum of the hashes of lines of text. No line occurs twice. A sum does not show the order of the lines. */
 struct fingerprint {
 	struct siphash_key key;
 	uint64_t sum;
@@ -49,7 +49,7 @@ static void add_tunnel(struct fingerprint *to, const struct conf_pool *pool)
 			 siphash_key_derive(&keys->keys[i].key, "fingerprint").k0);
 }
 
-/* Any node delivers what comes to an endpoint that any other made. */
+/* Any node must deliver what comes to an endpoint that another one made, so this must agree. */
 static void add_stateless(struct fingerprint *to, const struct conf *conf, size_t pool)
 {
 	const struct conf_nat *nat = &conf->pools[pool].nat;

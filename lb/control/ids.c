@@ -103,7 +103,7 @@ static bool is_configured(const struct conf_backend *backend, const struct serve
 	return backend->has_id && backend->id.len == id->len && memcmp(backend->id.octets, id->octets, id->len) == 0;
 }
 
-/* Where CIDs lead other than the configuration says outlives a restart. */
+/* Keeps over restarts which ids do not belong to the backends that they are configured for. */
 static int pool_keep(struct control *control, const struct conf_pool *pool, const struct snapshot_pool_spec *spec)
 {
 	const struct claims *claims = &control->pools[spec->uid].claims;

@@ -1,4 +1,4 @@
-/* Who owns which server id: what backends claim (claims.h), and what is kept of it over restarts. Control thread. */
+/* Who owns which server id, by what the backends claim (claims.h). What of it is kept over restarts. Control thread. */
 #ifndef CIDLB_CONTROL_IDS_H
 #define CIDLB_CONTROL_IDS_H
 
@@ -12,26 +12,26 @@
 
 struct control;
 
-/* At the start: who owned the ids that have moved. 0 or -ENOMEM. */
+/* At the start: recalls who owned the ids that have moved. `spec` is that of `conf`. 0 or -ENOMEM. */
 int ids_recall(struct control *control, const struct conf *conf, const struct table_spec *spec);
 
-/* Gives the spec of `conf` the server ids as they were claimed. 0 or -ENOMEM. */
+/* Gives the server ids in the spec of `conf` to their present owners. 0 or -ENOMEM. */
 int ids_to_spec(const struct control *control, const struct conf *conf, struct table_spec *spec);
 
-/* Takes in what the backends of the running configuration claim now. *moved: an id went to another backend. 0 or
- * -ENOMEM. */
+/* Takes what the backends of the running configuration claim now. *moved says whether an id went to another backend. 0
+ * or -ENOMEM. */
 int ids_settle(struct control *control, bool *moved);
 
-/* Ids of another length than those of `conf` are of nobody. */
+/* Forgets the owners of ids whose length is not that of `conf`. */
 void ids_drop(struct control *control, const struct conf *conf, const struct table_spec *spec);
 
-/* Logs how many changes of ids went without a line of their own. Once per tick. */
+/* Logs how many changes of ids got no line of their own. Called once per tick. */
 void ids_tick(struct control *control);
 
-/* How many ids of a pool (its stable number) are claimed by several. */
+/* How many ids of a pool (its stable number) several backends claim. */
 size_t ids_contested(const struct control *control, uint16_t pool);
 
-/* In hex, small letters. Returns `hex`. */
+/* Writes the id in lower-case hex. Returns `hex`. */
 const char *ids_format(const struct server_id *id, char hex[static 2 * LBCID_MAX_ID_OCTETS + 1]);
 
 #endif

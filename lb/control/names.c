@@ -37,7 +37,7 @@ int names_follow(struct control *control)
 		if (backend.conf->host)
 			names[count++] = (struct resolve_name){ backend.conf->host, conf_pool_asks_v6(backend.pool) };
 	}
-	/* Without names nobody asks the DNS for anything. */
+	/* As long as no backend has a name, the DNS is not needed. */
 	if (!err && count && !control->resolve)
 		err = resolve_new(&control->resolve, control->base, names_on_answer, control);
 	if (!err && control->resolve)
@@ -46,7 +46,7 @@ int names_follow(struct control *control)
 	return err;
 }
 
-/* A name that gives no address, or is of somebody else than before: said once. */
+/* The name gives no good address. Each new reason is logged once. */
 static void name_is_bad(struct control *control, const struct running_backend *running, const char *reason)
 {
 	struct control_backend *backend = &control->backends[running->spec->uid];
@@ -58,12 +58,12 @@ static void name_is_bad(struct control *control, const struct running_backend *r
 	snprintf(backend->name_reason, sizeof backend->name_reason, "%s", reason);
 	if (known)
 		return;
-	/* That was the probe. */
+	/* There is nothing to probe, so this counts as the probe. */
 	control->states[running->spec->uid].probed = true;
 	snprintf(backend->reason, sizeof backend->reason, "no address yet");
 }
 
-/* Returns true if that is another address than before. */
+/* Returns true if the address is another than before. */
 static bool name_is_good(struct control *control, const struct running_backend *running, const uint8_t ip[static 16])
 {
 	struct control_backend *backend = &control->backends[running->spec->uid];
@@ -104,7 +104,7 @@ void names_on_answer(void *ctx, const struct resolve_name *name, const struct re
 	if (moved) {
 		(void)saved_set_address(control->saved, name->host, name->v6, answer->ip);
 		settle_mark(control, SETTLE_TABLE | SETTLE_TARGETS);
-	} else if (!answer->good) { /* nobody claims anything there */
+	} else if (!answer->good) { /* it is known now that nobody claims anything there */
 		settle_mark(control, SETTLE_IDS);
 	}
 }

@@ -11,7 +11,8 @@
 #include "control/running.h"
 #include "control/state.h"
 
-/* A listener's address, if there is one of the servers' IP version; of one on all addresses, ours. */
+/* The address that probes say they are for. It is that of a listener, if one has the servers' IP version. Otherwise it
+ * is ours, with the port of a listener. */
 static struct addr service_of(const struct conf *conf, const struct conf_pool *pool)
 {
 	struct addr service = { 0 };
@@ -97,7 +98,7 @@ static bool same_steering(const struct steering *a, const struct steering *b)
 	return true;
 }
 
-/* Returns true if the backend says something else than before. */
+/* Returns true if the backend says something new. */
 static bool steer(struct control *control, const struct running_backend *running, const struct health_result *result)
 {
 	struct backend_state *state = &control->states[running->spec->uid];

@@ -1,4 +1,4 @@
-/* Whom to probe, and what comes of a probe that has ended. Control thread. */
+/* Which backends to probe, and what follows from a probe that has ended. Control thread. */
 #ifndef CIDLB_CONTROL_PROBE_RESULTS_H
 #define CIDLB_CONTROL_PROBE_RESULTS_H
 
@@ -8,11 +8,11 @@
 
 struct control;
 
-/* Probes the backends of the running configuration that have an address, and no others. -errno: whom it probed before
- * it goes on to probe. */
+/* Probes the backends of the running configuration that have an address, and no others. 0, or -errno: those of before
+ * go on being probed. */
 int probe_results_follow(struct control *control);
 
-void probe_results_take(void *ctx, uint16_t uid,
-			const struct health_result *result); /* health_report; ctx: the control */
+/* Takes a result. A health_report; ctx: the control. */
+void probe_results_take(void *ctx, uint16_t uid, const struct health_result *result);
 
 #endif

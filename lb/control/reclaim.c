@@ -2,7 +2,7 @@
 
 #include "control/state.h"
 
-/* What the control thread itself knows by number. */
+/* Forgets what the control thread itself knows by number. */
 static void forget(struct control *control, const struct uids_in_use *used)
 {
 	for (size_t i = 0; i < STATS_POOLS; i++) {

@@ -1,5 +1,5 @@
-/* Takes back the stable numbers of what was configured once and has no flow any more. Control thread; for the rare
- * moment when there are no more numbers (uids_in_use.h). */
+/* Takes back the stable numbers of what is no longer configured and has no flow any more. For the rare moment when
+ * there are no more numbers (uids_in_use.h). Control thread. */
 #ifndef CIDLB_CONTROL_RECLAIM_H
 #define CIDLB_CONTROL_RECLAIM_H
 

@@ -1,5 +1,5 @@
-/* The backends of the running configuration, with what the configuration says of each and what is in force. Control
- * thread; valid until the next reload. */
+/* The backends of the running configuration: what it says of each, and what is in force. Valid until the next reload.
+ * Control thread. */
 #ifndef CIDLB_CONTROL_RUNNING_H
 #define CIDLB_CONTROL_RUNNING_H
 
@@ -12,16 +12,16 @@
 struct control;
 
 struct running_backend {
-	size_t at; /* in control->spec.backends */
+	size_t at; /* index in control->spec.backends */
 	const struct conf_pool *pool;
 	const struct conf_backend *conf;
 	struct snapshot_backend *spec;
 };
 
-/* `at` is less than spec.backend_count. */
+/* The backend at index `at`, which is less than spec.backend_count. */
 struct running_backend running_backend_at(struct control *control, size_t at);
 
-/* By stable number. False: it is configured no more. */
+/* Finds a backend by its stable number. False: it is no longer configured. */
 bool running_backend_find(struct control *control, uint16_t uid, struct running_backend *out);
 
 #endif

@@ -23,7 +23,8 @@ int saved_prepare(const char *file, uid_t uid, gid_t gid)
 	return err;
 }
 
-/* The parts of an entry that an override belongs to, as json_equal() compares them. NULL: out of memory. */
+/* The parts of an entry on which it depends whether a command still holds, as json_equal() compares them. NULL: out of
+ * memory. */
 static json_t *entry_json(const struct conf_backend *backend)
 {
 	char id[SAVED_ID_TEXT], address[HOST_PORT_OCTETS];
@@ -96,7 +97,7 @@ static bool address_is_sound(const json_t *address)
 	return json_is_object(address) && (!v4 || address_read(v4, false, ip)) && (!v6 || address_read(v6, true, ip));
 }
 
-/* What is wrong with the whole, or NULL. */
+/* What is wrong with the file. NULL: nothing. */
 static const char *root_fault(json_t *root)
 {
 	const char *name;
@@ -139,7 +140,7 @@ static void set_aside(struct saved *saved, const char *fault)
 	saved->unread = err;
 }
 
-/* The root of a good file. NULL: there is none. */
+/* The root of the file. NULL: there is no good file. */
 static json_t *file_load(struct saved *saved)
 {
 	char *text = NULL, fault[64];
@@ -158,7 +159,7 @@ static json_t *file_load(struct saved *saved)
 		return NULL;
 	root = json_loadb(text, octets, JSON_REJECT_DUPLICATES, &error);
 	free(text);
-	/* Not the words of jansson: they quote the file. */
+	/* The message of jansson is not logged, because it quotes the file. */
 	snprintf(fault, sizeof fault, "no JSON (line %d)", error.line);
 	if (root && !root_fault(root))
 		return root;
@@ -294,7 +295,7 @@ int saved_set_address(struct saved *saved, const char *host, bool v6, const uint
 	struct addr addr = { .port = 0 };
 
 	memcpy(addr.ip, ip, sizeof addr.ip);
-	if (addr_is_v4(&addr) == v6) /* an AAAA that is v4-mapped */
+	if (addr_is_v4(&addr) == v6) /* an AAAA record with a v4-mapped address */
 		return -EINVAL;
 	if (saved_address(saved, host, v6, before) && memcmp(before, ip, sizeof before) == 0)
 		return 0;

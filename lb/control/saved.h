@@ -1,8 +1,10 @@
-/* What people set by command, kept over restarts in one file (design, section 8: /var/lib/cidlb), the last good address
- * of each name, for a start without DNS, and who owns the server ids that have moved, whose sessions would be lost if a
- * restart took them back. Control thread only.
+/* What is kept over restarts, in one file (design, section 8: /var/lib/cidlb). Control thread only.
  *
- * An override belongs to the entry of its backend as it was in the configuration: where that has changed it is void.
+ * It has what people set by command. It has the last good address of each name, for a start without DNS. It has who
+ * owns the server ids that have moved: if a restart took them back, their sessions would be lost.
+ *
+ * What was set by command belongs to the entry of its backend in the configuration. It holds as long as the entry does
+ * not change.
  *
  * The file is JSON; "ids" may be missing:
  *   {"version": 1,
@@ -23,48 +25,49 @@
 
 struct saved;
 
-/* As root still, and before any thread: the place of `file`, for who runs later (state_file.h). What is missing is
- * logged, as a warning if it is the usual file, else as an error; cidlb does without. 0 or -errno. */
+/* Prepares the directory of `file` for the user that cidlb will run as (state_file.h). Called as root, before there is
+ * any thread. A failure is logged, as a warning for the usual file, else as an error. cidlb then does without. 0 or
+ * -errno. */
 int saved_prepare(const char *file, uid_t uid, gid_t gid);
 
-/* Reads `file` (NULL: nothing is kept). One that is damaged is set aside as FILE.bad, with a log line; one that cannot
- * be read is logged, left alone, and cidlb does without. NULL: out of memory. */
+/* Reads `file` (NULL: nothing is kept). A damaged file is set aside as FILE.bad, with a log line. A file that cannot be
+ * read is logged and left alone, and cidlb does without. NULL: out of memory. */
 struct saved *saved_new(const char *file);
 void saved_free(struct saved *saved);
 
-/* What was set for this backend of this pool while its entry was the same. False: nothing. */
+/* What was set for this backend of this pool while its entry was the same as now. False: nothing. */
 bool saved_get(const struct saved *saved, const char *pool, const struct conf_backend *backend,
 	       enum backend_admin *admin, uint16_t *weight);
 
-/* The state and weight now in force by command; the same as in the entry: no override. Written at once, as a whole.
- * -errno: known from now on, but not kept over a restart unless a later change can be written (the first failure of a
- * row is logged). */
+/* Sets the state and weight that a command has put in force. Nothing is kept if both are as in the entry. The file is
+ * written at once, as a whole. -errno: they hold from now on, but outlive a restart only if a later change can be
+ * written. Of failures in a row the first is logged. */
 int saved_set(struct saved *saved, const char *pool, const struct conf_backend *backend, enum backend_admin admin,
 	      uint16_t weight);
 
-/* The last good address of a name. False: none, or none that a backend can have. */
+/* The last good address of a name. False: there is none, or none that a backend can have. */
 bool saved_address(const struct saved *saved, const char *host, bool v6, uint8_t ip[static 16]);
-/* Written by the next saved_save(): names come by the hundred. 0 or -ENOMEM; -EINVAL: not of that family. */
+/* Sets it. It is written by the next saved_save(), because names come by the hundred. 0 or -ENOMEM. -EINVAL: it is not
+ * of that family. */
 int saved_set_address(struct saved *saved, const char *host, bool v6, const uint8_t ip[static 16]);
 
-/* One id, and the name of its owner; borrowed. */
+/* One id and the name of its owner, which is borrowed. */
 struct saved_id {
 	struct server_id id;
 	const char *backend;
 };
 
-/* The ids of a pool whose owners are other than in the configuration, all of them. Written by the next
- * saved_save(). 0 or -ENOMEM. */
+/* Sets all ids of a pool whose owners differ from the configuration. Written by the next saved_save(). 0 or -ENOMEM. */
 int saved_set_ids(struct saved *saved, const char *pool, const struct saved_id *ids, size_t count);
-/* Each of them, in no order, until `take` returns other than 0; that, or 0. */
+/* Calls `take` for each of them, in no order, until it returns other than 0. Returns that, or 0. */
 int saved_each_id(const struct saved *saved, const char *pool, int (*take)(void *ctx, const struct saved_id *id),
 		  void *ctx);
 
-/* Forgets backends, names and ids of pools and backends that `conf` does not have, and overrides that are void. Written
- * by the next saved_save(). */
+/* Forgets the backends and names that `conf` does not have, and the ids of such pools and backends. Forgets what was
+ * set for an entry that has changed. Written by the next saved_save(). */
 void saved_prune(struct saved *saved, const struct conf *conf);
 
-/* Writes what waits for it; once per tick. As saved_set(). NULL has nothing. */
+/* Writes what waits for it. Called once per tick. Returns as saved_set() does. NULL: there is nothing to write. */
 int saved_save(struct saved *saved);
 
 #endif

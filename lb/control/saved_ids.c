@@ -10,7 +10,7 @@ const char *saved_id_format(const struct server_id *id, char hex[static SAVED_ID
 	return hex_write(hex, SAVED_ID_TEXT, id->octets, id->len);
 }
 
-/* As saved_id_format() writes it: one text, one id. */
+/* Reads only what saved_id_format() writes, so that an id has only one text. */
 static bool id_read(const char *text, struct server_id *out)
 {
 	const size_t len = strlen(text);

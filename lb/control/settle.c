@@ -33,8 +33,8 @@ void settle_close(struct control *control)
 		event_free(control->settle.timer);
 }
 
-/* A timer that is over at once is served after all sockets that the loop has heard of. Where there is no memory for
- * it, the next tick settles. */
+/* libevent serves a timer that has expired after all sockets that it has heard of in this turn. Without memory for a
+ * timer the next tick settles. */
 void settle_mark(struct control *control, unsigned due)
 {
 	const uint64_t since_ms = clock_ms() - control->settle.published_ms;
@@ -53,7 +53,7 @@ void settle_mark_new(struct control *control)
 	settle_mark(control, SETTLE_IDS | SETTLE_TARGETS | SETTLE_NAMES);
 }
 
-/* Takes note of how it went. True if that is news: it failed, or is done, for the first time. */
+/* Notes how it went. True if that is news: it fails for the first time, or works again. */
 static bool is_news(struct settle *settle, enum settle_due what, int err)
 {
 	const bool failed = settle->failed & what;

@@ -9,12 +9,12 @@
 
 enum slot_kind { SLOT_LISTENER, SLOT_ENDPOINT, SLOT_TUNNEL };
 
-/* One group of sockets: a listener by its stable number (an address has one), an endpoint port of one family, or the
- * tunnel of a pool. */
+/* One group of sockets. It is a listener (by its stable number, as an address has one), an endpoint port of one family,
+ * or the tunnel of a pool. */
 struct slot {
 	enum slot_kind kind;
 	uint16_t number;       /* listener, port, or pool */
-	enum io_family family; /* endpoint */
+	enum io_family family; /* SLOT_ENDPOINT */
 	struct addr addr;
 };
 
@@ -31,7 +31,9 @@ struct sockets_change {
 	struct slot *opened;
 	int *fds; /* worker_count per opened slot; -1: not open */
 	size_t opened_count;
-	int *taken; /* away from the workers: to be closed. Room for all that they have, as by then nothing may fail */
+	/* Taken away from the workers, to be closed. There is room for all that they have, because nothing may fail by
+	 * then. */
+	int *taken;
 	size_t taken_count;
 	uint32_t rcvbuf_octets;
 };
@@ -55,7 +57,7 @@ void sockets_free(struct sockets *sockets)
 	free(sockets);
 }
 
-/* In one place at the workers. */
+/* True if the workers keep both in one place, so that one replaces the other. */
 static bool slot_same(const struct slot *a, const struct slot *b)
 {
 	return a->kind == b->kind && a->number == b->number && a->family == b->family;
@@ -121,8 +123,8 @@ static int wanted_fill(struct sockets_change *change, const struct sockets_of *o
 	return 0;
 }
 
-/* Another descriptor of the tunnel socket that has this address already, or -1: of a pool that has another name now, or
- * another range of ports. Nothing else could be bound there before it is closed. */
+/* A further descriptor of the tunnel socket that has this address already, or -1. It belongs to a pool that has another
+ * name now, or another range of ports. Until it is closed, nothing else can be bound there. */
 static int tunnel_share(const struct sockets *sockets, const struct addr *addr)
 {
 	for (size_t i = 0; i < sockets->count; i++) {
@@ -137,7 +139,7 @@ static int tunnel_share(const struct sockets *sockets, const struct addr *addr)
 	return -1;
 }
 
-/* That of worker `i`. */
+/* Opens the socket of worker `i`. Returns a descriptor or -errno. */
 static int slot_bind(const struct sockets *sockets, const struct slot *slot, unsigned i)
 {
 	const enum socket_use use = slot->kind == SLOT_ENDPOINT ? SOCKET_ENDPOINT : SOCKET_LISTENER;
@@ -151,7 +153,7 @@ static int slot_bind(const struct sockets *sockets, const struct slot *slot, uns
 	return fd >= 0 ? fd : socket_bind(&addr, SOCKET_TUNNEL, SOCKET_FIRST);
 }
 
-/* What it leaves behind when it fails is sockets_abandon()'s. */
+/* If it fails, sockets_abandon() removes what it leaves behind. */
 static int slot_open(struct sockets *sockets, struct sockets_change *change, const struct slot *slot,
 		     struct sockets_failure *failure)
 {
@@ -213,7 +215,7 @@ static int slot_set(const struct slot *slot, struct worker *worker, int fd)
 	return worker_set_endpoint(worker, slot->family, slot->number, fd);
 }
 
-/* Worker `i`'s. */
+/* Gives worker `i` the descriptor, or with -1 takes away the one it has. */
 static void slot_give(const struct sockets *sockets, struct sockets_change *change, const struct slot *slot, unsigned i,
 		      int fd)
 {
@@ -239,7 +241,7 @@ static void change_free(struct sockets_change *change)
 	free(change);
 }
 
-/* Or another socket has taken its place: a tunnel whose local address is new. */
+/* True also if another socket has taken its place, as with a tunnel whose local address is new. */
 static bool slot_stays(const struct slot *slot, const struct sockets_change *change)
 {
 	for (size_t i = 0; i < change->wanted_count; i++)
@@ -257,7 +259,7 @@ void sockets_remove(struct sockets *sockets, struct sockets_change *change)
 		for (unsigned w = 0; !stays && w < sockets->worker_count; w++)
 			slot_give(sockets, change, slot, w, -1);
 	}
-	/* Workers may be in the midst of a batch that leaves through them. */
+	/* Workers may be in the middle of a batch that leaves through them. */
 	if (change->taken_count)
 		publisher_wait(sockets->workers[0]->path.publisher);
 	for (size_t i = 0; i < change->taken_count; i++)

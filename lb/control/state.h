@@ -1,7 +1,7 @@
-/* The state of the control thread: of the files of control/ alone. Who is outside asks control.h and view.h.
+/* The state of the control thread. For the files of control/ only; others ask control.h and view.h.
  *
- * Owner and only thread: the control thread. Where something is kept by stable number (uids.h), it stays with its
- * listener, pool or backend over reloads, and is forgotten when the number is taken back.
+ * Owner and only thread: the control thread. What is kept by stable number (uids.h) stays with its listener, pool or
+ * backend over reloads. It is forgotten when the number is taken back.
  */
 #ifndef CIDLB_CONTROL_STATE_H
 #define CIDLB_CONTROL_STATE_H
@@ -32,7 +32,7 @@
 struct control_pool {
 	struct claims claims;
 	uint64_t id_moves;         /* ids that went to another backend */
-	struct log_quota id_lines; /* what is logged of claims, which backends decide */
+	struct log_quota id_lines; /* for log lines about claims, which backends can trigger */
 	struct shortage flows, evicted, sends, forged;
 };
 
@@ -40,23 +40,23 @@ struct control_listener {
 	struct shortage drops;
 };
 
-/* What is known of one backend beside its state. */
+/* What is known of one backend besides its state. */
 struct control_backend {
 	char reason[HEALTH_REASON_OCTETS]; /* what the last probe saw; "": none has ended */
-	int64_t since_s;                   /* monotonic: its health is what it is since then */
-	uint32_t took_us;                  /* the last probe */
-	uint64_t probes[2];                /* that failed, that succeeded */
+	int64_t since_s;                   /* monotonic: since when it has its present health */
+	uint32_t took_us;                  /* duration of the last probe */
+	uint64_t probes[2];                /* those that failed, those that succeeded */
 	bool has_findings;
 	struct health_findings findings;
 	char words[64];                          /* the beginning of what it said of itself */
-	char unknown_word[STEERING_WORD_OCTETS]; /* the last that was logged */
+	char unknown_word[STEERING_WORD_OCTETS]; /* the last one that was logged */
 	char name_reason[HEALTH_REASON_OCTETS];  /* why its name gives no address now; "": it does */
 };
 
 enum { CONTROL_EVENTS = 2 };
 
 struct control {
-	struct event_base *base; /* the daemon's */
+	struct event_base *base; /* borrowed from the daemon */
 	/* What runs. */
 	struct conf *conf;                          /* NULL: nothing yet */
 	struct table_spec spec;                     /* of conf, with what is in force */
@@ -68,7 +68,7 @@ struct control {
 	struct control_backend backends[STATS_BACKENDS];
 	struct control_pool pools[STATS_POOLS];
 	struct control_listener listeners[STATS_LISTENERS];
-	/* The parts, in the order in which they are made. */
+	/* The parts, from control_new() on. */
 	struct saved *saved;
 	struct flows *flows;
 	struct service_addrs *service_addrs;
@@ -80,7 +80,7 @@ struct control {
 	unsigned worker_count;
 	struct resolve *resolve; /* NULL: no backend has a name */
 	struct publisher publisher;
-	struct apply_part parts[APPLY_REGISTERED]; /* of other folders */
+	struct apply_part parts[APPLY_REGISTERED]; /* those of other folders */
 	size_t part_count;
 	struct settle settle;
 	struct event *events[CONTROL_EVENTS];

@@ -8,7 +8,7 @@
 
 _Static_assert((int)CONF_MAX_POOLS <= (int)STATS_POOLS, "a table has room for every pool");
 
-/* Sorted: the endpoints of a hash do not hang on the order in the file. */
+/* Sorted, so that the endpoint of a hash does not depend on the order in the file. */
 static void space_fill(struct endpoint_space *space, const struct conf_nat *nat)
 {
 	space->prefix_count = nat->source_count;
@@ -44,7 +44,7 @@ static struct port_sockets *ports_in(const struct table *table, size_t pools, co
 	return NULL;
 }
 
-/* Sockets of single addresses stay open from table to table, and pools on one address share them. */
+/* Sockets of single addresses stay open from table to table. Pools on one address share them. */
 static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *nat, const struct table *previous)
 {
 	for (size_t i = 0; nat->single && i < nat->source_count; i++) {
@@ -61,7 +61,7 @@ static bool ports_fill(struct table *table, size_t pool, const struct conf_nat *
 	return true;
 }
 
-/* The mode, and what it has instead of a flow table. */
+/* Sets the mode, and what it has instead of a flow table. False: out of memory. */
 static bool forwarder_fill(struct table *table, size_t pool, const struct conf *conf, const uint16_t *listener_uids)
 {
 	struct table_pool *out = &table->pools[pool];

@@ -6,9 +6,9 @@
 #include "control/table_spec.h"
 #include "path/table.h"
 
-/* A table of `conf` and of the pools in `spec` (whose health and administrative states are taken as they are).
- * listener_uids: by index in conf->listeners. What `previous` (may be NULL) has as well is shared with it. NULL: out of
- * memory. */
+/* Makes the table of `conf` and of the pools in `spec`, whose health and administrative states are taken as they are.
+ * listener_uids: by index in conf->listeners. What `previous` (may be NULL) has as well is shared with it. The caller
+ * publishes or frees the table. NULL: out of memory. */
 struct table *table_build(const struct conf *conf, const struct table_spec *spec, const uint16_t *listener_uids,
 			  const struct table *previous);
 

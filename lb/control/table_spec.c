@@ -87,7 +87,7 @@ static uint16_t backend_of_uid(const struct snapshot_pool_spec *pool, uint16_t u
 	return SNAPSHOT_NO_BACKEND;
 }
 
-/* True if `claims` has an owner for it in this pool. */
+/* True if the id has an owner in this pool, according to `claims`. */
 static bool is_claimed(const struct snapshot_pool_spec *pool_spec, const struct claims *claims,
 		       const struct server_id *id)
 {

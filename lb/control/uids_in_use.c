@@ -108,7 +108,7 @@ static void clear_backend(struct worker *worker, size_t backend)
 	worker->path.pmtus[backend] = (struct io_pmtu){ 0 };
 }
 
-/* Not yet explained, of a pool that is gone. */
+/* Drops a sample that is not yet explained, if its pool is gone. */
 static void clear_sample(const struct uids_in_use *used, struct path_sample *sample)
 {
 	if (atomic_load_explicit(&sample->full, memory_order_acquire) && !used->pools[sample->pool])

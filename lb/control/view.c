@@ -9,7 +9,7 @@
 #include "control/ids.h"
 #include "control/state.h"
 
-/* A view, and all that it points to but texts. */
+/* A view and all that it points to, except texts. */
 struct memory {
 	struct view view;
 	struct stats sum;
@@ -123,7 +123,7 @@ int view_new(struct view **out, struct control *control)
 	return 0;
 }
 
-/* The view is the first of its memory. */
+/* The view comes first in its memory, so this frees all of it. */
 void view_free(struct view *view)
 {
 	free(view);

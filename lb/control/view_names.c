@@ -4,7 +4,7 @@
 
 #include "control/state.h"
 
-/* NULL: it is configured no more. */
+/* NULL: it is no longer configured. */
 static const struct conf_listener *listener_of(const struct control *control, uint16_t uid)
 {
 	for (size_t i = 0; i < control->conf->listener_count; i++)

@@ -6,7 +6,7 @@
 #include "control/state.h"
 #include "control/view.h"
 
-enum { WATCH_TICKS = 4 }; /* a second */
+enum { WATCH_TICKS = 4 }; /* one second */
 
 static void watch_pool(struct control *control, const struct stats *sum, uint16_t uid, const struct conf_pool *conf)
 {
@@ -32,7 +32,7 @@ static void watch_pool(struct control *control, const struct stats *sum, uint16_
 		      "the kernel refuses datagrams: no route, or no memory?");
 }
 
-/* What ran out, and what is there again. */
+/* Logs what begins to run short, and what no longer does. */
 static void watch_shortages(struct control *control, const struct stats *sum)
 {
 	for (size_t i = 0; i < control->spec.pool_count; i++)

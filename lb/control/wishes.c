@@ -6,14 +6,14 @@
 #include "control/running.h"
 #include "control/state.h"
 
-/* Whatever was marked before in this turn is settled along with it. */
+/* What was marked before in this turn is settled as well. */
 static int in_force(struct control *control)
 {
 	settle_mark(control, SETTLE_TABLE);
 	return settle(control);
 }
 
-/* One that cannot be written is known from now on all the same, and logged. */
+/* If it cannot be written, that is logged, and it holds from now on all the same. */
 static void keep(struct control *control, const struct running_backend *backend)
 {
 	const uint16_t uid = backend->spec->uid;

@@ -40,8 +40,8 @@ void conntrack_check(const struct conf *conf)
 	struct conntrack now;
 	uint64_t needed = conntrack_needed(conf);
 
-	/* The files are there once the module is; it tracks nothing until a rule asks for it, and then everything,
-	 * ourselves included. */
+	/* The files are there once the module is loaded. It tracks nothing until a rule asks for it. Then it tracks
+	 * everything, ourselves included. */
 	if (!conntrack_read(&now, CONNTRACK_DIRECTORY) || now.count == 0 || now.max >= needed)
 		return;
 	log_event(LOG_LEVEL_WARNING, "conntrack", NULL, NULL,

@@ -1,4 +1,4 @@
-/* Whether the kernel's connection tracking has room for what the pools may carry: once its table is full, it drops
+/* Whether the kernel's connection tracking has room for what the pools may carry. Once its table is full, it drops
  * datagrams. */
 #ifndef CIDLB_START_CONNTRACK_H
 #define CIDLB_START_CONNTRACK_H
@@ -14,14 +14,14 @@ struct conntrack {
 	uint64_t max, count; /* connections */
 };
 
-/* From the files of `directory`. False: there is no connection tracking. */
+/* Reads the files of `directory`. False: there is no connection tracking. */
 bool conntrack_read(struct conntrack *out, const char *directory);
 
-/* What all pools may need: a device's datagrams are tracked once on their way in and once, with an endpoint's address,
- * on their way to the backend. */
+/* The connections that all pools may need. The datagrams of a device are tracked twice: on their way in, and with an
+ * endpoint's address on their way to the backend. */
 uint64_t conntrack_needed(const struct conf *conf);
 
-/* Warns in the log if anything is tracked and the table is too small. At start. */
+/* Warns in the log if anything is tracked and the table is too small. Called at start. */
 void conntrack_check(const struct conf *conf);
 
 #endif

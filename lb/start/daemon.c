@@ -22,7 +22,7 @@
 enum { SIGNALS = 3 };
 
 struct daemon {
-	struct conf *conf; /* until it is applied: then the control's */
+	struct conf *conf; /* until it is applied; then it is the control's */
 	enum daemon_sandbox sandbox;
 	struct event_base *base;
 	struct control *control;
@@ -36,14 +36,14 @@ static int fail(const char *what, int err)
 	return err;
 }
 
-/* It ends cidlb itself where it finds no other way, and this is the reason then. */
+/* libevent ends cidlb itself when it finds no other way. This line then says why. */
 static void library_log(int severity, const char *message)
 {
 	log_event(severity >= EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "libevent", NULL, NULL, "%s",
 		  message);
 }
 
-/* 2.1.10 has the soname of older ones. */
+/* Asked at run time, because 2.1.10 has the soname of older versions. */
 static int library_up(struct daemon *daemon)
 {
 	(void)daemon;
@@ -56,7 +56,7 @@ static int library_up(struct daemon *daemon)
 	return 0;
 }
 
-/* A socket for each backend's probe, and for each address and port one per worker: the customary soft limit of 1,024 is
+/* Each backend's probe needs a socket, and each address and port needs one per worker. The usual soft limit of 1,024 is
  * not enough. */
 static void descriptors_allow(void)
 {
@@ -204,8 +204,8 @@ static int sandbox_up(struct daemon *daemon)
 	return 0;
 }
 
-/* The order of the start; it stops in the reverse order, from wherever it has come to. What needs root comes before it
- * is given up, which comes before anything is read from the network. */
+/* The order of the start. cidlb stops in the reverse order, from wherever it has come to. What needs root comes before
+ * root is given up. That comes before anything is read from the network. */
 static const struct rung {
 	int (*up)(struct daemon *daemon); /* 0, or -errno: it has logged why, and left nothing behind */
 	void (*down)(struct daemon *daemon);
@@ -213,7 +213,7 @@ static const struct rung {
 	{ library_up, NULL },
 	{ process_up, process_down },
 	{ loop_up, loop_down },
-	{ control_up, control_down }, /* ends the threads of the workers, too */
+	{ control_up, control_down }, /* `down` also ends the threads of the workers */
 	{ signals_up, signals_down },
 	{ doors_up, doors_down },
 	{ conf_up, NULL },

@@ -20,15 +20,15 @@
 struct doors {
 	struct control *control;
 	struct event_base *base;
-	struct admin_http *http, *http_next; /* NULL: closed; there is none to come */
+	struct admin_http *http, *http_next; /* NULL: it is closed; there is none to come */
 	struct addr http_addr;               /* where http listens */
 	struct commands *commands;
 	struct admin_socket *socket;
 	struct event *look;
-	struct shortage stalls; /* of http */
+	struct shortage stalls; /* connections that http could not accept */
 };
 
-/* What is shown is in force, also if it has changed in this turn of the event loop. */
+/* Answers show what is in force, even if it has changed in this turn of the event loop. */
 static bool on_ready(void *ctx)
 {
 	struct doors *doors = ctx;
@@ -145,7 +145,7 @@ int doors_open_socket(struct doors *doors, const struct conf *conf)
 	return conf->socket_default ? 0 : err;
 }
 
-/* A trace ends first: its client is told. */
+/* The trace ends first, so that its client can be told. */
 void doors_free(struct doors *doors)
 {
 	if (!doors)

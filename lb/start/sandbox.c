@@ -36,7 +36,7 @@
 
 /* clang-format off */
 
-/* The packet path comes first: filters are run from the top. */
+/* The packet path comes first, because filters run from the top. */
 static const uint16_t allowed[] = {
 	SYS_recvmmsg, SYS_sendmmsg, SYS_epoll_pwait, SYS_futex, SYS_read, SYS_write, SYS_readv, SYS_writev,
 	/* time */
@@ -69,13 +69,13 @@ static const uint16_t deadly[] = {
 
 enum must { ONE_OF, WITHOUT, WITH };
 
-/* A call that is allowed depending on the low half of one argument: one of the values, or bits. Else it fails with
- * `error`; 0: kills. */
+/* A call that is allowed depending on the low half of one argument: it is one of the values, or has or lacks some bits.
+ * Otherwise the call fails with `error`, or kills if that is 0. */
 struct condition {
 	uint16_t call;
-	uint8_t at; /* the argument */
+	uint8_t at; /* number of the argument */
 	enum must must;
-	uint32_t values[3]; /* 0-ended */
+	uint32_t values[3]; /* 0 ends them */
 	uint16_t error;
 };
 
@@ -154,7 +154,7 @@ static void program_make(struct program *program)
 	for (size_t i = 0; i < COUNT(conditions); i++)
 		emit_condition(program, &conditions[i]);
 	emit_calls(program, deadly, COUNT(deadly), SECCOMP_RET_KILL_PROCESS);
-	emit_return(program, SECCOMP_RET_ERRNO | ENOSYS); /* those of x32 too */
+	emit_return(program, SECCOMP_RET_ERRNO | ENOSYS); /* also to calls of x32 */
 }
 
 static int filter_set(void)
@@ -166,7 +166,7 @@ static int filter_set(void)
 	program_make(&program);
 	filter.len = (unsigned short)program.len;
 	set = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
-	/* Above 0: the thread that could not be brought along. */
+	/* Above 0: the thread that could not get the filter. */
 	return set < 0 ? -errno : set > 0 ? -ESRCH : 0;
 }
 

@@ -1,18 +1,17 @@
-/* What cidlb gives up once it runs, so that a mistake in the reading of datagrams is worth little to whoever finds
- * it. */
+/* What cidlb gives up once it runs. A mistake in the reading of datagrams is then worth little to whoever finds it. */
 #ifndef CIDLB_START_SANDBOX_H
 #define CIDLB_START_SANDBOX_H
 
-/* For all threads, for good: no core dump and no tracing by the same user (keys are in memory; the whole process, as
- * copies of a key are on stacks too), no new privileges, and a seccomp filter of the system calls that are needed from
- * here on.
+/* For all threads, for good. No core dump and no tracing by the same user, because keys are in memory. That goes for
+ * the whole process, because copies of a key are on stacks too. No new privileges. A seccomp filter admits only the
+ * system calls that are needed from here on.
  *
  * Calls that only an intruder makes (run a program, look into another process, load code into the kernel) kill the
- * process. Others that are not listed fail with ENOSYS, as on an older kernel: a libc newer than the list falls back
- * then, where a kill would end the service.
+ * process. Others that are not listed fail with ENOSYS, as on an older kernel. A libc newer than the list then falls
+ * back, whereas a kill would end the service.
  *
- * Returns 0; -ENOTSUP: nothing was done, a sanitizer is built in, which traces and needs more calls; -ENOSYS: all but
- * the filter was done, there is none for this architecture; -errno. */
+ * Returns 0 or -errno. -ENOTSUP: nothing was done, because a sanitizer is built in. It traces, and needs more calls.
+ * -ENOSYS: all but the filter was done, because there is none for this architecture. */
 int sandbox_enter(void);
 
 #endif

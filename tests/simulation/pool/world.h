@@ -104,7 +104,7 @@ void pool_happen(struct pool_world *world);
 /* The balancer ends and begins again. Called between events, when all is published. */
 void pool_restart(struct pool_world *world);
 
-/* A new member takes the place of what it was before. */
+/* A new member begins at this index, in place of the one before. */
 void pool_member_begin(struct pool_world *world, unsigned at);
 
 /* Settles the ids in world->claims. */

@@ -1,4 +1,4 @@
-/* The commands against a control thread without workers: nothing is bound, and what they change is read from the
+/* The commands, with a control thread that has no workers. Nothing is bound. What they change is read from the
  * published table. */
 #include <jansson.h>
 #include <urcu-qsbr.h>
@@ -37,7 +37,7 @@ static struct conf *load_good(const char *text)
 
 static void setup(void)
 {
-	/* No workers, and nothing is kept. */
+	/* No workers, and nothing is kept over restarts. */
 	static const struct conf nobody = { .workers = 0 };
 
 	conf_dir_enter();
@@ -171,7 +171,7 @@ START_TEST(drain_ready_maint)
 	ck_assert_int_eq(routed(0, 1)->admin, BACKEND_READY);
 	ck_assert_uint_eq(published()->generation, 4);
 	ask_ok("{\"command\": \"ready\", \"name\": \"b\"}");
-	ck_assert_uint_eq(published()->generation, 4); /* nothing to change */
+	ck_assert_uint_eq(published()->generation, 4); /* there was nothing to change */
 }
 END_TEST
 
@@ -195,7 +195,7 @@ static void drain_and_weigh(void)
 	ask_ok("{\"command\": \"drain\", \"name\": \"b\"}");
 }
 
-/* Another backend's entry changes, and the order: what was set stays with its backend. */
+/* The entry of another backend changes, and so does the order. What was set stays with its backend. */
 START_TEST(reload_keeps_what_was_set)
 {
 	drain_and_weigh();
@@ -343,7 +343,7 @@ static const char *said(const char *line, const char *key)
 	return json_string_value(json_object_get(json_array_get(json_object_get(ask_ok(line), "flows"), 0), key));
 }
 
-/* The owner is unproven; 198.51.100.9 sends after an answer, and again. */
+/* The owner is unproven. 198.51.100.9 sends, and sends again after an answer. */
 START_TEST(flow_moves)
 {
 	static const char line[] = "{\"command\": \"flows\", \"from\": \"198.51.100.9\"}";

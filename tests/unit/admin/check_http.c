@@ -1,4 +1,4 @@
-/* The real door on loopback, asked with literal requests by a child process. */
+/* The real door on loopback. A child process asks it with literal requests. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -68,7 +68,7 @@ static void on_result(evutil_socket_t fd, short events, void *ctx)
 		event_base_loopbreak(ctx);
 }
 
-/* Runs the door until it has closed the connection; `answer` is all it said. */
+/* Runs the door until it has closed the connection. `answer` is all that it said. */
 static void ask(const char *request)
 {
 	struct event_base *base = event_base_new();

@@ -51,7 +51,7 @@ static void render(void)
 	metrics_write(out, &view, 0);
 	size_t len = evbuffer_get_length(out);
 	text = calloc(1, len + 2);
-	text[0] = '\n'; /* every line then begins behind a newline */
+	text[0] = '\n'; /* so that every line follows a newline */
 	evbuffer_remove(out, text + 1, len);
 	evbuffer_free(out);
 }
@@ -176,7 +176,7 @@ START_TEST(test_families)
 }
 END_TEST
 
-/* A distinct value in every counter: none is left out or added to another. */
+/* Every counter has a value of its own, so that none is left out or added to another. */
 START_TEST(test_sum)
 {
 	static struct stats one, total;

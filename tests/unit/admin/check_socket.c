@@ -1,4 +1,5 @@
-/* The control socket in a directory of its own, its loop turned by hand, its clients plain non-blocking sockets. */
+/* The socket of commands in a directory of its own. The test turns its loop, and clients are plain non-blocking
+ * sockets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +16,7 @@
 #include "tests/unit/suite.h"
 
 static char dir[] = "/tmp/check_unix.XXXXXX";
-static char path[64]; /* in a directory that is missing */
+static char path[64]; /* its directory is missing */
 static struct event_base *base;
 static struct admin_socket *door;
 static unsigned asked;
@@ -98,7 +99,7 @@ static void say(int fd, const char *text)
 	turn();
 }
 
-/* All that is there to read; *ended: and then the end. */
+/* All that is there to read. *ended: then comes the end. */
 static const char *hear(int fd, bool *ended)
 {
 	static char text[1 << 20];
@@ -137,7 +138,7 @@ START_TEST(lines)
 }
 END_TEST
 
-/* What was asked before the end is answered; half a line is not. */
+/* What was asked before the end is answered, but not half a line. */
 START_TEST(end_of_input)
 {
 	int fd = dial();
@@ -183,7 +184,7 @@ START_TEST(too_long_line)
 }
 END_TEST
 
-/* A client that asks and does not read is not answered further than the first answer that does not leave. */
+/* A client asks and does not read. It gets no answer after the first one that does not leave. */
 START_TEST(answers_wait_for_the_reader)
 {
 	int fd = dial();
@@ -210,7 +211,7 @@ START_TEST(no_answer_ends_the_client)
 }
 END_TEST
 
-/* One more than there is room for waits until another leaves. */
+/* One client more than there is room for waits until another leaves. */
 START_TEST(clients_are_bounded)
 {
 	int fds[ADMIN_SOCKET_CLIENTS + 1];
@@ -255,7 +256,7 @@ START_TEST(living_one_stays)
 }
 END_TEST
 
-/* As a killed process leaves it: the file without a listener. */
+/* A killed process leaves the file without a listener. */
 START_TEST(stale_one_is_replaced)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
@@ -290,7 +291,7 @@ START_TEST(other_files_stay)
 }
 END_TEST
 
-/* Somebody has put another file in its place: that one is not ours to remove. */
+/* Somebody has put another file there. It is not ours to remove. */
 START_TEST(only_its_own_file_is_removed)
 {
 	ck_assert_int_eq(unlink(path), 0);

@@ -1,4 +1,4 @@
-/* A configuration becomes the running one as a whole, or not at all: parts of other folders, and what they see. */
+/* A configuration becomes the running one as a whole or not at all. What parts of other folders see of it. */
 #include <errno.h>
 #include <stdio.h>
 

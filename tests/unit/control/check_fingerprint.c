@@ -6,7 +6,7 @@
 #define KEY   "000102030405060708090a0b0c0d0e0f"
 #define OTHER "000102030405060708090a0b0c0d0e10"
 
-/* One of everything that counts; each line below changes one thing of it. */
+/* One of everything that counts. Each line below changes one thing of it. */
 #define FILE_TEXT                                                                                                      \
 	"workers = 2; user = \"root\"; hash_key = \"" KEY "\"; state_file = \"\"; rcvbuf_octets = 8192;\n"             \
 	"admin = { http = \"127.0.0.1:9180\"; };\n"                                                                    \
@@ -28,7 +28,7 @@
 	"          { name = \"q\"; protocol = \"udp\"; nat = { ports = \"40700\"; };\n"                                \
 	"            backends = ( { name = \"a\"; address = \"127.0.0.1:6003\"; } ); } );\n"
 
-/* FILE_TEXT with `to` wherever `from`, which is in it, was. */
+/* FILE_TEXT with `to` in place of each `from`, which must be in it. */
 static const char *edited(const char *from, const char *to)
 {
 	static const char text[] = FILE_TEXT;
@@ -134,7 +134,7 @@ static const struct edit of_the_node[] = {
 	{ "max_flows = 1000", "max_flows = 1001; settle_ms = 4000; contest_s = 50; idle_s = 200; cid_idle_s = 1000" },
 	{ "probe = \"dtls\"; interval_ms = 2000", "probe = \"none\"; interval_ms = 1000; rise = 9" },
 	{ "backend = 1000", "pool = 5" },
-	/* Other words for the same. */
+	/* Other texts with the same meaning. */
 	{ "id = 1", "id = \"0001\"" },
 	{ "id = \"0002\"", "id = 2" },
 	{ "b.example", "B.Example" },
@@ -173,7 +173,8 @@ END_TEST
 	"nat = { rebind = \"backend\"; sources = [ \"" prefix "\" ]; ports = \"" ports "\"; };"                        \
 	"backends = ( { name = \"a\"; id = 1; address = \"[2001:db8::1]:6001\"; } ); } );"
 
-/* All nodes have the same endpoints, whose check is of the service address, too. With a table it is each its own. */
+/* All nodes have the same endpoints, and the check covers the service address as well. With a table each node has its
+ * own. */
 START_TEST(without_a_table)
 {
 	static const char *const files[] = {
@@ -196,7 +197,7 @@ START_TEST(without_a_table)
 }
 END_TEST
 
-/* Backends that change their pools leave the sum of names as it was, but not that of lines. */
+/* If backends change pools, the sum of names stays as it was, but not that of lines. */
 START_TEST(exchange)
 {
 	static const char *const files[] = {

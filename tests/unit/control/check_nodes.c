@@ -1,5 +1,5 @@
-/* Nodes side by side: two that share a configuration, written in different order and with what a node has of its own,
- * decide alike. */
+/* Nodes side by side. Two that share a configuration decide alike, even if it is written in another order and with what
+ * is the node's own. */
 #include "common/route.h"
 #include "control/fingerprint.h"
 #include "control/table_build.h"
@@ -94,7 +94,7 @@ static const size_t *order(size_t count, bool shuffled)
 	return all;
 }
 
-/* All weights, some of them 0; all states. */
+/* All weights, some of them 0, and all states. */
 static void add_backends(struct writer *to, size_t pool, bool shuffled)
 {
 	static const char *const states[] = { "ready", "ready", "ready", "ready", "drain", "ready", "maint" };
@@ -185,7 +185,7 @@ static void put(struct datagram *to, const void *octets, size_t len)
 	to->len += len;
 }
 
-/* One that a backend of the pool would mint, or any other. */
+/* A CID that a backend of the pool would mint, or any other. */
 static size_t make_cid(const struct conf_pool *pool, uint8_t cid[static LBCID_MAX_OCTETS])
 {
 	const struct conf_backend *backend = &pool->backends[dice(pool->backend_count)];
@@ -323,7 +323,7 @@ static void end(void)
 
 START_TEST(nodes_decide_alike)
 {
-	/* Sanitizers look at the code, and not at what it decides. */
+	/* Sanitizers look at the code and not at what it decides, so fewer datagrams do. */
 	const size_t datagrams = getenv("CIDLB_SANITIZE") ? DATAGRAMS / 4 : DATAGRAMS;
 	struct octets hello = octets_of(MBEDTLS_CLIENT_HELLO), flight = octets_of(MBEDTLS_FLIGHT5);
 	size_t verdicts[VERDICTS] = { 0 }, other_index = 0;
@@ -343,7 +343,7 @@ START_TEST(nodes_decide_alike)
 		verdicts[here.verdict]++;
 		other_index += here.index != there.index;
 	}
-	/* What that says something about. */
+	/* There are enough of those that say something about it. */
 	ck_assert_uint_gt(other_index, datagrams / 2);
 	for (enum verdict v = 0; v < VERDICTS; v++)
 		ck_assert_msg(verdicts[v] > datagrams / 1000 || v == VERDICT_CID_DOWN || v == VERDICT_HINT ||
@@ -355,8 +355,8 @@ START_TEST(nodes_decide_alike)
 }
 END_TEST
 
-/* Another key: those with a CID go where they went, as no key has a say in that; the rest goes anywhere, and every
- * endpoint is another. */
+/* With another key, datagrams with a CID go where they went, because no key has a say in that. The others go anywhere,
+ * and every endpoint is another. */
 START_TEST(another_key_shows)
 {
 	struct octets hello = octets_of(MBEDTLS_CLIENT_HELLO), flight = octets_of(MBEDTLS_FLIGHT5);

@@ -84,7 +84,7 @@ static struct conf_backend backend_b(void)
 	return backend_make("b", "127.0.0.1:6002");
 }
 
-/* Nothing: -1. */
+/* -1: nothing was set. */
 static int admin_of(const struct saved *saved, const char *pool, const struct conf_backend *backend)
 {
 	enum backend_admin admin;
@@ -137,7 +137,7 @@ START_TEST(test_outlives_a_restart)
 	ck_assert(saved_get(saved, "p", &b, &admin, &weight));
 	ck_assert_int_eq(admin, BACKEND_DRAIN);
 	ck_assert_uint_eq(weight, 30);
-	/* As in the entry: no override. */
+	/* The same as in the entry, so nothing is kept. */
 	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_READY, 100), 0);
 	ck_assert_int_eq(admin_of(saved, "p", &b), -1);
 	ck_assert_str_eq(text_of(file), empty);
@@ -216,7 +216,7 @@ START_TEST(test_addresses)
 	ck_assert_int_eq(access(file, F_OK), -1);
 	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_str_eq(text_of(file), kept);
-	/* Nothing new, nothing written. */
+	/* Nothing is new, so nothing is written. */
 	ck_assert_int_eq(unlink(file), 0);
 	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
 	ck_assert_int_eq(saved_save(saved), 0);
@@ -231,7 +231,7 @@ START_TEST(test_addresses)
 	ck_assert_mem_eq(ip, v6, 16);
 	ck_assert(!saved_address(saved, "H", true, ip));
 	saved_free(saved);
-	/* Of a hand that is no resolver's: as if there were none. */
+	/* Not written by a resolver: as if there were none. */
 	write_text(
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"224.0.0.1\", \"v6\": \"::\"}}}");
 	saved = saved_new(file);
@@ -320,7 +320,7 @@ START_TEST(test_ids)
 	saved = saved_new(file);
 	ck_assert_str_eq(ids_of(saved, "p"), "1:0100=b 1:0a00=b 1:ff00=spare ");
 	ck_assert_str_eq(ids_of(saved, "q"), "");
-	/* The same in another order: nothing new, nothing written. */
+	/* The same in another order: nothing is new, so nothing is written. */
 	ck_assert_int_eq(unlink(file), 0);
 	ck_assert_int_eq(saved_set_ids(saved, "p", (struct saved_id[]){ moved[2], moved[0], moved[1] }, 3), 0);
 	ck_assert_int_eq(saved_save(saved), 0);
@@ -349,7 +349,7 @@ START_TEST(test_ids_end_early)
 }
 END_TEST
 
-/* Ids of pools and backends that are gone go; a file of before ids were kept is good. */
+/* Ids of pools and backends that are gone are forgotten. A file from before ids were kept is good. */
 START_TEST(test_ids_pruned)
 {
 	struct conf_backend b = backend_b();
@@ -425,7 +425,7 @@ START_TEST(test_damaged_is_set_aside)
 }
 END_TEST
 
-/* 100 are enough; then the damaged one stays where it is. */
+/* After 100 of them the damaged file stays where it is. */
 START_TEST(test_no_room_aside)
 {
 	struct conf_backend b = backend_b();
@@ -444,7 +444,7 @@ START_TEST(test_no_room_aside)
 }
 END_TEST
 
-/* What cannot be read is not replaced either; yet it holds until the end. */
+/* What cannot be read is not replaced. What is set still holds until the end. */
 START_TEST(test_unreadable_is_left_alone)
 {
 	struct conf_backend b = backend_b();
@@ -479,7 +479,7 @@ START_TEST(test_nothing_is_kept)
 }
 END_TEST
 
-/* A disk that is full, and empty again. */
+/* A disk that is full, and then has room again. */
 START_TEST(test_what_was_there_stays)
 {
 	struct conf_backend b = backend_b(), c = backend_make("c", "127.0.0.1:6003");
@@ -488,11 +488,11 @@ START_TEST(test_what_was_there_stays)
 
 	set("p", &b, BACKEND_DRAIN, 30);
 	snprintf(temporary, sizeof temporary, "%s.tmp", file);
-	close(open(temporary, O_WRONLY | O_CREAT, 0600)); /* of a crash */
+	close(open(temporary, O_WRONLY | O_CREAT, 0600)); /* left by a crash */
 	struct saved *saved = saved_new(file);
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &room), 0);
-	/* Not within an assertion: those write to a file, too. */
+	/* Not within an assertion, because assertions write to a file too. */
 	bool limited = setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 350, room.rlim_max }) == 0;
 	int failed[] = { saved_set(saved, "p", &c, BACKEND_DRAIN, 40), saved_set(saved, "p", &c, BACKEND_DRAIN, 41) };
 	limited &= setrlimit(RLIMIT_FSIZE, &room) == 0;
@@ -501,7 +501,7 @@ START_TEST(test_what_was_there_stays)
 	ck_assert_int_eq(failed[1], -EFBIG);
 	ck_assert_str_eq(text_of(file), drained);
 	ck_assert_int_eq(access(temporary, F_OK), -1);
-	/* The next change brings what failed along. */
+	/* The next change also writes what failed. */
 	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_MAINT, 30), 0);
 	saved_free(saved);
 	ck_assert_ptr_nonnull(strstr(text_of(file), "\"weight\": 41"));
@@ -536,7 +536,7 @@ START_TEST(test_prepare_makes_the_last_directory)
 }
 END_TEST
 
-/* A directory that is somebody else's is not given over, and root finds out what it will not be able to do later. */
+/* A directory of somebody else is not given away. Root finds out what it will not be able to do later. */
 START_TEST(test_prepare_asks_for_the_user)
 {
 	const struct passwd *nobody = getpwnam("nobody");
@@ -554,7 +554,7 @@ START_TEST(test_prepare_asks_for_the_user)
 }
 END_TEST
 
-/* The usual one is: in a mount namespace, as it is the same for all. */
+/* The usual directory is given away. In a mount namespace, because it is the same for all. */
 START_TEST(test_prepare_the_usual_place)
 {
 	const struct passwd *nobody = getpwnam("nobody");

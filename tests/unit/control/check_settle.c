@@ -1,4 +1,5 @@
-/* What changes on the control thread is published once per turn of its event loop: without workers, nothing is bound.
+/* Changes on the control thread are published once per turn of its event loop. There are no workers, and nothing is
+ * bound.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 
 enum { BACKENDS = 200 };
 
-/* The linker calls these in place of table_build() (--wrap): memory that runs out. */
+/* The linker calls this in place of table_build() (--wrap), so that memory can run out. */
 __typeof__(table_build) __real_table_build, __wrap_table_build;
 static bool no_memory;
 
@@ -66,7 +67,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(base);
 	ck_assert_int_eq(control_new(&control, base, &nobody), 0);
 	ck_assert_int_eq(apply_conf(control, load()), 0);
-	/* What a test counts is what it does, long after the last table. */
+	/* As if the last table were long ago, so that a test counts only its own. */
 	control->settle.published_ms = 0;
 	for (size_t i = 0; i < control->event_count; i++)
 		event_del(control->events[i]);
@@ -96,7 +97,7 @@ static size_t count_down(void)
 	return down;
 }
 
-/* What there is to do now, and what follows from that. */
+/* Does what there is to do now, and what follows from that. */
 static void turn(void)
 {
 	ck_assert_int_ge(event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE), 0);
@@ -109,7 +110,7 @@ struct ending {
 	struct event *event;
 };
 
-/* A callback of its own, as that of a probe's socket is. */
+/* A callback of its own, like that of a probe's socket. */
 static void on_ending(evutil_socket_t fd, short what, void *ctx)
 {
 	const struct ending *ending = ctx;
@@ -144,7 +145,7 @@ START_TEST(results_of_one_turn_make_one_table)
 }
 END_TEST
 
-/* Servers that go down in turn after turn: however long that takes, tables are SETTLE_APART_MS apart. */
+/* Servers go down in turn after turn. However long that takes, tables are SETTLE_APART_MS apart. */
 START_TEST(tables_are_apart)
 {
 	const uint64_t before = published()->generation, began_ms = clock_ms();
@@ -188,7 +189,7 @@ START_TEST(a_command_is_in_force_at_once)
 }
 END_TEST
 
-/* The published table stays, and the next attempt has all that was marked. */
+/* The published table stays. The next attempt has all that was marked. */
 START_TEST(out_of_memory)
 {
 	const uint16_t uid = control->spec.backends[1].uid;

@@ -1,5 +1,5 @@
-/* Sockets from one configuration to the next, with two workers that run: all or none is opened, what stays goes on
- * being served, and what goes is closed. */
+/* Sockets from one configuration to the next, with two workers that run. All are opened or none. What stays is served
+ * without a break, and what goes is closed. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,12 +20,12 @@ static struct path_bed bed;
 static struct worker *workers[WORKERS];
 static struct sockets *sockets;
 static struct sockets_failure failure;
-static _Atomic unsigned adds, adds_good; /* EPOLL_CTL_ADDs, and how many are let through */
+static _Atomic unsigned adds, adds_good; /* EPOLL_CTL_ADDs, and how many of them succeed */
 static _Atomic unsigned waits;
-static _Thread_local unsigned graces;  /* that a thread has waited for */
-static _Thread_local size_t open_then; /* descriptors, when it began to */
+static _Thread_local unsigned graces;  /* grace periods that a thread has waited for */
+static _Thread_local size_t open_then; /* open descriptors when it began to wait */
 
-/* In the place of the C library's. */
+/* These two stand in for those of the C library. */
 int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
 {
 	if (what == EPOLL_CTL_ADD && adds++ >= adds_good) {
@@ -79,7 +79,7 @@ static bool range_is_free(uint16_t first, unsigned count)
 	return port == first + count;
 }
 
-/* Of ports that nobody has, below those that the kernel gives out. */
+/* Finds ports that nobody has, below those that the kernel gives out. */
 static uint16_t range_find(unsigned count)
 {
 	static unsigned next = 12000;
@@ -111,7 +111,7 @@ static int prepare(struct sockets_change **change)
 	return err;
 }
 
-/* A reload to what is configured now. */
+/* Reloads what is configured now. */
 static void apply(void)
 {
 	struct sockets_change *change;
@@ -202,7 +202,7 @@ static void assert_all_serve(void)
 		assert_serves("127.0.0.1", (uint16_t)port, strays);
 }
 
-/* Three more ports: six registrations, of which each may fail. */
+/* Three more ports take six registrations, each of which may fail. */
 START_TEST(refused_by_epoll)
 {
 	struct sockets_change *change;
@@ -222,7 +222,7 @@ START_TEST(refused_by_epoll)
 		ck_assert_int_eq(workers[0]->path.endpoint_handles[IO_V4][port], -1);
 	bed.configured.pool.nat.port_last = last;
 	assert_all_serve();
-	/* And nothing of it is in the way of the next one. */
+	/* Nothing of it is in the way of the next change. */
 	adds_good = UINT32_MAX;
 	bed.configured.pool.nat.port_last = (uint16_t)(last + 3);
 	apply();
@@ -230,7 +230,7 @@ START_TEST(refused_by_epoll)
 }
 END_TEST
 
-/* Giving needs no registration any more. */
+/* Handing over needs no registration any more. */
 START_TEST(commit_cannot_fail)
 {
 	struct sockets_change *change;
@@ -288,7 +288,7 @@ START_TEST(one_grace_period_for_all)
 		for (unsigned port = first + 1; port <= last; port++)
 			ck_assert_int_eq(workers[i]->path.endpoint_handles[IO_V4][port], -1);
 	assert_all_serve();
-	/* Where nothing goes nobody waits. */
+	/* If nothing goes, nobody waits. */
 	ck_assert_int_eq(prepare(&change), 0);
 	sockets_add(sockets, change);
 	graces = 0;
@@ -297,7 +297,7 @@ START_TEST(one_grace_period_for_all)
 }
 END_TEST
 
-/* What comes to a socket before it is given is kept, and so are errors: they do not keep a worker busy. */
+/* A socket keeps what comes before it is handed over. It keeps errors too, and they do not keep a worker busy. */
 START_TEST(not_given_yet)
 {
 	struct sockets_change *change;
@@ -349,7 +349,7 @@ static void assert_tunnels_serve(uint16_t port)
 		assert_serves("127.0.0.1", (uint16_t)(port + i), tunnelled);
 }
 
-/* A pool of another name: its sockets are the old one's, by other descriptors, which must leave epoll as well. */
+/* A pool with another name. Its sockets are the old one's, but by other descriptors, which must leave epoll as well. */
 START_TEST(tunnel_shared)
 {
 	const uint16_t port = bed.configured.pool.nat.port_first;
@@ -378,7 +378,7 @@ START_TEST(tunnel_shared)
 }
 END_TEST
 
-/* A pool of the same name whose local address is new. */
+/* A pool with the same name and a new local address. */
 START_TEST(tunnel_in_place)
 {
 	const uint16_t port = bed.configured.pool.nat.port_first;
@@ -390,7 +390,7 @@ START_TEST(tunnel_in_place)
 	configure_tunnel((uint16_t)(port + 1));
 	graces = 0;
 	apply();
-	ck_assert_uint_eq(graces, 2); /* the table's, and that of both workers' sockets */
+	ck_assert_uint_eq(graces, 2); /* the table's, and one for the sockets of both workers */
 	ck_assert_uint_eq(descriptors(), open);
 	assert_tunnels_serve((uint16_t)(port + 1));
 	ck_assert(range_is_free(port, 1));

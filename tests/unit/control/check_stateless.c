@@ -2,7 +2,7 @@
 #include "tests/fixtures/shipped_conf.h"
 #include "tests/unit/suite.h"
 
-/* It alone of them runs so. */
+/* Of the shipped files only stateless.conf runs without a table. */
 START_TEST(stateless_runs_without_a_table)
 {
 	static const char *const names[] = { "lwm2m.conf", "nat.conf", "nat-backend.conf", "stateless.conf" };

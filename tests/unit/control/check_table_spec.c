@@ -72,7 +72,7 @@ START_TEST(test_numbers)
 }
 END_TEST
 
-/* The pools change places and "a" leaves "q": every number stays. */
+/* The pools change their order and "a" leaves "q": every number stays. */
 START_TEST(test_numbers_outlive_a_reload)
 {
 	struct conf_pool reordered[] = { conf_pools[1], conf_pools[0] };
@@ -91,8 +91,8 @@ START_TEST(test_numbers_outlive_a_reload)
 }
 END_TEST
 
-/* "a" of pool "q" has taken 9 over and owns 7; an id of nobody, and one of a backend that is in the other pool, are
- * left out. Then nobody has claimed anything (yet): as in the file. */
+/* "a" of pool "q" has taken 9 over and owns 7. An id without owner and one of a backend in the other pool are left out.
+ * Then nobody has claimed anything yet, so all is as in the file. */
 START_TEST(test_ids_as_they_are_owned)
 {
 	struct claims_entry entries[] = { { .id = { 1, { 7 } }, .owner = 1 },

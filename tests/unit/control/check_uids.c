@@ -69,7 +69,7 @@ START_TEST(test_taken_back)
 }
 END_TEST
 
-/* Numbers that were never given out are given out as before. */
+/* Numbers that were never given out are still given out in order. */
 START_TEST(test_taken_back_before_full)
 {
 	struct uids *r = uids_new(3);

@@ -1,4 +1,4 @@
-/* Numbers that are taken back: what keeps one, and that nothing of it is left. */
+/* Which numbers are taken back, what keeps one, and that nothing of it is left. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .c
 
 static struct flows *flows;
 static struct service_addrs *service_addrs;
-static uint16_t at_local; /* the service of WILDCARD at an address */
+static uint16_t at_local; /* the service of WILDCARD at one address */
 static struct uids_in_use used;
 
 static void setup(void)
@@ -126,7 +126,7 @@ START_TEST(test_flows)
 }
 END_TEST
 
-/* Every address that a session may be answered at. */
+/* Every address that a session may be answered at keeps its listener. */
 START_TEST(test_sessions_peers)
 {
 	struct flow *flow = make(FLOW_CID, 2, 9, 4);
@@ -150,7 +150,7 @@ START_TEST(test_sessions_peers)
 }
 END_TEST
 
-/* They are ended first, and with them what is kept for their sake. */
+/* They are ended first, and keep no number. */
 START_TEST(test_flows_that_are_over)
 {
 	static const struct flows_limits none = { 0 };
@@ -211,7 +211,7 @@ static size_t counted(const struct worker *worker)
 	return total;
 }
 
-/* All but the two that are of no number: a counter that is new must be cleared, too. */
+/* All but the two that belong to no number. A new counter must be cleared too. */
 START_TEST(test_clear_worker)
 {
 	struct worker *worker = worker_full();
@@ -249,7 +249,7 @@ START_TEST(test_clear_spares_what_is_used)
 }
 END_TEST
 
-/* It would say where datagrams of another pool are counted. */
+/* What is left would say where datagrams of another pool are counted. */
 START_TEST(test_clear_paths)
 {
 	struct worker *worker = worker_full();
@@ -302,8 +302,7 @@ START_TEST(test_clear_limit)
 }
 END_TEST
 
-/* A control thread with one pool of number 2 and one listener of number 3, for whom every counter of the one worker is
- * not 0. */
+/* A control thread for one pool of number 2 and one listener of number 3. No counter of its one worker is 0. */
 static struct control *control_full(struct conf *conf)
 {
 	struct control *control = calloc(1, sizeof *control);
@@ -327,7 +326,7 @@ static void control_empty(struct control *control)
 	free(control);
 }
 
-/* How many lines a second's watch says. */
+/* How many lines one second of the watch logs. */
 static size_t watch_lines(struct control *control)
 {
 	FILE *said = tmpfile();
@@ -347,7 +346,7 @@ static size_t watch_lines(struct control *control)
 	return lines;
 }
 
-/* What was counted for one that is gone is no news of the next. */
+/* What was counted for a pool that is gone is no news of the next one. */
 START_TEST(test_alarms_are_forgotten)
 {
 	struct conf_pool pool = { .name = (char[]){ "p" }, .nat.max_flows = 64 };
@@ -362,7 +361,7 @@ START_TEST(test_alarms_are_forgotten)
 	control->listener_uids[0] = 3;
 	control->spec = (struct table_spec){ .pools = &spec, .pool_count = 1 };
 	control->pools[2].id_moves = control->backends[5].probes[true] = 1;
-	/* Forged, no flow, evicted, refused by the kernel, dropped by it of devices and of servers. */
+	/* Forged, no flow, evicted, refused by the kernel, and dropped by it: from devices and from servers. */
 	ck_assert_uint_eq(watch_lines(control), 6);
 	ck_assert_uint_eq(watch_lines(control), 0);
 

@@ -1,4 +1,4 @@
-/* The kernel's two numbers, read from files of ours. */
+/* The kernel's two numbers, read from files of the test. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

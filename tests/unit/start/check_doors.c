@@ -17,9 +17,9 @@ static struct event_base *base;
 static struct control *control;
 static struct doors *doors;
 static struct addr first, second; /* free when a test begins */
-static int refusal;               /* of the part behind the door */
+static int refusal;               /* the result of the part that comes after the door */
 
-/* A listening socket; its address is `addr` if that has no port yet. */
+/* Makes a listening socket. If `addr` has no port yet, it becomes the socket's address. */
 static int take(struct addr *addr)
 {
 	struct sockaddr_storage sa;
@@ -48,7 +48,7 @@ static bool is_open(const struct addr *addr)
 	return open;
 }
 
-/* With admin.http at `addr`, or without (NULL). */
+/* Applies a configuration with admin.http at `addr`, or without it (NULL). */
 static int apply_with(const struct addr *addr)
 {
 	char text[1024], http[ADDR_TEXT_OCTETS] = "", line[128] = "";

@@ -1,8 +1,7 @@
 /* What a process in the sandbox can still do.
  *
- * Check times its tests, and asks timer_create() for the clock to do it by: a test that entered the sandbox would be
- * timed by another clock at its end than at its beginning. So whatever enters it is a process of its own, which Check
- * does not know of. */
+ * Check times its tests, and asks timer_create() which clock to take. A test in the sandbox would be timed by one clock
+ * at its beginning and by another at its end. So only processes that Check does not know of enter the sandbox. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -31,7 +30,7 @@ static const bool there_is_none = true;
 static const bool there_is_none = false;
 #endif
 
-/* For processes in the sandbox: says which expectation was not met, and ends. */
+/* For processes in the sandbox: says which expectation was not met, and ends the process. */
 #define MUST(condition) must(condition, #condition, __LINE__)
 static void must(bool met, const char *condition, int line)
 {
@@ -50,7 +49,7 @@ static bool enter(void)
 	return !there_is_none;
 }
 
-/* Runs `body` in the sandbox, if there is one. */
+/* Runs `body` in the sandbox, if there is a sandbox. */
 static void sandboxed(void (*body)(void))
 {
 	pid_t child = fork();
@@ -101,7 +100,7 @@ END_TEST
 
 static char from[64], to[64];
 
-/* As state_file.h does it. */
+/* Does what state_file.h does. */
 static void replace_files(void)
 {
 	int fd = open(from, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -169,7 +168,7 @@ START_TEST(test_no_core_no_privilege)
 }
 END_TEST
 
-/* Every thread, also one that was there before. */
+/* The filter is for every thread, also for one that was there before. */
 static void *later(void *arg)
 {
 	pthread_barrier_t *barrier = arg;
@@ -221,7 +220,7 @@ static void trace(void)
 	(void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
-/* Ends by SIGSYS what is in the sandbox, and harms nobody else. */
+/* What is in the sandbox ends by SIGSYS. Nobody else is harmed. */
 START_TEST(test_deadly)
 {
 	static void (*const calls[])(void) = { run_program, fork_child, trace };
