@@ -64,9 +64,10 @@ json_t *command_reload(struct request *request)
 	if (answer && err)
 		json_object_set_new(
 			answer, "error",
-			json_string(report.of_file.error_count
-					    ? "the file has mistakes; the running configuration stays as it was"
-					    : "not taken on, the log says why; the running configuration stays"));
+			json_string(
+				report.of_file.error_count
+					? "the file has mistakes; the running configuration stays as it was"
+					: "refused, and the log says why; the running configuration stays as it was"));
 	reload_report_free(&report);
 	return answer;
 }

@@ -182,7 +182,7 @@ json_t *command_trace(struct request *request)
 	struct command_trace *trace;
 
 	if (request->commands->trace)
-		return answer_refuse("another trace runs: one at a time");
+		return answer_refuse("another trace is running; only one can run at a time");
 	if (!request->client)
 		return answer_refuse("nobody to send a trace to");
 	trace = calloc(1, sizeof *trace);

@@ -22,8 +22,8 @@ static int numbers_prepare(void *ctx, struct apply_step *step)
 		reclaim_numbers(control);
 		err = numbers_give(&control->numbers, step->conf, &step->spec, step->listener_uids);
 	}
-	return err ? apply_refuse(err, "out of memory, or too many listeners, pools and backends at once with those "
-				       "that sessions are left of")
+	return err ? apply_refuse(err, "out of memory, or too many listeners, pools and backends, counting those that "
+				       "still have sessions")
 		   : 0;
 }
 

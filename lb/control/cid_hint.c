@@ -14,13 +14,13 @@ static void sample_log(const struct path_sample *sample, const struct conf_pool 
 
 	if (pool->layout.rotations && !cid_config(&pool->layout, sample->first >> 5)) {
 		log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL,
-			  "a CID is of rotation %u, which none of cid.configs has", sample->first >> 5);
+			  "a CID has rotation %u, which no entry of cid.configs has", sample->first >> 5);
 		return;
 	}
 	if (sample->fits) {
 		log_event(LOG_LEVEL_WARNING, "unknown_cid", pool->name, NULL,
 			  "a CID carries a server id that no backend has: is a backend missing, or is %s wrong?",
-			  pool->layout.rotations ? "a key, or a length, in cid.configs" : "cid.offset or cid.size");
+			  pool->layout.rotations ? "a key or a length in cid.configs" : "cid.offset or cid.size");
 		return;
 	}
 	for (unsigned n = 1; n <= LBCID_MAX_OCTETS; n++)

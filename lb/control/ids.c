@@ -85,15 +85,15 @@ static void on_claim(void *ctx, enum claims_event event, const struct server_id 
 	switch (event) {
 	case CLAIMS_MOVED:
 		log_event(LOG_LEVEL_INFO, "id_moved", settling->pool->name, second,
-			  "server id %s is its own now, before: %s", hex, first ? first : "nobody's");
+			  "now owns server id %s, which belonged to %s before", hex, first ? first : "nobody");
 		return;
 	case CLAIMS_CONTESTED:
 		log_event(LOG_LEVEL_WARNING, "id_contested", settling->pool->name, first,
-			  "server id %s is claimed by %s, too: it stays where it is", hex, second ? second : "another");
+			  "server id %s is also claimed by %s and stays where it is", hex, second ? second : "another");
 		return;
 	case CLAIMS_SETTLED:
 		log_event(LOG_LEVEL_INFO, "id_settled", settling->pool->name, first,
-			  "server id %s is claimed by nobody else any more", hex);
+			  "server id %s is no longer contested", hex);
 		return;
 	}
 }

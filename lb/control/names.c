@@ -72,13 +72,13 @@ static bool name_is_good(struct control *control, const struct running_backend *
 
 	if (backend->name_reason[0] && !addr_is_wildcard(&running->spec->addr))
 		log_event(LOG_LEVEL_INFO, "backend_name", running->pool->name, running->conf->name,
-			  "%s: answered again", running->conf->host);
+			  "%s: resolves again", running->conf->host);
 	backend->name_reason[0] = '\0';
 	memcpy(now.ip, ip, sizeof now.ip);
 	if (addr_equal(&now, &running->spec->addr))
 		return false;
-	log_event(LOG_LEVEL_INFO, "backend_address", running->pool->name, running->conf->name, "%s is %s, before: %s",
-		  running->conf->host, addr_format(&now, text),
+	log_event(LOG_LEVEL_INFO, "backend_address", running->pool->name, running->conf->name,
+		  "%s is now %s; before it was %s", running->conf->host, addr_format(&now, text),
 		  addr_is_wildcard(&running->spec->addr) ? "unknown" : addr_format(&running->spec->addr, before));
 	running->spec->addr = now;
 	backend_state_renew(&control->states[running->spec->uid]);

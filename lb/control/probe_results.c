@@ -156,13 +156,14 @@ static void changes_log(struct control *control, const struct running_backend *r
 			log_event(LOG_LEVEL_INFO, "backend_up", pool, name, "%s", reason);
 		else
 			log_event(LOG_LEVEL_WARNING, "backend_down", pool, name, "%s",
-				  control->states[running->spec->uid].steering.down ? "it says so itself" : reason);
+				  control->states[running->spec->uid].steering.down ? "the backend says so itself"
+										    : reason);
 	}
 	if (now.admin != before->admin)
-		log_event(LOG_LEVEL_INFO, "backend_state", pool, name, "%s, by its own word",
+		log_event(LOG_LEVEL_INFO, "backend_state", pool, name, "%s, as the backend says itself",
 			  backend_admin_name(now.admin));
 	if (now.weight != before->weight)
-		log_event(LOG_LEVEL_INFO, "backend_weight", pool, name, "%u, by its own word", now.weight);
+		log_event(LOG_LEVEL_INFO, "backend_weight", pool, name, "%u, as the backend says itself", now.weight);
 }
 
 void probe_results_take(void *ctx, uint16_t uid, const struct health_result *result)

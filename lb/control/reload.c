@@ -36,7 +36,8 @@ static void only_at_start(const struct control *control, const struct conf *conf
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "user takes effect at the next start");
 	if (conf->rcvbuf_octets != control->conf->rcvbuf_octets)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL,
-			  "rcvbuf_octets: %u holds for new sockets; for all at the next start", conf->rcvbuf_octets);
+			  "rcvbuf_octets: %u applies to new sockets now, and to all at the next start",
+			  conf->rcvbuf_octets);
 	if (strcmp(conf->state_file ? conf->state_file : "",
 		   control->conf->state_file ? control->conf->state_file : "") != 0)
 		log_event(LOG_LEVEL_WARNING, "reload", NULL, NULL, "state_file: \"%s\" takes effect at the next start",

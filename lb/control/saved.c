@@ -18,7 +18,7 @@ int saved_prepare(const char *file, uid_t uid, gid_t gid)
 
 	if (err)
 		log_event(is_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL, NULL,
-			  "what is set by command will not outlive a restart, %s cannot be written: %s", file,
+			  "what is set by command will not outlive a restart: %s cannot be written: %s", file,
 			  strerror(-err));
 	return err;
 }
@@ -113,7 +113,7 @@ static const char *root_fault(json_t *root)
 		const char *of;
 
 		if (!json_is_object(pool))
-			return "a pool is no object";
+			return "a pool is not an object";
 		json_object_foreach(
 			pool, of,
 			value) if (!backend_is_sound(value)) return "what is kept of a backend makes no sense";
@@ -132,10 +132,10 @@ static void set_aside(struct saved *saved, const char *fault)
 
 	if (err)
 		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
-			  "%s is damaged, %s, and stays, as it cannot be set aside: %s", saved->file, fault,
+			  "%s is damaged (%s) and stays, because it cannot be set aside: %s", saved->file, fault,
 			  strerror(-err));
 	else
-		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged, %s: set aside as %s",
+		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged (%s): set aside as %s",
 			  saved->file, fault, aside);
 	saved->unread = err;
 }
@@ -151,8 +151,9 @@ static json_t *file_load(struct saved *saved)
 
 	if (err && err != -ENOENT) {
 		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
-			  "what was set by command is forgotten and will not outlive a restart, %s cannot be read: %s",
-			  saved->file, err == -EINVAL ? "no regular file" : strerror(-err));
+			  "what was set by command is forgotten, and what is set now will not outlive a restart: "
+			  "%s cannot be read: %s",
+			  saved->file, err == -EINVAL ? "not a regular file" : strerror(-err));
 		saved->unread = err;
 	}
 	if (err)
@@ -160,7 +161,7 @@ static json_t *file_load(struct saved *saved)
 	root = json_loadb(text, octets, JSON_REJECT_DUPLICATES, &error);
 	free(text);
 	/* The message of jansson is not logged, because it quotes the file. */
-	snprintf(fault, sizeof fault, "no JSON (line %d)", error.line);
+	snprintf(fault, sizeof fault, "not JSON, line %d", error.line);
 	if (root && !root_fault(root))
 		return root;
 	set_aside(saved, root ? root_fault(root) : fault);
@@ -226,7 +227,8 @@ static int save(struct saved *saved)
 	err = file_write(saved);
 	if (err && err != saved->failed)
 		log_event(LOG_LEVEL_ERROR, "state_file", NULL, NULL,
-			  "%s cannot be written, a restart would find it as it was: %s", saved->file, strerror(-err));
+			  "%s cannot be written, so a restart would find it as it was: %s", saved->file,
+			  strerror(-err));
 	else if (!err && saved->failed)
 		log_event(LOG_LEVEL_INFO, "state_file", NULL, NULL, "%s is written again", saved->file);
 	saved->failed = err;

@@ -26,12 +26,16 @@ enum shortage_news shortage_look(struct shortage *shortage, uint64_t refused)
 
 void shortage_tell(struct shortage *shortage, uint64_t refused, const char *event, const char *pool, const char *what)
 {
+	uint64_t cost;
+
 	switch (shortage_look(shortage, refused)) {
 	case SHORTAGE_BEGINS:
 		log_event(LOG_LEVEL_WARNING, event, pool, NULL, "%s", what);
 		return;
 	case SHORTAGE_ENDS:
-		log_event(LOG_LEVEL_INFO, event, pool, NULL, "over, after %" PRIu64, refused - shortage->before);
+		cost = refused - shortage->before;
+		log_event(LOG_LEVEL_INFO, event, pool, NULL, "over; it happened %" PRIu64 " %s", cost,
+			  cost == 1 ? "time" : "times");
 		return;
 	case SHORTAGE_NO_NEWS:
 		return;

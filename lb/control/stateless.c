@@ -28,8 +28,8 @@ const char *stateless_explain(char text[static STATELESS_TEXT_OCTETS], const str
 	char first[ADDR_TEXT_OCTETS], service[ADDR_TEXT_OCTETS];
 
 	snprintf(text, STATELESS_TEXT_OCTETS,
-		 "runs without a table: the addresses in %s/%u that servers see carry the devices' of %s, and a check "
-		 "of %u bits",
+		 "runs without a table: servers see addresses in %s/%u that carry those of the devices of %s and a "
+		 "check of %u bits",
 		 addr_format(&prefix->addr, first), prefix->bits,
 		 addr_format(&stateless_listener(conf, pool)->addr, service), embed_check_bits(prefix->bits));
 	return text;

@@ -19,17 +19,16 @@ static void watch_pool(struct control *control, const struct stats *sum, uint16_
 
 	for (enum stateless_drop reason = 0; reason < STATELESS_DROPS; reason++)
 		forged += stats_read(&sum->stateless_dropped[uid][reason]);
-	shortage_tell(
-		&known->forged, forged, "stateless_dropped", conf->name,
-		"datagrams come to the endpoints that are no answers of a backend: forged, or is hash_key another than "
-		"where they were sent?");
+	shortage_tell(&known->forged, forged, "stateless_dropped", conf->name,
+		      "the endpoints get datagrams that are no answers of a backend: are they forged, or were the "
+		      "requests sent with another hash_key?");
 	shortage_tell(&known->flows, stats_read(&sum->refused_up[uid][REFUSED_FLOWS]), "flows_refused", conf->name,
-		      "no flow, or no endpoint for one, is left");
+		      "no flow or no endpoint is left");
 	shortage_tell(&known->evicted, flows.evicted, "flows_evicted", conf->name,
-		      full ? "nat.max_flows flows are proven: new ones stay on trial, and end to make room"
+		      full ? "nat.max_flows flows are proven: new ones stay on trial and end to make room"
 			   : "more than an eighth of nat.max_flows are on trial: the oldest of them end to make room");
 	shortage_tell(&known->sends, sends, "sends_refused", conf->name,
-		      "the kernel refuses datagrams: no route, or no memory?");
+		      "the kernel refuses to send datagrams: no route, or no memory?");
 }
 
 /* Logs what begins to run short, and what no longer does. */
@@ -41,10 +40,10 @@ static void watch_shortages(struct control *control, const struct stats *sum)
 		uint16_t uid = control->listener_uids[i];
 
 		shortage_tell(&control->listeners[uid].drops, stats_read(&sum->kernel_drops[uid]), "kernel_drops", NULL,
-			      "the kernel drops what devices send: more comes than the workers read");
+			      "the kernel drops datagrams from devices: they arrive faster than the workers read them");
 	}
 	shortage_tell(&control->endpoint_drops, stats_read(&sum->endpoint_drops), "kernel_drops", NULL,
-		      "the kernel drops what servers send: more comes than the workers read");
+		      "the kernel drops datagrams from servers: they arrive faster than the workers read them");
 }
 
 void watch_tick(struct control *control)

@@ -46,7 +46,7 @@ void conntrack_check(const struct conf *conf)
 		return;
 	log_event(LOG_LEVEL_WARNING, "conntrack", NULL, NULL,
 		  "the kernel tracks at most %" PRIu64
-		  " connections and drops what is beyond; nat.max_flows may need %" PRIu64
+		  " connections and drops the rest; nat.max_flows may need %" PRIu64
 		  ": exempt cidlb's ports (packaging/notrack.nft), or raise net.netfilter.nf_conntrack_max",
 		  now.max, needed);
 }

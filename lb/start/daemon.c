@@ -199,7 +199,7 @@ static int sandbox_up(struct daemon *daemon)
 	int err = daemon->sandbox == DAEMON_SANDBOXED ? sandbox_enter() : 0;
 
 	if (err && err != -ENOTSUP)
-		log_event(LOG_LEVEL_WARNING, "sandbox", NULL, NULL, "runs without a filter of system calls: %s",
+		log_event(LOG_LEVEL_WARNING, "sandbox", NULL, NULL, "runs without a system call filter: %s",
 			  strerror(-err));
 	return 0;
 }

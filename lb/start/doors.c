@@ -94,7 +94,7 @@ static void on_look(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	shortage_tell(&doors->stalls, admin_http_stalls(), "admin", NULL,
-		      "admin.http can accept nobody: out of descriptors?");
+		      "admin.http cannot accept connections: out of descriptors?");
 }
 
 static int doors_start(struct doors *doors)

@@ -137,7 +137,7 @@ def case_state_file():
         lb.kill()
         state.write_text("{")
         lb.start()
-        lb.wait_log("warning state_file: .* is damaged, .*: set aside as .*/state.json.bad")
+        lb.wait_log("warning state_file: .* is damaged \\(.*\\): set aside as .*/state.json.bad")
         assert backend_of(lb, "a")["state"] == "ready"
         ctl(lb, "maint", "a")
         assert state.with_suffix(".json.bad").read_text() == "{"
@@ -395,7 +395,7 @@ def case_trace_of_nobody():
 
         # One at a time; who goes away makes room.
         trace = start_trace(scene, lb, "left", "ff" * 6, "--for", "60m")
-        assert "another trace runs" in try_trace(lb)
+        assert "another trace is running" in try_trace(lb)
         trace.kill()
         wait_until(lambda: try_trace(lb) == "", 5, "the trace has ended")
 

@@ -72,7 +72,7 @@ def case_pod_moves():
         start_pod(scene, 1, "127.0.0.11", port)
         old = start_pod(scene, 2, "127.0.0.12", port, sessions=sessions)
         lb = start_cidlb(scene, [named("a", 1, "pod-0", port), named("b", 2, "pod-1.test.", port)])
-        assert logged(lb, "backend_address", "b") == [f"pod-1.test. is 127.0.0.12:{port}, before: unknown"]
+        assert logged(lb, "backend_address", "b") == [f"pod-1.test. is now 127.0.0.12:{port}; before it was unknown"]
         story = scene.dir / "story"
         fleet = scene.fleet(lb.address(), devices=DEVICES, rebinds=1000, rebind_every=1, story=story, **TRAFFIC)
         wait_all_joined(story, DEVICES)
@@ -87,7 +87,8 @@ def case_pod_moves():
         dns.records["pod-1.test"] = ["127.0.0.22"]
         wait_until(lambda: len(logged(lb, "backend_address", "b")) == 2, 10, "the new address is known")
         took = time.monotonic() - start
-        assert logged(lb, "backend_address", "b")[1] == f"pod-1.test. is 127.0.0.22:{port}, before: 127.0.0.12:{port}"
+        moved = f"pod-1.test. is now 127.0.0.22:{port}; before it was 127.0.0.12:{port}"
+        assert logged(lb, "backend_address", "b")[1] == moved
         wait_traffic(lb, "a", "b")
         wait_is_up(lb, "b")
         print(f"    known {1000 * took:.0f} ms after the DNS, {dns.asked['pod-1.test'] - asked} questions")
@@ -126,7 +127,7 @@ def case_dead_dns_keeps_the_last_address():
         said("no such name")
         dns.records["pod.test"] = ["127.0.0.11"]
         wait_until(
-            lambda: logged(lb, "backend_name", "a")[-1] == "pod.test.: answered again", 20, "the name is good again"
+            lambda: logged(lb, "backend_name", "a")[-1] == "pod.test.: resolves again", 20, "the name is good again"
         )
         assert len(logged(lb, "backend_name", "a")) == 6, logged(lb, "backend_name", "a")
         assert len(logged(lb, "backend_address", "a")) == 1 and not logged(lb, "backend_down", "a")
@@ -143,7 +144,7 @@ def case_other_nameserver():
         lb = start_cidlb(scene, [named("a", 1, "pod", port)])
         dns.records["pod.test"] = ["127.0.0.12"]
         dns.move("127.0.0.53")
-        lb.wait_log(f"pod is 127.0.0.12:{port}, before: 127.0.0.11:{port}", 30)
+        lb.wait_log(f"pod is now 127.0.0.12:{port}; before it was 127.0.0.11:{port}", 30)
         wait_is_up(lb, "a")
 
 

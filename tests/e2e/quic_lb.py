@@ -170,7 +170,7 @@ def case_keys_change_and_no_session_is_lost():
             lambda: lb.metric("cidlb_datagrams_total", verdict="unknown_cid") == before + 1, 5,
             "a retired config is unknown",
         )
-        lb.wait_log("a CID is of rotation 0, which none of cid.configs has", 15)
+        lb.wait_log("a CID has rotation 0, which no entry of cid.configs has", 15)
         lb.assert_identities()
 
 
@@ -274,7 +274,7 @@ def case_config_retired_too_early():
         wait_until(
             lambda: lb.metric("cidlb_datagrams_total", verdict="unknown_cid") >= devices, 30, "its CIDs are counted"
         )
-        lb.wait_log("a CID is of rotation 0, which none of cid.configs has", 15)
+        lb.wait_log("a CID has rotation 0, which no entry of cid.configs has", 15)
         wrong = {"finding": "wrong", "reason": "rotation 0, which is not configured"}
         wait_until(lambda: rows(lb)["a"]["cid"] == wrong, 30, "the probe has found it")
         configs.append(old)

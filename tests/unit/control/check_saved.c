@@ -421,7 +421,7 @@ START_TEST(test_damaged_is_set_aside)
 		saved_free(saved);
 	}
 	ck_assert_int_eq(said("secret"), 0);
-	ck_assert_int_eq(said(" is damaged, no JSON (line 1): set aside as "), 4);
+	ck_assert_int_eq(said(" is damaged (not JSON, line 1): set aside as "), 4);
 }
 END_TEST
 
@@ -456,7 +456,7 @@ START_TEST(test_unreadable_is_left_alone)
 					  : symlink(said_file, file),
 				 0);
 		struct saved *saved = saved_new(file);
-		ck_assert_int_eq(said("state.json cannot be read: no regular file"), i + 1);
+		ck_assert_int_eq(said("state.json cannot be read: not a regular file"), i + 1);
 		ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_DRAIN, 30), -EINVAL);
 		ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_DRAIN);
 		ck_assert_int_eq(lstat(file, &there), 0);
@@ -522,7 +522,7 @@ START_TEST(test_prepare_makes_the_last_directory)
 	ck_assert_int_eq(chmod(dir, 0755), 0);
 	snprintf(name, sizeof name, "%s/a/b/state.json", dir);
 	ck_assert_int_eq(saved_prepare(name, uid, gid), -ENOENT);
-	ck_assert_int_eq(said(" error state_file: what is set by command will not outlive a restart, "), 1);
+	ck_assert_int_eq(said(" error state_file: what is set by command will not outlive a restart: "), 1);
 	snprintf(name, sizeof name, "%s/a/state.json", dir);
 	ck_assert_int_eq(saved_prepare(name, uid, gid), 0);
 	ck_assert_int_eq(saved_prepare(name, uid, gid), 0);
@@ -571,7 +571,7 @@ START_TEST(test_prepare_the_usual_place)
 	ck_assert_str_eq(text_of(said_file), "");
 	ck_assert_int_eq(mount("none", "/var/lib", "tmpfs", MS_REMOUNT | MS_RDONLY, NULL), 0);
 	ck_assert_int_eq(saved_prepare(CONF_STATE_FILE, nobody->pw_uid, nobody->pw_gid), -EROFS);
-	ck_assert_int_eq(said(" warning state_file: what is set by command will not outlive a restart, "), 1);
+	ck_assert_int_eq(said(" warning state_file: what is set by command will not outlive a restart: "), 1);
 }
 END_TEST
 
