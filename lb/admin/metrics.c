@@ -175,9 +175,9 @@ static void write_shortages(struct evbuffer *out, const struct view *view, uint6
 	evbuffer_add_printf(out, "cidlb_admin_stalls_total %llu\n", (unsigned long long)http_stalls);
 }
 
-static void write_state(struct evbuffer *out, const struct view_backend *backend, const char *state, bool is)
+static void write_state(struct evbuffer *out, const struct view_backend *backend, const char *state, bool is_in)
 {
-	SAMPLE(out, "cidlb_backend_state", is, { "pool", backend->pool_name }, { "backend", backend->name },
+	SAMPLE(out, "cidlb_backend_state", is_in, { "pool", backend->pool_name }, { "backend", backend->name },
 	       { "state", state });
 }
 

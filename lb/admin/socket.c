@@ -214,10 +214,10 @@ static int name_clear(const struct sockaddr_un *name)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	err = connect(fd, (const struct sockaddr *)name, sizeof *name) < 0 ? errno : 0;
+	err = connect(fd, (const struct sockaddr *)name, sizeof *name) < 0 ? -errno : 0;
 	close(fd);
-	if (err != ECONNREFUSED)
-		return err == 0 || err == EAGAIN ? -EADDRINUSE : -err;
+	if (err != -ECONNREFUSED)
+		return err == 0 || err == -EAGAIN ? -EADDRINUSE : err;
 	return unlink(name->sun_path) < 0 ? -errno : 0;
 }
 

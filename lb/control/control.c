@@ -151,11 +151,11 @@ static void *nothing_run(void *ctx)
 static int thread_try(void)
 {
 	pthread_t thread;
-	int err = pthread_create(&thread, NULL, nothing_run, NULL);
+	int err = -pthread_create(&thread, NULL, nothing_run, NULL);
 
 	if (!err)
-		err = pthread_join(thread, NULL);
-	return -err;
+		err = -pthread_join(thread, NULL);
+	return err;
 }
 
 /* Signals belong to the control thread. So workers and the threads of libraries start with all signals blocked. */

@@ -122,13 +122,18 @@ static bool steer(struct control *control, const struct running_backend *running
 	return true;
 }
 
-static void finding_log(const struct running_backend *running, const char *what, enum health_finding before,
-			const char *before_reason, enum health_finding now, const char *reason)
+struct finding {
+	enum health_finding is;
+	const char *reason;
+};
+
+static void finding_log(const struct running_backend *running, const char *event, struct finding before,
+			struct finding now)
 {
-	if (now == FINDING_BAD && (before != FINDING_BAD || strcmp(before_reason, reason) != 0))
-		log_event(LOG_LEVEL_WARNING, what, running->pool->name, running->conf->name, "%s", reason);
-	else if (now == FINDING_GOOD && before == FINDING_BAD)
-		log_event(LOG_LEVEL_INFO, what, running->pool->name, running->conf->name, "good again");
+	if (now.is == FINDING_BAD && (before.is != FINDING_BAD || strcmp(before.reason, now.reason) != 0))
+		log_event(LOG_LEVEL_WARNING, event, running->pool->name, running->conf->name, "%s", now.reason);
+	else if (now.is == FINDING_GOOD && before.is == FINDING_BAD)
+		log_event(LOG_LEVEL_INFO, event, running->pool->name, running->conf->name, "good again");
 }
 
 static void findings_take(struct control_backend *backend, const struct running_backend *running,
@@ -136,9 +141,10 @@ static void findings_take(struct control_backend *backend, const struct running_
 {
 	const struct health_findings *before = &backend->findings;
 
-	finding_log(running, "backend_rebinding", before->rebinding, before->rebinding_reason, now->rebinding,
-		    now->rebinding_reason);
-	finding_log(running, "backend_cid", before->cid, before->cid_reason, now->cid, now->cid_reason);
+	finding_log(running, "backend_rebinding", (struct finding){ before->rebinding, before->rebinding_reason },
+		    (struct finding){ now->rebinding, now->rebinding_reason });
+	finding_log(running, "backend_cid", (struct finding){ before->cid, before->cid_reason },
+		    (struct finding){ now->cid, now->cid_reason });
 	backend->findings = *now;
 	backend->has_findings = true;
 }

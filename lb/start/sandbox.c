@@ -42,24 +42,26 @@ static const uint16_t allowed[] = {
 	/* time */
 	SYS_clock_gettime, SYS_gettimeofday, SYS_clock_nanosleep, SYS_nanosleep, SYS_sched_yield, SYS_restart_syscall,
 	/* sockets: reload, probes, admin */
-	SYS_recvfrom, SYS_sendto, SYS_recvmsg, SYS_sendmsg, SYS_bind, SYS_connect, SYS_listen, SYS_accept, SYS_accept4, SYS_shutdown,
-	SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_epoll_ctl, SYS_epoll_create1, SYS_ppoll, SYS_eventfd2,
+	SYS_recvfrom, SYS_sendto, SYS_recvmsg, SYS_sendmsg, SYS_bind, SYS_connect, SYS_listen, SYS_accept, SYS_accept4,
+	SYS_shutdown, SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_epoll_ctl,
+	SYS_epoll_create1, SYS_ppoll, SYS_eventfd2,
 	/* files: the configuration, keys, the state file, the socket of cidlbctl */
-	SYS_openat, SYS_close, SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_unlinkat, SYS_renameat,
-	SYS_renameat2, SYS_fsync, SYS_fcntl, SYS_dup, SYS_dup3, SYS_getdents64, SYS_umask,
+	SYS_openat, SYS_close, SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat,
+	SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_fsync, SYS_fcntl, SYS_dup, SYS_dup3, SYS_getdents64, SYS_umask,
 	/* memory, threads, signals */
-	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_set_robust_list, SYS_rseq, SYS_exit, SYS_exit_group, SYS_gettid, SYS_getpid,
-	SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_sched_getaffinity, SYS_getcpu,
-	SYS_getrandom, SYS_prlimit64, SYS_uname, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
+	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_set_robust_list, SYS_rseq, SYS_exit, SYS_exit_group,
+	SYS_gettid, SYS_getpid, SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack,
+	SYS_sched_getaffinity, SYS_getcpu, SYS_getrandom, SYS_prlimit64, SYS_uname, SYS_getuid, SYS_geteuid, SYS_getgid,
+	SYS_getegid,
 #ifdef __x86_64__
-	SYS_epoll_wait, SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_unlink, SYS_rename, SYS_time, SYS_dup2,
-	SYS_getrlimit,
+	SYS_epoll_wait, SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_unlink, SYS_rename,
+	SYS_time, SYS_dup2, SYS_getrlimit,
 #endif
 };
 
 static const uint16_t deadly[] = {
-	SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_init_module, SYS_finit_module,
-	SYS_kexec_load, SYS_bpf, SYS_userfaultfd, SYS_unshare, SYS_setns, SYS_mount,
+	SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_init_module,
+	SYS_finit_module, SYS_kexec_load, SYS_bpf, SYS_userfaultfd, SYS_unshare, SYS_setns, SYS_mount,
 #ifdef __x86_64__
 	SYS_fork, SYS_vfork,
 #endif
