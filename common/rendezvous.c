@@ -221,23 +221,22 @@ static bool top_is_sure(const struct rank top[RENDEZVOUS_DEPTH], uint32_t slot, 
 }
 
 void rendezvous_update(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
-		       size_t count, const struct rendezvous *old, const struct rendezvous_member *old_members,
-		       size_t old_count)
+		       size_t count, const struct rendezvous_built *old)
 {
-	struct change c = { .members = members, .old_members = old_members };
+	struct change c = { .members = members, .old_members = old->members };
 	struct rank top[RENDEZVOUS_DEPTH];
 
-	change_find(&c, key, count, old_count);
+	change_find(&c, key, count, old->count);
 	if (c.fresh > c.count / 2) {
 		rendezvous_build(out, key, members, count); /* cheaper */
 		return;
 	}
 	for (uint32_t slot = 0; slot < RENDEZVOUS_SLOTS; slot++) {
-		uint16_t was = old->first[slot];
+		uint16_t was = old->table->first[slot];
 		top_clear(top);
 		for (size_t i = 0; i < RENDEZVOUS_DEPTH && was != RENDEZVOUS_NONE; i++) {
 			if (i)
-				was = old->further[slot][i - 1];
+				was = old->table->further[slot][i - 1];
 			if (was != RENDEZVOUS_NONE && c.stayed[was] != RENDEZVOUS_NONE)
 				top_insert(top, score(c.olds[was].hash, slot, c.olds[was].cost), c.stayed[was],
 					   members);

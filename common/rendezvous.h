@@ -61,12 +61,17 @@ uint64_t rendezvous_weigh(uint64_t member_hash, uint32_t slot, uint16_t weight);
 void rendezvous_build(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
 		      size_t count);
 
-/* The same result as rendezvous_build(), computed from `old`, which was built with the same key over `old_members` and
- * is not `out`. Takes time proportional to the slots for each member that was added, removed or given another
- * weight. */
+/* A table, and what it was built over. */
+struct rendezvous_built {
+	const struct rendezvous *table;
+	const struct rendezvous_member *members;
+	size_t count;
+};
+
+/* The same result as rendezvous_build(), computed from `old`, which was built with the same key and is not `out`. Takes
+ * time proportional to the slots for each member that was added, removed or given another weight. */
 void rendezvous_update(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
-		       size_t count, const struct rendezvous *old, const struct rendezvous_member *old_members,
-		       size_t old_count);
+		       size_t count, const struct rendezvous_built *old);
 
 static inline uint32_t rendezvous_slot(uint64_t hash)
 {

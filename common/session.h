@@ -137,10 +137,10 @@ enum session_check session_check(struct session *session, const uint8_t *data, s
  * octets are needed; it goes on. -EIO: it is lost (SESSION_FAILED). */
 int session_save(struct session *session, uint8_t *out, size_t size, size_t *len);
 
-/* Goes on where the saved session ended, with the same keys and CIDs and the next sequence number. Records that it has
- * seen are refused. `own_cid`: the one that it was made with, because mbedTLS does not keep it. -EBADMSG: not saved
- * under such a config. -ENOMEM. */
-int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid,
-		 const struct session_callbacks *callbacks, void *ctx, const uint8_t *data, size_t len);
+/* Has a session that was just made by session_new() go on where the saved one ended, with the same keys and CIDs and
+ * the next sequence number. Records that it has seen are refused. It was made with the own CID of the saved one,
+ * because mbedTLS does not keep that. -EBADMSG: not saved under such a config; -ENOMEM: only session_free() may follow.
+ */
+int session_load(struct session *session, const uint8_t *data, size_t len);
 
 #endif

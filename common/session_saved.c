@@ -26,24 +26,17 @@ int session_save(struct session *session, uint8_t *out, size_t size, size_t *len
 	return !err ? 0 : -EIO;
 }
 
-int session_load(struct session **out, struct session_config *config, const uint8_t *own_cid,
-		 const struct session_callbacks *callbacks, void *ctx, const uint8_t *data, size_t len)
+int session_load(struct session *session, const uint8_t *data, size_t len)
 {
-	struct session *session;
+	int err;
 
 	if (len < SAVED_NEWEST_OCTETS)
 		return -EBADMSG;
-	int err = session_new(&session, config, own_cid, callbacks, ctx);
-	if (err)
-		return err;
 	err = mbedtls_ssl_context_load(&session->ssl, data + SAVED_NEWEST_OCTETS, len - SAVED_NEWEST_OCTETS);
-	if (err) {
-		session_free(session);
+	if (err)
 		return err == MBEDTLS_ERR_SSL_ALLOC_FAILED ? -ENOMEM : -EBADMSG;
-	}
 	for (int i = 0; i < SAVED_NEWEST_OCTETS; i++)
 		session->newest = session->newest << 8 | data[i];
 	session->state = SESSION_ESTABLISHED;
-	*out = session;
 	return 0;
 }

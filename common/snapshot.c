@@ -106,7 +106,8 @@ static struct snapshot_slots *slots_get(const struct siphash_key *key, const str
 	}
 	slots = slots_new(key, backends, count);
 	if (slots && old)
-		rendezvous_update(&slots->table, key, slots->members, count, &old->table, old->members, old->count);
+		rendezvous_update(&slots->table, key, slots->members, count,
+				  &(struct rendezvous_built){ &old->table, old->members, old->count });
 	else if (slots)
 		rendezvous_build(&slots->table, key, slots->members, count);
 	return slots;

@@ -109,8 +109,9 @@ int peer_load(struct peer **out, struct server *server, const uint8_t *cid, cons
 	if (err)
 		return err;
 	memcpy(peer->cid, cid, server->cid.length);
-	err = session_load(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer,
-			   saved, len);
+	err = session_new(&peer->session, server->config, server->cid.length ? peer->cid : NULL, &callbacks, peer);
+	if (!err)
+		err = session_load(peer->session, saved, len);
 	if (err) {
 		peer_free(peer);
 		return err;

@@ -109,16 +109,16 @@ static void conf_fill(struct control *c)
 static void table_make(struct control *c)
 {
 	struct table *table;
-	struct table_spec plan;
+	struct table_spec spec;
 
 	conf_fill(c);
 	c->pools = uids_new(4);
 	c->servers = uids_new(2 * BED_SERVERS);
-	measure_require(c->pools && c->servers && table_spec_make(&plan, &c->conf, c->pools, c->servers) == 0,
+	measure_require(c->pools && c->servers && table_spec_make(&spec, &c->conf, c->pools, c->servers) == 0,
 			"memory");
-	table = table_build(&c->conf, &plan, &c->bed.listener, NULL);
+	table = table_build(&c->conf, &spec, &c->bed.listener, NULL);
 	measure_require(table, "memory");
-	table_spec_free(&plan);
+	table_spec_free(&spec);
 	publisher_publish(&c->publisher, table);
 	c->bed.table = table;
 	c->bed.pool = &table->snapshot->pools[0];

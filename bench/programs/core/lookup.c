@@ -91,8 +91,8 @@ static uint64_t build_change(void *ctx, size_t operations)
 	for (size_t i = 0; i < operations; i++) {
 		const size_t to = (i + 1) % 2, from = i % 2;
 
-		rendezvous_update(&of->tables[to], &key, of->members[to], of->count, &of->tables[from],
-				  of->members[from], of->count);
+		rendezvous_update(&of->tables[to], &key, of->members[to], of->count,
+				  &(struct rendezvous_built){ &of->tables[from], of->members[from], of->count });
 		sum += of->tables[to].first[i % RENDEZVOUS_SLOTS];
 	}
 	return sum;

@@ -179,20 +179,20 @@ static void conf_write(struct world *world)
 	}
 }
 
-static void uids_note(struct balancer *balancer, struct table_spec *plan)
+static void uids_note(struct balancer *balancer, struct table_spec *spec)
 {
-	for (size_t i = 0; i < plan->backend_count; i++) {
-		struct member *member = &balancer->members[balancer_member(balancer, &plan->backends[i].addr)];
+	for (size_t i = 0; i < spec->backend_count; i++) {
+		struct member *member = &balancer->members[balancer_member(balancer, &spec->backends[i].addr)];
 
-		member->uid = plan->backends[i].uid;
-		plan->backends[i].health = member->health;
+		member->uid = spec->backends[i].uid;
+		spec->backends[i].health = member->health;
 	}
 	for (size_t i = 0; i < POOLS; i++) {
 		struct flows_limits limits = { balancer->pools[i].nat.max_flows, balancer->pools[i].nat.idle_s * 1000,
 					       balancer->pools[i].nat.cid_idle_s * 1000 };
 
-		balancer->pool_uids[i] = plan->pools[i].uid;
-		if (flows_set_limits(balancer->flows, plan->pools[i].uid, &limits))
+		balancer->pool_uids[i] = spec->pools[i].uid;
+		if (flows_set_limits(balancer->flows, spec->pools[i].uid, &limits))
 			abort();
 	}
 }
@@ -201,22 +201,22 @@ void balancer_reload(struct world *world)
 {
 	struct balancer *balancer = &world->balancer;
 	const struct table *previous = publisher_read(&balancer->publisher);
-	struct table_spec plan;
+	struct table_spec spec;
 	struct table *table;
 
 	conf_write(world);
-	if (table_spec_make(&plan, &balancer->conf, balancer->pool_names, balancer->backend_names))
+	if (table_spec_make(&spec, &balancer->conf, balancer->pool_names, balancer->backend_names))
 		abort();
-	uids_note(balancer, &plan);
+	uids_note(balancer, &spec);
 	for (int i = 0; i < LISTENERS; i++)
 		balancer->listener_uids[i] = uids_give(balancer->listener_names, 0, listener_names[i]);
-	table = table_build(&balancer->conf, &plan, balancer->listener_uids, previous ? previous : first_table);
+	table = table_build(&balancer->conf, &spec, balancer->listener_uids, previous ? previous : first_table);
 	if (!table)
 		abort();
 	if (!first_table)
-		first_table = table_build(&balancer->conf, &plan, balancer->listener_uids, table);
+		first_table = table_build(&balancer->conf, &spec, balancer->listener_uids, table);
 	publisher_publish(&balancer->publisher, table);
-	table_spec_free(&plan);
+	table_spec_free(&spec);
 	(void)flow_home_follow(balancer->flows, publisher_read(&balancer->publisher));
 }
 

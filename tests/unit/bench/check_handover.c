@@ -319,9 +319,12 @@ START_TEST(saving_ends_a_session_and_only_then)
 	ck_assert_int_eq(session_state(client->session), SESSION_CLOSED);
 	ck_assert_int_eq(session_write(client->session, saved, 1), -ENOTCONN);
 	ck_assert_int_eq(session_save(client->session, saved, need, &len), -ENOTCONN);
-	for (size_t cut = 0; cut < len; cut++)
-		ck_assert_int_eq(session_load(&loaded, client->config, NULL, &callbacks, client, saved, cut), -EBADMSG);
-	ck_assert_int_eq(session_load(&loaded, client->config, NULL, &callbacks, client, saved, len), 0);
+	for (size_t cut = 0; cut <= len; cut++) {
+		ck_assert_int_eq(session_new(&loaded, client->config, NULL, &callbacks, client), 0);
+		ck_assert_int_eq(session_load(loaded, saved, cut), cut < len ? -EBADMSG : 0);
+		if (cut < len)
+			session_free(loaded);
+	}
 	session_free(client->session);
 	client->session = loaded;
 	ck_assert(session_uses_cid(loaded));

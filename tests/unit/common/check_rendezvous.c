@@ -65,7 +65,7 @@ START_TEST(equal_scores_go_to_the_lesser_name)
 	rendezvous_build(&tables[0], &tie_key, back, 2);
 	ck_assert_uint_eq(tables[0].first[slot], 1);
 	rendezvous_build(&tables[0], &tie_key, back, 1);
-	rendezvous_update(&tables[1], &tie_key, back, 2, &tables[0], back, 1);
+	rendezvous_update(&tables[1], &tie_key, back, 2, &(struct rendezvous_built){ &tables[0], back, 1 });
 	ck_assert_uint_eq(tables[1].first[slot], 1);
 }
 END_TEST

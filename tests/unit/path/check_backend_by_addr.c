@@ -16,7 +16,7 @@ static struct addr parsed(const char *text)
 	return a;
 }
 
-static struct backend_by_addr *origins_of(size_t count)
+static struct backend_by_addr *index_of_addrs(size_t count)
 {
 	const struct snapshot_pool pool = { .backends = backends, .backend_count = count };
 	struct backend_by_addr *backend_by_addr = backend_by_addr_new(&pool);
@@ -40,7 +40,7 @@ START_TEST(by_address_and_port)
 	backends[1].addr = parsed("[2001:db8::1]:5685");
 	backends[2].addr = parsed("[2001:db8::2]:5684");
 	backends[3].addr = parsed("192.0.2.1:5684");
-	backend_by_addr = origins_of(4);
+	backend_by_addr = index_of_addrs(4);
 	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::1]:5684"), 0);
 	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::1]:5685"), 1);
 	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::2]:5684"), 2);
@@ -61,7 +61,7 @@ START_TEST(without_address_and_twice)
 	backends[0].addr = (struct addr){ .port = 5684 };
 	backends[1].addr = parsed("[2001:db8::1]:5684");
 	backends[2].addr = parsed("[2001:db8::1]:5684");
-	backend_by_addr = origins_of(3);
+	backend_by_addr = index_of_addrs(3);
 	ck_assert_uint_eq(find(backend_by_addr, "[2001:db8::1]:5684"), 1);
 	ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[0].addr), SNAPSHOT_NO_BACKEND);
 	backend_by_addr_free(backend_by_addr);
@@ -78,7 +78,7 @@ START_TEST(as_many_as_a_pool_has)
 		a.ip[15] = (uint8_t)i;
 		backends[i].addr = a;
 	}
-	backend_by_addr = origins_of(MANY);
+	backend_by_addr = index_of_addrs(MANY);
 	for (uint16_t i = 0; i < MANY; i++)
 		ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[i].addr), i);
 	for (unsigned i = MANY; i < 2 * MANY; i++) {
@@ -87,7 +87,7 @@ START_TEST(as_many_as_a_pool_has)
 		ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &a), SNAPSHOT_NO_BACKEND);
 	}
 	backend_by_addr_free(backend_by_addr);
-	backend_by_addr = origins_of(1);
+	backend_by_addr = index_of_addrs(1);
 	ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[0].addr), 0);
 	ck_assert_uint_eq(backend_by_addr_find(backend_by_addr, &backends[1].addr), SNAPSHOT_NO_BACKEND);
 	backend_by_addr_free(backend_by_addr);
