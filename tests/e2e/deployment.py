@@ -89,9 +89,11 @@ class Balancer:
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
         # Who gave up root cannot be traced, which the leak check needs: other scripts do it without root.
-        more = {"LOG": str(self.log), "EDITOR": "true", "ASAN_OPTIONS": "detect_leaks=0"}
+        more = {"LOG": str(self.log), "ASAN_OPTIONS": "detect_leaks=0"}
         paths = [str(programs), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         self.env = {**os.environ, **more, "PATH": ":".join(paths)}
+        for editor in ("EDITOR", "VISUAL"):  # root has none on a bare Debian
+            self.env.pop(editor, None)
         overlay = f"mount -t tmpfs tmpfs {scene.dir}/own || exit\n"
         for place in ("/etc", "/usr/local", "/var/lib"):
             own = f"{scene.dir}/own{place}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import BIN, main
 from pages import GUIDE, README, ROOT, Page, guide, pages
 
-COLUMNS, README_LINES = 120, 130
+COLUMNS, README_LINES = 120, 125
 FOLDERS = "lb|common|bench|tests|conf|packaging"
 SCRIPTS = ("packaging/demo", "packaging/deps", "tests/run", "tests/fresh", "bench/run")
 # Words with an underscore that are nobody's here.
