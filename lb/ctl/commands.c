@@ -87,7 +87,8 @@ static const struct command commands[] = {
 	  .synopsis = "NAME N",
 	  .others = of_running,
 	  .help = "its share of new sessions, 0..256; 0: none\n"
-		  "          All four last until cidlb ends or the server's entry in the configuration changes.",
+		  "          All four outlive restarts where there is a state_file, else they last until cidlb\n"
+		  "          ends. A change of the server's entry in the configuration ends them.",
 	  .takes = FROM | LISTENER,
 	  .run = live_command_run },
 	{ .name = "reload",
