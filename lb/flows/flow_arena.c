@@ -39,7 +39,7 @@ int flow_arena_grow(struct flow_arena *arena, size_t capacity)
 	return 0;
 }
 
-/* One that was never taken, or NULL. With the lock held. */
+/* A descriptor that was never taken, or NULL. The lock is held. */
 static struct flow *take_untouched(struct flow_arena *arena)
 {
 	struct flow *flow;

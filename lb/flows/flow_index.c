@@ -50,8 +50,8 @@ static _Atomic uint64_t *slot_of(struct flow_index_line *line, uint64_t word)
 	return NULL;
 }
 
-/* There are more slots than entries, so one is free. Lines count it before it is there: a search that could find it
- * does not end early. */
+/* There are more slots than entries, so one is free. Lines count the entry before it is there. So a search that could
+ * find it does not end early. */
 static void word_put(struct flow_index_lines *lines, uint64_t word)
 {
 	struct flow_index_line *line = flow_index_line(lines, (uint32_t)(word >> 32));

@@ -1,13 +1,13 @@
-/* From a keyed hash to the number of a descriptor: the hash table in front of the flows, made so that a look-up reads
- * one cache line, which can be fetched ahead, and then a descriptor that this line names.
+/* The hash table in front of the flows. It leads from a keyed hash to the number of a descriptor. A look-up reads one
+ * cache line, which can be fetched ahead, and then a descriptor that this line names.
  *
- * An entry is one word, half of it hash, and stays where it was put until it is removed. It is put into the line of its
- * hash, or if that is full into the next with a free slot; each line counts the entries that passed it, so that a
- * search knows where to end. The caller compares what is found with what it looks for: other entries may have the same
- * hash.
+ * An entry is one word, and half of that is hash. It stays where it was put until it is removed. It is put into the
+ * line of its hash. If that is full, it goes into the next line with a free slot. Each line counts the entries that
+ * passed it, so that a search knows where to end. Other entries may have the same hash, so the caller compares what is
+ * found with what it looks for.
  *
- * Readers take no lock, must be registered with QSBR, and may miss an entry that is added while they search; what they
- * find may have been removed meanwhile. Any thread adds and removes; the control thread makes, grows and frees.
+ * Readers take no lock, and must be registered with QSBR. They may miss an entry that is added while they search. What
+ * they find may have been removed meanwhile. Any thread adds and removes. The control thread makes, grows and frees.
  */
 #ifndef CIDLB_FLOWS_FLOW_INDEX_H
 #define CIDLB_FLOWS_FLOW_INDEX_H
@@ -22,15 +22,16 @@
 
 enum {
 	FLOW_INDEX_SLOTS = 7,
-	FLOW_INDEX_PER_LINE = 5, /* entries, on average when full: one in 17 is not in its own line */
+	FLOW_INDEX_PER_LINE = 5, /* entries, on average when full; one in 17 is not in its own line */
 	FLOW_INDEX_ENTRY_OCTETS = 64 / FLOW_INDEX_PER_LINE + 1 /* of memory, rounded up */
 };
 
 #define FLOW_INDEX_NONE UINT32_MAX
 
 struct flow_index_line {
-	_Alignas(64) _Atomic uint64_t passed;     /* entries of this line and those before it that are in a later one */
-	_Atomic uint64_t slots[FLOW_INDEX_SLOTS]; /* hash, number + 1; 0: free */
+	/* Entries that belong to this line or one before it, and are in a later one. */
+	_Alignas(64) _Atomic uint64_t passed;
+	_Atomic uint64_t slots[FLOW_INDEX_SLOTS]; /* hash in the upper half, number + 1 in the lower; 0: free */
 };
 _Static_assert(sizeof(struct flow_index_line) == 64, "a cache line");
 
@@ -41,27 +42,27 @@ struct flow_index_lines {
 
 struct flow_index {
 	_Atomic(struct flow_index_lines *) lines;
-	pthread_mutex_t lock; /* of whoever changes it; never taken for a datagram of a known flow */
+	pthread_mutex_t lock; /* held by whoever changes the index; never taken for a datagram of a known flow */
 };
 
-/* Room for FLOW_INDEX_PER_LINE entries. -ENOMEM: only destroy() may follow. */
+/* An index with room for FLOW_INDEX_PER_LINE entries. -ENOMEM: only flow_index_destroy() may follow. */
 int flow_index_init(struct flow_index *index);
 
 /* No reader may be left. */
 void flow_index_destroy(struct flow_index *index);
 
-/* Makes room for `capacity` entries. If it grows, whoever adds or removes waits some milliseconds per million entries,
- * and the caller for a grace period. -ENOMEM: as before. */
+/* Makes room for `capacity` entries. If the index grows, whoever adds or removes waits some milliseconds per million
+ * entries, and the caller waits for a grace period. -ENOMEM: it is as before. */
 int flow_index_grow(struct flow_index *index, size_t capacity);
 
-/* Whether the descriptor with this number is what is looked for. */
+/* True: the descriptor with this number is what is looked for. */
 typedef bool flow_index_same(const void *ctx, uint32_t number);
 
-/* Adds `number`, unless there is one that is the same. Returns who is there. There must be room. */
+/* Adds `number`, unless an entry is the same. Returns the number that is there then. There must be room. */
 uint32_t flow_index_add(struct flow_index *index, uint32_t hash, uint32_t number, flow_index_same *same,
 			const void *ctx);
 
-/* False: it is not there. */
+/* False: it was not there. */
 bool flow_index_remove(struct flow_index *index, uint32_t hash, uint32_t number);
 
 static inline struct flow_index_line *flow_index_line(struct flow_index_lines *lines, uint32_t hash)
@@ -74,7 +75,7 @@ static inline struct flow_index_line *flow_index_next(struct flow_index_lines *l
 	return line + 1 == lines->line + lines->count ? lines->line : line + 1;
 }
 
-/* Has the line fetched that a search for `hash` reads first. */
+/* Fetches the line that a search for `hash` reads first. */
 static inline void flow_index_prefetch(const struct flow_index *index, uint32_t hash)
 {
 	__builtin_prefetch(flow_index_line(atomic_load_explicit(&index->lines, memory_order_acquire), hash));
@@ -92,7 +93,7 @@ static inline uint32_t flow_index_find_in(const struct flow_index_line *line, ui
 	return FLOW_INDEX_NONE;
 }
 
-/* The first that is the same, or FLOW_INDEX_NONE. Inline, so that `same` is. */
+/* The first entry that is the same, or FLOW_INDEX_NONE. Inline, so that `same` is inlined too. */
 static inline uint32_t flow_index_find(const struct flow_index *index, uint32_t hash, flow_index_same *same,
 				       const void *ctx)
 {

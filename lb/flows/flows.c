@@ -9,7 +9,7 @@
 
 enum {
 	PROBES = 64,        /* endpoints tried before a flow is refused */
-	GRACE_SLACK = 4096, /* descriptors on their way through a grace period */
+	GRACE_SLACK = 4096, /* descriptors that wait for a grace period */
 };
 
 struct flows *flows_new(const uint8_t secret[static 16])
@@ -50,7 +50,7 @@ void flows_free(struct flows *flows)
 	free(flows);
 }
 
-/* The indexes first: they must have room for every descriptor. */
+/* The indexes grow first, because they must have room for every descriptor. */
 static int table_grow(struct flows *flows, size_t capacity)
 {
 	if (flow_index_grow(&flows->by_key, capacity) || flow_index_grow(&flows->by_end, capacity) ||
@@ -59,8 +59,8 @@ static int table_grow(struct flows *flows, size_t capacity)
 	return 0;
 }
 
-/* What a flow takes up in all: itself, an entry in two indexes, and its share of what those on trial have of that and
- * of the ring. */
+/* The memory of one flow: itself, an entry in two indexes, and its share of what flows on trial need of these and of
+ * the ring. */
 _Static_assert((sizeof(struct flow) + 2 * FLOW_INDEX_ENTRY_OCTETS) * (FLOWS_TRIAL_PART + 1) / FLOWS_TRIAL_PART +
 			       sizeof(struct trial) / FLOWS_TRIAL_PART <=
 		       256,
@@ -71,7 +71,7 @@ static size_t ring_size_of(uint32_t max_flows)
 	return max_flows ? (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART : 0;
 }
 
-/* With `max_flows` in `pool`. */
+/* The descriptors needed if `pool` has `max_flows`. */
 static size_t capacity_wanted(const struct flows *flows, uint16_t pool, uint32_t max_flows)
 {
 	size_t capacity = GRACE_SLACK;
@@ -85,7 +85,7 @@ static size_t capacity_wanted(const struct flows *flows, uint16_t pool, uint32_t
 	return capacity;
 }
 
-/* Flows on trial in the old ring end by time instead. */
+/* Flows on trial in the old ring are evicted no more. They end by time. */
 static void ring_replace(struct flows *flows, struct pool_flows *of, struct trial *ring, size_t size)
 {
 	struct trial *old;
@@ -206,7 +206,7 @@ void flows_remove_key(struct flows *flows, struct flow *flow)
 	retire(flows, flow);
 }
 
-/* One that is between two backends is in one index only. */
+/* A flow between two backends is in one index only. */
 static void flow_remove(struct flows *flows, struct flow *flow)
 {
 	flows_unindex_end(flows, flow);
@@ -332,7 +332,7 @@ void flows_prove(struct flows *flows, struct flow *flow)
 	flow->trial = false;
 }
 
-/* Since `then_ms`; a worker's clock may be ahead of the sweep's, which looked at it once. */
+/* Milliseconds since `then_ms`. The sweep reads the clock once, so a worker's clock may be ahead of it. */
 static uint32_t elapsed_ms(uint32_t now_ms, uint32_t then_ms)
 {
 	return (int32_t)(now_ms - then_ms) > 0 ? now_ms - then_ms : 0;

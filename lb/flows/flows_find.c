@@ -27,7 +27,7 @@ uint32_t flows_hash_end(const struct flows *flows, const struct addr *endpoint, 
 {
 	const struct addr both[2] = { *endpoint, *backend };
 
-	/* Less to hash where the rest is constant. */
+	/* There is less to hash, because the rest of an IPv4 address is constant. */
 	if (addr_is_v4(endpoint) && addr_is_v4(backend)) {
 		uint8_t octets[2][6];
 
@@ -38,7 +38,7 @@ uint32_t flows_hash_end(const struct flows *flows, const struct addr *endpoint, 
 	return (uint32_t)siphash24(&flows->hash_key, both, sizeof both);
 }
 
-/* What is compared with the flow of a number. */
+/* What the flow behind a number is compared with. */
 struct wanted {
 	const struct flows *flows;
 	const struct flow_key *key;
@@ -109,7 +109,7 @@ static inline bool any(const void *ctx, uint32_t number)
 	return true;
 }
 
-/* First all lines of the index, then all descriptors that they name. */
+/* Fetches all lines of the index first, and then all descriptors that they name. */
 static inline void prefetch(const struct flows *flows, const struct flow_index *index, const uint32_t *hashes,
 			    size_t count)
 {

@@ -1,4 +1,4 @@
-/* The flow table from inside: shared by flows*.c. */
+/* The flow table from inside: what the files of flows/ share. */
 #ifndef CIDLB_FLOWS_PRIV_H
 #define CIDLB_FLOWS_PRIV_H
 
@@ -18,38 +18,38 @@ struct trial {
 struct pool_flows {
 	_Atomic uint32_t max_flows, idle_ms, cid_idle_ms;
 	_Atomic uint64_t trial, proven, evicted;
-	struct trial *ring; /* the last ring_size flows made: whoever leaves it and is still on trial, ends */
+	struct trial *ring; /* the last ring_size flows made; one that leaves it while still on trial ends */
 	size_t ring_size, ring_at;
 };
 
 struct flows {
 	struct flow_index by_key, by_end;
 	struct siphash_key hash_key;
-	struct flow_arena arena; /* its lock is that of the rings too */
+	struct flow_arena arena; /* its lock guards the rings, too */
 	size_t sweep_at;
-	uint64_t homes_digest; /* of the homes that flows were led to last: flows_rehome.c */
+	uint64_t homes_digest; /* of the homes that flows were last led to: flows_rehome.c */
 	struct pool_flows pools[STATS_POOLS];
-	_Atomic uint64_t backends[STATS_BACKENDS]; /* proven flows */
+	_Atomic uint64_t backends[STATS_BACKENDS]; /* proven flows, by uid */
 };
 
-/* flows_index.c. */
+/* flows_find.c */
 
-/* Has replies from the flow's backend to its endpoint find it. With its lock held. False: another flow has that
+/* Makes replies from the flow's backend to its endpoint find it. Its lock is held. False: another flow has that
  * endpoint. */
 bool flows_index_end(struct flows *flows, struct flow *flow);
 
-/* Has its key find it, unless that finds another flow. With its lock held. Returns who is found. */
+/* Makes its key find it, unless the key finds another flow. Its lock is held. Returns the flow that the key finds. */
 struct flow *flows_index_key(struct flows *flows, struct flow *flow, const struct flow_key *key);
 
-/* The reverse. Nothing, if it is not found. */
+/* The reverse. Does nothing if the flow is not found. */
 void flows_unindex_end(struct flows *flows, const struct flow *flow);
 void flows_unindex_key(struct flows *flows, const struct flow *flow);
 
-/* Do replies find it? With its lock held. */
+/* True: replies find it. Its lock is held. */
 bool flows_has_end(const struct flows *flows, const struct flow *flow);
 
-/* flows.c: removes a flow that replies do not find any more. The caller has found it alive and made it dead under one
- * hold of its lock: nobody else will remove it. */
+/* flows.c: removes a flow that replies find no more. The caller has found it alive and made it dead under one hold of
+ * its lock, so nobody else removes it. */
 void flows_remove_key(struct flows *flows, struct flow *flow);
 
 #endif

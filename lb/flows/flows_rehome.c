@@ -1,5 +1,5 @@
-/* Workers that look for a reply's flow compare backend_addr without a lock. So a flow that is to move leaves the index
- * of endpoints first, and gets its new backend once nobody can be comparing any more. */
+/* Workers that look for the flow of a reply compare backend_addr without a lock. So a flow that is to move leaves the
+ * index of endpoints first. It gets its new backend once nobody can be comparing any more. */
 #include "flows/flows_rehome.h"
 
 #include "base/tsan.h"
@@ -25,7 +25,7 @@ bool flow_has_session(const struct flow *flow)
 	return false;
 }
 
-/* Has the flow another home than where it leads? */
+/* True: the flow leads elsewhere than to its home. */
 static bool is_to_move(const struct rehome *rehome, const struct flow *flow, struct flow_home *home)
 {
 	return rehome->homes->find(rehome->homes->ctx, flow, home) &&
@@ -56,8 +56,8 @@ static void lead_to(struct flows *flows, struct flow *flow, const struct flow_ho
 	flow->backend_addr = home->addr;
 }
 
-/* What leave() found of it may not be true any more, but it needs a place all the same. False: there is none for its
- * endpoint. */
+/* Puts the flow back into the index of endpoints. What leave() found may not be true any more, but the flow needs its
+ * place all the same. False: there is none for its endpoint. */
 static bool take_place(struct rehome *rehome, struct flow *flow)
 {
 	struct flow_home home;

@@ -42,7 +42,7 @@ static void describe(const struct flow *flow, uint32_t now_ms, struct flow_descr
 		.claimant = ownership->claimant.peer,
 		.owner_proven = ownership->owner_proven,
 		.claimed = is_claimed(flow),
-		/* A contest that is over ends with the next uplink. */
+		/* The flag of a contest that is over stays until the next uplink. */
 		.contest = flow->kind == FLOW_CID && ownership->contest &&
 			   (int32_t)(ownership->contest_until_ms - now_ms) > 0,
 		.created_ms = flow->created_ms,

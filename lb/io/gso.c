@@ -23,7 +23,7 @@ static void take(struct grouping *grouping, struct gso_send *group, size_t at)
 	group->count++;
 }
 
-/* Streams of which a datagram was passed over: what follows it must wait, too. */
+/* Streams with a datagram that was passed over. What follows in such a stream must wait, too. */
 struct waiting {
 	uint64_t streams[IO_OUTBOX];
 	size_t count;
@@ -37,7 +37,7 @@ static bool is_waiting(const struct waiting *waiting, uint64_t stream)
 	return false;
 }
 
-/* Takes what may leave with the datagram at `first`. */
+/* Takes the datagrams that may leave with the one at `first`. */
 static void gather(struct grouping *grouping, struct gso_send *group, size_t first)
 {
 	const struct io_send *leader = send_at(grouping, first);

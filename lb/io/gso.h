@@ -1,5 +1,5 @@
-/* Which datagrams leave together: those of one path and one size in one UDP_SEGMENT send, the last of which
- * may be shorter. Datagrams of one stream stay in order. Pure. */
+/* Which datagrams leave together. Those of one path and one size leave in one UDP_SEGMENT send, and the last may be
+ * shorter. Datagrams of one stream stay in order. Pure. */
 #ifndef CIDLB_IO_GSO_H
 #define CIDLB_IO_GSO_H
 
@@ -9,14 +9,14 @@
 #include "io/io.h"
 
 enum {
-	GSO_OCTETS = 65000, /* of one group: less than any UDP payload may have */
-	GSO_ASK = 508,      /* octets that every IPv4 path takes whole (RFC 791: 576, with the longest header) */
+	GSO_OCTETS = 65000, /* octets of one group at most: less than the largest UDP payload */
+	GSO_ASK = 508,      /* octets that every IPv4 path takes whole: 576 (RFC 791) less the longest headers */
 };
 
-/* One group: one send. */
+/* One group, which is one send. */
 struct gso_send {
 	uint8_t at, count; /* its members: order[at] .. order[at + count - 1] */
-	uint16_t segment;  /* octets, for UDP_SEGMENT; 0: one datagram as ever */
+	uint16_t segment;  /* octets, for UDP_SEGMENT; 0: an ordinary send of one datagram */
 };
 
 /* Groups of datagrams, in the order in which they leave. */
@@ -31,8 +31,9 @@ static inline size_t gso_octets(const struct io_send *send)
 	return send->head_len + send->len;
 }
 
-/* `pending`: indices in `sends`, in the order in which they were queued, at most IO_OUTBOX. One that is alone and
- * longer than GSO_ASK has its own length as `segment`: so the kernel says if it is too large for the path. */
+/* Groups the datagrams whose indices in `sends` are in `pending`, in the order in which they were queued. There are at
+ * most IO_OUTBOX. A group of one has its own length as `segment` if it is longer than GSO_ASK, has a path, and is not
+ * known to be too large. Then the kernel says if it is. */
 void gso_group(struct gso *out, const struct io_send *sends, const uint8_t *pending, size_t count);
 
 #endif

@@ -32,7 +32,7 @@ void icmp_inbox_free(struct icmp_inbox *inbox)
 	free(inbox);
 }
 
-/* False: the host's own, as a send that was too large. */
+/* False: the host itself made the error, as for a send that was too large. */
 static bool control_read(struct msghdr *header, struct icmp_error *error)
 {
 	bool icmp = false;
@@ -106,7 +106,7 @@ void icmp_alarm_ring(struct icmp_alarm *alarm, uint16_t backend, uint32_t now_ms
 	uint32_t last_ms = atomic_load_explicit(&alarm->rung_ms[backend], memory_order_relaxed);
 	uint64_t one = 1;
 
-	/* 0 is never: a clock that reads 0 now and then costs one alarm. */
+	/* 0 means never. If the clock happens to read 0, one more alarm rings. */
 	if (last_ms != 0 && now_ms - last_ms < ICMP_ALARM_MS)
 		return;
 	if (!atomic_compare_exchange_strong_explicit(&alarm->rung_ms[backend], &last_ms, now_ms, memory_order_relaxed,

@@ -29,7 +29,7 @@ static size_t control_write_local(uint8_t *control, const uint8_t *local, bool v
 	return control_write(control, IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof info6);
 }
 
-/* A group of several has a path, and so no source address. */
+/* A group of several datagrams has a path, and so no source address. */
 static size_t control_of(uint8_t *control, const struct gso_send *group, const struct io_send *leader)
 {
 	if (group->segment)
@@ -37,7 +37,7 @@ static size_t control_of(uint8_t *control, const struct gso_send *group, const s
 	return leader->local ? control_write_local(control, leader->local, addr_is_v4(&leader->to)) : 0;
 }
 
-/* Returns the first vector that is free after it. */
+/* Returns the first free vector after the group. */
 static struct iovec *payload_write(struct iovec *next, const struct io_send *sends, const struct gso *groups,
 				   const struct gso_send *group)
 {

@@ -1,4 +1,4 @@
-/* What sendmmsg() is told: groups of datagrams as messages. Pure. */
+/* Groups of datagrams as the messages that sendmmsg() takes. Pure. */
 #ifndef CIDLB_IO_MESSAGES_H
 #define CIDLB_IO_MESSAGES_H
 
@@ -11,7 +11,7 @@
 
 enum { MESSAGES_CONTROL = 128 /* octets of control messages per message */ };
 
-/* By group. Valid as long as the datagrams are, and until the next call. */
+/* One message for each group. Valid as long as the datagrams are, and until the next call. */
 struct messages {
 	struct mmsghdr headers[IO_OUTBOX];
 	struct iovec vectors[2 * IO_OUTBOX];

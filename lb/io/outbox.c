@@ -11,12 +11,12 @@ struct io_outbox {
 	io_drain *drain;
 	void *drain_ctx;
 	size_t count;
-	/* As queued. */
+	/* The datagrams, as they were queued. */
 	struct io_send sends[IO_OUTBOX];
 	uint8_t heads[IO_OUTBOX][IO_HEAD];
 	uint8_t locals[IO_OUTBOX][16];
 	bool done[IO_OUTBOX];
-	/* As they leave, of one handle at a time. */
+	/* The groups of one handle at a time, as they leave. */
 	struct gso groups;
 };
 
@@ -75,9 +75,9 @@ static void group_end(struct io_outbox *outbox, const struct gso_send *group, bo
 	}
 }
 
-/* The kernel refuses a UDP_SEGMENT send that would have to be fragmented: with EMSGSIZE, old ones with EINVAL. Where
- * the size cannot be why, or the route cannot do it (EIO), the path is done with it. Returns true if something was
- * learnt. */
+/* The kernel refuses a UDP_SEGMENT send that would have to be fragmented: with EMSGSIZE, and old kernels with EINVAL.
+ * The path stops grouping if the size cannot be the reason, or if the route cannot do it (EIO). Returns true if
+ * something was learnt. */
 static bool path_learn(struct io_outbox *outbox, const struct gso_send *group, int error)
 {
 	if (!group->segment || (error != EMSGSIZE && error != EINVAL && error != EIO))
@@ -87,9 +87,9 @@ static bool path_learn(struct io_outbox *outbox, const struct gso_send *group, i
 	return true;
 }
 
-/* What the kernel turns ICMP errors into: the tables icmp_err_convert and icmpv6_err_convert, and what the protocols
- * add to them. A socket that queues them fails its next send with one, wherever that send goes. Nothing else can be
- * another datagram's: not a firewall's EPERM, not a full queue's ENOBUFS or EAGAIN. */
+/* True for an error that the kernel makes of an ICMP error. Its tables icmp_err_convert and icmpv6_err_convert list
+ * them, and the protocols add a few. A socket that queues ICMP errors fails its next send with one, wherever that send
+ * goes. No other error can be another datagram's: not EPERM of a firewall, nor ENOBUFS or EAGAIN of a full queue. */
 static bool may_be_pending(int error)
 {
 	switch (error) {
@@ -112,15 +112,20 @@ static bool may_be_pending(int error)
 /* Refusals of one group. */
 struct refusals {
 	unsigned count;
-	bool unexplained; /* by an error that no queue told of */
+	bool unexplained; /* one was by an error that was in no queue */
 };
 
-/* An error of ICMP's can be pending and in no queue. A socket of a single source address is every worker's: another may
- * have drained it after our send failed and before we looked. And an error that finds the receive buffer full is
- * reported, but not queued. In either case the send that failed has taken it off the socket, so that one more send
- * tells: what is refused with the queue empty again is refused for its own sake. Should it be another's for the second
- * time within microseconds, it counts as refused. IO_TRIES holds against errors that come as fast as they are drained;
- * those that the host itself queues at every try do not count as found. */
+/* An ICMP error can be pending and in no queue, for two reasons. All workers share a socket of a single source address,
+ * so another worker may drain the error between our failed send and our look. And an error that finds the receive
+ * buffer full is reported, but not queued.
+ *
+ * Either way the failed send has taken the error off the socket, so one more send tells. If that is refused with the
+ * queue empty again, it is refused for its own sake. It could be another such error within microseconds; then it counts
+ * as refused all the same.
+ *
+ * IO_TRIES bounds what errors can do that arrive as fast as they are drained. Errors that the host itself queues at
+ * every try do not count as found.
+ */
 static bool is_tried_again(struct io_outbox *outbox, const struct io_send *send, struct refusals *refusals, int error)
 {
 	if (!send->queue || !may_be_pending(error) || ++refusals->count == IO_TRIES)
@@ -133,7 +138,7 @@ static bool is_tried_again(struct io_outbox *outbox, const struct io_send *send,
 	return true;
 }
 
-/* Until all groups are done, or something was learnt of a path. */
+/* Sends until all groups are done, or something was learnt of a path. */
 static void groups_send(struct io_outbox *outbox, int handle)
 {
 	const struct gso *groups = &outbox->groups;
@@ -159,7 +164,7 @@ static void groups_send(struct io_outbox *outbox, int handle)
 	}
 }
 
-/* Groups and sends what is not done of one handle. */
+/* Groups and sends what is not done of the handle that `first` leaves through. */
 static void handle_flush(struct io_outbox *outbox, size_t first)
 {
 	const int handle = outbox->sends[first].handle;

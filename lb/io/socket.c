@@ -39,7 +39,7 @@ static int options_v6(int fd, enum socket_use use)
 	return err;
 }
 
-/* A group is opened by a member that joins none, so that a second cidlb cannot slip into it. */
+/* The first member of a group binds without SO_REUSEPORT, so that a second cidlb cannot slip into the group. */
 static int options_before_bind(int fd, bool v4, enum socket_use use, enum socket_group group)
 {
 	int err = v4 ? options_v4(fd, use) : options_v6(fd, use);
@@ -75,7 +75,7 @@ int socket_bind(const struct addr *addr, enum socket_use use, enum socket_group 
 		close(fd);
 		return err;
 	}
-	/* Without it datagrams come one by one, which is only slower. */
+	/* Without GRO datagrams come one by one, which is only slower. */
 	if (use == SOCKET_TUNNEL)
 		(void)option_set(fd, SOL_UDP, UDP_GRO, 1);
 	return fd;

@@ -60,7 +60,7 @@ size_t socket_receive(struct io *io, int fd, struct io_datagram **out, uint32_t 
 		inbox->headers[i].msg_hdr.msg_control = inbox->control[i];
 		inbox->headers[i].msg_hdr.msg_controllen = MESSAGES_CONTROL;
 	}
-	/* A pending ICMP error fails a receive once; the next round comes to what it held up. */
+	/* A pending ICMP error fails one receive. The next round receives what it held up. */
 	count = recvmmsg(fd, inbox->headers, IO_BATCH, MSG_DONTWAIT, NULL);
 	*out = inbox->datagrams;
 	for (int i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-/* struct io of sockets, from inside: shared by socket_*.c. */
+/* The struct io of sockets from inside: what socket*.c share. */
 #ifndef CIDLB_IO_SOCKET_PRIV_H
 #define CIDLB_IO_SOCKET_PRIV_H
 
@@ -27,7 +27,7 @@ struct socket_io {
 
 void socket_inbox_init(struct socket_inbox *inbox);
 
-/* io_ops. */
+/* The functions of struct io_ops. */
 size_t socket_receive(struct io *io, int fd, struct io_datagram **out, uint32_t *kernel_drops);
 int socket_send(struct io *io, int fd, const struct io_send *sends, const struct gso *groups, size_t first);
 size_t socket_errors(struct io *io, int fd, struct icmp_error **out, bool *more);

@@ -9,7 +9,7 @@ struct backend_by_addr {
 	uint16_t rows[]; /* index of a backend; SNAPSHOT_NO_BACKEND: none */
 };
 
-/* No secret is needed: what is in the table is configured, so that nobody can make a search long. */
+/* The hash needs no secret: all addresses in the table are configured, so nobody can make a search long. */
 static uint64_t row_of(const struct backend_by_addr *backend_by_addr, const struct addr *a)
 {
 	uint64_t high, low;

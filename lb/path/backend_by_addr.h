@@ -1,5 +1,5 @@
-/* Which backend of a pool a datagram comes from, by its address: for modes that have no flow to tell. Immutable, as the
- * snapshot that it is of, which must outlive it. */
+/* Which backend of a pool a datagram comes from, by its address. Modes without flows need it. Immutable, like the
+ * snapshot that it belongs to, which must outlive it. */
 #ifndef CIDLB_PATH_BACKEND_BY_ADDR_H
 #define CIDLB_PATH_BACKEND_BY_ADDR_H
 
@@ -13,7 +13,8 @@ struct backend_by_addr;
 struct backend_by_addr *backend_by_addr_new(const struct snapshot_pool *pool);
 void backend_by_addr_free(struct backend_by_addr *backend_by_addr);
 
-/* The index of the backend at this address and port (the first, where several are), or SNAPSHOT_NO_BACKEND. */
+/* The index of the backend at this address and port, or SNAPSHOT_NO_BACKEND. Of several backends there it is the
+ * first. */
 uint16_t backend_by_addr_find(const struct backend_by_addr *backend_by_addr, const struct addr *from);
 
 #endif

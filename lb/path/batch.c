@@ -34,7 +34,7 @@ static void batch_fill(struct batch *batch, const struct table *table, uint16_t 
 	}
 }
 
-/* New sessions beyond hello_rate go no further; nothing else is counted or held up. Only DTLS pools have rates. */
+/* Drops new sessions beyond hello_rate. No other datagram counts, or is held up. Only DTLS pools have rates. */
 static void batch_limit(struct path *path, struct batch *batch)
 {
 	const struct snapshot_pool *pool = batch->pool;
@@ -52,7 +52,8 @@ static void batch_limit(struct path *path, struct batch *batch)
 	}
 }
 
-/* A wrong cid.length must not be silent. */
+/* Keeps one unroutable CID, so that the control thread can log why (control/cid_hint.h). A wrong cid.length must not be
+ * silent. */
 static void sample_take(struct path *path, const struct snapshot_pool *pool, const struct route_in *in)
 {
 	struct path_sample *sample = &path->sample;
@@ -77,7 +78,7 @@ static bool by_known_id(enum verdict verdict)
 	return verdict == VERDICT_CID || verdict == VERDICT_CID_DRAINING || verdict == VERDICT_CID_DOWN;
 }
 
-/* Written once a second at most: others read the line. */
+/* Writes at most once a second, because other CPUs read this cache line. */
 static void cid_note(struct path *path, uint16_t backend, uint32_t now_s)
 {
 	_Atomic uint32_t *last_s = &path->cid_last_s[backend];
@@ -103,6 +104,8 @@ static void batch_count(struct path *path, const struct batch *batch, uint16_t n
 	}
 }
 
+/* The five stages of an uplink: walk the records (batch_fill()), recall what is known of the sources, route, limit new
+ * sessions, forward. */
 void batch_uplink(struct path *path, const struct table *table, uint16_t number, const struct io_datagram *datagrams,
 		  size_t count)
 {

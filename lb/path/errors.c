@@ -3,9 +3,9 @@
 #include "io/icmp.h"
 #include "path/forward.h"
 
-enum { BATCHES = 8 /* per handle and round */ };
+enum { BATCHES = 8 /* per handle and call */ };
 
-/* The backend (stable number) that a datagram was for, or SNAPSHOT_NO_BACKEND. */
+/* The uid of the backend that a datagram was for, or SNAPSHOT_NO_BACKEND. */
 static uint16_t backend_of(struct path *path, const struct undelivered *datagram)
 {
 	uint16_t backend = SNAPSHOT_NO_BACKEND;
@@ -17,7 +17,7 @@ static uint16_t backend_of(struct path *path, const struct undelivered *datagram
 	return backend;
 }
 
-/* A reload may have taken the pool, or its socket, since. */
+/* True: a reload has since taken the pool, or its socket. */
 static bool is_gone(const struct table *table, uint16_t at)
 {
 	return at == TABLE_NONE || !table->pools[at].forwarder->own_socket;

@@ -1,5 +1,6 @@
-/* What becomes of the ICMP errors in the queue of a worker's socket (icmp.h): each is counted for the backend that the
- * datagram was for, and rings the alarm, or is a stray. The worker's own thread. */
+/* What becomes of the ICMP errors in the queue of a worker's socket (icmp.h). Each is counted for the backend that the
+ * datagram was for, or as a stray. It also rings the alarm, unless it only tells of a smaller path MTU. The worker's
+ * own thread. */
 #ifndef CIDLB_PATH_ERRORS_H
 #define CIDLB_PATH_ERRORS_H
 
@@ -9,10 +10,11 @@
 #include "path/path.h"
 #include "path/table.h"
 
-/* Whose queue it is (io_send.queue): an endpoint's, with its port, or a pool's own, with its stable number. */
+/* Whose queue it is (io_send.queue). The low 16 bits are the port of an endpoint, or the uid of a pool with a socket of
+ * its own. */
 enum { ERRORS_ENDPOINT = 1 << 16, ERRORS_POOL = 2 << 16 };
 
-/* Reads a bounded number of errors of `handle`. With the lock of no flow held. Returns how many there were. */
+/* Reads a bounded number of errors of `handle`. The caller holds no flow's lock. Returns how many there were. */
 size_t errors_drain(struct path *path, const struct table *table, uint32_t queue, int handle);
 
 #endif

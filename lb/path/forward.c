@@ -1,5 +1,5 @@
 #include "path/forward.h"
 
-/* Mode nat without a table comes first, as its check tells which endpoints are its own. The rows of mode nat share all
- * flows: one stands for both. */
+/* forward_nat_stateless comes first, because its check tells which endpoints are its own. All flows are in one table,
+ * so one row of mode nat with flows serves both of its modes. */
 const struct forwarder *const forward_at_endpoints[] = { &forward_nat_stateless, &forward_nat_follow, NULL };

@@ -1,5 +1,9 @@
 /* Forwarding: from a decision to the wire and back. A mode is a row of functions, each called once per batch, in a file
- * of its own. On the packet path: no allocation, log or shared lock for a datagram of a known flow. */
+ * of its own. On the packet path a datagram of a known flow costs no allocation, no log line and no shared lock.
+ *
+ * To add a mode: a file here, a row below, and a line in control/table_build.c that chooses it. `recall` may be NULL;
+ * the other three functions are required. A mode without `own_socket` also needs a place in forward_at_endpoints.
+ */
 #ifndef CIDLB_PATH_FORWARD_H
 #define CIDLB_PATH_FORWARD_H
 
@@ -21,7 +25,9 @@ struct uplink {
 	const struct table_pool *settings;
 	const struct dtls_view *view; /* DTLS pools */
 	const struct route_out *decision;
-	uint16_t service;   /* service_addrs.h; the listener's own number unless `recall` knows better */
+	/* The number of the service address (service_addrs.h): the uid of the listener, unless `recall` finds
+	 * another. */
+	uint16_t service;
 	uint32_t flow_hash; /* the forwarder's own */
 };
 
@@ -36,36 +42,36 @@ struct batch {
 	struct uplink up[IO_BATCH];
 };
 
-/* What came back in one receive. */
+/* What one receive returned. */
 struct replies {
 	const struct table *table;
 	const struct io_datagram *datagrams;
 	size_t count;  /* 1..IO_BATCH */
-	uint16_t pool; /* index of the pool whose own socket they came to; TABLE_NONE: they came to endpoints */
-	/* At endpoints, which pools share: one forwarder after the other takes what is its own. */
+	uint16_t pool; /* index of the pool to whose own socket they came; TABLE_NONE: to endpoints */
+	/* Pools share endpoints. There one forwarder after the other takes the replies that are its own. */
 	struct addr endpoints[IO_BATCH];
 	bool taken[IO_BATCH];
-	stats_counter *unclaimed[IO_BATCH]; /* counts it if nobody takes it */
+	stats_counter *unclaimed[IO_BATCH]; /* the counter for it if no forwarder takes it */
 };
 
-/* A datagram of ours that was not delivered, as an ICMP error says. */
+/* A datagram that we sent, and that was not delivered, as an ICMP error says. */
 struct undelivered {
 	const struct table *table;
 	const struct icmp_error *error;
-	uint16_t pool; /* index of the pool through whose own socket it had left; TABLE_NONE: through an endpoint */
-	struct addr endpoint; /* that one */
+	uint16_t pool;        /* index of the pool through whose own socket it left; TABLE_NONE: through an endpoint */
+	struct addr endpoint; /* the endpoint it left through, if it left through one */
 };
 
 /* A mode. The table has one for each pool. */
 struct forwarder {
 	bool own_socket; /* backends answer to a socket per worker that is the pool's own; else to endpoints */
-	/* Before the batch is routed: puts in what is remembered of its sources. NULL: nothing is. */
+	/* Before the batch is routed: adds what is remembered of its sources. NULL: nothing is remembered. */
 	void (*recall)(struct path *path, struct batch *batch);
-	/* After: queues each datagram that leaves (uplink_leaves()) to its backend, or counts it as refused. */
+	/* After routing: queues each datagram that was routed to its backend, or counts it as refused. */
 	void (*uplinks)(struct path *path, struct batch *batch);
-	/* Queues each reply to its device, or counts why not. */
+	/* Queues each reply to its device, or counts why it does not. */
 	void (*replies)(struct path *path, struct replies *replies);
-	/* The backend (stable number) that a datagram was for, or SNAPSHOT_NO_BACKEND: it was none of this mode's. */
+	/* The uid of the backend that a datagram was for. SNAPSHOT_NO_BACKEND: it was not one of this mode's. */
 	uint16_t (*error)(struct path *path, const struct undelivered *datagram);
 };
 
@@ -74,11 +80,11 @@ extern const struct forwarder forward_nat_backend;   /* nat.c; rebind = "backend
 extern const struct forwarder forward_nat_stateless; /* nat_stateless.c */
 extern const struct forwarder forward_tunnel;        /* tunnel.c */
 
-/* Those that replies and errors at endpoints are shown to, in this order, up to NULL. The last counts what is
- * nobody's. */
+/* The forwarders that replies and errors at endpoints are shown to, in this order, up to NULL. The last one counts the
+ * replies that nobody takes. */
 extern const struct forwarder *const forward_at_endpoints[];
 
-/* Has it been routed? If it has not, it is told to the trace, and is done with. */
+/* False: the datagram was not routed and goes no further. The trace, if one runs, is told. */
 static inline bool uplink_leaves(const struct path *path, const struct uplink *up)
 {
 	struct trace_ring *trace;

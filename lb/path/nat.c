@@ -1,12 +1,11 @@
-/* Mode nat: a backend sees an endpoint of ours, computed from the session's CID or the device's address; soft flows
- * remember the way back. Here: what it does with a whole batch.
- */
+/* Mode nat. A backend sees an endpoint of ours, computed from the session's CID or from the device's address. Soft
+ * flows remember the way back. This file does what concerns a whole batch. */
 #include "path/nat_priv.h"
 
 #include "flows/flows.h"
 
-/* From where to answer, at a listener on a wildcard address. The addresses of a routed prefix are all this host's, and
- * a stranger could have a number given out for each: they are no service addresses. */
+/* Finds where to answer from, at a listener on a wildcard address. Addresses of a routed prefix (nat.sources) are no
+ * service addresses. All of them are this host's, so a stranger could have a number given out for each. */
 static void services_recall(struct path *path, struct batch *batch)
 {
 	const struct table_pool *settings = batch->settings;
@@ -24,7 +23,7 @@ static bool asks_hint(const struct snapshot_pool *pool, const struct dtls_view *
 	return pool->protocol == POOL_UDP || (view->kind >= DTLS_CID && !route_by_cid(pool, view));
 }
 
-/* For those whose source's flow says where they go. */
+/* Fills in the hint where the flow of the source says where a datagram goes. */
 static void hints_recall(struct path *path, struct batch *batch)
 {
 	uint32_t hashes[IO_BATCH];
@@ -51,7 +50,7 @@ static void recall(struct path *path, struct batch *batch)
 	hints_recall(path, batch);
 }
 
-/* Has the flows fetched that will be looked for. */
+/* Prefetches the flows that will be looked up. Those that gave a hint have been read already. */
 static void prefetch(struct path *path, struct batch *batch, enum flow_kind session)
 {
 	uint32_t hashes[IO_BATCH];
@@ -66,7 +65,7 @@ static void prefetch(struct path *path, struct batch *batch, enum flow_kind sess
 
 typedef void uplink_send(struct path *path, const struct uplink *up);
 
-/* session: how datagrams go that were routed by their CID, and the kind of their flows. */
+/* `session` sends the datagrams that were routed by their CID; `kind` is the kind of their flows. */
 static inline void uplinks(struct path *path, struct batch *batch, enum flow_kind kind, uplink_send *session)
 {
 	prefetch(path, batch, kind);

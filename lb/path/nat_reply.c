@@ -1,4 +1,4 @@
-/* Mode nat, the way back: to whom a reply on an endpoint belongs, and what it proves. */
+/* Mode nat, the way back: to whom a reply at an endpoint belongs, and what it proves. */
 #include "path/nat_priv.h"
 
 #include "flows/flows.h"
@@ -20,8 +20,8 @@ static void send_down(struct path *path, const struct io_datagram *reply, uint16
 			       });
 }
 
-/* The flow that takes the place of its source's old one, as the backend goes on with the handshake of a ClientHello
- * that had a flow of its own. With the lock of that held. */
+/* The flow that takes the place of its source's old one. `hello` is the flow of a ClientHello, whose lock is held; the
+ * backend goes on with its handshake. */
 static struct flow_new successor_of(const struct path *path, const struct flow *hello, const struct addr *endpoint)
 {
 	const struct ownership_peer *owner = &hello->ownership.owner.peer;
@@ -55,7 +55,7 @@ static void hello_succeeds(struct path *path, struct flow *hello, const struct f
 	}
 }
 
-/* A downlink came to a source's own endpoint: the backend checked its record and moved there. */
+/* A downlink came to the own endpoint of a source. So the backend checked the record that was sent there, and moved. */
 static void source_proven(struct path *path, const struct flow *source, const struct ownership_peer *peer)
 {
 	struct flow_key key = {
@@ -69,7 +69,7 @@ static void source_proven(struct path *path, const struct flow *source, const st
 	flow_unlock(session);
 }
 
-/* Takes a reply on a flow without CID, locked. Returns true if it is the answer that lets a FLOW_HELLO take over. */
+/* Takes a reply on a flow without a CID, which is locked. Returns true if this answer lets a FLOW_HELLO take over. */
 static bool address_reply(struct path *path, const struct table *table, const struct io_datagram *reply,
 			  struct flow *flow)
 {
@@ -87,7 +87,7 @@ static bool address_reply(struct path *path, const struct table *table, const st
 	return flow->kind == FLOW_HELLO;
 }
 
-/* The reply at `at`; `hash` is that of its endpoint and who sent it (flows_hash_end()). */
+/* Takes the reply at `at`. `hash` is the hash of its endpoint and its sender (flows_hash_end()). */
 static void take_reply(struct path *path, const struct replies *replies, size_t at, uint32_t hash)
 {
 	const struct table *table = replies->table;

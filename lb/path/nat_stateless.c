@@ -1,4 +1,4 @@
-/* Mode nat without a table (control/stateless.h): no look-up but of the backend, nothing that is remembered. */
+/* Mode nat without a table (control/stateless.h). It looks up nothing but the backend, and remembers nothing. */
 #include "path/forward.h"
 
 #include "path/errors.h"
@@ -53,10 +53,10 @@ static void send_down(struct path *path, const struct stateless *stateless, cons
 			       });
 }
 
-/* Who is at the two ends: a backend of the pool and a device that an endpoint of the pool was written for. */
+/* The two ends of a datagram: a backend of the pool, and the device that an endpoint of the pool was written for. */
 struct ends {
 	uint16_t backend; /* index, or SNAPSHOT_NO_BACKEND */
-	bool checked;     /* `device` is set. Not looked at for others than backends */
+	bool checked;     /* the endpoint passes the check, and `device` is set; always false without a backend */
 	struct addr device;
 };
 
@@ -74,8 +74,9 @@ static bool ends_find(struct ends *ends, const struct table_pool *settings, cons
 	return true;
 }
 
-/* Pools may share a prefix: it is the one whose backend and whose check it is. A flow on such an endpoint is of a time
- * before a reload: if there is one, the reply is not dropped. */
+/* Pools may share a prefix. The reply belongs to the pool that has the backend, and whose check the endpoint passes. If
+ * there is none it is not dropped here: a flow from before a reload may be on that endpoint. It is counted as dropped
+ * if there is no such flow either. */
 static void take_reply(struct path *path, struct replies *replies, size_t which)
 {
 	const struct table *table = replies->table;

@@ -1,4 +1,8 @@
-/* Mode nat, one datagram on its way to a backend: whose flow it is of, and through which endpoint it leaves. */
+/* Mode nat, one datagram on its way to a backend: which flow it belongs to, and through which endpoint it leaves.
+ *
+ * There are four kinds of flow (flows.h): ADDRESS, a source without a CID; HELLO, a ClientHello whose backend is not
+ * that of its source's flow; CID, a session; SOURCE, one source of a session.
+ */
 #include "path/nat_priv.h"
 
 #include "flows/flows.h"
@@ -41,8 +45,8 @@ uint32_t nat_hash(const struct path *path, const struct uplink *up, enum flow_ki
 	return flows_hash_key(path->flows, &key);
 }
 
-/* The same on every node and after every start: of the CID, or of the source and the address that it asked, by keys of
- * the configuration alone. */
+/* Hashes the CID, or the source and the address that it sent to, or the CID and the source. All keys come from the
+ * configuration, so the result is the same on every node and after every start. */
 static uint64_t endpoint_hash(const struct uplink *up, const struct flow_key *key)
 {
 	const struct siphash_key *hash_key = key->cid_len ? &up->settings->endpoint_key : &up->listener->endpoint_key;
@@ -69,7 +73,7 @@ static const struct snapshot_backend *decided(const struct uplink *up)
 	return &up->pool->backends[up->decision->backend];
 }
 
-/* Still true of a flow that was made under an earlier configuration? */
+/* True: the flow leads where the datagram is to go. A flow that was made under an earlier configuration may not. */
 static bool leads_there(const struct flow *flow, const struct uplink *up)
 {
 	const struct snapshot_backend *backend = decided(up);
@@ -101,8 +105,8 @@ static int endpoint_handle(struct path *path, const struct uplink *up, const str
 	return atomic_load_explicit(&path->endpoint_handles[family][flow->endpoint.port], memory_order_relaxed);
 }
 
-/* The lock is held. An outbox has room for a whole batch's uplinks, so that nothing leaves, and no error is drained, in
- * the meantime. */
+/* The flow's lock is held. That is safe, because the outbox has room for all uplinks of a batch: it sends nothing, and
+ * drains no error, in the meantime. */
 static void send_up(struct path *path, const struct uplink *up, struct flow *flow)
 {
 	struct trace_ring *trace = path_trace(path);
@@ -140,7 +144,8 @@ static bool port_opens(void *ctx, const struct addr *endpoint)
 	return path->open_port(path->open_port_ctx, opening->ports, endpoint->port) >= 0;
 }
 
-/* A new flow of `key` to the decided backend, locked; NULL: none to be had. */
+/* A new flow of `key` to the decided backend, locked. NULL: none to be had. `proven`: its owner begins as proven. That
+ * is right also for a source that nobody checked, if only this source uses the endpoint: it has no rival there. */
 static struct flow *make_locked(struct path *path, const struct uplink *up, const struct flow_key *key, bool proven)
 {
 	struct opening opening = opening_of(path, up->settings, &decided(up)->addr);
@@ -160,7 +165,7 @@ static struct flow *make_locked(struct path *path, const struct uplink *up, cons
 	return flow && flow_lock(flow) ? flow : NULL;
 }
 
-/* The live flow of `key` if it leads to the decided backend, locked. One that leads elsewhere ends. */
+/* The live flow of `key` if it leads to the decided backend, locked. Ends one that leads elsewhere. */
 static struct flow *find_locked(struct path *path, const struct uplink *up, const struct flow_key *key, uint32_t hash)
 {
 	struct flow *flow = flows_find_hashed(path->flows, key, hash);
@@ -187,8 +192,8 @@ uint16_t nat_hint(struct path *path, const struct uplink *up)
 	return backend;
 }
 
-/* A ClientHello of a source whose live flow leads elsewhere leaves that flow alone: anybody can send one. It gets a
- * flow of its own kind, which takes the other's place when the backend goes on with the handshake. */
+/* A ClientHello leaves the live flow of its source alone if that leads elsewhere, because anybody can send one. It gets
+ * a flow of its own kind. That takes the place of the other when the backend goes on with the handshake. */
 static enum flow_kind hello_kind(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
@@ -217,17 +222,17 @@ void nat_address_uplink(struct path *path, const struct uplink *up)
 		nat_refuse_up(path, up, REFUSED_FLOWS);
 		return;
 	}
-	/* After a restart the ClientHello is forgotten: what else belongs to a handshake tells. */
+	/* After a restart the ClientHello is forgotten. Then other datagrams of the handshake tell of it. */
 	if (hello || (up->pool->protocol == POOL_DTLS && up->view->flight))
 		flow->handshake = true;
 	send_up(path, up, flow);
 	flow_unlock(flow);
 }
 
-/* What the source's handshake says of a CID datagram. */
+/* What the handshake of its source says of a datagram with a CID. */
 struct handshake {
-	bool sent;   /* the datagram belongs to it and has left through its endpoint */
-	bool proven; /* it ended well, and with this CID: the source is reachable, and the session its own */
+	bool sent;   /* the datagram belongs to the handshake, and has left through its endpoint */
+	bool proven; /* the handshake succeeded with this CID: the source is reachable, and the session is its own */
 };
 
 static bool is_cid(const struct flow *flow, const struct route_out *decision)
@@ -235,16 +240,16 @@ static bool is_cid(const struct flow *flow, const struct route_out *decision)
 	return flow->cid_len == decision->cid_len && memcmp(flow->cid, decision->cid, flow->cid_len) == 0;
 }
 
-/* A handshake keeps its endpoint to the end: the server knows it by that address until the first application record.
- * Some clients send Finished in a datagram of its own; most in one with epoch-0 records before it, which also tells a
- * flight that is repeated because the server's answer was lost. */
+/* A handshake keeps its endpoint to the end, because the server knows the device by that address until the first
+ * application record. Some clients send Finished in a datagram of its own. Most send it in one that begins with epoch-0
+ * records. Those records also tell a flight that is repeated because the server's answer was lost. */
 static struct handshake handshake_uplink(struct path *path, const struct uplink *up)
 {
 	struct flow_key key = address_key(FLOW_ADDRESS, up);
 	struct flow *flow = flows_find(path->flows, &key);
 	struct handshake of = { false, false };
 
-	/* After a restart a repeated flight is the first that is seen of its handshake. */
+	/* After a restart a repeated flight may be the first that is seen of its handshake. */
 	if (!flow && up->view->flight) {
 		flow = make_locked(path, up, &key, true);
 		if (flow)
@@ -267,7 +272,7 @@ static struct handshake handshake_uplink(struct path *path, const struct uplink 
 	return of;
 }
 
-/* Through an endpoint of this source's own, `flow`, or a new one. */
+/* Sends through an endpoint that only this source uses: that of `flow`, or of a new flow. */
 static void source_send(struct path *path, const struct uplink *up, struct flow *flow, const struct flow_key *key)
 {
 	if (!flow)
@@ -288,8 +293,9 @@ static void own_send(struct path *path, const struct uplink *up)
 	source_send(path, up, find_locked(path, up, &key, flows_hash_key(path->flows, &key)), &key);
 }
 
-/* The live flow of `key`, locked, unless the datagram belongs to its source's handshake: that keeps its endpoint,
- * whoever has shown the CID before. A flow that its backend has answered is of no handshake. */
+/* The live flow of `key`, locked. NULL: there is none, or the datagram has left with the handshake of its source. A
+ * handshake keeps its endpoint, whoever has shown the CID before. A flow that its backend has answered belongs to no
+ * handshake, unless the datagram is a last flight. *of says what the handshake did. */
 static struct flow *find_beyond_handshake(struct path *path, const struct uplink *up, const struct flow_key *key,
 					  struct handshake *of)
 {

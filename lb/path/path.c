@@ -4,7 +4,7 @@
 
 #include "path/errors.h"
 
-/* io_drain, while a batch is sent: the thread is on-line. */
+/* io_drain. It is called while a batch is sent, so the thread is on-line. */
 static size_t drain(void *ctx, int handle, uint32_t queue)
 {
 	struct path *path = ctx;

@@ -1,7 +1,9 @@
-/* What forwarding sees of the thread that it runs in: what all workers share, and what is this one's own.
+/* struct path is what forwarding sees of its worker thread. It is no network path. A part of it is shared by all
+ * workers, and the rest is this worker's own.
  *
- * Owner: a worker, or a test in its place. Only its thread uses it, but for what is atomic, the counters, and the
- * handles, which the control thread gives and takes.
+ * Owner: a worker, or a test in its place. Only the owner's thread uses it, with these exceptions. Any thread may read
+ * the counters and the other atomic members. The control thread gives and takes handles, sets the trace, and empties
+ * the sample.
  */
 #ifndef CIDLB_PATH_PATH_H
 #define CIDLB_PATH_PATH_H
@@ -28,12 +30,13 @@ struct path_shared {
 	struct icmp_alarm *alarm;
 };
 
-/* One datagram whose CID led nowhere, for the control thread to explain; the worker fills it while it is empty. */
+/* One datagram whose CID led to no backend, for the control thread to explain (control/cid_hint.h). The worker fills it
+ * while it is not `full`. */
 struct path_sample {
 	_Atomic bool full;
-	uint16_t pool;    /* stable number */
+	uint16_t pool;    /* uid */
 	uint8_t first;    /* octet of the CID */
-	bool fits;        /* the layout fits: the server id is unknown */
+	bool fits;        /* the layout fits, so the server id is unknown */
 	uint64_t lengths; /* dtls_cid_lengths() */
 };
 
@@ -44,25 +47,26 @@ struct path {
 	struct limit *limit;
 	struct icmp_alarm *alarm;
 	struct stats stats;
-	_Atomic int listener_handles[STATS_LISTENERS];      /* by stable number; -1: none */
+	_Atomic int listener_handles[STATS_LISTENERS];      /* by uid; -1: none */
 	_Atomic int endpoint_handles[IO_FAMILIES][1 << 16]; /* by port; -1: none */
-	_Atomic int pool_handles[STATS_POOLS]; /* of forwarders with a socket per pool, by stable number; -1: none */
+	_Atomic int pool_handles[STATS_POOLS]; /* by uid; -1: none, as in modes without a socket per pool */
 	struct io *io;
-	struct io_outbox *outbox;             /* through io */
-	uint64_t clock_ms;                    /* once per batch */
-	uint32_t now_ms;                      /* the same, as flows keep it */
-	struct io_pmtu pmtus[STATS_BACKENDS]; /* by stable number */
-	/* When a CID led to a backend last, by its stable number: CLOCK_MONOTONIC_COARSE; 0: never. */
+	struct io_outbox *outbox;             /* sends through `io` */
+	uint64_t clock_ms;                    /* read once per wake-up */
+	uint32_t now_ms;                      /* the same, in the width that flows keep */
+	struct io_pmtu pmtus[STATS_BACKENDS]; /* by uid */
+	/* When a CID last led to a backend, by its uid. Seconds of CLOCK_MONOTONIC_COARSE; 0: never. */
 	_Atomic uint32_t cid_last_s[STATS_BACKENDS];
 	struct path_sample sample;
 	_Atomic(struct trace_ring *) trace; /* NULL: none runs */
-	/* The socket of a port of a single source address, opened if nobody did before. -errno: cannot be had. */
+	/* Returns the socket of a port of a single source address, and opens it if no worker has yet. -errno: none to
+	 * be had. */
 	int (*open_port)(void *ctx, struct port_sockets *ports, uint16_t port);
 	void *open_port_ctx;
 };
 
-/* `path` is all zero. It uses `io`, which must outlive it; no handle is given yet, and no port opens. -ENOMEM: what
- * there is, path_end() ends. */
+/* Begins in `path`, which is all zero. `io` must outlive it. At first it has no handles, and no port opens. On -ENOMEM
+ * call path_end(). */
 int path_begin(struct path *path, const struct path_shared *shared, struct io *io);
 void path_end(struct path *path);
 

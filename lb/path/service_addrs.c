@@ -16,9 +16,9 @@ struct entry {
 };
 
 struct service_addrs {
-	pthread_mutex_t lock; /* for giving out a number */
+	pthread_mutex_t lock; /* held while a number is given out */
 	_Atomic uint16_t count;
-	struct entry entries[NUMBERS]; /* constant below count */
+	struct entry entries[NUMBERS]; /* those below `count` are constant */
 };
 
 struct service_addrs *service_addrs_new(void)
@@ -58,8 +58,8 @@ uint16_t service_addrs_number(struct service_addrs *service_addrs, uint16_t list
 {
 	uint16_t number = listener, count;
 
-	/* No lock once all are given out: that may be for every datagram. Looked at first: what is not among all of
-	 * them then has none. */
+	/* Once all numbers are given out nobody takes the lock, because every datagram might. `all` is read before the
+	 * search. If it is true, an address that the search does not find has no number. */
 	bool all = atomic_load_explicit(&service_addrs->count, memory_order_acquire) == NUMBERS;
 
 	if (entry_find(service_addrs, listener, local, &number) || all)

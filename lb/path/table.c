@@ -16,7 +16,7 @@ void table_free(struct table *table)
 			port_sockets_drop(table->pools[i].ports[family]);
 		backend_by_addr_free(table->pools[i].backend_by_addr);
 	}
-	/* Keys are in both. */
+	/* Both hold keys. */
 	explicit_bzero(&table->snapshot->key, sizeof table->snapshot->key);
 	snapshot_free(table->snapshot);
 	explicit_bzero(table, sizeof *table);

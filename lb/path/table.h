@@ -1,7 +1,8 @@
-/* What workers read, as one immutable value, and its publication: exchange the pointer, wait for a grace period, free
- * the old one.
+/* What workers read, as one immutable value, and how it is published: exchange the pointer, wait for a grace period,
+ * free the old table.
  *
- * Owner: the control thread. A worker loads the pointer once per batch and keeps nothing of it over a quiescent state.
+ * Owner: the control thread. A worker loads the pointer once per batch, and keeps nothing of the table over a quiescent
+ * state.
  */
 #ifndef CIDLB_PATH_TABLE_H
 #define CIDLB_PATH_TABLE_H
@@ -25,46 +26,47 @@
 
 struct forwarder; /* forward.h */
 
-/* Mode nat without a table: what a pool has instead of flows (nat_stateless.c). */
+/* What a pool of mode nat without a table has instead of flows (nat_stateless.c). */
 struct stateless {
 	struct embed embed;
 	uint16_t port;     /* of all endpoints */
-	uint16_t listener; /* stable number */
+	uint16_t listener; /* uid */
 };
 
-/* How a pool forwards, and how much; beside snapshot->pools[i]. */
+/* How a pool forwards, and how much. It stands at the same index as in snapshot->pools. */
 struct table_pool {
 	const struct forwarder *forwarder;
 	struct ownership_times times;
 	struct endpoint_space space;
-	bool single;                             /* the space is of single addresses: `ports` */
+	bool single;                             /* the space consists of single addresses: `ports` */
 	struct port_sockets *ports[IO_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
-	struct siphash_key endpoint_key;         /* of its CIDs */
+	struct siphash_key endpoint_key;         /* hashes its CIDs to endpoints */
 	struct limit_rates hello_rates;
-	struct backend_by_addr *backend_by_addr; /* forwarders with flows: NULL */
+	struct backend_by_addr *backend_by_addr; /* NULL: the forwarder has flows */
 	struct stateless stateless;              /* forward_nat_stateless */
 	struct proxy2_keys tunnel_keys;          /* forward_tunnel */
 };
 
 struct table_listener {
-	uint16_t pool; /* index; TABLE_NONE: no such listener */
+	uint16_t pool; /* index; TABLE_NONE: there is no such listener */
 	bool wildcard;
 	struct addr addr;
-	struct siphash_key endpoint_key; /* of its sources */
+	struct siphash_key endpoint_key; /* hashes its sources to endpoints */
 };
 
 struct table {
 	struct snapshot *snapshot;
 	struct table_pool pools[STATS_POOLS];  /* by index */
 	uint16_t pool_of_uid[STATS_POOLS];     /* index, or TABLE_NONE */
-	uint16_t stateless_pools[STATS_POOLS]; /* indices of those of forward_nat_stateless */
+	uint16_t stateless_pools[STATS_POOLS]; /* indices of the pools of forward_nat_stateless */
 	size_t stateless_count;
-	struct table_listener listeners[STATS_LISTENERS]; /* by stable number */
+	struct table_listener listeners[STATS_LISTENERS]; /* by uid */
 };
 
+/* Frees a table, with its snapshot, that no worker reads any more. Wipes its keys. NULL is fine. */
 void table_free(struct table *table);
 
-/* Those of a single source address that have this serial number; NULL: they are not of this table. */
+/* The sockets of a single source address that have this serial number. NULL: they are not in this table. */
 const struct port_sockets *table_ports(const struct table *table, uint64_t serial);
 
 struct publisher {
@@ -76,10 +78,11 @@ static inline const struct table *publisher_read(struct publisher *publisher)
 	return atomic_load_explicit(&publisher->current, memory_order_acquire);
 }
 
-/* A grace period: what no worker can find any more is used by none once this returns. Control thread. */
+/* Waits for a grace period. What workers could not find any more when it began, no worker uses when it ends. Control
+ * thread. */
 void publisher_wait(struct publisher *publisher);
 
-/* Control thread; returns once no worker reads the old table any more, and frees it. */
+/* Publishes `table`, waits until no worker reads the old one any more, and frees that. Control thread. */
 void publisher_publish(struct publisher *publisher, struct table *table);
 
 #endif

@@ -10,9 +10,9 @@
 struct trace_ring {
 	uint8_t cid_len; /* octets */
 	uint8_t cid[LBCID_MAX_OCTETS];
-	_Alignas(64) _Atomic size_t written; /* the worker's */
+	_Alignas(64) _Atomic size_t written; /* the worker writes it */
 	_Atomic uint64_t missed;
-	_Alignas(64) _Atomic size_t read; /* the control thread's */
+	_Alignas(64) _Atomic size_t read; /* the control thread writes it */
 	struct trace_entry entries[TRACE_ENTRIES];
 };
 
@@ -101,7 +101,7 @@ static bool is_of_flow(const struct trace_ring *ring, const struct flow *flow)
 	return flow->cid_len == ring->cid_len && memcmp(flow->cid, ring->cid, ring->cid_len) == 0;
 }
 
-/* A dropped datagram has no CID that was opened, only octets where it would be. */
+/* A dropped datagram has no CID that was opened. It only has octets where one would be. */
 static bool shows_cid(const struct trace_ring *ring, const struct uplink *up)
 {
 	const struct io_datagram *datagram = up->datagram;

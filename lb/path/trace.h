@@ -1,6 +1,5 @@
-/* What a trace of one session shows: a ring per worker, which writes while the control thread reads. Bounded: of a
- * datagram the first TRACE_OCTETS are kept, and what finds its ring full is only counted.
- */
+/* What a trace of one session shows. There is a ring for each worker, which writes while the control thread reads.
+ * Memory is bounded: a ring keeps the first TRACE_OCTETS of a datagram, and only counts datagrams that find it full. */
 #ifndef CIDLB_PATH_TRACE_H
 #define CIDLB_PATH_TRACE_H
 
@@ -18,25 +17,26 @@ enum { TRACE_OCTETS = 256, TRACE_ENTRIES = 512 };
 enum trace_role {
 	TRACE_OWNER,
 	TRACE_CLAIMANT,
-	TRACE_REPLACED,     /* neither, but still sent copies */
-	TRACE_OWN_ENDPOINT, /* FLOW_SOURCE */
+	TRACE_REPLACED,     /* neither, but copies are still sent to it */
+	TRACE_OWN_ENDPOINT, /* a source with a FLOW_SOURCE */
 	TRACE_HANDSHAKE,    /* the flow of the handshake that made the session */
 	TRACE_ROLES,
 };
 const char *trace_role_name(enum trace_role role);
 
 struct trace_entry {
-	uint64_t time_us;     /* since 1970 */
-	bool up;              /* from the device */
-	bool has_flow;        /* or a tunnel; else it was dropped by its verdict, or no flow was to be had */
+	uint64_t time_us; /* since 1970 */
+	bool up;          /* from the device */
+	/* It left: by a flow, or in a mode without flows. Else its verdict dropped it, or it was refused. */
+	bool has_flow;
 	enum verdict verdict; /* up */
 	struct addr from;     /* device or backend */
-	uint8_t local[16];    /* ours, that it came to */
-	uint16_t service;     /* up: service_addrs.h */
-	/* If has_flow. */
-	uint16_t backend; /* stable number */
+	uint8_t local[16];    /* the address of ours that it came to */
+	uint16_t service;     /* up: number of the service address (service_addrs.h) */
+	/* These are set if has_flow. */
+	uint16_t backend; /* uid */
 	struct addr endpoint, backend_addr;
-	enum trace_role role; /* up: the device's */
+	enum trace_role role; /* up: the role of the device */
 	struct {
 		struct ownership_peer peer;
 		enum trace_role role;
@@ -48,33 +48,34 @@ struct trace_entry {
 
 struct trace_ring;
 
-/* cid_len: 1..LBCID_MAX_OCTETS. NULL: out of memory. */
+/* A ring for the session with this CID of cid_len octets, 1..LBCID_MAX_OCTETS. NULL: out of memory. */
 struct trace_ring *trace_ring_new(const uint8_t *cid, size_t cid_len);
 void trace_ring_free(struct trace_ring *ring);
 
-/* The worker: takes the datagram down if it is of the session. */
+/* For the worker. Each of these keeps the datagram if it belongs to the session. */
 
 struct uplink;           /* forward.h */
 struct snapshot_backend; /* snapshot.h */
 
-/* flow (its lock is held): the one by which it leaves; NULL: it does not leave. */
+/* An uplink. `flow` is the flow by which it leaves, and its lock is held. NULL: it does not leave. */
 void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flow *flow);
 
-/* Without flows: to `backend`, which sees the device as `endpoint`; NULL: nowhere. Replies show no CID. */
+/* An uplink in a mode without flows. It goes to `backend`, which sees the device as `endpoint`. NULL: it goes nowhere.
+ * Replies are not traced there, because they show no CID. */
 void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const struct snapshot_backend *backend,
 			const struct addr *endpoint);
 
-/* A reply on `flow`, whose lock is held, and who gets it. */
+/* A reply on `flow`, whose lock is held, and the `count` addresses that get it. */
 void trace_down(struct trace_ring *ring, const struct io_datagram *reply, const struct flow *flow,
 		const struct ownership_peer *to, unsigned count);
 
-/* The control thread. */
+/* For the control thread. */
 
-/* The oldest entry, or NULL. It stays until it is dropped. */
+/* The oldest entry, or NULL. It stays valid until trace_drop(). */
 const struct trace_entry *trace_peek(const struct trace_ring *ring);
 void trace_drop(struct trace_ring *ring);
 
-/* How many datagrams found the ring full. */
+/* The number of datagrams that found the ring full. */
 uint64_t trace_missed(const struct trace_ring *ring);
 
 #endif

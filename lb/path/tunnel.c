@@ -1,5 +1,5 @@
-/* Mode tunnel: each datagram to a backend is preceded by a header that names the device and the service address
- * (proxy2.h), and so is each reply: nothing is remembered of either. */
+/* Mode tunnel. Before each datagram to a backend, and before each reply, stands a header that names the device and the
+ * service address (proxy2.h). So nothing is remembered of either. */
 #include "path/forward.h"
 
 #include "common/proxy2.h"
@@ -7,7 +7,7 @@
 
 _Static_assert((int)PROXY2_MAX_OCTETS <= (int)IO_HEAD, "a header fits the outbox");
 
-enum { PMTU_MS = 60000 /* after which a path may have another MTU */ };
+enum { PMTU_MS = 60000 /* after this time a path may have another MTU */ };
 
 static struct io_pmtu *pmtu_of(struct path *path, const struct uplink *up, const struct snapshot_backend *backend)
 {
@@ -24,7 +24,7 @@ static struct io_pmtu *pmtu_of(struct path *path, const struct uplink *up, const
 	return pmtu;
 }
 
-/* The tag at the end of a header is a hash of device and service address. */
+/* The tag at the end of a header is a hash of the device and the service address. */
 static uint64_t stream_of(const uint8_t *head, size_t head_len)
 {
 	uint64_t stream;
@@ -74,8 +74,9 @@ static void tunnel_uplinks(struct path *path, struct batch *batch)
 			send_up(path, &batch->up[i]);
 }
 
-/* The listener of pool `at` (index) that has a service address, or STATS_LISTENERS. One on a wildcard address has all
- * that no other listener has: also one that this node does not hold, which the kernel then refuses to send from. */
+/* The listener of the pool at index `at` that has a service address, or STATS_LISTENERS. A listener on a wildcard
+ * address has every address that no other listener has. Some of them this node may not hold. Then the kernel refuses to
+ * send from them. */
 static size_t listener_of(const struct table *table, uint16_t at, const struct addr *service)
 {
 	size_t found = STATS_LISTENERS;
@@ -93,8 +94,8 @@ static size_t listener_of(const struct table *table, uint16_t at, const struct a
 	return found;
 }
 
-/* One datagram of a backend to its device. Returns PROXY2_GOOD, or the enum proxy2_result or tunnel_drop that it is
- * dropped for. */
+/* Sends one datagram of a backend to its device. Returns PROXY2_GOOD, or why it is dropped: an enum proxy2_result or an
+ * enum tunnel_drop. */
 static unsigned reply_take(struct path *path, const struct table *table, uint16_t at, uint16_t backend,
 			   const uint8_t *data, size_t len)
 {
@@ -123,7 +124,7 @@ static unsigned reply_take(struct path *path, const struct table *table, uint16_
 	return PROXY2_GOOD;
 }
 
-/* What one receive gave: takes its datagrams apart. */
+/* Takes apart the datagrams that came in one receive. */
 static void receive_take(struct path *path, const struct table *table, uint16_t at, const struct io_datagram *received)
 {
 	const struct snapshot_pool *pool = &table->snapshot->pools[at];
@@ -131,7 +132,7 @@ static void receive_take(struct path *path, const struct table *table, uint16_t 
 	const size_t step = received->segment ? received->segment : received->len;
 	size_t from = 0;
 
-	/* Once at least: a datagram may be empty. */
+	/* At least once, because a datagram may be empty. */
 	do {
 		const size_t len = received->len - from < step ? received->len - from : step;
 		unsigned drop = TUNNEL_OUTER_SOURCE;

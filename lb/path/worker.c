@@ -17,9 +17,9 @@
 
 enum { EVENTS = 64 };
 
-/* What an epoll event is about: the kind above, a stable number or a port below, and between them the serial number of
- * a TAG_PORT's ports. Never a descriptor: events are fetched off-line, and by the time that they are served its number
- * may be something else's. */
+/* What an epoll event is about. The kind is at the top, and a uid or a port at the bottom. A TAG_PORT has the serial
+ * number of its ports between them. A tag never holds a descriptor: events are fetched off-line, and when they are
+ * served its number may belong to another file. */
 enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_POOL, TAG_NOT_GIVEN };
 
 enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
@@ -36,7 +36,7 @@ static uint64_t tag_make_port(const struct port_sockets *ports, uint16_t port)
 	return tag_make(TAG_PORT, port) | port_sockets_serial(ports) << TAG_SERIAL_SHIFT;
 }
 
-/* The socket that a TAG_PORT is about; -1: a reload has closed it. */
+/* The socket that a TAG_PORT is about. -1: a reload has closed it. */
 static int tag_port_fd(uint64_t tag, const struct table *table)
 {
 	const uint64_t serial = (tag >> TAG_SERIAL_SHIFT) & (((uint64_t)1 << PORT_SOCKETS_SERIAL_BITS) - 1);
@@ -77,7 +77,7 @@ static void uplink_batch(struct worker *worker, const struct table *table, uint1
 	struct io_datagram *datagrams;
 	size_t count;
 
-	/* Between the sockets and the table of a reload: what waits is read once the table is there. */
+	/* A reload gives sockets before it publishes their table. What waits is read once the table is there. */
 	if (table->listeners[number].pool == TABLE_NONE)
 		return;
 	count = receive(worker, fd, &datagrams, &worker->path.stats.kernel_drops[number]);
@@ -107,7 +107,7 @@ static void pool_serve(struct worker *worker, const struct table *table, uint16_
 	struct io_datagram *datagrams;
 	size_t count;
 
-	/* As with listeners. */
+	/* As in uplink_batch(). */
 	if (at == TABLE_NONE || !table->pools[at].forwarder->own_socket)
 		return;
 	if (events & EPOLLERR)
@@ -152,8 +152,8 @@ static void event_serve(struct worker *worker, const struct table *table, const 
 	}
 }
 
-/* One batch per ready socket and round: no listener starves another or the downlink. Off-line while it waits, so that a
- * publication with no traffic completes at once. */
+/* Serves one batch per ready socket and round, so that no listener starves another or the downlink. The thread is
+ * off-line while it waits, so that a publication completes at once even without traffic. */
 static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
@@ -262,14 +262,14 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
-/* Errors are reported whatever is asked for, each time that somebody waits: EPOLLONESHOT lets one through, for nothing,
- * and then the socket is silent until it is given. */
+/* The kernel reports errors of a socket even if they were not asked for, and it does so at each wait. EPOLLONESHOT lets
+ * one report through, which nobody serves. Then the socket is silent until it is given. */
 int worker_admit(struct worker *worker, int fd)
 {
 	return epoll_add(worker, fd, EPOLLONESHOT, tag_make(TAG_NOT_GIVEN, 0));
 }
 
-/* Closing would not do where a tunnel's socket has another descriptor, or is closed only later. */
+/* close() would not do: a tunnel's socket may have another descriptor, or be closed only later. */
 void worker_dismiss(struct worker *worker, int fd)
 {
 	(void)epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -284,7 +284,7 @@ static int descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint
 		worker_dismiss(worker, old);
 	if (fd >= 0) {
 		drops_begin(worker, fd);
-		/* Of what is admitted this needs no memory. */
+		/* This cannot fail: for an admitted socket it needs no memory. */
 		(void)epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event);
 	}
 	return old;

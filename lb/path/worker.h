@@ -1,6 +1,7 @@
-/* A worker thread: its own sockets of every SO_REUSEPORT group; batch in, route, forward, grouped batch out.
+/* A worker thread. It has sockets of its own in every SO_REUSEPORT group. It receives a batch, routes and forwards it,
+ * and sends what comes of it in groups.
  *
- * The control thread makes and stops workers and gives them descriptors; all else is the worker's own.
+ * The control thread makes and stops workers, and gives them descriptors. All else is the worker's own.
  */
 #ifndef CIDLB_PATH_WORKER_H
 #define CIDLB_PATH_WORKER_H
@@ -13,51 +14,53 @@
 #include "io/port_sockets.h"
 #include "path/path.h"
 
-enum { WORKER_COUNTED = 1 << 16 }; /* descriptors; of higher ones kernel drops are not counted */
+enum { WORKER_COUNTED = 1 << 16 }; /* kernel drops are counted only for descriptors below this */
 
 struct worker {
-	struct path path; /* through sockets, which are the worker's too */
+	struct path path; /* through sockets, which belong to the worker too */
 	int epoll, wake;
 	pthread_t thread;
 	bool running;
-	_Atomic uint32_t drops_seen[WORKER_COUNTED]; /* by descriptor: what the kernel had dropped at that socket when
-							last heard of */
+	/* By descriptor: the drops that the kernel last reported for its socket. */
+	_Atomic uint32_t drops_seen[WORKER_COUNTED];
 };
 
-/* A worker without a thread yet, so that it can be given sockets while cidlb is still root. -errno on failure. */
+/* Makes a worker whose thread does not run yet. So it can be given sockets while cidlb is still root. -errno on
+ * failure. */
 int worker_new(struct worker **out, const struct path_shared *shared);
+/* Starts the thread. -errno on failure. */
 int worker_start(struct worker *worker);
 
-/* Ends the thread, if it runs, closes the worker's sockets, frees it. */
+/* Ends the thread if it runs, closes the worker's sockets and frees the worker. */
 void worker_free(struct worker *worker);
 
-/* Everything that can fail of giving the worker a socket, without its noticing: what comes waits. Control thread.
- * -errno: cannot be watched (-ENOSPC: fs.epoll.max_user_watches). */
+/* Does everything that can fail when a worker gets a socket. The worker does not notice, and what arrives waits.
+ * Control thread. -errno: the socket cannot be watched (-ENOSPC: fs.epoll.max_user_watches). */
 int worker_admit(struct worker *worker, int fd);
 
-/* Before a socket is closed that was admitted, and not given. */
+/* Call this before you close a socket that was admitted but not given. Control thread. */
 void worker_dismiss(struct worker *worker, int fd);
 
-/* Gives the worker a socket that it was admitted (it owns it from now on), or with -1 takes away the one it has.
- * Returns what it had before, or -1: to be closed once a grace period is over, one for however many. Control thread. */
+/* Each of these gives the worker a socket that worker_admit() has admitted. The worker owns it from now on. -1 takes
+ * away the one it has. Returns what it had before, or -1. The caller closes that once a grace period is over; one grace
+ * period serves for any number of sockets. `listener` and `pool` are uids. Control thread. */
 int worker_set_listener(struct worker *worker, uint16_t listener, int fd);
 int worker_set_endpoint(struct worker *worker, enum io_family family, uint16_t port, int fd);
-int worker_set_pool(struct worker *worker, uint16_t pool, int fd); /* a pool's own (forwarder.own_socket) */
+int worker_set_pool(struct worker *worker, uint16_t pool, int fd); /* for a pool of forwarder.own_socket */
 
-/* The socket of a port of a single source address, opened by this worker (which receives on it from now on) if nobody
- * did before. -errno: cannot be had. */
+/* The socket of a port of a single source address. If no worker has opened it, this one does, and receives on it from
+ * now on. -errno: none to be had. The worker's own thread. */
 int worker_open_port(struct worker *worker, struct port_sockets *ports, uint16_t port);
 
-/* Has the worker write to `ring`, or to none (NULL). Control thread; the ring before may still be written to until a
- * grace period is over.
- */
+/* Makes the worker write to `ring`, or to none (NULL). The worker may write to the previous ring until a grace period
+ * is over. Control thread. */
 void worker_set_trace(struct worker *worker, struct trace_ring *ring);
 
-/* When a datagram was last routed to a backend by its CID, in seconds of CLOCK_MONOTONIC, which is never behind; 0:
- * never. Any thread. */
+/* When a datagram was last routed by its CID to the backend with this uid. In seconds of CLOCK_MONOTONIC, which is
+ * never behind the workers' clock. 0: never. Any thread. */
 uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend);
 
-/* Milliseconds of the workers' clock. */
+/* The workers' clock in milliseconds. It may wrap. Any thread. */
 uint32_t worker_clock_ms(void);
 
 #endif

@@ -81,7 +81,7 @@ static bool is_even(const void *ctx, uint32_t number)
 	return number % 2 == 0;
 }
 
-/* Of one hash, those that are the same exclude each other. */
+/* Entries of one hash exclude each other if they are the same. */
 START_TEST(the_same_is_added_once)
 {
 	ck_assert_uint_eq(flow_index_add(&index_, 7, 3, is_even, NULL), 3);
@@ -92,7 +92,8 @@ START_TEST(the_same_is_added_once)
 }
 END_TEST
 
-/* All have the hash of the last line, so they fill the first ones too; they are found whoever leaves before. */
+/* All have the hash of the last line, so they fill the first lines too. They are found whichever of the others leave
+ * first. */
 START_TEST(one_hash_for_all)
 {
 	ck_assert_int_eq(flow_index_grow(&index_, CAPACITY), 0);
@@ -104,7 +105,7 @@ START_TEST(one_hash_for_all)
 		for (uint32_t other = i + 1; other < CAPACITY; other += 97)
 			ck_assert(find(UINT32_MAX, other));
 	}
-	/* Nothing is left of them to be searched. */
+	/* No search has to pass a line for them any more. */
 	for (size_t i = 0; i < index_.lines->count; i++)
 		ck_assert_uint_eq(index_.lines->line[i].passed, 0);
 }

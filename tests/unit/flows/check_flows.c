@@ -41,7 +41,7 @@ static struct addr addr_of(unsigned n)
 	return (struct addr){ .ip = { [10] = 0xff, 0xff, 192, 0, (uint8_t)(n >> 8), (uint8_t)n }, .port = 5000 };
 }
 
-/* What a test tells flows apart by: kind, pool and a number, which is their CID, source and endpoint. */
+/* What a test tells flows apart by: kind, pool and a number. The number gives their CID, source and endpoint. */
 struct what {
 	struct flow_new made;
 	uint8_t cid[6];
@@ -121,7 +121,7 @@ START_TEST(made_and_found)
 
 		ck_assert_ptr_eq(find(kinds[i], 1), made[i]);
 		ck_assert_ptr_null(find(kinds[i], 2));
-		/* One hash for all: the later ones probed on. */
+		/* All have one hash, so the later ones took further endpoints. */
 		ck_assert_ptr_eq(flows_find_end(flows, &made[i]->endpoint, &backend), made[i]);
 		ck_assert_ptr_null(flows_find_end(flows, &made[i]->endpoint, &other));
 		ck_assert(endpoint_contains(&space, &made[i]->endpoint));
@@ -195,7 +195,7 @@ START_TEST(trials_are_bounded)
 	for (unsigned n = 0; n < 10 * MAX_FLOWS; n++)
 		ck_assert_ptr_nonnull(make(FLOW_CID, n));
 	assert_count(MAX_FLOWS / FLOWS_TRIAL_PART, 0);
-	/* The last ones live. */
+	/* The last ones made are still there. */
 	for (unsigned n = 0; n < 10 * MAX_FLOWS; n++)
 		ck_assert_msg(!find(FLOW_CID, n) == (n < 10 * MAX_FLOWS - MAX_FLOWS / FLOWS_TRIAL_PART), "flow %u", n);
 }
@@ -234,7 +234,7 @@ START_TEST(no_more_than_max_flows_are_proven)
 }
 END_TEST
 
-/* Proven ones of all kinds and pools, and no other. */
+/* Proven flows of all kinds and pools count, and no others. */
 START_TEST(counted_by_backend)
 {
 	struct what what;
@@ -313,7 +313,7 @@ START_TEST(traffic_keeps_flows)
 }
 END_TEST
 
-/* The last datagram each way, and how many copies. */
+/* A flow keeps the time of the last datagram each way, and the number of copies. */
 START_TEST(passes_are_kept)
 {
 	const struct flows_filter all = { 0 };
@@ -371,7 +371,7 @@ START_TEST(limits_grow_and_shrink)
 	for (unsigned n = MAX_FLOWS; n < 2 * MAX_FLOWS; n++)
 		prove(make(FLOW_CID, n));
 	assert_count(0, 2 * MAX_FLOWS);
-	/* A lower limit ends nobody. */
+	/* A lower limit ends no flow. */
 	ck_assert_int_eq(flows_set_limits(flows, POOL, &limits), 0);
 	sweep();
 	assert_count(0, 2 * MAX_FLOWS);
@@ -412,7 +412,7 @@ END_TEST
 
 static atomic_bool hammer_failed;
 
-/* What workers do, on few keys. */
+/* Does what workers do, with few keys. */
 static void *hammer(void *seed)
 {
 	uint64_t dice = (uint64_t)(uintptr_t)seed * 0x9e3779b97f4a7c15u + 1;
@@ -432,7 +432,7 @@ static void *hammer(void *seed)
 			struct ownership_peer to[OWNERSHIP_WAYS_BACK];
 			bool began;
 
-			/* Locked, it is what was looked for. */
+			/* A locked flow is what was looked for. */
 			if (flow->kind != what.made.key.kind ||
 			    (flow->cid_len && memcmp(flow->cid, what.cid, sizeof what.cid) != 0))
 				hammer_failed = true;
@@ -475,7 +475,7 @@ START_TEST(threads_at_once)
 	ck_assert_uint_le(count.trial, MAX_FLOWS / FLOWS_TRIAL_PART);
 	ck_assert_uint_le(count.proven, MAX_FLOWS);
 	ck_assert_uint_eq(count.proven, flows_of_backend(flows, BACKEND));
-	/* Every flow that is counted is there, and ends once. */
+	/* Every flow that is counted can be found, and ends once. */
 	for (unsigned n = 0; n < 100; n++) {
 		struct flow *flows_of[2] = { find(FLOW_CID, n), find(FLOW_ADDRESS, n) };
 

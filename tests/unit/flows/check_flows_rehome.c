@@ -54,7 +54,7 @@ static struct ownership_peer peer_of(unsigned n)
 	return (struct ownership_peer){ { { [10] = 0xff, 0xff, 192, 0, 2, (uint8_t)n }, 5000 }, 0 };
 }
 
-/* What a flow is told by: kind and a number; its CID begins with the server id `id`. */
+/* What a test tells flows apart by: kind and a number. The CID begins with the server id `id`. */
 struct what {
 	struct flow_new made;
 	uint8_t cid[NAT_CID_OCTETS];
@@ -107,7 +107,7 @@ static struct flow *prove(struct flow *flow)
 	return flow;
 }
 
-/* An address whose handshake made a session. */
+/* Makes a flow of an address whose handshake made a session. */
 static struct flow *make_finished(uint8_t id, unsigned n)
 {
 	struct flow *flow = prove(make(FLOW_ADDRESS, id, n));
@@ -122,7 +122,7 @@ static struct flow *make_finished(uint8_t id, unsigned n)
 	return flow;
 }
 
-/* A reply of backend `at`, and of no other, comes by the flow. */
+/* Replies of backend `at` find the flow, and replies of no other backend do. */
 static void assert_at(const struct flow *flow, int at)
 {
 	for (int i = 0; i < NAT_BACKENDS; i++)
@@ -177,7 +177,7 @@ START_TEST(sessions_follow_their_id)
 }
 END_TEST
 
-/* Owner, claimant, budgets, times: all as it was. */
+/* Owner, claimant, budgets and times are as they were. */
 START_TEST(state_stays)
 {
 	const struct ownership_times times = { 5000, 60000 };
@@ -205,7 +205,7 @@ START_TEST(state_stays)
 }
 END_TEST
 
-/* On trial it is counted as such, proven where it leads now, and ends like any other. */
+/* A flow on trial stays on trial when it moves. It is proven where it leads now, and ends like any other. */
 START_TEST(trial_stays_a_trial)
 {
 	struct flow *flow = make(FLOW_CID, 1, 1);
@@ -235,7 +235,7 @@ START_TEST(trials_that_moved_make_room)
 }
 END_TEST
 
-/* Handshakes and what has no session stay with the backend that they began with. */
+/* Handshakes, and flows without a session, stay with the backend that they began with. */
 START_TEST(no_session_does_not_follow_an_id)
 {
 	struct flow *address = prove(make(FLOW_ADDRESS, 1, 1)), *hello = make(FLOW_HELLO, 1, 2);
@@ -265,7 +265,7 @@ START_TEST(all_follow_an_address)
 }
 END_TEST
 
-/* One that takes over the other's address as that leaves it. */
+/* Two backends exchange their addresses. */
 START_TEST(addresses_are_swapped)
 {
 	struct flow *one = make(FLOW_CID, 1, 1), *two = make(FLOW_CID, 2, 2);
@@ -290,7 +290,7 @@ START_TEST(nobody_knows_where_to)
 	configured.backend[1].addr = (struct addr){ .port = 6002 };
 	ck_assert_uint_eq(follow(), 0);
 	ck_assert(addr_equal(&flow->backend_addr, &configured.backend[0].addr));
-	/* Once it is known. */
+	/* The address becomes known. */
 	configured.backend[1].addr = configured.backend[0].addr;
 	configured.backend[1].addr.port = 6009;
 	ck_assert_uint_eq(follow(), 1);
@@ -311,7 +311,7 @@ START_TEST(nothing_moved)
 }
 END_TEST
 
-/* Its endpoint serves another session there. */
+/* Another session has the endpoint there already. */
 START_TEST(endpoint_is_taken)
 {
 	struct flow *there = prove(make(FLOW_CID, 2, 2));
@@ -339,7 +339,7 @@ START_TEST(other_family)
 }
 END_TEST
 
-/* Every descriptor in use. */
+/* Every descriptor is in use. */
 START_TEST(at_max_flows)
 {
 	for (unsigned n = 0; n < MAX_FLOWS; n++)
@@ -353,7 +353,7 @@ END_TEST
 
 static atomic_bool hammer_failed, hammer_over;
 
-/* What workers do meanwhile: find, make, prove, end; replies from anywhere. */
+/* Does what workers do meanwhile: find, make, prove and end flows, and take replies from anywhere. */
 static void *hammer(void *seed)
 {
 	uint64_t dice = (uint64_t)(uintptr_t)seed * 0x9e3779b97f4a7c15u + 1;

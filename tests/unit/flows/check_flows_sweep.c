@@ -70,7 +70,7 @@ static void sweep(struct flows *flows, uint32_t now_ms)
 		flows_sweep(flows, now_ms);
 }
 
-/* A worker that began its batch after the sweep looked at the clock. */
+/* A worker may begin its batch after the sweep has looked at the clock. */
 START_TEST(test_datagram_after_the_sweep_began)
 {
 	struct flows *flows = table();

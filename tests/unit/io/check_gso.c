@@ -7,8 +7,8 @@
 static struct io_pmtu path_a = { .most = UINT16_MAX }, path_b = { .most = UINT16_MAX }, small = { .most = 100 },
 		      never = { .most = 0 };
 
-/* What is queued, a letter for the path and one for the stream, and the octets; what leaves: groups in order, each its
- * members' indices and the segment. */
+/* Queued: a letter for the path, a letter for the stream, and the octets. Leaving: the groups in order, each with the
+ * indices of its members and its segment. */
 struct item {
 	struct io_pmtu *path;
 	uint64_t stream;
@@ -90,7 +90,7 @@ START_TEST(planned)
 	size_t count = 0;
 
 	for (const struct item *item = rows[_i].items; item->octets; item++, count++) {
-		/* The head counts. */
+		/* The head counts, too. */
 		sends[count] = (struct io_send){
 			.pmtu = item->path, .stream = item->stream, .head_len = 41, .len = item->octets - 41
 		};
@@ -101,7 +101,7 @@ START_TEST(planned)
 }
 END_TEST
 
-/* Only what is pending, by the indices that it has. */
+/* Only what is pending is grouped, by its own indices. */
 START_TEST(some_of_them)
 {
 	struct io_send sends[6];
@@ -115,7 +115,7 @@ START_TEST(some_of_them)
 }
 END_TEST
 
-/* Whatever is queued leaves once, in groups that the kernel takes, and each stream in order. */
+/* Whatever is queued leaves once. It leaves in groups that the kernel takes, and each stream stays in order. */
 START_TEST(random_queues)
 {
 	static struct io_pmtu *const paths[] = { &path_a, &path_b, &small, &never, NULL };
@@ -132,7 +132,7 @@ START_TEST(random_queues)
 		for (int i = 0; i < IO_OUTBOX; i++) {
 			random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
 			const uint64_t stream = random >> 60 & 3;
-			/* A stream has one path. */
+			/* A stream has one path only. */
 			sends[i] = (struct io_send){ .pmtu = paths[(stream + (unsigned)round) % 5],
 						     .stream = stream,
 						     .len = 99 + (random >> 50 & 3) };

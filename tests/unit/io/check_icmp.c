@@ -42,7 +42,7 @@ static void wait_error(int fd)
 	ck_assert(poll_fd.revents & POLLERR);
 }
 
-/* Ports 1 and 2: nobody listens. */
+/* Nobody listens at ports 1 and 2. */
 static void refused(const char *any, const char *to, const char *local)
 {
 	struct icmp_inbox *inbox = icmp_inbox_new();
@@ -91,7 +91,7 @@ START_TEST(test_batches)
 }
 END_TEST
 
-/* 65,508 octets fit no IPv4 datagram: an error of the host's own, in the same queue. */
+/* 65,508 octets fit no IPv4 datagram. This is an error of the host's own, in the same queue. */
 START_TEST(test_own_errors_are_none)
 {
 	struct icmp_inbox *inbox = icmp_inbox_new();

@@ -1,4 +1,4 @@
-/* What sendmmsg() is told of datagrams that leave alone, and of those that leave together. */
+/* What sendmmsg() is told of datagrams that leave alone, and of datagrams that leave together. */
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static void assert_octets(const struct msghdr *header, const char *expected)
 	ck_assert_mem_eq(octets, expected, len);
 }
 
-/* The only control message. */
+/* Returns the value of the only control message. */
 static const void *control_of(struct msghdr *header, int level, int type, size_t len)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(header);
@@ -53,7 +53,7 @@ static const void *control_of(struct msghdr *header, int level, int type, size_t
 	return CMSG_DATA(c);
 }
 
-/* From the socket's own address, and from another of either family. */
+/* They leave from the socket's own address, and from another one of either family. */
 START_TEST(alone)
 {
 	static const uint8_t local[16] = { [10] = 0xff, 0xff, 192, 0, 2, 9 }, local6[16] = { 0xfd, [15] = 9 };
@@ -82,7 +82,8 @@ START_TEST(alone)
 }
 END_TEST
 
-/* Every one with its head, and the kernel is told where to cut; what follows starts behind all of them. */
+/* Each datagram has its head, and the kernel is told where to cut. The next group's vectors start behind all of
+ * them. */
 START_TEST(together)
 {
 	struct io_pmtu pmtu = { .most = UINT16_MAX };

@@ -1,4 +1,4 @@
-/* Sends that are refused: which are tried again, and how often. */
+/* Which refused sends are tried again, and how often. */
 #include <check.h>
 #include <errno.h>
 
@@ -65,7 +65,7 @@ static void queue(uint32_t of, struct io_pmtu *by, size_t octets)
 			 });
 }
 
-/* Each of three datagrams is refused for good: after so many sends and drains of each. */
+/* Each of three datagrams is refused for good, after so many sends and drains. */
 static void assert_each_refused(int error, uint32_t of, unsigned sends_each, unsigned drains_each)
 {
 	io_double_refuse(&io, error, UINT32_MAX);
@@ -84,7 +84,7 @@ START_TEST(own_errors_are_final)
 }
 END_TEST
 
-/* A listener's socket: no other datagram's error comes to it. */
+/* A listener's socket has no error queue, so the errors of other datagrams do not come to it. */
 START_TEST(final_without_a_queue)
 {
 	assert_each_refused(foreign[_i], 0, 1, 0);
@@ -104,7 +104,7 @@ START_TEST(bounded)
 }
 END_TEST
 
-/* Two errors of others, then the send's turn. */
+/* The send meets two errors of other datagrams, and then leaves. */
 START_TEST(tried_again_after_others_errors)
 {
 	io_double_refuse(&io, foreign[_i], 2);
@@ -119,7 +119,7 @@ START_TEST(tried_again_after_others_errors)
 }
 END_TEST
 
-/* Another worker was faster, or the queue had no room. */
+/* Another worker was faster, or the error found no room in the queue. */
 START_TEST(tried_again_after_an_error_that_is_gone)
 {
 	io_double_refuse(&io, foreign[_i], 1);
@@ -131,7 +131,7 @@ START_TEST(tried_again_after_an_error_that_is_gone)
 }
 END_TEST
 
-/* No ICMP error can be these. */
+/* The kernel makes none of these errors of an ICMP error. */
 START_TEST(a_path_learns_at_once)
 {
 	static const int errors[] = { EINVAL, EIO };
@@ -176,7 +176,7 @@ START_TEST(a_path_learns_nothing_from_others_errors)
 }
 END_TEST
 
-/* Each is counted, also those of a group. */
+/* Each datagram is counted, also those of a group. */
 START_TEST(no_handle)
 {
 	for (size_t octets = 5; octets < 7; octets++)

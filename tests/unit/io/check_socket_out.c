@@ -1,4 +1,4 @@
-/* The outbox and real sockets on loopback: what leaves in groups arrives as the datagrams that were queued. */
+/* The outbox with real sockets on loopback. What leaves in groups arrives as the datagrams that were queued. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -60,7 +60,7 @@ static void queue(const char *head, const char *data, uint64_t stream)
 			 });
 }
 
-/* What arrives, the datagrams separated by blanks, until there are `count`. */
+/* Returns what arrives, until there are `count` datagrams. Blanks separate them. */
 static const char *received(size_t count)
 {
 	static char text[8192];
@@ -107,7 +107,7 @@ START_TEST(leaves_in_groups)
 }
 END_TEST
 
-/* They come together, too. */
+/* They also arrive together. */
 START_TEST(is_received_in_one)
 {
 	struct pollfd ready = { .events = POLLIN };
@@ -123,7 +123,7 @@ START_TEST(is_received_in_one)
 	ck_assert_uint_eq(io->ops->receive(io, to, &datagrams, &drops), 1);
 	ck_assert_uint_eq(datagrams[0].len, 7 * 11 + 7);
 	ck_assert_uint_eq(datagrams[0].segment, 11);
-	/* The next one alone: what was said of the last one is forgotten. */
+	/* The next datagram comes alone. What was said of the last one is forgotten. */
 	queue("", "alone", 1);
 	io_flush(outbox);
 	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
@@ -133,8 +133,8 @@ START_TEST(is_received_in_one)
 }
 END_TEST
 
-/* A socket without checksums refuses UDP_SEGMENT with EINVAL, as old kernels do what is too large. All the same
- * everything arrives. */
+/* A socket without checksums refuses UDP_SEGMENT with EINVAL. Old kernels refuse what is too large in the same way.
+ * Everything arrives all the same. */
 START_TEST(the_kernel_refuses_groups)
 {
 	int one = 1;
@@ -153,7 +153,7 @@ START_TEST(the_kernel_refuses_groups)
 }
 END_TEST
 
-/* The same with datagrams that may be too large: then they are taken for that, and smaller ones tried again. */
+/* These datagrams may be too large. So the path takes them for that, and smaller ones are tried again. */
 START_TEST(the_kernel_refuses_large_ones)
 {
 	static char large[1200];
@@ -176,7 +176,7 @@ START_TEST(the_kernel_refuses_large_ones)
 }
 END_TEST
 
-/* More than fit at once. */
+/* There are more than fit at once. */
 START_TEST(flushes_when_full)
 {
 	open_sockets("127.0.0.1", SOCKET_TUNNEL);

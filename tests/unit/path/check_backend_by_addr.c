@@ -53,7 +53,7 @@ START_TEST(by_address_and_port)
 }
 END_TEST
 
-/* Whose name has no address yet is found by none; of several at one address the first is. */
+/* A backend whose name has no address yet is not found. Of several backends at one address the first is found. */
 START_TEST(without_address_and_twice)
 {
 	struct backend_by_addr *backend_by_addr;

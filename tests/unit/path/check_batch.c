@@ -1,4 +1,5 @@
-/* What a forwarder is shown of a batch: a mode of the suite's own, that the table has instead of another. */
+/* What a forwarder is shown of a batch. The mode is the suite's own, and stands in the table in the place of
+ * another. */
 #include "path/errors.h"
 #include "path/forward.h"
 #include "tests/fixtures/path_bed.h"
@@ -58,7 +59,7 @@ static const struct forwarder own = {
 	.error = own_error,
 };
 
-/* One error of the pool's handle, and then none. */
+/* Gives one error of the pool's handle, and then none. */
 static size_t one_error(struct io *io, int handle, struct icmp_error **out, bool *more)
 {
 	static struct icmp_error error;
@@ -86,7 +87,7 @@ static void tear_down(void)
 	path_bed_end(&bed);
 }
 
-/* Once each, with all of the batch; what has no backend is for nobody but a trace. */
+/* Each function is called once, with the whole batch. A datagram without a backend is shown only to a trace. */
 START_TEST(once_per_batch)
 {
 	static const char *const hex[DATAGRAMS] = { RECORD_OF("01"), RECORD_OF("09"), RECORD_OF("03") };
@@ -111,7 +112,7 @@ START_TEST(once_per_batch)
 }
 END_TEST
 
-/* Of a mode that has its own socket, as long as the table says so. */
+/* The mode gets the errors of its own socket as long as the table says that it has one. */
 START_TEST(errors_of_its_own_socket)
 {
 	const uint32_t queue = ERRORS_POOL | bed.configured.pool_uid;
@@ -128,7 +129,7 @@ START_TEST(errors_of_its_own_socket)
 }
 END_TEST
 
-/* What comes to endpoints is shown to those who share them, and counted once if it is nobody's. */
+/* What comes to endpoints is shown to the modes that share them. It is counted once if nobody takes it. */
 START_TEST(nobodys)
 {
 	struct io_datagram datagrams[DATAGRAMS] = { 0 };

@@ -1,5 +1,5 @@
-/* What becomes of the ICMP errors that are in the way of a worker's sends: real sockets on loopback, where backend "a"
- * refuses and "b" is well. */
+/* What becomes of ICMP errors that are in the way of a worker's sends. The sockets are real, on loopback. Backend "a"
+ * refuses, and "b" is well. */
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ static void set_up(void)
 	path_bed_publish(&bed);
 }
 
-/* The same of mode tunnel. */
+/* The same for mode tunnel. */
 static void tunnel_set_up(void)
 {
 	struct addr local;
@@ -92,7 +92,7 @@ static uint64_t refused_up(void)
 	return bed.path->stats.refused_up[bed.configured.pool_uid][REFUSED_SEND];
 }
 
-/* Before epoll tells the worker: what a send finds in its way is counted and rings, once. */
+/* A send finds the error before epoll tells the worker. The error is counted, and rings once. */
 START_TEST(anothers_error_is_counted)
 {
 	receive(RECORD_OF("01"));
@@ -113,7 +113,7 @@ START_TEST(anothers_error_is_counted)
 }
 END_TEST
 
-/* Of nobody any more: the pool went while the datagram was on its way. */
+/* The pool went while the datagram was on its way. So the error is nobody's any more. */
 START_TEST(error_of_a_pool_that_is_gone)
 {
 	receive(RECORD_OF("01"));
@@ -135,7 +135,7 @@ START_TEST(error_of_a_pool_that_is_gone)
 }
 END_TEST
 
-/* The error finds no room: it is pending all the same, and in no queue. */
+/* The error finds no room in the queue. It is pending all the same. */
 START_TEST(anothers_error_that_is_not_queued)
 {
 	struct addr addr = bed.configured.backend[1].addr;
@@ -157,7 +157,7 @@ START_TEST(anothers_error_that_is_not_queued)
 }
 END_TEST
 
-/* As a firewall of the host does. */
+/* A firewall of the host refuses in this way. */
 START_TEST(one_send_per_datagram_that_a_firewall_refuses)
 {
 	io_double_refuse(&bed.io, EPERM, UINT32_MAX);
@@ -170,7 +170,8 @@ START_TEST(one_send_per_datagram_that_a_firewall_refuses)
 }
 END_TEST
 
-/* An error that the host itself queues at every try is nobody's, and final: no IPv4 datagram has 65,508 octets. */
+/* The host itself queues an error at every try, because no IPv4 datagram has 65,508 octets. It is nobody's, and the
+ * refusal is final. */
 START_TEST(too_large_for_any)
 {
 	static uint8_t data[65508];

@@ -1,4 +1,4 @@
-/* Uplinks from the batch to the outbox, without sockets: what is sent is refused. */
+/* Uplinks from the batch to the outbox. There are no sockets, so what is sent is refused. */
 #include <errno.h>
 
 #include "path/worker.h"
@@ -50,7 +50,7 @@ static uint64_t refused(enum refused reason)
 	return atomic_load(&bed.path->stats.refused_up[bed.configured.pool_uid][reason]);
 }
 
-/* Whoever it would go to: routed as ever, refused, and no flow is made. */
+/* Datagrams are routed as ever, whichever backend they go to. They are refused, and no flow is made. */
 START_TEST(no_address)
 {
 	for (int i = 0; i < NAT_BACKENDS; i++)
@@ -76,7 +76,7 @@ START_TEST(one_without_address)
 	ck_assert_uint_eq(refused(REFUSED_NO_ADDRESS), 1);
 	ck_assert_uint_eq(refused(REFUSED_SEND), 1);
 	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).trial, 1);
-	/* Resolved. */
+	/* The name is resolved. */
 	ck_assert_int_eq(addr_parse(&bed.configured.backend[0].addr, "127.0.0.9:6001"), 0);
 	publish();
 	receive(RECORD_OF("01"));
@@ -98,7 +98,7 @@ START_TEST(last_cid)
 	bed.path->clock_ms = 7999;
 	receive(RECORD_OF("02"));
 	ck_assert_uint_eq(cid_last_s(1), 7);
-	/* Neither a ClientHello, nor a CID of nobody, nor one of another. */
+	/* None of these counts: a ClientHello, a CID of nobody, a CID of another backend. */
 	bed.path->clock_ms = 9000;
 	receive(HELLO);
 	receive(RECORD_OF("09"));
@@ -109,7 +109,7 @@ START_TEST(last_cid)
 }
 END_TEST
 
-/* Draining too; not in maint, where nothing arrives. */
+/* A draining backend counts, too. A backend in maint does not, because nothing arrives there. */
 START_TEST(last_cid_by_state)
 {
 	bed.configured.backend[0].admin = BACKEND_DRAIN;
@@ -124,7 +124,7 @@ START_TEST(last_cid_by_state)
 }
 END_TEST
 
-/* The one that saw a CID last knows; without workers, nobody. */
+/* The worker that saw a CID last tells the time. Without workers nobody does. */
 START_TEST(last_cid_of_several_workers)
 {
 	const uint16_t backend = bed.configured.uid[1];

@@ -1,5 +1,5 @@
 /* Mode nat without a table: which pools run so, what their backends see, and whose replies go on. Datagrams are put
- * into the batch, and leave through sockets on loopback. */
+ * into the batch and leave through sockets on loopback. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <unistd.h>
@@ -85,7 +85,7 @@ static void uplink(const char *from, const char *hex)
 	uplink_from(&a, hex);
 }
 
-/* What a socket gets, and from where. */
+/* Returns what a socket gets, and who sent it. */
 static size_t received(int fd, uint8_t *data, size_t room, struct addr *from)
 {
 	struct pollfd poll_in = { .fd = fd, .events = POLLIN };
@@ -141,8 +141,8 @@ static uint64_t sent_down(int backend)
 	return atomic_load(&bed.path->stats.sent_down[bed.configured.uid[backend]]);
 }
 
-/* Of c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34 under the key that the label "stateless:p" gives under sixteen zeros
- * SipHash-2-4 is 02693610f2e7d67a (computed by another implementation). */
+/* The input is c0 00 02 01 | dc 04 | c6 33 64 07 | 16 34. The key is what the label "stateless:p" gives under sixteen
+ * zeros. SipHash-2-4 is then 02693610f2e7d67a, as another implementation computed. */
 START_TEST(literal_endpoint)
 {
 	static const uint8_t ip[16] = { 0xfd, 0, 0x0c, 0x1d, 0x1b, 0, 0, 0xe7, 0xd6, 0x7a, 192, 0, 2, 1, 0xdc, 0x04 };
@@ -160,7 +160,7 @@ START_TEST(literal_endpoint)
 }
 END_TEST
 
-/* With and without CID, and with another: one device has one endpoint. And there is no flow. */
+/* One device has one endpoint, without a CID, with one, and with another. There is no flow. */
 START_TEST(one_endpoint_per_device)
 {
 	static const char *const hellos[] = { MBEDTLS_CLIENT_HELLO, RECORD_OF("01"), RECORD_OF("03") };
@@ -212,7 +212,7 @@ START_TEST(replies_arrive)
 }
 END_TEST
 
-/* Every bit of the address is under the check; so is the port, and whose backend it is. */
+/* The check covers every bit of the address, the port, and whose backend it is. */
 START_TEST(forged_replies)
 {
 	const struct addr endpoint = endpoint_of(&device_addr);
@@ -236,7 +236,7 @@ START_TEST(forged_replies)
 	ck_assert_uint_eq(replies(), 0);
 	ck_assert_uint_eq(bed.path->stats.strays, 0);
 	ck_assert(is_silent(device));
-	/* Beyond the prefix it is no endpoint of this pool. */
+	/* An address beyond the prefix is no endpoint of this pool. */
 	other = endpoint;
 	other.ip[6] ^= 1;
 	reply(&backend_addrs[0], &other);
@@ -245,7 +245,7 @@ START_TEST(forged_replies)
 }
 END_TEST
 
-/* A backend that is configured no more is a stranger. */
+/* A backend that is no longer configured is a stranger. */
 START_TEST(backend_gone)
 {
 	const struct addr endpoint = endpoint_of(&device_addr);
@@ -283,7 +283,7 @@ START_TEST(previous_key)
 }
 END_TEST
 
-/* A reply goes to whom the backend knew before a reload took the table away. */
+/* A flow is left from before a reload took the table away. A reply still goes to its device. */
 START_TEST(flow_of_before)
 {
 	static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000 };

@@ -50,7 +50,7 @@ START_TEST(numbers_stay)
 	ck_assert_uint_eq(second, STATS_LISTENERS + 1);
 	ck_assert_uint_eq(service_addrs_number(service_addrs, 3, a), first);
 	ck_assert_uint_eq(service_addrs_number(service_addrs, 3, b), second);
-	/* The same address of another listener is another service. */
+	/* The same address of another listener is another service address. */
 	ck_assert_uint_eq(service_addrs_number(service_addrs, 4, a), STATS_LISTENERS + 2);
 	ck_assert_uint_eq(service_addrs_get(service_addrs, second).listener, 3);
 	ck_assert_mem_eq(service_addrs_get(service_addrs, second).local, b, 16);

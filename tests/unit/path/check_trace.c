@@ -1,4 +1,4 @@
-/* What a trace takes down, from flows made by hand, and its ring under two threads. */
+/* What a trace keeps, of flows made by hand, and its ring under two threads. */
 #include <pthread.h>
 
 #include "path/forward.h"
@@ -61,7 +61,7 @@ static void tear_down(void)
 	trace_ring_free(ring);
 }
 
-/* The only entry, which leaves. */
+/* Takes out the only entry. */
 static struct trace_entry only(void)
 {
 	const struct trace_entry *entry = trace_peek(ring);
@@ -97,7 +97,7 @@ START_TEST(uplink)
 }
 END_TEST
 
-/* Without flows, as in mode tunnel. */
+/* There are no flows, as in mode tunnel. */
 START_TEST(stateless)
 {
 	const struct snapshot_backend backend = { .uid = 7, .addr = flow.backend_addr };
@@ -123,7 +123,7 @@ START_TEST(stateless)
 }
 END_TEST
 
-/* The first octets of a CID are no CID, and neither are more. */
+/* The first octets of the CID are another CID, and so is a longer one. */
 START_TEST(other_sessions)
 {
 	flow.cid[5]++;

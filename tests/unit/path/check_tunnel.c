@@ -1,5 +1,5 @@
-/* Mode tunnel: the header in front of what leaves, and everything that is held against a reply's. Tags were computed by
- * tests/e2e/proxy2.py. */
+/* Mode tunnel: the header in front of what leaves, and everything that a reply is checked for. tests/e2e/proxy2.py
+ * computed the tags. */
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -103,7 +103,7 @@ START_TEST(header_in_front)
 }
 END_TEST
 
-/* The service address is the one that was addressed, and IPv6 devices go through an IPv4 tunnel. */
+/* The service address is the one that the device sent to. IPv6 devices go through an IPv4 tunnel. */
 START_TEST(header_of_a_wildcard_listener)
 {
 	ck_assert_int_eq(addr_parse(&bed.configured.listener.addr, "0.0.0.0:5684"), 0);
@@ -116,7 +116,7 @@ START_TEST(header_of_a_wildcard_listener)
 	assert_arrives(server, SIGNATURE
 		       "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634"
 		       "e0000a 10 01 941979f479ae92af" RECORD);
-	/* No numbers are given out for what strangers address. */
+	/* No numbers are given out for addresses that strangers choose. */
 	ck_assert_uint_lt(service_addrs_number(bed.shared.service_addrs, bed.configured.listener_uid,
 					       bed.configured.listener.addr.ip),
 			  STATS_LISTENERS + 1);
@@ -144,7 +144,7 @@ START_TEST(no_address)
 }
 END_TEST
 
-/* No session of its own: a datagram without CID goes by hash, always the same way. */
+/* There is no flow to follow: a datagram without a CID goes by hash, and always the same way. */
 START_TEST(no_hint)
 {
 	for (int i = 1; i < NAT_BACKENDS; i++)
@@ -157,7 +157,7 @@ START_TEST(no_hint)
 }
 END_TEST
 
-/* Datagrams of one size leave together, and arrive as they are. */
+/* Datagrams of one size leave together, and arrive as they were. */
 START_TEST(a_batch)
 {
 	struct octets in = octets_of(RECORD);
@@ -217,7 +217,7 @@ static void reply(const struct addr *from, const char *hex, size_t segment)
 	free(in.at);
 }
 
-/* There is no listener's socket, so that a good one is refused. */
+/* There is no listener's socket, so a good reply is refused. */
 static uint64_t refused_down(void)
 {
 	return atomic_load(&bed.path->stats.refused_down[bed.configured.pool_uid][REFUSED_SEND]);
@@ -262,7 +262,7 @@ START_TEST(held_against)
 }
 END_TEST
 
-/* From whom: address and port of any backend of the pool, also one in maint. */
+/* A reply may come from the address and port of any backend of the pool, even one in maint. */
 START_TEST(outer_source)
 {
 	struct addr other = bed.configured.backend[0].addr;
@@ -283,7 +283,7 @@ START_TEST(outer_source)
 }
 END_TEST
 
-/* Wildcard listeners have every address of their family and port; the kernel has the last word on it. */
+/* A wildcard listener has every address of its family and port. The kernel has the last word on it. */
 START_TEST(service_of_a_wildcard_listener)
 {
 	ck_assert_int_eq(addr_parse(&bed.configured.listener.addr, "0.0.0.0:5684"), 0);
@@ -301,7 +301,7 @@ START_TEST(service_of_a_wildcard_listener)
 }
 END_TEST
 
-/* Several in one receive, each by itself; one of them is bad, and the last one shorter. */
+/* Several datagrams in one receive are taken one by one. One of them is bad, and the last one is shorter. */
 START_TEST(taken_apart)
 {
 	reply(&bed.configured.backend[0].addr,
@@ -311,13 +311,13 @@ START_TEST(taken_apart)
 	ck_assert_uint_eq(bed.path->stats.replies[bed.configured.pool_uid], 3);
 	ck_assert_uint_eq(dropped(PROXY2_TAG), 1);
 	ck_assert_uint_eq(dropped_in_all(), 1);
-	/* From a stranger each is counted as well. */
+	/* Each datagram of a stranger is counted as well. */
 	reply(&bed.configured.listener.addr, DOWN DOWN DOWN, 41);
 	ck_assert_uint_eq(dropped(TUNNEL_OUTER_SOURCE), 3);
 }
 END_TEST
 
-/* To a device of this host, from the address that it had asked. */
+/* It arrives at a device of this host, from the address that the device sent to. */
 START_TEST(arrives)
 {
 	struct proxy2_ends ends = { .source = bed.configured.listener.addr };

@@ -1,4 +1,4 @@
-/* What a worker makes of an event that was true when it was fetched: a reload can come between that and its turn. */
+/* What a worker makes of an event that was true when it was fetched. A reload can come before its turn. */
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -12,12 +12,12 @@
 
 static struct path_bed bed;
 static struct worker *worker;
-static int port_fd, other[2]; /* the socket of the port, and what has its number later */
+static int port_fd, other[2]; /* the socket of the port, and the one that later has its number */
 static struct addr port_addr;
-static void (*between)(void); /* called once an event of a socket is fetched, and not yet served */
+static void (*between)(void); /* called when an event of a socket is fetched and not yet served */
 static _Atomic unsigned rounds;
 
-/* In the place of the C library's. The worker is off-line in it. */
+/* This stands in for the C library's. The worker is off-line in it. */
 int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
 {
 	const int count = (int)syscall(SYS_epoll_pwait, epoll, events, most, timeout_ms, NULL, 0);
@@ -31,7 +31,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
 	return count;
 }
 
-/* The pool's only source is 127.0.0.1, at ports that the kernel gave to nobody a moment ago. */
+/* The pool's only source is 127.0.0.1, at ports that were free a moment ago. */
 static void single_source(void)
 {
 	struct conf_nat *nat = &bed.configured.pool.nat;
@@ -63,7 +63,7 @@ static void tear_down(void)
 	path_bed_unshare(&bed);
 }
 
-/* Has a datagram wake the worker up, and returns when everything is served that was fetched then. */
+/* Wakes the worker up with a datagram. Returns when everything that was fetched then is served. */
 static void one_event(void)
 {
 	struct sockaddr_storage name;
@@ -82,7 +82,8 @@ static uint64_t strays(void)
 	return atomic_load(&worker->path.stats.strays);
 }
 
-/* The reload: the pool has another range of ports, so that its socket is closed, and the next one has its number. */
+/* The reload gives the pool another range of ports, so that its socket is closed. The next socket has the same
+ * number. */
 static void reload(void)
 {
 	bed.configured.pool.nat.port_first = 1;
@@ -112,7 +113,7 @@ START_TEST(event_of_a_socket_that_is_gone)
 }
 END_TEST
 
-/* The same number, in the next table again. */
+/* The same sockets are in the next table again, with the same serial number. */
 static void reload_alike(void)
 {
 	path_bed_publish(&bed);
@@ -129,7 +130,7 @@ START_TEST(event_of_a_socket_that_stays)
 }
 END_TEST
 
-/* Another pool's event, at a port of the same number. */
+/* The event is of another pool, at a port of the same number. */
 START_TEST(serial_numbers)
 {
 	struct addr a, b;
