@@ -1,4 +1,5 @@
-/* Layouts: how the CIDs of a pool are read (design: pools.cid). One switch, with one case per scheme.
+/* Layouts: how the CIDs of a pool are read (RFC 9146). There are three schemes; quic-lb is CID_LAYOUT_ID with
+ * `rotations`.
  *
  * `learned` will be a further member of enum cid_scheme.
  */

@@ -1,5 +1,4 @@
-/* Who owns which server id in one pool (design, section 6). Pure: it takes the claims of the backends and gives the
- * owners.
+/* Who owns which server id in one pool. Pure: it takes the claims of the backends and gives the owners.
  *
  * An id belongs to the backend that the configuration gives it to, until it moves. It moves when its owner is not up,
  * is in maint or no longer claims it, and exactly one backend that is up and not in maint claims it. A backend that

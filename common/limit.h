@@ -44,19 +44,19 @@ static inline bool limit_rates_limit(const struct limit_rates *rates)
 	return rates->pool.cost_ns || rates->backend.cost_ns || rates->prefix.cost_ns;
 }
 
-/* The buckets of all pools and backends, by stable number. They outlive every reload, and all workers share them. */
+/* The buckets of all pools and backends, by uid. They outlive every reload, and all workers share them. */
 struct limit;
 
 /* NULL: out of memory. */
 struct limit *limit_new(uint16_t pools, uint16_t backends, const uint8_t secret[static 16]);
 void limit_free(struct limit *limit);
 
-/* Fills the buckets of a stable number that another pool or backend is to have. Only while none uses it. */
+/* Fills the buckets of a uid that another pool or backend is to have. Only while none uses it. */
 void limit_forget_pool(struct limit *limit, uint16_t pool);
 void limit_forget_backend(struct limit *limit, uint16_t backend);
 
 struct limit_hello {
-	uint16_t pool, backend; /* stable numbers */
+	uint16_t pool, backend; /* uids */
 	const struct addr *source;
 };
 

@@ -1,7 +1,7 @@
 /* Who gets the downlink: the state of one flow of mode nat. Pure; the caller tells it the time.
  *
  * The front end holds no keys. So a CID says where to go, and never proves who speaks. A CID flow has an owner, its
- * home endpoint E0 and at most one claimant (design, section 5, "Who gets the downlink"):
+ * home endpoint E0 and at most one claimant:
  *
  *   uplink from            while                            then
  *   the proven address     anything                         it is the owner (again, if it was replaced), and refutes
@@ -18,9 +18,10 @@
  *   a further address      claimant silent for settle_ms,   it replaces the claimant; E0
  *                          or refuted after its answer
  *   a further address      any other claimant               a contest begins; own endpoint
- *   all but the proven     a contest (contest_s long)       an endpoint of its own; a downlink arriving there is proof:
- *                                                           the backend checked the record and moved, so that source
- *                                                           is the owner, and proven
+ *   all but the proven     a contest (contest_s long)       own endpoint
+ *
+ * In a contest each source but the proven one has an endpoint of its own. A downlink that arrives there is proof: the
+ * backend checked the record and moved. So that source is the owner, and proven.
  *
  * At most one address is proven. An address becomes proven when it finishes a handshake, or when the backend answers it
  * on an endpoint of its own. A claimant is answered once a downlink came on E0 after its uplink. An owner that speaks
@@ -51,7 +52,7 @@ enum {
 	OWNERSHIP_AMPLIFICATION = 3,
 	OWNERSHIP_ROUNDS = 2,  /* an owner's datagrams that follow an answer, until it has shown that it is reachable */
 	OWNERSHIP_COPIES = 16, /* downlinks that a replaced address still gets */
-	OWNERSHIP_WAYS_BACK = 4,
+	OWNERSHIP_WAYS_BACK = 4, /* who may get one downlink: owner, claimant, proven, former */
 };
 
 /* One side of the way back: where the device is, and the service address that it sent to (as a number of the
@@ -67,7 +68,7 @@ struct ownership_times {
 	uint32_t contest_ms;
 };
 
-/* An address that is not proven. */
+/* An owner, a claimant or a former owner. While it is not proven, the budget limits what it gets. */
 struct ownership_guest {
 	struct ownership_peer peer;
 	uint32_t budget : 27; /* octets it may still get: three times what it sent less what it got */

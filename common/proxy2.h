@@ -1,4 +1,4 @@
-/* The header of mode tunnel: PROXY protocol version 2 over UDP (design, section 5).
+/* The header of mode tunnel: PROXY protocol version 2 over UDP (packaging/guide/tunnel.md).
  *
  * Each datagram between cidlb and a server begins with a header that names the two ends of its payload:
  *

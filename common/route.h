@@ -1,6 +1,6 @@
 /* route(): one datagram, one verdict. A pure function of snapshot, datagram, source and hint: no clock, no I/O.
  *
- * The rules, in order (design, section 3):
+ * The rules, in order:
  *   1. not DTLS                  dropped: malformed, type, epoch0_data
  *   2. an epoch-0 ClientHello    rule 4, whatever follows in the datagram
  *   3. a CID                     opened by the layout. Id known: its backend, also when down; in maint: dropped.
@@ -27,7 +27,9 @@ struct route_in {
 	size_t len; /* octets */
 	struct addr source;
 	struct dtls_view view; /* from dtls_walk(); unused in plain UDP pools */
-	uint16_t hint;         /* uid of a live flow's backend, or ROUTE_NO_HINT; only for datagrams without a CID */
+	/* Uid of a live flow's backend, from forwarder.recall (path/forward.h), or ROUTE_NO_HINT. Only for datagrams
+	 * without a CID. */
+	uint16_t hint;
 };
 
 struct route_out {

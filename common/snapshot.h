@@ -1,7 +1,10 @@
 /* The immutable routing table: everything route() reads.
  *
  * Owner: the control thread builds and publishes it. Workers read it between two quiescent states. Nobody changes it
- * after publication. A `uid` is the stable small number by which flows and counters know a pool, backend or listener.
+ * after publication.
+ *
+ * uid: the stable small number of a pool, a backend or a listener. It stays the same over reloads, and is taken back
+ * only when nothing bears it any more. Flows, counters and health know them by it.
  */
 #ifndef CIDLB_SNAPSHOT_H
 #define CIDLB_SNAPSHOT_H
@@ -132,7 +135,7 @@ static inline uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, 
 	return snapshot_backend_of_id_at(pool, snapshot_prefetch_id(pool, id), id);
 }
 
-/* The backend index of a stable number, or SNAPSHOT_NO_BACKEND if this pool has no such backend (any more). */
+/* The index of the backend with this uid, or SNAPSHOT_NO_BACKEND if this pool has no such backend (any more). */
 static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool, uint16_t uid)
 {
 	return uid < pool->uid_count ? pool->index_of_uid[uid] : SNAPSHOT_NO_BACKEND;

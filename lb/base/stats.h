@@ -4,7 +4,7 @@
  *   received = sum of verdicts                              per listener
  *   sum of routed verdicts = sent up + sum of refused up    per pool
  *   replies + copies = sent down + sum of refused down      per pool
- * Indexed by the stable numbers of uids.h, so that a reload keeps every total.
+ * Indexed by uid (common/snapshot.h), so that a reload keeps every total.
  */
 #ifndef CIDLB_BASE_STATS_H
 #define CIDLB_BASE_STATS_H

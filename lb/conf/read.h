@@ -1,11 +1,14 @@
 /* What the parts of the configuration reader share. Private to conf/ and its tests.
  *
- * A file is read in two passes. The first knows its text alone, and the key files and the user that it names. The
- * second holds what was read against each other and against this host (machine.h): sources, workers and descriptors
- * that the text leaves open come from there.
+ * A file is read in two passes. The first knows only the text, and the key files and the user that it names. The second
+ * holds what was read against each other and against this host (machine.h). Sources, workers and descriptors that the
+ * text leaves open come from there.
  *
- * Everything a file may say is in tables of options: name, type, range, default, unit. The generic reader checks a
- * group against its table; what one option means for another is checked by the part that owns the group.
+ * Tables list all options that a file may have: name, type, range, default, unit. The generic reader checks a group
+ * against its table. The part that owns the group checks what one option means for another.
+ *
+ * To add an option: a row in its table, a field in conf.h, a line in conf/cidlb.conf, and a line in
+ * control/fingerprint.c if all nodes of a service must agree on it.
  */
 #ifndef CIDLB_CONF_READ_H
 #define CIDLB_CONF_READ_H
@@ -62,16 +65,16 @@ struct conf_value {
 	const char *text; /* CONF_TEXT: NULL unless CONF_GOOD */
 };
 
-/* Who reads the key files at a reload. Root has become `user` by then. */
+/* Who will read the key files at a reload: `user`, because cidlb is no longer root then. */
 struct conf_user {
-	bool other; /* than who runs now; if not, opening a file is the check */
+	bool other; /* it is not the user who runs now; else opening a file is the check */
 	uid_t uid;
 	gid_t groups[64];
 	int group_count;
 };
 
-/* The texts in quotes of a file, one after another, each with a final NUL. Keys are among them, and libconfig leaves
- * copies behind. So it only gets where each text begins. */
+/* The texts in quotes of a file, one after another, each with a final NUL. Keys are among them. libconfig leaves copies
+ * of texts in memory, so it is only given the number where each text begins. */
 struct conf_strings {
 	char *octets;
 	size_t len, room;
@@ -140,7 +143,8 @@ int conf_text_read(const char *file, char **out, mode_t *mode);
 /* Wipes what it frees; NULL: nothing. */
 void conf_text_free(char *text, size_t octets);
 
-/* Makes a copy for libconfig, with lines where they were. It has nothing that may be a part of a key:
+/* Makes a copy for libconfig, with lines where they were. The parser leaves copies of what it reads in memory, so keys
+ * must be gone before it. The copy has nothing that may be a part of a key:
  * - A text in quotes becomes a number: where it begins in *strings. Texts that follow and belong to it are joined.
  *   conf_text_of() reads it.
  * - A word that is neither a setting's name nor true or false is a mistake, and becomes "x". A float, which no option

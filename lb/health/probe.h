@@ -1,5 +1,5 @@
-/* One backend under probe. health.c keeps the schedule. A kind of probe knows how to ask, and what an answer is.
- * Control thread. */
+/* A backend under probe. health.c keeps the schedule. A kind of probe knows how to ask, and what an answer is. Control
+ * thread. */
 #ifndef CIDLB_HEALTH_PROBE_H
 #define CIDLB_HEALTH_PROBE_H
 
@@ -27,27 +27,29 @@ struct probe {
 	struct probe_tunnel tunnel; /* probe_port.c's own */
 
 	/* health.c's own */
-	struct event *timer; /* asking: what probe_wake_in() set; else: of the next time */
-	uint8_t refusals;    /* in a row, up to `fall`: then it is down, and repeating finds nothing new */
+	struct event *timer; /* while asking: what probe_wake_in() set; else the next question */
+	/* Refusals in a row, counted up to `fall`. The backend is down then, and asking again soon finds nothing
+	 * new. */
+	uint8_t refusals;
 	bool started, kept;
-	bool reporting, gone; /* taken away by its own report */
+	bool reporting, gone; /* its own report took it away, so it is closed once the report returns */
 };
 
 struct probe_kind {
-	size_t octets;                      /* of its struct; all of it is zero at first but `struct probe` */
+	size_t octets;                      /* of its struct; all of it but `struct probe` is zero at first */
 	bool once;                          /* it asks once, and never again */
 	int (*open)(struct probe *probe);   /* 0 or -errno; close() follows in any case */
 	void (*begin)(struct probe *probe); /* asks, and wants to be woken up in time to give up */
 	void (*wake)(struct probe *probe);  /* what probe_wake_in() asked for; only while asking */
 	void (*close)(struct probe *probe); /* leaves the memory */
 
-	/* Of kinds that have ports: what came to one, and, while asking, a system call or ICMP error that failed:
-	 * -errno. */
+	/* Only for kinds that have ports. `received`: a datagram came to a port. `failed`: while asking, a system call
+	 * failed or an ICMP error came, with the -errno `err`. */
 	void (*received)(struct probe *probe, struct probe_port *port, const uint8_t *data, size_t len);
 	void (*failed)(struct probe *probe, int err);
 };
 
-/* Each has a file of its name. */
+/* Each has a file of its name, and a row in health.c. */
 extern const struct probe_kind probe_dtls, probe_coap, probe_coaps, probe_http, probe_none;
 
 /* Sets the only wake-up: a later call replaces an earlier one. */
@@ -67,7 +69,7 @@ static inline bool probe_is_tunnelled(const struct probe *probe)
 	return probe->spec.tunnel.keys.count > 0 && probe->to.port == probe->spec.addr.port;
 }
 
-/* For "no answer%s": says where it was waited for, if that is not plain. */
+/* For "no answer%s": says where the answer was awaited, if that is not plain. */
 const char *probe_way(const struct probe *probe);
 
 /* What is left of timeout_ms. */

@@ -1,5 +1,5 @@
-/* The server's end of mode tunnel (design, section 5), without the shim: the server itself takes the header off each
- * datagram, and puts one on. */
+/* The server's end of mode tunnel (packaging/guide/tunnel.md), without the shim. The server itself takes the header off
+ * each datagram, and puts one on. */
 #ifndef CIDLB_BENCH_BACKEND_TUNNEL_H
 #define CIDLB_BENCH_BACKEND_TUNNEL_H
 

@@ -276,7 +276,7 @@ static const struct route_case {
 	/* clang-format on */
 };
 
-/* The hash as the design has it: of the source, or of the CID. */
+/* What a hash by the rules of route.h leads to. It is of the source, or of the CID. */
 static uint16_t hashed_to(const struct route_case *c, const struct octets *datagram, const struct addr *source)
 {
 	const struct snapshot_pool *pool = &snapshot->pools[c->pool];
