@@ -48,8 +48,13 @@ void flows_unindex_key(struct flows *flows, const struct flow *flow);
 /* True: replies find it. Its lock is held. */
 bool flows_has_end(const struct flows *flows, const struct flow *flow);
 
-/* flows.c: removes a flow that replies find no more. The caller has found it alive and made it dead under one hold of
- * its lock, so nobody else removes it. */
+/* flow.c. */
+
+/* Removes a flow. The caller has found it alive and made it dead under one hold of its lock, so nobody else removes it.
+ * A flow between two backends is in one index only; that is no mistake. */
+void flows_remove(struct flows *flows, struct flow *flow);
+
+/* The same for a flow that replies find no more. */
 void flows_remove_key(struct flows *flows, struct flow *flow);
 
 #endif
