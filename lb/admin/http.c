@@ -15,7 +15,7 @@
 #include <event2/http.h>
 #include <event2/listener.h>
 
-#include "io/io.h"
+#include "base/sockaddr.h"
 
 enum {
 	TIMEOUT_S = 5, /* of a silent connection */
@@ -206,7 +206,7 @@ uint64_t admin_http_stalls(void)
 static int listen_on(const struct addr *addr)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = io_sockaddr(&sa, addr);
+	socklen_t len = sockaddr_write(&sa, addr);
 	int on = 1, err;
 	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/sockaddr.h"
 #include "base/stats.h"
 #include "common/addr.h"
 
@@ -107,16 +106,5 @@ void io_queue(struct io_outbox *outbox, const struct io_send *send);
  * the path remembers that, and these datagrams leave one by one.
  */
 void io_flush(struct io_outbox *outbox);
-
-/* The names of other folders for base/sockaddr.h. */
-static inline socklen_t io_sockaddr(struct sockaddr_storage *out, const struct addr *addr)
-{
-	return sockaddr_write(out, addr);
-}
-
-static inline struct addr io_addr(const struct sockaddr_storage *from)
-{
-	return sockaddr_read(from);
-}
 
 #endif

@@ -4,6 +4,8 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "base/sockaddr.h"
+
 static size_t control_write(uint8_t *control, int level, int type, const void *value, size_t len)
 {
 	struct msghdr header = { .msg_control = control, .msg_controllen = MESSAGES_CONTROL };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/sockaddr.h"
 #include "io/socket.h"
 
 static int option_set(int fd, int level, int name, int value)

@@ -3,6 +3,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "base/sockaddr.h"
 #include "io/socket.h"
 
 void socket_inbox_init(struct socket_inbox *inbox)

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sockaddr.h"
 #include "control/sockets.h"
 #include "tests/fixtures/path_bed.h"
 #include "tests/unit/suite.h"

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/sockaddr.h"
 #include "io/icmp.h"
 #include "tests/fixtures/open_socket.h"
 #include "tests/unit/suite.h"

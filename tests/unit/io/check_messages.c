@@ -3,6 +3,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "base/sockaddr.h"
 #include "io/messages.h"
 #include "tests/fixtures/octets.h"
 #include "tests/unit/suite.h"

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/sockaddr.h"
 #include "path/errors.h"
 #include "tests/fixtures/open_socket.h"
 #include "tests/fixtures/path_bed.h"

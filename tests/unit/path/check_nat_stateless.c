@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/sockaddr.h"
 #include "control/stateless.h"
 #include "path/forward.h"
 #include "tests/fixtures/open_socket.h"

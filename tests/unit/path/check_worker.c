@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sockaddr.h"
 #include "path/worker.h"
 #include "tests/fixtures/open_socket.h"
 #include "tests/fixtures/path_bed.h"

@@ -6,9 +6,9 @@
 
 #include <urcu-qsbr.h>
 
+#include "base/sockaddr.h"
 #include "control/apply.h"
 #include "control/control.h"
-#include "io/io.h"
 #include "start/doors.h"
 #include "tests/fixtures/conf_fixture.h"
 #include "tests/unit/suite.h"
@@ -28,7 +28,7 @@ static int take(struct addr *addr)
 
 	if (addr->port == 0)
 		ck_assert_int_eq(addr_parse_ip(addr, "127.0.0.1"), 0);
-	len = io_sockaddr(&sa, addr);
+	len = sockaddr_write(&sa, addr);
 	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
 	ck_assert_int_eq(listen(fd, 1), 0);
@@ -40,7 +40,7 @@ static int take(struct addr *addr)
 static bool is_open(const struct addr *addr)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = io_sockaddr(&sa, addr);
+	socklen_t len = sockaddr_write(&sa, addr);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool open = connect(fd, (struct sockaddr *)&sa, len) == 0;
 
