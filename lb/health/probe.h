@@ -9,7 +9,7 @@
 
 #include <event2/event.h>
 
-#include "health/probe_ports.h"
+#include "health/probe_sockets.h"
 #include "health/target.h"
 
 struct health;
@@ -31,8 +31,10 @@ struct probe {
 	/* Refusals in a row, counted up to `fall`. The backend is down then, and asking again soon finds nothing
 	 * new. */
 	uint8_t refusals;
-	bool started, kept;
-	bool reporting, gone; /* its own report took it away, so it is closed once the report returns */
+	bool started;   /* its first question is due or was asked */
+	bool kept;      /* health_set_targets() has found it among the new targets */
+	bool reporting; /* a report of it is under way, so it cannot be closed */
+	bool gone;      /* it was to be closed meanwhile; that follows the report */
 };
 
 struct probe_kind {

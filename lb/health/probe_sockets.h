@@ -1,6 +1,6 @@
-/* The ports of a probe, as its struct holds them. probe_port.h says what they are. */
-#ifndef CIDLB_HEALTH_PROBE_PORTS_H
-#define CIDLB_HEALTH_PROBE_PORTS_H
+/* The sockets of a probe, as its struct holds them. probe_port.h says what a port is. */
+#ifndef CIDLB_HEALTH_PROBE_SOCKETS_H
+#define CIDLB_HEALTH_PROBE_SOCKETS_H
 
 #include <stdint.h>
 
