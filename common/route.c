@@ -54,8 +54,9 @@ static inline void lookup_hint(struct lookup *lookup, struct route_out *out, con
 	const uint16_t backend = snapshot_backend_of_uid(pool, in->hint);
 
 	if (backend != SNAPSHOT_NO_BACKEND) {
-		const uint8_t state = pool->cid_verdict[backend];
-		if (state == VERDICT_CID || state == VERDICT_CID_DRAINING) {
+		const uint8_t by_cid = pool->cid_verdict[backend];
+
+		if (by_cid == VERDICT_CID || by_cid == VERDICT_CID_DRAINING) {
 			*out = (struct route_out){ .verdict = VERDICT_HINT, .backend = backend };
 			lookup->step = LOOKUP_DONE;
 			return;

@@ -2,10 +2,10 @@
 
 #include "path/forward.h"
 
-static void batch_fill(struct batch *batch, const struct table *table, uint16_t number,
+static void batch_fill(struct batch *batch, const struct table *table, uint16_t uid,
 		       const struct io_datagram *datagrams, size_t count)
 {
-	const struct table_listener *listener = &table->listeners[number];
+	const struct table_listener *listener = &table->listeners[uid];
 	const struct snapshot_pool *pool = &table->snapshot->pools[listener->pool];
 	const struct table_pool *settings = &table->pools[listener->pool];
 
@@ -29,7 +29,7 @@ static void batch_fill(struct batch *batch, const struct table *table, uint16_t 
 			.settings = settings,
 			.view = &in->view,
 			.decision = &batch->out[i],
-			.service = number,
+			.service = uid,
 		};
 	}
 }
@@ -87,16 +87,16 @@ static void cid_note(struct path *path, uint16_t backend, uint32_t now_s)
 		atomic_store_explicit(last_s, now_s, memory_order_relaxed);
 }
 
-static void batch_count(struct path *path, const struct batch *batch, uint16_t number)
+static void batch_count(struct path *path, const struct batch *batch, uint16_t listener)
 {
 	const struct snapshot_pool *pool = batch->pool;
 	const uint32_t now_s = (uint32_t)(path->clock_ms / 1000);
 
-	stats_add(&path->stats.received[number], batch->count);
+	stats_add(&path->stats.received[listener], batch->count);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct route_out *out = &batch->out[i];
 
-		stats_add(&path->stats.verdicts[number][out->verdict], 1);
+		stats_add(&path->stats.verdicts[listener][out->verdict], 1);
 		if (led_nowhere(pool, out->verdict))
 			sample_take(path, pool, &batch->in[i]);
 		if (by_known_id(out->verdict))
@@ -106,19 +106,19 @@ static void batch_count(struct path *path, const struct batch *batch, uint16_t n
 
 /* The five stages of an uplink: walk the records (batch_fill()), recall what is known of the sources, route, limit new
  * sessions, forward. */
-void batch_uplink(struct path *path, const struct table *table, uint16_t number, const struct io_datagram *datagrams,
+void batch_uplink(struct path *path, const struct table *table, uint16_t listener, const struct io_datagram *datagrams,
 		  size_t count)
 {
-	const struct table_pool *settings = &table->pools[table->listeners[number].pool];
+	const struct table_pool *settings = &table->pools[table->listeners[listener].pool];
 	struct batch batch;
 
-	batch_fill(&batch, table, number, datagrams, count);
+	batch_fill(&batch, table, listener, datagrams, count);
 	if (settings->forwarder->recall)
 		settings->forwarder->recall(path, &batch);
 	route_batch(batch.out, batch.pool, batch.in, count);
 	if (limit_rates_limit(&settings->hello_rates))
 		batch_limit(path, &batch);
-	batch_count(path, &batch, number);
+	batch_count(path, &batch, listener);
 	settings->forwarder->uplinks(path, &batch);
 }
 

@@ -10,10 +10,10 @@
 #include "path/path.h"
 #include "path/table.h"
 
-/* Takes at most IO_BATCH datagrams that came from devices to the listener with the uid `number`, which must be in the
+/* Takes at most IO_BATCH datagrams that came from devices to the listener with this uid, which must be in the
  * table. Counts each under its verdict. Afterwards what is to be sent is in the outbox, and its payload still in
  * `datagrams`. */
-void batch_uplink(struct path *path, const struct table *table, uint16_t number, const struct io_datagram *datagrams,
+void batch_uplink(struct path *path, const struct table *table, uint16_t listener, const struct io_datagram *datagrams,
 		  size_t count);
 
 /* Takes datagrams that came from backends to the endpoints with this port. What is to be sent is then in the outbox,

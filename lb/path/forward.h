@@ -85,7 +85,7 @@ extern const struct forwarder forward_tunnel;        /* tunnel.c */
 extern const struct forwarder *const forward_at_endpoints[];
 
 /* False: the datagram was not routed and goes no further. The trace, if one runs, is told. */
-static inline bool uplink_leaves(const struct path *path, const struct uplink *up)
+static inline bool uplink_routed_or_traced(const struct path *path, const struct uplink *up)
 {
 	struct trace_ring *trace;
 

@@ -72,7 +72,7 @@ static inline void uplinks(struct path *path, struct batch *batch, enum flow_kin
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct uplink *up = &batch->up[i];
 
-		if (!uplink_leaves(path, up))
+		if (!uplink_routed_or_traced(path, up))
 			continue;
 		if (addr_is_wildcard(&batch->pool->backends[up->decision->backend].addr))
 			nat_refuse_up(path, up, REFUSED_NO_ADDRESS);

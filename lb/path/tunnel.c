@@ -70,7 +70,7 @@ static void send_up(struct path *path, const struct uplink *up)
 static void tunnel_uplinks(struct path *path, struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++)
-		if (uplink_leaves(path, &batch->up[i]))
+		if (uplink_routed_or_traced(path, &batch->up[i]))
 			send_up(path, &batch->up[i]);
 }
 

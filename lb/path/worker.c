@@ -72,16 +72,16 @@ static size_t receive(struct worker *worker, int fd, struct io_datagram **datagr
 	return count;
 }
 
-static void uplink_batch(struct worker *worker, const struct table *table, uint16_t number, int fd)
+static void uplink_batch(struct worker *worker, const struct table *table, uint16_t listener, int fd)
 {
 	struct io_datagram *datagrams;
 	size_t count;
 
 	/* A reload gives sockets before it publishes their table. What waits is read once the table is there. */
-	if (table->listeners[number].pool == TABLE_NONE)
+	if (table->listeners[listener].pool == TABLE_NONE)
 		return;
-	count = receive(worker, fd, &datagrams, &worker->path.stats.kernel_drops[number]);
-	batch_uplink(&worker->path, table, number, datagrams, count);
+	count = receive(worker, fd, &datagrams, &worker->path.stats.kernel_drops[listener]);
+	batch_uplink(&worker->path, table, listener, datagrams, count);
 	io_flush(worker->path.outbox);
 }
 

@@ -30,7 +30,7 @@ static void own_uplinks(struct path *path, struct batch *batch)
 		ck_assert_uint_eq(batch->up[i].flow_hash, i);
 		ck_assert_ptr_eq(batch->up[i].pool, batch->pool);
 		ck_assert_uint_eq(batch->up[i].service, bed.configured.listener_uid);
-		left += uplink_leaves(path, &batch->up[i]);
+		left += uplink_routed_or_traced(path, &batch->up[i]);
 	}
 	uplinks++;
 }
