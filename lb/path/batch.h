@@ -10,9 +10,8 @@
 #include "path/path.h"
 #include "path/table.h"
 
-/* Takes at most IO_BATCH datagrams that came from devices to the listener with this uid, which must be in the
- * table. Counts each under its verdict. Afterwards what is to be sent is in the outbox, and its payload still in
- * `datagrams`. */
+/* Takes at most IO_BATCH datagrams that came from devices to `listener`, a uid that is in the table. Counts each under
+ * its verdict. Afterwards what is to be sent is in the outbox, and its payload still in `datagrams`. */
 void batch_uplink(struct path *path, const struct table *table, uint16_t listener, const struct io_datagram *datagrams,
 		  size_t count);
 
