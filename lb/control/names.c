@@ -16,11 +16,11 @@ void names_recall(const struct control *control, const struct conf *conf, struct
 
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		for (size_t j = 0; j < conf->pools[i].backend_count; j++, at++) {
-			const char *host = conf->pools[i].backends[j].host;
+			const struct resolve_name name = { conf->pools[i].backends[j].host,
+							   conf_pool_asks_v6(&conf->pools[i]) };
 
-			if (host)
-				(void)saved_address(control->saved, host, conf_pool_asks_v6(&conf->pools[i]),
-						    spec->backends[at].addr.ip);
+			if (name.host)
+				(void)saved_address(control->saved, &name, spec->backends[at].addr.ip);
 		}
 	}
 }
@@ -102,7 +102,7 @@ void names_on_answer(void *ctx, const struct resolve_name *name, const struct re
 			name_is_bad(control, &running, answer->reason);
 	}
 	if (moved) {
-		(void)saved_set_address(control->saved, name->host, name->v6, answer->ip);
+		(void)saved_set_address(control->saved, name, answer->ip);
 		settle_mark(control, SETTLE_TABLE | SETTLE_TARGETS);
 	} else if (!answer->good) { /* it is known now that nobody claims anything there */
 		settle_mark(control, SETTLE_IDS);

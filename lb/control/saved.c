@@ -279,29 +279,29 @@ int saved_set(struct saved *saved, const char *pool, const struct conf_backend *
 	return save(saved);
 }
 
-bool saved_address(const struct saved *saved, const char *host, bool v6, uint8_t ip[static 16])
+bool saved_address(const struct saved *saved, const struct resolve_name *name, uint8_t ip[static 16])
 {
-	const json_t *kept = json_object_get(json_object_get(saved->addresses, host), family_name(v6));
+	const json_t *kept = json_object_get(json_object_get(saved->addresses, name->host), family_name(name->v6));
 	struct addr addr = { .port = 0 };
 
-	if (!address_read(kept, v6, addr.ip) || !addr_is_unicast(&addr))
+	if (!address_read(kept, name->v6, addr.ip) || !addr_is_unicast(&addr))
 		return false;
 	memcpy(ip, addr.ip, sizeof addr.ip);
 	return true;
 }
 
-int saved_set_address(struct saved *saved, const char *host, bool v6, const uint8_t ip[static 16])
+int saved_set_address(struct saved *saved, const struct resolve_name *name, const uint8_t ip[static 16])
 {
 	char text[ADDR_TEXT_OCTETS];
 	uint8_t before[16];
 	struct addr addr = { .port = 0 };
 
 	memcpy(addr.ip, ip, sizeof addr.ip);
-	if (addr_is_v4(&addr) == v6) /* an AAAA record with a v4-mapped address */
+	if (addr_is_v4(&addr) == name->v6) /* an AAAA record with a v4-mapped address */
 		return -EINVAL;
-	if (saved_address(saved, host, v6, before) && memcmp(before, ip, sizeof before) == 0)
+	if (saved_address(saved, name, before) && memcmp(before, ip, sizeof before) == 0)
 		return 0;
-	if (json_object_set_new(member(saved->addresses, host), family_name(v6),
+	if (json_object_set_new(member(saved->addresses, name->host), family_name(name->v6),
 				json_string(addr_format(&addr, text))) < 0)
 		return -ENOMEM;
 	saved->due = true;

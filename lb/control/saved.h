@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "health/resolve.h"
 
 struct saved;
 
@@ -45,11 +46,12 @@ bool saved_get(const struct saved *saved, const char *pool, const struct conf_ba
 int saved_set(struct saved *saved, const char *pool, const struct conf_backend *backend, enum backend_admin admin,
 	      uint16_t weight);
 
-/* The last good address of a name. False: there is none, or none that a backend can have. */
-bool saved_address(const struct saved *saved, const char *host, bool v6, uint8_t ip[static 16]);
+/* The last good address of a name in the family that is asked for. False: there is none, or none that a backend can
+ * have. */
+bool saved_address(const struct saved *saved, const struct resolve_name *name, uint8_t ip[static 16]);
 /* Sets it. It is written by the next saved_save(), because names come by the hundred. 0 or -ENOMEM. -EINVAL: it is not
  * of that family. */
-int saved_set_address(struct saved *saved, const char *host, bool v6, const uint8_t ip[static 16]);
+int saved_set_address(struct saved *saved, const struct resolve_name *name, const uint8_t ip[static 16]);
 
 /* One id and the name of its owner, which is borrowed. */
 struct saved_id {

@@ -81,6 +81,9 @@ START_TEST(test_a_named_backend)
 }
 END_TEST
 
+static const struct resolve_name h_v4 = { "h", false }, h_v6 = { "h", true }, capital_v6 = { "H", true },
+				 old_v4 = { "old", false };
+
 START_TEST(test_addresses)
 {
 	static const char kept[] = "{\n  \"addresses\": {\n    \"h\": {\n      \"v4\": \"192.0.2.1\",\n      \"v6\": "
@@ -91,36 +94,36 @@ START_TEST(test_addresses)
 	struct saved *saved = saved_new(file);
 	uint8_t ip[16];
 
-	ck_assert(!saved_address(saved, "h", false, ip));
-	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
-	ck_assert_int_eq(saved_set_address(saved, "h", true, v6), 0);
-	ck_assert_int_eq(saved_set_address(saved, "h", true, v4), -EINVAL);
+	ck_assert(!saved_address(saved, &h_v4, ip));
+	ck_assert_int_eq(saved_set_address(saved, &h_v4, v4), 0);
+	ck_assert_int_eq(saved_set_address(saved, &h_v6, v6), 0);
+	ck_assert_int_eq(saved_set_address(saved, &h_v6, v4), -EINVAL);
 	ck_assert_int_eq(access(file, F_OK), -1);
 	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_str_eq(text_of(file), kept);
 	/* Nothing is new, so nothing is written. */
 	ck_assert_int_eq(unlink(file), 0);
-	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
+	ck_assert_int_eq(saved_set_address(saved, &h_v4, v4), 0);
 	ck_assert_int_eq(saved_save(saved), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
 	saved_free(saved);
 
 	write_text(kept);
 	saved = saved_new(file);
-	ck_assert(saved_address(saved, "h", false, ip));
+	ck_assert(saved_address(saved, &h_v4, ip));
 	ck_assert_mem_eq(ip, v4, 16);
-	ck_assert(saved_address(saved, "h", true, ip));
+	ck_assert(saved_address(saved, &h_v6, ip));
 	ck_assert_mem_eq(ip, v6, 16);
-	ck_assert(!saved_address(saved, "H", true, ip));
+	ck_assert(!saved_address(saved, &capital_v6, ip));
 	saved_free(saved);
 	/* Not written by a resolver: as if there were none. */
 	write_text(
 		"{\"version\": 1, \"backends\": {}, \"addresses\": {\"h\": {\"v4\": \"224.0.0.1\", \"v6\": \"::\"}}}");
 	saved = saved_new(file);
-	ck_assert(!saved_address(saved, "h", false, ip));
-	ck_assert(!saved_address(saved, "h", true, ip));
-	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
-	ck_assert(saved_address(saved, "h", false, ip));
+	ck_assert(!saved_address(saved, &h_v4, ip));
+	ck_assert(!saved_address(saved, &h_v6, ip));
+	ck_assert_int_eq(saved_set_address(saved, &h_v4, v4), 0);
+	ck_assert(saved_address(saved, &h_v4, ip));
 	saved_free(saved);
 }
 END_TEST
@@ -139,8 +142,8 @@ START_TEST(test_prune)
 	ck_assert_int_eq(saved_set(saved, "p", &gone, BACKEND_DRAIN, 100), 0);
 	ck_assert_int_eq(saved_set(saved, "q", &stays, BACKEND_DRAIN, 100), 0);
 	ck_assert_int_eq(saved_set(saved, "p", &stays, BACKEND_DRAIN, 30), 0);
-	ck_assert_int_eq(saved_set_address(saved, "old", false, v4), 0);
-	ck_assert_int_eq(saved_set_address(saved, "h", false, v4), 0);
+	ck_assert_int_eq(saved_set_address(saved, &old_v4, v4), 0);
+	ck_assert_int_eq(saved_set_address(saved, &h_v4, v4), 0);
 	now[1].weight = 50;
 	saved_prune(saved, &conf);
 	/* An entry that is changed back brings nothing back. */
