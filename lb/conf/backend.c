@@ -328,7 +328,7 @@ static struct conf_backend *make_room(struct conf_reader *reader, const struct c
 	return grown;
 }
 
-void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known,
+void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, const struct cid_layout *layout,
 			struct conf_pool *pool)
 {
 	const size_t entries = conf_read_count(reader, list, CONF_MAX_BACKENDS);
@@ -349,10 +349,10 @@ void conf_backends_read(struct conf_reader *reader, const struct conf_value *lis
 			continue;
 		read_names(reader, &entry, first);
 		read_addresses(reader, &entry, first);
-		if (layout_known && entry.set)
-			read_id_base(reader, &entry, &pool->layout, first);
-		else if (layout_known)
-			read_id(reader, &entry.values[BACKEND_ID], &pool->layout, first);
+		if (layout && entry.set)
+			read_id_base(reader, &entry, layout, first);
+		else if (layout)
+			read_id(reader, &entry.values[BACKEND_ID], layout, first);
 		check_distinct(reader, &entry, pool);
 	}
 }

@@ -95,7 +95,7 @@ void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct 
 	const bool layout_known = conf_cid_read(reader, &values[POOL_PROTOCOL], &values[POOL_CID], pool);
 	conf_health_read(reader, &values[POOL_HEALTH], pool);
 	read_hello_rate(reader, &values[POOL_PROTOCOL], &values[POOL_HELLO_RATE], pool);
-	conf_backends_read(reader, &values[POOL_BACKENDS], layout_known, pool);
+	conf_backends_read(reader, &values[POOL_BACKENDS], layout_known ? &pool->layout : NULL, pool);
 	if (values[POOL_FORWARD].found != CONF_WRONG)
 		read_forward(reader, &values[POOL_FORWARD], &values[POOL_NAT], &values[POOL_TUNNEL], pool);
 }

@@ -206,9 +206,9 @@ bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol
 extern const struct conf_section conf_section_health;
 void conf_health_read(struct conf_reader *reader, const struct conf_value *health, struct conf_pool *pool);
 
-/* backend.c: fills pool->backends. */
+/* backend.c: fills pool->backends. Server ids are held against `layout`; if that is NULL, they are not read. */
 extern const struct conf_section conf_section_backend;
-void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, bool layout_known,
+void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, const struct cid_layout *layout,
 			struct conf_pool *pool);
 
 /* nat.c */
