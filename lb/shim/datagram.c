@@ -50,7 +50,8 @@ static unsigned unwrap(struct shim *shim, uint8_t mark, struct incoming *in, siz
 	    !settings_is_node(&shim->settings, outer))
 		return NOTICE_FOREIGN;
 	const enum proxy2_result result =
-		rewrite_unwrap(&in->ends, &in->octets, &shim->settings.keys, in->pieces, in->msg.msg_iovlen, len);
+		rewrite_unwrap(&in->ends, &in->octets, &shim->settings.keys,
+			       &(struct rewrite_datagram){ in->pieces, in->msg.msg_iovlen, len });
 	if (result == PROXY2_GOOD && mark_family(mark) == AF_INET && !addr_is_v4(&in->ends.source))
 		return NOTICE_FAMILY;
 	return result;
@@ -103,21 +104,25 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 	return hand_over(mark, &in, (size_t)len, msg, flags);
 }
 
-/* -errno: the message cannot be sent. */
-static int find_way(struct shim *shim, uint8_t mark, const struct msghdr *msg, int flags, struct proxy2_ends *ends,
-		    struct addr *node)
+/* -errno: such a message is not sent, wherever it would go. */
+static int check_message(uint8_t mark, const struct msghdr *msg, int flags)
 {
-	struct table_way way;
-
 	if (mark & MARK_REFUSED)
 		return -EACCES;
 	if (flags & (MSG_MORE | MSG_ZEROCOPY))
 		return -EOPNOTSUPP;
 	if (msg->msg_iovlen > DATAGRAM_PIECES)
 		return -EMSGSIZE;
-	if (!msg->msg_name)
-		return -EDESTADDRREQ;
+	return msg->msg_name ? 0 : -EDESTADDRREQ;
+}
+
+/* -errno: there is no way to where the message is to go. */
+static int find_way(struct shim *shim, uint8_t mark, const struct msghdr *msg, struct proxy2_ends *ends,
+		    struct addr *node)
+{
+	struct table_way way;
 	const int err = rewrite_addr(&ends->destination, msg->msg_name, msg->msg_namelen);
+
 	if (err)
 		return err;
 	if (!table_find(&shim->table, mark_port(mark), &ends->destination, &way))
@@ -139,7 +144,9 @@ ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msgh
 		.msg_name = &name, .msg_iov = pieces, .msg_iovlen = msg->msg_iovlen + 1, .msg_control = control
 	};
 
-	int err = find_way(shim, mark, msg, flags, &ends, &node);
+	int err = check_message(mark, msg, flags);
+	if (!err)
+		err = find_way(shim, mark, msg, &ends, &node);
 	if (!err)
 		err = rewrite_sent_control(control, &out.msg_controllen, msg);
 	if (err) {

@@ -38,12 +38,12 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static size_t gather(uint8_t *out, size_t size, const struct iovec *pieces, size_t count, size_t len)
+static size_t gather(uint8_t *out, size_t size, const struct rewrite_datagram *datagram)
 {
-	struct cursor from = { pieces, pieces + count, 0 };
+	struct cursor from = { datagram->pieces, datagram->pieces + datagram->count, 0 };
 	size_t done = 0;
 
-	size = smaller(size, len);
+	size = smaller(size, datagram->len);
 	for (size_t run; done < size && (run = smaller(cursor_run(&from), size - done)); from.at += run, done += run)
 		memcpy(out + done, cursor_octets(&from), run);
 	return done;
@@ -66,14 +66,15 @@ static void move_up(const struct iovec *pieces, size_t count, size_t by, size_t 
 }
 
 enum proxy2_result rewrite_unwrap(struct proxy2_ends *ends, size_t *octets, const struct proxy2_keys *keys,
-				  const struct iovec *pieces, size_t count, size_t len)
+				  const struct rewrite_datagram *datagram)
 {
 	uint8_t header[REWRITE_HEADER_OCTETS];
-	const size_t held = gather(header, sizeof header, pieces, count, len);
+	const size_t held = gather(header, sizeof header, datagram);
 	const enum proxy2_result result = proxy2_read(ends, octets, keys, PROXY2_UP, header, held);
 
 	if (result == PROXY2_GOOD && *octets > REWRITE_HEAD_OCTETS)
-		move_up(pieces + 1, count - 1, *octets - REWRITE_HEAD_OCTETS, len - *octets);
+		move_up(datagram->pieces + 1, datagram->count - 1, *octets - REWRITE_HEAD_OCTETS,
+			datagram->len - *octets);
 	return result;
 }
 

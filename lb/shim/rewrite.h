@@ -23,10 +23,17 @@ enum {
 	REWRITE_CONTROL_OCTETS = 512,
 };
 
-/* Reads the header of a datagram of `len` octets, and moves its payload to where the second piece begins. The pieces
- * hold as many of the octets as fit. *octets: of the header. Nothing moves unless the header is good. */
+/* A datagram of `len` octets. The pieces hold as many of them as fit. */
+struct rewrite_datagram {
+	const struct iovec *pieces;
+	size_t count;
+	size_t len;
+};
+
+/* Reads the header of a datagram, and moves its payload to where the second piece begins. *octets: of the header.
+ * Nothing moves unless the header is good. */
 enum proxy2_result rewrite_unwrap(struct proxy2_ends *ends, size_t *octets, const struct proxy2_keys *keys,
-				  const struct iovec *pieces, size_t count, size_t len);
+				  const struct rewrite_datagram *datagram);
 
 /* The socket name of an address. False: a socket of that family has none. */
 bool rewrite_name(struct sockaddr_storage *out, socklen_t *len, sa_family_t family, const struct addr *addr);

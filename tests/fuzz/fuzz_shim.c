@@ -110,7 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!read_input(&in, &keys, data, len))
 		return 0;
 	const size_t count = scatter(pieces, &in);
-	const enum proxy2_result result = rewrite_unwrap(&ends, &octets, &keys, pieces, count, in.len);
+	const enum proxy2_result result =
+		rewrite_unwrap(&ends, &octets, &keys, &(struct rewrite_datagram){ pieces, count, in.len });
 	require(result == proxy2_read(&expected_ends, &expected_octets, &keys, PROXY2_UP, in.datagram,
 				      smaller(in.len, REWRITE_HEADER_OCTETS)));
 	if (result == PROXY2_GOOD) {

@@ -79,6 +79,12 @@ static struct pieces scatter(const struct octets *datagram, const size_t *sizes,
 	return out;
 }
 
+static enum proxy2_result unwrap(struct proxy2_ends *ends, size_t *octets, const struct proxy2_keys *keys,
+				 const struct pieces *pieces, size_t len)
+{
+	return rewrite_unwrap(ends, octets, keys, &(struct rewrite_datagram){ pieces->at, pieces->count, len });
+}
+
 START_TEST(payload_is_where_it_belongs)
 {
 	const struct proxy2_ends ends = { *scatters[_i].source, *scatters[_i].destination };
@@ -89,7 +95,7 @@ START_TEST(payload_is_where_it_belongs)
 	ck_assert_int_eq(proxy2_parse_keys(&keys, "1:" KEY_HEX), 0);
 	const struct octets datagram = make_datagram(&keys, &ends, scatters[_i].padding);
 	struct pieces pieces = scatter(&datagram, scatters[_i].sizes, scatters[_i].count);
-	ck_assert_int_eq(rewrite_unwrap(&read, &octets, &keys, pieces.at, pieces.count, datagram.len), PROXY2_GOOD);
+	ck_assert_int_eq(unwrap(&read, &octets, &keys, &pieces, datagram.len), PROXY2_GOOD);
 	ck_assert_mem_eq(&read, &ends, sizeof ends);
 	ck_assert_uint_eq(octets, datagram.len - 7);
 	for (size_t i = 1; i + 1 < pieces.count; i++) {
@@ -116,7 +122,7 @@ START_TEST(longer_header_is_not_taken)
 	ck_assert_int_eq(proxy2_parse_keys(&keys, "1:" KEY_HEX), 0);
 	const struct octets datagram = make_datagram(&keys, &ends, REWRITE_TAIL_OCTETS - 2);
 	struct pieces pieces = scatter(&datagram, sizes, 1);
-	ck_assert_int_eq(rewrite_unwrap(&read, &octets, &keys, pieces.at, pieces.count, datagram.len), PROXY2_LENGTH);
+	ck_assert_int_eq(unwrap(&read, &octets, &keys, &pieces, datagram.len), PROXY2_LENGTH);
 	for (size_t i = 0; i < pieces.count; i++)
 		free(pieces.at[i].iov_base);
 	free(datagram.at);
