@@ -98,14 +98,14 @@ struct decision {
 	bool v6;
 };
 
-static void decide_case(const struct core_case *this, bool quick, const struct decision *what)
+static void decide_case(const struct core_case *this, enum measure_effort effort, const struct decision *what)
 {
 	struct decide *of = measure_alloc(1, sizeof *of);
 
 	of->pool = pools_get(what->layout, this->backends);
 	datagrams_make(&of->datagrams, what->form, this->octets, of->pool, what->v6);
 	measure_require(what->verdict == VERDICTS || all_are(of, what->verdict), this->name);
-	measure(this, quick, of->datagrams.count, this->batch == 1 ? route_singly : route_batches, of);
+	measure(this, effort, of->datagrams.count, this->batch == 1 ? route_singly : route_batches, of);
 	datagrams_free(&of->datagrams);
 	free(of);
 }
@@ -150,22 +150,22 @@ static const struct decision routes[] = {
 	[MIX] = { FORM_MIX, POOLS_NODE_ID, VERDICTS, false },
 };
 
-static void route_case(const struct core_case *this, bool quick)
+static void route_case(const struct core_case *this, enum measure_effort effort)
 {
-	decide_case(this, quick, &routes[this->of]);
+	decide_case(this, effort, &routes[this->of]);
 }
 
-static void empty_case(const struct core_case *this, bool quick)
+static void empty_case(const struct core_case *this, enum measure_effort effort)
 {
 	struct decide *of = measure_alloc(1, sizeof *of);
 
 	datagrams_make(&of->datagrams, FORM_CID, this->octets, pools_get(POOLS_NODE_ID, BACKENDS), false);
-	measure(this, quick, of->datagrams.count, take_batches, of);
+	measure(this, effort, of->datagrams.count, take_batches, of);
 	datagrams_free(&of->datagrams);
 	free(of);
 }
 
-static void garbage_case(const struct core_case *this, bool quick)
+static void garbage_case(const struct core_case *this, enum measure_effort effort)
 {
 	static const enum verdict verdicts[] = {
 		[FORM_CID] = VERDICT_CID,
@@ -187,7 +187,7 @@ static void garbage_case(const struct core_case *this, bool quick)
 		[FORM_TINY_CID] = VERDICT_UNKNOWN_CID,
 	};
 
-	decide_case(this, quick,
+	decide_case(this, effort,
 		    &(struct decision){ (enum datagram_form)this->of, POOLS_NODE_ID, verdicts[this->of], false });
 }
 

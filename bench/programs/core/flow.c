@@ -93,7 +93,7 @@ static uint64_t uplink_batches(void *ctx, size_t operations)
 
 enum { RECEIVE, SINGLE, BATCHED, UPLINK };
 
-static void flow_case(const struct core_case *this, bool quick)
+static void flow_case(const struct core_case *this, enum measure_effort effort)
 {
 	static const measure_work works[] = {
 		[RECEIVE] = receive_only, [SINGLE] = find_singly, [BATCHED] = find_batches, [UPLINK] = uplink_batches
@@ -102,7 +102,7 @@ static void flow_case(const struct core_case *this, bool quick)
 
 	(void)flow_bed_sent();
 	measure_require(uplink_batches(bed, IO_BATCH) == IO_BATCH, "not all that arrives is sent");
-	measure(this, quick, this->flows, works[this->of], bed);
+	measure(this, effort, this->flows, works[this->of], bed);
 	rcu_quiescent_state();
 }
 

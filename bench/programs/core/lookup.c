@@ -35,7 +35,7 @@ static uint64_t find_ids(void *ctx, size_t operations)
 	return sum;
 }
 
-static void hash_case(const struct core_case *this, bool quick)
+static void hash_case(const struct core_case *this, enum measure_effort effort)
 {
 	struct lookup *of = measure_alloc(1, sizeof *of);
 	struct dice dice = { 6 };
@@ -43,11 +43,11 @@ static void hash_case(const struct core_case *this, bool quick)
 	of->pool = pools_get(POOLS_NODE_ID, this->backends);
 	for (size_t i = 0; i < KEYS; i++)
 		of->hashes[i] = dice_roll(&dice);
-	measure(this, quick, KEYS, find_hashes, of);
+	measure(this, effort, KEYS, find_hashes, of);
 	free(of);
 }
 
-static void id_case(const struct core_case *this, bool quick)
+static void id_case(const struct core_case *this, enum measure_effort effort)
 {
 	struct lookup *of = measure_alloc(1, sizeof *of);
 	struct dice dice = { 6 };
@@ -57,7 +57,7 @@ static void id_case(const struct core_case *this, bool quick)
 		measure_require(
 			cid_id_from_number(&of->ids[i], &of->pool->layout, 1 + dice_roll(&dice) % this->backends) == 0,
 			this->name);
-	measure(this, quick, KEYS, find_ids, of);
+	measure(this, effort, KEYS, find_ids, of);
 	free(of);
 }
 
@@ -98,7 +98,7 @@ static uint64_t build_change(void *ctx, size_t operations)
 	return sum;
 }
 
-static void build_case(const struct core_case *this, bool quick)
+static void build_case(const struct core_case *this, enum measure_effort effort)
 {
 	struct build *of = measure_alloc(1, sizeof *of);
 
@@ -110,7 +110,7 @@ static void build_case(const struct core_case *this, bool quick)
 	of->members[1][of->count / 2].weight = 50;
 	if (this->of)
 		rendezvous_build(&of->tables[0], &key, of->members[0], of->count);
-	measure(this, quick, 0, this->of ? build_change : build_full, of);
+	measure(this, effort, 0, this->of ? build_change : build_full, of);
 	free(of);
 }
 

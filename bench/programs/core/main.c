@@ -52,7 +52,7 @@ static size_t do_group(const struct core_group *group, const struct wanted *want
 		if (wanted->list)
 			puts(case_->name);
 		else
-			case_->measure(case_, wanted->quick);
+			case_->measure(case_, wanted->quick ? MEASURE_QUICK : MEASURE_FULL);
 	}
 	return done;
 }

@@ -6,14 +6,17 @@
 #include <time.h>
 
 enum {
-	REPETITIONS = 9,
-	REPETITIONS_QUICK = 3,
-	LEAST_NS = 5000000,
-	LEAST_NS_QUICK = 500000,
 	MOST_REPETITIONS = 16,
 	LEAST_OPERATIONS = 8192, /* a multiple of every batch */
-	YARDSTICK_OPERATIONS = 65536,
-	YARDSTICK_OPERATIONS_QUICK = 8192
+};
+
+static const struct effort {
+	size_t repetitions;
+	uint64_t least_ns;
+	size_t yardstick_operations;
+} efforts[] = {
+	[MEASURE_FULL] = { 9, 5000000, 65536 },
+	[MEASURE_QUICK] = { 3, 500000, 8192 },
 };
 
 static volatile uint64_t sink;
@@ -99,16 +102,15 @@ static void print_repetitions(struct repetitions *of)
 	fflush(stdout);
 }
 
-void measure(const struct core_case *this, bool quick, size_t distinct, measure_work work, void *ctx)
+void measure(const struct core_case *this, enum measure_effort effort, size_t distinct, measure_work work, void *ctx)
 {
-	size_t usual = quick ? REPETITIONS_QUICK : REPETITIONS;
-	uint64_t least_ns = quick ? LEAST_NS_QUICK : LEAST_NS;
-	size_t operations = this->operations ? this->operations : operations_for(distinct, least_ns, work, ctx);
-	struct repetitions repetitions = { .count = this->repetitions ? this->repetitions : usual };
+	const struct effort *usual = &efforts[effort];
+	size_t operations = this->operations ? this->operations : operations_for(distinct, usual->least_ns, work, ctx);
+	struct repetitions repetitions = { .count = this->repetitions ? this->repetitions : usual->repetitions };
 
 	if (this->operations)
 		work_ns(work, ctx, operations);
-	repeat(&repetitions, operations, quick ? YARDSTICK_OPERATIONS_QUICK : YARDSTICK_OPERATIONS, work, ctx);
+	repeat(&repetitions, operations, usual->yardstick_operations, work, ctx);
 	printf("{\"case\": \"%s\"", this->name);
 	print_number("octets", this->octets);
 	print_number("distinct", distinct);

@@ -9,9 +9,14 @@
 /* A function that does `operations` of them, and returns what depends on all their results. */
 typedef uint64_t (*measure_work)(void *ctx, size_t operations);
 
+enum measure_effort {
+	MEASURE_FULL,
+	MEASURE_QUICK, /* to see that it works: its figures are no result */
+};
+
 struct core_case {
 	const char *name; /* GROUP/… */
-	void (*measure)(const struct core_case *this, bool quick);
+	void (*measure)(const struct core_case *this, enum measure_effort effort);
 	int of;               /* the group's */
 	unsigned octets;      /* of a datagram; these and what follows are printed, 0: has none */
 	unsigned batch;       /* datagrams at a time */
@@ -30,7 +35,7 @@ struct core_group {
 /* Does the work once to warm up. Then repeats it, each time right after a stretch of the yardstick. Prints a line of
  * JSON: median, least and most over these repetitions, of the work and of the yardstick, and the median of the ratios
  * of the two in the same repetition. `distinct`: datagrams or keys that the work goes through. */
-void measure(const struct core_case *this, bool quick, size_t distinct, measure_work work, void *ctx);
+void measure(const struct core_case *this, enum measure_effort effort, size_t distinct, measure_work work, void *ctx);
 
 /* The yardstick, a measure_work: SipHash-2-4 of an IPv4 address and port, 6 octets of input. Its context is what
  * yardstick_addresses() returns, which lives as long as the program. */

@@ -73,15 +73,15 @@ static void walk_end(struct walk *of)
 	free(of);
 }
 
-static void empty_case(const struct core_case *this, bool quick)
+static void empty_case(const struct core_case *this, enum measure_effort effort)
 {
 	struct walk *of = walk_new(FORM_CID, this, POOLS_NODE_ID);
 
-	measure(this, quick, of->datagrams.count, read_first, of);
+	measure(this, effort, of->datagrams.count, read_first, of);
 	walk_end(of);
 }
 
-static void walk_case(const struct core_case *this, bool quick)
+static void walk_case(const struct core_case *this, enum measure_effort effort)
 {
 	static const enum dtls_kind kinds[] = {
 		[FORM_CID] = DTLS_CID,     [FORM_FLIGHT] = DTLS_CID,  [FORM_HELLO] = DTLS_HELLO,
@@ -91,11 +91,11 @@ static void walk_case(const struct core_case *this, bool quick)
 
 	for (size_t i = 0; i < of->datagrams.count; i++)
 		measure_require(this->of == FORM_MIX || of->views[i].kind == kinds[this->of], this->name);
-	measure(this, quick, of->datagrams.count, walk_all, of);
+	measure(this, effort, of->datagrams.count, walk_all, of);
 	walk_end(of);
 }
 
-static void open_case(const struct core_case *this, bool quick)
+static void open_case(const struct core_case *this, enum measure_effort effort)
 {
 	struct walk *of = walk_new(FORM_CID, this, (enum pools_layout)this->of);
 	struct cid_opened opened;
@@ -107,7 +107,7 @@ static void open_case(const struct core_case *this, bool quick)
 					snapshot_backend_of_id(of->pool, &opened.id) != SNAPSHOT_NO_BACKEND,
 				this->name);
 	}
-	measure(this, quick, of->datagrams.count, open_all, of);
+	measure(this, effort, of->datagrams.count, open_all, of);
 	walk_end(of);
 }
 
