@@ -62,30 +62,31 @@ START_TEST(defaults)
 }
 END_TEST
 
-START_TEST(every_value)
+static const char every_value_text[] =
+	"workers = 3; user = \"root\"; state_file = \"/t\"; hash_key = \"" KEY
+	"\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
+	"listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { "
+	"name = \"l4\"; address = \"127.0.0.1:5684\"; "
+	"pool = \"p\"; } );"
+	"pools = ( { name = \"p\"; protocol = \"udp\"; affinity = \"address\"; backends "
+	"= ( { name = \"a\"; address = "
+	"\"127.0.0.1:6001\"; } ); },"
+	"{ name = \"q\"; protocol = \"dtls\"; forward = \"nat\"; unknown_cid = \"hash\";"
+	"  cid = { scheme = \"node-id\"; length = 12; offset = 2; size = 3; };"
+	"  nat = { rebind = \"backend\"; sources = ( \"10.64.0.0/16\", \"fd00:1::/64\" "
+	"); ports = \"100-107\"; idle_s = 11; "
+	"cid_idle_s = 12;"
+	"          max_flows = 0x0D; settle_ms = 114; contest_s = 15L; };"
+	"  health = { probe = \"none\"; interval_ms = 16; timeout_ms = 17; rise = 18; "
+	"fall = 19; all_down = \"drop\"; };"
+	"  hello_rate = { pool = 20; backend = 21; prefix = 22; };"
+	"  backends = ( { name = \"A.b_c-1\"; id = \"ed793a\"; address = "
+	"\"10.0.0.1:6001\"; weight = 0; state = \"drain\"; },"
+	"               { name = \"b\"; id = 65537; address = \"[fd00::2]:6002\"; weight "
+	"= 256; state = \"maint\"; } ); } );";
+
+static void assert_daemon(const struct conf *conf)
 {
-	struct conf *conf = load_good("workers = 3; user = \"root\"; state_file = \"/t\"; hash_key = \"" KEY
-				      "\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
-				      "listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { "
-				      "name = \"l4\"; address = \"127.0.0.1:5684\"; "
-				      "pool = \"p\"; } );"
-				      "pools = ( { name = \"p\"; protocol = \"udp\"; affinity = \"address\"; backends "
-				      "= ( { name = \"a\"; address = "
-				      "\"127.0.0.1:6001\"; } ); },"
-				      "{ name = \"q\"; protocol = \"dtls\"; forward = \"nat\"; unknown_cid = \"hash\";"
-				      "  cid = { scheme = \"node-id\"; length = 12; offset = 2; size = 3; };"
-				      "  nat = { rebind = \"backend\"; sources = ( \"10.64.0.0/16\", \"fd00:1::/64\" "
-				      "); ports = \"100-107\"; idle_s = 11; "
-				      "cid_idle_s = 12;"
-				      "          max_flows = 0x0D; settle_ms = 114; contest_s = 15L; };"
-				      "  health = { probe = \"none\"; interval_ms = 16; timeout_ms = 17; rise = 18; "
-				      "fall = 19; all_down = \"drop\"; };"
-				      "  hello_rate = { pool = 20; backend = 21; prefix = 22; };"
-				      "  backends = ( { name = \"A.b_c-1\"; id = \"ed793a\"; address = "
-				      "\"10.0.0.1:6001\"; weight = 0; state = \"drain\"; },"
-				      "               { name = \"b\"; id = 65537; address = \"[fd00::2]:6002\"; weight "
-				      "= 256; state = \"maint\"; } ); } );");
-	const struct conf_pool *p = &conf->pools[0], *q = &conf->pools[1];
 	char text[ADDR_TEXT_OCTETS];
 
 	ck_assert_uint_eq(conf->workers, 3);
@@ -99,29 +100,45 @@ START_TEST(every_value)
 	ck_assert_str_eq(addr_format(&conf->listeners[0].addr, text), "[::1]:5684");
 	ck_assert_uint_eq(conf->listeners[0].pool, 1);
 	ck_assert_uint_eq(conf->listeners[1].pool, 0);
+}
+
+static void assert_udp_pool(const struct conf_pool *p)
+{
 	ck_assert_int_eq(p->protocol, POOL_UDP);
 	ck_assert_int_eq(p->affinity, AFFINITY_ADDRESS);
 	ck_assert_int_eq(p->layout.scheme, CID_LAYOUT_NONE);
 	ck_assert_uint_eq(p->layout.length, 0);
 	ck_assert_int_eq(p->health.probe, PROBE_COAP);
 	ck_assert(!p->backends[0].has_id);
+}
+
+static void assert_nat(const struct conf_nat *nat)
+{
+	char text[ADDR_TEXT_OCTETS];
+
+	ck_assert_int_eq(nat->rebind, REBIND_BACKEND);
+	ck_assert_uint_eq(nat->source_count, 2);
+	ck_assert_str_eq(addr_format(&nat->sources[0].addr, text), "10.64.0.0");
+	ck_assert_uint_eq(nat->sources[0].bits, 16);
+	ck_assert_str_eq(addr_format(&nat->sources[1].addr, text), "fd00:1::");
+	ck_assert_uint_eq(nat->sources[1].bits, 64);
+	ck_assert_uint_eq(nat->port_first, 100);
+	ck_assert_uint_eq(nat->port_last, 107);
+	ck_assert_uint_eq(nat->idle_s, 11);
+	ck_assert_uint_eq(nat->cid_idle_s, 12);
+	ck_assert_uint_eq(nat->max_flows, 13);
+	ck_assert_uint_eq(nat->settle_ms, 114);
+	ck_assert_uint_eq(nat->contest_s, 15);
+}
+
+static void assert_dtls_pool(const struct conf_pool *q)
+{
+	char text[ADDR_TEXT_OCTETS];
+
 	ck_assert_int_eq(q->unknown_cid, UNKNOWN_CID_HASH);
 	ck_assert_uint_eq(q->layout.length, 12);
 	ck_assert_uint_eq(q->layout.lbcid.offset, 2);
 	ck_assert_uint_eq(q->layout.lbcid.size, 3);
-	ck_assert_int_eq(q->nat.rebind, REBIND_BACKEND);
-	ck_assert_uint_eq(q->nat.source_count, 2);
-	ck_assert_str_eq(addr_format(&q->nat.sources[0].addr, text), "10.64.0.0");
-	ck_assert_uint_eq(q->nat.sources[0].bits, 16);
-	ck_assert_str_eq(addr_format(&q->nat.sources[1].addr, text), "fd00:1::");
-	ck_assert_uint_eq(q->nat.sources[1].bits, 64);
-	ck_assert_uint_eq(q->nat.port_first, 100);
-	ck_assert_uint_eq(q->nat.port_last, 107);
-	ck_assert_uint_eq(q->nat.idle_s, 11);
-	ck_assert_uint_eq(q->nat.cid_idle_s, 12);
-	ck_assert_uint_eq(q->nat.max_flows, 13);
-	ck_assert_uint_eq(q->nat.settle_ms, 114);
-	ck_assert_uint_eq(q->nat.contest_s, 15);
 	ck_assert_uint_eq(q->hello_rate.pool, 20);
 	ck_assert_uint_eq(q->hello_rate.backend, 21);
 	ck_assert_uint_eq(q->hello_rate.prefix, 22);
@@ -139,6 +156,16 @@ START_TEST(every_value)
 	ck_assert_str_eq(addr_format(&q->backends[1].addr, text), "[fd00::2]:6002");
 	ck_assert_uint_eq(q->backends[1].weight, 256);
 	ck_assert_int_eq(q->backends[1].admin, BACKEND_MAINT);
+}
+
+START_TEST(every_value)
+{
+	struct conf *conf = load_good(every_value_text);
+
+	assert_daemon(conf);
+	assert_udp_pool(&conf->pools[0]);
+	assert_dtls_pool(&conf->pools[1]);
+	assert_nat(&conf->pools[1].nat);
 	conf_free(conf);
 }
 END_TEST
