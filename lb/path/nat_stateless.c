@@ -38,8 +38,15 @@ static void stateless_uplinks(struct path *path, struct batch *batch)
 			send_up(path, &batch->up[i]);
 }
 
+/* The two ends of a datagram: a backend of the pool, and the device that an endpoint of the pool was written for. */
+struct ends {
+	uint16_t backend; /* index, or SNAPSHOT_NO_BACKEND */
+	bool checked;     /* the endpoint passes the check, and `device` is set; always false without a backend */
+	struct addr device;
+};
+
 static void send_down(struct path *path, const struct stateless *stateless, const struct snapshot_pool *pool,
-		      uint16_t backend, const struct io_datagram *reply, const struct addr *device)
+		      const struct io_datagram *reply, const struct ends *ends)
 {
 	stats_add(&path->stats.replies[pool->uid], 1);
 	io_queue(path->outbox, &(struct io_send){
@@ -47,18 +54,11 @@ static void send_down(struct path *path, const struct stateless *stateless, cons
 								      memory_order_relaxed),
 				       .data = reply->data,
 				       .len = reply->len,
-				       .to = *device,
-				       .sent = &path->stats.sent_down[pool->backends[backend].uid],
+				       .to = ends->device,
+				       .sent = &path->stats.sent_down[pool->backends[ends->backend].uid],
 				       .refused = &path->stats.refused_down[pool->uid][REFUSED_SEND],
 			       });
 }
-
-/* The two ends of a datagram: a backend of the pool, and the device that an endpoint of the pool was written for. */
-struct ends {
-	uint16_t backend; /* index, or SNAPSHOT_NO_BACKEND */
-	bool checked;     /* the endpoint passes the check, and `device` is set; always false without a backend */
-	struct addr device;
-};
 
 /* False: the endpoint is not in the pool's prefix. */
 static bool ends_find(struct ends *ends, const struct table_pool *settings, const struct addr *endpoint,
@@ -91,7 +91,7 @@ static void take_reply(struct path *path, struct replies *replies, size_t which)
 		if (!ends_find(&ends, &table->pools[at], &replies->endpoints[which], &reply->from))
 			continue;
 		if (ends.checked) {
-			send_down(path, &table->pools[at].stateless, pool, ends.backend, reply, &ends.device);
+			send_down(path, &table->pools[at].stateless, pool, reply, &ends);
 			replies->taken[which] = true;
 			return;
 		}

@@ -94,23 +94,29 @@ static size_t listener_of(const struct table *table, uint16_t at, const struct a
 	return found;
 }
 
+/* Who a reply comes from. */
+struct sender {
+	const struct table *table;
+	uint16_t pool, backend; /* indexes; the backend may be SNAPSHOT_NO_BACKEND */
+};
+
 /* Sends one datagram of a backend to its device. Returns PROXY2_GOOD, or why it is dropped: an enum proxy2_result or an
  * enum tunnel_drop. */
-static unsigned reply_take(struct path *path, const struct table *table, uint16_t at, uint16_t backend,
-			   const uint8_t *data, size_t len)
+static unsigned reply_take(struct path *path, const struct sender *sender, const uint8_t *data, size_t len)
 {
-	const uint16_t pool = table->snapshot->pools[at].uid;
+	const struct table *table = sender->table;
+	const struct snapshot_pool *pool = &table->snapshot->pools[sender->pool];
 	struct proxy2_ends ends;
 	size_t head_len, listener;
 	enum proxy2_result result =
-		proxy2_read(&ends, &head_len, &table->pools[at].tunnel_keys, PROXY2_DOWN, data, len);
+		proxy2_read(&ends, &head_len, &table->pools[sender->pool].tunnel_keys, PROXY2_DOWN, data, len);
 
 	if (result != PROXY2_GOOD)
 		return result;
-	listener = listener_of(table, at, &ends.source);
+	listener = listener_of(table, sender->pool, &ends.source);
 	if (listener == STATS_LISTENERS)
 		return TUNNEL_SERVICE;
-	stats_add(&path->stats.replies[pool], 1);
+	stats_add(&path->stats.replies[pool->uid], 1);
 	io_queue(path->outbox,
 		 &(struct io_send){
 			 .handle = atomic_load_explicit(&path->listener_handles[listener], memory_order_relaxed),
@@ -118,8 +124,8 @@ static unsigned reply_take(struct path *path, const struct table *table, uint16_
 			 .len = len - head_len,
 			 .to = ends.destination,
 			 .local = table->listeners[listener].wildcard ? ends.source.ip : NULL,
-			 .sent = &path->stats.sent_down[backend],
-			 .refused = &path->stats.refused_down[pool][REFUSED_SEND],
+			 .sent = &path->stats.sent_down[pool->backends[sender->backend].uid],
+			 .refused = &path->stats.refused_down[pool->uid][REFUSED_SEND],
 		 });
 	return PROXY2_GOOD;
 }
@@ -127,8 +133,9 @@ static unsigned reply_take(struct path *path, const struct table *table, uint16_
 /* Takes apart the datagrams that came in one receive. */
 static void receive_take(struct path *path, const struct table *table, uint16_t at, const struct io_datagram *received)
 {
-	const struct snapshot_pool *pool = &table->snapshot->pools[at];
-	const uint16_t backend = backend_by_addr_find(table->pools[at].backend_by_addr, &received->from);
+	const struct sender sender = { table, at,
+				       backend_by_addr_find(table->pools[at].backend_by_addr, &received->from) };
+	const uint16_t pool = table->snapshot->pools[at].uid;
 	const size_t step = received->segment ? received->segment : received->len;
 	size_t from = 0;
 
@@ -137,10 +144,10 @@ static void receive_take(struct path *path, const struct table *table, uint16_t 
 		const size_t len = received->len - from < step ? received->len - from : step;
 		unsigned drop = TUNNEL_OUTER_SOURCE;
 
-		if (backend != SNAPSHOT_NO_BACKEND)
-			drop = reply_take(path, table, at, pool->backends[backend].uid, received->data + from, len);
+		if (sender.backend != SNAPSHOT_NO_BACKEND)
+			drop = reply_take(path, &sender, received->data + from, len);
 		if (drop != PROXY2_GOOD)
-			stats_add(&path->stats.tunnel_dropped[pool->uid][drop], 1);
+			stats_add(&path->stats.tunnel_dropped[pool][drop], 1);
 		from += step;
 	} while (from < received->len);
 }
