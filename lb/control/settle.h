@@ -46,7 +46,7 @@ void settle_mark(struct control *control, unsigned due);
 /* Marks all that must follow a new configuration. What was marked before is in the table that came with it. */
 void settle_mark_new(struct control *control);
 
-/* Publishes `table`. Sessions whose server is somewhere else now are found again when it speaks first. */
+/* Publishes `table`, then moves the flows whose server is somewhere else now. So it finds them when it speaks first. */
 void settle_publish(struct control *control, struct table *table);
 
 /* Settles at once, for callers that answer with what is in force. 0, or -ENOMEM: the published table is not up to
