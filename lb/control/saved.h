@@ -1,4 +1,4 @@
-/* What is kept over restarts, in one file (design, section 8: /var/lib/cidlb). Control thread only.
+/* What is kept over restarts, in one file (`state_file`, by default in /var/lib/cidlb). Control thread only.
  *
  * It has what people set by command. It has the last good address of each name, for a start without DNS. It has who
  * owns the server ids that have moved: if a restart took them back, their sessions would be lost.

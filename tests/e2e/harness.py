@@ -417,7 +417,7 @@ class Scene:
         return Process(self, name, argv).start()
 
     def backend(self, number, name=None, cid_length=6, port=None, ip="127.0.0.1", options=()):
-        """A started cidlb-backend with server id `number`; its name is a, b, c … by default. cid_length None: `options`
+        """A started cidlb-backend with server id `number`. By default its name is a, b, c … cid_length None: `options`
         have it."""
         return Backend(self, number, name or chr(ord("a") + number - 1), cid_length, port, ip, options).start()
 

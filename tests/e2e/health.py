@@ -464,7 +464,8 @@ class Pongs:
             self.selector.register(sock, selectors.EVENT_READ)
 
     def entries(self):
-        return [{"name": f"b{n}", "address": "127.0.0.1:%d" % sock.getsockname()[1]} for n, sock in enumerate(self.sockets)]
+        ports = [sock.getsockname()[1] for sock in self.sockets]
+        return [{"name": f"b{n}", "address": f"127.0.0.1:{port}"} for n, port in enumerate(ports)]
 
     def pump(self, seconds):
         """Returns whether anybody was pinged."""
@@ -503,7 +504,8 @@ def case_two_hundred_go_down_at_once():
         down = {"state": "down"}
         assert lb.metric("cidlb_backend_state", **down) == 0
         before = lb.metric("cidlb_snapshot_generation")
-        # It stands still at a moment at which it waits for no answer. When it goes on, every probe is due, and all are refused.
+        # It stands still at a moment at which it waits for no answer. When it goes on, every probe is due, and all are
+        # refused.
         for _ in range(1000):
             while servers.pump(0.01):
                 pass

@@ -97,9 +97,9 @@ def aes_decrypt(key, block):
 
 
 def four_pass(key, text, numbers):
-    """The draft, section 5.4.2, on the text as one number. Both halves have the same number of bits. The left half begins
-    at the left end of its octets, the right half ends at the right end. `numbers` is the order of the passes: odd ones
-    change the right half, even ones the left."""
+    """The draft, section 5.4.2, on the text as one number. Both halves have the same number of bits. The left half
+    begins at the left end of its octets, the right half ends at the right end. `numbers` is the order of the passes:
+    odd ones change the right half, even ones the left."""
     count = len(text)
     bits, octets = 4 * count, (count + 1) // 2
     spare = 8 * octets - bits

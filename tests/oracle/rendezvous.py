@@ -79,7 +79,8 @@ def ranks(hashes, members, slot):
 def check_reference_vectors():
     """The authors' vectors: key 00..0f, messages 00.. of growing length."""
     key = bytes(range(16))
-    for length, expected in ((0, 0x726FDB47DD0E0E31), (7, 0xAB0200F58B01D137), (8, 0x93F5F5799A932462), (15, 0xA129CA6149BE45E5)):
+    vectors = ((0, 0x726FDB47DD0E0E31), (7, 0xAB0200F58B01D137), (8, 0x93F5F5799A932462), (15, 0xA129CA6149BE45E5))
+    for length, expected in vectors:
         assert siphash24(key, bytes(range(length))) == expected, length
 
 
@@ -105,7 +106,8 @@ def main():
     check_reference_vectors()
     if "--literals" in sys.argv:
         key = bytes(range(16))
-        for name, slot, weight in (("a", 0, 100), ("a", 0, 1), ("a", 0, 256), ("b", 262143, 100), ("", 1, 50), ("backend-17", 4711, 200)):
+        edges = (("a", 0, 100), ("a", 0, 1), ("a", 0, 256), ("b", 262143, 100), ("", 1, 50), ("backend-17", 4711, 200))
+        for name, slot, weight in edges:
             print(f'{{ "{name}", {slot}, {weight}, 0x{score(siphash24(key, name.encode()), slot, weight):016x} }},')
         return
     pools = [
