@@ -181,27 +181,27 @@ static bool step(struct session *session)
 {
 	uint8_t plain[SESSION_PLAIN_MAX];
 	size_t before = session->in_len;
-	int err;
+	int result;
 
 	if (session->state == SESSION_HANDSHAKING) {
-		err = mbedtls_ssl_handshake(&session->ssl);
-		if (!err) {
+		result = mbedtls_ssl_handshake(&session->ssl);
+		if (!result) {
 			session->state = SESSION_ESTABLISHED;
 			verified(session);
 			return true;
 		}
 	} else {
-		err = mbedtls_ssl_read(&session->ssl, plain, sizeof plain);
-		if (err > 0) {
+		result = mbedtls_ssl_read(&session->ssl, plain, sizeof plain);
+		if (result > 0) {
 			verified(session);
-			session->callbacks.deliver(session->ctx, plain, (size_t)err);
+			session->callbacks.deliver(session->ctx, plain, (size_t)result);
 			return session->state == SESSION_ESTABLISHED;
 		}
 	}
-	if (err == MBEDTLS_ERR_SSL_WANT_READ)
+	if (result == MBEDTLS_ERR_SSL_WANT_READ)
 		return session->in_len && session->in_len < before;
-	session->state = err == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? SESSION_CLOSED : SESSION_FAILED;
-	session->error = err;
+	session->state = result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? SESSION_CLOSED : SESSION_FAILED;
+	session->error = result;
 	return false;
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/hex.h"
+
 json_t *answer_refuse(const char *format, ...)
 {
 	char text[512];
@@ -34,17 +36,13 @@ json_t *answer_counter(const stats_counter *counter)
 
 json_t *answer_hex(const uint8_t *octets, size_t count)
 {
-	static const char digits[] = "0123456789abcdef";
-	char *hex = malloc(2 * count + 1);
+	const size_t size = HEX_TEXT_OCTETS(count);
+	char *hex = malloc(size);
 	json_t *text;
 
 	if (!hex)
 		return NULL;
-	for (size_t i = 0; i < count; i++) {
-		hex[2 * i] = digits[octets[i] >> 4];
-		hex[2 * i + 1] = digits[octets[i] & 15];
-	}
-	text = json_stringn(hex, 2 * count);
+	text = json_string(hex_write(hex, size, octets, count));
 	free(hex);
 	return text;
 }

@@ -32,16 +32,21 @@ int apply_register(struct control *control, const struct apply_part *part)
 	return 0;
 }
 
-/* The part at position `at`, and the context that it is called with. NULL: there are no more parts. */
+/* The part at position `at`, and the context that it is called with. NULL: there are no more parts. Those of other
+ * folders stand before the last of ours. */
 static const struct apply_part *part_at(struct control *control, size_t at, void **ctx)
 {
+	const size_t last = APPLY_PARTS - 1;
+
 	*ctx = control;
-	if (at < APPLY_PARTS)
+	if (at < last)
 		return &apply_parts[at];
-	if (at - APPLY_PARTS == control->part_count)
+	if (at - last == control->part_count)
+		return &apply_parts[last];
+	if (at - last > control->part_count)
 		return NULL;
-	*ctx = control->parts[at - APPLY_PARTS].ctx;
-	return &control->parts[at - APPLY_PARTS];
+	*ctx = control->parts[at - last].ctx;
+	return &control->parts[at - last];
 }
 
 static int prepare(struct control *control, struct apply_step *step)

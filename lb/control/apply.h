@@ -5,7 +5,8 @@
  * Otherwise all of them commit, in order. Committing cannot fail.
  *
  * The parts of control/ are rows of apply_parts.c. Other folders register theirs, so that control/ need not know them.
- * Those prepare after the others, and commit once the new table is published.
+ * Those commit once the new table is published. The last part is the limits of the flow table: what memory they have
+ * taken stays taken, so no other part may refuse after them.
  */
 #ifndef CIDLB_CONTROL_APPLY_H
 #define CIDLB_CONTROL_APPLY_H

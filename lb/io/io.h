@@ -52,7 +52,8 @@ struct io_send {
 	size_t len; /* octets */
 	struct addr to;
 	const uint8_t *local; /* source address, 16 octets; NULL: the handle's own; copied */
-	/* NULL: it leaves alone. Else it may leave together with others of this path, and `local` is NULL. */
+	/* NULL: it leaves alone. Else it may leave together with others of this path. Then `local` is NULL, and there
+	 * is at least one octet of head or data. */
 	struct io_pmtu *pmtu;
 	uint64_t stream; /* with `pmtu`: datagrams of one stream keep their order */
 	uint32_t queue;  /* what io_drain is told of the handle's errors; 0: it has none, or nobody reads them */

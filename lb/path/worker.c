@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <urcu-qsbr.h>
 
+#include "base/clock.h"
 #include "base/tsan.h"
 #include "io/socket.h"
 #include "path/batch.h"
@@ -45,17 +45,9 @@ static int tag_port_fd(uint64_t tag, const struct table *table)
 	return ports ? port_sockets_get(ports, (uint16_t)tag) : -1;
 }
 
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 uint32_t worker_clock_ms(void)
 {
-	return (uint32_t)clock_ms();
+	return (uint32_t)clock_coarse_ms();
 }
 
 static size_t receive(struct worker *worker, int fd, struct io_datagram **datagrams, stats_counter *drops)
@@ -168,7 +160,7 @@ static void *worker_run(void *arg)
 		rcu_thread_offline();
 		count = epoll_wait(worker->epoll, events, EVENTS, -1);
 		rcu_thread_online();
-		worker->path.clock_ms = clock_ms();
+		worker->path.clock_ms = clock_coarse_ms();
 		worker->path.now_ms = (uint32_t)worker->path.clock_ms;
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.u64 == tag_make(TAG_WAKE, 0))

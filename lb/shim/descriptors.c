@@ -122,8 +122,8 @@ EXPORTED int fcntl(int fd, int command, ...)
 	va_start(arguments, command);
 	void *argument = va_arg(arguments, void *);
 	va_end(arguments);
-	const int err = real_calls()->fcntl(fd, command, argument);
-	return duplicates(command) ? copied(fd, err) : err;
+	const int result = real_calls()->fcntl(fd, command, argument);
+	return duplicates(command) ? copied(fd, result) : result;
 }
 
 EXPORTED int fcntl64(int fd, int command, ...)
@@ -133,54 +133,55 @@ EXPORTED int fcntl64(int fd, int command, ...)
 	va_start(arguments, command);
 	void *argument = va_arg(arguments, void *);
 	va_end(arguments);
-	const int err = real_calls()->fcntl64(fd, command, argument);
-	return duplicates(command) ? copied(fd, err) : err;
+	const int result = real_calls()->fcntl64(fd, command, argument);
+	return duplicates(command) ? copied(fd, result) : result;
 }
 
 enum { SYSCALL_ARGUMENTS = 6 };
 
 /* Makes those calls that differ on a tunnelled socket. False: the call is left to the kernel. */
-static bool call_tunnelled(long *err, long number, const long a[static SYSCALL_ARGUMENTS])
+static bool call_tunnelled(long *result, long number, const long a[static SYSCALL_ARGUMENTS])
 {
 	const int fd = (int)a[0];
 
 	switch (number) {
 	case SYS_recvfrom:
-		*err = recvfrom(fd, (void *)a[1], (size_t)a[2], (int)a[3], (struct sockaddr *)a[4], (socklen_t *)a[5]);
+		*result =
+			recvfrom(fd, (void *)a[1], (size_t)a[2], (int)a[3], (struct sockaddr *)a[4], (socklen_t *)a[5]);
 		return true;
 	case SYS_recvmsg:
-		*err = recvmsg(fd, (struct msghdr *)a[1], (int)a[2]);
+		*result = recvmsg(fd, (struct msghdr *)a[1], (int)a[2]);
 		return true;
 	case SYS_recvmmsg:
-		*err = recvmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
+		*result = recvmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3], (struct timespec *)a[4]);
 		return true;
 	case SYS_read:
-		*err = read(fd, (void *)a[1], (size_t)a[2]);
+		*result = read(fd, (void *)a[1], (size_t)a[2]);
 		return true;
 	case SYS_readv:
-		*err = readv(fd, (const struct iovec *)a[1], (int)a[2]);
+		*result = readv(fd, (const struct iovec *)a[1], (int)a[2]);
 		return true;
 	case SYS_sendto:
-		*err = sendto(fd, (const void *)a[1], (size_t)a[2], (int)a[3], (const struct sockaddr *)a[4],
-			      (socklen_t)a[5]);
+		*result = sendto(fd, (const void *)a[1], (size_t)a[2], (int)a[3], (const struct sockaddr *)a[4],
+				 (socklen_t)a[5]);
 		return true;
 	case SYS_sendmsg:
-		*err = sendmsg(fd, (const struct msghdr *)a[1], (int)a[2]);
+		*result = sendmsg(fd, (const struct msghdr *)a[1], (int)a[2]);
 		return true;
 	case SYS_sendmmsg:
-		*err = sendmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
+		*result = sendmmsg(fd, (struct mmsghdr *)a[1], (unsigned)a[2], (int)a[3]);
 		return true;
 	case SYS_write:
-		*err = write(fd, (const void *)a[1], (size_t)a[2]);
+		*result = write(fd, (const void *)a[1], (size_t)a[2]);
 		return true;
 	case SYS_writev:
-		*err = writev(fd, (const struct iovec *)a[1], (int)a[2]);
+		*result = writev(fd, (const struct iovec *)a[1], (int)a[2]);
 		return true;
 	case SYS_connect:
-		*err = connect(fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
+		*result = connect(fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
 		return true;
 	case SYS_setsockopt:
-		*err = setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]);
+		*result = setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]);
 		return true;
 	case SYS_close:
 		marks_clear((unsigned)fd, (unsigned)fd);
@@ -191,10 +192,10 @@ static bool call_tunnelled(long *err, long number, const long a[static SYSCALL_A
 }
 
 /* What the kernel has done may change marks. */
-static long note(long number, const long a[static SYSCALL_ARGUMENTS], long err)
+static long note(long number, const long a[static SYSCALL_ARGUMENTS], long result)
 {
-	if (err < 0)
-		return err;
+	if (result < 0)
+		return result;
 	switch (number) {
 	case SYS_bind:
 		return tunnel((int)a[0]);
@@ -203,22 +204,22 @@ static long note(long number, const long a[static SYSCALL_ARGUMENTS], long err)
 #ifdef SYS_dup2
 	case SYS_dup2:
 #endif
-		return copied((int)a[0], (int)err);
+		return copied((int)a[0], (int)result);
 	case SYS_fcntl:
-		return duplicates((int)a[1]) ? copied((int)a[0], (int)err) : err;
+		return duplicates((int)a[1]) ? copied((int)a[0], (int)result) : result;
 	case SYS_close_range:
 		if (!((unsigned)a[2] & CLOSE_RANGE_CLOEXEC))
 			marks_clear((unsigned)a[0], (unsigned)a[1]);
-		return err;
+		return result;
 	default:
-		return err;
+		return result;
 	}
 }
 
 /* Takes as many arguments as any call has, like the C library's. */
 EXPORTED long syscall(long number, ...)
 {
-	long a[SYSCALL_ARGUMENTS], err;
+	long a[SYSCALL_ARGUMENTS], result;
 	va_list arguments;
 
 	va_start(arguments, number);
@@ -226,7 +227,7 @@ EXPORTED long syscall(long number, ...)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
 	/* A descriptor is an int. The kernel ignores the rest of the register. */
-	if (marks_get((int)a[0]) && call_tunnelled(&err, number, a))
-		return err;
+	if (marks_get((int)a[0]) && call_tunnelled(&result, number, a))
+		return result;
 	return note(number, a, real_calls()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }

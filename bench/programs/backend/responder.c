@@ -16,7 +16,7 @@ enum {
 #define REQUEST_ENTITY_TOO_LARGE COAP_CODE(4, 13)
 #define SERVICE_UNAVAILABLE      COAP_CODE(5, 3)
 
-void responder_init(struct responder *responder, const struct service_addr *service, uint64_t seed,
+void responder_init(struct responder *responder, const struct service *service, uint64_t seed,
 		    void (*write)(void *ctx, const uint8_t *data, size_t len), void *ctx)
 {
 	*responder = (struct responder){ .service = service, .write = write, .ctx = ctx, .dice = { seed } };

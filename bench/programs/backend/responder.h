@@ -49,7 +49,7 @@ struct confirmable {
 };
 
 struct responder {
-	const struct service_addr *service;
+	const struct service *service;
 	void (*write)(void *ctx, const uint8_t *data, size_t len);
 	void *ctx;
 	struct dice dice;
@@ -65,7 +65,7 @@ struct responder {
 	struct confirmable slow;
 };
 
-void responder_init(struct responder *responder, const struct service_addr *service, uint64_t seed,
+void responder_init(struct responder *responder, const struct service *service, uint64_t seed,
 		    void (*write)(void *ctx, const uint8_t *data, size_t len), void *ctx);
 
 /* Takes one message. What is not CoAP is rejected or ignored (RFC 7252, section 4.2). */

@@ -170,7 +170,7 @@ int server_new(struct server **out, struct event_base *base, const struct server
 	if (!options->plain)
 		server->cid = options->cid;
 	server->table.cid_len = server->cid.length;
-	server->service = (struct service_addr){
+	server->service = (struct service){
 		.id = options->id, .notify_ms = options->notify_ms, .report = &server->report, .steer = options->steer
 	};
 	server->now_ms = clock_ms();

@@ -43,7 +43,7 @@ struct server {
 	uint32_t id;
 	struct lbcid_config cid;       /* what is handed out; length 0: nothing */
 	struct session_config *config; /* NULL: plain */
-	struct service_addr service;
+	struct service service;
 	struct report report;
 	struct table table;
 	struct peers by_use; /* least recent first */

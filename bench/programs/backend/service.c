@@ -10,7 +10,7 @@ enum { ID_WORD_OCTETS = 14 /* " id:4294967295" */, JSON_OCTETS = 160 };
 _Static_assert(2 + STEERING_IDS * ID_WORD_OCTETS + 1 + SERVICE_WORDS_OCTETS + 1 + JSON_OCTETS <= SERVICE_TEXT_OCTETS,
 	       "every answer fits");
 
-void service_add_id(struct service_addr *service, uint32_t id)
+void service_add_id(struct service *service, uint32_t id)
 {
 	size_t at = 0;
 
@@ -42,7 +42,7 @@ static size_t write_words(const char *file, char out[static 1 + SERVICE_WORDS_OC
 	return len ? 1 + len : 0;
 }
 
-size_t service_describe(const struct service_addr *service, char out[static SERVICE_TEXT_OCTETS])
+size_t service_describe(const struct service *service, char out[static SERVICE_TEXT_OCTETS])
 {
 	const struct report *report = service->report;
 	size_t len = (size_t)sprintf(out, "up id:%" PRIu32, service->id);

@@ -15,7 +15,7 @@ enum {
 	SERVICE_TEXT_OCTETS = 768,      /* the longest answer */
 };
 
-struct service_addr {
+struct service {
 	uint32_t id; /* of the CIDs that it hands out */
 	uint32_t notify_ms;
 	struct report *report;
@@ -25,11 +25,11 @@ struct service_addr {
 };
 
 /* A session with this id in its CID was loaded. Of more ids than an answer may have the lowest count. */
-void service_add_id(struct service_addr *service, uint32_t id);
+void service_add_id(struct service *service, uint32_t id);
 
 /* Writes the answer, which needs no more than SERVICE_TEXT_OCTETS, and returns its length: a line of steering words
  * (steering.h) with the ids that it serves and the first line of the file `steer` as it is now, if there is one, and a
  * line of counters as JSON. */
-size_t service_describe(const struct service_addr *service, char out[static SERVICE_TEXT_OCTETS]);
+size_t service_describe(const struct service *service, char out[static SERVICE_TEXT_OCTETS]);
 
 #endif

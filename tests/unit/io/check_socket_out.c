@@ -205,6 +205,30 @@ START_TEST(a_tunnel_is_alone_at_its_address)
 }
 END_TEST
 
+/* The kernel takes no broadcast from this socket. What stands behind such a datagram leaves all the same. */
+START_TEST(goes_on_behind_what_is_refused)
+{
+	static const char *const texts[] = { "a", "b", "c", "d", "e" };
+	struct addr broadcast;
+
+	open_sockets("127.0.0.1", SOCKET_LISTENER);
+	ck_assert_int_eq(addr_parse(&broadcast, "255.255.255.255:9"), 0);
+	for (size_t i = 0; i < 5; i++)
+		io_queue(outbox, &(struct io_send){
+					 .handle = from,
+					 .data = (const uint8_t *)texts[i],
+					 .len = 1,
+					 .to = i % 2 ? broadcast : to_addr,
+					 .sent = &sent,
+					 .refused = &refused,
+				 });
+	io_flush(outbox);
+	ck_assert_str_eq(received(3), "a c e");
+	ck_assert_uint_eq(sent, 3);
+	ck_assert_uint_eq(refused, 2);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -214,5 +238,6 @@ void suite(TCase *tests)
 	tcase_add_test(tests, the_kernel_refuses_groups);
 	tcase_add_test(tests, the_kernel_refuses_large_ones);
 	tcase_add_test(tests, flushes_when_full);
+	tcase_add_test(tests, goes_on_behind_what_is_refused);
 	tcase_add_test(tests, a_tunnel_is_alone_at_its_address);
 }

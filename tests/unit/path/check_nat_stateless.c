@@ -376,6 +376,55 @@ START_TEST(which_pools)
 }
 END_TEST
 
+/* One receive brings replies of every kind, in every order: each is counted once, and two reach the device. */
+START_TEST(replies_of_every_kind_at_once)
+{
+	enum { STATELESS, OF_A_FLOW, WRONG_CHECK, WRONG_SOURCE, STRAY, KINDS };
+	static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000 };
+	static const char letters[KINDS + 1] = "sfcux";
+	struct addr endpoints[KINDS], from[KINDS] = { backend_addrs[0], backend_addrs[1], backend_addrs[2],
+						      parsed("[2001:db8::1]:9"), backend_addrs[0] };
+	struct io_datagram datagrams[KINDS];
+	uint8_t data[256];
+	struct addr sender;
+
+	ck_assert_int_eq(flows_set_limits(bed.shared.flows, bed.configured.pool_uid, &limits), 0);
+	bed.configured.pool.nat.rebind = REBIND_FOLLOW;
+	publish();
+	uplink_from(&device_addr, RECORD_OF("02"));
+	received(backends[1], data, sizeof data, &endpoints[OF_A_FLOW]);
+	bed.configured.pool.nat.rebind = REBIND_BACKEND;
+	publish();
+	endpoints[STATELESS] = endpoints[WRONG_CHECK] = endpoints[WRONG_SOURCE] = endpoints[STRAY] =
+		endpoint_of(&device_addr);
+	endpoints[WRONG_CHECK].ip[9] ^= 1;
+	endpoints[STRAY].ip[1] ^= 1;
+	for (uint64_t round = 1; round <= KINDS; round++) {
+		for (uint64_t i = 0; i < KINDS; i++) {
+			const uint64_t kind = (i + round) % KINDS;
+
+			datagrams[i] = (struct io_datagram){ .data = (uint8_t *)(uintptr_t)&letters[kind],
+							     .len = 1,
+							     .from = from[kind] };
+			memcpy(datagrams[i].local, endpoints[kind].ip, sizeof datagrams[i].local);
+		}
+		batch_reply(bed.path, published(), endpoints[OF_A_FLOW].port, datagrams, KINDS);
+		io_flush(bed.path->outbox);
+		ck_assert_uint_eq(received(device, data, sizeof data, &sender), 1);
+		ck_assert_int_eq(data[0], letters[STATELESS]);
+		ck_assert_uint_eq(received(device, data, sizeof data, &sender), 1);
+		ck_assert_int_eq(data[0], letters[OF_A_FLOW]);
+		ck_assert(is_silent(device));
+		ck_assert_uint_eq(replies(), 2 * round);
+		ck_assert_uint_eq(sent_down(0), round);
+		ck_assert_uint_eq(sent_down(1), round);
+		ck_assert_uint_eq(dropped(STATELESS_CHECK), round);
+		ck_assert_uint_eq(dropped(STATELESS_SOURCE), round);
+		ck_assert_uint_eq(bed.path->stats.strays, round);
+	}
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	TCase *conf = suite_case("conf");
@@ -391,5 +440,6 @@ void suite(TCase *tests)
 	tcase_add_test(tests, previous_key);
 	tcase_add_test(tests, flow_of_before);
 	tcase_add_test(tests, icmp_errors);
+	tcase_add_test(tests, replies_of_every_kind_at_once);
 	tcase_add_loop_test(conf, which_pools, 0, sizeof conditions / sizeof conditions[0]);
 }
