@@ -20,7 +20,7 @@ enum { STATS_LISTENERS = 64, STATS_POOLS = 64, STATS_BACKENDS = 4096 };
 
 /* Why a routed datagram, or a backend's reply, was not sent. */
 enum refused {
-	REFUSED_FLOWS,      /* no flow to be had: max_flows proven ones, or all of its endpoints taken */
+	REFUSED_FLOWS,      /* no flow to be had: no endpoint, port or descriptor is left */
 	REFUSED_SEND,       /* the kernel refused the send, twice */
 	REFUSED_BUDGET,     /* downlink: only addresses on their three-fold limit */
 	REFUSED_NO_ADDRESS, /* uplink: the name of the backend has never been resolved */
