@@ -73,6 +73,7 @@ struct rendezvous_built {
 void rendezvous_update(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
 		       size_t count, const struct rendezvous_built *old);
 
+/* The slot of a key, 0..RENDEZVOUS_SLOTS - 1, by the key's 64-bit hash: its upper bits. */
 static inline uint32_t rendezvous_slot(uint64_t hash)
 {
 	return (uint32_t)(hash >> (64 - RENDEZVOUS_SLOT_BITS));

@@ -1,6 +1,6 @@
 /* SipHash-2-4 (Aumasson, Bernstein, 2012) with 64-bit output: the one keyed hash of cidlb.
  *
- * All values are the same on every machine. So nodes that share a key make the same decisions.
+ * All values are the same on every machine. So nodes that share a key make the same decisions. Pure, any thread.
  */
 #ifndef CIDLB_SIPHASH_H
 #define CIDLB_SIPHASH_H
@@ -14,8 +14,10 @@ struct siphash_key {
 	uint64_t k0, k1; /* little-endian halves of the 16-octet key */
 };
 
+/* The key that these 16 octets are, as in the reference implementation. */
 struct siphash_key siphash_key_load(const uint8_t octets[static 16]);
 
+/* The hash of `len` octets. `data` may be unaligned. */
 uint64_t siphash24(const struct siphash_key *key, const void *data, size_t len);
 
 /* Derives a key for one purpose: two SipHash values of `label` under `key`. Labels are NUL-terminated names. */
