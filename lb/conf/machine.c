@@ -15,7 +15,7 @@ static unsigned count_cpus(void)
 	return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
-/* The hard limit counts: control.c raises the other one to it. */
+/* The hard limit counts: start/daemon.c raises the soft one to it. */
 static uint64_t read_descriptor_limit(void)
 {
 	struct rlimit limit;

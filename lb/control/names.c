@@ -81,6 +81,7 @@ static bool name_is_good(struct control *control, const struct running_backend *
 		  "%s is now %s; before it was %s", running->conf->host, addr_format(&now, text),
 		  addr_is_wildcard(&running->spec->addr) ? "unknown" : addr_format(&running->spec->addr, before));
 	running->spec->addr = now;
+	backend->has_moved = true;
 	backend_state_renew(&control->states[running->spec->uid]);
 	return true;
 }

@@ -66,6 +66,8 @@ int probe_results_follow(struct control *control)
 		};
 	}
 	err = health_set_targets(control->health, targets, count);
+	for (size_t at = 0; !err && at < control->spec.backend_count; at++)
+		control->backends[control->spec.backends[at].uid].has_moved = false;
 	free(targets);
 	return err;
 }
@@ -180,7 +182,8 @@ void probe_results_take(void *ctx, uint16_t uid, const struct health_result *res
 	struct running_backend running;
 	bool changed, first;
 
-	if (!running_backend_find(control, uid, &running))
+	/* What the address before has to say decides nothing about the new one. */
+	if (!running_backend_find(control, uid, &running) || backend->has_moved)
 		return;
 	if (result->unasked && strcmp(backend->reason, result->reason) != 0)
 		log_event(LOG_LEVEL_WARNING, "health", running.pool->name, running.conf->name, "not probed: %s",

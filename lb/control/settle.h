@@ -6,7 +6,8 @@
  *
  * That event comes after everything else in this turn of the loop, and at least SETTLE_APART_MS after the last table.
  * So two hundred servers that go down at once make two or three tables: one at once, and one or two for all that is
- * heard in the meantime. Callers that cannot wait (a command, a reload) call settle() themselves.
+ * heard in the meantime. Callers that cannot wait call settle() themselves: commands, reloads, the tick, and what shows
+ * states to others.
  *
  * What cannot be brought up to date for want of memory or descriptors stays marked and is logged once. The published
  * table stays meanwhile. The next tick tries again.

@@ -46,6 +46,7 @@ struct control_backend {
 	int64_t since_s;                   /* monotonic: since when it has its present health */
 	uint32_t took_us;                  /* duration of the last probe */
 	uint64_t probes[2];                /* those that failed, those that succeeded */
+	bool has_moved; /* its address is new, and its probes are still those of the address before */
 	bool has_findings;
 	struct health_findings findings;
 	char words[64];                          /* the beginning of what it said of itself */

@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "control/apply.h"
 #include "control/control.h"
+#include "control/names.h"
 #include "control/probe_results.h"
+#include "control/settle.h"
 #include "control/state.h"
 #include "control/table_build.h"
 #include "control/wishes.h"
@@ -161,6 +163,32 @@ START_TEST(tables_are_apart)
 }
 END_TEST
 
+/* Until the new address is probed, an answer from the old one says nothing: then the first probe decides. */
+START_TEST(results_of_the_address_before)
+{
+	const struct resolve_name name = { "a.example", false };
+	const uint16_t uid = control->spec.backends[0].uid;
+	struct resolve_answer answer = { .good = true };
+	struct addr moved;
+
+	ck_assert_int_eq(addr_parse_ip(&moved, "127.0.0.9"), 0);
+	memcpy(answer.ip, moved.ip, sizeof answer.ip);
+	probe_results_take(control, uid, &works);
+	turn();
+	control->conf->pools[0].backends[0].host = (char *)(uintptr_t)name.host;
+	names_on_answer(control, &name, &answer);
+	control->conf->pools[0].backends[0].host = NULL;
+	probe_results_take(control, uid, &works);
+	ck_assert(!control->states[uid].probed);
+	ck_assert_int_eq(settle(control), 0);
+	ck_assert_mem_eq(published()->pools[0].backends[0].addr.ip, moved.ip, sizeof moved.ip);
+	probe_results_take(control, uid, &fails);
+	ck_assert(control->states[uid].probed);
+	ck_assert_int_eq(settle(control), 0);
+	ck_assert_uint_eq(count_down(), 1);
+}
+END_TEST
+
 START_TEST(what_changes_nothing_makes_no_table)
 {
 	const uint64_t before = published()->generation;
@@ -232,6 +260,7 @@ void suite(TCase *tests)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, results_of_one_turn_make_one_table);
 	tcase_add_test(tests, tables_are_apart);
+	tcase_add_test(tests, results_of_the_address_before);
 	tcase_add_test(tests, what_changes_nothing_makes_no_table);
 	tcase_add_test(tests, a_command_is_in_force_at_once);
 	tcase_add_test(tests, out_of_memory);
