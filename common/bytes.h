@@ -31,6 +31,11 @@ static inline uint16_t bytes_u16(const uint8_t *at)
 	return (uint16_t)(at[0] << 8 | at[1]);
 }
 
+static inline uint32_t bytes_u24(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 16 | bytes_u16(at + 1);
+}
+
 static inline uint32_t bytes_le32(const uint8_t *at)
 {
 	uint32_t word;

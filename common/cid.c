@@ -138,6 +138,20 @@ enum cid_result cid_rotated_open(struct server_id *id, const struct cid_layout *
 	return CID_OPENED;
 }
 
+enum cid_result cid_open_beside(struct server_id *id, const struct cid_layout *layout, const struct dtls_view *view,
+				const uint8_t *data, size_t len)
+{
+	const uint8_t *cid = data + view->cid_at;
+	const uint8_t length = cid_length(layout, *cid);
+	const size_t octets = dtls_cid_octets(view, data, len, length);
+
+	if (octets == 0)
+		return CID_MISFIT;
+	if (!dtls_tail_fits(view, data, len, length, view->record_at + octets))
+		return CID_MIXED;
+	return cid_open_as(id, layout, cid);
+}
+
 enum cid_result cid_open_octets(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid, size_t len)
 {
 	*id = (struct server_id){ 0 };

@@ -1,7 +1,5 @@
-/* Layouts: how the CIDs of a pool are read (RFC 9146). There are three schemes; quic-lb is CID_LAYOUT_ID with
+/* Layouts: how the CIDs of a pool are read (RFC 9146). There are four schemes; quic-lb is CID_LAYOUT_ID with
  * `rotations`.
- *
- * `learned` will be a further member of enum cid_scheme.
  */
 #ifndef CIDLB_CID_H
 #define CIDLB_CID_H
@@ -19,6 +17,9 @@ enum cid_scheme {
 	CID_LAYOUT_NONE, /* CIDs are ignored; everything is routed by address */
 	CID_LAYOUT_ID,   /* the CID carries a server id (lbcid) */
 	CID_LAYOUT_HASH, /* any CID of fixed length, routed by consistent hash */
+	/* Any CID that a server of the pool was seen to give out (learned.h). A layout cannot open it: route_in says
+	 * where it leads. */
+	CID_LAYOUT_LEARNED,
 };
 
 /* The live configs of scheme quic-lb and their keys. Immutable; the copies of a layout share and count them. */
@@ -27,8 +28,8 @@ struct cid_rotations;
 /* A copy by assignment is a loan: it must not outlive the original. cid_layout_share() makes a copy that may. */
 struct cid_layout {
 	enum cid_scheme scheme;
-	struct lbcid_config lbcid;       /* CID_LAYOUT_ID; quic-lb: the first config, whose `size` all have */
-	uint8_t length;                  /* octets, 1..20; CID_LAYOUT_ID: of the longest CID; CID_LAYOUT_NONE: 0 */
+	struct lbcid_config lbcid; /* CID_LAYOUT_ID; quic-lb: the first config, whose `size` all have */
+	uint8_t length; /* octets, 1..20; CID_LAYOUT_ID: of the longest CID; CID_LAYOUT_NONE, CID_LAYOUT_LEARNED: 0 */
 	struct cid_rotations *rotations; /* quic-lb; else NULL */
 };
 
@@ -51,6 +52,7 @@ enum cid_result {
 	CID_OPENED, /* CID_LAYOUT_ID: `id` is set */
 	CID_HASHED, /* CID_LAYOUT_HASH: route it by consistent hash */
 	CID_MISFIT, /* the CID or the record's length does not fit the layout */
+	CID_MIXED,  /* behind the CID record stands what no device sends there (dtls_tail_fits()) */
 };
 
 struct cid_opened {
@@ -84,7 +86,8 @@ uint8_t cid_rotated_length(const struct cid_layout *layout, uint8_t first);
 enum cid_result cid_rotated_open(struct server_id *id, const struct cid_layout *layout, const uint8_t *cid);
 
 /* Octets of a CID that begins with the octet `first`. quic-lb: the length in the config of its rotation. If that
- * rotation is not live, the length that the octet itself states, at most 20. CID_LAYOUT_NONE: 0. */
+ * rotation is not live, the length that the octet itself states, at most 20. CID_LAYOUT_NONE and CID_LAYOUT_LEARNED: 0.
+ */
 static inline uint8_t cid_length(const struct cid_layout *layout, uint8_t first)
 {
 	return layout->rotations ? cid_rotated_length(layout, first) : layout->length;
@@ -123,18 +126,27 @@ static inline enum cid_result cid_open_as(struct server_id *id, const struct cid
 	return layout->scheme == CID_LAYOUT_HASH ? CID_HASHED : CID_MISFIT;
 }
 
-/* Opens the CID of a datagram whose view is DTLS_CID. Not for CID_LAYOUT_NONE. In the header, because every datagram of
- * a session takes this path. */
+/* For cid_open(): where the record does not end with the datagram. */
+enum cid_result cid_open_beside(struct server_id *id, const struct cid_layout *layout, const struct dtls_view *view,
+				const uint8_t *data, size_t len);
+
+/* Opens the CID of a datagram whose view is DTLS_CID, and reads the datagram to its end. Not for CID_LAYOUT_NONE and
+ * CID_LAYOUT_LEARNED, which do not say how long a CID is. In the header, because every datagram of a session takes this
+ * path. */
 static inline void cid_open(struct cid_opened *out, const struct cid_layout *layout, const struct dtls_view *view,
 			    const uint8_t *data, size_t len)
 {
 	const uint8_t *cid = data + view->cid_at;
 	const size_t there = len - view->cid_at;
 	const uint8_t length = cid_length(layout, *cid);
+	const size_t octets = dtls_cid_octets(view, data, len, length);
 
 	out->cid = cid;
 	out->cid_len = there < length ? (uint8_t)there : length;
-	out->result = dtls_cid_fits(view, data, len, length) ? cid_open_as(&out->id, layout, cid) : CID_MISFIT;
+	if (__builtin_expect(octets != 0 && view->record_at + octets == len, true))
+		out->result = cid_open_as(&out->id, layout, cid);
+	else
+		out->result = cid_open_beside(&out->id, layout, view, data, len);
 	if (out->result != CID_OPENED)
 		out->id = (struct server_id){ 0 };
 }

@@ -32,21 +32,26 @@ struct settling {
 /* The stakes in one id. */
 struct tally {
 	uint16_t configured; /* uid; CLAIMS_NOBODY: for no backend */
+	bool at_home;        /* that backend claims it */
 	size_t claimants;
 	uint16_t first, second; /* the claimants with the lowest uids, the owner before all others */
 };
 
-static int id_compare(const struct server_id *a, const struct server_id *b)
+int claims_id_compare(const void *left, const void *right)
 {
+	const struct server_id *a = left, *b = right;
+
 	return a->len != b->len ? a->len - b->len : memcmp(a->octets, b->octets, a->len);
 }
 
 static int stake_compare(const void *left, const void *right)
 {
 	const struct stake *a = left, *b = right;
-	const int order = id_compare(&a->id, &b->id);
+	const int order = claims_id_compare(&a->id, &b->id);
 
-	return order ? order : a->uid - b->uid;
+	if (order || a->uid != b->uid)
+		return order ? order : a->uid - b->uid;
+	return b->configured - a->configured; /* so that it is known by the time of the claim */
 }
 
 static int backend_compare(const void *left, const void *right)
@@ -65,7 +70,7 @@ static int unheard_compare(const void *left, const void *right)
 		return (*a)->owner - (*b)->owner;
 	if ((*a)->heard != (*b)->heard)
 		return (*a)->heard > (*b)->heard ? -1 : 1;
-	return id_compare(&(*a)->id, &(*b)->id);
+	return claims_id_compare(&(*a)->id, &(*b)->id);
 }
 
 static const struct claims_backend *backend_find(const struct settling *settling, uint16_t uid)
@@ -77,16 +82,34 @@ static const struct claims_backend *backend_find(const struct settling *settling
 	return found ? *found : NULL;
 }
 
+bool claims_may(const struct claims_backend *backend, const struct server_id *id)
+{
+	if (backend->may_claim_any || (backend->has_id && claims_id_compare(&backend->id, id) == 0))
+		return true;
+	return backend->may_claim_count > 0 &&
+	       bsearch(id, backend->may_claim, backend->may_claim_count, sizeof *backend->may_claim, claims_id_compare);
+}
+
+/* How many claims of the backend count. */
+static size_t claims_that_count(const struct claims_backend *backend)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < backend->claim_count; i++)
+		count += claims_may(backend, &backend->claims[i]);
+	return count;
+}
+
 static void stakes_add(struct settling *settling, const struct claims_backend *backend)
 {
-	struct stake *stake = &settling->stakes[settling->stake_count];
-
+	struct stake *first = &settling->stakes[settling->stake_count], *stake = first + backend->has_id;
 	const bool claims = backend->serves && !backend->unheard;
 
-	if (backend->has_id)
-		*stake++ = (struct stake){ backend->id, backend->uid, true, claims && backend->claim_count == 0 };
 	for (size_t i = 0; i < backend->claim_count; i++)
-		*stake++ = (struct stake){ backend->claims[i], backend->uid, false, claims };
+		if (claims_may(backend, &backend->claims[i]))
+			*stake++ = (struct stake){ backend->claims[i], backend->uid, false, claims };
+	if (backend->has_id)
+		*first = (struct stake){ backend->id, backend->uid, true, claims && stake == first + 1 };
 	settling->stake_count = (size_t)(stake - settling->stakes);
 }
 
@@ -124,7 +147,7 @@ static void settling_end(struct settling *settling)
 /* A backend may have two stakes in an id, or name it twice. These are neighbours, and count as one claimant. */
 static struct tally stakes_tally(const struct stake *stakes, size_t count, uint16_t owner)
 {
-	struct tally tally = { CLAIMS_NOBODY, 0, CLAIMS_NOBODY, CLAIMS_NOBODY };
+	struct tally tally = { CLAIMS_NOBODY, false, 0, CLAIMS_NOBODY, CLAIMS_NOBODY };
 	uint16_t last = CLAIMS_NOBODY;
 
 	for (size_t i = 0; i < count; i++) {
@@ -132,6 +155,7 @@ static struct tally stakes_tally(const struct stake *stakes, size_t count, uint1
 
 		if (stakes[i].configured)
 			tally.configured = uid;
+		tally.at_home |= stakes[i].claimed && uid == tally.configured;
 		if (!stakes[i].claimed || uid == last)
 			continue;
 		last = uid;
@@ -172,7 +196,9 @@ static void id_settle(struct settling *settling, const struct claims_entry *old,
 
 	if (!backend_find(settling, before))
 		now.owner = tally.configured;
-	if (tally.claimants == 1 && !is_unheard(settling, now.owner))
+	if (tally.at_home)
+		now.owner = tally.configured;
+	else if (tally.claimants == 1 && !is_unheard(settling, now.owner))
 		now.owner = tally.first;
 	now.contested = tally.claimants > 1;
 	if (count > 0)
@@ -205,11 +231,11 @@ static void ids_settle(struct settling *settling, const struct claims *claims)
 		const struct server_id *id = old ? &old->id : &stakes->id;
 		size_t count = 0;
 
-		if (old && stakes < end && id_compare(&stakes->id, id) < 0) {
+		if (old && stakes < end && claims_id_compare(&stakes->id, id) < 0) {
 			old = NULL;
 			id = &stakes->id;
 		}
-		while (stakes + count < end && id_compare(&stakes[count].id, id) == 0)
+		while (stakes + count < end && claims_id_compare(&stakes[count].id, id) == 0)
 			count++;
 		id_settle(settling, old, stakes, count);
 		stakes += count;
@@ -229,7 +255,7 @@ static void unheard_forget(struct settling *settling)
 
 		if (entry->owner != owner) {
 			owner = entry->owner;
-			held = backend_find(settling, owner)->claim_count;
+			held = claims_that_count(backend_find(settling, owner));
 		}
 		if (held++ < STEERING_IDS)
 			continue;
@@ -283,9 +309,9 @@ int claims_seed(struct claims *claims, const struct server_id *id, uint16_t owne
 	struct claims_entry *entries;
 	size_t at = claims->count;
 
-	while (at > 0 && id_compare(&claims->entries[at - 1].id, id) > 0)
+	while (at > 0 && claims_id_compare(&claims->entries[at - 1].id, id) > 0)
 		at--;
-	if (at > 0 && id_compare(&claims->entries[at - 1].id, id) == 0)
+	if (at > 0 && claims_id_compare(&claims->entries[at - 1].id, id) == 0)
 		return -EEXIST;
 	entries = seeds_grow(claims);
 	if (!entries)
@@ -300,7 +326,7 @@ static int entry_compare(const void *left, const void *right)
 {
 	const struct claims_entry *entry = right;
 
-	return id_compare(left, &entry->id);
+	return claims_id_compare(left, &entry->id);
 }
 
 uint16_t claims_owner(const struct claims *claims, const struct server_id *id)

@@ -9,7 +9,7 @@ enum {
 	EPOCH_AT = 3,
 	LENGTH_AT = 11, /* of a record without CID */
 	DTLS_1_2 = 0xfefd,
-	DTLS_1_0 = 0xfeff, /* OpenSSL writes it into its first records: RFC 6347, section 4.2.1 */
+	DTLS_MAJOR = 0xfe, /* OpenSSL writes feff into its first records: RFC 6347, section 4.2.1 */
 };
 
 /* First octet of the unified header: 001CSLEE (RFC 9147, section 4). */
@@ -21,8 +21,14 @@ enum {
 	UNIFIED_EPOCH_HANDSHAKE = 2,
 };
 
-/* msg_type of a handshake message (RFC 6347, section 4.3.2). */
-enum { CLIENT_HELLO = 1, SERVER_HELLO = 2, HELLO_VERIFY_REQUEST = 3 };
+/* msg_type of a handshake message (RFC 6347, section 4.3.2), and where its header has the rest (section 4.2.2). */
+enum {
+	CLIENT_HELLO = 1,
+	SERVER_HELLO = 2,
+	HELLO_VERIFY_REQUEST = 3,
+	MESSAGE_SEQ_AT = 4,
+	FRAGMENT_LENGTH_AT = 9,
+};
 
 static bool is_unified(uint8_t first)
 {
@@ -35,10 +41,33 @@ static size_t unified_header_octets(uint8_t first)
 	return 1U + (first & UNIFIED_SEQ_2 ? 2 : 1) + (first & UNIFIED_LENGTH ? 2 : 0);
 }
 
+/* RFC 9147, section 5.3, wants the version of records ignored. Later types came with DTLS 1.2. */
 static bool version_is_dtls(const uint8_t *record)
 {
-	const uint16_t version = bytes_u16(record + VERSION_AT);
-	return version == DTLS_1_2 || (version == DTLS_1_0 && record[0] <= DTLS_HEARTBEAT);
+	if (record[0] <= DTLS_HEARTBEAT)
+		return record[VERSION_AT] == DTLS_MAJOR;
+	return bytes_u16(record + VERSION_AT) == DTLS_1_2;
+}
+
+/* The first ClientHello of a whole handshake record, or NULL. A record may hold several messages (RFC 6347, section
+ * 4.2.3), so it need not be the first. */
+static __attribute__((noinline)) const uint8_t *find_hello_behind(const uint8_t *record)
+{
+	struct bytes in = { record + DTLS_HEADER_OCTETS, bytes_u16(record + LENGTH_AT) };
+	const uint8_t *message;
+
+	while ((message = bytes_take(&in, DTLS_HELLO_OCTETS))) {
+		if (message[0] == CLIENT_HELLO)
+			return message;
+		if (!bytes_take(&in, bytes_u24(message + FRAGMENT_LENGTH_AT)))
+			break;
+	}
+	return NULL;
+}
+
+static inline const uint8_t *find_hello(const uint8_t *record)
+{
+	return record[DTLS_HEADER_OCTETS] == CLIENT_HELLO ? record + DTLS_HEADER_OCTETS : find_hello_behind(record);
 }
 
 /* Types 20..24, 26, 27: the header of RFC 6347, section 4.1. */
@@ -62,7 +91,7 @@ static inline enum dtls_kind read_plain(struct bytes *in)
 		return DTLS_OTHER;
 	if (length < DTLS_HELLO_OCTETS)
 		return DTLS_MALFORMED;
-	return fragment[0] == CLIENT_HELLO ? DTLS_HELLO : DTLS_OTHER;
+	return find_hello(record) ? DTLS_HELLO : DTLS_OTHER;
 }
 
 /* Type 25 (RFC 9146, section 4). Its end is not judged, because the length field is found only with the length of the
@@ -119,26 +148,97 @@ static bool is_flight(const uint8_t *record)
 	return (record[0] == DTLS_HANDSHAKE || record[0] == DTLS_CHANGE_CIPHER_SPEC) && is_epoch0(record);
 }
 
+/* What may stand behind a ClientHello. */
+static bool follows_hello(enum dtls_kind kind, const uint8_t *record)
+{
+	if (kind == DTLS_OTHER && is_unified(record[0]))
+		return true;
+	return (kind == DTLS_OTHER || kind == DTLS_HELLO) && record[0] == DTLS_HANDSHAKE && is_epoch0(record);
+}
+
+/* True if all that is left may stand behind a ClientHello. `records` have been read. */
+static __attribute__((noinline)) bool hello_tail_fits(struct bytes in, size_t records)
+{
+	while (in.left > 0) {
+		const uint8_t *record = in.at;
+
+		if (++records > DTLS_RECORDS_MAX || !follows_hello(read_record(&in), record))
+			return false;
+	}
+	return true;
+}
+
+/* It begins a handshake: message_seq, two octets, and fragment_offset, three, are 0. */
+static inline bool is_first_fragment(const uint8_t *hello)
+{
+	return (bytes_le32(hello + MESSAGE_SEQ_AT) | hello[FRAGMENT_LENGTH_AT - 1]) == 0;
+}
+
+static inline void view_cid(struct dtls_view *view, bool unified, size_t records, size_t record_at)
+{
+	*view = (struct dtls_view){
+		.kind = DTLS_CID,
+		.unified = unified,
+		.flight = records > 1,
+		.records = (uint8_t)records,
+		.record_at = (uint16_t)record_at,
+		.cid_at = (uint16_t)(record_at + (unified ? DTLS_UNIFIED_CID_AT : DTLS_CID_AT)),
+	};
+}
+
+/* Reads on behind a first record that decides nothing. Apart from dtls_walk(), which needs few registers. */
+static __attribute__((noinline)) void walk_on(struct dtls_view *view, const uint8_t *data, struct bytes in)
+{
+	const uint8_t *record = data;
+	enum dtls_kind kind;
+	bool flight = true, hello_first = false; /* flight: nothing else has been read so far */
+	size_t records = 1;
+
+	do {
+		flight = flight && is_flight(record);
+		record = in.at;
+		kind = records++ < DTLS_RECORDS_MAX ? read_record(&in) : DTLS_MIXED;
+	} while (kind == DTLS_OTHER && in.left > 0);
+	if (kind == DTLS_CID && flight) {
+		view_cid(view, is_unified(record[0]), records, (size_t)(record - data));
+		return;
+	}
+	if (kind == DTLS_CID)
+		kind = DTLS_MIXED;
+	if (kind == DTLS_HELLO) {
+		hello_first = is_first_fragment(find_hello(record));
+		if (!hello_tail_fits(in, records))
+			kind = DTLS_MIXED;
+	}
+	*view = (struct dtls_view){ .kind = kind, .hello_first = hello_first };
+}
+
+/* Nearly all datagrams have one record, or begin with the one that bears the CID. */
 void dtls_walk(struct dtls_view *view, const uint8_t *data, size_t len)
 {
 	struct bytes in = { data, len };
+	enum dtls_kind kind;
 
-	*view = (struct dtls_view){ .kind = DTLS_MALFORMED };
-	if (len == 0 || len > UINT16_MAX)
+	if (len == 0 || len > UINT16_MAX) {
+		*view = (struct dtls_view){ .kind = DTLS_MALFORMED };
 		return;
-	do {
-		const uint8_t *record = in.at;
-
-		view->kind = read_record(&in);
-		if (view->kind == DTLS_CID) {
-			view->unified = is_unified(record[0]);
-			view->record_at = (uint16_t)(record - data);
-			view->cid_at =
-				(uint16_t)(view->record_at + (view->unified ? DTLS_UNIFIED_CID_AT : DTLS_CID_AT));
-		} else if (view->kind == DTLS_OTHER && is_flight(record)) {
-			view->flight = true;
-		}
-	} while (view->kind == DTLS_OTHER && in.left > 0);
+	}
+	kind = read_record(&in);
+	if (kind == DTLS_CID) {
+		view_cid(view, is_unified(data[0]), 1, 0);
+		return;
+	}
+	if (kind == DTLS_OTHER && in.left > 0) {
+		walk_on(view, data, in);
+		return;
+	}
+	if (kind != DTLS_HELLO) {
+		*view = (struct dtls_view){ .kind = kind };
+		return;
+	}
+	*view = (struct dtls_view){ .kind = kind, .hello_first = is_first_fragment(find_hello(data)) };
+	if (__builtin_expect(in.left > 0, false) && !hello_tail_fits(in, 1))
+		view->kind = DTLS_MIXED;
 }
 
 size_t dtls_unified_cid_octets(const uint8_t *record, size_t left, size_t cid_len)
@@ -153,21 +253,53 @@ size_t dtls_unified_cid_octets(const uint8_t *record, size_t left, size_t cid_le
 											   : 0;
 }
 
-/* True if the data can follow a record whose CID had cid_len octets. All CIDs of a datagram have the same length. */
-static bool starts_record(const uint8_t *data, size_t len, size_t cid_len)
+/* Octets of a record that may stand behind a CID record of the same datagram. 0: it may not. */
+static size_t tail_octets(const struct dtls_view *view, const uint8_t *record, size_t left, const uint8_t *cid,
+			  size_t cid_len)
 {
-	struct bytes in = { data, len };
-	const struct dtls_view next = { .unified = is_unified(*data) };
-
-	switch (read_record(&in)) {
-	case DTLS_CID:
-		return dtls_cid_fits(&next, data, len, cid_len);
-	case DTLS_HELLO:
-	case DTLS_OTHER:
-		return true;
-	default:
-		return false;
+	if (view->unified && is_unified(record[0])) {
+		if (!(record[0] & UNIFIED_CID))
+			return dtls_unified_cid_octets(record, left, 0);
+		const size_t octets = dtls_unified_cid_octets(record, left, cid_len);
+		return octets != 0 && memcmp(record + DTLS_UNIFIED_CID_AT, cid, cid_len) == 0 ? octets : 0;
 	}
+	if (!view->unified && record[0] == DTLS_TLS12_CID) {
+		const size_t octets = dtls_tls12_cid_octets(record, left, cid_len);
+		return octets != 0 && version_is_dtls(record) && !is_epoch0(record) &&
+				       memcmp(record + DTLS_CID_AT, cid, cid_len) == 0
+			       ? octets
+			       : 0;
+	}
+	return 0;
+}
+
+bool dtls_tail_fits(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len, size_t at)
+{
+	size_t octets;
+
+	for (size_t records = view->records; at < len; at += octets) {
+		if (++records > DTLS_RECORDS_MAX)
+			return false;
+		octets = tail_octets(view, data + at, len - at, data + view->cid_at, cid_len);
+		if (octets == 0)
+			return false;
+	}
+	return true;
+}
+
+bool dtls_misfit_is_mixed(const struct dtls_view *view, const uint8_t *data, size_t len, size_t cid_len)
+{
+	const uint8_t *record = data + view->record_at;
+	const size_t left = len - view->record_at;
+	const size_t header_octets = (view->unified ? unified_header_octets(record[0]) : DTLS_HEADER_OCTETS) + cid_len;
+	size_t ciphertext;
+
+	if (header_octets >= left || (view->unified && !(record[0] & UNIFIED_LENGTH)))
+		return false;
+	ciphertext = bytes_u16(record + header_octets - 2);
+	if (ciphertext >= left - header_octets)
+		return false;
+	return !dtls_tail_fits(view, data, len, cid_len, view->record_at + header_octets + ciphertext);
 }
 
 uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, size_t len)
@@ -176,9 +308,8 @@ uint64_t dtls_cid_lengths(const struct dtls_view *view, const uint8_t *data, siz
 
 	for (size_t n = 1; n < DTLS_CID_MAX; n++) {
 		const size_t octets = dtls_cid_octets(view, data, len, n);
-		const size_t end = view->record_at + octets;
 
-		if (octets != 0 && (end == len || starts_record(data + end, len - end, n)))
+		if (octets != 0 && dtls_tail_fits(view, data, len, n, view->record_at + octets))
 			lengths |= UINT64_C(1) << n;
 	}
 	return lengths;
@@ -220,7 +351,7 @@ enum dtls_reply dtls_read_reply(const uint8_t *data, size_t len)
 		const uint8_t *record = in.at;
 		const enum dtls_kind kind = read_record(&in);
 
-		if (kind <= DTLS_EPOCH0_DATA)
+		if (kind <= DTLS_MIXED)
 			break;
 		if (is_protected(record))
 			return DTLS_REPLY_PROTECTED;

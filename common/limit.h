@@ -1,15 +1,16 @@
-/* Limits how many ClientHellos are forwarded: per pool, per backend, per prefix of the source. Each costs a server a
- * handshake, and comes from an address that has shown nothing. Datagrams of a session never get here.
+/* Limits how many handshakes are forwarded: per pool, per backend, per prefix of the source. Each begins with a
+ * ClientHello from an address that has shown nothing, and costs a server work. Datagrams of a session never get here,
+ * and neither does what goes on with a handshake that was admitted (hello.h). So a device that is past its first
+ * ClientHello does not compete with a flood, as long as its place in the memory of handshakes lasts.
  *
- * A bucket is one word: the time at which it is full again. This is the generic cell rate algorithm (ITU-T I.371,
- * virtual scheduling). It holds exactly what a token bucket does, and needs no refill. One compare-and-swap makes a
- * rate hold over all workers together.
+ * What remains: the first ClientHello does. Nothing in it tells a device from one who spoofs a source. If R handshakes
+ * a second are allowed to a pool, and F of spoofed sources come, it gets through with a chance of some R / F, as does
+ * each of its repetitions (commonly after 1, 3, 7, 15 and 31 s). A flood from few prefixes leaves the pool's rate
+ * alone, because what a prefix is refused is charged to nobody else. So the rate of a pool is what its servers can
+ * answer with cookies, and not what they can take in key exchanges.
  *
- * There are too many prefixes (IPv4 /24, IPv6 /56: what one holder commonly has) for a bucket each. So a prefix has one
- * bucket in each of LIMIT_ROWS rows. A keyed hash chooses them, and other prefixes share them. This is a count-min
- * sketch with conservative update (Estan, Varghese, 2002). A prefix is limited once even its fullest bucket is empty.
- * So no prefix gets more than its rate. One that sends little is limited only if in every row it meets prefixes beyond
- * theirs.
+ * There are too many prefixes (IPv4 /24, IPv6 /56: what one holder commonly has) for a bucket each, so they have a
+ * sketch (sketch.h). One compare-and-swap makes a rate hold over all workers together.
  */
 #ifndef CIDLB_LIMIT_H
 #define CIDLB_LIMIT_H
@@ -18,17 +19,16 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "siphash.h"
 
 enum {
-	LIMIT_RATE_MAX = 1000000, /* ClientHellos per second */
-	LIMIT_BURST_MIN = 2,      /* a handshake takes two: the second brings the cookie */
-	LIMIT_ROWS = 4,
-	LIMIT_ROW_BITS = 14, /* 16,384 buckets a row: 512 KiB per pool, untouched where no prefix is limited */
+	LIMIT_RATE_MAX = 1000000, /* handshakes per second */
+	LIMIT_BURST_MIN = 2,      /* of a handshake whose place in memory is lost, the second ClientHello pays, too */
 };
 
 struct limit_rate {
-	uint64_t cost_ns;  /* of one ClientHello; 0: unlimited */
-	uint64_t depth_ns; /* of a full bucket: one second's worth, at least LIMIT_BURST_MIN ClientHellos */
+	uint64_t cost_ns;  /* of one handshake; 0: unlimited */
+	uint64_t depth_ns; /* of a full bucket: one second's worth, at least LIMIT_BURST_MIN handshakes */
 };
 
 /* per_second: 0..LIMIT_RATE_MAX; 0: unlimited. Rounded to the slower side. */
@@ -54,6 +54,9 @@ void limit_free(struct limit *limit);
 /* Fills the buckets of a uid that another pool or backend is to have. Only while none uses it. */
 void limit_forget_pool(struct limit *limit, uint16_t pool);
 void limit_forget_backend(struct limit *limit, uint16_t backend);
+
+/* A hash of the prefix that a source belongs to: IPv4 /24, IPv6 /56. */
+uint64_t limit_prefix_hash(const struct siphash_key *key, const struct addr *source);
 
 struct limit_hello {
 	uint16_t pool, backend; /* uids */

@@ -60,8 +60,9 @@ size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_k
 {
 	const bool v4 = addr_is_v4(&ends->source) && addr_is_v4(&ends->destination);
 	const size_t skip = v4 ? V4_AT : 0;
-	const uint8_t marks[2] = { (uint8_t)(OURS_VERSION | direction), keys->keys[0].id };
-	const uint64_t tag = compute_tag(&keys->keys[0].key, marks, ends);
+	const struct proxy2_key *key = &keys->keys[ends->key];
+	const uint8_t marks[2] = { (uint8_t)(OURS_VERSION | direction), key->id };
+	const uint64_t tag = compute_tag(&key->key, marks, ends);
 	uint8_t *at = put(out, signature, sizeof signature);
 
 	*at++ = VERSION_2_PROXY;
@@ -115,21 +116,28 @@ static enum proxy2_result find_ours(const uint8_t **out, struct bytes tlvs)
 	return found == 1 && fits && ((*out)[0] & 0xf0) == OURS_VERSION ? PROXY2_GOOD : PROXY2_NO_TAG;
 }
 
+/* Says in ends->key which key it was. */
 static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const struct proxy2_keys *keys,
-				 enum proxy2_direction direction, const struct proxy2_ends *ends)
+				 enum proxy2_direction direction, struct proxy2_ends *ends)
 {
+	enum proxy2_result result = PROXY2_KEY;
+	uint64_t tag = 0;
+
 	if ((ours[0] & 0x0f) != direction)
 		return PROXY2_DIRECTION;
+	for (size_t i = 0; i < TAG_OCTETS; i++)
+		tag |= (uint64_t)ours[2 + i] << 8 * i;
 	for (size_t i = 0; i < keys->count; i++) {
-		uint64_t tag = 0;
 		if (keys->keys[i].id != ours[1])
 			continue;
-		for (size_t j = 0; j < TAG_OCTETS; j++)
-			tag |= (uint64_t)ours[2 + j] << 8 * j;
+		result = PROXY2_TAG;
 		/* All 64 bits are compared at once, so the time does not tell how many are right. */
-		return (tag ^ compute_tag(&keys->keys[i].key, ours, ends)) == 0 ? PROXY2_GOOD : PROXY2_TAG;
+		if ((tag ^ compute_tag(&keys->keys[i].key, ours, ends)) != 0)
+			continue;
+		ends->key = (uint16_t)i;
+		return PROXY2_GOOD;
 	}
-	return PROXY2_KEY;
+	return result;
 }
 
 enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys,
@@ -196,13 +204,23 @@ static const char *parse_key(struct proxy2_key *out, const char *line)
 	return id <= UINT8_MAX && (*hex == '\n' || *hex == '\0') ? hex : NULL;
 }
 
+static bool is_there(const struct proxy2_keys *keys, const struct proxy2_key *key)
+{
+	for (size_t i = 0; i < keys->count; i++)
+		if (keys->keys[i].id == key->id && keys->keys[i].key.k0 == key->key.k0 &&
+		    keys->keys[i].key.k1 == key->key.k1)
+			return true;
+	return false;
+}
+
 int proxy2_parse_keys(struct proxy2_keys *out, const char *text)
 {
 	*out = (struct proxy2_keys){ 0 };
 	while (*(text += strspn(text, " \t\r\n"))) {
-		if (out->count == PROXY2_KEYS || !(text = parse_key(&out->keys[out->count], text)))
+		struct proxy2_key *key = &out->keys[out->count];
+		if (out->count == PROXY2_KEYS || !(text = parse_key(key, text)) || is_there(out, key))
 			return -EINVAL;
 		out->count++;
 	}
-	return out->count == 0 || (out->count == 2 && out->keys[0].id == out->keys[1].id) ? -EINVAL : 0;
+	return out->count == 0 ? -EINVAL : 0;
 }

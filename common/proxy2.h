@@ -6,8 +6,8 @@
  *
  * One TLV has type e0 and 10 octets: version (high nibble, 1) and direction (low nibble) | key id | SipHash-2-4 tag, 8.
  * The tag is over those two octets, source and destination as 16 octets each (IPv4 mapped), and their ports. It
- * authenticates the pair of addresses, not the payload, so tunnels belong on a private network. A key belongs to one
- * pool, so the tag also binds the pool.
+ * authenticates the pair of addresses, not the payload, so tunnels belong on a private network. The service address is
+ * that of one pool, so the tag also says which pool it is, whether pools have keys of their own or not.
  *
  * Up: the source is the device, the destination the service address that it sent to. Down: the other way round. Pure:
  * no I/O, no globals, no allocation; safe from any thread. A server that links this needs neither the shim nor cidlb.
@@ -25,7 +25,8 @@ enum {
 	PROXY2_V4_OCTETS = 16 + 12 + 13,
 	PROXY2_V6_OCTETS = 16 + 36 + 13,
 	PROXY2_MAX_OCTETS = PROXY2_V6_OCTETS, /* the longest that proxy2_write() makes */
-	PROXY2_KEYS = 2,
+	PROXY2_POOL_KEYS = 2,                 /* that can be live at once in a pool */
+	PROXY2_KEYS = 16,                     /* of a server, which may be in several pools */
 };
 
 enum proxy2_direction { PROXY2_UP = 0, PROXY2_DOWN = 1 };
@@ -35,21 +36,23 @@ struct proxy2_key {
 	struct siphash_key key;
 };
 
-/* Both are accepted; the first one signs. */
+/* All are accepted. Pools choose their ids without regard to each other. So a server's keys may have the same id. */
 struct proxy2_keys {
 	struct proxy2_key keys[PROXY2_KEYS];
-	size_t count; /* 1..PROXY2_KEYS, distinct ids */
+	size_t count; /* 1..PROXY2_KEYS */
 };
 
-/* Reads a key file with one line ID:HEX per key: id 0..255, 16 octets in hex. -EINVAL: anything else, two keys of one
- * id, no key or too many. */
+/* Reads a key file with one line ID:HEX per key: id 0..255, 16 octets in hex. -EINVAL: anything else, a line that is
+ * there twice, no key or too many. */
 int proxy2_parse_keys(struct proxy2_keys *out, const char *text);
 
 struct proxy2_ends {
 	struct addr source, destination;
+	uint16_t key; /* index of the key that signs. cidlb signs with its first, a server with that of the datagram */
 };
 
-/* Writes the header and returns its octets: PROXY2_V4_OCTETS if both ends are IPv4, else PROXY2_V6_OCTETS. */
+/* Writes the header, signed with ends->key, and returns its octets: PROXY2_V4_OCTETS if both ends are IPv4, else
+ * PROXY2_V6_OCTETS. */
 size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys,
 		    enum proxy2_direction direction, const struct proxy2_ends *ends);
 

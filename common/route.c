@@ -18,7 +18,7 @@ struct lookup {
 
 bool route_by_cid(const struct snapshot_pool *pool, const struct dtls_view *view)
 {
-	return pool->protocol == POOL_DTLS && view->kind == DTLS_CID && pool->layout.scheme != CID_LAYOUT_NONE;
+	return pool->reads_cids && view->kind == DTLS_CID;
 }
 
 static inline void out_drop(struct route_out *out, enum verdict verdict)
@@ -47,7 +47,7 @@ static inline void lookup_source(struct lookup *lookup, const struct snapshot_po
 	lookup_hash(lookup, pool, siphash_addr(&pool->hash_key, &in->source, pool->affinity == AFFINITY_ADDRESS_PORT));
 }
 
-/* Rules 4 and 5 for all but a ClientHello. */
+/* Rules 4 and 5 for all but a ClientHello that begins a handshake. */
 static inline void lookup_hint(struct lookup *lookup, struct route_out *out, const struct snapshot_pool *pool,
 			       const struct route_in *in)
 {
@@ -90,6 +90,14 @@ static inline void lookup_id(struct lookup *lookup, struct route_out *out, const
 		out_routed(out, pool->cid_verdict[backend], backend, &lookup->opened);
 }
 
+/* A server may skip a record that has no ciphertext, and read on. Where unknown CIDs are dropped it sees none of it. */
+static bool misfit_is_mixed(const struct snapshot_pool *pool, const struct cid_opened *opened,
+			    const struct route_in *in)
+{
+	return pool->unknown_cid == UNKNOWN_CID_HASH &&
+	       dtls_misfit_is_mixed(&in->view, in->data, in->len, cid_length(&pool->layout, *opened->cid));
+}
+
 /* Rule 3. */
 static inline void lookup_cid(struct lookup *lookup, struct route_out *out, const struct snapshot_pool *pool,
 			      const struct route_in *in)
@@ -107,33 +115,73 @@ static inline void lookup_cid(struct lookup *lookup, struct route_out *out, cons
 		lookup_hash(lookup, pool, siphash24(&pool->hash_key, lookup->opened.cid, lookup->opened.cid_len));
 		break;
 	case CID_MISFIT:
-		lookup_unknown(lookup, out, pool);
+		if (misfit_is_mixed(pool, &lookup->opened, in))
+			out_drop(out, VERDICT_MIXED);
+		else
+			lookup_unknown(lookup, out, pool);
+		break;
+	case CID_MIXED:
+		out_drop(out, VERDICT_MIXED);
 		break;
 	}
+}
+
+/* Rule 3 in a pool that learns CIDs. */
+static void lookup_learned(struct lookup *lookup, struct route_out *out, const struct snapshot_pool *pool,
+			   const struct route_in *in)
+{
+	const struct cid_opened opened = { .cid = in->data + in->view.cid_at, .cid_len = in->learned_len };
+	const size_t octets = in->learned_len ? dtls_cid_octets(&in->view, in->data, in->len, in->learned_len) : 0;
+
+	if (octets == 0)
+		out_drop(out, VERDICT_UNKNOWN_CID);
+	else if (!dtls_tail_fits(&in->view, in->data, in->len, in->learned_len, in->view.record_at + octets))
+		out_drop(out, VERDICT_MIXED);
+	else if (in->learned_at != SNAPSHOT_NO_BACKEND && pool->cid_verdict[in->learned_at] == VERDICT_MAINT)
+		out_drop(out, VERDICT_MAINT);
+	else if (in->learned_at != SNAPSHOT_NO_BACKEND)
+		out_routed(out, pool->cid_verdict[in->learned_at], in->learned_at, &opened);
+	else if (pool->unknown_cid == UNKNOWN_CID_DROP)
+		out_drop(out, VERDICT_UNKNOWN_CID);
+	else
+		lookup_hint(lookup, out, pool, in);
+}
+
+/* What rule 3 does not decide, or not by itself. Apart from lookup_make(), where nearly all datagrams have a CID. */
+static inline void lookup_other(struct lookup *lookup, struct route_out *out, const struct snapshot_pool *pool,
+				const struct route_in *in)
+{
+	static const enum verdict not_dtls[] = {
+		[DTLS_MALFORMED] = VERDICT_MALFORMED,
+		[DTLS_BAD_TYPE] = VERDICT_TYPE,
+		[DTLS_EPOCH0_DATA] = VERDICT_EPOCH0_DATA,
+		[DTLS_MIXED] = VERDICT_MIXED,
+	};
+	const enum dtls_kind kind = in->view.kind;
+
+	if (pool->protocol == POOL_UDP)
+		lookup_hint(lookup, out, pool, in);
+	else if (kind <= DTLS_MIXED)
+		out_drop(out, not_dtls[kind]);
+	else if (route_by_cid(pool, &in->view))
+		lookup_learned(lookup, out, pool, in);
+	else if (kind == DTLS_HELLO && in->view.hello_first)
+		lookup_source(lookup, pool, in);
+	else
+		lookup_hint(lookup, out, pool, in);
 }
 
 /* The first pass: reads the datagram, and prefetches the row that the second pass will read. */
 static inline void lookup_make(struct lookup *lookup, struct route_out *out, const struct snapshot_pool *pool,
 			       const struct route_in *in)
 {
-	static const enum verdict not_dtls[] = {
-		[DTLS_MALFORMED] = VERDICT_MALFORMED,
-		[DTLS_BAD_TYPE] = VERDICT_TYPE,
-		[DTLS_EPOCH0_DATA] = VERDICT_EPOCH0_DATA,
-	};
-	const enum dtls_kind kind = in->view.kind;
-
 	lookup->step = LOOKUP_DONE;
-	if (pool->protocol == POOL_UDP)
-		lookup_hint(lookup, out, pool, in);
-	else if (kind <= DTLS_EPOCH0_DATA)
-		out_drop(out, not_dtls[kind]);
-	else if (kind == DTLS_HELLO)
-		lookup_source(lookup, pool, in);
-	else if (route_by_cid(pool, &in->view))
+	if (bad_sources_have(pool->bad_sources, pool->bad_marks, &in->source))
+		out_drop(out, VERDICT_BAD_SOURCE);
+	else if (pool->opens_cids && in->view.kind == DTLS_CID)
 		lookup_cid(lookup, out, pool, in);
 	else
-		lookup_hint(lookup, out, pool, in);
+		lookup_other(lookup, out, pool, in);
 }
 
 /* The second pass. */

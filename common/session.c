@@ -142,7 +142,9 @@ int session_new(struct session **out, struct session_config *config, const uint8
 	mbedtls_ssl_init(&session->ssl);
 	if (mbedtls_ssl_setup(&session->ssl, &config->ssl) != 0 ||
 	    (config->use_cid &&
-	     mbedtls_ssl_set_cid(&session->ssl, MBEDTLS_SSL_CID_ENABLED, own_cid, config->cid_length) != 0)) {
+	     mbedtls_ssl_set_cid(&session->ssl, MBEDTLS_SSL_CID_ENABLED, own_cid, config->cid_length) != 0) ||
+	    /* Of a client that verifies mbedTLS wants to hear that no name is asked. */
+	    mbedtls_ssl_set_hostname(&session->ssl, NULL) != 0) {
 		session_free(session);
 		return -ENOMEM;
 	}

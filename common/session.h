@@ -1,5 +1,5 @@
 /* One DTLS 1.2 session of mbedTLS over the caller's buffers: no socket, no clock. PSK, with AES128-CCM-8 or another
- * suite that both have, and CIDs of RFC 9146.
+ * suite that both have, or certificates, and CIDs of RFC 9146.
  *
  * The caller feeds received datagrams and tells the time. It gets outgoing datagrams and plaintext through callbacks. A
  * program may hold thousands of sessions in one thread. Sessions share a config, which outlives them. Times are in ms
@@ -44,7 +44,11 @@ struct session_options {
 	const char *psk_identity;
 	const uint8_t *psk_key;
 	size_t psk_key_len; /* octets, 1..SESSION_PSK_MAX */
-	bool use_cid;       /* offer or accept the connection_id extension */
+	/* PEM, in place of a PSK: a key, its certificate, and the certificates of those who issue the peer's. Each side
+	 * verifies the other one, of which no name is asked. ECDHE_ECDSA with AES128-CCM-8 (RFC 7252, section 9.1.3.3).
+	 * NULL: PSK. */
+	const char *certificates;
+	bool use_cid; /* offer or accept the connection_id extension */
 	/* Client: offer every PSK suite, for any server. Otherwise only CCM_8, as constrained devices do. */
 	bool all_suites;
 	uint8_t cid_length; /* octets of our own CIDs; 0: the peer sends none, but we use the one that it hands out */
@@ -57,7 +61,7 @@ struct session_options {
 struct session_config;
 struct session;
 
-/* -EINVAL: an option out of range. -EIO: the random source failed. -ENOMEM. */
+/* -EINVAL: an option out of range, or certificates that cannot be read. -EIO: the random source failed. -ENOMEM. */
 int session_config_new(struct session_config **out, const struct session_options *options);
 void session_config_free(struct session_config *config);
 

@@ -4,12 +4,17 @@
 
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_cookie.h>
+#include <mbedtls/x509_crt.h>
 
 #include "session.h"
 
 struct session_config {
 	mbedtls_ssl_config ssl;
 	mbedtls_ssl_cookie_ctx cookie;
+	mbedtls_x509_crt
+		certificates; /* as they were given: ours, then those that the peer is verified by; none: PSK */
+	mbedtls_x509_crt own; /* the first of them, alone: a peer gets no more */
+	mbedtls_pk_context key;
 	enum session_role role;
 	bool use_cid;
 	uint8_t cid_length;

@@ -266,6 +266,9 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 	pool->unknown_cid = spec->unknown_cid;
 	pool->all_down = spec->all_down;
 	pool->layout = cid_layout_share(&spec->layout);
+	pool->reads_cids = spec->protocol == POOL_DTLS && spec->layout.scheme != CID_LAYOUT_NONE;
+	pool->opens_cids = pool->reads_cids && spec->layout.scheme != CID_LAYOUT_LEARNED;
+	pool->bad_marks = &bad_marks_always;
 	if (!pool_fill_backends(pool, key, spec) || !pool_fill_uids(pool) || !pool_fill_ids(pool, spec))
 		return false;
 	pool_fill_states(pool);
@@ -336,6 +339,15 @@ fail:
 	return NULL;
 }
 
+void snapshot_take_bad_sources(struct snapshot *snapshot, struct bad_sources *sources)
+{
+	snapshot->bad_sources = sources;
+	for (size_t i = 0; i < snapshot->pool_count; i++) {
+		snapshot->pools[i].bad_sources = sources;
+		snapshot->pools[i].bad_marks = bad_sources_marks(sources);
+	}
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
 	if (!snapshot)
@@ -353,6 +365,7 @@ void snapshot_free(struct snapshot *snapshot)
 		slots_drop(pool->slots_owner);
 		cid_layout_drop(&pool->layout);
 	}
+	bad_sources_free(snapshot->bad_sources);
 	free(snapshot->pools);
 	free(snapshot);
 }

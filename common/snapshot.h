@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "bad_sources.h"
 #include "cid.h"
 #include "pool.h"
 #include "rendezvous.h"
@@ -33,6 +34,7 @@ struct snapshot_backend {
 	uint16_t uid;
 	uint16_t weight; /* 0..256; 0: CID traffic only */
 	struct addr addr;
+	uint32_t iface; /* index of the interface that it is reached on; 0: any */
 	enum backend_health health;
 	enum backend_admin admin;
 };
@@ -69,6 +71,8 @@ struct snapshot_pool {
 	enum unknown_cid unknown_cid;
 	enum all_down all_down;
 	struct cid_layout layout;
+	bool reads_cids; /* a DTLS pool whose layout is not CID_LAYOUT_NONE */
+	bool opens_cids; /* … and not CID_LAYOUT_LEARNED either */
 	/* The pool's key: siphash_key_derive(service's key, "pool:NAME"). The key of the rendezvous table is derived
 	 * from it by "slots", and that of the server ids by "ids". */
 	struct siphash_key hash_key;
@@ -88,6 +92,8 @@ struct snapshot_pool {
 	struct snapshot_ids *ids; /* longer ones */
 	uint16_t *index_of_uid;   /* uid_count entries; SNAPSHOT_NO_BACKEND: not of this pool */
 	size_t uid_count;
+	const struct bad_sources *bad_sources; /* the snapshot's */
+	const struct bad_marks *bad_marks;
 	char *names; /* owns all names above */
 };
 
@@ -96,6 +102,7 @@ struct snapshot {
 	struct siphash_key key;
 	struct snapshot_pool *pools;
 	size_t pool_count;
+	struct bad_sources *bad_sources; /* NULL: only those of no host */
 	uint64_t homes_digest; /* a keyed hash of which backend owns which id, and of where the backends are */
 };
 
@@ -104,6 +111,9 @@ struct snapshot {
 struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
 				size_t pool_count, const struct snapshot *previous);
 void snapshot_free(struct snapshot *snapshot);
+
+/* Takes the sources that no datagram may come from, in all pools. Before publication, once. */
+void snapshot_take_bad_sources(struct snapshot *snapshot, struct bad_sources *sources);
 
 /* The first says where to look for a server id, and prefetches that row. The second gives the backend, or
  * SNAPSHOT_NO_BACKEND. */

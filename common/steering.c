@@ -65,47 +65,63 @@ static bool id_read(struct server_id *out, const struct cid_layout *layout, cons
 	return cid_id_from_hex(out, layout, hex) == 0;
 }
 
-static bool id_take(struct steering *out, const struct cid_layout *layout, const struct word *word)
+/* What a word is to its line. */
+enum taken { WORD_COUNTS, WORD_SKIPPED /* it has the form of one that could count */, WORD_IS_PROSE };
+
+static bool all_digits(const uint8_t *at, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (at[i] < '0' || at[i] > '9')
+			return false;
+	return len > 0;
+}
+
+static enum taken id_take(struct steering *out, const struct cid_layout *layout, const struct word *word)
 {
 	struct server_id id;
 
 	if (!id_read(&id, layout, word))
-		return false;
+		return WORD_SKIPPED;
 	for (size_t i = 0; i < out->id_count; i++) {
 		if (memcmp(out->ids[i].octets, id.octets, id.len) == 0)
-			return true;
+			return WORD_COUNTS;
 	}
 	if (out->id_count == STEERING_IDS)
-		return false;
+		return WORD_SKIPPED;
 	out->ids[out->id_count++] = id;
-	return true;
+	return WORD_COUNTS;
 }
 
-static bool percent_take(struct steering *out, const struct word *word)
+static enum taken percent_take(struct steering *out, const struct word *word)
 {
 	uint64_t percent;
 
-	if (word->at[word->len - 1] != '%' || !number_read(&percent, word->at, word->len - 1) || percent > 100)
-		return false;
+	if (!number_read(&percent, word->at, word->len - 1) || percent > 100)
+		return WORD_SKIPPED;
 	if (percent < out->percent)
 		out->percent = (uint8_t)percent;
-	return true;
+	return WORD_COUNTS;
 }
 
-static bool admin_take(struct steering *out, enum backend_admin admin)
+static enum taken admin_take(struct steering *out, enum backend_admin admin)
 {
 	if (admin > out->admin)
 		out->admin = admin;
-	return true;
+	return WORD_COUNTS;
 }
 
-/* False: the word means nothing. */
-static bool word_take(struct steering *out, const struct cid_layout *layout, const struct word *word)
+static enum taken down_take(struct steering *out)
+{
+	out->down = true;
+	return WORD_COUNTS;
+}
+
+static enum taken word_take(struct steering *out, const struct cid_layout *layout, const struct word *word)
 {
 	if (word_is(word, "up"))
-		return true;
+		return WORD_COUNTS;
 	if (word_is(word, "down") || word_is(word, "fail") || word_is(word, "stopped"))
-		return out->down = true;
+		return down_take(out);
 	if (word_is(word, "ready"))
 		return admin_take(out, BACKEND_READY);
 	if (word_is(word, "drain"))
@@ -114,7 +130,11 @@ static bool word_take(struct steering *out, const struct cid_layout *layout, con
 		return admin_take(out, BACKEND_MAINT);
 	if (word_begins(word, "id:"))
 		return id_take(out, layout, word);
-	return percent_take(out, word);
+	if (word->at[word->len - 1] == '%' && all_digits(word->at, word->len - 1))
+		return percent_take(out, word);
+	if (word_begins(word, "maxconn:") && all_digits(word->at + 8, word->len - 8))
+		return WORD_SKIPPED;
+	return WORD_IS_PROSE;
 }
 
 static void word_show(char out[static STEERING_WORD_OCTETS], const struct word *word)
@@ -144,7 +164,7 @@ static bool word_next(struct word *out, const uint8_t *text, size_t len, size_t 
 	return true;
 }
 
-void steering_read(struct steering *out, const struct cid_layout *layout, const uint8_t *text, size_t len,
+bool steering_read(struct steering *out, const struct cid_layout *layout, const uint8_t *text, size_t len,
 		   char unknown[static STEERING_WORD_OCTETS])
 {
 	struct word word;
@@ -153,9 +173,16 @@ void steering_read(struct steering *out, const struct cid_layout *layout, const 
 	*out = steering_none;
 	unknown[0] = '\0';
 	if (!word_next(&word, text, len, &at) || is_one_of(word.at[0], "{[<"))
-		return;
+		return true;
 	do {
-		if (!word_take(out, layout, &word) && unknown[0] == '\0')
+		const enum taken taken = word_take(out, layout, &word);
+
+		if (taken == WORD_IS_PROSE || (taken == WORD_SKIPPED && unknown[0] == '\0'))
 			word_show(unknown, &word);
+		if (taken == WORD_IS_PROSE) {
+			*out = steering_none;
+			return false;
+		}
 	} while (word_next(&word, text, len, &at));
+	return true;
 }

@@ -151,8 +151,7 @@ class Stage:
         new.touch(mode=0o600)
         new.write_text(text)
         if os.geteuid() == 0:
-            names = {entry.pw_name: entry for entry in pwd.getpwall()}
-            user = names.get("cidlb") or names["nobody"]
+            user = pwd.getpwnam(re.search(r'^user = "(.*?)";', text, re.MULTILINE)[1])
             os.chown(new, user.pw_uid, user.pw_gid)
         new.rename(self.conf)
 

@@ -128,8 +128,12 @@ def commit_of(facts):
 
 
 def when(facts):
-    """By which a scenario that was measured at another time than others is told."""
-    return f"{facts['time']}, {commit_of(facts)}"
+    """By which a scenario that was measured at another time than others is told: perhaps on another machine."""
+    return f"{facts['time']}, {commit_of(facts)}, {facts['cpu']}, load {load_of(facts)}"
+
+
+def load_of(facts):
+    return " ".join(f"{load:.2f}" for load in facts["load_average"])
 
 
 def rows(facts):
@@ -137,7 +141,7 @@ def rows(facts):
     caches = ", ".join(f"{name} {size}" for name, size in facts["caches"].items() if size)
     place = f"{facts['cpus']} CPU{'s' if facts['cpus'] != 1 else ''}"
     place += f", virtual: {facts['hypervisor']}" if facts["hypervisor"] else ""
-    load = " ".join(f"{load:.2f}" for load in facts["load_average"])
+    load = load_of(facts)
     build = f"{', programs of another build' if facts['other_build'] else ''} ({facts['build'] or 'build unknown'})"
     clock = f"clock {facts['clock'] or 'unknown'}, frequency governor {facts['governor'] or 'none'}"
     sysctls = (f"{name.removeprefix('net.core.')} {value}" for name, value in facts["sysctls"].items() if value)

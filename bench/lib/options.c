@@ -8,6 +8,26 @@
 
 #include "common/hex.h"
 
+static const char help[] = "--help says what there is";
+
+int option_left_over(const char *argument)
+{
+	fprintf(stderr, "%s: not an option; %s\n", argument, help);
+	return -EINVAL;
+}
+
+int option_missing(const char *option)
+{
+	fprintf(stderr, "--%s is missing; %s\n", option, help);
+	return -EINVAL;
+}
+
+int option_refuse(const char *sentence)
+{
+	fprintf(stderr, "%s; %s\n", sentence, help);
+	return -EINVAL;
+}
+
 int option_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max)
 {
 	char *end;

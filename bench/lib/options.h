@@ -7,6 +7,12 @@
 
 #include "common/addr.h"
 
+/* What keeps a program from starting: an argument that is no option, an option that is missing, or several that do not
+ * go together. -EINVAL. */
+int option_left_over(const char *argument);
+int option_missing(const char *option);
+int option_refuse(const char *sentence);
+
 /* A whole number of min..max. -EINVAL: anything else. */
 int option_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max);
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_FILE_OCTETS = 512 };
+enum { KEY_FILE_OCTETS = 1024 };
 
 int tunnel_keys_read(struct proxy2_keys *out, const char *file)
 {

@@ -23,7 +23,10 @@ static socklen_t name_from_addr(union name *name, const struct addr *a)
 	}
 	name->v6.sin6_family = AF_INET6;
 	name->v6.sin6_port = htons(a->port);
-	memcpy(&name->v6.sin6_addr, a->ip, 16);
+	struct addr bare = *a;
+	addr_set_scope(bare.ip, 0);
+	memcpy(&name->v6.sin6_addr, bare.ip, 16);
+	name->v6.sin6_scope_id = addr_scope(a->ip);
 	return sizeof name->v6;
 }
 
@@ -35,6 +38,7 @@ static void name_to_addr(const union name *name, struct addr *a)
 	} else {
 		*a = (struct addr){ .port = ntohs(name->v6.sin6_port) };
 		memcpy(a->ip, &name->v6.sin6_addr, 16);
+		addr_set_scope(a->ip, name->v6.sin6_scope_id);
 	}
 }
 

@@ -7,7 +7,7 @@
 #include "admin/command_priv.h"
 #include "control/settle.h"
 
-enum { ARGUMENTS = 3 };
+enum { ARGUMENTS = 5 };
 
 /* Arguments are read in this order. The answer refuses the first that is wrong. */
 static const struct command {
@@ -16,14 +16,21 @@ static const struct command {
 	json_t *(*run)(struct request *request);
 } commands[] = {
 	{ "status", { NULL }, command_status },
-	{ "backends", { NULL }, command_backends },
-	{ "flows", { &argument_cid_or_none, &argument_from_or_none, &argument_limit_or_none }, command_flows },
-	{ "trace", { &argument_cid, &argument_seconds }, command_trace },
+	{ "backends", { &argument_backend_or_none }, command_backends },
+	{ "flows",
+	  { &argument_cid_or_none, &argument_from_or_none, &argument_limit_or_none, &argument_older_or_none,
+	    &argument_sort_or_none },
+	  command_flows },
+	{ "device", { &argument_cid_or_none, &argument_from_or_none }, command_device },
+	{ "events", { &argument_follow_or_none }, command_events },
+	{ "trace", { &argument_cid_or_none, &argument_from_or_none, &argument_seconds }, command_trace },
 	{ "drain", { &argument_backend }, command_drain },
 	{ "ready", { &argument_backend }, command_ready },
 	{ "maint", { &argument_backend }, command_maint },
 	{ "weight", { &argument_backend, &argument_weight }, command_weight },
 	{ "reload", { NULL }, command_reload },
+	{ "leave", { NULL }, command_leave },
+	{ "join", { NULL }, command_join },
 };
 
 struct commands *commands_new(struct control *control, struct event_base *base)
@@ -40,6 +47,7 @@ void commands_free(struct commands *of)
 	if (!of)
 		return;
 	command_trace_end(of->trace);
+	command_events_end(of);
 	free(of);
 }
 

@@ -1,4 +1,9 @@
+#include <stdlib.h>
+#include <time.h>
+
 #include "admin/command_priv.h"
+#include "flows/flows_habits.h"
+#include "path/worker.h"
 
 static json_t *finding_json(enum health_finding finding, const char *good, const char *bad, const char *reason)
 {
@@ -35,6 +40,8 @@ static void probe_json(json_t *row, const struct view_backend *backend)
 	json_object_set_new(row, "reason", json_string(backend->reason));
 	json_object_set_new(row, "since_s", json_integer((json_int_t)backend->health_s));
 	json_object_set_new(row, "latency_us", json_integer(backend->probe_us));
+	json_object_set_new(row, "probes_ok", json_integer((json_int_t)backend->probes[true]));
+	json_object_set_new(row, "probes_failed", json_integer((json_int_t)backend->probes[false]));
 	if (backend->has_findings) {
 		const struct health_findings *f = &backend->findings;
 
@@ -49,6 +56,17 @@ static void probe_json(json_t *row, const struct view_backend *backend)
 		json_object_set_new(row, "name_reason", json_string(backend->name_reason));
 }
 
+/* May it be stopped? `not_before`: Unix time; null: it may, or flows alone are in the way, and nobody knows. */
+static json_t *drain_json(const struct view_backend *backend)
+{
+	const int64_t wait_s = backend->window_s - backend->silent_s;
+
+	return json_pack("{s:I, s:I, s:I, s:b, s:I, s:o}", "watched_s", (json_int_t)backend->watched_s, "silent_s",
+			 (json_int_t)backend->silent_s, "needed_s", (json_int_t)backend->window_s, "may_stop",
+			 (int)backend->may_stop, "wait_s", (json_int_t)(wait_s > 0 ? wait_s : 0), "not_before",
+			 wait_s > 0 ? json_integer((json_int_t)(time(NULL) + wait_s)) : json_null());
+}
+
 json_t *command_backend_json(const struct view_backend *backend, const struct stats *sum)
 {
 	const struct backend_state *state = &backend->state;
@@ -60,16 +78,64 @@ json_t *command_backend_json(const struct view_backend *backend, const struct st
 			  ids_json(backend), "flows", (json_int_t)backend->flows, "last_cid_s",
 			  backend->cid_at_s ? json_integer((json_int_t)backend->cid_ago_s) : json_null());
 
+	if (backend->unanswered)
+		json_object_set_new(row, "unanswered", json_integer((json_int_t)backend->unanswered));
 	if (backend->host)
 		json_object_set_new(row, "host", json_string(backend->host));
+	if (backend_state_admin(state) == BACKEND_DRAIN)
+		json_object_set_new(row, "drain", drain_json(backend));
 	probe_json(row, backend);
 	if (sum) {
-		json_object_set_new(row, "forwarded_up", answer_counter(&sum->sent_up[backend->uid]));
-		json_object_set_new(row, "forwarded_down", answer_counter(&sum->sent_down[backend->uid]));
+		json_object_set_new(row, "forwarded_up", answer_counter(&sum->sent_up[backend->uid].datagrams));
+		json_object_set_new(row, "forwarded_down", answer_counter(&sum->sent_down[backend->uid].datagrams));
+		json_object_set_new(row, "octets_up", answer_counter(&sum->sent_up[backend->uid].octets));
+		json_object_set_new(row, "octets_down", answer_counter(&sum->sent_down[backend->uid].octets));
+		json_object_set_new(row, "icmp_errors", answer_counter(&sum->icmp_errors[backend->uid]));
+		json_object_set_new(row, "wrong_interface", answer_counter(&sum->wrong_interface[backend->uid]));
+		json_object_set_new(row, "foreign_cids", answer_counter(&sum->foreign_cids[backend->uid]));
+		json_object_set_new(row, "silent_sessions", json_integer((json_int_t)backend->silent));
 	}
 	return row;
 }
 
+static bool has_forecast(const struct view_backend *backend)
+{
+	return backend_state_admin(&backend->state) == BACKEND_DRAIN && backend->flows > 0;
+}
+
+/* When devices will have spoken, by the intervals seen so far. `late`: silent for longer than ever; `new`: without an
+ * interval; by_s: until then each of the others has spoken or is late. */
+static json_t *forecast_json(const struct flows_habits *habits)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "half_s", (json_int_t)flows_habit_s(habits, 50), "all_s",
+			 (json_int_t)flows_habit_s(habits, 100), "late", (json_int_t)habits->late, "new",
+			 (json_int_t)habits->counts[0], "by_s", (json_int_t)(habits->due_ms + 999) / 1000);
+}
+
+/* For the servers that drain, in one walk through the flows. Without memory there is none. */
+static void add_forecasts(struct request *request, const struct view *view, json_t *rows)
+{
+	struct flows_habits *habits[STATS_BACKENDS] = { NULL };
+	bool any = false;
+
+	for (size_t at = 0; at < view->backend_count; at++)
+		if (has_forecast(&view->backends[at])) {
+			habits[view->backends[at].uid] = calloc(1, sizeof *habits[0]);
+			any = true;
+		}
+	if (any)
+		flows_habits(control_flows(request->control), habits, worker_clock_ms());
+	for (size_t at = 0; at < view->backend_count; at++) {
+		struct flows_habits *of = habits[view->backends[at].uid];
+
+		if (of)
+			json_object_set_new(json_object_get(json_array_get(rows, at), "drain"), "forecast",
+					    forecast_json(of));
+		free(of);
+	}
+}
+
+/* Without a name also forecasts, which nobody waits for again and again. */
 json_t *command_backends(struct request *request)
 {
 	json_t *rows = json_array();
@@ -80,7 +146,10 @@ json_t *command_backends(struct request *request)
 		return NULL;
 	}
 	for (size_t at = 0; at < view->backend_count; at++)
-		json_array_append_new(rows, command_backend_json(&view->backends[at], view->sum));
+		if (!request->has_backend || request->backend.uid == view->backends[at].uid)
+			json_array_append_new(rows, command_backend_json(&view->backends[at], view->sum));
+	if (!request->has_backend)
+		add_forecasts(request, view, rows);
 	view_free(view);
 	return json_pack("{s:b, s:o}", "ok", 1, "backends", rows);
 }

@@ -47,18 +47,59 @@ static json_t *stateless_json(const struct view_pool *pool, const struct stats *
 	return stateless;
 }
 
+/* null: the pool does not learn CIDs. */
+static json_t *learned_json(const struct view_pool *pool)
+{
+	const struct learned *learned = pool->learned;
+	json_t *lengths = json_array();
+
+	if (!learned) {
+		json_decref(lengths);
+		return json_null();
+	}
+	for (int len = 1; len <= LEARNED_CID_MAX; len++)
+		if (learned_lengths(learned) >> len & 1)
+			json_array_append_new(lengths, json_integer(len));
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "cids", (json_int_t)learned_count(learned), "max_cids",
+			 (json_int_t)pool->learned_room, "lengths", lengths, "added",
+			 answer_counter(&learned->counts.added), "evicted", answer_counter(&learned->counts.evicted),
+			 "shared", answer_counter(&learned->counts.shared), "refused",
+			 answer_counter(&learned->counts.refused));
+}
+
+static json_t *flows_json(const struct flows_count *count)
+{
+	json_t *flows = json_object();
+
+	for (enum flow_class class = 0; class < FLOW_CLASSES; class ++)
+		json_object_set_new(flows, flow_class_name(class), json_integer((json_int_t)count->flows[class]));
+	return flows;
+}
+
 static json_t *pool_json(const struct view_pool *pool, const struct stats *sum)
 {
 	const uint16_t uid = pool->uid;
 
-	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 pool->name, "forward", pool->tunnel ? "tunnel" : "nat", "backends", (int)pool->backend_count,
 			 "accepting", (int)pool->accepting, "id_moves", (json_int_t)pool->id_moves, "ids_contested",
-			 (int)pool->ids_contested, "flows", "trial", (json_int_t)pool->flows_trial, "proven",
-			 (json_int_t)pool->flows_proven, "stateless", stateless_json(pool, sum), "replies",
-			 answer_counter(&sum->replies[uid]), "copies", answer_counter(&sum->copies[uid]), "contests",
-			 answer_counter(&sum->contests[uid]), "refused_up", refused_json(sum->refused_up[uid]),
-			 "refused_down", refused_json(sum->refused_down[uid]));
+			 (int)pool->ids_contested, "flows", flows_json(&pool->flows), "stateless",
+			 stateless_json(pool, sum), "learned", learned_json(pool), "replies",
+			 answer_counter(&sum->replies[uid]), "copies", answer_counter(&sum->copies[uid]), "withheld",
+			 answer_counter(&sum->withheld[uid]), "own_endpoint", answer_counter(&sum->own_endpoint[uid]),
+			 "refused_up", refused_json(sum->refused_up[uid]), "refused_down",
+			 refused_json(sum->refused_down[uid]));
+}
+
+static json_t *buffers_json(const struct view *view)
+{
+	json_t *buffers = json_pack("{s:I}", "asked", (json_int_t)view->rcvbuf_asked);
+
+	for (enum slot_kind kind = 0; kind <= SLOT_TUNNEL; kind++)
+		if (view->rcvbuf[kind] != UINT32_MAX)
+			json_object_set_new(buffers, slot_kind_name(kind),
+					    json_integer((json_int_t)view->rcvbuf[kind]));
+	return buffers;
 }
 
 json_t *command_status(struct request *request)
@@ -80,6 +121,11 @@ json_t *command_status(struct request *request)
 			   view->file, "fingerprint", view->fingerprint, "generation", (json_int_t)view->generation,
 			   "ready", (int)view->ready, "listeners", listeners, "pools", pools, "verdicts",
 			   verdicts_json(total), "strays", answer_counter(&view->sum->strays));
+	if (status) {
+		json_object_set_new(status, "left", json_boolean(view->left));
+		json_object_set_new(status, "unready", json_string(view->ready ? "" : view->unready));
+		json_object_set_new(status, "receive_buffers", buffers_json(view));
+	}
 	view_free(view);
 	return status;
 }

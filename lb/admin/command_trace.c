@@ -1,6 +1,8 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/command_priv.h"
+#include "admin/trace_mask.h"
 #include "path/trace.h"
 #include "path/worker.h"
 
@@ -41,7 +43,7 @@ static json_t *down_json(const struct control *control, const struct trace_entry
 	json_t *to = json_array();
 
 	for (unsigned i = 0; i < entry->to_count; i++) {
-		const struct ownership_peer *peer = &entry->to[i].peer;
+		const struct ownership_pair *peer = &entry->to[i].pair;
 
 		json_array_append_new(to, json_pack("{s:o, s:s, s:o}", "address", answer_address(&peer->device), "role",
 						    trace_role_name(entry->to[i].role), "service",
@@ -53,6 +55,7 @@ static json_t *down_json(const struct control *control, const struct trace_entry
 static json_t *entry_json(const struct control *control, const struct trace_entry *entry)
 {
 	json_t *line = entry->up ? up_json(control, entry) : down_json(control, entry);
+	uint8_t data[TRACE_OCTETS];
 
 	json_object_set_new(line, "time_us", json_integer((json_int_t)entry->time_us));
 	json_object_set_new(line, "octets", json_integer((json_int_t)entry->len));
@@ -61,7 +64,9 @@ static json_t *entry_json(const struct control *control, const struct trace_entr
 		json_object_set_new(line, "backend", answer_text(view_backend_name(control, entry->backend)));
 		json_object_set_new(line, "backend_address", answer_address(&entry->backend_addr));
 	}
-	json_object_set_new(line, "data", answer_hex(entry->data, entry->kept));
+	memcpy(data, entry->data, entry->kept);
+	json_object_set_new(line, "masked", json_integer((json_int_t)trace_mask(data, entry->kept)));
+	json_object_set_new(line, "data", answer_hex(data, entry->kept));
 	return line;
 }
 
@@ -161,10 +166,12 @@ static bool trace_begin(struct command_trace *trace, const struct request *reque
 {
 	static const struct timeval period = { .tv_usec = DRAIN_MS * 1000 };
 	const unsigned workers = control_workers(trace->control);
+	struct trace_of of = { .cid_len = request->cid_len, .from = request->from };
 
+	memcpy(of.cid, request->cid, request->cid_len);
 	trace->rings = calloc(workers + 1, sizeof(struct trace_ring *));
 	for (; trace->rings && trace->ring_count < workers; trace->ring_count++) {
-		trace->rings[trace->ring_count] = trace_ring_new(request->cid, request->cid_len);
+		trace->rings[trace->ring_count] = trace_ring_new(&of);
 		if (!trace->rings[trace->ring_count])
 			return false;
 	}
@@ -181,6 +188,8 @@ json_t *command_trace(struct request *request)
 {
 	struct command_trace *trace;
 
+	if (!request->cid_text == !request->from_text)
+		return answer_refuse("a trace is of a CID or of an address");
 	if (request->commands->trace)
 		return answer_refuse("another trace is running; only one can run at a time");
 	if (!request->client)
@@ -196,5 +205,7 @@ json_t *command_trace(struct request *request)
 		trace_free(trace);
 		return NULL;
 	}
-	return json_pack("{s:b, s:s, s:I}", "ok", 1, "cid", request->cid_text, "seconds", (json_int_t)request->seconds);
+	return json_pack("{s:b, s:s, s:I}", "ok", 1, request->cid_text ? "cid" : "from",
+			 request->cid_text ? request->cid_text : request->from_text, "seconds",
+			 (json_int_t)request->seconds);
 }

@@ -1,7 +1,13 @@
-/* The read-only HTTP door (admin.http): /healthz, /readyz, /metrics. Control thread; libevent's evhttp.
+/* The read-only HTTP door (admin.http): /healthz, /readyz, /metrics. Control thread, non-blocking on its event loop.
  *
- * Host must be an IP literal or localhost, so that a page in a browser cannot reach it by DNS rebinding. Origin is
- * checked as well. */
+ * Each connection has one request and one answer, and little time for either. There are ADMIN_HTTP_CLIENTS at most. One
+ * more ends the one that has been idle longest, of those that had some milliseconds. What a connection asks when it is
+ * accepted is answered at once. So whoever asks gets in, however many others only hold connections.
+ *
+ * One descriptor is kept in reserve, so that somebody can be let in when there are none left.
+ *
+ * Host must be an IP literal, localhost or a name in admin.hosts, so that a page in a browser cannot reach it by DNS
+ * rebinding. Origin is checked as well. The three pages for monitors do without. */
 #ifndef CIDLB_ADMIN_HTTP_H
 #define CIDLB_ADMIN_HTTP_H
 
@@ -15,17 +21,25 @@
 struct admin_http;
 
 struct admin_http_source {
-	bool (*ready)(void *ctx);                         /* every backend has been probed once */
+	bool (*ready)(void *ctx, struct evbuffer *out);   /* fills in a line that says what keeps it from being ready */
 	void (*metrics)(void *ctx, struct evbuffer *out); /* Prometheus text format 0.0.4 */
+	bool (*is_host)(void *ctx, const char *name);     /* it is in admin.hosts */
 	void *ctx;
 };
+
+enum { ADMIN_HTTP_CLIENTS = 32, ADMIN_HTTP_REQUEST_MS = 5000, ADMIN_HTTP_ANSWER_MS = 10000 };
 
 /* Binds and serves. `source` is copied. 0, or -errno: it cannot bind, or -ENOMEM. */
 int admin_http_new(struct admin_http **out, struct event_base *base, const struct addr *addr,
 		   const struct admin_http_source *source);
+/* Stops listening, so that another door can open at a part of its address, or at more. Whoever waits is let in first,
+ * and answered as before. Nobody else is, until it resumes. */
+void admin_http_yield(struct admin_http *admin);
+int admin_http_resume(struct admin_http *admin); /* 0 or -errno: it stays shut */
+
 void admin_http_free(struct admin_http *admin);
 
-/* How often a connection could not be accepted, most likely for want of descriptors. */
+/* How often a connection could not be accepted, most likely for want of descriptors. Of all doors. */
 uint64_t admin_http_stalls(void);
 
 #endif

@@ -1,18 +1,20 @@
 #include "admin/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+
+#include "admin/socket_file.h"
+#include "base/clock.h"
 
 _Static_assert(LIBEVENT_VERSION_NUMBER >= ADMIN_SOCKET_LIBEVENT, "libevent 2.1.10");
 
@@ -20,7 +22,9 @@ struct admin_client {
 	struct admin_socket *door;
 	struct bufferevent *stream; /* NULL: the slot is free */
 	bool last;                  /* nothing more is read; it ends once its answer has left */
-	void (*gone)(void *ctx);    /* set while it gets a stream */
+	uint64_t begun_ms;
+	int64_t asked_s;         /* when its last line was answered, or else when it came */
+	void (*gone)(void *ctx); /* set while it gets a stream */
 	void *gone_ctx;
 };
 
@@ -28,12 +32,22 @@ struct admin_socket {
 	struct sockaddr_un name;
 	struct stat file; /* the file that was made at `name` */
 	struct evconnlistener *listener;
-	struct event *retry; /* accepts again after a failure */
+	struct event *retry; /* accepts again after a failure, or when there may be room */
+	struct event *look;  /* at clients that take too long */
+	int spare;           /* a descriptor that is given up to let somebody in; -1: it is */
 	struct admin_client clients[ADMIN_SOCKET_CLIENTS];
 	struct admin_socket_source source;
 };
 
+enum { GRACE_MS = 20 /* that everybody has to send a line, however many come */, RETRY_MS = 1000 };
+
 static const struct timeval idle = { .tv_sec = ADMIN_SOCKET_IDLE_S };
+
+static void spare_take(struct admin_socket *door)
+{
+	if (door->spare < 0)
+		door->spare = fcntl(evconnlistener_get_fd(door->listener), F_DUPFD_CLOEXEC, 0);
+}
 
 static void client_end(struct admin_client *client)
 {
@@ -42,7 +56,7 @@ static void client_end(struct admin_client *client)
 	client->gone = NULL;
 	bufferevent_free(client->stream);
 	client->stream = NULL;
-	evconnlistener_enable(client->door->listener);
+	spare_take(client->door);
 }
 
 void admin_socket_stream_begin(struct admin_client *client, void (*gone)(void *ctx), void *ctx)
@@ -79,6 +93,7 @@ static bool client_answer(struct admin_client *client, const char *line)
 	char *answer = client->door->source.answer(client->door->source.ctx, client, line);
 	bool ok = answer && admin_socket_stream_line(client, answer);
 
+	client->asked_s = clock_s();
 	free(answer);
 	return ok;
 }
@@ -137,6 +152,60 @@ static void on_event(struct bufferevent *stream, short what, void *ctx)
 	}
 }
 
+/* A line that has begun and does not end, or an answer that is not read to its end. Each octet starts libevent's
+ * timeout anew, so that alone would let a client take for ever. */
+static bool client_is_late(const struct admin_client *client)
+{
+	const struct evbuffer *in = bufferevent_get_input(client->stream);
+
+	return !client->gone && (client_owed(client) || evbuffer_get_length(in) > 0) &&
+	       clock_s() - client->asked_s > ADMIN_SOCKET_IDLE_S;
+}
+
+static void on_look(evutil_socket_t fd, short what, void *ctx)
+{
+	struct admin_socket *door = ctx;
+
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < ADMIN_SOCKET_CLIENTS; i++)
+		if (door->clients[i].stream && client_is_late(&door->clients[i]))
+			client_end(&door->clients[i]);
+}
+
+/* How long it still has to ask something, in milliseconds. */
+static uint64_t client_grace_ms(const struct admin_client *client)
+{
+	const uint64_t age_ms = clock_ms() - client->begun_ms;
+
+	return age_ms < GRACE_MS ? GRACE_MS - age_ms : 0;
+}
+
+/* Which of two goes first. */
+static bool client_is_idler(const struct admin_client *a, const struct admin_client *b)
+{
+	const bool a_is_new = client_grace_ms(a) > 0, b_is_new = client_grace_ms(b) > 0;
+
+	if (!a->gone != !b->gone)
+		return !a->gone;
+	if (a_is_new != b_is_new)
+		return b_is_new;
+	return a->asked_s < b->asked_s;
+}
+
+static struct admin_client *client_idlest(struct admin_socket *door)
+{
+	struct admin_client *found = NULL;
+
+	for (size_t i = 0; i < ADMIN_SOCKET_CLIENTS; i++) {
+		struct admin_client *client = &door->clients[i];
+
+		if (client->stream && (!found || client_is_idler(client, found)))
+			found = client;
+	}
+	return found;
+}
+
 static struct admin_client *client_free_slot(struct admin_socket *door)
 {
 	for (size_t i = 0; i < ADMIN_SOCKET_CLIENTS; i++)
@@ -145,37 +214,79 @@ static struct admin_client *client_free_slot(struct admin_socket *door)
 	return NULL;
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int octets, void *ctx)
+static void accept_later(struct admin_socket *door, uint64_t ms)
 {
-	struct admin_socket *door = ctx;
+	const struct timeval later = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
+
+	evconnlistener_disable(door->listener);
+	event_add(door->retry, &later);
+}
+
+/* Many may come at once. Nobody else is let in while that would end one who has had no time to ask. */
+static void room_wait(struct admin_socket *door)
+{
+	const struct admin_client *next = client_free_slot(door) ? NULL : client_idlest(door);
+	const uint64_t wait_ms = next && !next->gone ? client_grace_ms(next) : 0;
+
+	if (wait_ms)
+		accept_later(door, wait_ms);
+}
+
+/* Owns the descriptor. */
+static void client_begin(struct admin_socket *door, int fd)
+{
 	struct admin_client *client = client_free_slot(door);
 	struct bufferevent *stream =
-		bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+		bufferevent_socket_new(evconnlistener_get_base(door->listener), fd, BEV_OPT_CLOSE_ON_FREE);
 
-	(void)from;
-	(void)octets;
 	if (!stream) {
 		close(fd);
 		return;
 	}
-	*client = (struct admin_client){ .door = door, .stream = stream };
+	if (!client) {
+		client = client_idlest(door);
+		client_end(client);
+	}
+	*client = (struct admin_client){ .door = door, .stream = stream, .begun_ms = clock_ms(), .asked_s = clock_s() };
 	bufferevent_setcb(stream, on_ready, on_ready, on_event, client);
 	bufferevent_setwatermark(stream, EV_READ, 0, ADMIN_SOCKET_LINE_OCTETS + 1);
 	bufferevent_set_timeouts(stream, &idle, &idle);
 	if (bufferevent_enable(stream, EV_READ | EV_WRITE) < 0)
 		client_end(client);
-	else if (!client_free_slot(door))
-		evconnlistener_disable(listener);
 }
 
-/* Most likely there are no descriptors left. The event would be back at once, for ever. */
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int octets, void *ctx)
+{
+	(void)listener;
+	(void)from;
+	(void)octets;
+	client_begin(ctx, fd);
+	room_wait(ctx);
+}
+
+/* Most likely there are no descriptors left, so the one in reserve goes, or a client makes room. Else the event would
+ * be back at once, for ever. */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
-	static const struct timeval later = { .tv_sec = 1 };
 	struct admin_socket *door = ctx;
+	struct admin_client *client = client_idlest(door);
+	int fd;
 
-	evconnlistener_disable(listener);
-	event_add(door->retry, &later);
+	if (door->spare < 0 && client)
+		client_end(client);
+	if (door->spare >= 0) {
+		close(door->spare);
+		door->spare = -1;
+	}
+	/* At once, because the other door may wait for one as well. */
+	fd = accept4(evconnlistener_get_fd(listener), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		client_begin(door, fd);
+		return;
+	}
+	if (errno == EAGAIN)
+		return;
+	accept_later(door, RETRY_MS);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx)
@@ -184,82 +295,30 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (client_free_slot(door))
-		evconnlistener_enable(door->listener);
-}
-
-static int directory_make(const struct admin_socket_path *path)
-{
-	char directory[sizeof((struct sockaddr_un *)NULL)->sun_path];
-
-	strcpy(directory, path->name);
-	*strrchr(directory, '/') = '\0';
-	if (!*directory)
-		return 0;
-	if (mkdir(directory, 0755) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	return geteuid() == 0 && lchown(directory, path->uid, path->gid) < 0 ? -errno : 0;
-}
-
-/* Removes the socket of a dead process. 0: nothing is at the name. Else -errno: why something is. */
-static int name_clear(const struct sockaddr_un *name)
-{
-	struct stat file;
-	int fd, err;
-
-	if (lstat(name->sun_path, &file) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(file.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	err = connect(fd, (const struct sockaddr *)name, sizeof *name) < 0 ? -errno : 0;
-	close(fd);
-	if (err != -ECONNREFUSED)
-		return err == 0 || err == -EAGAIN ? -EADDRINUSE : err;
-	return unlink(name->sun_path) < 0 ? -errno : 0;
-}
-
-/* A bound descriptor, or -errno. */
-static int socket_make(struct admin_socket *door, const struct admin_socket_path *path)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err = 0;
-	mode_t mask;
-
-	if (fd < 0)
-		return -errno;
-	mask = umask(0117);
-	if (bind(fd, (struct sockaddr *)&door->name, sizeof door->name) < 0)
-		err = -errno;
-	umask(mask);
-	if (!err && (lstat(door->name.sun_path, &door->file) < 0 ||
-		     (geteuid() == 0 && lchown(door->name.sun_path, path->uid, path->gid) < 0)))
-		err = -errno;
-	if (err)
-		close(fd);
-	return err ? err : fd;
+	spare_take(door);
+	evconnlistener_enable(door->listener);
 }
 
 static int door_start(struct admin_socket *door, struct event_base *base, const struct admin_socket_path *path)
 {
-	int err = directory_make(path), fd;
+	static const struct timeval look = { .tv_sec = 1 };
+	const int fd = socket_file_make(&door->name, path, &door->file);
 
-	if (!err)
-		err = name_clear(&door->name);
-	fd = err ? err : socket_make(door, path);
 	if (fd < 0)
 		return fd;
 	door->retry = evtimer_new(base, on_retry, door);
+	door->look = event_new(base, -1, EV_PERSIST, on_look, door);
 	door->listener =
-		door->retry ? evconnlistener_new(base, on_accept, door, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-						 ADMIN_SOCKET_CLIENTS, fd)
-			    : NULL;
+		door->retry && door->look && event_add(door->look, &look) == 0
+			? evconnlistener_new(base, on_accept, door, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+					     ADMIN_SOCKET_CLIENTS, fd)
+			: NULL;
 	if (!door->listener) {
 		close(fd);
 		return -ENOMEM;
 	}
 	evconnlistener_set_error_cb(door->listener, on_accept_error);
+	spare_take(door);
 	return 0;
 }
 
@@ -273,6 +332,7 @@ int admin_socket_open(struct admin_socket **out, struct event_base *base, const 
 	if (!door)
 		return -ENOMEM;
 	door->name.sun_family = AF_UNIX;
+	door->spare = -1;
 	door->source = *source;
 	if (path->name[0] != '/' || strlen(path->name) >= sizeof door->name.sun_path) {
 		free(door);
@@ -289,19 +349,19 @@ int admin_socket_open(struct admin_socket **out, struct event_base *base, const 
 
 void admin_socket_close(struct admin_socket *door)
 {
-	struct stat now;
-
 	if (!door)
 		return;
 	for (size_t i = 0; i < ADMIN_SOCKET_CLIENTS; i++)
 		if (door->clients[i].stream)
 			client_end(&door->clients[i]);
+	if (door->spare >= 0)
+		close(door->spare);
 	if (door->listener)
 		evconnlistener_free(door->listener);
 	if (door->retry)
 		event_free(door->retry);
-	if (door->file.st_ino && lstat(door->name.sun_path, &now) == 0 && now.st_ino == door->file.st_ino &&
-	    now.st_dev == door->file.st_dev)
-		unlink(door->name.sun_path);
+	if (door->look)
+		event_free(door->look);
+	socket_file_remove(&door->name, &door->file);
 	free(door);
 }

@@ -1,8 +1,10 @@
 /* The Unix socket of commands (admin.socket): one line in, one line out. Non-blocking, on the control thread's event
  * loop.
  *
- * The owner of the file and its mode, 0660, decide who may connect. A few clients are served at once; further ones
- * wait. Lines are bounded. A client that is silent or does not read its answer is let go. */
+ * The owner of the file and its mode, 0660, decide who may connect. ADMIN_SOCKET_CLIENTS are served at once, apart from
+ * those of admin.http. One more ends the one that has asked nothing for longest, of those that had some milliseconds; a
+ * client with a stream goes last. So a command always gets in, however many come at once. Lines are bounded, and so is
+ * the time for a line and for reading its answer, however it is cut into pieces. */
 #ifndef CIDLB_ADMIN_SOCKET_H
 #define CIDLB_ADMIN_SOCKET_H
 
@@ -12,7 +14,7 @@
 
 #include <event2/event.h>
 
-enum { ADMIN_SOCKET_LINE_OCTETS = 4096, ADMIN_SOCKET_CLIENTS = 8, ADMIN_SOCKET_IDLE_S = 30 };
+enum { ADMIN_SOCKET_LINE_OCTETS = 4096, ADMIN_SOCKET_CLIENTS = 32, ADMIN_SOCKET_IDLE_S = 30 };
 
 /* libevent 2.1.10. Older ones go on accepting after a callback has disabled the listener, and read beyond a
  * watermark. */

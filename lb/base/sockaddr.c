@@ -15,8 +15,31 @@ socklen_t sockaddr_write(struct sockaddr_storage *out, const struct addr *addr)
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
 
 	*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(addr->port) };
-	memcpy(&in6->sin6_addr, addr->ip, 16);
+	in6->sin6_scope_id = sockaddr_write_v6(&in6->sin6_addr, addr->ip);
 	return sizeof *in6;
+}
+
+uint32_t sockaddr_write_v6(struct in6_addr *out, const uint8_t ip[static 16])
+{
+	uint8_t bare[16];
+
+	memcpy(bare, ip, sizeof bare);
+	addr_set_scope(bare, 0);
+	memcpy(out, bare, sizeof bare);
+	return addr_scope(ip);
+}
+
+bool sockaddr_read_v6(uint8_t ip[static 16], const struct in6_addr *in6, uint32_t iface)
+{
+	memcpy(ip, in6, 16);
+	if (!addr_is_of_link(ip))
+		return true;
+	if (addr_can_have_scope(ip)) {
+		addr_set_scope(ip, iface);
+		return true;
+	}
+	memset(ip, 0, 16);
+	return false;
 }
 
 void sockaddr_read_v4(uint8_t ip[static 16], const struct in_addr *in)
@@ -38,8 +61,8 @@ struct addr sockaddr_read(const struct sockaddr_storage *from)
 	} else if (from->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
 
-		memcpy(addr.ip, &in6->sin6_addr, 16);
-		addr.port = ntohs(in6->sin6_port);
+		if (sockaddr_read_v6(addr.ip, &in6->sin6_addr, in6->sin6_scope_id))
+			addr.port = ntohs(in6->sin6_port);
 	}
 	return addr;
 }

@@ -33,8 +33,9 @@ static int directory_make(const char *directory, bool own, uid_t uid, gid_t gid)
 
 	if (!made && errno != EEXIST)
 		return -errno;
-	/* systemd's StateDirectory= makes it root's for a service that starts as root. */
-	if (geteuid() == 0 && (made || own) && chown(directory, uid, gid) < 0)
+	/* systemd's StateDirectory= makes it root's for a service that starts as root. Where root may give nothing
+	 * away, as in a container, it may be the user's already. */
+	if (geteuid() == 0 && (made || own) && chown(directory, uid, gid) < 0 && errno != EPERM)
 		return -errno;
 	return 0;
 }
@@ -46,7 +47,10 @@ int state_file_prepare(const char *file, enum state_directory whose, uid_t uid, 
 
 	if (!err)
 		err = directory_make(directory, whose == STATE_DIRECTORY_OWN, uid, gid);
-	return err ? err : priv_access(directory, W_OK | X_OK, uid, gid);
+	if (!err)
+		err = priv_access(directory, W_OK | X_OK, uid, gid);
+	/* A file can be mounted by itself into a place where nothing else can be made. */
+	return err && priv_access(file, W_OK, uid, gid) == 0 ? 0 : err;
 }
 
 static int read_all(int fd, char **text, size_t *octets)
@@ -133,7 +137,7 @@ static int directory_sync(const char *file)
 	return err;
 }
 
-int state_file_write(const char *file, const char *text, size_t octets)
+static int replace(const char *file, const char *text, size_t octets)
 {
 	char temporary[PATH_MAX];
 	int err;
@@ -147,6 +151,79 @@ int state_file_write(const char *file, const char *text, size_t octets)
 		return directory_sync(file);
 	(void)unlink(temporary);
 	return err;
+}
+
+/* Room comes first, so that a full disk leaves what was there. Blanks reach to its end, so that at no moment the rest
+ * of a longer text stands behind a whole new one. */
+static int overwrite_open(int fd, const char *text, size_t octets)
+{
+	struct stat there;
+	size_t len;
+	char *padded;
+	int err;
+
+	if (fstat(fd, &there) < 0)
+		return -errno;
+	if (!S_ISREG(there.st_mode))
+		return -EINVAL;
+	len = (size_t)there.st_size > octets ? (size_t)there.st_size : octets;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)len) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+		return -errno;
+	padded = malloc(len + 1);
+	if (!padded)
+		return -ENOMEM;
+	memset(padded, ' ', len);
+	memcpy(padded, text, octets);
+	err = write_all(fd, padded, len);
+	free(padded);
+	if (!err && ftruncate(fd, (off_t)octets) < 0)
+		err = -errno;
+	return err;
+}
+
+static int overwrite(const char *file, const char *text, size_t octets)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err;
+
+	if (fd < 0)
+		return -errno;
+	err = overwrite_open(fd, text, octets);
+	if (close(fd) < 0 && !err)
+		err = -errno;
+	return err;
+}
+
+/* True: the place lets no other file take the name, and the file itself may be writable. */
+static bool stays_in_place(int err)
+{
+	return err == -EBUSY || err == -EROFS || err == -EACCES || err == -EPERM || err == -EXDEV;
+}
+
+int state_file_write(const char *file, const char *text, size_t octets)
+{
+	const int err = replace(file, text, octets);
+	int in_place;
+
+	if (!stays_in_place(err))
+		return err;
+	in_place = overwrite(file, text, octets);
+	/* A mount is not what is wrong with a file that is one. */
+	return in_place == 0 || err == -EBUSY ? in_place : err;
+}
+
+/* For a file that cannot be renamed, because it is a mount of its own. */
+static int copy(const char *file, const char *to)
+{
+	size_t octets;
+	char *text;
+	int err = state_file_read(file, &text, &octets);
+
+	if (!err)
+		err = temporary_write(to, text, octets);
+	free(text);
+	if (err)
+		(void)unlink(to);
+	return err ? err : directory_sync(to);
 }
 
 int state_file_set_aside(const char *file, char aside[static PATH_MAX])
@@ -163,7 +240,9 @@ int state_file_set_aside(const char *file, char aside[static PATH_MAX])
 			continue;
 		if (errno != ENOENT)
 			return -errno;
-		return rename(file, aside) < 0 ? -errno : 0;
+		if (rename(file, aside) == 0)
+			return 0;
+		return errno == EBUSY ? copy(file, aside) : -errno;
 	}
 	return -EEXIST;
 }

@@ -1,5 +1,4 @@
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@ enum {
 	BACKEND_COUNT,
 	BACKEND_ID,
 	BACKEND_ID_BASE,
+	BACKEND_MAY_CLAIM,
 	BACKEND_ADDRESS,
 	BACKEND_WEIGHT,
 	BACKEND_STATE,
@@ -22,6 +22,7 @@ static const struct conf_option backend_options[BACKEND_OPTIONS] = {
 	[BACKEND_COUNT] = { "count", .type = CONF_NUMBER, .min = 1, .max = CONF_MAX_BACKENDS, .fallback = 0 },
 	[BACKEND_ID] = { "id", .type = CONF_ANY },
 	[BACKEND_ID_BASE] = { "id_base", .type = CONF_NUMBER, .min = 0, .max = INT64_MAX - 1, .fallback = 0 },
+	[BACKEND_MAY_CLAIM] = { "may_claim", .type = CONF_ANY },
 	[BACKEND_ADDRESS] = { "address", .type = CONF_TEXT, .required = true },
 	[BACKEND_WEIGHT] = { "weight", .type = CONF_NUMBER, .min = 0, .max = RENDEZVOUS_MAX_WEIGHT, .fallback = 100 },
 	[BACKEND_STATE] = { "state", .type = CONF_WORD,
@@ -43,74 +44,8 @@ struct entry {
 	bool set;
 };
 
-/* INT64_MAX stands for all that 64 bits cannot hold. */
-static int64_t max_number_id(size_t size)
-{
-	return size < 8 ? ((int64_t)1 << 8 * size) - 1 : INT64_MAX - 1;
-}
-
-static void read_number_id(struct conf_reader *reader, struct conf_place place, const struct cid_layout *layout,
-			   struct conf_backend *backend)
-{
-	const size_t size = cid_id_octets(layout);
-	const int64_t number = config_setting_get_int64(place.setting);
-	const int64_t max = max_number_id(size);
-
-	if (number >= 0 && number <= max && cid_id_from_number(&backend->id, layout, (uint64_t)number) == 0)
-		backend->has_id = true;
-	else if (number == INT64_MAX || number == INT64_MIN)
-		conf_error(reader, place, "beyond 64 bits; accepted: 0..%" PRId64 " or %zu hex digits in quotes", max,
-			   2 * size);
-	else
-		conf_error(reader, place, "%" PRId64 " does not fit size %zu; accepted: 0..%" PRId64, number, size,
-			   max);
-}
-
-/* Layouts without ids ignore them, so they are left alone: a pool may be switched to such a layout for comparison. */
-static void read_id(struct conf_reader *reader, const struct conf_value *id, const struct cid_layout *layout,
-		    struct conf_backend *backend)
-{
-	const int type = id->found == CONF_GOOD ? config_setting_type(id->place.setting) : CONFIG_TYPE_NONE;
-	const size_t size = cid_id_octets(layout);
-	char quoted[CONF_QUOTE_OCTETS];
-
-	if (size == 0)
-		return;
-	if (id->found == CONF_ABSENT)
-		conf_error(reader, id->place, "missing: scheme \"%s\" needs one for each backend",
-			   layout->rotations ? "quic-lb" : "node-id");
-	else if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)
-		read_number_id(reader, id->place, layout, backend);
-	else if (type != CONFIG_TYPE_STRING)
-		conf_error(reader, id->place, "not a server id; accepted: a number or %zu hex digits in quotes",
-			   2 * size);
-	else if (cid_id_from_hex(&backend->id, layout, conf_text_of(reader, id->place.setting)) == 0)
-		backend->has_id = true;
-	else
-		conf_error(reader, id->place, "%s does not fit size %zu; accepted: %zu hex digits",
-			   conf_quote(quoted, conf_text_of(reader, id->place.setting)), size, 2 * size);
-}
-
-/* The ids of a set. */
-static void read_id_base(struct conf_reader *reader, const struct entry *entry, const struct cid_layout *layout,
-			 struct conf_backend *first)
-{
-	const struct conf_value *base = &entry->values[BACKEND_ID_BASE];
-	const size_t size = cid_id_octets(layout);
-
-	if (size == 0 || base->found == CONF_WRONG)
-		return;
-	if (base->number > max_number_id(size) - (int64_t)(entry->count - 1)) {
-		conf_error(reader, base->place, "%zu ids from %" PRId64 " do not fit size %zu; accepted: 0..%" PRId64,
-			   entry->count, base->number, size, max_number_id(size));
-		return;
-	}
-	for (size_t i = 0; i < entry->count; i++)
-		first[i].has_id = cid_id_from_number(&first[i].id, layout, (uint64_t)base->number + i) == 0;
-}
-
 /* RFC 1123, and '_', which some names in the DNS have. */
-static bool is_host(const char *text, size_t len)
+bool conf_is_host(const char *text, size_t len)
 {
 	size_t label = 0;
 
@@ -152,18 +87,23 @@ static bool split_host(const char *text, size_t *host_len, uint16_t *port)
 static bool read_address(struct conf_reader *reader, struct conf_place place, const char *text,
 			 struct conf_backend *backend)
 {
-	char quoted[CONF_QUOTE_OCTETS];
+	char quoted[CONF_QUOTE_OCTETS], numbered[ADDR_TEXT_OCTETS];
 	size_t host_len;
 	uint16_t port;
 
-	if (addr_parse(&backend->addr, text) == 0) {
+	if (!conf_address_text(reader, place, text, numbered))
+		return false;
+	if (addr_parse(&backend->addr, numbered) == 0) {
 		if (addr_is_unicast(&backend->addr))
 			return true;
-		conf_error(reader, place, "a backend needs an address of its own");
+		conf_error(reader, place, "%s: a backend needs an address of its own; accepted: that of one host",
+			   conf_quote(quoted, text));
+	} else if (conf_addr_report(reader, place, text)) {
+		;
 	} else if (!split_host(text, &host_len, &port)) {
 		conf_error(reader, place, "%s is no address with port; accepted: A.B.C.D:PORT, [IPV6]:PORT, HOST:PORT",
 			   conf_quote(quoted, text));
-	} else if (!is_host(text, host_len)) {
+	} else if (!conf_is_host(text, host_len)) {
 		conf_error(reader, place,
 			   "%s: no host name; accepted: 1..%d letters, digits, '_' and inner '-' between dots, in all "
 			   "at most %d",
@@ -248,6 +188,12 @@ static bool same_name(const struct conf_backend *a, const struct conf_backend *b
 	return a->name && b->name && strcmp(a->name, b->name) == 0;
 }
 
+static bool same_address(const struct conf_backend *a, const struct conf_backend *b)
+{
+	return a->addr.port && a->addr.port == b->addr.port && addr_equal(&a->addr, &b->addr) && !a->host == !b->host &&
+	       (!a->host || strcmp(a->host, b->host) == 0);
+}
+
 /* The first backend before `end` that is `same` as the one at `at`, or NULL. */
 static const struct conf_backend *find_same(const struct conf_pool *pool, size_t end, size_t at,
 					    bool (*same)(const struct conf_backend *, const struct conf_backend *))
@@ -280,6 +226,12 @@ static void check_distinct(struct conf_reader *reader, const struct entry *entry
 			   at - 1 - first, same->entry);
 	else if (same)
 		conf_error(reader, entry->values[BACKEND_ID].place, "already the id of backends[%zu]", same->entry);
+	same = NULL;
+	for (at = first; at < pool->backend_count && !same; at++)
+		same = find_same(pool, first, at, same_address);
+	if (same)
+		conf_advise(reader, entry->values[BACKEND_ADDRESS].place,
+			    "already the address of backends[%zu]: one server under two names", same->entry);
 }
 
 /* Reports options that only sets have, or only single backends. False: nobody knows which of both is meant. */
@@ -328,6 +280,17 @@ static struct conf_backend *make_room(struct conf_reader *reader, const struct c
 	return grown;
 }
 
+static void check_takes_sessions(struct conf_reader *reader, const struct conf_value *list,
+				 const struct conf_pool *pool)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (pool->backends[i].weight > 0 && pool->backends[i].admin == BACKEND_READY)
+			return;
+	if (pool->backend_count > 0)
+		conf_advise(reader, list->place,
+			    "no backend takes new sessions: each has weight 0, or a state other than \"ready\"");
+}
+
 void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, const struct cid_layout *layout,
 			struct conf_pool *pool)
 {
@@ -350,9 +313,12 @@ void conf_backends_read(struct conf_reader *reader, const struct conf_value *lis
 		read_names(reader, &entry, first);
 		read_addresses(reader, &entry, first);
 		if (layout && entry.set)
-			read_id_base(reader, &entry, layout, first);
+			conf_id_base_read(reader, &entry.values[BACKEND_ID_BASE], layout, first, entry.count);
 		else if (layout)
-			read_id(reader, &entry.values[BACKEND_ID], layout, first);
+			conf_id_read(reader, &entry.values[BACKEND_ID], layout, first);
+		if (layout)
+			conf_may_claim_read(reader, &entry.values[BACKEND_MAY_CLAIM], layout, first, entry.count);
 		check_distinct(reader, &entry, pool);
 	}
+	check_takes_sessions(reader, list, pool);
 }

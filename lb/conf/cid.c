@@ -1,20 +1,26 @@
 #include <string.h>
 
+#include "common/learned.h"
 #include "conf/read.h"
 
-enum { CID_SCHEME, CID_LENGTH, CID_OFFSET, CID_SIZE, CID_CONFIGS, CID_OPTIONS };
-enum scheme_word { NODE_ID, QUIC_LB, HASH, NONE };
+enum { CID_SCHEME, CID_LENGTH, CID_OFFSET, CID_SIZE, CID_CONFIGS, CID_MAX_CIDS, CID_OPTIONS };
+enum scheme_word { NODE_ID, QUIC_LB, HASH, NONE, LEARNED };
 
 static const struct conf_option cid_options[CID_OPTIONS] = {
 	[CID_SCHEME] = { "scheme", .type = CONF_WORD, .required = true,
-			 .words = { [NODE_ID] = "node-id", [QUIC_LB] = "quic-lb", [HASH] = "hash", [NONE] = "none" },
-			 .later = { "learned" } },
+			 .words = { [NODE_ID] = "node-id",
+				    [QUIC_LB] = "quic-lb",
+				    [HASH] = "hash",
+				    [NONE] = "none",
+				    [LEARNED] = "learned" } },
 	[CID_LENGTH] = { "length", .type = CONF_NUMBER, .min = 1, .max = LBCID_MAX_OCTETS, .unit = "octets" },
 	[CID_OFFSET] = { "offset", .type = CONF_NUMBER, .min = 0, .max = LBCID_MAX_OCTETS - 1, .fallback = 0,
 			 .unit = "octets" },
 	[CID_SIZE] = { "size", .type = CONF_NUMBER, .min = 1, .max = LBCID_MAX_ID_OCTETS, .fallback = 1,
 		       .unit = "octets" },
 	[CID_CONFIGS] = { "configs", .type = CONF_LIST },
+	[CID_MAX_CIDS] = { "max_cids", .type = CONF_NUMBER, .min = LEARNED_MIN_CIDS, .max = LEARNED_MAX_CIDS,
+			   .fallback = 1000000 },
 };
 
 enum { ROTATION, ROTATION_ID_LENGTH, ROTATION_NONCE_LENGTH, ROTATION_KEY, ROTATION_OPTIONS };
@@ -158,12 +164,23 @@ static bool read_rotations(struct conf_reader *reader, const struct conf_value *
 
 static void refuse_foreign(struct conf_reader *reader, const struct conf_value *values, enum scheme_word scheme)
 {
+	if (scheme != LEARNED && values[CID_MAX_CIDS].found == CONF_GOOD)
+		conf_error(reader, values[CID_MAX_CIDS].place, "belongs to scheme \"learned\"");
 	if (scheme != QUIC_LB && values[CID_CONFIGS].found == CONF_GOOD)
 		conf_error(reader, values[CID_CONFIGS].place, "belongs to scheme \"quic-lb\"");
 	for (int i = CID_LENGTH; i <= CID_SIZE; i++)
 		if (scheme == QUIC_LB && values[i].found == CONF_GOOD)
 			conf_error(reader, values[i].place,
 				   "belongs to other schemes; \"quic-lb\" has lengths in its configs");
+		else if (scheme == LEARNED && values[i].found == CONF_GOOD)
+			conf_error(reader, values[i].place,
+				   "belongs to other schemes; with \"learned\" CIDs may be of any length");
+}
+
+static void learn(struct conf_pool *pool, int64_t max_cids)
+{
+	pool->layout.scheme = CID_LAYOUT_LEARNED;
+	pool->max_cids = (uint32_t)max_cids;
 }
 
 bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol, const struct conf_value *cid,
@@ -179,8 +196,8 @@ bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol
 		return true;
 	}
 	if (cid->found == CONF_ABSENT) {
-		conf_error(reader, cid->place, "missing: how do the servers of this pool write ids into CIDs?");
-		return false;
+		learn(pool, cid_options[CID_MAX_CIDS].fallback);
+		return true;
 	}
 	conf_read_section(reader, cid->place, &conf_section_cid, values);
 	if (values[CID_SCHEME].found != CONF_GOOD)
@@ -189,6 +206,10 @@ bool conf_cid_read(struct conf_reader *reader, const struct conf_value *protocol
 	refuse_foreign(reader, values, scheme);
 	if (scheme == QUIC_LB)
 		return read_rotations(reader, &values[CID_CONFIGS], &pool->layout);
+	if (scheme == LEARNED) {
+		learn(pool, values[CID_MAX_CIDS].number);
+		return values[CID_MAX_CIDS].found != CONF_WRONG;
+	}
 	if (scheme != NONE)
 		return read_fixed(reader, cid->place, values, &pool->layout);
 	conf_warn(reader, values[CID_SCHEME].place, "with \"none\", sessions are lost when devices change address");

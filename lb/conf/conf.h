@@ -21,9 +21,12 @@ enum {
 	CONF_MAX_LISTENERS = 64,
 	CONF_MAX_POOLS = 64,
 	CONF_MAX_BACKENDS = 1024 /* per pool */,
+	CONF_MAX_MAY_CLAIM = 256 /* per backend */,
 	CONF_MAX_SOURCES = 8,
 	CONF_MAX_WORKERS = 64,
-	CONF_SOCKET_CLIENTS = 8, /* at once, of admin.socket: admin/socket.h holds further ones off */
+	CONF_MAX_HOSTS = 16,
+	CONF_SOCKET_CLIENTS = 32, /* at once, of admin.socket: one more ends another (admin/socket.h) */
+	CONF_HTTP_CLIENTS = 32,   /* the same of admin.http */
 };
 
 #define CONF_SOCKET     "/run/cidlb/admin.sock"
@@ -31,6 +34,8 @@ enum {
 
 enum conf_forward { FORWARD_NAT, FORWARD_TUNNEL };
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
+enum conf_contest { CONTEST_OWN, CONTEST_HOME };
+enum conf_endpoint { ENDPOINT_CID, ENDPOINT_HANDSHAKE };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };
 
 enum { CONF_PSK_OCTETS = 32, CONF_IDENTITY_OCTETS = 128 };
@@ -49,8 +54,9 @@ struct conf_nat {
 	uint32_t idle_s;                /* flows without CID */
 	uint32_t cid_idle_s;
 	uint32_t max_flows;
-	uint32_t settle_ms;
-	uint32_t contest_s;
+	enum conf_contest contest;
+	enum conf_endpoint endpoint; /* ENDPOINT_HANDSHAKE: with REBIND_FOLLOW and CONTEST_HOME */
+	uint32_t unproven_rate;      /* octets a second */
 };
 
 static inline size_t conf_nat_ports(const struct conf_nat *nat)
@@ -61,6 +67,7 @@ static inline size_t conf_nat_ports(const struct conf_nat *nat)
 struct conf_tunnel {
 	struct addr local; /* of the first worker; the others have the next ports, and probes the one after these */
 	struct proxy2_keys keys;
+	uint32_t cid_idle_s; /* so long a session may be silent: of a server that drains */
 };
 
 struct conf_health {
@@ -83,6 +90,9 @@ struct conf_backend {
 	char *name;
 	bool has_id; /* exactly if the pool's layout carries ids */
 	struct server_id id;
+	bool may_claim_any;          /* else its own id and those in may_claim: claims.h */
+	struct server_id *may_claim; /* in the order of claims_id_compare(); NULL: none */
+	size_t may_claim_count;
 	struct addr addr; /* of a name: only the port */
 	char *host;       /* a name for the DNS, in small letters; NULL: addr is the address */
 	size_t entry;     /* the index of its entry in the file, where a numbered set is one */
@@ -97,6 +107,7 @@ struct conf_pool {
 	enum unknown_cid unknown_cid;
 	enum all_down all_down;
 	struct cid_layout layout;
+	uint32_t max_cids; /* scheme "learned": so many are kept; else 0 */
 	enum conf_forward forward;
 	struct conf_nat nat;       /* FORWARD_NAT; else all zero */
 	struct conf_tunnel tunnel; /* FORWARD_TUNNEL; else all zero */
@@ -109,19 +120,22 @@ struct conf_pool {
 struct conf_listener {
 	char *name;
 	struct addr addr;
-	size_t pool; /* index in conf->pools */
+	bool freebind; /* this host may not have the address yet */
+	size_t pool;   /* index in conf->pools */
 };
 
 struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
 	uint32_t rcvbuf_octets;
-	char *user;           /* NULL: cidlb if it exists, else nobody */
+	char *user;           /* NULL: cidlb */
 	uint8_t hash_key[16]; /* decides all that is new */
 	bool has_previous_key;
 	uint8_t previous_key[16]; /* what was made with it is good still; another than hash_key */
 	bool has_http;
 	struct addr http;
+	char **hosts; /* names that admin.http is asked by, besides addresses and localhost */
+	size_t host_count;
 	char *socket;        /* of commands, an absolute path; NULL: none */
 	bool socket_default; /* not in the file: where it cannot be made, cidlb does without */
 	char *state_file;    /* of saved.h, an absolute path; NULL: none */
@@ -135,12 +149,15 @@ struct conf {
  * is a source for it; in mode tunnel they have the tunnel's family. */
 bool conf_pool_asks_v6(const struct conf_pool *pool);
 
-/* Each entry is one line without its newline. They stand in the order of the file. Warnings never refuse a file. */
+/* Each entry is one line without its newline. They stand in the order of the file. Warnings never refuse a file.
+ * Advice is for those who check one: what is good, but may not be meant. */
 struct conf_report {
 	char **errors;
 	size_t error_count;
 	char **warnings;
 	size_t warning_count;
+	char **advice;
+	size_t advice_count;
 };
 
 /* Reads and checks `file`. NULL: it is refused, and `report` has at least one error. The report is filled in any case.

@@ -17,23 +17,26 @@ static const char *const part_names[PARTS] = {
 };
 
 enum {
-	NAMED_PARTS = 3,   /* in the message, the largest first */
-	STANDARD = 3,      /* standard input, output and error */
-	LOOP = 3,          /* libevent's epoll, and the pair of sockets for signals */
-	ALARM = 1,         /* icmp.h */
-	OF_WORKER = 2,     /* epoll, and what wakes it */
-	MOMENTARY = 8,     /* files that are read and written, and what libraries open */
-	HTTP_CLIENTS = 16, /* of admin.http, as a rule: nothing but the limit itself holds off more */
-	NAMESERVERS = 8,   /* also those of a resolv.conf that takes another's place */
+	NAMED_PARTS = 3, /* in the message, the largest first */
+	STANDARD = 3,    /* standard input, output and error */
+	LOOP = 3,        /* libevent's epoll, and the pair of sockets for signals */
+	ALARM = 1,       /* icmp.h */
+	ROUTES = 2,      /* netlink.h */
+	HOST = 1,        /* host_addrs.h */
+	OF_WORKER = 2,   /* epoll, and what wakes it */
+	MOMENTARY = 8,   /* files that are read and written, and what libraries open */
+	OF_DOOR = 2,     /* what listens, and one in reserve */
+	NAMES = 64,      /* asked for at once: health/resolve.h */
+	NAMESERVERS = 2, /* asked for each: health/nameservers.h */
 };
 
 /* Descriptors that are there in any case. The rest of the file may not be read yet. */
 static uint64_t count_others(const struct conf *conf)
 {
-	uint64_t count = STANDARD + LOOP + ALARM + MOMENTARY;
+	uint64_t count = STANDARD + LOOP + ALARM + ROUTES + HOST + MOMENTARY;
 
-	count += conf->socket ? 1 + CONF_SOCKET_CLIENTS : 0;
-	count += conf->has_http ? 1 + HTTP_CLIENTS : 0;
+	count += conf->socket ? OF_DOOR + CONF_SOCKET_CLIENTS : 0;
+	count += conf->has_http ? OF_DOOR + CONF_HTTP_CLIENTS : 0;
 	return count + (uint64_t)OF_WORKER * conf->workers;
 }
 
@@ -98,19 +101,19 @@ static uint64_t count_probes(const struct conf_pool *pool)
 	return pool->backend_count * (pool->health.probe == PROBE_COAPS && !tunnelled ? 2 : 1);
 }
 
-static bool has_names(const struct conf_pool *pool)
+static uint64_t count_names(const struct conf_pool *pool)
 {
+	uint64_t count = 0;
+
 	for (size_t i = 0; i < pool->backend_count; i++)
-		if (pool->backends[i].host)
-			return true;
-	return false;
+		count += pool->backends[i].host != NULL;
+	return count;
 }
 
 /* Returns the sum. */
 static uint64_t count_all(const struct conf *conf, uint64_t parts[static PARTS])
 {
-	uint64_t sum = 0;
-	bool names = false;
+	uint64_t sum = 0, names = 0;
 
 	parts[PART_ADDRESS_PORTS] = conf_address_ports(conf, 0, conf->pool_count);
 	parts[PART_PREFIX_PORTS] = count_prefix_ports(conf);
@@ -119,9 +122,9 @@ static uint64_t count_all(const struct conf *conf, uint64_t parts[static PARTS])
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		parts[PART_TUNNELS] += conf->pools[i].forward == FORWARD_TUNNEL ? conf->workers : 0;
 		parts[PART_PROBES] += count_probes(&conf->pools[i]);
-		names |= has_names(&conf->pools[i]);
+		names += count_names(&conf->pools[i]);
 	}
-	parts[PART_OTHERS] = count_others(conf) + (names ? NAMESERVERS : 0);
+	parts[PART_OTHERS] = count_others(conf) + NAMESERVERS * (names < NAMES ? names : NAMES);
 	for (size_t i = 0; i < PARTS; i++)
 		sum += parts[i];
 	return sum;

@@ -24,7 +24,17 @@ static bool tree_has_memory(const char *text)
 	return pages;
 }
 
-static void tree_read(struct conf_reader *reader, const char *rewritten, const struct conf_machine *machine)
+static void report_syntax(struct conf_reader *reader, const struct conf_source *source, const config_t *tree)
+{
+	const char *what = config_error_text(tree);
+	const int line = config_error_line(tree);
+	const char *hint = strcmp(what, "syntax error") == 0 ? conf_text_hint(source->text, line) : NULL;
+
+	conf_error_line(reader, line, "%s%s%s", what, hint ? ": " : "", hint ? hint : "");
+}
+
+static void tree_read(struct conf_reader *reader, const struct conf_source *source, const char *rewritten,
+		      const struct conf_machine *machine)
 {
 	config_t tree;
 
@@ -33,7 +43,7 @@ static void tree_read(struct conf_reader *reader, const char *rewritten, const s
 		conf_root_read(reader, config_root_setting(&tree));
 		conf_root_check(reader, config_root_setting(&tree), machine);
 	} else {
-		conf_error_line(reader, config_error_line(&tree), "%s", config_error_text(&tree));
+		report_syntax(reader, source, &tree);
 	}
 	config_destroy(&tree);
 }
@@ -43,7 +53,7 @@ struct conf *conf_parse(const struct conf_source *source, const struct conf_mach
 {
 	struct conf *conf = calloc(1, sizeof *conf);
 	struct conf_reader reader = {
-		.file = source->file, .shared = source->mode & S_IRWXO, .conf = conf, .report = report
+		.file = source->file, .access = source->access, .conf = conf, .report = report, .machine = machine
 	};
 	int include_line = 0;
 	char *rewritten = conf_text_rewrite(source->text, &reader.strings, &include_line);
@@ -53,7 +63,7 @@ struct conf *conf_parse(const struct conf_source *source, const struct conf_mach
 	else if (include_line)
 		conf_error_line(&reader, include_line, "@include is not supported; put everything into one file");
 	else
-		tree_read(&reader, rewritten, machine);
+		tree_read(&reader, source, rewritten, machine);
 	free(rewritten);
 	conf_strings_free(&reader.strings);
 	if (reader.no_memory)
@@ -73,26 +83,32 @@ __attribute__((noinline)) static void wipe_stack(void)
 	explicit_bzero(left, sizeof left);
 }
 
-struct conf *conf_load(const char *file, struct conf_report *report)
+struct conf *conf_load_on(const struct conf_machine *machine, const char *file, struct conf_report *report)
 {
-	const struct conf_machine machine = conf_machine_here();
 	struct conf_reader reader = { .file = file, .report = report };
 	struct conf *conf = NULL;
-	mode_t mode;
+	struct conf_access access;
 	char *text;
 
 	*report = (struct conf_report){ 0 };
-	const int err = conf_text_read(file, &text, &mode);
+	const int err = conf_text_read(file, &text, &access);
 	if (err == -EILSEQ) {
-		conf_error_line(&reader, 1, "not a text file");
+		conf_error_line(&reader, 1, "not a text file; accepted: UTF-8, as editors save it by default");
 	} else if (err) {
 		conf_error_line(&reader, 1, "%s", strerror(-err));
 	} else {
-		conf = conf_parse(&(struct conf_source){ file, text, mode }, &machine, report);
+		conf = conf_parse(&(struct conf_source){ file, text, access }, machine, report);
 		conf_text_free(text, strlen(text));
 	}
 	wipe_stack();
 	return conf;
+}
+
+struct conf *conf_load(const char *file, struct conf_report *report)
+{
+	const struct conf_machine here = conf_machine_here();
+
+	return conf_load_on(&here, file, report);
 }
 
 /* `secret` has keys in it, or is NULL. */
@@ -112,6 +128,7 @@ void conf_free(struct conf *conf)
 		for (size_t j = 0; j < pool->backend_count; j++) {
 			free(pool->backends[j].name);
 			free(pool->backends[j].host);
+			free(pool->backends[j].may_claim);
 		}
 		free(pool->backends);
 		cid_layout_drop(&pool->layout);
@@ -125,6 +142,9 @@ void conf_free(struct conf *conf)
 	free_wiped(conf->pools, conf->pool_count * sizeof *conf->pools);
 	free(conf->listeners);
 	free(conf->user);
+	for (size_t i = 0; i < conf->host_count; i++)
+		free(conf->hosts[i]);
+	free(conf->hosts);
 	free(conf->socket);
 	free(conf->state_file);
 	free(conf->file);

@@ -115,6 +115,21 @@ static void read_psk(struct conf_reader *reader, const struct conf_value *identi
 		conf_key_is_exposed(reader, key);
 }
 
+/* The next probe waits for the end of this one. */
+static void check_times(struct conf_reader *reader, const struct conf_value *values, const struct conf_health *health)
+{
+	const struct conf_value *interval = &values[HEALTH_INTERVAL], *timeout = &values[HEALTH_TIMEOUT];
+
+	if (health->probe == PROBE_NONE || health->timeout_ms <= health->interval_ms || interval->found == CONF_WRONG ||
+	    timeout->found == CONF_WRONG)
+		return;
+	conf_advise(
+		reader, timeout->found == CONF_GOOD ? timeout->place : interval->place,
+		"probes time out after %u ms, and begin every %u ms: a silent server is asked every %u ms only, and is "
+		"down after %u probes",
+		health->timeout_ms, health->interval_ms, health->timeout_ms, health->fall);
+}
+
 void conf_health_read(struct conf_reader *reader, const struct conf_value *health, struct conf_pool *pool)
 {
 	struct conf_value values[HEALTH_OPTIONS];
@@ -137,6 +152,7 @@ void conf_health_read(struct conf_reader *reader, const struct conf_value *healt
 	read_path(reader, &values[HEALTH_PATH], &pool->health);
 	if (probe->found == CONF_WRONG)
 		return;
+	check_times(reader, values, &pool->health);
 	if (probe_takes(pool->health.probe, HEALTH_PSK_KEY))
 		read_psk(reader, &values[HEALTH_PSK_IDENTITY], &values[HEALTH_PSK_KEY], &pool->health);
 	else

@@ -1,12 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/priv.h"
 #include "common/hex.h"
 #include "conf/read.h"
 
@@ -21,61 +20,28 @@ struct key {
 bool conf_user_find(struct conf_reader *reader, const struct conf_value *value)
 {
 	struct conf_user *user = &reader->user;
+	const char *name = value->text ? value->text : PRIV_USER, *why;
 	char quoted[CONF_QUOTE_OCTETS];
-	const struct passwd *entry;
+	int err;
 
 	if (geteuid() != 0)
 		return true;
-	errno = 0;
-	entry = getpwnam(value->text ? value->text : "cidlb");
-	if (!entry && !value->text)
-		entry = getpwnam("nobody");
-	if (!entry && errno == ENOMEM) {
+	conf_quote(quoted, name);
+	if (!*name) {
+		conf_error(reader, value->place, "empty; accepted: the name of a user");
+		return false;
+	}
+	err = priv_find(name, &user->as);
+	if (err == -ENOMEM)
 		reader->no_memory = true;
-		return false;
-	}
-	if (!entry) {
-		if (value->text)
-			conf_error(reader, value->place, "no such user: %s", conf_quote(quoted, value->text));
-		else
-			conf_error(reader, value->place, "missing, and neither cidlb nor nobody exists");
-		return false;
-	}
-	user->group_count = sizeof user->groups / sizeof *user->groups;
-	if (getgrouplist(entry->pw_name, entry->pw_gid, user->groups, &user->group_count) < 0) {
-		user->groups[0] = entry->pw_gid;
-		user->group_count = 1;
-	}
-	user->uid = entry->pw_uid;
-	user->other = user->uid != 0;
-	return true;
-}
-
-static bool user_may(const struct conf_user *user, const struct stat *st, mode_t others_bit)
-{
-	if (st->st_uid == user->uid)
-		return st->st_mode & (others_bit << 6);
-	for (int i = 0; i < user->group_count; i++)
-		if (st->st_gid == user->groups[i])
-			return st->st_mode & (others_bit << 3);
-	return st->st_mode & others_bit;
-}
-
-bool conf_user_reads(const struct conf_user *user, const char *path)
-{
-	char real[PATH_MAX];
-	struct stat st;
-
-	if (!user->other)
-		return access(path, R_OK) == 0;
-	if (!realpath(path, real) || stat(real, &st) < 0 || !user_may(user, &st, S_IROTH))
-		return false;
-	for (char *slash; (slash = strrchr(real, '/'));) {
-		*slash = '\0';
-		if (stat(*real ? real : "/", &st) < 0 || !user_may(user, &st, S_IXOTH))
-			return false;
-	}
-	return true;
+	else if (err)
+		conf_error(reader, value->place, "no such user: %s; make it with: useradd --system %s, or name another",
+			   quoted, quoted);
+	else if ((err = priv_try(&user->as, &why)))
+		conf_error(reader, value->place, "%s: %s: %s; name another, or start cidlb as a user that is not root",
+			   quoted, why, strerror(-err));
+	user->other = !err;
+	return !err;
 }
 
 /* Editors and openssl leave white space at the end. */
@@ -90,29 +56,35 @@ static bool parse_key(const char *text, struct key *key)
 	return true;
 }
 
+static const char *const others_why[] = {
+	[CONF_OTHERS_BY_MODE] = "others can access it; chmod o-rwx it",
+	[CONF_OTHERS_BY_LIST] = "its access control list lets others access it; setfacl -b it",
+};
+
 /* Returns why the file at `path` cannot be taken. NULL: it is read, and *parsed tells whether it has the key. A FIFO
  * does not block it, and a change between check and use does not fool it. */
 static const char *read_key_file(const struct conf_user *user, const char *path, struct key *key, bool *parsed)
 {
 	char text[128];
-	struct stat st;
+	struct conf_access access;
+	enum conf_others others;
 	const char *why = NULL;
 	ssize_t n;
 
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return strerror(errno);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (conf_access_read(fd, &access) < 0 || !S_ISREG(access.mode))
 		why = "not a file";
-	else if (st.st_mode & S_IRWXO)
-		why = "others can access it; chmod o-rwx it";
-	else if (!conf_user_reads(user, path))
+	else if ((others = conf_access_others(&access, user)))
+		why = others_why[others];
+	else if (user->other && priv_read(path, &user->as) != 0)
 		why = "the user that cidlb runs as cannot read it";
 	else if ((n = read(fd, text, sizeof text - 1)) < 0)
 		why = strerror(errno);
 	else {
 		text[n] = '\0';
-		*parsed = parse_key(text, key);
+		*parsed = parse_key(conf_text_begin(text), key);
 		explicit_bzero(text, sizeof text);
 	}
 	close(fd);
@@ -174,9 +146,16 @@ bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, u
 
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value)
 {
-	if (!reader->shared || !value->text || *value->text == '@')
+	static const char *const why[] = {
+		[CONF_OTHERS_BY_MODE] = "others can access this file; chmod o-rwx it",
+		[CONF_OTHERS_BY_LIST] = "the access control list of this file lets others access it; setfacl -b it",
+	};
+	enum conf_others others;
+
+	if (!value->text || *value->text == '@')
 		return false;
-	conf_error(reader, value->place,
-		   "others can access this file; chmod o-rwx it, or put the key into a file of its own: \"@FILE\"");
-	return true;
+	others = conf_access_others(&reader->access, &reader->user);
+	if (others)
+		conf_error(reader, value->place, "%s, or put the key into a file of its own: \"@FILE\"", why[others]);
+	return others;
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/host_addrs.h"
 #include "base/sockaddr.h"
 
 static unsigned count_cpus(void)
@@ -46,9 +47,41 @@ static int source_towards(const struct addr *to, struct addr *out)
 	return 0;
 }
 
+/* As they were at the first question since conf_machine_here(). Most configurations have none. */
+static struct host_addrs host;
+static bool host_is_read;
+static int host_err;
+
+static void host_read(void)
+{
+	if (host_is_read)
+		return;
+	host_addrs_free(&host);
+	host_err = host_addrs_read(&host);
+	host_is_read = true;
+}
+
+static bool is_here(const struct addr *addr)
+{
+	host_read();
+	return host_addrs_have(&host, addr);
+}
+
+static bool has_prefix(const struct addr *first, uint8_t bits)
+{
+	const struct host_prefix prefix = { *first, bits };
+
+	host_read();
+	return host_err || host_addrs_have_all(&host, &prefix);
+}
+
 struct conf_machine conf_machine_here(void)
 {
+	host_is_read = false;
 	return (struct conf_machine){ .cpus = count_cpus(),
 				      .descriptors = read_descriptor_limit(),
-				      .source_towards = source_towards };
+				      .source_towards = source_towards,
+				      .is_here = is_here,
+				      .has_prefix = has_prefix,
+				      .iface = host_iface };
 }

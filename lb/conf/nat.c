@@ -1,3 +1,4 @@
+#include "common/allowance.h"
 #include "conf/prefix.h"
 #include "conf/read.h"
 
@@ -8,8 +9,11 @@ enum {
 	NAT_IDLE,
 	NAT_CID_IDLE,
 	NAT_MAX_FLOWS,
-	NAT_SETTLE,
 	NAT_CONTEST,
+	NAT_UNPROVEN_RATE,
+	NAT_ENDPOINT,
+	NAT_SETTLE,
+	NAT_CONTEST_S,
 	NAT_OPTIONS
 };
 
@@ -22,8 +26,15 @@ static const struct conf_option nat_options[NAT_OPTIONS] = {
 	[NAT_CID_IDLE] = { "cid_idle_s", .type = CONF_NUMBER, .min = 1, .max = 2000000, .fallback = 86400,
 			   .unit = "s" },
 	[NAT_MAX_FLOWS] = { "max_flows", .type = CONF_NUMBER, .min = 8, .max = 50000000, .fallback = 100000 },
-	[NAT_SETTLE] = { "settle_ms", .type = CONF_NUMBER, .min = 100, .max = 600000, .fallback = 5000, .unit = "ms" },
-	[NAT_CONTEST] = { "contest_s", .type = CONF_NUMBER, .min = 1, .max = 3600, .fallback = 60, .unit = "s" },
+	[NAT_CONTEST] = { "contest", .type = CONF_WORD, .words = { [CONTEST_OWN] = "own", [CONTEST_HOME] = "home" } },
+	[NAT_UNPROVEN_RATE] = { "unproven_rate", .type = CONF_NUMBER, .min = 0, .max = ALLOWANCE_RATE_MAX,
+				.fallback = 1250000, .unit = "octets a second" },
+	[NAT_ENDPOINT] = { "endpoint", .type = CONF_WORD,
+			   .words = { [ENDPOINT_CID] = "cid", [ENDPOINT_HANDSHAKE] = "handshake" } },
+	[NAT_SETTLE] = { "settle_ms", .gone = "contest = \"own\" | \"home\" says who is heard while several "
+					      "addresses show one CID" },
+	[NAT_CONTEST_S] = { "contest_s", .gone = "contest = \"own\" | \"home\" says who is heard while several "
+						 "addresses show one CID" },
 };
 
 const struct conf_section conf_section_nat = { "pools.nat", nat_options, NAT_OPTIONS };
@@ -113,6 +124,22 @@ static bool read_ports(struct conf_reader *reader, const struct conf_value *port
 	return true;
 }
 
+/* A server that takes no other address than its handshake's cannot move to an own endpoint. */
+static void check_endpoint(struct conf_reader *reader, const struct conf_value *values, struct conf_nat *nat)
+{
+	if (nat->endpoint != ENDPOINT_HANDSHAKE)
+		return;
+	if (nat->rebind != REBIND_FOLLOW)
+		conf_error(reader, values[NAT_REBIND].place,
+			   "\"backend\" shows each address, and endpoint = \"handshake\" none; accepted: follow");
+	if (values[NAT_CONTEST].found == CONF_GOOD && nat->contest != CONTEST_HOME)
+		conf_error(
+			reader, values[NAT_CONTEST].place,
+			"\"own\" shows other endpoints than that of the handshake, and endpoint = \"handshake\" none; "
+			"accepted: home");
+	nat->contest = CONTEST_HOME;
+}
+
 void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool)
 {
 	struct conf_nat_said *said = &reader->nat_said[pool - reader->conf->pools];
@@ -126,9 +153,11 @@ void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct c
 		.idle_s = (uint32_t)values[NAT_IDLE].number,
 		.cid_idle_s = (uint32_t)values[NAT_CID_IDLE].number,
 		.max_flows = (uint32_t)values[NAT_MAX_FLOWS].number,
-		.settle_ms = (uint32_t)values[NAT_SETTLE].number,
-		.contest_s = (uint32_t)values[NAT_CONTEST].number,
+		.contest = (enum conf_contest)values[NAT_CONTEST].number,
+		.endpoint = (enum conf_endpoint)values[NAT_ENDPOINT].number,
+		.unproven_rate = (uint32_t)values[NAT_UNPROVEN_RATE].number,
 	};
+	check_endpoint(reader, values, nat);
 	*said = (struct conf_nat_said){
 		.sources = sources->place,
 		.ports = values[NAT_PORTS].place,

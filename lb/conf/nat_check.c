@@ -57,6 +57,27 @@ static bool add_host_sources(struct conf_reader *reader, struct conf_place place
 	return true;
 }
 
+/* Replies come back only to what is this host's. Sources that it has told itself need no look. */
+static void check_local(struct conf_reader *reader, struct conf_place list, const struct conf_machine *machine,
+			const struct conf_nat *nat)
+{
+	char text[ADDR_TEXT_OCTETS];
+
+	for (size_t i = 0; !list.absent && i < nat->source_count; i++) {
+		const struct conf_prefix *source = &nat->sources[i];
+		const struct conf_place place = conf_at(config_setting_get_elem(list.setting, (unsigned)i));
+
+		if (machine->has_prefix(&source->addr, source->bits))
+			continue;
+		addr_format(&source->addr, text);
+		if (nat->single)
+			conf_error(reader, place, "%s is no address of this host", text);
+		else
+			conf_error(reader, place, "%s/%u is not routed to this host: ip route add local %s/%u dev lo",
+				   text, source->bits, text, source->bits);
+	}
+}
+
 /* The first backend that a source on loopback does not reach, or NULL. */
 static const struct conf_backend *first_unreached(const struct conf_pool *pool, const struct conf_prefix *source)
 {
@@ -103,7 +124,7 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, con
 
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		const struct addr *a = &conf->listeners[i].addr;
-		bool clash = addr_is_wildcard(a) && family_has_source(nat, addr_is_v4(a));
+		bool clash = (addr_is_wildcard(a) || !nat->single) && family_has_source(nat, addr_is_v4(a));
 		if (a->port < nat->port_first || a->port > nat->port_last)
 			continue;
 		for (size_t j = 0; j < nat->source_count; j++)
@@ -170,6 +191,7 @@ static void check_pool(struct conf_reader *reader, const struct conf_machine *ma
 	if (!said->sources_known ||
 	    (pool->nat.source_count == 0 && !add_host_sources(reader, said->sources, machine, pool)))
 		return;
+	check_local(reader, said->sources, machine, &pool->nat);
 	check_reach(reader, said->sources, pool);
 	if (!said->ports_known)
 		return;

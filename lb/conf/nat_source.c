@@ -9,17 +9,19 @@ static bool read_source(struct conf_reader *reader, const config_setting_t *sett
 {
 	const struct conf_place place = conf_at(setting);
 	const char *text = conf_text_of(reader, setting);
-	char quoted[CONF_QUOTE_OCTETS], right[ADDR_TEXT_OCTETS];
+	char quoted[CONF_QUOTE_OCTETS], right[ADDR_TEXT_OCTETS], numbered[ADDR_TEXT_OCTETS];
 
 	if (!text) {
 		conf_error(reader, place, "not a text in quotes");
 		return false;
 	}
 	conf_quote(quoted, text);
-	*single = addr_parse_ip(&out->addr, text) == 0;
+	if (!conf_address_text(reader, place, text, numbered))
+		return false;
+	*single = addr_parse_ip(&out->addr, numbered) == 0;
 	if (*single) {
 		out->bits = (uint8_t)prefix_family_bits(&out->addr);
-		if (!addr_is_wildcard(&out->addr))
+		if (addr_is_unicast(&out->addr))
 			return true;
 		conf_error(reader, place, "%s is no source; accepted: an address of this host, or a prefix", quoted);
 		return false;

@@ -3,41 +3,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/spelling.h"
 #include "conf/read.h"
 
-enum { NAME_MAX_OCTETS = 63 };
+enum { NAME_MAX_OCTETS = 63, ACCEPTED_OCTETS = 256 };
 
-/* The Levenshtein distance of names up to NAME_MAX_OCTETS. */
-static size_t edit_distance(const char *a, const char *b)
+/* `interval` for interval_ms. */
+static bool is_stem(const char *name, const char *of)
 {
-	const size_t columns = strlen(b);
-	size_t row[NAME_MAX_OCTETS + 1];
+	const size_t len = strlen(name);
 
-	for (size_t j = 0; j <= columns; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < columns; j++) {
-			const size_t change = diagonal + (a[i] != b[j]);
-			const size_t other = 1 + (row[j] < row[j + 1] ? row[j] : row[j + 1]);
-			diagonal = row[j + 1];
-			row[j + 1] = change < other ? change : other;
-		}
-	}
-	return row[columns];
+	return strncmp(name, of, len) == 0 && of[len] == '_';
 }
 
-/* The option that `name` may have meant: one typing error away, two if the name is long enough for that to say
- * something. */
+/* The option that `name` may have meant: one without its unit, or one typing error away, two if the name is long enough
+ * for that to say something. */
 static const char *nearest_name(const struct conf_section *section, const char *name)
 {
 	size_t best = strlen(name) < 4 ? 2 : 3;
 	const char *nearest = NULL;
 
 	for (size_t i = 0; i < section->count; i++) {
-		const size_t distance = edit_distance(name, section->options[i].name);
-		if (distance < best) {
+		const size_t distance =
+			is_stem(name, section->options[i].name) ? 0 : spelling_distance(name, section->options[i].name);
+		if (!section->options[i].gone && distance < best) {
 			best = distance;
 			nearest = section->options[i].name;
 		}
@@ -45,15 +34,62 @@ static const char *nearest_name(const struct conf_section *section, const char *
 	return nearest;
 }
 
+/* The group that alone has an option of that name, or NULL. */
+static const char *home_of(const char *name)
+{
+	static const struct conf_section *const sections[] = {
+		&conf_section_root,   &conf_section_admin,      &conf_section_pool,       &conf_section_cid,
+		&conf_section_nat,    &conf_section_tunnel,     &conf_section_tunnel_key, &conf_section_cid_config,
+		&conf_section_health, &conf_section_hello_rate,
+	};
+	const struct conf_section *home = NULL;
+
+	for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
+		for (size_t j = 0; j < sections[i]->count; j++)
+			if (strcmp(sections[i]->options[j].name, name) == 0) {
+				if (home)
+					return NULL;
+				home = sections[i];
+			}
+	return !home ? NULL : *home->path ? home->path : "the file itself";
+}
+
+static void add_word(char list[static ACCEPTED_OCTETS], const char *word)
+{
+	const size_t len = strlen(list);
+
+	snprintf(list + len, ACCEPTED_OCTETS - len, "%s%s", len ? ", " : "", word);
+}
+
+/* Writes what an option accepts. "": texts, groups and lists, which say so themselves. */
+static void write_accepted(char out[static ACCEPTED_OCTETS], const struct conf_option *option)
+{
+	*out = '\0';
+	if (option->type == CONF_NUMBER)
+		snprintf(out, ACCEPTED_OCTETS, "%" PRId64 "..%" PRId64 "%s%s", option->min, option->max,
+			 option->unit ? " " : "", option->unit ? option->unit : "");
+	for (int i = 0; option->type == CONF_WORD && option->words[i]; i++)
+		add_word(out, option->words[i]);
+}
+
 static void report_unknown(struct conf_reader *reader, const struct conf_section *section,
 			   const config_setting_t *setting)
 {
 	const char *nearest = nearest_name(section, config_setting_name(setting));
 
+	const char *home = home_of(config_setting_name(setting));
+	char accepted[ACCEPTED_OCTETS] = "";
+
 	if (nearest)
 		conf_error(reader, conf_at(setting), "unknown; did you mean \"%s\"?", nearest);
-	else
-		conf_error(reader, conf_at(setting), "unknown");
+	else if (home)
+		conf_error(reader, conf_at(setting), "unknown here; accepted in %s", home);
+	else {
+		for (size_t i = 0; i < section->count; i++)
+			if (!section->options[i].gone)
+				add_word(accepted, section->options[i].name);
+		conf_error(reader, conf_at(setting), "unknown; accepted: %s", accepted);
+	}
 }
 
 static bool read_number(struct conf_reader *reader, const struct conf_option *option, const config_setting_t *setting,
@@ -61,16 +97,15 @@ static bool read_number(struct conf_reader *reader, const struct conf_option *op
 {
 	const int type = config_setting_type(setting);
 	const int64_t number = config_setting_get_int64(setting);
-	char accepted[64];
+	char accepted[ACCEPTED_OCTETS];
 
-	snprintf(accepted, sizeof accepted, "accepted: %" PRId64 "..%" PRId64 "%s%s", option->min, option->max,
-		 option->unit ? " " : "", option->unit ? option->unit : "");
+	write_accepted(accepted, option);
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
-		conf_error(reader, conf_at(setting), "not a whole number; %s", accepted);
+		conf_error(reader, conf_at(setting), "not a whole number; accepted: %s", accepted);
 	else if (number == INT64_MAX || number == INT64_MIN)
-		conf_error(reader, conf_at(setting), "beyond 64 bits; %s", accepted);
+		conf_error(reader, conf_at(setting), "beyond 64 bits; accepted: %s", accepted);
 	else if (number < option->min || number > option->max)
-		conf_error(reader, conf_at(setting), "%" PRId64 " is out of range; %s", number, accepted);
+		conf_error(reader, conf_at(setting), "%" PRId64 " is out of range; accepted: %s", number, accepted);
 	else {
 		*out = number;
 		return true;
@@ -97,23 +132,33 @@ static bool read_text(struct conf_reader *reader, const config_setting_t *settin
 static bool read_word(struct conf_reader *reader, const struct conf_option *option, const config_setting_t *setting,
 		      int64_t *out)
 {
-	char accepted[80] = "", quoted[CONF_QUOTE_OCTETS];
-	const char *word;
+	char accepted[ACCEPTED_OCTETS], quoted[CONF_QUOTE_OCTETS];
+	const char *word = conf_text_of(reader, setting);
 	int index;
 
-	if (!read_text(reader, setting, &word))
+	write_accepted(accepted, option);
+	if (!word) {
+		conf_error(reader, conf_at(setting), "not a text in quotes; accepted: %s", accepted);
 		return false;
+	}
 	index = index_of_word(option->words, word);
 	if (index >= 0) {
 		*out = index;
 		return true;
 	}
-	for (int i = 0; option->words[i]; i++)
-		snprintf(accepted + strlen(accepted), sizeof accepted - strlen(accepted), "%s%s", i ? ", " : "",
-			 option->words[i]);
 	conf_error(reader, conf_at(setting), "%s is %s; accepted: %s", conf_quote(quoted, word),
 		   index_of_word(option->later, word) >= 0 ? "not built yet" : "unknown", accepted);
 	return false;
+}
+
+static bool read_bool(struct conf_reader *reader, const config_setting_t *setting, int64_t *out)
+{
+	if (config_setting_type(setting) != CONFIG_TYPE_BOOL) {
+		conf_error(reader, conf_at(setting), "not true or false");
+		return false;
+	}
+	*out = config_setting_get_bool(setting);
+	return true;
 }
 
 static bool read_shape(struct conf_reader *reader, enum conf_type wanted, const config_setting_t *setting)
@@ -124,7 +169,7 @@ static bool read_shape(struct conf_reader *reader, enum conf_type wanted, const 
 
 	if (!fits)
 		conf_error(reader, conf_at(setting),
-			   wanted == CONF_GROUP ? "not a group { ... }" : "not a list ( ... )");
+			   wanted == CONF_GROUP ? "not a group { ... }" : "not a list ( ... ) or [ ... ]");
 	return fits;
 }
 
@@ -136,6 +181,8 @@ static bool read_value(struct conf_reader *reader, const struct conf_option *opt
 		return read_number(reader, option, setting, &value->number);
 	case CONF_WORD:
 		return read_word(reader, option, setting, &value->number);
+	case CONF_BOOL:
+		return read_bool(reader, setting, &value->number);
 	case CONF_TEXT:
 		return read_text(reader, setting, &value->text);
 	case CONF_GROUP:
@@ -145,6 +192,14 @@ static bool read_value(struct conf_reader *reader, const struct conf_option *opt
 		break;
 	}
 	return true;
+}
+
+static void report_missing(struct conf_reader *reader, const struct conf_option *option, struct conf_place place)
+{
+	char accepted[ACCEPTED_OCTETS];
+
+	write_accepted(accepted, option);
+	conf_error(reader, place, *accepted ? "missing; accepted: %s" : "missing%s", accepted);
 }
 
 void conf_read_section(struct conf_reader *reader, struct conf_place group, const struct conf_section *section,
@@ -166,12 +221,16 @@ void conf_read_section(struct conf_reader *reader, struct conf_place group, cons
 			report_unknown(reader, section, member);
 			continue;
 		}
+		if (section->options[i].gone) {
+			conf_warn(reader, conf_at(member), "does nothing any more: %s", section->options[i].gone);
+			continue;
+		}
 		values[i].place = conf_at(member);
 		values[i].found = read_value(reader, &section->options[i], member, &values[i]) ? CONF_GOOD : CONF_WRONG;
 	}
 	for (size_t i = 0; i < section->count && !group.absent; i++)
 		if (section->options[i].required && values[i].found == CONF_ABSENT)
-			conf_error(reader, values[i].place, "missing");
+			report_missing(reader, &section->options[i], values[i].place);
 }
 
 bool conf_read_element(struct conf_reader *reader, const config_setting_t *list, int index, struct conf_place *out)
@@ -210,16 +269,61 @@ char *conf_read_name(struct conf_reader *reader, const struct conf_value *value)
 	return copy;
 }
 
-bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, struct addr *out)
+static bool is_port(const char *text)
+{
+	const size_t len = strlen(text);
+
+	return len > 0 && len <= 5 && strspn(text, "0123456789") == len && *text != '0' && atoi(text) <= UINT16_MAX;
+}
+
+bool conf_addr_report(struct conf_reader *reader, struct conf_place place, const char *text)
+{
+	const char *first = strchr(text, ':'), *last = strrchr(text, ':'), *why = NULL;
+	char quoted[CONF_QUOTE_OCTETS];
+	struct addr addr;
+
+	if (first != last && strspn(text, "0123456789abcdefABCDEF:.") == strlen(text))
+		why = "an IPv6 address stands in brackets; accepted: [IPV6]:PORT";
+	else if (addr_parse_ip(&addr, text) == 0 || (*text == '[' && text[strlen(text) - 1] == ']'))
+		why = "the port is missing; accepted: A.B.C.D:PORT, [IPV6]:PORT";
+	else if (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1) && !is_port(last + 1))
+		why = "its port is out of range; accepted: 1..65535";
+	if (why)
+		conf_error(reader, place, "%s: %s", conf_quote(quoted, text), why);
+	return why;
+}
+
+bool conf_read_own_addr(struct conf_reader *reader, const struct conf_value *value, struct addr *out)
 {
 	char quoted[CONF_QUOTE_OCTETS];
+
+	if (!conf_read_addr(reader, value, out))
+		return false;
+	if (addr_is_unicast(out) || addr_is_wildcard(out))
+		return true;
+	conf_error(reader, value->place,
+		   "%s is a multicast or broadcast address, from which nobody can be answered; accepted: one of this "
+		   "host",
+		   conf_quote(quoted, value->text));
+	*out = (struct addr){ 0 };
+	return false;
+}
+
+bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, struct addr *out)
+{
+	char quoted[CONF_QUOTE_OCTETS], numbered[ADDR_TEXT_OCTETS];
 	const char *text = value->text;
 
 	if (!text)
 		return false;
-	if (addr_parse(out, text) == 0)
+	*out = (struct addr){ 0 };
+	if (!conf_address_text(reader, value->place, text, numbered))
+		return false;
+	if (addr_parse(out, numbered) == 0)
 		return true;
 	*out = (struct addr){ 0 };
+	if (conf_addr_report(reader, value->place, text))
+		return false;
 	/* A host name has a letter, and its port the only colon. An IPv6 address without brackets has more colons. */
 	if (strchr(text, ':') == strrchr(text, ':') && strpbrk(text, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ"))
 		conf_error(reader, value->place, "%s: only backends may have host names; give an IP address",

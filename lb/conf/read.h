@@ -7,7 +7,7 @@
  * Tables list all options that a file may have: name, type, range, default, unit. The generic reader checks a group
  * against its table. The part that owns the group checks what one option means for another.
  *
- * To add an option: a row in its table, a field in conf.h, a line in conf/cidlb.conf, and a line in
+ * To add an option: a row in its table, a field in conf.h, a line in conf/cidlb.conf and in settings.c, and a line in
  * control/fingerprint.c if all nodes of a service must agree on it.
  */
 #ifndef CIDLB_CONF_READ_H
@@ -17,17 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <sys/stat.h>
-#include <sys/types.h>
-
 #include <libconfig.h>
 
+#include "conf/access.h"
 #include "conf/conf.h"
 #include "conf/machine.h"
 
 enum conf_type {
 	CONF_NUMBER, /* min..max */
 	CONF_WORD,   /* one of `words` */
+	CONF_BOOL,   /* true or false */
 	CONF_TEXT,
 	CONF_GROUP, /* { … } */
 	CONF_LIST,  /* ( … ) or [ … ] */
@@ -38,10 +37,11 @@ struct conf_option {
 	const char *name;
 	enum conf_type type;
 	bool required;
-	int64_t min, max, fallback; /* CONF_NUMBER; CONF_WORD: fallback is an index in words */
+	int64_t min, max, fallback; /* CONF_NUMBER; CONF_WORD: fallback is an index in words; CONF_BOOL: 0 or 1 */
 	const char *unit;           /* CONF_NUMBER; NULL: a count */
 	const char *words[6];       /* accepted, NULL-ended; the value is the index */
 	const char *later[3];       /* designed but not built yet, NULL-ended: refused, and said so */
+	const char *gone;           /* it does nothing any more: what a warning says instead */
 };
 
 struct conf_section {
@@ -61,16 +61,8 @@ enum conf_found { CONF_ABSENT, CONF_WRONG /* reported */, CONF_GOOD };
 struct conf_value {
 	enum conf_found found;
 	struct conf_place place;
-	int64_t number;   /* CONF_NUMBER, CONF_WORD: the default unless CONF_GOOD */
+	int64_t number;   /* CONF_NUMBER, CONF_WORD, CONF_BOOL: the default unless CONF_GOOD */
 	const char *text; /* CONF_TEXT: NULL unless CONF_GOOD */
-};
-
-/* Who will read the key files at a reload: `user`, because cidlb is no longer root then. */
-struct conf_user {
-	bool other; /* it is not the user who runs now; else opening a file is the check */
-	uid_t uid;
-	gid_t groups[64];
-	int group_count;
 };
 
 /* The texts in quotes of a file, one after another, each with a final NUL. Keys are among them. libconfig leaves copies
@@ -91,11 +83,12 @@ struct conf_nat_said {
 struct conf_reader {
 	const char *file;
 	struct conf_strings strings;
-	bool shared; /* others may access the file: no place for keys */
+	struct conf_access access; /* to the file itself */
 	struct conf_user user;
 	struct conf *conf;                             /* being filled */
 	struct conf_nat_said nat_said[CONF_MAX_POOLS]; /* by the index of the pool */
 	struct conf_report *report;
+	const struct conf_machine *machine;
 	bool no_memory;
 };
 
@@ -103,6 +96,8 @@ struct conf_reader {
 void conf_error(struct conf_reader *reader, struct conf_place place, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void conf_warn(struct conf_reader *reader, struct conf_place place, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void conf_advise(struct conf_reader *reader, struct conf_place place, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void conf_error_line(struct conf_reader *reader, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -132,13 +127,28 @@ size_t conf_read_count(struct conf_reader *reader, const struct conf_value *list
 /* A copy of a name that CONF_TEXT gave; NULL if there is none or (reported) it is not one. */
 char *conf_read_name(struct conf_reader *reader, const struct conf_value *value);
 
+/* zone.c: writes the text of an address with the number of its interface in place of the name: fe80::1%3 for
+ * fe80::1%eth0. Any other text is copied, or cut. False (reported): there is no such interface, or no name where one is
+ * needed. */
+bool conf_address_text(struct conf_reader *reader, struct conf_place place, const char *text,
+		       char out[static ADDR_TEXT_OCTETS]);
+
 /* ADDRESS:PORT. False: absent, or (reported) something else. */
 bool conf_read_addr(struct conf_reader *reader, const struct conf_value *value, struct addr *out);
+/* The same for an address that cidlb is to bind. */
+bool conf_read_own_addr(struct conf_reader *reader, const struct conf_value *value, struct addr *out);
+
+/* Reports what is wrong with a text that is no address with port, where that can be told: brackets or a port is
+ * missing, or the port is out of range. False: nothing is reported. */
+bool conf_addr_report(struct conf_reader *reader, struct conf_place place, const char *text);
 
 /* text.c: the source. */
 
 /* Reads `file` whole, NUL-terminated, at most 4 MiB. Returns 0 or -errno; -EILSEQ: has a NUL in it. */
-int conf_text_read(const char *file, char **out, mode_t *mode);
+int conf_text_read(const char *file, char **out, struct conf_access *access);
+
+/* Where the text begins: behind the byte order mark that some editors put there. */
+const char *conf_text_begin(const char *text);
 
 /* Wipes what it frees; NULL: nothing. */
 void conf_text_free(char *text, size_t octets);
@@ -162,11 +172,15 @@ void conf_strings_free(struct conf_strings *strings);
  */
 const char *conf_text_of(const struct conf_reader *reader, const config_setting_t *setting);
 
+/* text_hint.c: says what is likely wrong where libconfig finds a syntax error, and what is accepted. NULL: nothing
+ * stands out. No text of the file is in it, because that may be a key. */
+const char *conf_text_hint(const char *text, int error_line);
+
 /* A file that was read already. */
 struct conf_source {
 	const char *file; /* its name */
 	const char *text;
-	mode_t mode;
+	struct conf_access access;
 };
 
 /* Both passes: everything conf_load() does after reading the file. */
@@ -175,11 +189,8 @@ struct conf *conf_parse(const struct conf_source *source, const struct conf_mach
 
 /* key.c: secrets. */
 
-/* Finds out who will run. False (reported): there is no such user. */
+/* Finds out who will run. False (reported): there is no such user, or cidlb cannot become that user. */
 bool conf_user_find(struct conf_reader *reader, const struct conf_value *user);
-
-/* False: `user` cannot open `path` for reading. */
-bool conf_user_reads(const struct conf_user *user, const char *path);
 
 /* Reads sixteen octets from "HEX" or "@FILE" (relative to the configuration file). False (reported): refused. */
 bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, uint8_t key[static 16]);
@@ -210,6 +221,23 @@ void conf_health_read(struct conf_reader *reader, const struct conf_value *healt
 extern const struct conf_section conf_section_backend;
 void conf_backends_read(struct conf_reader *reader, const struct conf_value *list, const struct cid_layout *layout,
 			struct conf_pool *pool);
+
+/* True: a name as the DNS has them. */
+bool conf_is_host(const char *text, size_t len);
+
+/* backend_ids.c: server ids, held against `layout`. */
+
+/* Fills backend->id. */
+void conf_id_read(struct conf_reader *reader, const struct conf_value *id, const struct cid_layout *layout,
+		  struct conf_backend *backend);
+
+/* Fills the ids of the `count` backends of a numbered set. */
+void conf_id_base_read(struct conf_reader *reader, const struct conf_value *base, const struct cid_layout *layout,
+		       struct conf_backend *first, size_t count);
+
+/* Fills what the `count` backends of an entry may claim. */
+void conf_may_claim_read(struct conf_reader *reader, const struct conf_value *value, const struct cid_layout *layout,
+			 struct conf_backend *first, size_t count);
 
 /* nat.c */
 extern const struct conf_section conf_section_nat;
@@ -254,6 +282,9 @@ void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struc
 /* The second pass. Holds the tunnels of the pools in `list` against their workers and backends, each other, the
  * listeners and the endpoints of mode nat. */
 void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list);
+
+/* loops.c: the second pass. Refuses backends of the pools in `pools` whose address is cidlb's own. */
+void conf_loops_check(struct conf_reader *reader, const config_setting_t *pools, const struct conf_machine *machine);
 
 /* root.c: the two passes. */
 extern const struct conf_section conf_section_root, conf_section_admin, conf_section_listener;

@@ -86,6 +86,16 @@ void conf_warn(struct conf_reader *reader, struct conf_place place, const char *
 	va_end(args);
 }
 
+void conf_advise(struct conf_reader *reader, struct conf_place place, const char *format, ...)
+{
+	struct conf_report *report = reader->report;
+	va_list args;
+
+	va_start(args, format);
+	add_line(reader, &report->advice, &report->advice_count, format_line(reader, place, format, args));
+	va_end(args);
+}
+
 void conf_error_line(struct conf_reader *reader, int line, const char *format, ...)
 {
 	struct conf_report *report = reader->report;
@@ -108,8 +118,11 @@ void conf_report_free(struct conf_report *report)
 		free(report->errors[i]);
 	for (size_t i = 0; i < report->warning_count; i++)
 		free(report->warnings[i]);
+	for (size_t i = 0; i < report->advice_count; i++)
+		free(report->advice[i]);
 	free(report->errors);
 	free(report->warnings);
+	free(report->advice);
 	*report = (struct conf_report){ 0 };
 }
 

@@ -1,4 +1,5 @@
 /* The file itself: what stands outside of pools, and the listeners. */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,19 +35,21 @@ static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_POOLS] = { "pools", .type = CONF_LIST, .required = true },
 };
 
-enum { ADMIN_HTTP, ADMIN_SOCKET, ADMIN_OPTIONS };
+enum { ADMIN_HTTP, ADMIN_HOSTS, ADMIN_SOCKET, ADMIN_OPTIONS };
 
 static const struct conf_option admin_options[ADMIN_OPTIONS] = {
 	[ADMIN_HTTP] = { "http", .type = CONF_TEXT },
+	[ADMIN_HOSTS] = { "hosts", .type = CONF_LIST },
 	[ADMIN_SOCKET] = { "socket", .type = CONF_TEXT },
 };
 
-enum { LISTENER_NAME, LISTENER_ADDRESS, LISTENER_POOL, LISTENER_OPTIONS };
+enum { LISTENER_NAME, LISTENER_ADDRESS, LISTENER_POOL, LISTENER_FREEBIND, LISTENER_OPTIONS };
 
 static const struct conf_option listener_options[LISTENER_OPTIONS] = {
 	[LISTENER_NAME] = { "name", .type = CONF_TEXT, .required = true },
 	[LISTENER_ADDRESS] = { "address", .type = CONF_TEXT, .required = true },
 	[LISTENER_POOL] = { "pool", .type = CONF_TEXT, .required = true },
+	[LISTENER_FREEBIND] = { "freebind", .type = CONF_BOOL },
 };
 
 const struct conf_section conf_section_root = { "", root_options, ROOT_OPTIONS };
@@ -61,7 +64,7 @@ static void read_user(struct conf_reader *reader, const struct conf_value *user)
 		reader->conf->user = strdup(user->text);
 		reader->no_memory |= !reader->conf->user;
 	}
-	if (reader->user.other && !conf_user_reads(&reader->user, reader->file))
+	if (reader->user.other && priv_read(reader->file, &reader->user.as) == -EACCES)
 		conf_warn(reader, user->place, "the user that cidlb runs as cannot read this file: a reload will fail");
 }
 
@@ -83,6 +86,29 @@ static char *read_path(struct conf_reader *reader, const struct conf_value *valu
 	return copy;
 }
 
+static void read_hosts(struct conf_reader *reader, const struct conf_value *list)
+{
+	const size_t count = conf_read_count(reader, list, CONF_MAX_HOSTS);
+	struct conf *conf = reader->conf;
+	char quoted[CONF_QUOTE_OCTETS];
+
+	conf->hosts = count ? calloc(count, sizeof *conf->hosts) : NULL;
+	reader->no_memory |= count && !conf->hosts;
+	for (size_t i = 0; conf->hosts && i < count; i++) {
+		const config_setting_t *setting = config_setting_get_elem(list->place.setting, (unsigned)i);
+		const char *name = conf_text_of(reader, setting);
+
+		if (!name || !conf_is_host(name, strlen(name))) {
+			conf_error(reader, conf_at(setting), "%s is no host name; a port does not belong to it",
+				   name ? conf_quote(quoted, name) : "this");
+			continue;
+		}
+		conf->hosts[conf->host_count] = strdup(name);
+		reader->no_memory |= !conf->hosts[conf->host_count];
+		conf->host_count += conf->hosts[conf->host_count] != NULL;
+	}
+}
+
 static void read_admin(struct conf_reader *reader, const struct conf_value *admin)
 {
 	struct conf_value values[ADMIN_OPTIONS];
@@ -94,16 +120,23 @@ static void read_admin(struct conf_reader *reader, const struct conf_value *admi
 	conf->socket =
 		read_path(reader, &values[ADMIN_SOCKET], CONF_SOCKET, sizeof((struct sockaddr_un *)NULL)->sun_path);
 	conf->socket_default = !values[ADMIN_SOCKET].text;
-	conf->has_http = conf_read_addr(reader, &values[ADMIN_HTTP], &conf->http);
+	read_hosts(reader, &values[ADMIN_HOSTS]);
+	conf->has_http = conf_read_own_addr(reader, &values[ADMIN_HTTP], &conf->http);
 	if (conf->has_http && !addr_is_loopback(&conf->http))
 		conf_warn(reader, values[ADMIN_HTTP].place,
 			  "not on loopback: everyone who reaches it sees metrics and states");
 }
 
+/* One of them has all addresses of the port. */
+static bool overlap(const struct addr *a, const struct addr *b)
+{
+	return a->port == b->port && addr_is_v4(a) == addr_is_v4(b) && (addr_is_wildcard(a) || addr_is_wildcard(b));
+}
+
 static void check_listener(struct conf_reader *reader, const struct conf_value *values, size_t at)
 {
 	const struct conf_listener *all = reader->conf->listeners, *one = &all[at];
-	char text[ADDR_TEXT_OCTETS];
+	char text[ADDR_TEXT_OCTETS], other[ADDR_TEXT_OCTETS];
 
 	for (size_t i = 0; i < at; i++)
 		if (one->name && all[i].name && strcmp(one->name, all[i].name) == 0) {
@@ -115,6 +148,11 @@ static void check_listener(struct conf_reader *reader, const struct conf_value *
 		if (addr_equal(&one->addr, &all[i].addr)) {
 			conf_error(reader, values[LISTENER_ADDRESS].place,
 				   "%s is already the address of listeners[%zu]", addr_format(&one->addr, text), i);
+			break;
+		} else if (overlap(&one->addr, &all[i].addr)) {
+			conf_error(reader, values[LISTENER_ADDRESS].place,
+				   "%s overlaps listeners[%zu], %s; accepted: all addresses of a port, or some of them",
+				   addr_format(&one->addr, text), i, addr_format(&all[i].addr, other));
 			break;
 		}
 }
@@ -137,7 +175,8 @@ static void read_listeners(struct conf_reader *reader, const struct conf_value *
 			continue;
 		conf_read_section(reader, place, &conf_section_listener, values);
 		conf->listeners[i].name = conf_read_name(reader, &values[LISTENER_NAME]);
-		conf_read_addr(reader, &values[LISTENER_ADDRESS], &conf->listeners[i].addr);
+		conf_read_own_addr(reader, &values[LISTENER_ADDRESS], &conf->listeners[i].addr);
+		conf->listeners[i].freebind = values[LISTENER_FREEBIND].number != 0;
 		check_listener(reader, values, i);
 	}
 }
@@ -171,6 +210,8 @@ static void read_pools(struct conf_reader *reader, const struct conf_value *list
 		conf_error(reader, list->place, "%zu backends in all; accepted: at most %d", backends, STATS_BACKENDS);
 }
 
+enum { NAMES_OCTETS = 256 };
+
 /* The pool called `name`, or pool_count. */
 static size_t find_pool(const struct conf *conf, const char *name)
 {
@@ -181,13 +222,24 @@ static size_t find_pool(const struct conf *conf, const char *name)
 	return i;
 }
 
+/* As many as fit. */
+static const char *pool_names(const struct conf *conf, char out[static NAMES_OCTETS])
+{
+	size_t len = 0;
+
+	*out = '\0';
+	for (size_t i = 0; i < conf->pool_count && len < NAMES_OCTETS; i++)
+		len += (size_t)snprintf(out + len, NAMES_OCTETS - len, "%s%s", i ? ", " : "", conf->pools[i].name);
+	return out;
+}
+
 /* Ties listeners to pools. It does not repeat what an earlier mistake explains: nobody can name a pool without a usable
  * name, and a listener without a pool may have meant any. */
 static void join(struct conf_reader *reader, const config_setting_t *listeners, const config_setting_t *pools)
 {
 	struct conf *conf = reader->conf;
 	bool named[CONF_MAX_POOLS] = { false }, all_named = true, all_joined = true;
-	char quoted[CONF_QUOTE_OCTETS];
+	char quoted[CONF_QUOTE_OCTETS], names[NAMES_OCTETS];
 
 	for (size_t i = 0; i < conf->pool_count; i++)
 		all_named &= conf->pools[i].name != NULL;
@@ -203,7 +255,8 @@ static void join(struct conf_reader *reader, const config_setting_t *listeners, 
 		}
 		all_joined = false;
 		if (name && all_named)
-			conf_error(reader, conf_at(member), "no pool has the name %s", conf_quote(quoted, name));
+			conf_error(reader, conf_at(member), "no pool has the name %s; accepted: %s",
+				   conf_quote(quoted, name), pool_names(conf, names));
 	}
 	for (size_t i = 0; i < conf->pool_count; i++)
 		if (all_joined && conf->pools[i].name && !named[i] && find_pool(conf, conf->pools[i].name) == i)
@@ -266,8 +319,10 @@ void conf_root_check(struct conf_reader *reader, const config_setting_t *root, c
 	if (!conf->workers)
 		conf->workers = machine->cpus < CONF_MAX_WORKERS ? machine->cpus : CONF_MAX_WORKERS;
 	conf_nats_check(reader, machine);
-	if (conf->pool_count)
+	if (conf->pool_count) {
 		conf_tunnels_check(reader, config_setting_get_member(root, "pools"));
+		conf_loops_check(reader, config_setting_get_member(root, "pools"), machine);
+	}
 	if (!reader->report->error_count)
 		conf_descriptors_check(reader, machine);
 }

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "conf/read.h"
+#include "conf/token.h"
 
 enum { TEXT_MAX_OCTETS = 4 << 20 };
 
@@ -27,21 +27,19 @@ static int read_all(int fd, char *text, size_t *len)
 	return *len > TEXT_MAX_OCTETS ? -EFBIG : 0;
 }
 
-int conf_text_read(const char *file, char **out, mode_t *mode)
+int conf_text_read(const char *file, char **out, struct conf_access *access)
 {
 	char *text = NULL;
-	struct stat st;
 	size_t len = 0;
-	int err = 0;
+	int err;
 
 	const int fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0)
-		err = -errno;
-	else if (!(text = malloc(TEXT_MAX_OCTETS + 2)))
+	err = conf_access_read(fd, access);
+	if (!err && !(text = malloc(TEXT_MAX_OCTETS + 2)))
 		err = -ENOMEM;
-	else if ((err = read_all(fd, text, &len)) == 0) {
+	if (!err && (err = read_all(fd, text, &len)) == 0) {
 		text[len] = '\0';
 		if (strlen(text) != len)
 			err = -EILSEQ;
@@ -52,8 +50,14 @@ int conf_text_read(const char *file, char **out, mode_t *mode)
 		return err;
 	}
 	*out = text;
-	*mode = st.st_mode;
 	return 0;
+}
+
+const char *conf_text_begin(const char *text)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	return text + (strncmp(text, mark, strlen(mark)) == 0 ? strlen(mark) : 0);
 }
 
 void conf_text_free(char *text, size_t octets)
@@ -63,79 +67,6 @@ void conf_text_free(char *text, size_t octets)
 	free(text);
 }
 
-/* The following functions know libconfig's tokens. Each returns how many octets its kind of token takes at `at`. 0:
- * there is none. */
-
-/* *ends: it does before the file does. */
-static size_t string_span(const char *at, bool *ends)
-{
-	size_t n = 1;
-
-	if (*at != '"')
-		return 0;
-	while (at[n] && at[n] != '"')
-		n += at[n] == '\\' && at[n + 1] ? 2 : 1;
-	*ends = at[n];
-	return n + *ends;
-}
-
-static size_t comment_span(const char *at)
-{
-	const char *end;
-
-	if (*at == '#' || (at[0] == '/' && at[1] == '/'))
-		return strcspn(at, "\n");
-	if (at[0] != '/' || at[1] != '*')
-		return 0;
-	end = strstr(at + 2, "*/");
-	return end ? (size_t)(end + 2 - at) : strlen(at);
-}
-
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz*"
-#define DIGITS  "0123456789"
-#define BLANKS  " \t\r\n\f"
-
-static size_t name_span(const char *at)
-{
-	return strspn(at, LETTERS) ? strspn(at, LETTERS DIGITS "_-") : 0;
-}
-
-static size_t exponent_span(const char *at)
-{
-	const size_t sign = at[0] && (at[1] == '-' || at[1] == '+');
-	const size_t digits = *at == 'e' || *at == 'E' ? strspn(at + 1 + sign, DIGITS) : 0;
-
-	return digits ? 1 + sign + digits : 0;
-}
-
-static size_t float_span(const char *at)
-{
-	const size_t sign = *at == '-' || *at == '+';
-	const size_t whole = sign + strspn(at + sign, DIGITS);
-	size_t n = whole;
-
-	if (at[n] == '.')
-		n += 1 + strspn(at + n + 1, DIGITS);
-	else if (whole == sign)
-		return 0;
-	n += exponent_span(at + n);
-	return n > whole ? n : 0;
-}
-
-static size_t integer_span(const char *at, int64_t *value)
-{
-	const bool hex = at[0] == '0' && (at[1] == 'x' || at[1] == 'X') && strspn(at + 2, DIGITS "abcdefABCDEF");
-	const size_t sign = *at == '-' || *at == '+';
-	char *end;
-
-	if (!strspn(at + sign, DIGITS))
-		return 0;
-	*value = strtoll(at, &end, hex ? 16 : 10);
-	for (int i = 0; i < 2 && *end == 'L'; i++)
-		end++;
-	return (size_t)(end - at);
-}
-
 static void note_include(const char *text, const char *at, int *line)
 {
 	if (*line || strncmp(at, "@include", strlen("@include")) != 0)
@@ -143,21 +74,6 @@ static void note_include(const char *text, const char *at, int *line)
 	*line = 1;
 	for (; text < at; text++)
 		*line += *text == '\n';
-}
-
-/* Whether the name before `at` is that of a setting. */
-static bool is_set(const char *at)
-{
-	size_t n;
-
-	while ((n = strspn(at, BLANKS)) || (n = comment_span(at)))
-		at += n;
-	return *at == '=' || *at == ':';
-}
-
-static bool is_word(const char *at, size_t n, const char *word)
-{
-	return n == strlen(word) && strncasecmp(at, word, n) == 0;
 }
 
 /* Writes the text in quotes that takes `span` octets at `at`, as libconfig would read it. Returns what is behind its
@@ -231,26 +147,27 @@ static size_t put_token(struct rewriting *out, const char *at)
 	int64_t value;
 	size_t n;
 
-	if ((n = string_span(at, &ends))) {
+	if ((n = token_string(at, &ends))) {
 		put_string(out, at, n, ends);
 		joins = true;
-	} else if ((n = comment_span(at))) {
+	} else if ((n = token_comment(at))) {
 		*out->to++ = ' ';
 		put_newlines(out, at, n);
 		joins = out->joins;
-	} else if ((n = name_span(at))) {
-		const bool known = is_set(at + n) || is_word(at, n, "true") || is_word(at, n, "false");
+	} else if ((n = token_name(at))) {
+		const bool known =
+			token_is_set(at + n) || token_is_word(at, n, "true") || token_is_word(at, n, "false");
 		put(out, known ? at : "x", known ? n : 1);
-	} else if ((n = float_span(at))) {
+	} else if ((n = token_float(at))) {
 		put(out, " 0.5 ", 5);
-	} else if ((n = integer_span(at, &value))) {
+	} else if ((n = token_integer(at, &value))) {
 		/* A number that a letter follows is none. It may be the beginning of a key whose quotes were forgotten.
 		 */
-		out->to += sprintf(out->to, " %" PRId64 "L ", name_span(at + n) ? 0 : value);
+		out->to += sprintf(out->to, " %" PRId64 "L ", token_name(at + n) ? 0 : value);
 	} else {
 		n = 1;
 		put(out, at, n);
-		joins = out->joins && strchr(BLANKS, *at);
+		joins = out->joins && strchr(TOKEN_BLANKS, *at);
 	}
 	out->joins = joins;
 	return n;
@@ -270,7 +187,7 @@ char *conf_text_rewrite(const char *text, struct conf_strings *strings, int *inc
 		conf_strings_free(strings);
 		return NULL;
 	}
-	for (const char *at = text; *at; at += put_token(&out, at))
+	for (const char *at = conf_text_begin(text); *at; at += put_token(&out, at))
 		note_include(text, at, include_line);
 	*out.to = '\0';
 	return whole;

@@ -3,11 +3,13 @@
 
 #include "conf/read.h"
 
-enum { TUNNEL_LOCAL, TUNNEL_KEYS, TUNNEL_OPTIONS };
+enum { TUNNEL_LOCAL, TUNNEL_KEYS, TUNNEL_CID_IDLE, TUNNEL_OPTIONS };
 
 static const struct conf_option tunnel_options[TUNNEL_OPTIONS] = {
 	[TUNNEL_LOCAL] = { "local", .type = CONF_TEXT, .required = true },
 	[TUNNEL_KEYS] = { "keys", .type = CONF_LIST, .required = true },
+	[TUNNEL_CID_IDLE] = { "cid_idle_s", .type = CONF_NUMBER, .min = 1, .max = 2000000, .fallback = 86400,
+			      .unit = "s" },
 };
 
 enum { KEY_ID, KEY_KEY, KEY_OPTIONS };
@@ -57,9 +59,10 @@ static void read_local(struct conf_reader *reader, const struct conf_value *valu
 {
 	struct addr *local = &pool->tunnel.local;
 
-	if (!conf_read_addr(reader, value, local) || !addr_is_wildcard(local))
+	if (!conf_read_own_addr(reader, value, local) || (!addr_is_wildcard(local) && !addr_is_of_link(local->ip)))
 		return;
-	conf_error(reader, value->place, "not an address that servers can answer to; give one of this host");
+	conf_error(reader, value->place, "not an address that servers can answer to; give one of this host%s",
+		   addr_is_wildcard(local) ? "" : " that is not of a link");
 	*local = (struct addr){ 0 };
 }
 
@@ -83,7 +86,7 @@ static void read_key(struct conf_reader *reader, const struct conf_value *values
 
 static void read_keys(struct conf_reader *reader, const struct conf_value *list, struct proxy2_keys *keys)
 {
-	const size_t count = conf_read_count(reader, list, PROXY2_KEYS);
+	const size_t count = conf_read_count(reader, list, PROXY2_POOL_KEYS);
 	struct conf_value values[KEY_OPTIONS];
 	struct conf_place place;
 
@@ -106,6 +109,7 @@ void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struc
 	conf_read_section(reader, group, &conf_section_tunnel, values);
 	read_local(reader, &values[TUNNEL_LOCAL], pool);
 	read_keys(reader, &values[TUNNEL_KEYS], &pool->tunnel.keys);
+	pool->tunnel.cid_idle_s = (uint32_t)values[TUNNEL_CID_IDLE].number;
 }
 
 static bool meets(const struct conf *conf, const struct conf_tunnel *tunnel, uint32_t first, uint32_t last)
@@ -162,21 +166,6 @@ static void check_ports(struct conf_reader *reader, struct conf_place place, siz
 	}
 }
 
-/* A key says which pool it is. */
-static void check_key(struct conf_reader *reader, struct conf_place place, size_t at, const struct siphash_key *key)
-{
-	const struct conf *conf = reader->conf;
-
-	for (size_t i = 0; i < at; i++) {
-		const struct proxy2_keys *others = &conf->pools[i].tunnel.keys;
-		for (size_t j = 0; j < others->count; j++)
-			if (others->keys[j].key.k0 == key->k0 && others->keys[j].key.k1 == key->k1) {
-				conf_error(reader, place, "pools[%zu] has this key, too: each needs its own", i);
-				return;
-			}
-	}
-}
-
 static const config_setting_t *group_of(const config_setting_t *list, size_t at)
 {
 	const config_setting_t *pool = config_setting_get_elem(list, (unsigned)at);
@@ -209,12 +198,7 @@ void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_tunnel *tunnel = &conf->pools[i].tunnel;
 		const config_setting_t *group = group_of(list, i);
-		if (!group)
-			continue;
-		if (tunnel->local.port)
+		if (group && tunnel->local.port)
 			check_ports(reader, conf_at(config_setting_get_member(group, "local")), i);
-		for (size_t j = 0; j < tunnel->keys.count; j++)
-			check_key(reader, conf_at(config_setting_get_member(group, "keys")), i,
-				  &tunnel->keys.keys[j].key);
 	}
 }

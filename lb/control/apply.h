@@ -5,7 +5,8 @@
  * Otherwise all of them commit, in order. Committing cannot fail.
  *
  * The parts of control/ are rows of apply_parts.c. Other folders register theirs, so that control/ need not know them.
- * Those commit once the new table is published. The last part is the limits of the flow table: what memory they have
+ * Those commit once the new table is published. Two parts come after them. Sockets that are opened beside those that
+ * they replace take a part of what arrives at once. And the limits of the flow table are last: what memory they have
  * taken stays taken, so no other part may refuse after them.
  */
 #ifndef CIDLB_CONTROL_APPLY_H
@@ -22,7 +23,7 @@ struct control;
 struct sockets_change;
 struct table;
 
-enum { APPLY_REGISTERED = 8 /* at most */ };
+enum { APPLY_REGISTERED = 8 /* at most */, APPLY_REFUSAL_OCTETS = 256 };
 
 /* A configuration that is being applied. It lives as long as the call of apply_conf(). */
 struct apply_step {
@@ -33,6 +34,7 @@ struct apply_step {
 	uint16_t *weights;                          /* configured or commanded, by index in spec.backends */
 	struct sockets_change *sockets;
 	struct table *table; /* the publisher's once it is published */
+	char refusal[APPLY_REFUSAL_OCTETS];
 };
 
 /* Each function may be NULL if there is nothing to do. */
@@ -53,9 +55,13 @@ int apply_register(struct control *control, const struct apply_part *part);
  * caller's, and the reason is logged. */
 int apply_conf(struct control *control, struct conf *conf);
 
-/* Log why a configuration is refused. Return `err`. */
-int apply_refuse(int err, const char *why);
-int apply_refuse_address(int err, const struct addr *addr);
+/* Why the last configuration was refused, in words. "": it was not. */
+const char *apply_refusal(const struct control *control);
+
+/* Note and log why a configuration is refused. Return `err`. */
+int apply_refuse(struct apply_step *step, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* It cannot be bound. */
+int apply_refuse_address(struct apply_step *step, int err, const char *option, const struct addr *addr);
 
 /* Sets what new sessions and the table see of a backend. */
 void apply_in_force(struct snapshot_backend *backend, const struct backend_state *state, uint16_t weight);

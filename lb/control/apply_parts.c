@@ -1,6 +1,7 @@
 #include "control/apply_parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "control/apply_states.h"
 #include "control/ids.h"
 #include "control/names.h"
+#include "control/reach.h"
 #include "control/reclaim.h"
 #include "control/state.h"
 #include "control/stateless.h"
@@ -22,8 +24,9 @@ static int numbers_prepare(void *ctx, struct apply_step *step)
 		reclaim_numbers(control);
 		err = numbers_give(&control->numbers, step->conf, &step->spec, step->listener_uids);
 	}
-	return err ? apply_refuse(err, "out of memory, or too many listeners, pools and backends, counting those that "
-				       "still have sessions")
+	return err ? apply_refuse(step, err,
+				  "out of memory, or too many listeners, pools and backends, counting those that "
+				  "still have sessions")
 		   : 0;
 }
 
@@ -33,13 +36,47 @@ static void numbers_abandon(void *ctx, struct apply_step *step)
 	table_spec_free(&step->spec);
 }
 
-static int cannot_watch(int err, const struct addr *addr)
+enum { OPTION_OCTETS = 48 };
+
+/* Names what the configuration asks for at this address. */
+static const char *option_of(char out[static OPTION_OCTETS], const struct conf *conf, const struct addr *addr)
+{
+	for (size_t i = 0; i < conf->listener_count; i++)
+		if (addr_equal(&conf->listeners[i].addr, addr)) {
+			snprintf(out, OPTION_OCTETS, "listeners[%zu].address", i);
+			return out;
+		}
+	for (size_t i = 0; i < conf->pool_count; i++) {
+		const struct conf_pool *pool = &conf->pools[i];
+		const bool tunnel = pool->forward == FORWARD_TUNNEL;
+
+		if (tunnel ? !addr_equal(&pool->tunnel.local, addr)
+			   : addr->port < pool->nat.port_first || addr->port > pool->nat.port_last)
+			continue;
+		snprintf(out, OPTION_OCTETS, "pools[%zu].%s", i, tunnel ? "tunnel.local" : "nat.ports");
+		return out;
+	}
+	return "";
+}
+
+static int refuse_socket(struct apply_step *step, int err, const struct addr *addr)
+{
+	char text[ADDR_TEXT_OCTETS], name[OPTION_OCTETS];
+	const char *option = option_of(name, step->conf, addr);
+
+	if (err != -EADDRNOTAVAIL || strncmp(option, "listeners", strlen("listeners")) != 0)
+		return apply_refuse_address(step, err, option, addr);
+	return apply_refuse(
+		step, err, "%s: this host does not have %s; if it comes later, as with keepalived, set freebind = true",
+		option, addr_format(addr, text));
+}
+
+static int cannot_watch(struct apply_step *step, int err, const struct addr *addr)
 {
 	char text[ADDR_TEXT_OCTETS];
 
-	log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL, "epoll cannot watch %s: %s%s", addr_format(addr, text),
-		  strerror(-err), err == -ENOSPC ? " (fs.epoll.max_user_watches)" : "");
-	return err;
+	return apply_refuse(step, err, "epoll cannot watch %s: %s%s", addr_format(addr, text), strerror(-err),
+			    err == -ENOSPC ? " (fs.epoll.max_user_watches)" : "");
 }
 
 static int new_sockets_prepare(void *ctx, struct apply_step *step)
@@ -51,7 +88,7 @@ static int new_sockets_prepare(void *ctx, struct apply_step *step)
 
 	if (!err)
 		return 0;
-	return failure.unwatched ? cannot_watch(err, &failure.addr) : apply_refuse_address(err, &failure.addr);
+	return failure.unwatched ? cannot_watch(step, err, &failure.addr) : refuse_socket(step, err, &failure.addr);
 }
 
 static void new_sockets_commit(void *ctx, struct apply_step *step)
@@ -82,13 +119,26 @@ static int states_prepare(void *ctx, struct apply_step *step)
 
 	names_recall(control, step->conf, &step->spec);
 	if (!err)
+		err = learned_tables_give(control, step->conf, &step->spec);
+	if (!err)
 		err = apply_states_make(control, step);
 	if (!err)
 		err = ids_to_spec(control, step->conf, &step->spec);
 	if (!err)
 		return 0;
 	apply_states_free(step);
-	return apply_refuse(err, "out of memory");
+	return apply_refuse(step, err, "out of memory");
+}
+
+static int moved_sockets_prepare(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+	struct sockets_failure failure = { 0 };
+	int err = sockets_prepare_moved(control->sockets, step->sockets, &failure);
+
+	if (!err)
+		return 0;
+	return failure.unwatched ? cannot_watch(step, err, &failure.addr) : refuse_socket(step, err, &failure.addr);
 }
 
 static void states_commit(void *ctx, struct apply_step *step)
@@ -107,8 +157,11 @@ static int new_table_prepare(void *ctx, struct apply_step *step)
 {
 	struct control *control = ctx;
 
+	reach_forget(control);
+	reach_find(control, step->conf, &step->spec);
+	step->spec.host = control->host;
 	step->table = table_build(step->conf, &step->spec, step->listener_uids, publisher_read(&control->publisher));
-	return step->table ? 0 : apply_refuse(-ENOMEM, "out of memory");
+	return step->table ? 0 : apply_refuse(step, -ENOMEM, "out of memory");
 }
 
 static void new_table_commit(void *ctx, struct apply_step *step)
@@ -167,7 +220,7 @@ static int limits_prepare(void *ctx, struct apply_step *step)
 	if (!err)
 		return 0;
 	limits_abandon(ctx, step);
-	return apply_refuse(err, "out of memory: nat.max_flows is too high for this host");
+	return apply_refuse(step, err, "out of memory: nat.max_flows is too high for this host");
 }
 
 static void limits_commit(void *ctx, struct apply_step *step)
@@ -185,6 +238,7 @@ const struct apply_part apply_parts[APPLY_PARTS] = {
 	{ "states", states_prepare, states_commit, states_abandon, NULL },
 	{ "table", new_table_prepare, new_table_commit, new_table_abandon, NULL },
 	{ .name = "old sockets", .commit = old_sockets_commit },
+	{ .name = "moved sockets", .prepare = moved_sockets_prepare },
 	{ "limits", limits_prepare, limits_commit, limits_abandon, NULL },
 };
 

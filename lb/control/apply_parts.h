@@ -4,7 +4,10 @@
 
 #include "control/apply.h"
 
-enum { APPLY_PARTS = 6 };
+enum {
+	APPLY_PARTS = 7,
+	APPLY_EARLY = 5, /* so many of them stand before those of other folders */
+};
 
 /* Their context is the control. */
 extern const struct apply_part apply_parts[APPLY_PARTS];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "control/drain.h"
 #include "control/running.h"
 #include "control/state.h"
 
@@ -74,11 +75,44 @@ int apply_states_make(struct control *control, struct apply_step *step)
 	return 0;
 }
 
+/* The backend at index `at` of the configuration that is being applied. */
+static const struct conf_backend *conf_at(const struct conf *conf, size_t at, const struct conf_pool **pool)
+{
+	for (*pool = conf->pools; at >= (*pool)->backend_count; (*pool)++)
+		at -= (*pool)->backend_count;
+	return &(*pool)->backends[at];
+}
+
+/* True if other CIDs lead to the backend than before. */
+static bool has_other_ids(struct control *control, const struct apply_step *step, size_t at)
+{
+	static const struct siphash_key any = { 0 };
+	const struct conf_pool *pool;
+	const struct conf_backend *now = conf_at(step->conf, at, &pool);
+	struct running_backend before;
+
+	if (!running_backend_find(control, step->spec.backends[at].uid, &before))
+		return true;
+	return now->has_id != before.conf->has_id ||
+	       (now->has_id && claims_id_compare(&now->id, &before.conf->id) != 0) ||
+	       cid_layout_hash(&pool->layout, &any) != cid_layout_hash(&before.pool->layout, &any);
+}
+
 static void found_forget(struct control_backend *backend)
 {
 	backend->reason[0] = backend->words[0] = '\0';
 	backend->has_findings = false;
 	backend->findings = (struct health_findings){ 0 };
+}
+
+/* What was counted before under its number stays counted, and has been told of. */
+static void begin_anew(struct control_backend *backend)
+{
+	*backend = (struct control_backend){ .since_s = clock_s(),
+					     .silent = backend->silent,
+					     .silent_before = backend->silent_before,
+					     .answered = backend->answered,
+					     .foreign = backend->foreign };
 }
 
 void apply_states_take(struct control *control, const struct apply_step *step)
@@ -87,8 +121,10 @@ void apply_states_take(struct control *control, const struct apply_step *step)
 		const struct snapshot_backend *backend = &step->spec.backends[at];
 		const struct snapshot_backend *before = running_spec(control, backend->uid);
 
+		if (before && has_other_ids(control, step, at))
+			drain_forget(control, backend->uid);
 		if (!before || !addr_equal(&before->addr, &backend->addr))
-			control->backends[backend->uid] = (struct control_backend){ .since_s = clock_s() };
+			begin_anew(&control->backends[backend->uid]);
 		else if (!step->states[at].probed)
 			found_forget(&control->backends[backend->uid]);
 		control->states[backend->uid] = step->states[at];

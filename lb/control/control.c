@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <urcu-qsbr.h>
@@ -12,8 +14,12 @@
 #include "base/clock.h"
 #include "base/priv.h"
 #include "control/cid_hint.h"
+#include "control/drain.h"
+#include "control/host.h"
 #include "control/ids.h"
 #include "control/probe_results.h"
+#include "control/reach.h"
+#include "control/ready.h"
 #include "control/state.h"
 #include "control/watch.h"
 
@@ -28,10 +34,11 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	rcu_thread_online();
 	flows_sweep(control->flows, worker_clock_ms());
 	rcu_thread_offline();
-	(void)settle(control);
+	settle_tick(control);
 	cid_hint_tick(control);
 	ids_tick(control);
 	watch_tick(control);
+	drain_tick(control);
 	(void)saved_save(control->saved);
 }
 
@@ -80,10 +87,9 @@ static int saved_open(struct control *control, const struct conf *conf)
 	gid_t gid = getegid();
 	int err = conf->state_file ? priv_owner(conf->user, &uid, &gid) : 0;
 
-	if (!err && conf->state_file)
-		err = saved_prepare(conf->state_file, uid, gid);
-	/* If the file cannot be had, it is not tried again at every change. */
-	control->saved = saved_new(err ? NULL : conf->state_file);
+	if (!err)
+		(void)saved_prepare(conf->state_file, uid, gid);
+	control->saved = saved_new(conf->state_file);
 	return control->saved ? 0 : -ENOMEM;
 }
 
@@ -97,31 +103,73 @@ static int path_open(struct control *control, unsigned workers)
 	control->flows = flows_new(secret);
 	control->service_addrs = service_addrs_new();
 	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	control->allowances = allowances_new(STATS_POOLS, secret);
+	control->handshakes = handshakes_new(secret);
 	control->sockets = sockets_new(control->workers, workers);
-	if (!control->flows || !control->service_addrs || !control->limit || !control->sockets)
+	control->opener = port_opener_new();
+	if (!control->opener || !control->flows || !control->service_addrs || !control->limit || !control->allowances ||
+	    !control->handshakes || !control->sockets)
 		return -ENOMEM;
 	err = icmp_alarm_new(&control->alarm);
-	const struct path_shared shared = { &control->publisher, control->flows, control->service_addrs, control->limit,
-					    control->alarm };
+	const struct path_shared shared = {
+		.publisher = &control->publisher,
+		.flows = control->flows,
+		.service_addrs = control->service_addrs,
+		.limit = control->limit,
+		.allowances = control->allowances,
+		.opener = control->opener,
+		.handshakes = control->handshakes,
+		.hello_key = hello_key_make(secret),
+		.alarm = control->alarm,
+	};
 	for (; !err && control->worker_count < workers; control->worker_count += !err)
 		err = worker_new(&control->workers[control->worker_count], &shared);
 	return err;
+}
+
+static int began_copy(struct control_began *began, const struct conf *conf)
+{
+	began->rcvbuf_octets = conf->rcvbuf_octets;
+	began->user = conf->user ? strdup(conf->user) : NULL;
+	began->state_file = conf->state_file ? strdup(conf->state_file) : NULL;
+	began->socket = conf->socket ? strdup(conf->socket) : NULL;
+	return !began->user == !conf->user && !began->state_file == !conf->state_file && !began->socket == !conf->socket
+		       ? 0
+		       : -ENOMEM;
+}
+
+static void began_free(struct control_began *began)
+{
+	free(began->user);
+	free(began->state_file);
+	free(began->socket);
 }
 
 static int parts_open(struct control *control, const struct conf *conf)
 {
 	int err = settle_open(control);
 
+	control->sum = aligned_alloc(_Alignof(struct stats), sizeof *control->sum);
+	if (!err && !control->sum)
+		err = -ENOMEM;
+	if (!err)
+		err = began_copy(&control->began, conf);
+	host_open(control);
 	if (!err)
 		err = numbers_new(&control->numbers);
 	if (!err)
 		err = saved_open(control, conf);
 	if (!err)
+		ready_recall(control);
+	if (!err)
 		err = path_open(control, conf->workers);
 	if (err)
 		return err;
 	control->health = health_new(control->base, probe_results_take, control);
-	return control->health ? events_open(control) : -ENOMEM;
+	if (!control->health)
+		return -ENOMEM;
+	err = reach_open(control);
+	return err ? err : events_open(control);
 }
 
 int control_new(struct control **out, struct event_base *base, const struct conf *conf)
@@ -133,6 +181,7 @@ int control_new(struct control **out, struct event_base *base, const struct conf
 		return -ENOMEM;
 	control->base = base;
 	control->started_s = clock_s();
+	control->started_at = control->applied_at = time(NULL);
 	err = parts_open(control, conf);
 	if (err)
 		control_free(control);
@@ -159,7 +208,7 @@ static int thread_try(void)
 }
 
 /* Signals belong to the control thread. So workers and the threads of libraries start with all signals blocked. */
-int control_start(struct control *control)
+int control_start(struct control *control, int (*confine)(void))
 {
 	sigset_t all, before;
 	int err;
@@ -169,10 +218,34 @@ int control_start(struct control *control)
 	err = thread_try();
 	if (!err)
 		(void)get_default_call_rcu_data();
+	if (!err)
+		err = port_opener_start(control->opener);
 	for (unsigned i = 0; !err && i < control->worker_count; i++)
-		err = worker_start(control->workers[i]);
+		err = worker_start(control->workers[i], confine);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	control->has_run = !err;
 	return err;
+}
+
+void control_stop(struct control *control)
+{
+	for (unsigned i = 0; i < control->worker_count; i++)
+		worker_stop(control->workers[i]);
+}
+
+void control_ask_workers(struct control *control)
+{
+	for (unsigned i = 0; i < control->worker_count; i++)
+		worker_ask(control->workers[i]);
+}
+
+unsigned control_workers_silent(const struct control *control)
+{
+	unsigned silent = 0;
+
+	for (unsigned i = 0; i < control->worker_count; i++)
+		silent += !worker_has_answered(control->workers[i]);
+	return silent;
 }
 
 /* The mirror image of path_open(). The workers must be gone by now, because they use all of this. */
@@ -182,9 +255,12 @@ static void path_close(struct control *control)
 	rcu_thread_online();
 	flows_free(control->flows);
 	rcu_thread_offline();
+	port_opener_free(control->opener);
 	icmp_alarm_free(control->alarm);
 	sockets_free(control->sockets);
 	limit_free(control->limit);
+	allowances_free(control->allowances);
+	handshakes_free(control->handshakes);
 	service_addrs_free(control->service_addrs);
 }
 
@@ -192,21 +268,29 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
+	if (control->has_run)
+		drain_end(control);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_free(control->workers[i]);
 	while (control->event_count > 0)
 		event_free(control->events[--control->event_count]);
+	reach_close(control);
 	resolve_free(control->resolve);
 	health_free(control->health);
 	path_close(control);
-	(void)saved_save(control->saved);
+	(void)saved_save_last(control->saved);
 	saved_free(control->saved);
-	for (size_t i = 0; i < STATS_POOLS; i++)
+	free(control->sum);
+	for (size_t i = 0; i < STATS_POOLS; i++) {
 		claims_free(&control->pools[i].claims);
+		learned_table_free(control->pools[i].learned);
+	}
 	table_spec_free(&control->spec);
 	conf_free(control->conf);
 	numbers_free(&control->numbers);
+	host_addrs_free(&control->host);
 	settle_close(control);
+	began_free(&control->began);
 	free(control);
 }
 
@@ -215,12 +299,14 @@ const struct conf *control_conf(const struct control *control)
 	return control->conf;
 }
 
-bool control_is_ready(const struct control *control)
+struct netlink *control_netlink(const struct control *control)
 {
-	for (size_t i = 0; i < control->spec.backend_count; i++)
-		if (!control->states[control->spec.backends[i].uid].probed)
-			return false;
-	return true;
+	return control->reach.netlink;
+}
+
+struct sockets *control_sockets(const struct control *control)
+{
+	return control->sockets;
 }
 
 struct flows *control_flows(const struct control *control)

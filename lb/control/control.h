@@ -15,6 +15,8 @@
 
 struct control;
 struct flows;
+struct netlink;
+struct sockets;
 struct trace_ring;
 
 /* Makes everything that runs. The workers have no thread yet, so that they can be given sockets while cidlb is still
@@ -22,8 +24,16 @@ struct trace_ring;
  * has no event yet. 0 or -errno. */
 int control_new(struct control **out, struct event_base *base, const struct conf *conf);
 
-/* Starts the threads of the workers. 0 or -errno. */
-int control_start(struct control *control);
+/* Starts the threads of the workers, and the one that opens ports for them. `confine` is called in each worker's thread
+ * before that reads anything (worker.h). 0 or -errno. */
+int control_start(struct control *control, int (*confine)(void));
+
+/* Ends the threads of the workers. What arrives from now on waits in their sockets. */
+void control_stop(struct control *control);
+
+/* Asks every worker for a sign of life, and tells how many have not given one since (worker_ask()). */
+void control_ask_workers(struct control *control);
+unsigned control_workers_silent(const struct control *control);
 
 /* Ends the threads of the workers as well. NULL is fine. */
 void control_free(struct control *control);
@@ -31,8 +41,10 @@ void control_free(struct control *control);
 /* The running configuration, valid until the next reload. NULL: none runs yet. */
 const struct conf *control_conf(const struct control *control);
 
-/* True if every backend has been probed once. */
-bool control_is_ready(const struct control *control);
+/* To ask the kernel for routes and addresses. NULL: it cannot be asked. */
+struct netlink *control_netlink(const struct control *control);
+
+struct sockets *control_sockets(const struct control *control);
 
 struct flows *control_flows(const struct control *control);
 

@@ -39,6 +39,18 @@ static void add_backend(struct fingerprint *to, const struct conf_pool *pool, co
 		 backend->host ? backend->host : addr_format(&backend->addr, address), backend->addr.port);
 }
 
+/* Nodes that let a backend claim other ids may have other owners. */
+static void add_may_claim(struct fingerprint *to, const struct conf_pool *pool, const struct conf_backend *backend)
+{
+	char id[HEX_TEXT_OCTETS(LBCID_MAX_ID_OCTETS)];
+
+	if (backend->may_claim_any)
+		add_line(to, "backend %s %s may claim any", pool->name, backend->name);
+	for (size_t i = 0; i < backend->may_claim_count; i++)
+		add_line(to, "backend %s %s may claim %s", pool->name, backend->name,
+			 hex_write(id, sizeof id, backend->may_claim[i].octets, backend->may_claim[i].len));
+}
+
 static void add_tunnel(struct fingerprint *to, const struct conf_pool *pool)
 {
 	const struct proxy2_keys *keys = &pool->tunnel.keys;
@@ -64,13 +76,18 @@ static void add_stateless(struct fingerprint *to, const struct conf *conf, size_
 
 static void add_pool(struct fingerprint *to, const struct conf_pool *pool)
 {
-	add_line(to, "pool %s protocol %d affinity %d unknown_cid %d all_down %d rebind %d cid %016" PRIx64, pool->name,
-		 (int)pool->protocol, (int)pool->affinity, (int)pool->unknown_cid, (int)pool->all_down,
-		 (int)pool->nat.rebind, cid_layout_hash(&pool->layout, &to->key));
+	add_line(to,
+		 "pool %s protocol %d affinity %d unknown_cid %d all_down %d rebind %d contest %d endpoint %d cid "
+		 "%016" PRIx64,
+		 pool->name, (int)pool->protocol, (int)pool->affinity, (int)pool->unknown_cid, (int)pool->all_down,
+		 (int)pool->nat.rebind, (int)pool->nat.contest, (int)pool->nat.endpoint,
+		 cid_layout_hash(&pool->layout, &to->key));
 	if (pool->forward == FORWARD_TUNNEL)
 		add_tunnel(to, pool);
-	for (size_t i = 0; i < pool->backend_count; i++)
+	for (size_t i = 0; i < pool->backend_count; i++) {
 		add_backend(to, pool, &pool->backends[i]);
+		add_may_claim(to, pool, &pool->backends[i]);
+	}
 }
 
 static void add_previous_key(struct fingerprint *to, const uint8_t octets[static 16])

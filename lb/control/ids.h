@@ -18,6 +18,9 @@ int ids_recall(struct control *control, const struct conf *conf, const struct ta
 /* Gives the server ids in the spec of `conf` to their present owners. 0 or -ENOMEM. */
 int ids_to_spec(const struct control *control, const struct conf *conf, struct table_spec *spec);
 
+/* Whether a claim of this id by this backend counts (claims.h). */
+bool ids_may_claim(const struct conf_backend *backend, const struct server_id *id);
+
 /* Takes what the backends of the running configuration claim now. *moved says whether an id went to another backend. 0
  * or -ENOMEM. */
 int ids_settle(struct control *control, bool *moved);

@@ -53,8 +53,11 @@ static void name_is_bad(struct control *control, const struct running_backend *r
 	const bool known = !addr_is_wildcard(&running->spec->addr);
 
 	if (strcmp(backend->name_reason, reason) != 0)
-		log_event(LOG_LEVEL_WARNING, "backend_name", running->pool->name, running->conf->name, "%s: %s%s",
-			  running->conf->host, reason, known ? "; the last good address stays" : "");
+		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "backend_name", running->pool->name,
+					       running->conf->name,
+					       LOG_FIELDS(LOG_TEXT("host", running->conf->host),
+							  LOG_TEXT("reason", reason)) },
+			   "%s: %s%s", running->conf->host, reason, known ? "; the last good address stays" : "");
 	snprintf(backend->name_reason, sizeof backend->name_reason, "%s", reason);
 	if (known)
 		return;
@@ -71,15 +74,23 @@ static bool name_is_good(struct control *control, const struct running_backend *
 	char text[ADDR_TEXT_OCTETS], before[ADDR_TEXT_OCTETS];
 
 	if (backend->name_reason[0] && !addr_is_wildcard(&running->spec->addr))
-		log_event(LOG_LEVEL_INFO, "backend_name", running->pool->name, running->conf->name,
-			  "%s: resolves again", running->conf->host);
+		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "backend_name", running->pool->name, running->conf->name,
+					       LOG_FIELDS(LOG_TEXT("host", running->conf->host),
+							  LOG_TEXT("phase", "over")) },
+			   "%s: resolves again", running->conf->host);
 	backend->name_reason[0] = '\0';
 	memcpy(now.ip, ip, sizeof now.ip);
 	if (addr_equal(&now, &running->spec->addr))
 		return false;
-	log_event(LOG_LEVEL_INFO, "backend_address", running->pool->name, running->conf->name,
-		  "%s is now %s; before it was %s", running->conf->host, addr_format(&now, text),
-		  addr_is_wildcard(&running->spec->addr) ? "unknown" : addr_format(&running->spec->addr, before));
+	log_fields(
+		&(struct log_what){ LOG_LEVEL_INFO, "backend_address", running->pool->name, running->conf->name,
+				    LOG_FIELDS(LOG_TEXT("host", running->conf->host),
+					       LOG_TEXT("address", addr_format(&now, text)),
+					       LOG_TEXT("was", addr_is_wildcard(&running->spec->addr)
+								       ? ""
+								       : addr_format(&running->spec->addr, before))) },
+		"%s is now %s; before it was %s", running->conf->host, addr_format(&now, text),
+		addr_is_wildcard(&running->spec->addr) ? "unknown" : addr_format(&running->spec->addr, before));
 	running->spec->addr = now;
 	backend->has_moved = true;
 	backend_state_renew(&control->states[running->spec->uid]);

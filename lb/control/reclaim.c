@@ -9,6 +9,7 @@ static void forget(struct control *control, const struct uids_in_use *used)
 		if (used->pools[i])
 			continue;
 		claims_free(&control->pools[i].claims);
+		learned_table_free(control->pools[i].learned);
 		control->pools[i] = (struct control_pool){ 0 };
 	}
 	for (size_t i = 0; i < STATS_LISTENERS; i++)
@@ -38,6 +39,7 @@ void reclaim_numbers(struct control *control)
 	forget(control, &used);
 	uids_in_use_clear_flows(&used, control->flows);
 	uids_in_use_clear_limit(&used, control->limit);
+	uids_in_use_clear_allowances(&used, control->allowances);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		uids_in_use_clear_worker(&used, control->workers[i]);
 	numbers_take_back(&control->numbers, &used);

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/state_file.h"
 
-enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8 };
+enum { VERSION = 1, HOST_PORT_OCTETS = 256 + 8, AGAIN_S = 10 /* after a write that failed */ };
 
 int saved_prepare(const char *file, uid_t uid, gid_t gid)
 {
@@ -17,15 +18,17 @@ int saved_prepare(const char *file, uid_t uid, gid_t gid)
 	int err = file ? state_file_prepare(file, whose, uid, gid) : 0;
 
 	if (err)
-		log_event(is_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL, NULL,
-			  "what is set by command will not outlive a restart: %s cannot be written: %s", file,
-			  strerror(-err));
+		log_fields(
+			&(struct log_what){
+				is_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "state_file", NULL, NULL,
+				LOG_FIELDS(LOG_TEXT("file", file), LOG_TEXT("error", strerror(-err)),
+					   LOG_TEXT("reason", "what is set by command will not outlive a restart")) },
+			"what is set by command will not outlive a restart: %s cannot be written: %s", file,
+			strerror(-err));
 	return err;
 }
 
-/* The parts of an entry on which it depends whether a command still holds, as json_equal() compares them. NULL: out of
- * memory. */
-static json_t *entry_json(const struct conf_backend *backend)
+json_t *saved_entry_json(const struct conf_backend *backend)
 {
 	char id[SAVED_ID_TEXT], address[HOST_PORT_OCTETS];
 	json_t *entry;
@@ -98,7 +101,7 @@ static bool address_is_sound(const json_t *address)
 }
 
 /* What is wrong with the file. NULL: nothing. */
-static const char *root_fault(json_t *root)
+static const char *root_fault(struct saved *saved, json_t *root)
 {
 	const char *name;
 	json_t *pool, *value, *backends = json_object_get(root, "backends"),
@@ -122,6 +125,8 @@ static const char *root_fault(json_t *root)
 			    value) if (!address_is_sound(value)) return "what is kept of a name makes no sense";
 	if (!saved_ids_are_sound(json_object_get(root, "ids")))
 		return "what is kept of server ids makes no sense";
+	if (!saved_watches_load(saved, json_object_get(root, "watched")))
+		return "what is kept of when servers were heard makes no sense";
 	return NULL;
 }
 
@@ -131,12 +136,17 @@ static void set_aside(struct saved *saved, const char *fault)
 	int err = state_file_set_aside(saved->file, aside);
 
 	if (err)
-		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
-			  "%s is damaged (%s) and stays, because it cannot be set aside: %s", saved->file, fault,
-			  strerror(-err));
+		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "state_file", NULL, NULL,
+					       LOG_FIELDS(LOG_TEXT("file", saved->file), LOG_TEXT("damage", fault),
+							  LOG_TEXT("error", strerror(-err)),
+							  LOG_TEXT("reason", "it cannot be set aside, and stays")) },
+			   "%s is damaged (%s) and stays, because it cannot be set aside: %s", saved->file, fault,
+			   strerror(-err));
 	else
-		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL, "%s is damaged (%s): set aside as %s",
-			  saved->file, fault, aside);
+		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "state_file", NULL, NULL,
+					       LOG_FIELDS(LOG_TEXT("file", saved->file), LOG_TEXT("damage", fault),
+							  LOG_TEXT("aside", aside)) },
+			   "%s is damaged (%s): set aside as %s", saved->file, fault, aside);
 	saved->unread = err;
 }
 
@@ -150,10 +160,16 @@ static json_t *file_load(struct saved *saved)
 	int err = state_file_read(saved->file, &text, &octets);
 
 	if (err && err != -ENOENT) {
-		log_event(LOG_LEVEL_WARNING, "state_file", NULL, NULL,
-			  "what was set by command is forgotten, and what is set now will not outlive a restart: "
-			  "%s cannot be read: %s",
-			  saved->file, err == -EINVAL ? "not a regular file" : strerror(-err));
+		log_fields(
+			&(struct log_what){
+				LOG_LEVEL_WARNING, "state_file", NULL, NULL,
+				LOG_FIELDS(LOG_TEXT("file", saved->file),
+					   LOG_TEXT("error", err == -EINVAL ? "not a regular file" : strerror(-err)),
+					   LOG_TEXT("reason", "what was set by command is forgotten, and what is set "
+							      "now will not outlive a restart")) },
+			"what was set by command is forgotten, and what is set now will not outlive a restart: "
+			"%s cannot be read: %s",
+			saved->file, err == -EINVAL ? "not a regular file" : strerror(-err));
 		saved->unread = err;
 	}
 	if (err)
@@ -162,15 +178,14 @@ static json_t *file_load(struct saved *saved)
 	free(text);
 	/* The message of jansson is not logged, because it quotes the file. */
 	snprintf(fault, sizeof fault, "not JSON, line %d", error.line);
-	if (root && !root_fault(root))
+	if (root && !root_fault(saved, root))
 		return root;
-	set_aside(saved, root ? root_fault(root) : fault);
+	set_aside(saved, root ? root_fault(saved, root) : fault);
 	json_decref(root);
 	return NULL;
 }
 
-/* The object under `name`, made if it is missing. NULL: out of memory. */
-static json_t *member(json_t *object, const char *name)
+json_t *saved_member(json_t *object, const char *name)
 {
 	json_t *value = json_object_get(object, name);
 
@@ -185,6 +200,7 @@ struct saved *saved_new(const char *file)
 
 	if (!saved)
 		return NULL;
+	saved_boot_read(saved->boot);
 	saved->file = file ? strdup(file) : NULL;
 	if (saved->file)
 		saved->root = file_load(saved);
@@ -192,7 +208,7 @@ struct saved *saved_new(const char *file)
 		saved->root = json_pack("{s:i, s:{}, s:{}}", "version", VERSION, "backends", "addresses");
 	saved->backends = json_object_get(saved->root, "backends");
 	saved->addresses = json_object_get(saved->root, "addresses");
-	saved->ids = saved->root ? member(saved->root, "ids") : NULL;
+	saved->ids = saved->root ? saved_member(saved->root, "ids") : NULL;
 	if (saved->ids && (saved->file || !file))
 		return saved;
 	saved_free(saved);
@@ -225,26 +241,48 @@ static int save(struct saved *saved)
 	if (!saved->file || saved->unread)
 		return saved->unread;
 	err = file_write(saved);
+	saved->tried_s = clock_s();
 	if (err && err != saved->failed)
-		log_event(LOG_LEVEL_ERROR, "state_file", NULL, NULL,
-			  "%s cannot be written, so a restart would find it as it was: %s", saved->file,
-			  strerror(-err));
+		log_fields(
+			&(struct log_what){ LOG_LEVEL_ERROR, "state_file", NULL, NULL,
+					    LOG_FIELDS(LOG_TEXT("file", saved->file), LOG_TEXT("error", strerror(-err)),
+						       LOG_TEXT("reason", "a restart would find it as it was")) },
+			"%s cannot be written, so a restart would find it as it was: %s", saved->file, strerror(-err));
 	else if (!err && saved->failed)
-		log_event(LOG_LEVEL_INFO, "state_file", NULL, NULL, "%s is written again", saved->file);
+		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "state_file", NULL, NULL,
+					       LOG_FIELDS(LOG_TEXT("file", saved->file), LOG_TEXT("phase", "over")) },
+			   "%s is written again", saved->file);
 	saved->failed = err;
 	return err;
 }
 
 int saved_save(struct saved *saved)
 {
-	return saved && saved->due ? save(saved) : 0;
+	if (!saved || !(saved->failed ? clock_s() - saved->tried_s >= AGAIN_S : saved->due))
+		return 0;
+	return save(saved);
+}
+
+int saved_save_last(struct saved *saved)
+{
+	return saved && (saved->failed || saved->due) ? save(saved) : 0;
+}
+
+const char *saved_file(const struct saved *saved)
+{
+	return saved->file;
+}
+
+int saved_fault(const struct saved *saved)
+{
+	return saved->unread ? saved->unread : saved->failed;
 }
 
 bool saved_get(const struct saved *saved, const char *pool, const struct conf_backend *backend,
 	       enum backend_admin *admin, uint16_t *weight)
 {
 	const json_t *kept = json_object_get(json_object_get(saved->backends, pool), backend->name);
-	json_t *entry = kept ? entry_json(backend) : NULL;
+	json_t *entry = kept ? saved_entry_json(backend) : NULL;
 	bool same = entry && json_equal(json_object_get(kept, "entry"), entry);
 
 	json_decref(entry);
@@ -272,10 +310,10 @@ int saved_set(struct saved *saved, const char *pool, const struct conf_backend *
 		backend_forget(saved, pool, backend->name);
 		return save(saved);
 	}
-	kept = json_pack("{s:o, s:s, s:i}", "entry", entry_json(backend), "state", backend_admin_name(admin), "weight",
-			 (int)weight);
-	if (json_object_set_new(member(saved->backends, pool), backend->name, kept) < 0)
-		return -ENOMEM;
+	kept = json_pack("{s:o, s:s, s:i}", "entry", saved_entry_json(backend), "state", backend_admin_name(admin),
+			 "weight", (int)weight);
+	if (json_object_set_new(saved_member(saved->backends, pool), backend->name, kept) < 0)
+		return saved->failed = -ENOMEM;
 	return save(saved);
 }
 
@@ -301,7 +339,7 @@ int saved_set_address(struct saved *saved, const struct resolve_name *name, cons
 		return -EINVAL;
 	if (saved_address(saved, name, before) && memcmp(before, ip, sizeof before) == 0)
 		return 0;
-	if (json_object_set_new(member(saved->addresses, name->host), family_name(name->v6),
+	if (json_object_set_new(saved_member(saved->addresses, name->host), family_name(name->v6),
 				json_string(addr_format(&addr, text))) < 0)
 		return -ENOMEM;
 	saved->due = true;
@@ -342,6 +380,17 @@ void saved_prune(struct saved *saved, const struct conf *conf)
 
 			if (backend && saved_get(saved, pool, backend, &admin, &weight))
 				continue;
+			log_fields(
+				&(struct log_what){
+					LOG_LEVEL_INFO, "backend_state", pool, name,
+					LOG_FIELDS(
+						LOG_TEXT("by", backend ? "its entry has changed" : "its entry is gone"),
+						LOG_TEXT("was", json_string_value(json_object_get(value, "state"))),
+						LOG_NUMBER("was_weight",
+							   json_integer_value(json_object_get(value, "weight")))) },
+				"its entry %s, which ends what a command had set: %s, weight %d",
+				backend ? "has changed" : "is gone", json_string_value(json_object_get(value, "state")),
+				(int)json_integer_value(json_object_get(value, "weight")));
 			(void)json_object_del(of, name);
 			saved->due = true;
 		}

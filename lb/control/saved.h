@@ -6,12 +6,15 @@
  * What was set by command belongs to the entry of its backend in the configuration. It holds as long as the entry does
  * not change.
  *
- * The file is JSON; "ids" may be missing:
+ * The file is JSON; "ids", "left" and "watched" may be missing. The times in "watched" are monotonic seconds of that
+ * boot:
  *   {"version": 1,
  *    "backends": {POOL: {BACKEND: {"entry": {"id": "02", "address": "h:5684", "weight": 100, "state": "ready"},
  *                                  "state": "drain", "weight": 100}}},
  *    "addresses": {HOST: {"v4": "192.0.2.1", "v6": "2001:db8::1"}},
- *    "ids": {POOL: {"01": BACKEND}}}
+ *    "ids": {POOL: {"01": BACKEND}},
+ *    "left": true,
+ *    "watched": {"boot": UUID, "at": 1234, "backends": {POOL: {BACKEND: {"entry": {…}, "since": 1200, "cid": 1220}}}}}
  */
 #ifndef CIDLB_CONTROL_SAVED_H
 #define CIDLB_CONTROL_SAVED_H
@@ -27,12 +30,12 @@
 struct saved;
 
 /* Prepares the directory of `file` for the user that cidlb will run as (state_file.h). Called as root, before there is
- * any thread. A failure is logged, as a warning for the usual file, else as an error. cidlb then does without. 0 or
- * -errno. */
+ * any thread. A failure is logged, as a warning for the usual file, else as an error. What is there is read all the
+ * same, and writing is tried again. 0 or -errno. */
 int saved_prepare(const char *file, uid_t uid, gid_t gid);
 
 /* Reads `file` (NULL: nothing is kept). A damaged file is set aside as FILE.bad, with a log line. A file that cannot be
- * read is logged and left alone, and cidlb does without. NULL: out of memory. */
+ * read, or cannot be set aside, is logged and left alone, and cidlb does without. NULL: out of memory. */
 struct saved *saved_new(const char *file);
 void saved_free(struct saved *saved);
 
@@ -41,8 +44,8 @@ bool saved_get(const struct saved *saved, const char *pool, const struct conf_ba
 	       enum backend_admin *admin, uint16_t *weight);
 
 /* Sets the state and weight that a command has put in force. Nothing is kept if both are as in the entry. The file is
- * written at once, as a whole. -errno: they hold from now on, but outlive a restart only if a later change can be
- * written. Of failures in a row the first is logged. */
+ * written at once, as a whole. -errno: they hold from now on, but outlive a restart only if the file can be written
+ * later, which saved_save() tries. Of failures in a row the first is logged. */
 int saved_set(struct saved *saved, const char *pool, const struct conf_backend *backend, enum backend_admin admin,
 	      uint16_t weight);
 
@@ -65,11 +68,48 @@ int saved_set_ids(struct saved *saved, const char *pool, const struct saved_id *
 int saved_each_id(const struct saved *saved, const char *pool, int (*take)(void *ctx, const struct saved_id *id),
 		  void *ctx);
 
+/* What is known of when a backend was last heard (drain.h). */
+struct saved_watch {
+	const struct conf_pool *pool;
+	const struct conf_backend *backend;
+	bool drains;     /* since `since_s` */
+	int64_t since_s; /* monotonic */
+	int64_t cid_s;   /* monotonic: when a CID last led there; 0: not known */
+};
+
+struct saved_watched {
+	int64_t at_s; /* monotonic, of its boot: until when it was watched; 0: never */
+	bool is_of_this_boot;
+};
+
+const struct saved_watched *saved_watched(const struct saved *saved);
+
+/* Fills in what is known of watch->backend of watch->pool. False: nothing, or its entry was another one. */
+bool saved_get_watch(const struct saved *saved, struct saved_watch *watch);
+
+/* Sets all that is known, as of `at_s` of this boot. Written by the next saved_save() if it is new. Without memory it
+ * stays as it was, and is tried again at the next tick. */
+void saved_set_watches(struct saved *saved, const struct saved_watch *watches, size_t count, int64_t at_s);
+
+/* Whether this node was told to leave (ready.h). */
+bool saved_left(const struct saved *saved);
+/* The file is written at once. Returns as saved_set() does. */
+int saved_set_left(struct saved *saved, bool left);
+
 /* Forgets the backends and names that `conf` does not have, and the ids of such pools and backends. Forgets what was
  * set for an entry that has changed. Written by the next saved_save(). */
 void saved_prune(struct saved *saved, const struct conf *conf);
 
-/* Writes what waits for it. Called once per tick. Returns as saved_set() does. NULL: there is nothing to write. */
+/* Writes what waits for it, and now and then what could not be written. Called once per tick. Returns as saved_set()
+ * does. NULL: there is nothing to write. */
 int saved_save(struct saved *saved);
+/* The same at the end: there is no other time for what could not be written. */
+int saved_save_last(struct saved *saved);
+
+/* NULL: nothing is kept. */
+const char *saved_file(const struct saved *saved);
+
+/* Why the file does not have what was set: -errno of reading or writing it. 0: it has. */
+int saved_fault(const struct saved *saved);
 
 #endif

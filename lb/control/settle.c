@@ -7,10 +7,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/drain.h"
 #include "control/flow_home.h"
 #include "control/ids.h"
 #include "control/names.h"
 #include "control/probe_results.h"
+#include "control/reach.h"
 #include "control/state.h"
 #include "control/table_build.h"
 
@@ -33,13 +35,21 @@ void settle_close(struct control *control)
 		event_free(control->settle.timer);
 }
 
+/* From the end of the last settling to the next. */
+static uint64_t apart_ms(const struct settle *settle)
+{
+	const uint64_t rest_ms = settle->took_us * SETTLE_REST / 1000;
+
+	return rest_ms > SETTLE_APART_MS ? rest_ms : SETTLE_APART_MS;
+}
+
 /* libevent serves a timer that has expired after all sockets that it has heard of in this turn. Without memory for a
  * timer the next tick settles. */
 void settle_mark(struct control *control, unsigned due)
 {
-	const uint64_t since_ms = clock_ms() - control->settle.published_ms;
-	const struct timeval wait = { .tv_usec = since_ms < SETTLE_APART_MS ? (SETTLE_APART_MS - (long)since_ms) * 1000
-									    : 0 };
+	const uint64_t since_ms = clock_ms() - control->settle.settled_ms, apart = apart_ms(&control->settle);
+	const uint64_t wait_ms = since_ms < apart ? apart - since_ms : 0;
+	const struct timeval wait = { (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
 
 	control->settle.due |= due;
 	if (!evtimer_pending(control->settle.timer, NULL))
@@ -66,7 +76,7 @@ static bool is_news(struct settle *settle, enum settle_due what, int err)
 void settle_publish(struct control *control, struct table *table)
 {
 	publisher_publish(&control->publisher, table);
-	control->settle.published_ms = clock_ms();
+	control->settle.settled_ms = clock_ms();
 	rcu_thread_online();
 	(void)flow_home_follow(control->flows, table);
 	rcu_thread_offline();
@@ -81,12 +91,15 @@ static int publish(struct control *control)
 
 		apply_in_force(backend, &control->states[backend->uid], control->weights[backend->uid]);
 	}
+	reach_find(control, control->conf, &control->spec);
+	control->spec.host = control->host;
 	if (ids_to_spec(control, control->conf, &control->spec) == 0)
 		table = table_build(control->conf, &control->spec, control->listener_uids,
 				    publisher_read(&control->publisher));
 	if (!table)
 		return -ENOMEM;
 	settle_publish(control, table);
+	drain_follow(control);
 	return 0;
 }
 
@@ -112,9 +125,13 @@ static void settle_targets(struct control *control)
 	if (!is_news(&control->settle, SETTLE_TARGETS, err))
 		return;
 	if (err)
-		log_event(LOG_LEVEL_ERROR, "health", NULL, NULL, "not every backend is probed: %s", strerror(-err));
+		log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "health", NULL, NULL,
+					       LOG_FIELDS(LOG_TEXT("error", strerror(-err))) },
+			   "not every backend is probed: %s", strerror(-err));
 	else
-		log_event(LOG_LEVEL_INFO, "health", NULL, NULL, "every backend is probed again");
+		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "health", NULL, NULL,
+					       LOG_FIELDS(LOG_TEXT("phase", "over")) },
+			   "every backend is probed again");
 }
 
 static void settle_names(struct control *control)
@@ -122,19 +139,31 @@ static void settle_names(struct control *control)
 	const int err = names_follow(control);
 
 	if (is_news(&control->settle, SETTLE_NAMES, err) && err)
-		log_event(LOG_LEVEL_ERROR, "names", NULL, NULL, "the DNS is not asked: %s", strerror(-err));
+		log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "names", NULL, NULL,
+					       LOG_FIELDS(LOG_TEXT("error", strerror(-err))) },
+			   "the DNS is not asked: %s", strerror(-err));
 }
 
 int settle(struct control *control)
 {
+	const uint64_t begin_us = clock_us();
 	int err = 0;
 
 	evtimer_del(control->settle.timer);
-	if (control->settle.due & (SETTLE_IDS | SETTLE_TABLE))
+	if (control->settle.due & (SETTLE_IDS | SETTLE_TABLE)) {
 		err = settle_table(control);
+		control->settle.settled_ms = clock_ms();
+		control->settle.took_us = clock_us() - begin_us;
+	}
 	if (control->settle.due & SETTLE_TARGETS)
 		settle_targets(control);
 	if (control->settle.due & SETTLE_NAMES)
 		settle_names(control);
 	return err;
+}
+
+void settle_tick(struct control *control)
+{
+	if (!evtimer_pending(control->settle.timer, NULL))
+		(void)settle(control);
 }

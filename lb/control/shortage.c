@@ -24,18 +24,25 @@ enum shortage_news shortage_look(struct shortage *shortage, uint64_t refused)
 	return SHORTAGE_ENDS;
 }
 
+void shortage_tell_over(const struct shortage *shortage, const char *event, const char *pool, const char *backend)
+{
+	const uint64_t cost = shortage->refused - shortage->before;
+
+	log_fields(&(struct log_what){ LOG_LEVEL_INFO, event, pool, backend,
+				       LOG_FIELDS(LOG_TEXT("phase", "over"), LOG_NUMBER("times", cost)) },
+		   "over; it happened %" PRIu64 " %s", cost, cost == 1 ? "time" : "times");
+}
+
 void shortage_tell(struct shortage *shortage, uint64_t refused, const char *event, const char *pool, const char *what)
 {
-	uint64_t cost;
-
 	switch (shortage_look(shortage, refused)) {
 	case SHORTAGE_BEGINS:
-		log_event(LOG_LEVEL_WARNING, event, pool, NULL, "%s", what);
+		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, event, pool, NULL,
+					       LOG_FIELDS(LOG_TEXT("phase", "begins"), LOG_TEXT("reason", what)) },
+			   "%s", what);
 		return;
 	case SHORTAGE_ENDS:
-		cost = refused - shortage->before;
-		log_event(LOG_LEVEL_INFO, event, pool, NULL, "over; it happened %" PRIu64 " %s", cost,
-			  cost == 1 ? "time" : "times");
+		shortage_tell_over(shortage, event, pool, NULL);
 		return;
 	case SHORTAGE_NO_NEWS:
 		return;

@@ -21,7 +21,11 @@ enum shortage_news { SHORTAGE_NO_NEWS, SHORTAGE_BEGINS, SHORTAGE_ENDS };
 /* `refused`: a counter that never falls. After SHORTAGE_ENDS, refused - before is what the shortage has cost. */
 enum shortage_news shortage_look(struct shortage *shortage, uint64_t refused);
 
-/* Does the same, and logs the news as `event`: `what` when it begins, and its cost when it ends. `pool` may be NULL. */
+/* Logs what the shortage that has just ended has cost. `pool` and `backend` may be NULL. */
+void shortage_tell_over(const struct shortage *shortage, const char *event, const char *pool, const char *backend);
+
+/* Does the same as shortage_look(), and logs the news as `event`: `what` when it begins, and its cost when it ends.
+ * `pool` may be NULL. */
 void shortage_tell(struct shortage *shortage, uint64_t refused, const char *event, const char *pool, const char *what);
 
 #endif

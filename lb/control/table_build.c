@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "control/stateless.h"
+#include "control/table_bad_sources.h"
 #include "path/forward.h"
 
 _Static_assert((int)CONF_MAX_POOLS <= (int)STATS_POOLS, "a table has room for every pool");
 
 /* Sorted, so that the endpoint of a hash does not depend on the order in the file. */
-static void space_fill(struct endpoint_space *space, const struct conf_nat *nat)
+void table_build_space(struct endpoint_space *space, const struct conf_nat *nat)
 {
 	space->prefix_count = nat->source_count;
 	for (size_t i = 0; i < nat->source_count; i++) {
@@ -82,6 +83,15 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 	return out->backend_by_addr;
 }
 
+/* False: out of memory. */
+static bool learned_fill(struct table *table, size_t pool, struct learned *cids)
+{
+	if (!cids)
+		return true;
+	table->pools[pool].learned = learned_servers_new(&table->snapshot->pools[pool], cids);
+	return table->pools[pool].learned;
+}
+
 static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
 {
 	return (struct limit_rates){ limit_rate_make(rate->pool), limit_rate_make(rate->backend),
@@ -93,12 +103,18 @@ struct table *table_build(const struct conf *conf, const struct table_spec *spec
 {
 	struct siphash_key key = siphash_key_load(conf->hash_key);
 	struct table *table = calloc(1, sizeof *table);
+	struct bad_sources *bad_sources;
 
 	if (!table)
 		return NULL;
 	table->snapshot = snapshot_build(&key, spec->pools, spec->pool_count, previous ? previous->snapshot : NULL);
 	if (!table->snapshot) {
 		free(table);
+		return NULL;
+	}
+	table->ifaces = backend_ifaces_new(table->snapshot);
+	if (!table->ifaces) {
+		table_free(table);
 		return NULL;
 	}
 	for (size_t i = 0; i < STATS_POOLS; i++)
@@ -110,16 +126,27 @@ struct table *table_build(const struct conf *conf, const struct table_spec *spec
 		struct table_pool *pool = &table->pools[i];
 
 		table->pool_of_uid[spec->pools[i].uid] = (uint16_t)i;
-		pool->times = (struct ownership_times){ nat->settle_ms, nat->contest_s * 1000 };
+		pool->at_handshake = nat->rebind == REBIND_FOLLOW && nat->endpoint == ENDPOINT_HANDSHAKE;
+		pool->contest_home =
+			nat->rebind == REBIND_FOLLOW && (nat->contest == CONTEST_HOME || pool->at_handshake);
+		pool->guesses = !pool->contest_home;
+		pool->unproven_rate = nat->unproven_rate;
 		pool->endpoint_key = endpoint_key(&key, "pool", conf->pools[i].name);
-		space_fill(&pool->space, nat);
+		table_build_space(&pool->space, nat);
 		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
-		if (!ports_fill(table, i, nat, previous) || !forwarder_fill(table, i, conf, listener_uids)) {
+		if (!ports_fill(table, i, nat, previous) || !forwarder_fill(table, i, conf, listener_uids) ||
+		    !learned_fill(table, i, spec->learned[i])) {
 			table_free(table);
 			return NULL;
 		}
 	}
+	bad_sources = table_bad_sources_new(conf, spec, table->pools);
+	if (!bad_sources) {
+		table_free(table);
+		return NULL;
+	}
+	snapshot_take_bad_sources(table->snapshot, bad_sources);
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		struct table_listener *listener = &table->listeners[listener_uids[i]];
 

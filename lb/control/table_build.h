@@ -12,4 +12,7 @@
 struct table *table_build(const struct conf *conf, const struct table_spec *spec, const uint16_t *listener_uids,
 			  const struct table *previous);
 
+/* The endpoints of a pool of mode nat. */
+void table_build_space(struct endpoint_space *out, const struct conf_nat *nat);
+
 #endif

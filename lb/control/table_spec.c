@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/stats.h"
 
 static int make_backend(struct snapshot_backend *out, const struct conf_backend *conf, uint16_t pool, struct uids *uids)
 {
@@ -69,8 +72,9 @@ int table_spec_make(struct table_spec *out, const struct conf *conf, struct uids
 		.backends = calloc(backend_count + 1, sizeof *out->backends),
 		.of_file = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 		.ids = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
+		.learned = calloc(conf->pool_count + 1, sizeof(struct learned *)),
 	};
-	if (!out->pools || !out->backends || !out->of_file || !out->ids)
+	if (!out->pools || !out->backends || !out->of_file || !out->ids || !out->learned)
 		err = -ENOMEM;
 	for (size_t i = 0; !err && i < conf->pool_count; i++)
 		err = add_pool(out, &conf->pools[i], pools, backends);
@@ -79,34 +83,39 @@ int table_spec_make(struct table_spec *out, const struct conf *conf, struct uids
 	return err;
 }
 
-static uint16_t backend_of_uid(const struct snapshot_pool_spec *pool, uint16_t uid)
+/* The backends of a pool by uid: index in the pool, or SNAPSHOT_NO_BACKEND. */
+struct by_uid {
+	uint16_t at[STATS_BACKENDS];
+};
+
+static void by_uid_fill(struct by_uid *by, const struct snapshot_pool_spec *pool)
 {
+	memset(by, 0xff, sizeof *by);
+	_Static_assert(SNAPSHOT_NO_BACKEND == UINT16_MAX, "two octets 0xff");
 	for (size_t i = 0; i < pool->backend_count; i++)
-		if (pool->backends[i].uid == uid)
-			return (uint16_t)i;
-	return SNAPSHOT_NO_BACKEND;
+		by->at[pool->backends[i].uid] = (uint16_t)i;
 }
 
-/* True if the id has an owner in this pool, according to `claims`. */
-static bool is_claimed(const struct snapshot_pool_spec *pool_spec, const struct claims *claims,
-		       const struct server_id *id)
+static uint16_t by_uid_get(const struct by_uid *by, uint16_t uid)
 {
-	return backend_of_uid(pool_spec, claims_owner(claims, id)) != SNAPSHOT_NO_BACKEND;
+	return uid == CLAIMS_NOBODY ? SNAPSHOT_NO_BACKEND : by->at[uid];
 }
 
 int table_spec_set_ids(struct table_spec *spec, size_t pool, const struct claims *claims)
 {
 	struct snapshot_pool_spec *pool_spec = &spec->pools[pool];
 	struct snapshot_id *ids = calloc(pool_spec->backend_count + claims->count, sizeof *ids);
+	struct by_uid by;
 	size_t count = 0;
 
 	if (!ids)
 		return -ENOMEM;
+	by_uid_fill(&by, pool_spec);
 	for (const struct snapshot_id *entry = spec->of_file[pool]; entry->id.len > 0; entry++)
-		if (!is_claimed(pool_spec, claims, &entry->id))
+		if (by_uid_get(&by, claims_owner(claims, &entry->id)) == SNAPSHOT_NO_BACKEND)
 			ids[count++] = *entry;
 	for (size_t i = 0; i < claims->count; i++) {
-		const uint16_t backend = backend_of_uid(pool_spec, claims->entries[i].owner);
+		const uint16_t backend = by_uid_get(&by, claims->entries[i].owner);
 
 		if (backend != SNAPSHOT_NO_BACKEND)
 			ids[count++] = (struct snapshot_id){ claims->entries[i].id, backend };
@@ -125,6 +134,7 @@ void table_spec_free(struct table_spec *spec)
 	}
 	free(spec->of_file);
 	free(spec->ids);
+	free(spec->learned);
 	free(spec->pools);
 	free(spec->backends);
 	*spec = (struct table_spec){ 0 };

@@ -8,7 +8,9 @@
 
 #include <stddef.h>
 
+#include "base/host_addrs.h"
 #include "common/claims.h"
+#include "common/learned.h"
 #include "common/snapshot.h"
 #include "conf/conf.h"
 #include "control/uids.h"
@@ -20,6 +22,8 @@ struct table_spec {
 	size_t backend_count;
 	struct snapshot_id **of_file; /* per pool: the ids of the configuration; one of length 0 ends them */
 	struct snapshot_id **ids;     /* per pool: from table_spec_set_ids(), or NULL */
+	struct learned **learned;     /* per pool: where its CIDs are kept, a loan; NULL: it does not learn */
+	struct host_addrs host;       /* a loan of the caller's; none after table_spec_make() */
 };
 
 /* Makes the spec of `conf`. Every backend begins as up, in the administrative state of the file, and owns the id that

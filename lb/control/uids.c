@@ -54,6 +54,11 @@ uint16_t uids_give(struct uids *uids, uint16_t scope, const char *name)
 	return unused;
 }
 
+uint16_t uids_scope(const struct uids *uids, uint16_t number)
+{
+	return number < uids->count && uids->entries[number].name ? uids->entries[number].scope : UIDS_FULL;
+}
+
 void uids_take_back(struct uids *uids, const bool *used)
 {
 	for (uint16_t i = 0; i < uids->count; i++) {

@@ -19,6 +19,9 @@ void uids_free(struct uids *uids);
  * there is no number or no memory left. */
 uint16_t uids_give(struct uids *uids, uint16_t scope, const char *name);
 
+/* The scope of a number. UIDS_FULL: no name has it. */
+uint16_t uids_scope(const struct uids *uids, uint16_t number);
+
 /* Takes back every number n for which used[n] is false, and forgets its name: another will get it. `used` has an
  * element for every number of the capacity. The caller makes sure that nothing has such a number any more, not as a
  * scope either. It also clears what was counted under the number. */

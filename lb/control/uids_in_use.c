@@ -3,6 +3,7 @@
 #include <urcu-qsbr.h>
 
 #include "base/tsan.h"
+#include "flows/flows_view.h"
 
 void uids_in_use_keep_table(struct uids_in_use *used, const struct table_spec *spec, const uint16_t *listener_uids,
 			    size_t listener_count)
@@ -20,27 +21,19 @@ struct marking {
 	const struct service_addrs *service_addrs;
 };
 
-static void mark_peer(const struct marking *marking, const struct ownership_peer *peer)
-{
-	marking->used->listeners[service_addrs_get(marking->service_addrs, peer->service).listener] = true;
-}
-
 static void mark_flow(void *ctx, const struct flow *flow)
 {
 	const struct marking *marking = ctx;
-	const struct ownership *ownership = &flow->ownership;
+	struct ownership_pair pairs[OWNERSHIP_WAYS_BACK];
+	const unsigned count = flow_pairs(flow, pairs);
 
 	marking->used->pools[flow->pool] = true;
 	marking->used->backends[flow->backend] = true;
-	mark_peer(marking, &ownership->owner.peer);
-	if (flow->kind != FLOW_CID)
-		return;
-	if (ownership->claimed)
-		mark_peer(marking, &ownership->claimant.peer);
-	if (ownership->former_left)
-		mark_peer(marking, &ownership->former.peer);
-	if (ownership->proven_replaced)
-		mark_peer(marking, &ownership->proven);
+	for (unsigned i = 0; i < count; i++) {
+		const struct service_addr service = service_addrs_get(marking->service_addrs, pairs[i].service);
+
+		marking->used->listeners[service.listener] = true;
+	}
 }
 
 void uids_in_use_keep_flows(struct uids_in_use *used, struct flows *flows, const struct service_addrs *service_addrs,
@@ -61,6 +54,16 @@ void uids_in_use_clear_flows(const struct uids_in_use *used, struct flows *flows
 	for (uint16_t i = 0; i < STATS_POOLS; i++)
 		if (!used->pools[i])
 			flows_forget_evicted(flows, i);
+	for (uint16_t i = 0; i < STATS_BACKENDS; i++)
+		if (!used->backends[i])
+			flows_forget_silent(flows, i);
+}
+
+void uids_in_use_clear_allowances(const struct uids_in_use *used, struct allowances *allowances)
+{
+	for (uint16_t i = 0; i < STATS_POOLS; i++)
+		if (!used->pools[i])
+			allowances_forget_pool(allowances, i);
 }
 
 void uids_in_use_clear_limit(const struct uids_in_use *used, struct limit *limit)
@@ -79,6 +82,12 @@ static void clear(stats_counter *counters, size_t count)
 		atomic_store_explicit(&counters[i], 0, memory_order_relaxed);
 }
 
+static void clear_sent(struct stats_sent *sent)
+{
+	clear(&sent->datagrams, 1);
+	clear(&sent->octets, 1);
+}
+
 static void clear_listener(struct stats *stats, size_t listener)
 {
 	clear(&stats->received[listener], 1);
@@ -92,7 +101,14 @@ static void clear_pool(struct stats *stats, size_t pool)
 	clear(stats->refused_down[pool], REFUSED_REASONS);
 	clear(&stats->replies[pool], 1);
 	clear(&stats->copies[pool], 1);
-	clear(&stats->contests[pool], 1);
+	clear(&stats->withheld[pool], 1);
+	clear(&stats->own_endpoint[pool], 1);
+	clear(&stats->reflected[pool], 1);
+	clear(&stats->rrc[pool], 1);
+	clear(&stats->handshakes_begun[pool], 1);
+	clear(&stats->handshakes_over[pool], 1);
+	clear(&stats->moves[pool], 1);
+	clear(&stats->rescued[pool], 1);
 	clear(stats->stateless_dropped[pool], STATELESS_DROPS);
 	clear(stats->tunnel_dropped[pool], TUNNEL_DROPS);
 	clear(&stats->tunnel_segmented[pool], 1);
@@ -101,10 +117,16 @@ static void clear_pool(struct stats *stats, size_t pool)
 
 static void clear_backend(struct worker *worker, size_t backend)
 {
-	clear(&worker->path.stats.sent_up[backend], 1);
-	clear(&worker->path.stats.sent_down[backend], 1);
+	clear_sent(&worker->path.stats.sent_up[backend]);
+	clear_sent(&worker->path.stats.sent_down[backend]);
+	clear(&worker->path.stats.begun[backend], 1);
+	clear(&worker->path.stats.answered[backend], 1);
 	clear(&worker->path.stats.icmp_errors[backend], 1);
+	clear(&worker->path.stats.wrong_interface[backend], 1);
+	clear(&worker->path.stats.foreign_cids[backend], 1);
+	clear(&worker->path.stats.sessions[backend], 1);
 	atomic_store_explicit(&worker->path.cid_last_s[backend], 0, memory_order_relaxed);
+	atomic_store_explicit(&worker->path.foreign_leads[backend], 0, memory_order_relaxed);
 	worker->path.pmtus[backend] = (struct io_pmtu){ 0 };
 }
 

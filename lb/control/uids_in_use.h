@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/allowance.h"
 #include "common/limit.h"
 #include "control/table_spec.h"
 #include "flows/flows.h"
@@ -35,6 +36,7 @@ void uids_in_use_keep_flows(struct uids_in_use *used, struct flows *flows, const
 /* Called once everything in use is marked. They clear what was counted under the other numbers. */
 void uids_in_use_clear_flows(const struct uids_in_use *used, struct flows *flows);
 void uids_in_use_clear_limit(const struct uids_in_use *used, struct limit *limit);
+void uids_in_use_clear_allowances(const struct uids_in_use *used, struct allowances *allowances);
 void uids_in_use_clear_worker(const struct uids_in_use *used, struct worker *worker);
 
 #endif

@@ -8,6 +8,7 @@
 #include "control/fingerprint.h"
 #include "control/ids.h"
 #include "control/state.h"
+#include "control/view_pool.h"
 
 /* A view and all that it points to, except texts. */
 struct memory {
@@ -16,23 +17,15 @@ struct memory {
 	struct view_listener listeners[CONF_MAX_LISTENERS];
 	struct view_pool pools[CONF_MAX_POOLS];
 	char fingerprint[FINGERPRINT_TEXT_OCTETS];
+	uint64_t busy_us[CONF_MAX_WORKERS];
 	struct view_backend backends[];
 };
 
-static void sum_fill(struct stats *sum, const struct control *control)
+void view_stats(struct stats *sum, const struct control *control)
 {
 	memset(sum, 0, sizeof *sum);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		stats_sum(sum, &control->workers[i]->path.stats);
-}
-
-struct stats *view_stats(const struct control *control)
-{
-	struct stats *sum = aligned_alloc(_Alignof(struct stats), sizeof *sum);
-
-	if (sum)
-		sum_fill(sum, control);
-	return sum;
 }
 
 static void listener_fill(struct view_listener *out, const struct control *control, size_t at)
@@ -48,50 +41,31 @@ static void listener_fill(struct view_listener *out, const struct control *contr
 	};
 }
 
-static size_t accepting(struct control *control, size_t at)
+size_t view_accepting(struct control *control, size_t pool)
 {
-	const struct snapshot_pool *pool = &publisher_read(&control->publisher)->snapshot->pools[at];
+	const struct snapshot_pool *snapshot = &publisher_read(&control->publisher)->snapshot->pools[pool];
 	size_t count = 0;
 
-	for (size_t i = 0; i < pool->backend_count; i++)
-		count += pool->accepts[i] && pool->backends[i].health == BACKEND_UP;
+	for (size_t i = 0; i < snapshot->backend_count; i++)
+		count += snapshot->accepts[i] && snapshot->backends[i].health == BACKEND_UP &&
+			 !addr_is_wildcard(&snapshot->backends[i].addr);
 	return count;
-}
-
-static void pool_fill(struct view_pool *out, struct control *control, size_t at)
-{
-	const struct conf_pool *pool = &control->conf->pools[at];
-	const uint16_t uid = control->spec.pools[at].uid;
-	const struct flows_count count = flows_count(control->flows, uid);
-
-	*out = (struct view_pool){
-		.uid = uid,
-		.name = pool->name,
-		.tunnel = pool->forward == FORWARD_TUNNEL,
-		.stateless = stateless_listener(control->conf, at) != NULL,
-		.backend_count = pool->backend_count,
-		.accepting = accepting(control, at),
-		.flows_trial = count.trial,
-		.flows_proven = count.proven,
-		.flows_evicted = count.evicted,
-		.id_moves = control->pools[uid].id_moves,
-		.ids_contested = ids_contested(control, uid),
-	};
-	if (out->stateless)
-		stateless_explain(out->how, control->conf, at);
 }
 
 static void memory_fill(struct memory *memory, struct control *control)
 {
 	const struct conf *conf = control->conf;
 
-	sum_fill(&memory->sum, control);
+	view_stats(&memory->sum, control);
 	for (size_t i = 0; i < conf->listener_count; i++)
 		listener_fill(&memory->listeners[i], control, i);
 	for (size_t i = 0; i < conf->pool_count; i++)
-		pool_fill(&memory->pools[i], control, i);
+		view_pool(control, i, &memory->pools[i]);
+	view_pools_sum(control, &memory->sum, memory->pools);
 	for (size_t at = 0; at < control->spec.backend_count; at++)
 		view_backend(control, at, &memory->backends[at]);
+	for (unsigned i = 0; i < control->worker_count; i++)
+		memory->busy_us[i] = worker_busy_us(control->workers[i]);
 	memory->view = (struct view){
 		.sum = &memory->sum,
 		.listeners = memory->listeners,
@@ -104,9 +78,17 @@ static void memory_fill(struct memory *memory, struct control *control)
 		.fingerprint = fingerprint_format(memory->fingerprint, conf),
 		.file = conf->file,
 		.workers = control->worker_count,
+		.busy_us = memory->busy_us,
 		.uptime_s = clock_s() - control->started_s,
-		.ready = control_is_ready(control),
+		.started_at = control->started_at,
+		.applied_at = control->applied_at,
+		.reload_refused = control->reload_refused,
+		.left = ready_has_left(control),
+		.rcvbuf_asked = control->conf->rcvbuf_octets,
 	};
+	memory->view.ready = ready_is(control, memory->view.unready);
+	for (enum slot_kind kind = 0; kind <= SLOT_TUNNEL; kind++)
+		memory->view.rcvbuf[kind] = sockets_rcvbuf(control->sockets, kind);
 }
 
 int view_new(struct view **out, struct control *control)

@@ -14,7 +14,11 @@
 #include "common/addr.h"
 #include "common/pool.h"
 #include "common/snapshot.h"
+#include "control/probe_times.h"
+#include "control/ready.h"
+#include "control/sockets.h"
 #include "control/stateless.h"
+#include "flows/flows.h"
 #include "health/health.h"
 
 struct control;
@@ -33,10 +37,22 @@ struct view_pool {
 	bool stateless;                  /* mode nat without a table */
 	char how[STATELESS_TEXT_OCTETS]; /* stateless: in words */
 	size_t backend_count;
-	/* Of these. Without those that are down and get new sessions only because all are (all_down). */
-	size_t accepting;
-	uint64_t flows_trial, flows_proven, flows_evicted;
-	uint64_t id_moves, ids_contested;
+	size_t accepting; /* of these: view_accepting() */
+	struct flows_count flows;
+	/* Each of these flows but those under a handshake is a session. Not so where each address of a session has a
+	 * flow, or nothing has. */
+	bool counts_sessions;
+	bool has_cids;                 /* of these sessions, those of a CID have their moves counted */
+	bool dtls;                     /* so there are handshakes */
+	uint32_t max_flows;            /* 0: the pool has no flows */
+	const struct learned *learned; /* NULL: the pool does not learn CIDs */
+	uint32_t learned_room;         /* so many CIDs are kept */
+	uint64_t id_moves, ids_contested, claims_refused;
+	uint64_t probes[2]; /* those that failed, those that succeeded */
+	const struct probe_times *probe_times;
+	uint64_t probe_sessions_lost;
+	/* Of its backends, those included that it had before. */
+	uint64_t icmp_errors, wrong_interface, foreign_cids, silent;
 };
 
 struct view_backend {
@@ -56,7 +72,13 @@ struct view_backend {
 	struct health_findings findings;
 	const char *words;       /* the beginning of what it said of itself */
 	const char *name_reason; /* why its name gives no address now; "": it does */
-	uint64_t flows;          /* proven */
+	uint64_t unanswered;     /* new sessions in a row that got no answer, if they are told of; else 0 */
+	uint64_t flows;          /* beyond class handshake */
+	uint64_t silent;         /* flows_silent() */
+	int64_t watched_s;       /* how long it has drained while cidlb watched; 0 if it does not drain */
+	int64_t silent_s;        /* how much of that no CID has led there */
+	int64_t window_s;        /* how much of it is enough (drain.h) */
+	bool may_stop;           /* it drains, and nobody is left */
 	uint64_t cid_at_s;       /* when a CID last led there, Unix time; 0: never */
 	int64_t cid_ago_s;       /* how long ago that is */
 };
@@ -72,20 +94,55 @@ struct view {
 	uint64_t generation; /* of the published table */
 	const char *fingerprint, *file;
 	unsigned workers;
+	const uint64_t *busy_us; /* by worker: worker_busy_us() */
 	int64_t uptime_s;
-	bool ready; /* control_is_ready() */
+	int64_t started_at, applied_at; /* Unix time: when it started, and took on what is configured */
+	bool reload_refused;            /* the last one */
+	bool ready, left;               /* ready.h */
+	char unready[READY_WHY_OCTETS]; /* why it is not ready */
+	/* Receive buffers in octets: as configured, and the smallest by enum slot_kind. UINT32_MAX: there are none.
+	 */
+	uint32_t rcvbuf_asked, rcvbuf[SLOT_KINDS];
 };
 
 /* To be freed by view_free(). 0 or -ENOMEM. */
 int view_new(struct view **out, struct control *control);
 void view_free(struct view *view);
 
-/* The sum of the workers' counters; to be freed. NULL: out of memory. */
-struct stats *view_stats(const struct control *control);
+/* Adds up the workers' counters. */
+void view_stats(struct stats *sum, const struct control *control);
+
+/* How many backends of a pool, by its index, are up, have an address and get new sessions. Those that are down and get
+ * them only because all are (all_down) do not count. */
+size_t view_accepting(struct control *control, size_t pool);
 
 /* The backend at index `at` of all. The index is less than view_backend_count(). */
 size_t view_backend_count(const struct control *control);
 void view_backend(struct control *control, size_t at, struct view_backend *out);
+
+/* Whether what was set by command outlives a restart. */
+enum view_kept { VIEW_KEPT, VIEW_UNKEPT /* it should, and does not */, VIEW_NO_STATE_FILE };
+enum { VIEW_WHY_OCTETS = 512 };
+
+/* `why`: the reason, for VIEW_UNKEPT. */
+enum view_kept view_kept(const struct control *control, char why[static VIEW_WHY_OCTETS]);
+
+/* What was dropped last of what came from an IP address (path/drops.h). */
+struct view_drop {
+	struct addr from;
+	uint16_t service; /* for view_service_name() */
+	const char *why;  /* the verdict, or if `refused`, the reason, as in metrics */
+	bool refused;
+	uint64_t times; /* in a row from this IP address */
+	int64_t ago_s;
+};
+
+/* Returns how many: each worker knows its last one, and what they know for one reason is one. */
+enum { VIEW_DROPS = 8 };
+size_t view_drops(const struct control *control, const uint8_t ip[static 16], struct view_drop out[static VIEW_DROPS]);
+
+/* The name of the backend that a device's handshake is with, in the modes without flows. NULL: none is under way. */
+const char *view_handshake(struct control *control, uint16_t pool, const struct addr *device);
 
 /* Names by stable number. NULL: it is no longer configured. A flow may outlive its listener, pool or backend for a
  * while. */

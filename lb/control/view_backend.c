@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "control/drain.h"
 #include "control/running.h"
 #include "control/state.h"
 
@@ -23,7 +24,11 @@ void view_backend(struct control *control, size_t at, struct view_backend *out)
 	const struct control_backend *known = &control->backends[uid];
 	const struct snapshot_pool_spec *pool = pool_of(control, &backend);
 	const uint32_t cid_s = worker_cid_last_s(control->workers, control->worker_count, uid);
-	const int64_t now_s = clock_s();
+	const int64_t now_s = clock_s(), watched_s = known->drains ? now_s - known->drains_since_s : 0;
+	const int64_t cid_ago_s = cid_s && cid_s < now_s ? now_s - cid_s : 0;
+	const int64_t silent_s = cid_s && cid_ago_s < watched_s ? cid_ago_s : watched_s;
+	const int64_t window_s = drain_window_s(backend.pool);
+	const uint64_t flows = flows_of_backend(control->flows, uid);
 
 	*out = (struct view_backend){
 		.uid = uid,
@@ -43,8 +48,14 @@ void view_backend(struct control *control, size_t at, struct view_backend *out)
 		.findings = known->findings,
 		.words = known->words,
 		.name_reason = known->name_reason,
-		.flows = flows_of_backend(control->flows, uid),
-		.cid_at_s = cid_s ? (uint64_t)(time(NULL) - (now_s - (int64_t)cid_s)) : 0,
-		.cid_ago_s = cid_s ? now_s - (int64_t)cid_s : 0,
+		.unanswered = known->unanswered.told ? known->unanswered.in_a_row : 0,
+		.flows = flows,
+		.silent = flows_silent(control->flows, uid),
+		.watched_s = watched_s,
+		.silent_s = silent_s,
+		.window_s = window_s,
+		.may_stop = known->drains && silent_s >= window_s && flows == 0,
+		.cid_at_s = cid_s ? (uint64_t)(time(NULL) - cid_ago_s) : 0,
+		.cid_ago_s = cid_ago_s,
 	};
 }

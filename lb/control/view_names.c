@@ -1,5 +1,6 @@
 #include "control/view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "control/state.h"
@@ -11,6 +12,19 @@ static const struct conf_listener *listener_of(const struct control *control, ui
 		if (control->listener_uids[i] == uid)
 			return &control->conf->listeners[i];
 	return NULL;
+}
+
+enum view_kept view_kept(const struct control *control, char why[static VIEW_WHY_OCTETS])
+{
+	const char *file = saved_file(control->saved);
+	const int fault = saved_fault(control->saved);
+
+	if (!file)
+		return VIEW_NO_STATE_FILE;
+	if (!fault)
+		return VIEW_KEPT;
+	snprintf(why, VIEW_WHY_OCTETS, "%s: %s", file, strerror(-fault));
+	return VIEW_UNKEPT;
 }
 
 const char *view_listener_name(const struct control *control, uint16_t uid)

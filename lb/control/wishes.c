@@ -37,8 +37,11 @@ int wishes_set_admin(struct control *control, uint16_t uid, enum backend_admin a
 		return -ENOMEM;
 	}
 	if (admin != before)
-		log_event(LOG_LEVEL_INFO, "backend_state", backend.pool->name, backend.conf->name, "%s, by command",
-			  backend_admin_name(admin));
+		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "backend_state", backend.pool->name, backend.conf->name,
+					       LOG_FIELDS(LOG_TEXT("state", backend_admin_name(admin)),
+							  LOG_TEXT("was", backend_admin_name(before)),
+							  LOG_TEXT("by", "command")) },
+			   "%s, by command", backend_admin_name(admin));
 	keep(control, &backend);
 	return 0;
 }
@@ -57,8 +60,10 @@ int wishes_set_weight(struct control *control, uint16_t uid, uint16_t weight)
 		return -ENOMEM;
 	}
 	if (weight != before)
-		log_event(LOG_LEVEL_INFO, "backend_weight", backend.pool->name, backend.conf->name, "%u, by command",
-			  weight);
+		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "backend_weight", backend.pool->name, backend.conf->name,
+					       LOG_FIELDS(LOG_NUMBER("weight", weight), LOG_NUMBER("was", before),
+							  LOG_TEXT("by", "command")) },
+			   "%u, by command", weight);
 	keep(control, &backend);
 	return 0;
 }

@@ -46,8 +46,21 @@ static size_t unified_octets(const uint8_t *start, size_t left)
 	return octets <= left ? octets : 0;
 }
 
-/* The records up to the one where dtls_walk() stopped. Those before it are DTLS_OTHER by themselves. */
-size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len)
+static bool bears_cid(uint8_t first)
+{
+	return first == DTLS_TLS12_CID || (is_unified(first) && first & UNIFIED_CID);
+}
+
+/* cid_len 0: it is not known. */
+static size_t cid_record_octets(const uint8_t *data, size_t len, size_t at, size_t cid_len)
+{
+	const struct dtls_view view = { .unified = is_unified(data[at]), .record_at = (uint16_t)at };
+
+	return cid_len ? dtls_cid_octets(&view, data, len, cid_len) : 0;
+}
+
+size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len,
+			    size_t cid_len)
 {
 	struct dtls_view alone;
 	size_t at = 0, count = 0;
@@ -55,12 +68,14 @@ size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS
 	while (at < len && count < EXPLAIN_RECORDS) {
 		struct explain_record *record = &records[count++];
 		read_record(record, data, len, at);
-		if (is_unified(data[at]) && !(data[at] & UNIFIED_CID))
+		if (bears_cid(data[at]))
+			record->octets = cid_record_octets(data, len, at, cid_len);
+		else if (is_unified(data[at]))
 			record->octets = unified_octets(data + at, len - at);
 		if (record->octets == 0)
 			break;
 		dtls_walk(&alone, data + at, record->octets);
-		if (alone.kind != DTLS_OTHER)
+		if (alone.kind < DTLS_MIXED)
 			break;
 		at += record->octets;
 	}
@@ -88,18 +103,27 @@ void explain_make(struct explanation *out, const struct explain_question *questi
 	*out = (struct explanation){
 		.listener = question->listener, .pool = pool, .octets = len, .has_source = source
 	};
+	/* Where the source is not known, one that rule 0 lets pass. */
+	(void)addr_parse(&in.source, "192.0.2.1:49152");
 	if (source)
 		in.source = out->source = *source;
 	if (pool->protocol == POOL_DTLS) {
 		dtls_walk(&in.view, data, len);
-		out->record_count = explain_read_records(out->records, data, len);
 		out->by_cid = route_by_cid(pool, &in.view);
 	}
 	out->view = in.view;
-	if (out->by_cid) {
+	if (out->by_cid && pool->layout.scheme == CID_LAYOUT_LEARNED) {
+		out->opened = (struct cid_opened){ .result = CID_MISFIT, .cid = data + in.view.cid_at };
+		out->cid_lengths = dtls_cid_lengths(&in.view, data, len);
+		out->learned = true;
+	} else if (out->by_cid) {
 		cid_open(&out->opened, &pool->layout, &in.view, data, len);
 		out->cid_lengths = dtls_cid_lengths(&in.view, data, len);
 	}
+	if (pool->protocol == POOL_DTLS)
+		out->record_count =
+			explain_read_records(out->records, data, len,
+					     out->by_cid && out->opened.result != CID_MISFIT ? out->opened.cid_len : 0);
 	route(&out->out, pool, &in);
 	if (out->out.verdict == VERDICT_CID_HASHED)
 		read_slot(out, siphash24(&pool->hash_key, out->opened.cid, out->opened.cid_len));

@@ -22,18 +22,20 @@ struct explain_record {
 	bool has_number; /* types 20..27: `epoch` and `number` are set; DTLS 1.3: the low bits of the epoch alone */
 	uint16_t epoch;
 	uint64_t number;
-	size_t octets; /* of the record; 0: not known (it bears a CID, or is cut short) */
+	size_t octets; /* of the record; 0: not known (it bears a CID of unknown length, or is cut short) */
 };
 
 struct explanation {
 	const struct conf_listener *listener;
 	const struct snapshot_pool *pool;
 	size_t octets;                                  /* of the datagram */
-	struct explain_record records[EXPLAIN_RECORDS]; /* to the one that decides; DTLS pools */
+	struct explain_record records[EXPLAIN_RECORDS]; /* DTLS pools */
 	size_t record_count;
 	struct dtls_view view;
 	bool by_cid; /* `opened`, and cid_lengths (bit n: a CID of n octets would fit) */
 	struct cid_opened opened;
+	bool learned; /* by a CID that only the running cidlb knows: opened.cid_len is 0, and `out` is of one that is
+		       * not known */
 	uint64_t cid_lengths;
 	bool has_source;
 	struct addr source;
@@ -54,9 +56,10 @@ struct explain_question {
 
 void explain_make(struct explanation *out, const struct explain_question *question);
 
-/* Reads the records of a datagram as far as their cleartext goes, up to the one that decides (dtls.h). Returns how
- * many. */
-size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len);
+/* Reads the records of a datagram as far as their cleartext goes, up to one whose end is not known, or that is no DTLS.
+ * CIDs have cid_len octets; 0: that is not known. Returns how many. */
+size_t explain_read_records(struct explain_record records[static EXPLAIN_RECORDS], const uint8_t *data, size_t len,
+			    size_t cid_len);
 
 /* Prints on one line, without its end: "handshake (22), epoch 0, number 2, 32 octets". */
 void explain_print_record(const struct explain_record *record, FILE *out);

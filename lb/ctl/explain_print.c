@@ -34,8 +34,9 @@ static const char *kind_words(enum dtls_kind kind)
 		[DTLS_MALFORMED] = "the last record is cut short, or of a version that is not DTLS",
 		[DTLS_BAD_TYPE] = "the first octet of the last record is outside 20..27 and 32..63",
 		[DTLS_EPOCH0_DATA] = "the last record claims epoch 0, where no key protects it",
-		[DTLS_HELLO] = "a ClientHello: a new session, whatever follows it",
-		[DTLS_CID] = "the first record that bears a CID decides",
+		[DTLS_MIXED] = "records that no device sends together, or more than 16",
+		[DTLS_HELLO] = "a ClientHello",
+		[DTLS_CID] = "the CID decides, if what stands behind it belongs to its session",
 		[DTLS_OTHER] = "no ClientHello and no CID",
 	};
 
@@ -49,16 +50,20 @@ static const char *verdict_words(const struct explanation *e)
 		[VERDICT_CID_DRAINING] = "to the backend that the CID names; it is draining, and keeps its sessions",
 		[VERDICT_CID_DOWN] = "to the backend that the CID names, though it is down",
 		[VERDICT_CID_HASHED] = "by consistent hash of the CID",
-		[VERDICT_HINT] = "to the backend of a live flow",
+		[VERDICT_HINT] = "to the backend that is remembered for this device",
+		[VERDICT_BAD_SOURCE] = "dropped: nobody can be answered at this source",
 		[VERDICT_MALFORMED] = "dropped: not DTLS",
 		[VERDICT_TYPE] = "dropped: not DTLS",
 		[VERDICT_EPOCH0_DATA] = "dropped: data that no key protects",
+		[VERDICT_MIXED] = "dropped: records that no device sends together; one of them could end a session",
 		[VERDICT_UNKNOWN_CID] = "dropped: no backend is known by this CID, and unknown_cid is \"drop\"",
 		[VERDICT_MAINT] = "dropped: the backend that the CID names is in maint",
 		[VERDICT_NO_BACKEND] = "dropped: no backend takes new sessions",
 		[VERDICT_LIMITED] = "dropped: rate limit",
 	};
 
+	if (e->learned && e->out.verdict == VERDICT_UNKNOWN_CID)
+		return "dropped, unless the running cidlb has learned the CID: then to the backend that gave it out";
 	if (e->out.verdict != VERDICT_HASH)
 		return words[e->out.verdict];
 	return e->pool->affinity == AFFINITY_ADDRESS ? "by consistent hash of the device's address"
@@ -94,6 +99,14 @@ static void print_cid(const struct explanation *e, FILE *out)
 			fprintf(out, "cid       ignored: the pool's scheme is \"none\"\n");
 		return;
 	}
+	if (e->learned) {
+		fprintf(out,
+			"cid       learned: the running cidlb knows who gave it out, and so how long it is; lengths "
+			"that fit: "
+			"%s\n",
+			lengths_words(lengths, e->cid_lengths));
+		return;
+	}
 	hex_write(cid, sizeof cid, e->opened.cid, e->opened.cid_len);
 	switch (e->opened.result) {
 	case CID_OPENED:
@@ -104,6 +117,9 @@ static void print_cid(const struct explanation *e, FILE *out)
 		break;
 	case CID_HASHED:
 		fprintf(out, "cid       %s: the pool's scheme is \"hash\"\n", cid);
+		break;
+	case CID_MIXED:
+		fprintf(out, "cid       %s: behind its record stands what is not of its session\n", cid);
 		break;
 	case CID_MISFIT:
 		if (e->pool->layout.rotations && !cid_config(&e->pool->layout, e->opened.cid[0] >> 5))
@@ -162,8 +178,8 @@ void explain_print_text(const struct explanation *e, FILE *out)
 		print_records(e, out);
 	print_cid(e, out);
 	fprintf(out, "verdict   %s: %s\n", verdict_name(e->out.verdict), verdict_words(e));
-	if (e->out.verdict == VERDICT_HASH && e->view.kind != DTLS_HELLO)
-		fprintf(out, "          (a live flow of this device would keep it on its backend)\n");
+	if (e->out.verdict == VERDICT_HASH && !(e->view.kind == DTLS_HELLO && e->view.hello_first))
+		fprintf(out, "          (what is remembered of this device would keep it on its backend)\n");
 	if (backend_is_open(e)) {
 		fprintf(out, "backend   depends on the device's address: --from IP:PORT\n");
 		return;
@@ -198,14 +214,14 @@ json_t *explain_records_json(const struct explain_record *list, size_t count)
 static json_t *json_cid(const struct explanation *e)
 {
 	static const char *const results[] = {
-		[CID_OPENED] = "opened", [CID_HASHED] = "hashed", [CID_MISFIT] = "misfit"
+		[CID_OPENED] = "opened", [CID_HASHED] = "hashed", [CID_MISFIT] = "misfit", [CID_MIXED] = "mixed"
 	};
 	char text[HEX_TEXT_OCTETS(UINT8_MAX)];
 	uint16_t backend = backend_of_cid(e);
 	json_t *lengths = json_array();
 	json_t *cid =
 		json_pack("{s:s, s:s, s:o}", "octets", hex_write(text, sizeof text, e->opened.cid, e->opened.cid_len),
-			  "result", results[e->opened.result], "lengths_that_fit", lengths);
+			  "result", e->learned ? "learned" : results[e->opened.result], "lengths_that_fit", lengths);
 
 	for (unsigned n = 1; n < DTLS_CID_MAX; n++) {
 		if (e->cid_lengths >> n & 1)

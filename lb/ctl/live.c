@@ -1,6 +1,7 @@
 #include "ctl/live.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-FILE *live_dial(const char *path, unsigned patience_s)
+FILE *live_try_dial(const char *path, unsigned patience_s)
 {
 	const struct timeval limit = { .tv_sec = patience_s };
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
@@ -26,10 +27,22 @@ FILE *live_dial(const char *path, unsigned patience_s)
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
 	    connect(fd, (struct sockaddr *)&name, sizeof name) == 0 && (stream = fdopen(fd, "r+")))
 		return stream;
-	fprintf(stderr, "cidlbctl: no cidlb answers at %s: %s\n", path, strerror(errno));
-	if (fd >= 0)
+	if (fd >= 0) {
+		const int err = errno;
+
 		close(fd);
+		errno = err;
+	}
 	return NULL;
+}
+
+FILE *live_dial(const char *path, unsigned patience_s)
+{
+	FILE *stream = live_try_dial(path, patience_s);
+
+	if (!stream)
+		fprintf(stderr, "cidlbctl: no cidlb answers at %s: %s\n", path, strerror(errno));
+	return stream;
 }
 
 json_t *live_read(FILE *stream)
@@ -64,4 +77,31 @@ void live_print_refusal(const json_t *answer)
 	json_array_foreach(json_object_get(answer, "errors"), index, line)
 		fprintf(stderr, "%s\n", json_string_value(line));
 	fprintf(stderr, "cidlbctl: %s\n", error ? error : "refused");
+}
+
+long live_seconds(const char *text)
+{
+	static const struct {
+		const char *unit;
+		long s;
+	} units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (end == text || value < 0 || value > INT32_MAX / 3600)
+		return -1;
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (strcmp(end, units[i].unit) == 0)
+			return value * units[i].s;
+	return -1;
+}
+
+bool live_print_unkept(const json_t *answer)
+{
+	const char *why = json_string_value(json_object_get(answer, "unkept"));
+
+	if (!json_is_false(json_object_get(answer, "kept")))
+		return false;
+	fprintf(stderr, "cidlbctl: it is in force, but will not survive a restart of cidlb: %s\n", why ? why : "-");
+	return true;
 }

@@ -1,10 +1,11 @@
 #include "ctl/live_backends.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "ctl/live_table.h"
 
-enum { IDS_SHOWN = 3, QUIET_S = 60 /* without a CID datagram, and a backend that drains may be stopped */ };
+enum { IDS_SHOWN = 3 };
 
 /* "02,05,09 +2" */
 static json_t *ids_cell(const json_t *ids)
@@ -33,7 +34,7 @@ static json_t *last_cid_cell(const json_t *last_s)
 
 	if (!last_s)
 		return NULL;
-	return json_is_null(last_s) ? json_string("never")
+	return json_is_null(last_s) ? json_string("none seen")
 				    : json_sprintf("%s ago", live_age(text, json_integer_value(last_s)));
 }
 
@@ -51,25 +52,94 @@ static json_t *probe_cell(const json_t *backend)
 			: json_sprintf("%s in %.1f s", reason, us / 1e6);
 }
 
+/* "last CID 4 s ago", and how long it was watched if that is what counts. */
+static size_t silence_text(char *text, size_t octets, const json_t *backend, const json_t *drain)
+{
+	const json_t *last_s = json_object_get(backend, "last_cid_s");
+	const json_int_t watched_s = live_number(drain, "watched_s");
+	char age[LIVE_CELL_OCTETS];
+	int used;
+
+	if (json_is_integer(last_s))
+		used = snprintf(text, octets, "last CID %s ago", live_age(age, json_integer_value(last_s)));
+	else
+		used = snprintf(text, octets, "no CID seen");
+	if (!json_is_integer(last_s) || json_integer_value(last_s) > watched_s)
+		used += snprintf(text + used, octets - (size_t)used, ", drained and watched for %s",
+				 live_age(age, watched_s));
+	return (size_t)used;
+}
+
+const char *live_drain_text(char text[static LIVE_NOTE_OCTETS], const json_t *backend)
+{
+	const json_t *drain = json_object_get(backend, "drain"), *before = json_object_get(drain, "not_before");
+	const json_int_t flows = live_number(backend, "flows");
+	const time_t at = (time_t)json_integer_value(before);
+	char age[LIVE_CELL_OCTETS];
+	struct tm local;
+	size_t used = 0;
+
+	if (json_is_true(json_object_get(drain, "may_stop"))) {
+		snprintf(text, LIVE_NOTE_OCTETS, "may be stopped: no CID for %s",
+			 live_age(age, live_number(drain, "silent_s")));
+		return text;
+	}
+	if (flows > 0)
+		used = (size_t)snprintf(text, LIVE_NOTE_OCTETS, "%" JSON_INTEGER_FORMAT " flow%s left, ", flows,
+					flows == 1 ? "" : "s");
+	used += silence_text(text + used, LIVE_NOTE_OCTETS - used, backend, drain);
+	if (json_is_integer(before) && localtime_r(&at, &local))
+		strftime(text + used, LIVE_NOTE_OCTETS - used, "; cannot tell before %F %T", &local);
+	return text;
+}
+
+/* "90 s", rounded up. */
+static const char *span_text(char text[static LIVE_CELL_OCTETS], json_int_t s)
+{
+	static const struct {
+		json_int_t s;
+		const char *name;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+	size_t i = 0;
+
+	while (units[i].s > 1 && s < 2 * units[i].s)
+		i++;
+	snprintf(text, LIVE_CELL_OCTETS, "%" JSON_INTEGER_FORMAT " %s", (s + units[i].s - 1) / units[i].s,
+		 units[i].name);
+	return text;
+}
+
+static void note_forecast(json_t *row, const json_t *forecast)
+{
+	const json_int_t half_s = live_number(forecast, "half_s"), new = live_number(forecast, "new"),
+			 late = live_number(forecast, "late");
+	const time_t at = time(NULL) + (time_t)live_number(forecast, "by_s");
+	char half[LIVE_CELL_OCTETS], all[LIVE_CELL_OCTETS], before[LIVE_CELL_OCTETS] = "-";
+	struct tm local;
+
+	if (half_s > 0 && localtime_r(&at, &local)) {
+		strftime(before, sizeof before, "%F %T", &local);
+		live_note(row,
+			  "half of them speak every %s or sooner, all every %s; by %s each has spoken or is later than "
+			  "ever",
+			  span_text(half, half_s), span_text(all, live_number(forecast, "all_s")), before);
+	}
+	if (late > 0)
+		live_note(row, "%" JSON_INTEGER_FORMAT " of them later than ever now", late);
+	if (new > 0)
+		live_note(row, "%" JSON_INTEGER_FORMAT " of them so new that their interval is not known", new);
+}
+
 /* "May I stop it now?" */
 static void note_drain(json_t *row, const json_t *backend)
 {
-	const json_t *flows = json_object_get(backend, "flows"), *last_s = json_object_get(backend, "last_cid_s");
-	const json_int_t left = json_integer_value(flows);
-	char since[LIVE_CELL_OCTETS], age[LIVE_CELL_OCTETS];
+	const json_t *forecast = json_object_get(json_object_get(backend, "drain"), "forecast");
+	char text[LIVE_NOTE_OCTETS];
 
-	if (strcmp(live_text(backend, "state"), "drain") != 0 || !json_is_integer(flows))
-		return;
-	if (json_is_integer(last_s))
-		snprintf(since, sizeof since, "last CID datagram %s ago", live_age(age, json_integer_value(last_s)));
-	else
-		strcpy(since, "no CID datagram since cidlb started");
-	if (left > 0)
-		live_note(row, "%" JSON_INTEGER_FORMAT " flow%s left, %s", left, left == 1 ? "" : "s", since);
-	else if (json_is_integer(last_s) && json_integer_value(last_s) < QUIET_S)
-		live_note(row, "not quiet yet: no flow, but %s", since);
-	else
-		live_note(row, "may be stopped: no flow, %s", since);
+	if (json_object_get(backend, "drain"))
+		live_note(row, "%s", live_drain_text(text, backend));
+	if (forecast)
+		note_forecast(row, forecast);
 }
 
 static void note_finding(json_t *row, const json_t *backend, const char *key, const char *bad)
@@ -89,6 +159,9 @@ static void note_all(json_t *row, const json_t *backend)
 
 	if (strcmp(live_text(backend, "health"), "down") == 0 && json_object_get(backend, "since_s"))
 		live_note(row, "down for %s", live_age(age, live_number(backend, "since_s")));
+	if (json_object_get(backend, "unanswered"))
+		live_note(row, "%" JSON_INTEGER_FORMAT " new sessions in a row got no answer",
+			  live_number(backend, "unanswered"));
 	if (name_reason)
 		live_note(row, "%s: %s", live_text(backend, "host"), name_reason);
 	note_finding(row, backend, "rebinding", "no");

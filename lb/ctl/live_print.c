@@ -1,6 +1,7 @@
 #include "ctl/live_print.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "ctl/live_backends.h"
@@ -51,6 +52,23 @@ static bool counts_text(char text[static LIVE_CELL_OCTETS], json_t *counts)
 	return used > 0;
 }
 
+/* "learned 1200 of 1000000 CIDs, octets: 6, 8; forgotten 0, at two servers 0, of a fifth length 0" */
+static void note_learned(json_t *row, const json_t *learned)
+{
+	char lengths[LIVE_CELL_OCTETS] = "";
+	const json_t *length;
+	size_t used = 0, index;
+
+	json_array_foreach(json_object_get(learned, "lengths"), index, length) used +=
+		(size_t)snprintf(lengths + used, sizeof lengths - used, "%s%" JSON_INTEGER_FORMAT,
+				 used ? ", " : ", octets: ", json_integer_value(length));
+	live_note(row,
+		  "learned %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " CIDs%s; forgotten %" JSON_INTEGER_FORMAT
+		  ", at two servers %" JSON_INTEGER_FORMAT ", of a fifth length %" JSON_INTEGER_FORMAT,
+		  live_number(learned, "cids"), live_number(learned, "max_cids"), lengths,
+		  live_number(learned, "evicted"), live_number(learned, "shared"), live_number(learned, "refused"));
+}
+
 static void note_pool(json_t *row)
 {
 	const json_t *stateless = json_object_get(row, "stateless");
@@ -60,6 +78,8 @@ static void note_pool(json_t *row)
 
 	if (json_is_object(stateless))
 		live_note(row, "%s", live_text(stateless, "how"));
+	if (json_is_object(json_object_get(row, "learned")))
+		note_learned(row, json_object_get(row, "learned"));
 	if (forged || foreign)
 		live_note(row,
 			  "dropped at endpoints: check failed %" JSON_INTEGER_FORMAT
@@ -81,9 +101,10 @@ static void print_pools(const json_t *pools, FILE *out)
 {
 	static const struct live_column columns[] = {
 		{ "POOL", "name", NULL },          { "BACKENDS", "backends", NULL },
-		{ "TAKE NEW", "accepting", NULL }, { "PROVEN FLOWS", "flows", "proven" },
-		{ "ON TRIAL", "flows", "trial" },  { "REPLIES", "replies", NULL },
-		{ "COPIES", "copies", NULL },      { "CONTESTS", "contests", NULL },
+		{ "TAKE NEW", "accepting", NULL }, { "CID FLOWS", "flows", "cid" },
+		{ "ADDRESS", "flows", "address" }, { "HANDSHAKE", "flows", "handshake" },
+		{ "REPLIES", "replies", NULL },    { "COPIES", "copies", NULL },
+		{ "WITHHELD", "withheld", NULL },  { "OWN ENDPOINT", "own_endpoint", NULL },
 		{ "ID MOVES", "id_moves", NULL },
 	};
 	json_t *rows = json_array(), *pool;
@@ -100,6 +121,24 @@ static void print_pools(const json_t *pools, FILE *out)
 	json_decref(rows);
 }
 
+/* "receive buffers: listener 4 MiB, endpoint 208 KiB, 4 MiB asked for" */
+static void print_buffers(json_t *buffers, FILE *out)
+{
+	char text[LIVE_CELL_OCTETS];
+	const char *kind;
+	json_t *octets;
+
+	if (!buffers)
+		return;
+	fprintf(out, "receive buffers: ");
+	json_object_foreach(buffers, kind, octets)
+	{
+		if (strcmp(kind, "asked") != 0)
+			fprintf(out, "%s %s, ", kind, live_octets(text, json_integer_value(octets)));
+	}
+	fprintf(out, "%s asked for\n", live_octets(text, live_number(buffers, "asked")));
+}
+
 static void print_status(const json_t *status, FILE *out)
 {
 	static const struct live_column listeners[] = {
@@ -110,14 +149,73 @@ static void print_status(const json_t *status, FILE *out)
 	fprintf(out, "cidlb %s, up ", live_text(status, "version"));
 	print_duration(out, live_number(status, "uptime_s"));
 	fprintf(out, ", %" JSON_INTEGER_FORMAT " workers, %s\n", live_number(status, "workers"),
-		json_is_true(json_object_get(status, "ready")) ? "ready" : "not every backend was probed yet");
-	fprintf(out, "configuration %s, fingerprint %s, routing table %" JSON_INTEGER_FORMAT "\n\n",
+		json_is_true(json_object_get(status, "ready")) ? "ready" : live_text(status, "unready"));
+	fprintf(out, "configuration %s, fingerprint %s, routing table %" JSON_INTEGER_FORMAT "\n",
 		live_text(status, "file"), live_text(status, "fingerprint"), live_number(status, "generation"));
+	print_buffers(json_object_get(status, "receive_buffers"), out);
+	fputc('\n', out);
 	LIVE_TABLE_PRINT(out, json_object_get(status, "listeners"), listeners);
 	fputc('\n', out);
 	print_pools(json_object_get(status, "pools"), out);
 	fputc('\n', out);
 	print_verdicts(out, json_object_get(status, "verdicts"));
+}
+
+/* "40 ms ago", "3 h ago" */
+static json_t *ago(const json_t *ms)
+{
+	char text[LIVE_CELL_OCTETS];
+	const json_int_t value = json_integer_value(ms);
+
+	if (!json_is_integer(ms))
+		return json_string("never");
+	return value < 1000 ? json_sprintf("%" JSON_INTEGER_FORMAT " ms ago", value)
+			    : json_sprintf("%s ago", live_age(text, value / 1000));
+}
+
+/* "192.0.2.1:4000 (answered), 192.0.2.2:4000" */
+static json_t *places_text(const json_t *places)
+{
+	json_t *text = json_array_size(places) ? json_string("") : json_string("none"), *place;
+	size_t index;
+
+	json_array_foreach((json_t *)(uintptr_t)places, index, place)
+	{
+		static const char *const says[] = { "answered", "known", "withheld" };
+		json_t *longer =
+			json_sprintf("%s%s%s", json_string_value(text), index ? ", " : "", live_text(place, "address"));
+
+		json_decref(text);
+		text = longer;
+		for (size_t i = 0; i < sizeof says / sizeof *says; i++) {
+			if (!json_is_true(json_object_get(place, says[i])))
+				continue;
+			longer = json_sprintf("%s (%s)", json_string_value(text), says[i]);
+			json_decref(text);
+			text = longer;
+		}
+	}
+	return text;
+}
+
+/* What a reader is shown of a flow: times as ages. */
+static json_t *flow_row(const json_t *flow)
+{
+	static const char *const times[][2] = { { "first_ms_ago", "began" },
+						{ "last_up_ms_ago", "last up" },
+						{ "last_down_ms_ago", "last down" } };
+	json_t *row = json_copy((json_t *)(uintptr_t)flow);
+
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+		const json_t *ms = json_object_get(flow, times[i][0]);
+
+		if (ms)
+			json_object_set_new(row, times[i][1], ago(ms));
+		json_object_del(row, times[i][0]);
+	}
+	if (json_is_array(json_object_get(flow, "unproven")))
+		json_object_set_new(row, "unproven", places_text(json_object_get(flow, "unproven")));
+	return row;
 }
 
 /* One flow is a device that somebody looks into: all that is known of it. */
@@ -133,22 +231,15 @@ static void print_flow(json_t *flow, FILE *out)
 static void print_flows(const json_t *answer, FILE *out)
 {
 	static const struct live_column columns[] = {
-		{ "POOL", "pool", NULL },
-		{ "KIND", "kind", NULL },
-		{ "CID", "cid", NULL },
-		{ "OWNER", "owner", NULL },
-		{ "CLAIMANT", "claimant", NULL },
-		{ "COPIES", "copies", NULL },
-		{ "CONTESTS", "contests", NULL },
-		{ "ENDPOINT", "endpoint", NULL },
-		{ "BACKEND", "backend", NULL },
-		{ "TRIAL", "trial", NULL },
-		{ "FIRST, MS AGO", "first_ms_ago", NULL },
-		{ "LAST UP", "last_up_ms_ago", NULL },
-		{ "LAST DOWN", "last_down_ms_ago", NULL },
+		{ "POOL", "pool", NULL },           { "KIND", "kind", NULL },     { "CID", "cid", NULL },
+		{ "DEVICE", "device", NULL },       { "COPIES", "copies", NULL }, { "ENDPOINT", "endpoint", NULL },
+		{ "BACKEND", "backend", NULL },     { "CLASS", "class", NULL },   { "MOVES", "moves", NULL },
+		{ "OCTETS", "octets", NULL },       { "BEGAN", "began", NULL },   { "LAST UP", "last up", NULL },
+		{ "LAST DOWN", "last down", NULL },
 	};
-	json_t *flows = json_object_get(answer, "flows"), *name;
+	json_t *flows = json_array(), *flow, *name;
 	size_t index;
+	json_array_foreach(json_object_get(answer, "flows"), index, flow) json_array_append_new(flows, flow_row(flow));
 	const json_int_t matched = live_number(answer, "matched"), shown = (json_int_t)json_array_size(flows);
 
 	if (matched == 0)
@@ -161,6 +252,14 @@ static void print_flows(const json_t *answer, FILE *out)
 		fprintf(out, "%" JSON_INTEGER_FORMAT " more; --limit N shows up to 1000\n", matched - shown);
 	json_array_foreach(json_object_get(answer, "stateless"), index, name)
 		fprintf(out, "pool %s runs without a table: it needs no flows\n", json_string_value(name));
+	json_decref(flows);
+}
+
+/* How long a change lasts that nobody wanted to be kept. */
+static void print_unsaved(const json_t *answer, FILE *out)
+{
+	if (json_is_null(json_object_get(answer, "kept")))
+		fputs("It lasts until cidlb ends: there is no state_file.\n", out);
 }
 
 static void print_backend(const json_t *answer, FILE *out)
@@ -170,6 +269,7 @@ static void print_backend(const json_t *answer, FILE *out)
 	fprintf(out, "%s/%s: %s, %s, weight %" JSON_INTEGER_FORMAT "\n", live_text(backend, "pool"),
 		live_text(backend, "name"), live_text(backend, "state"), live_text(backend, "health"),
 		live_number(backend, "weight"));
+	print_unsaved(answer, out);
 }
 
 static void print_reload(const json_t *answer, FILE *out)
@@ -179,7 +279,24 @@ static void print_reload(const json_t *answer, FILE *out)
 
 	json_array_foreach(json_object_get(answer, "warnings"), index, line)
 		fprintf(out, "warning: %s\n", json_string_value(line));
-	fprintf(out, "reloaded\n");
+	fprintf(out,
+		json_array_size(json_object_get(answer, "changes")) ? "reloaded\n" : "reloaded: nothing changed\n");
+	json_array_foreach(json_object_get(answer, "changes"), index, line)
+		fprintf(out, "%s\n", json_string_value(line));
+	json_array_foreach(json_object_get(answer, "waits"), index, line) fprintf(out, "%s\n", json_string_value(line));
+}
+
+/* Of a node that was told to leave or to join. */
+static void print_left(const json_t *answer, FILE *out)
+{
+	if (json_is_true(json_object_get(answer, "left"))) {
+		fprintf(out, "left: /readyz answers 503; whatever comes is served\n");
+		print_unsaved(answer, out);
+	} else if (json_is_true(json_object_get(answer, "ready"))) {
+		fprintf(out, "joined\n");
+	} else {
+		fprintf(out, "joined, not ready: %s\n", live_text(answer, "unready"));
+	}
 }
 
 void live_print(const char *command, const json_t *answer, FILE *out)
@@ -192,6 +309,8 @@ void live_print(const char *command, const json_t *answer, FILE *out)
 		print_flows(answer, out);
 	else if (strcmp(command, "reload") == 0)
 		print_reload(answer, out);
+	else if (strcmp(command, "leave") == 0 || strcmp(command, "join") == 0)
+		print_left(answer, out);
 	else
 		print_backend(answer, out);
 }

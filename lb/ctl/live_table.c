@@ -131,3 +131,16 @@ const char *live_age(char text[static LIVE_CELL_OCTETS], json_int_t s)
 	snprintf(text, LIVE_CELL_OCTETS, "%" JSON_INTEGER_FORMAT " %s", s / units[i].s, units[i].name);
 	return text;
 }
+
+const char *live_octets(char text[static LIVE_CELL_OCTETS], json_int_t octets)
+{
+	static const char *const units[] = { "octets", "KiB", "MiB", "GiB" };
+	size_t i = 0;
+
+	while (octets >= 1024 && i + 1 < sizeof units / sizeof *units) {
+		octets /= 1024;
+		i++;
+	}
+	snprintf(text, LIVE_CELL_OCTETS, "%" JSON_INTEGER_FORMAT " %s", octets, units[i]);
+	return text;
+}

@@ -30,6 +30,9 @@ const char *live_cell(char text[static LIVE_CELL_OCTETS], const json_t *value);
 json_int_t live_number(const json_t *object, const char *key);
 const char *live_text(const json_t *object, const char *key);
 
+/* In the largest unit that it fills: "8 MiB", "212 KiB". */
+const char *live_octets(char text[static LIVE_CELL_OCTETS], json_int_t octets);
+
 /* In its largest unit: "59 s", "3 h". */
 const char *live_age(char text[static LIVE_CELL_OCTETS], json_int_t s);
 

@@ -1,80 +1,53 @@
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/std_files.h"
 #include "conf/conf.h"
 #include "ctl/commands.h"
+#include "ctl/help.h"
+
+enum { LONG = 256 /* + number of the option */ };
+
+static void longs_fill(struct option longs[static CTL_OPTIONS + 1])
+{
+	for (int i = 0; i < CTL_OPTIONS; i++)
+		longs[i] = (struct option){ .name = ctl_options[i].name + strlen("--"),
+					    .has_arg = ctl_options[i].argument ? required_argument : no_argument,
+					    .val = LONG + i };
+	longs[CTL_OPTIONS] = (struct option){ 0 };
+}
+
+/* CTL_OPTIONS: there is none. */
+static enum ctl_option_number option_of(int read)
+{
+	if (read >= LONG)
+		return (enum ctl_option_number)(read - LONG);
+	for (enum ctl_option_number i = 0; i < CTL_OPTIONS; i++)
+		if (ctl_options[i].letter == read)
+			return i;
+	return CTL_OPTIONS;
+}
 
 int main(int argc, char **argv)
 {
-	enum { FROM = 256, CID, LIMIT, LISTENER, SOCKET, FOR, PCAP, POOL, ROTATION, COUNT, JSON };
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "from", required_argument, NULL, FROM },
-		{ "cid", required_argument, NULL, CID },
-		{ "limit", required_argument, NULL, LIMIT },
-		{ "listener", required_argument, NULL, LISTENER },
-		{ "socket", required_argument, NULL, SOCKET },
-		{ "for", required_argument, NULL, FOR },
-		{ "pcap", required_argument, NULL, PCAP },
-		{ "pool", required_argument, NULL, POOL },
-		{ "rotation", required_argument, NULL, ROTATION },
-		{ "count", required_argument, NULL, COUNT },
-		{ "json", no_argument, NULL, JSON },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	struct ctl_options options = { .file = "/etc/cidlb/cidlb.conf", .socket = CONF_SOCKET };
-	int c;
+	struct option longs[CTL_OPTIONS + 1];
 
-	while ((c = getopt_long(argc, argv, "c:Vh", longs, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			options.file = optarg;
-			break;
-		case FROM:
-			options.from = optarg;
-			break;
-		case CID:
-			options.cid = optarg;
-			break;
-		case LIMIT:
-			options.limit = optarg;
-			break;
-		case LISTENER:
-			options.listener = optarg;
-			break;
-		case SOCKET:
-			options.socket = optarg;
-			break;
-		case FOR:
-			options.duration = optarg;
-			break;
-		case PCAP:
-			options.pcap = optarg;
-			break;
-		case POOL:
-			options.pool = optarg;
-			break;
-		case ROTATION:
-			options.rotation = optarg;
-			break;
-		case COUNT:
-			options.count = optarg;
-			break;
-		case JSON:
-			options.json = true;
-			break;
-		case 'V':
-			puts("cidlbctl " CIDLB_VERSION);
-			return CTL_OK;
-		case 'h':
-			commands_print_usage(stdout);
-			return CTL_OK;
-		default:
-			commands_print_usage(stderr);
+	std_files_open();
+	longs_fill(longs);
+	for (int read; (read = getopt_long(argc, argv, "c:Vh", longs, NULL)) != -1;) {
+		const enum ctl_option_number number = option_of(read);
+
+		if (number == CTL_OPTIONS) { /* getopt has named the mistake */
+			fputs("`cidlbctl --help` has all options\n", stderr);
 			return CTL_USAGE;
 		}
+		ctl_options_set(&options, number, optarg);
 	}
+	if (options.version)
+		return puts("cidlbctl " CIDLB_VERSION) < 0 ? CTL_REFUSED : CTL_OK;
+	if (options.help)
+		return (int)help_print(argc - optind, argv + optind);
 	return (int)commands_run(argc - optind, argv + optind, &options);
 }

@@ -8,6 +8,7 @@
 #include "base/stats.h"
 #include "common/hex.h"
 #include "common/siphash.h"
+#include "control/table_bad_sources.h"
 #include "control/table_spec.h"
 #include "ctl/configuration.h"
 #include "ctl/explain.h"
@@ -87,10 +88,24 @@ static struct snapshot *build(const struct conf *conf)
 	struct uids *backends = uids_new(STATS_BACKENDS);
 	struct siphash_key key = siphash_key_load(conf->hash_key);
 	struct snapshot *snapshot = NULL;
+	struct bad_sources *bad_sources = NULL;
 	struct table_spec spec = { 0 };
+	struct host_addrs host;
 
-	if (pools && backends && table_spec_make(&spec, conf, pools, backends) == 0)
+	(void)host_addrs_read(&host);
+	if (pools && backends && table_spec_make(&spec, conf, pools, backends) == 0) {
+		spec.host = host;
 		snapshot = snapshot_build(&key, spec.pools, spec.pool_count, NULL);
+		bad_sources = table_bad_sources_new(conf, &spec, NULL);
+	}
+	if (snapshot && bad_sources) {
+		snapshot_take_bad_sources(snapshot, bad_sources);
+	} else {
+		snapshot_free(snapshot);
+		bad_sources_free(bad_sources);
+		snapshot = NULL;
+	}
+	host_addrs_free(&host);
 	if (!snapshot)
 		fprintf(stderr, "cidlbctl: cannot build the routing table\n");
 	table_spec_free(&spec);

@@ -23,19 +23,6 @@ struct line {
 	size_t record_count;
 };
 
-/* Reads "60", "60s" or "5m". -1: it is anything else. cidlb refuses what is out of range. */
-static long read_seconds(const char *text)
-{
-	char *end;
-	long value = strtol(text, &end, 10);
-
-	if (end == text || value < 0 || value > INT32_MAX / 60)
-		return -1;
-	if (strcmp(end, "m") == 0)
-		return value * 60;
-	return *end == '\0' || strcmp(end, "s") == 0 ? value : -1;
-}
-
 static const char *text_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
@@ -51,7 +38,7 @@ static void line_read(struct line *line)
 
 	line->kept = octets < TRACE_OCTETS ? octets : TRACE_OCTETS;
 	(void)hex_read(line->data, sizeof line->data, hex, 2 * line->kept);
-	line->record_count = explain_read_records(line->records, line->data, line->kept);
+	line->record_count = explain_read_records(line->records, line->data, line->kept, 0);
 }
 
 static void print_time(const json_t *json, FILE *out)
@@ -120,6 +107,9 @@ static int capture_one(FILE *pcap, const struct line *line, const char *from, co
 
 	if (addr_parse(&datagram.from, from) || addr_parse(&datagram.to, to))
 		return 0; /* the listener is configured no more */
+	/* As on the wire. */
+	addr_set_scope(datagram.from.ip, 0);
+	addr_set_scope(datagram.to.ip, 0);
 	return pcap_write(pcap, &datagram);
 }
 
@@ -221,7 +211,7 @@ static enum ctl_exit trace(const struct ctl_options *options, const json_t *requ
 
 enum ctl_exit trace_run(char **words, const struct ctl_options *options)
 {
-	const long seconds = options->duration ? read_seconds(options->duration) : SECONDS_DEFAULT;
+	const long seconds = options->duration ? live_seconds(options->duration) : SECONDS_DEFAULT;
 	enum ctl_exit status = CTL_REFUSED;
 	FILE *pcap = NULL;
 	json_t *request;
@@ -240,8 +230,8 @@ enum ctl_exit trace_run(char **words, const struct ctl_options *options)
 	if (err) {
 		fprintf(stderr, "cidlbctl: %s: %s\n", options->pcap, strerror(-err));
 	} else {
-		request = json_pack("{s:s, s:s, s:I}", "command", "trace", "cid", options->cid, "seconds",
-				    (json_int_t)seconds);
+		request = json_pack("{s:s, s:s, s:I}", "command", "trace", options->cid ? "cid" : "from",
+				    options->cid ? options->cid : options->from, "seconds", (json_int_t)seconds);
 		status = trace(options, request, (unsigned)seconds, pcap);
 		json_decref(request);
 	}

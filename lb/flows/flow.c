@@ -1,10 +1,13 @@
 /* One flow, from its making to its end. */
 #include "flows/flows.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/tsan.h"
+#include "common/limit.h"
 #include "flows/flows_priv.h"
+#include "flows/pause.h"
 
 enum { PROBES = 64 /* endpoints tried before a flow is refused */ };
 
@@ -29,21 +32,62 @@ void flow_unlock(struct flow *flow)
 	atomic_store_explicit(&flow->locked, false, memory_order_release);
 }
 
+static uint32_t last_ms(const struct flow *flow)
+{
+	return atomic_load_explicit(&flow->last_ms, memory_order_relaxed);
+}
+
+uint32_t flow_up_ms(const struct flow *flow)
+{
+	return flow->last_down ? flow->turned_ms : last_ms(flow);
+}
+
+/* Most datagrams follow the last one at once. */
+static void pause_note(struct flow *flow, uint32_t now_ms)
+{
+	const int32_t silent_ms = (int32_t)(now_ms - flow_up_ms(flow));
+	uint8_t pause;
+
+	if (silent_ms < 1000)
+		return;
+	pause = pause_of(((uint32_t)silent_ms + 999) / 1000);
+	if (pause > flow->pause)
+		flow->pause = pause;
+}
+
 void flow_pass_up(struct flow *flow, uint32_t now_ms)
 {
+	pause_note(flow, now_ms);
 	if (flow->last_down)
-		flow->turned_ms = flow->last_ms;
+		flow->turned_ms = last_ms(flow);
 	flow->last_down = false;
-	flow->last_ms = now_ms;
+	atomic_store_explicit(&flow->last_ms, now_ms, memory_order_relaxed);
 }
 
 void flow_pass_down(struct flow *flow, unsigned copies, uint32_t now_ms)
 {
-	if (!flow->last_down)
-		flow->turned_ms = flow->last_ms;
+	if (!flow->last_down) {
+		flow->turned_ms = last_ms(flow);
+		if (flow->rounds < FLOW_ROUNDS)
+			flow->rounds++;
+	}
 	flow->last_down = flow->replied = true;
-	flow->last_ms = now_ms;
-	flow->copies = (flow->copies + copies < FLOW_COUNTED ? flow->copies + copies : FLOW_COUNTED) & FLOW_COUNTED;
+	atomic_store_explicit(&flow->last_ms, now_ms, memory_order_relaxed);
+	flow->copies = (uint16_t)(flow->copies + copies < FLOW_COUNTED ? flow->copies + copies : FLOW_COUNTED);
+}
+
+void flow_count(struct flow *flow, uint64_t octets, unsigned withheld)
+{
+	const uint64_t sum = flow->octets + octets, missed = (uint64_t)flow->withheld + withheld;
+
+	flow->octets = sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+	flow->withheld = missed < FLOW_COUNTED ? (uint16_t)missed : FLOW_COUNTED;
+}
+
+void flow_count_move(struct flow *flow)
+{
+	if (flow->moves < FLOW_COUNTED)
+		flow->moves++;
 }
 
 static void after_grace(struct rcu_head *head)
@@ -64,14 +108,24 @@ static void retire(struct flows *flows, struct flow *flow)
 	call_rcu(&flow->grace.head, after_grace);
 }
 
+struct ownership_place *flows_many_places(void)
+{
+	return malloc(OWNERSHIP_PLACES_HOME * sizeof(struct ownership_place));
+}
+
 void flows_remove_key(struct flows *flows, struct flow *flow)
 {
-	struct pool_flows *of = &flows->pools[flow->pool];
+	bool counted;
 
 	flows_unindex_key(flows, flow);
-	atomic_fetch_sub_explicit(flow->trial ? &of->trial : &of->proven, 1, memory_order_relaxed);
-	if (!flow->trial)
+	pthread_mutex_lock(&flows->arena.lock);
+	counted = flow->class != FLOW_CLASS_HANDSHAKE;
+	flow_classes_remove(&flows->pools[flow->pool].classes, flow);
+	pthread_mutex_unlock(&flows->arena.lock);
+	if (counted)
 		atomic_fetch_sub_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
+	if (flow->kind == FLOW_CID && flow->session.has_many)
+		free(flow->session.many);
 	retire(flows, flow);
 }
 
@@ -90,21 +144,20 @@ void flows_end(struct flows *flows, struct flow *flow)
 	flows_remove(flows, flow);
 }
 
-static void trial_end(struct flows *flows, const struct trial *trial)
+void flows_evict(struct flows *flows, struct flow *flow)
 {
-	if (!trial->flow || !flow_lock(trial->flow))
+	enum flow_class class;
+
+	if (!flow || !flow_lock(flow))
 		return;
-	if (trial->flow->serial != trial->serial || !trial->flow->trial) {
-		flow_unlock(trial->flow);
-		return;
-	}
-	trial->flow->dead = true;
-	atomic_fetch_add_explicit(&flows->pools[trial->flow->pool].evicted, 1, memory_order_relaxed);
-	flow_unlock(trial->flow);
-	flows_remove(flows, trial->flow);
+	class = (enum flow_class)flow->class;
+	flow->dead = true;
+	flow_unlock(flow);
+	atomic_fetch_add_explicit(&flows->pools[flow->pool].evicted[class], 1, memory_order_relaxed);
+	flows_remove(flows, flow);
 }
 
-static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint32_t serial)
+static void descriptor_fill(struct flow *flow, const struct flow_new *what)
 {
 	const struct flow_key *key = &what->key;
 
@@ -115,12 +168,24 @@ static void descriptor_fill(struct flow *flow, const struct flow_new *what, uint
 	if (key->cid_len)
 		memcpy(flow->cid, key->cid, key->cid_len);
 	flow->backend_addr = what->backend_addr;
-	flow->trial = true;
-	flow->handshake = flow->protected_seen = flow->awaiting = flow->replied = flow->last_down = false;
-	flow->copies = 0;
-	flow->created_ms = flow->last_ms = flow->turned_ms = what->now_ms;
-	flow->serial = serial;
-	ownership_init(&flow->ownership, &what->owner, what->owner_proven);
+	flow->class = FLOW_CLASS_HANDSHAKE;
+	flow->member_at = FLOW_CLASS_NONE;
+	flow->replied = flow->last_down = flow->elsewhere = flow->silent = flow->handed = false;
+	flow->copies = flow->withheld = flow->moves = 0;
+	flow->octets = 0;
+	flow->rounds = flow->pause = 0;
+	flow->unanswered = 0;
+	flow->created_ms = flow->turned_ms = what->now_ms;
+	atomic_store_explicit(&flow->last_ms, what->now_ms, memory_order_relaxed);
+	if (key->kind == FLOW_CID) {
+		flow->session = (struct ownership){ .has_proven = false };
+		return;
+	}
+	flow->source = (struct ownership_pair){ key->source, key->service };
+	if (key->kind == FLOW_SOURCE)
+		flow->own = (struct ownership_own){ .open = false };
+	else
+		flow->handshake = (struct handshake){ .begun = false };
 }
 
 /* False: another flow has the endpoint. */
@@ -130,10 +195,12 @@ static bool end_insert_at(struct flows *flows, struct flow *flow, const struct a
 	return flows_index_end(flows, flow);
 }
 
-static bool end_insert(struct flows *flows, struct flow *flow, const struct flow_new *what)
+/* *taken: some endpoint is another flow's. */
+static bool end_insert(struct flows *flows, struct flow *flow, const struct flow_new *what, bool *taken)
 {
 	struct addr endpoint;
 
+	*taken = false;
 	if (what->endpoint)
 		return end_insert_at(flows, flow, what->endpoint);
 	for (unsigned probe = 0; probe < PROBES; probe++) {
@@ -143,22 +210,35 @@ static bool end_insert(struct flows *flows, struct flow *flow, const struct flow
 			continue;
 		if (end_insert_at(flows, flow, &endpoint))
 			return true;
+		*taken = true;
 	}
 	return false;
 }
 
+/* All endpoints are taken. A handshake gives up its own. False: there is none. */
+static bool make_way(struct flows *flows, const struct flow_new *what)
+{
+	struct flow *leaving;
+
+	pthread_mutex_lock(&flows->arena.lock);
+	leaving = flow_classes_give_way(&flows->pools[what->key.pool].classes, what->now_ms);
+	pthread_mutex_unlock(&flows->arena.lock);
+	flows_evict(flows, leaving);
+	return leaving;
+}
+
 struct flow *flows_make(struct flows *flows, const struct flow_new *what)
 {
-	struct pool_flows *of = &flows->pools[what->key.pool];
-	struct trial leaving = { NULL, 0 };
-	uint32_t serial;
-	struct flow *flow = flow_arena_take(&flows->arena, &serial), *there;
+	const uint64_t prefix = limit_prefix_hash(&flows->hash_key, what->source);
+	struct flow *flow = flow_arena_take(&flows->arena), *there, *leaving;
+	bool taken;
 
 	if (!flow)
 		return NULL;
 	flow_spin(flow);
-	descriptor_fill(flow, what, serial);
-	if (!end_insert(flows, flow, what)) {
+	descriptor_fill(flow, what);
+	if (!end_insert(flows, flow, what, &taken) &&
+	    !(taken && make_way(flows, what) && end_insert(flows, flow, what, &taken))) {
 		flow_unlock(flow);
 		retire(flows, flow);
 		return NULL;
@@ -171,31 +251,50 @@ struct flow *flows_make(struct flows *flows, const struct flow_new *what)
 		return there;
 	}
 	flow->dead = false;
-	atomic_fetch_add_explicit(&of->trial, 1, memory_order_relaxed);
-	flow_unlock(flow);
-
 	pthread_mutex_lock(&flows->arena.lock);
-	if (of->ring_size) {
-		leaving = of->ring[of->ring_at];
-		of->ring[of->ring_at] = (struct trial){ flow, serial };
-		of->ring_at = (of->ring_at + 1) % of->ring_size;
-	}
+	leaving = flow_classes_add(&flows->pools[flow->pool].classes, flow, prefix, what->now_ms);
 	pthread_mutex_unlock(&flows->arena.lock);
-	trial_end(flows, &leaving);
+	flow_unlock(flow);
+	flows_evict(flows, leaving);
 	return flow;
 }
 
-void flows_prove(struct flows *flows, struct flow *flow)
+struct flow *flows_make_heir(struct flows *flows, struct flow *from, struct flow_new *what)
 {
-	struct pool_flows *of = &flows->pools[flow->pool];
+	struct flow *heir;
 
-	if (!flow->trial)
-		return;
-	if (atomic_fetch_add_explicit(&of->proven, 1, memory_order_relaxed) >= of->max_flows) {
-		atomic_fetch_sub_explicit(&of->proven, 1, memory_order_relaxed);
-		return;
+	if (!flow_lock(from))
+		return NULL;
+	/* In a pool of scheme "hash" the heir may lead to another backend. Then both have the endpoint. */
+	if (addr_equal(&from->backend_addr, &what->backend_addr)) {
+		flows_unindex_end(flows, from);
+		from->handed = true;
 	}
-	atomic_fetch_sub_explicit(&of->trial, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
-	flow->trial = false;
+	what->endpoint = &from->endpoint;
+	flow_unlock(from);
+	heir = flows_make(flows, what);
+	if (!heir)
+		flows_end(flows, from);
+	return heir;
+}
+
+void flows_finish(struct flows *flows, struct flow *flow)
+{
+	pthread_mutex_lock(&flows->arena.lock);
+	flow_classes_finish(&flows->pools[flow->pool].classes, flow);
+	pthread_mutex_unlock(&flows->arena.lock);
+}
+
+struct flow *flows_promote(struct flows *flows, struct flow *flow, enum flow_class class, uint32_t now_ms)
+{
+	struct flow *leaving;
+	bool first;
+
+	pthread_mutex_lock(&flows->arena.lock);
+	first = flow->class == FLOW_CLASS_HANDSHAKE && flow->member_at != FLOW_CLASS_NONE;
+	leaving = flow_classes_move(&flows->pools[flow->pool].classes, flow, class, now_ms);
+	pthread_mutex_unlock(&flows->arena.lock);
+	if (first)
+		atomic_fetch_add_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
+	return leaving;
 }

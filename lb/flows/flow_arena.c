@@ -6,32 +6,46 @@
 
 static const size_t segment_octets = FLOW_ARENA_SEGMENT * sizeof(struct flow);
 
+static size_t segments_for(size_t capacity)
+{
+	return (capacity + FLOW_ARENA_SEGMENT - 1) / FLOW_ARENA_SEGMENT;
+}
+
 void flow_arena_init(struct flow_arena *arena)
 {
 	*arena = (struct flow_arena){ .capacity = 0 };
 	pthread_mutex_init(&arena->lock, NULL);
 }
 
+/* Those from `first` on. */
+static void segments_return(struct flow_arena *arena, size_t first)
+{
+	for (size_t i = first; i < FLOW_ARENA_SEGMENTS && arena->segments[i]; i++) {
+		pages_return(arena->segments[i], segment_octets);
+		arena->segments[i] = NULL;
+	}
+}
+
 void flow_arena_destroy(struct flow_arena *arena)
 {
-	for (size_t i = 0; i < FLOW_ARENA_SEGMENTS; i++)
-		pages_return(arena->segments[i], segment_octets);
+	segments_return(arena, 0);
 	pthread_mutex_destroy(&arena->lock);
 }
 
 int flow_arena_grow(struct flow_arena *arena, size_t capacity)
 {
-	const size_t segments = (capacity + FLOW_ARENA_SEGMENT - 1) / FLOW_ARENA_SEGMENT;
+	const size_t had = segments_for(arena->capacity), segments = segments_for(capacity);
 
 	if (capacity <= arena->capacity)
 		return 0;
 	if (segments > FLOW_ARENA_SEGMENTS)
 		return -ENOMEM;
-	for (size_t i = 0; i < segments; i++) {
-		if (!arena->segments[i])
-			arena->segments[i] = pages_take(segment_octets);
-		if (!arena->segments[i])
+	for (size_t i = had; i < segments; i++) {
+		arena->segments[i] = pages_take(segment_octets);
+		if (!arena->segments[i]) {
+			segments_return(arena, had);
 			return -ENOMEM;
+		}
 	}
 	pthread_mutex_lock(&arena->lock);
 	arena->capacity = capacity;
@@ -52,7 +66,7 @@ static struct flow *take_untouched(struct flow_arena *arena)
 	return flow;
 }
 
-struct flow *flow_arena_take(struct flow_arena *arena, uint32_t *serial)
+struct flow *flow_arena_take(struct flow_arena *arena)
 {
 	struct flow *flow;
 
@@ -62,7 +76,6 @@ struct flow *flow_arena_take(struct flow_arena *arena, uint32_t *serial)
 		arena->free = flow->next_free;
 	else
 		flow = take_untouched(arena);
-	*serial = ++arena->serial;
 	pthread_mutex_unlock(&arena->lock);
 	return flow;
 }

@@ -18,7 +18,6 @@ enum { FLOW_ARENA_SEGMENT = 1 << 16 /* descriptors */, FLOW_ARENA_SEGMENTS = 1 <
 struct flow_arena {
 	pthread_mutex_t lock; /* held when a flow is made or ends, never for a datagram of a known flow */
 	struct flow *free;
-	uint32_t serial;
 	size_t capacity;
 	uint32_t used; /* descriptors below this were taken at least once; under the lock */
 	struct flow *segments[FLOW_ARENA_SEGMENTS]; /* constant once a number in them was given out */
@@ -32,8 +31,8 @@ void flow_arena_destroy(struct flow_arena *arena);
 /* Grows to `capacity` descriptors, if it has fewer. -ENOMEM: it has as many as before. */
 int flow_arena_grow(struct flow_arena *arena, size_t capacity);
 
-/* A descriptor that is dead and not locked. *serial tells this use of it from all others. NULL: none is left. */
-struct flow *flow_arena_take(struct flow_arena *arena, uint32_t *serial);
+/* A descriptor that is dead and not locked. NULL: none is left. */
+struct flow *flow_arena_take(struct flow_arena *arena);
 
 /* Nobody may be reading the descriptor any more. */
 void flow_arena_return(struct flow_arena *arena, struct flow *flow);

@@ -18,6 +18,8 @@ struct flows *flows_new(const uint8_t secret[static 16])
 		return NULL;
 	flows->hash_key = siphash_key_load(secret);
 	flow_arena_init(&flows->arena);
+	for (size_t i = 0; i < STATS_POOLS; i++)
+		flow_classes_init(&flows->pools[i].classes, &flows->arena);
 	of_keys = flow_index_init(&flows->by_key);
 	of_ends = flow_index_init(&flows->by_end);
 	if (of_keys || of_ends) {
@@ -43,7 +45,7 @@ void flows_free(struct flows *flows)
 	flow_index_destroy(&flows->by_key);
 	flow_index_destroy(&flows->by_end);
 	for (size_t i = 0; i < STATS_POOLS; i++)
-		free(flows->pools[i].ring);
+		flow_classes_destroy(&flows->pools[i].classes);
 	free(flows);
 }
 
@@ -56,17 +58,7 @@ static int table_grow(struct flows *flows, size_t capacity)
 	return 0;
 }
 
-/* The memory of one flow: itself, an entry in two indexes, and its share of what flows on trial need of these and of
- * the ring. */
-_Static_assert((sizeof(struct flow) + 2 * FLOW_INDEX_ENTRY_OCTETS) * (FLOWS_TRIAL_PART + 1) / FLOWS_TRIAL_PART +
-			       sizeof(struct trial) / FLOWS_TRIAL_PART <=
-		       256,
-	       "octets per flow");
-
-static size_t ring_size_of(uint32_t max_flows)
-{
-	return max_flows ? (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART : 0;
-}
+_Static_assert(sizeof(struct flow) + 2 * FLOW_INDEX_ENTRY_OCTETS + sizeof(uint32_t) <= 256, "octets per flow");
 
 /* The descriptors needed if `pool` has `max_flows`. */
 static size_t capacity_wanted(const struct flows *flows, uint16_t pool, uint32_t max_flows)
@@ -77,38 +69,23 @@ static size_t capacity_wanted(const struct flows *flows, uint16_t pool, uint32_t
 		uint32_t most =
 			i == pool ? max_flows : atomic_load_explicit(&flows->pools[i].max_flows, memory_order_relaxed);
 
-		capacity += most + ring_size_of(most);
+		capacity += most + flow_handshakes_most(most);
 	}
 	return capacity;
-}
-
-/* Flows on trial in the old ring are evicted no more. They end by time. */
-static void ring_replace(struct flows *flows, struct pool_flows *of, struct trial *ring, size_t size)
-{
-	struct trial *old;
-
-	pthread_mutex_lock(&flows->arena.lock);
-	old = of->ring;
-	of->ring = ring;
-	of->ring_size = size;
-	of->ring_at = 0;
-	pthread_mutex_unlock(&flows->arena.lock);
-	free(old);
 }
 
 int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limits *limits)
 {
 	struct pool_flows *of = &flows->pools[pool];
-	size_t size = ring_size_of(limits->max_flows);
-	bool resize = size != of->ring_size;
-	struct trial *ring = resize && size ? calloc(size, sizeof *ring) : NULL;
+	int err = table_grow(flows, capacity_wanted(flows, pool, limits->max_flows));
 
-	if ((resize && size && !ring) || table_grow(flows, capacity_wanted(flows, pool, limits->max_flows))) {
-		free(ring);
-		return -ENOMEM;
-	}
-	if (resize)
-		ring_replace(flows, of, ring, size);
+	if (err)
+		return err;
+	pthread_mutex_lock(&flows->arena.lock);
+	err = flow_classes_limit(&of->classes, limits->max_flows);
+	pthread_mutex_unlock(&flows->arena.lock);
+	if (err)
+		return err;
 	atomic_store_explicit(&of->max_flows, limits->max_flows, memory_order_relaxed);
 	atomic_store_explicit(&of->idle_ms, limits->idle_ms, memory_order_relaxed);
 	atomic_store_explicit(&of->cid_idle_ms, limits->cid_idle_ms, memory_order_relaxed);
@@ -118,12 +95,15 @@ int flows_set_limits(struct flows *flows, uint16_t pool, const struct flows_limi
 struct flows_count flows_count(struct flows *flows, uint16_t pool)
 {
 	struct pool_flows *of = &flows->pools[pool];
+	struct flows_count count;
 
-	return (struct flows_count){
-		.trial = atomic_load_explicit(&of->trial, memory_order_relaxed),
-		.proven = atomic_load_explicit(&of->proven, memory_order_relaxed),
-		.evicted = atomic_load_explicit(&of->evicted, memory_order_relaxed),
-	};
+	pthread_mutex_lock(&flows->arena.lock);
+	for (size_t i = 0; i < FLOW_CLASSES; i++) {
+		count.flows[i] = of->classes.counts[i];
+		count.evicted[i] = atomic_load_explicit(&of->evicted[i], memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&flows->arena.lock);
+	return count;
 }
 
 uint64_t flows_of_backend(const struct flows *flows, uint16_t backend)
@@ -131,9 +111,20 @@ uint64_t flows_of_backend(const struct flows *flows, uint16_t backend)
 	return atomic_load_explicit(&flows->backends[backend], memory_order_relaxed);
 }
 
+uint64_t flows_silent(const struct flows *flows, uint16_t backend)
+{
+	return atomic_load_explicit(&flows->silent[backend], memory_order_relaxed);
+}
+
+void flows_forget_silent(struct flows *flows, uint16_t backend)
+{
+	atomic_store_explicit(&flows->silent[backend], 0, memory_order_relaxed);
+}
+
 void flows_forget_evicted(struct flows *flows, uint16_t pool)
 {
-	atomic_store_explicit(&flows->pools[pool].evicted, 0, memory_order_relaxed);
+	for (size_t i = 0; i < FLOW_CLASSES; i++)
+		atomic_store_explicit(&flows->pools[pool].evicted[i], 0, memory_order_relaxed);
 }
 
 /* Milliseconds since `then_ms`. The sweep reads the clock once, so a worker's clock may be ahead of it. */
@@ -145,13 +136,23 @@ static uint32_t elapsed_ms(uint32_t now_ms, uint32_t then_ms)
 static bool flow_is_over(const struct flows *flows, const struct flow *flow, uint32_t now_ms)
 {
 	const struct pool_flows *of = &flows->pools[flow->pool];
-	bool has_cid = flow->kind == FLOW_CID || flow->kind == FLOW_SOURCE;
+	const uint32_t silent_ms = elapsed_ms(now_ms, atomic_load_explicit(&flow->last_ms, memory_order_relaxed));
 
 	if (of->max_flows == 0)
 		return true;
-	if (flow->trial)
-		return elapsed_ms(now_ms, flow->created_ms) >= FLOWS_TRIAL_MS;
-	return elapsed_ms(now_ms, flow->last_ms) >= (has_cid ? of->cid_idle_ms : of->idle_ms);
+	return silent_ms >= (flow->class == FLOW_CLASS_CID ? of->cid_idle_ms : of->idle_ms);
+}
+
+/* The lock is held. */
+static void silence_count(struct flows *flows, struct flow *flow, uint32_t now_ms)
+{
+	const bool sent = flow->unanswered >= FLOW_SILENT || (flow->unanswered && flow->elsewhere);
+
+	if (!sent || flow->silent || flow->class != FLOW_CLASS_HANDSHAKE ||
+	    elapsed_ms(now_ms, flow->created_ms) < FLOW_SILENT_MS)
+		return;
+	flow->silent = true;
+	atomic_fetch_add_explicit(&flows->silent[flow->backend], 1, memory_order_relaxed);
 }
 
 struct sweep {
@@ -165,6 +166,7 @@ static void sweep_one(void *ctx, struct flow *flow)
 
 	if (!flow_lock(flow))
 		return;
+	silence_count(sweep->flows, flow, sweep->now_ms);
 	if (!flow_is_over(sweep->flows, flow, sweep->now_ms)) {
 		flow_unlock(flow);
 		return;

@@ -53,10 +53,10 @@ static inline bool key_is_same(const void *ctx, uint32_t number)
 	bool same = flow->kind == key->kind && flow->pool == key->pool;
 
 	if (same && key->kind != FLOW_CID)
-		same = flow->ownership.owner.peer.service == key->service &&
-		       addr_equal(&flow->ownership.owner.peer.device, &key->source);
+		same = flow->source.service == key->service && addr_equal(&flow->source.device, &key->source);
 	if (same && (key->kind == FLOW_CID || key->kind == FLOW_SOURCE))
-		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0;
+		same = flow->cid_len == key->cid_len && memcmp(flow->cid, key->cid, key->cid_len) == 0 &&
+		       (key->only == 0 || flow->backend + 1 == key->only);
 	tsan_release(flow);
 	return same;
 }
@@ -123,6 +123,7 @@ static inline void prefetch(const struct flows *flows, const struct flow_index *
 
 			__builtin_prefetch(flow, 1);
 			__builtin_prefetch(flow + 64, 1);
+			__builtin_prefetch(flow + 127, 1);
 		}
 	}
 }
@@ -168,17 +169,24 @@ struct flow *flows_index_key(struct flows *flows, struct flow *flow, const struc
 							   key_is_same, &wanted));
 }
 
-void flows_unindex_key(struct flows *flows, const struct flow *flow)
+struct flow_key flows_key_of(const struct flow *flow)
 {
-	const struct ownership_peer *owner = &flow->ownership.owner.peer;
-	const struct flow_key key = {
+	const bool has_source = flow->kind != FLOW_CID;
+
+	return (struct flow_key){
 		.kind = (enum flow_kind)flow->kind,
 		.pool = flow->pool,
-		.service = owner->service,
-		.source = owner->device,
+		.service = has_source ? flow->source.service : 0,
+		.source = has_source ? flow->source.device : (struct addr){ .port = 0 },
 		.cid_len = flow->cid_len,
 		.cid = flow->cid,
+		.only = (uint16_t)(flow->backend + 1),
 	};
+}
+
+void flows_unindex_key(struct flows *flows, const struct flow *flow)
+{
+	const struct flow_key key = flows_key_of(flow);
 
 	(void)flow_index_remove(&flows->by_key, flows_hash_key(flows, &key), flow->number);
 }

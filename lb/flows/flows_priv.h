@@ -7,29 +7,25 @@
 #include <pthread.h>
 
 #include "flows/flow_arena.h"
+#include "flows/flow_classes.h"
 #include "flows/flow_index.h"
 #include "flows/flows.h"
 
-struct trial {
-	struct flow *flow;
-	uint32_t serial;
-};
-
 struct pool_flows {
 	_Atomic uint32_t max_flows, idle_ms, cid_idle_ms;
-	_Atomic uint64_t trial, proven, evicted;
-	struct trial *ring; /* the last ring_size flows made; one that leaves it while still on trial ends */
-	size_t ring_size, ring_at;
+	_Atomic uint64_t evicted[FLOW_CLASSES];
+	struct flow_classes classes; /* under the lock of the arena */
 };
 
 struct flows {
 	struct flow_index by_key, by_end;
 	struct siphash_key hash_key;
-	struct flow_arena arena; /* its lock guards the rings, too */
+	struct flow_arena arena; /* its lock guards the classes, too */
 	size_t sweep_at;
 	uint64_t homes_digest; /* of the homes that flows were last led to: flows_rehome.c */
 	struct pool_flows pools[STATS_POOLS];
-	_Atomic uint64_t backends[STATS_BACKENDS]; /* proven flows, by uid */
+	_Atomic uint64_t silent[STATS_BACKENDS];   /* by uid */
+	_Atomic uint64_t backends[STATS_BACKENDS]; /* flows beyond class handshake, by uid */
 };
 
 /* flows_find.c */
@@ -37,6 +33,9 @@ struct flows {
 /* Makes replies from the flow's backend to its endpoint find it. Its lock is held. False: another flow has that
  * endpoint. */
 bool flows_index_end(struct flows *flows, struct flow *flow);
+
+/* What finds it. */
+struct flow_key flows_key_of(const struct flow *flow);
 
 /* Makes its key find it, unless the key finds another flow. Its lock is held. Returns the flow that the key finds. */
 struct flow *flows_index_key(struct flows *flows, struct flow *flow, const struct flow_key *key);

@@ -18,7 +18,7 @@ bool flow_has_session(const struct flow *flow)
 	case FLOW_SOURCE:
 		return true;
 	case FLOW_ADDRESS:
-		return flow->cid_len && flow->protected_seen;
+		return flow->cid_len && flow->handshake.over;
 	case FLOW_HELLO:
 		break;
 	}
@@ -48,7 +48,7 @@ static void leave(void *ctx, struct flow *flow)
 
 static void lead_to(struct flows *flows, struct flow *flow, const struct flow_home *home)
 {
-	if (!flow->trial) {
+	if (flow->class != FLOW_CLASS_HANDSHAKE) {
 		atomic_fetch_sub_explicit(&flows->backends[flow->backend], 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&flows->backends[home->backend], 1, memory_order_relaxed);
 	}
@@ -77,11 +77,14 @@ static bool take_place(struct rehome *rehome, struct flow *flow)
 static void arrive(void *ctx, struct flow *flow)
 {
 	struct rehome *rehome = ctx;
+	struct flow_home home;
 	bool placed;
 
 	if (!flow_lock(flow))
 		return;
-	placed = flows_has_end(rehome->flows, flow) || take_place(rehome, flow);
+	/* A flow that has handed its endpoint on needs none, and stays with its backend. */
+	placed = flow->handed ? !is_to_move(rehome, flow, &home)
+			      : flows_has_end(rehome->flows, flow) || take_place(rehome, flow);
 	flow->dead = !placed;
 	flow_unlock(flow);
 	if (!placed)

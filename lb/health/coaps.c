@@ -3,7 +3,8 @@
  *
  * In eighths of timeout_ms:  0, 1, 2  GET from the new port, away
  *                            3, 4     GET from home, where the last answer came, with another token
- *                            5, 6     ClientHello: an answer means that the backend is there and the session is not
+ *                            5, 6     ClientHello, away: an answer means that the backend is there and the session
+ *                                     is not
  *
  * Then a new session is begun. Its first GET goes from a new port, too. Only where sessions ended at such a move it
  * goes from home. This tells a backend whose DTLS loses sessions from one whose CoAP is mute.
@@ -95,6 +96,7 @@ static void coaps_begin(struct probe *probe)
 	} else {
 		coaps->phase = PHASE_HELLO;
 		coaps->step = 0;
+		probe_port_close(coaps->dtls.away); /* the next one is new: dtls.c */
 		coaps_say_hello(coaps);
 	}
 }

@@ -15,7 +15,7 @@ void coaps_wake_later(struct coaps *coaps)
 
 void coaps_say_hello(struct coaps *coaps)
 {
-	struct probe_port *port = probe_port_is_open(coaps->dtls.away) ? coaps->dtls.away : coaps->dtls.home;
+	struct probe_port *port = coaps->dtls.away;
 	uint8_t hello[PROBE_HELLO_OCTETS], random[PROBE_HELLO_RANDOM_OCTETS];
 	int err = probe_port_is_open(port) ? 0 : probe_port_open(port, &coaps->probe);
 

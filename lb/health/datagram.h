@@ -1,6 +1,5 @@
 /* What the probes without credentials share, `dtls` and `coap`: one datagram as the question, and any answer of its
- * kind. The port is kept for life: a server that makes a session per port makes one, and not one per probe. Control
- * thread. */
+ * kind. Control thread. */
 #ifndef CIDLB_HEALTH_DATAGRAM_H
 #define CIDLB_HEALTH_DATAGRAM_H
 
@@ -15,7 +14,8 @@ struct datagram {
 	size_t noise_octets; /* of the last thing received that was no answer; 0: nothing */
 };
 
-/* Makes the port ready for a question. Returns 0 or -errno. */
+/* Makes the port ready for a question. One that is open stays: a server that makes a session per port then makes one,
+ * and not one per probe. Returns 0 or -errno. */
 int datagram_prepare(struct datagram *datagram);
 
 /* The question was sent, or failed with `err`, an -errno. */

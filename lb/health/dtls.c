@@ -1,47 +1,30 @@
-/* The `dtls` probe: a ClientHello, and any DTLS. */
-#include <string.h>
-
+/* The `dtls` probe: a ClientHello, and any DTLS. Each has a port of its own: pion answers one ClientHello without a
+ * cookie per address and port. */
 #include <event2/util.h>
 
 #include "health/datagram.h"
 #include "health/probe_hello.h"
 
-struct dtls {
-	struct datagram datagram;
-	uint64_t records; /* sent so far */
-};
-
-static int send_record(struct dtls *dtls, uint8_t *record, size_t len)
-{
-	probe_hello_number(record, dtls->records++);
-	return probe_port_send(&dtls->datagram.port, record, len);
-}
-
-static int say_hello(struct dtls *dtls)
+static int say_hello(const struct datagram *datagram)
 {
 	uint8_t hello[PROBE_HELLO_OCTETS], random[PROBE_HELLO_RANDOM_OCTETS];
 
 	evutil_secure_rng_get_bytes(random, sizeof random);
 	probe_hello_write(hello, random);
-	return send_record(dtls, hello, sizeof hello);
+	return probe_port_send(&datagram->port, hello, sizeof hello);
 }
 
-static void end_session(struct dtls *dtls)
-{
-	uint8_t alert[PROBE_ABORT_OCTETS];
-
-	memcpy(alert, probe_hello_abort, sizeof alert);
-	send_record(dtls, alert, sizeof alert);
-}
-
+/* The port before was open until now, for answers that come late. */
 static void dtls_begin(struct probe *probe)
 {
-	struct dtls *dtls = (struct dtls *)probe;
-	int err = datagram_prepare(&dtls->datagram);
+	struct datagram *datagram = (struct datagram *)probe;
+	int err;
 
+	probe_port_close(&datagram->port);
+	err = datagram_prepare(datagram);
 	if (!err)
-		err = say_hello(dtls);
-	datagram_sent(&dtls->datagram, err);
+		err = say_hello(datagram);
+	datagram_sent(datagram, err);
 }
 
 static void dtls_wake(struct probe *probe)
@@ -51,18 +34,17 @@ static void dtls_wake(struct probe *probe)
 
 static void dtls_received(struct probe *probe, struct probe_port *port, const uint8_t *data, size_t len)
 {
-	struct dtls *dtls = (struct dtls *)probe;
 	const enum probe_answer answer = probe_hello_read(data, len);
 
-	(void)port;
 	/* Also when it comes late: else the server keeps a session, and repeats its answer. */
 	if (answer == PROBE_ANSWER_SERVER_HELLO)
-		end_session(dtls);
-	datagram_received(&dtls->datagram, answer != PROBE_ANSWER_NONE ? probe_answer_name(answer) : NULL, len);
+		(void)probe_port_send(port, probe_hello_abort, PROBE_ABORT_OCTETS);
+	datagram_received((struct datagram *)probe, answer != PROBE_ANSWER_NONE ? probe_answer_name(answer) : NULL,
+			  len);
 }
 
 const struct probe_kind probe_dtls = {
-	.octets = sizeof(struct dtls),
+	.octets = sizeof(struct datagram),
 	.open = datagram_open,
 	.begin = dtls_begin,
 	.wake = dtls_wake,

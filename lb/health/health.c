@@ -113,21 +113,29 @@ static bool is_unbound(int err)
 	return err == -EADDRINUSE || err == -EADDRNOTAVAIL || err == -EACCES;
 }
 
+/* A source that is no address of this host (any more) serves no session either. */
+static bool is_unasked(const struct probe *probe, int err)
+{
+	if (probe_is_tunnelled(probe) && is_unbound(err))
+		return true;
+	return is_shortage(err) || (probe->spec.sources.prefix_count > 0 && err == -EADDRINUSE);
+}
+
 void probe_fail(struct probe *probe, int err)
 {
-	const bool unbound = probe_is_tunnelled(probe) && is_unbound(err);
 	char reason[HEALTH_REASON_OCTETS], local[ADDR_TEXT_OCTETS];
 
 	if (err == -ECONNREFUSED) {
 		finish_refused(probe);
 		return;
 	}
-	if (unbound)
-		snprintf(reason, sizeof reason, "cannot ask from %s: %s", addr_format(&probe->spec.tunnel.local, local),
-			 strerror(-err));
-	else
+	if (!is_unbound(err) || (!probe_is_tunnelled(probe) && probe->spec.sources.prefix_count == 0))
 		snprintf(reason, sizeof reason, "%s", strerror(-err));
-	probe_finish(probe, &(struct health_result){ .unasked = unbound || is_shortage(err), .reason = reason });
+	else
+		snprintf(reason, sizeof reason, "cannot ask from %s: %s",
+			 probe_is_tunnelled(probe) ? addr_format(&probe->spec.tunnel.local, local) : "nat.sources",
+			 strerror(-err));
+	probe_finish(probe, &(struct health_result){ .unasked = is_unasked(probe, err), .reason = reason });
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *ctx)
@@ -167,6 +175,7 @@ static int open_probe(struct probe **out, struct health *health, const struct he
 	if (spec->how.port != 0)
 		probe->to.port = spec->how.port;
 	probe->spec.layout = cid_layout_share(&spec->layout);
+	evutil_secure_rng_get_bytes(&probe->ports, sizeof probe->ports);
 	err = copy_texts(&probe->spec.how);
 	probe->timer = evtimer_new(health->base, on_timer, probe);
 	if (err || !probe->timer) {
@@ -208,11 +217,23 @@ static bool same_tunnel(const struct health_tunnel *a, const struct health_tunne
 	       addr_equal(&a->service, &b->service);
 }
 
+static bool same_sources(const struct endpoint_space *a, const struct endpoint_space *b)
+{
+	if (a->prefix_count != b->prefix_count || a->port_first != b->port_first || a->port_last != b->port_last)
+		return false;
+	for (size_t i = 0; i < a->prefix_count; i++)
+		if (!addr_equal(&a->prefixes[i].first, &b->prefixes[i].first) ||
+		    a->prefixes[i].host_bits != b->prefixes[i].host_bits)
+			return false;
+	return true;
+}
+
 static bool same_target(const struct health_target *a, const struct health_target *b)
 {
 	return a->uid == b->uid && addr_equal(&a->addr, &b->addr) && same_question(&a->how, &b->how) &&
-	       same_tunnel(&a->tunnel, &b->tunnel) && a->how.interval_ms == b->how.interval_ms &&
-	       a->how.timeout_ms == b->how.timeout_ms && a->how.fall == b->how.fall;
+	       same_sources(&a->sources, &b->sources) && same_tunnel(&a->tunnel, &b->tunnel) &&
+	       a->how.interval_ms == b->how.interval_ms && a->how.timeout_ms == b->how.timeout_ms &&
+	       a->how.fall == b->how.fall;
 }
 
 static struct probe *find_probe(const struct health *health, const struct health_target *spec)

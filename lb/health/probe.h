@@ -25,6 +25,7 @@ struct probe {
 	bool asking;                /* between begin() and probe_finish() */
 	uint64_t began_us;          /* the last time it asked */
 	struct probe_tunnel tunnel; /* probe_port.c's own */
+	uint32_t ports;             /* probe_socket()'s own: a number that grows with each port; any at first */
 
 	/* health.c's own */
 	struct event *timer; /* while asking: what probe_wake_in() set; else the next question */
@@ -77,8 +78,9 @@ const char *probe_way(const struct probe *probe);
 /* What is left of timeout_ms. */
 uint64_t probe_left_us(const struct probe *probe);
 
-/* An unconnected, non-blocking socket of the family of probe->to, or -errno. */
-int probe_socket(const struct probe *probe, int type);
+/* An unconnected, non-blocking socket of the family of probe->to, or -errno. In mode nat it is bound: to any address of
+ * the sources, and a new port. */
+int probe_socket(struct probe *probe, int type);
 
 /* To probe->to. Returns 0 or -errno. */
 int probe_connect(const struct probe *probe, int fd);

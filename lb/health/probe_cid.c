@@ -46,10 +46,13 @@ void probe_cid_judge(struct health_findings *findings, const struct health_targe
 	if (layout->scheme == CID_LAYOUT_NONE)
 		return;
 	if (len == 0) {
-		find_bad(findings, "none, configured length %u", layout->length);
+		if (layout->scheme == CID_LAYOUT_LEARNED)
+			find_bad(findings, "none");
+		else
+			find_bad(findings, "none, configured length %u", layout->length);
 		return;
 	}
-	if (len != cid_length(layout, cid[0])) {
+	if (layout->scheme != CID_LAYOUT_LEARNED && len != cid_length(layout, cid[0])) {
 		find_bad(findings, "length %zu, configured %u", len, cid_length(layout, cid[0]));
 		return;
 	}

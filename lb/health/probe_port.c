@@ -96,7 +96,7 @@ static int bind_shared(int fd, const struct addr *local)
 }
 
 /* `local` NULL: any port of this host. */
-static int open_socket(struct probe_socket *socket, const struct probe *probe, const struct addr *local,
+static int open_socket(struct probe_socket *socket, struct probe *probe, const struct addr *local,
 		       event_callback_fn readable, void *ctx)
 {
 	int fd = probe_socket(probe, SOCK_DGRAM), err;
@@ -189,7 +189,7 @@ int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t l
 		return -ENOTCONN;
 	fd = port->socket.fd;
 	if (probe_is_tunnelled(probe)) {
-		const struct proxy2_ends ends = { inner_source(port), probe->spec.tunnel.service };
+		const struct proxy2_ends ends = { inner_source(port), probe->spec.tunnel.service, 0 };
 		parts[0].iov_len = proxy2_write(head, &probe->spec.tunnel.keys, PROXY2_UP, &ends);
 		fd = probe->tunnel.socket.fd;
 	}

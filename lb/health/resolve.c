@@ -17,6 +17,8 @@ struct entry {
 	struct resolve *resolve;
 	struct event *timer;            /* asks */
 	struct evdns_request *question; /* the one under way, or NULL */
+	struct evdns_base *dns;         /* of that question; NULL once it is cancelled */
+	bool waits;                     /* for its turn, because RESOLVE_AT_ONCE others are asked for */
 	uint64_t asked_ms, due_ms;
 	uint32_t again_ms; /* after the next question without a good answer */
 	bool forgotten;    /* its owner is the question, or the report, that has not ended yet */
@@ -32,18 +34,61 @@ struct resolve {
 	struct entry *reporting;
 	struct entry **entries; /* sorted */
 	size_t count;
+	size_t asking, waiting; /* entries */
+	size_t turn;            /* index of the entry that was the last to have waited */
 };
+
+static void entry_ask_in(struct entry *entry, uint64_t delay_ms)
+{
+	const struct timeval delay = { (time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000 * 1000) };
+
+	entry->due_ms = clock_ms() + delay_ms;
+	evtimer_add(entry->timer, &delay);
+}
+
+/* Has the next entry that waits ask its question. */
+static void waiting_take(struct resolve *resolve)
+{
+	for (size_t i = 0; resolve->waiting > 0 && i < resolve->count; i++) {
+		struct entry *entry;
+
+		resolve->turn = (resolve->turn + 1) % resolve->count;
+		entry = resolve->entries[resolve->turn];
+		if (!entry->waits)
+			continue;
+		entry->waits = false;
+		resolve->waiting--;
+		entry_ask_in(entry, 0);
+		return;
+	}
+}
+
+/* The question is answered or cancelled. In both cases on_answer() is called for it, and the next entry has its turn.
+ */
+static void entry_hang_up(struct entry *entry)
+{
+	if (!entry->dns)
+		return;
+	evdns_base_free(entry->dns, 0);
+	entry->dns = NULL;
+	entry->resolve->asking--;
+}
+
+static void entry_cancel(struct entry *entry)
+{
+	if (!entry->dns)
+		return;
+	evdns_cancel_request(entry->dns, entry->question);
+	entry_hang_up(entry);
+}
 
 /* If there are other nameservers or another search list, asks them what is under way. */
 static void renew(struct resolve *resolve)
 {
-	struct evdns_base *old = nameservers_renew(resolve->nameservers);
-
-	for (size_t i = 0; old && i < resolve->count; i++)
-		if (resolve->entries[i]->question)
-			evdns_cancel_request(old, resolve->entries[i]->question);
-	if (old)
-		evdns_base_free(old, 0);
+	if (!nameservers_renew(resolve->nameservers))
+		return;
+	for (size_t i = 0; i < resolve->count; i++)
+		entry_cancel(resolve->entries[i]);
 }
 
 static void entry_free(struct entry *entry)
@@ -57,22 +102,15 @@ static void entry_forget(struct entry *entry)
 {
 	struct resolve *resolve = entry->resolve;
 
+	resolve->waiting -= entry->waits;
+	entry->waits = false;
 	if (!entry->question && entry != resolve->reporting) {
 		entry_free(entry);
 		return;
 	}
 	entry->forgotten = true;
 	event_del(entry->timer);
-	if (entry->question)
-		evdns_cancel_request(nameservers_dns(resolve->nameservers), entry->question);
-}
-
-static void entry_ask_in(struct entry *entry, uint64_t delay_ms)
-{
-	const struct timeval delay = { (time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000 * 1000) };
-
-	entry->due_ms = clock_ms() + delay_ms;
-	evtimer_add(entry->timer, &delay);
+	entry_cancel(entry);
 }
 
 static void entry_report(struct entry *entry, const struct resolve_answer *answer)
@@ -129,15 +167,24 @@ static bool is_unfit(const struct addr *addr, bool v6)
 	return !addr_is_unicast(addr) || addr_is_v4(addr) == v6;
 }
 
+/* An answer may give one address several times. */
+static bool is_one(const uint8_t *addresses, int count, size_t octets)
+{
+	return count > 0 && memcmp(addresses, addresses + octets, (size_t)(count - 1) * octets) == 0;
+}
+
 static void on_answer(int result, char type, int count, int ttl_s, void *addresses, void *ctx)
 {
 	struct entry *entry = ctx;
 	struct resolve_answer answer = { .ttl_s = clamp_ttl(ttl_s) };
 	struct addr addr = { .ip = { [10] = entry->v6 ? 0 : 0xff, [11] = entry->v6 ? 0 : 0xff } };
+	const size_t octets = entry->v6 ? 16 : 4;
 	char reason[MAX_REASON], text[ADDR_TEXT_OCTETS];
 
 	(void)type;
 	entry->question = NULL;
+	entry_hang_up(entry);
+	waiting_take(entry->resolve);
 	if (entry->forgotten) {
 		entry_free(entry);
 		return;
@@ -146,14 +193,16 @@ static void on_answer(int result, char type, int count, int ttl_s, void *address
 		entry_ask_in(entry, 0);
 		return;
 	}
-	if (result == DNS_ERR_NONE && count == 1) {
-		memcpy(addr.ip + (entry->v6 ? 0 : 12), addresses, entry->v6 ? 16 : 4);
+	if (result == DNS_ERR_NONE && is_one(addresses, count, octets)) {
+		memcpy(addr.ip + sizeof addr.ip - octets, addresses, octets);
 		memcpy(answer.ip, addr.ip, sizeof answer.ip);
 		answer.good = !is_unfit(&addr, entry->v6);
 		snprintf(reason, sizeof reason, "%s is no address of a backend", addr_format(&addr, text));
 	} else if (result == DNS_ERR_NONE) {
 		snprintf(reason, sizeof reason, "%d addresses, where a backend is one", count);
 	} else {
+		if (result == DNS_ERR_TIMEOUT)
+			nameservers_turn(entry->resolve->nameservers);
 		snprintf(reason, sizeof reason, "%s", reason_of(result, entry->v6, clock_ms() - entry->asked_ms));
 	}
 	answer.reason = answer.good ? NULL : reason;
@@ -165,22 +214,34 @@ static void on_answer(int result, char type, int count, int ttl_s, void *address
 static void on_timer(int fd, short events, void *ctx)
 {
 	struct entry *entry = ctx;
-	struct evdns_base *dns = nameservers_dns(entry->resolve->nameservers);
+	struct resolve *resolve = entry->resolve;
 	char host[HOST_ROOM];
 	int flags = 0;
 
 	(void)fd;
 	(void)events;
+	if (resolve->asking >= RESOLVE_AT_ONCE) {
+		entry->waits = true;
+		resolve->waiting++;
+		return;
+	}
 	snprintf(host, sizeof host, "%s", entry->host);
 	if (*host && host[strlen(host) - 1] == '.') {
 		host[strlen(host) - 1] = '\0';
 		flags = DNS_QUERY_NO_SEARCH;
 	}
 	entry->asked_ms = clock_ms();
-	entry->question = entry->v6 ? evdns_base_resolve_ipv6(dns, host, flags, on_answer, entry)
-				    : evdns_base_resolve_ipv4(dns, host, flags, on_answer, entry);
-	if (!entry->question)
-		entry_report(entry, &(struct resolve_answer){ .reason = "the question cannot be asked" });
+	entry->dns = nameservers_ask(resolve->nameservers);
+	if (entry->dns) {
+		resolve->asking++;
+		entry->question = entry->v6 ? evdns_base_resolve_ipv6(entry->dns, host, flags, on_answer, entry)
+					    : evdns_base_resolve_ipv4(entry->dns, host, flags, on_answer, entry);
+	}
+	if (entry->question)
+		return;
+	entry_hang_up(entry);
+	waiting_take(resolve);
+	entry_report(entry, &(struct resolve_answer){ .reason = "the question cannot be asked" });
 }
 
 static int compare_names(const char *a, bool a_v6, const char *b, bool b_v6)
@@ -297,7 +358,7 @@ void resolve_now(struct resolve *resolve, const struct resolve_name *name)
 	const uint64_t now = clock_ms();
 	uint64_t due;
 
-	if (!entry || entry->question)
+	if (!entry || entry->question || entry->waits)
 		return;
 	due = entry->asked_ms + RESOLVE_AGAIN_MS;
 	if (due < now)
@@ -332,6 +393,9 @@ void resolve_free(struct resolve *resolve)
 {
 	if (!resolve)
 		return;
+	resolve->waiting = 0;
+	for (size_t i = 0; i < resolve->count; i++)
+		entry_hang_up(resolve->entries[i]);
 	nameservers_free(resolve->nameservers);
 	entries_free(resolve->entries, resolve->count);
 	free(resolve);

@@ -1,8 +1,8 @@
 /* The names of backends, asked of the DNS (libevent's evdns) again and again. Non-blocking, on the control thread.
  *
- * A backend is one address, so a name is taken when it has exactly one of the wanted family. The last good address
- * stays while the DNS is silent, or while its answer is empty, truncated, an error or several addresses. /etc/hosts is
- * not read. Answers are not authenticated, beyond the port and number of the question.
+ * A backend is one address, so a name is taken when it has exactly one of the wanted family, however often. The last
+ * good address stays while the DNS is silent, or while its answer is empty, truncated, an error or several addresses.
+ * /etc/hosts is not read. Answers are not authenticated, beyond what nameservers.h says of ports and numbers.
  */
 #ifndef CIDLB_HEALTH_RESOLVE_H
 #define CIDLB_HEALTH_RESOLVE_H
@@ -16,6 +16,7 @@
 #include "common/addr.h"
 
 enum {
+	RESOLVE_AT_ONCE = 64, /* questions under way; the others wait */
 	RESOLVE_TTL_MIN_S = 5,
 	RESOLVE_TTL_MAX_S = 300,
 	RESOLVE_AGAIN_MS = 250, /* between questions that failed probes cause, and after one that got no answer,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/addr.h"
+#include "common/endpoint.h"
 #include "common/proxy2.h"
 #include "conf/conf.h"
 
@@ -22,6 +23,9 @@ struct health_target {
 	uint16_t uid; /* of the backend */
 	struct addr addr;
 	struct conf_health how; /* its texts are copied */
+	/* Of mode nat; without prefixes: there are none. Probes leave from an address of them, so that an answer proves
+	 * the way back. They never take one of the ports, which are for sessions. */
+	struct endpoint_space sources;
 	struct health_tunnel tunnel;
 	struct cid_layout layout; /* what a CID of this backend is held against: `coaps` */
 	bool has_id;

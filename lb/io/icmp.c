@@ -35,6 +35,7 @@ void icmp_inbox_free(struct icmp_inbox *inbox)
 /* False: the host itself made the error, as for a send that was too large. */
 static bool control_read(struct msghdr *header, struct icmp_error *error)
 {
+	uint32_t iface;
 	bool icmp = false;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -46,7 +47,7 @@ static bool control_read(struct msghdr *header, struct icmp_error *error)
 			icmp = what.ee_origin == SO_EE_ORIGIN_ICMP || what.ee_origin == SO_EE_ORIGIN_ICMP6;
 			error->too_big = what.ee_errno == EMSGSIZE;
 		} else {
-			socket_read_local(c, error->local);
+			socket_read_local(c, error->local, &iface);
 		}
 	}
 	return icmp;

@@ -20,7 +20,7 @@ enum { ICMP_BATCH = 32, ICMP_ALARM_MS = 100 };
 struct icmp_error {
 	struct addr to;    /* where the datagram went that met the error */
 	uint8_t local[16]; /* its source address */
-	bool too_big; /* the path has a smaller MTU, which the kernel has noted; else the datagram was not delivered */
+	bool too_big; /* the path is said to have a smaller MTU (in IPv6 the kernel has noted it); else undelivered */
 };
 
 struct icmp_inbox;

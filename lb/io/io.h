@@ -28,6 +28,8 @@ struct io_datagram {
 	size_t len; /* octets */
 	struct addr from;
 	uint8_t local[16]; /* the address it was sent to */
+	uint32_t iface;    /* index of the interface it came in on; 0: unknown */
+	bool to_group;     /* `local` is a multicast or broadcast address, so nothing can be sent from it */
 	/* Octets. If not 0, these are several datagrams of one sender. Each has this size; only the last may be
 	 * shorter. */
 	size_t segment;
@@ -57,7 +59,8 @@ struct io_send {
 	struct io_pmtu *pmtu;
 	uint64_t stream; /* with `pmtu`: datagrams of one stream keep their order */
 	uint32_t queue;  /* what io_drain is told of the handle's errors; 0: it has none, or nobody reads them */
-	stats_counter *sent, *refused;
+	struct stats_sent *sent;
+	stats_counter *refused;
 };
 
 struct gso;        /* gso.h */

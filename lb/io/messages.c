@@ -27,7 +27,7 @@ static size_t control_write_local(uint8_t *control, const uint8_t *local, bool v
 		memcpy(&info.ipi_spec_dst, local + 12, 4);
 		return control_write(control, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
 	}
-	memcpy(&info6.ipi6_addr, local, 16);
+	info6.ipi6_ifindex = sockaddr_write_v6(&info6.ipi6_addr, local);
 	return control_write(control, IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof info6);
 }
 

@@ -56,7 +56,8 @@ static void count_sent(const struct io_send *send, const struct gso_send *group)
 {
 	const struct io_pmtu *pmtu = send->pmtu;
 
-	stats_add(send->sent, 1);
+	stats_add(&send->sent->datagrams, 1);
+	stats_add(&send->sent->octets, send->len);
 	if (pmtu && group->count > 1)
 		stats_add(pmtu->segmented, 1);
 	if (pmtu && pmtu->most && gso_octets(send) > pmtu->most)

@@ -11,6 +11,7 @@ struct port_sockets {
 	uint64_t serial;
 	struct addr address;
 	uint16_t first, last;
+	struct port_set open;
 	_Atomic int fds[]; /* from `first`; -1: not open */
 };
 
@@ -27,6 +28,7 @@ struct port_sockets *port_sockets_new(const struct addr *address, uint16_t first
 	if (!ports)
 		return NULL;
 	ports->users = 1;
+	ports->open = (struct port_set){ 0 };
 	ports->serial = ++made;
 	ports->address = *address;
 	ports->address.port = 0;
@@ -64,6 +66,11 @@ void port_sockets_drop(struct port_sockets *ports)
 	free(ports);
 }
 
+const struct port_set *port_sockets_open(const struct port_sockets *ports)
+{
+	return &ports->open;
+}
+
 int port_sockets_get(const struct port_sockets *ports, uint16_t port)
 {
 	if (port < ports->first || port > ports->last)
@@ -76,15 +83,30 @@ int port_sockets_bind(const struct port_sockets *ports, uint16_t port)
 	struct addr address = ports->address;
 
 	address.port = port;
-	return socket_bind(&address, SOCKET_ENDPOINT, SOCKET_FIRST);
+	return socket_bind(&address, SOCKET_ENDPOINT, SOCKET_ALONE);
+}
+
+bool port_sockets_have(const struct port_sockets *ports, const struct addr *addr)
+{
+	return memcmp(ports->address.ip, addr->ip, sizeof addr->ip) == 0 && addr->port >= ports->first &&
+	       addr->port <= ports->last;
+}
+
+void port_sockets_visit(const struct port_sockets *ports, void (*visit)(void *ctx, int fd), void *ctx)
+{
+	for (size_t i = 0; i < port_sockets_count(ports); i++)
+		if (ports->fds[i] >= 0)
+			visit(ctx, ports->fds[i]);
 }
 
 int port_sockets_keep(struct port_sockets *ports, uint16_t port, int fd)
 {
 	int there = -1;
 
-	if (atomic_compare_exchange_strong(&ports->fds[port - ports->first], &there, fd))
+	if (atomic_compare_exchange_strong(&ports->fds[port - ports->first], &there, fd)) {
+		port_set_add(&ports->open, port);
 		return fd;
+	}
 	close(fd);
 	return there;
 }

@@ -16,19 +16,40 @@ void socket_inbox_init(struct socket_inbox *inbox)
 	}
 }
 
-void socket_read_local(const struct cmsghdr *c, uint8_t local[static 16])
+void socket_read_local(const struct cmsghdr *c, uint8_t local[static 16], uint32_t *iface)
 {
 	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 		struct in_pktinfo info;
 
 		memcpy(&info, CMSG_DATA(c), sizeof info);
 		sockaddr_read_v4(local, &info.ipi_addr);
+		*iface = (uint32_t)info.ipi_ifindex;
 	} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
 		struct in6_pktinfo info;
 
 		memcpy(&info, CMSG_DATA(c), sizeof info);
-		memcpy(local, &info.ipi6_addr, 16);
+		(void)sockaddr_read_v6(local, &info.ipi6_addr, info.ipi6_ifindex);
+		*iface = info.ipi6_ifindex;
 	}
+}
+
+/* The kernel tells an address of this host that it would answer from. That differs from the address that a datagram was
+ * sent to if this is one of many. 0.0.0.0: it does not know. */
+static bool is_to_group(const struct cmsghdr *c)
+{
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		struct in_pktinfo info;
+
+		memcpy(&info, CMSG_DATA(c), sizeof info);
+		return info.ipi_spec_dst.s_addr != info.ipi_addr.s_addr && info.ipi_spec_dst.s_addr != INADDR_ANY;
+	}
+	if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		struct in6_pktinfo info;
+
+		memcpy(&info, CMSG_DATA(c), sizeof info);
+		return info.ipi6_addr.s6_addr[0] == 0xff;
+	}
+	return false;
 }
 
 static void segment_read(const struct cmsghdr *c, struct io_datagram *datagram)
@@ -39,6 +60,12 @@ static void segment_read(const struct cmsghdr *c, struct io_datagram *datagram)
 	datagram->segment = (size_t)segment;
 }
 
+static void local_read(const struct cmsghdr *c, struct io_datagram *datagram)
+{
+	socket_read_local(c, datagram->local, &datagram->iface);
+	datagram->to_group |= is_to_group(c);
+}
+
 static void control_read(struct msghdr *header, struct io_datagram *datagram, uint32_t *kernel_drops)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -47,7 +74,7 @@ static void control_read(struct msghdr *header, struct io_datagram *datagram, ui
 		else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
 			segment_read(c, datagram);
 		else
-			socket_read_local(c, datagram->local);
+			local_read(c, datagram);
 	}
 }
 
@@ -69,6 +96,8 @@ size_t socket_receive(struct io *io, int fd, struct io_datagram **out, uint32_t 
 
 		datagram->len = inbox->headers[i].msg_len;
 		datagram->segment = 0;
+		datagram->iface = 0;
+		datagram->to_group = false;
 		datagram->from = sockaddr_read(&inbox->from[i]);
 		control_read(&inbox->headers[i].msg_hdr, datagram, kernel_drops);
 	}

@@ -16,7 +16,9 @@ static uint64_t row_of(const struct backend_by_addr *backend_by_addr, const stru
 
 	memcpy(&high, a->ip, sizeof high);
 	memcpy(&low, a->ip + 8, sizeof low);
-	low = (low ^ a->port ^ high * UINT64_C(0xbf58476d1ce4e5b9)) * UINT64_C(0x9e3779b97f4a7c15);
+	/* Addresses often differ in their last octets alone, which are the highest here. */
+	low ^= a->port ^ high * UINT64_C(0xbf58476d1ce4e5b9);
+	low = (low ^ low >> 32) * UINT64_C(0x9e3779b97f4a7c15);
 	return (low ^ low >> 32) & backend_by_addr->mask;
 }
 

@@ -16,11 +16,13 @@ void batch_uplink(struct path *path, const struct table *table, uint16_t listene
 		  size_t count);
 
 /* Takes datagrams that came from backends to the endpoints with this port. What is to be sent is then in the outbox,
- * too. */
+ * too. What has a backend's address and came in through another interface than that of the way there is dropped and
+ * counted. */
 void batch_reply(struct path *path, const struct table *table, uint16_t port, const struct io_datagram *datagrams,
 		 size_t count);
 
-/* Takes datagrams that came from backends to the own socket of the pool at index `at`. Its forwarder must have one. */
+/* Takes datagrams that came from backends to the own socket of the pool at index `at`. Its forwarder must have one. The
+ * interface counts here, too. */
 void batch_pool_reply(struct path *path, const struct table *table, uint16_t at, const struct io_datagram *datagrams,
 		      size_t count);
 

@@ -1,8 +1,9 @@
 /* Forwarding: from a decision to the wire and back. A mode is a row of functions, each called once per batch, in a file
  * of its own. On the packet path a datagram of a known flow costs no allocation, no log line and no shared lock.
  *
- * To add a mode: a file here, a row below, and a line in control/table_build.c that chooses it. `recall` may be NULL;
- * the other three functions are required. A mode without `own_socket` also needs a place in forward_at_endpoints.
+ * To add a mode: a file here, a row below, and a line in control/table_build.c that chooses it. `recall`, `admit` and
+ * both functions for ClientHellos may be NULL. The other three are required. A mode without `own_socket` also needs a
+ * place in forward_at_endpoints.
  */
 #ifndef CIDLB_PATH_FORWARD_H
 #define CIDLB_PATH_FORWARD_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/dtls.h"
+#include "common/hello.h"
 #include "common/route.h"
 #include "io/icmp.h"
 #include "io/io.h"
@@ -28,7 +30,15 @@ struct uplink {
 	/* The number of the service address (service_addrs.h): the uid of the listener, unless `recall` finds
 	 * another. */
 	uint16_t service;
-	uint32_t flow_hash; /* the forwarder's own */
+	/* Pools that learn CIDs: another backend (index) that has given out the CID of the datagram. Before the batch
+	 * is routed, `recall` may choose it. SNAPSHOT_NO_BACKEND: there is none. */
+	uint16_t shared;
+	/* The forwarder's own, from `recall` on. */
+	uint64_t handshake; /* handshakes_source(), from hints_recall() */
+	uint16_t only;      /* mode nat: flow_key.only */
+	bool of_source;     /* mode nat: it goes by the flow of its source; else by that of its session */
+	uint32_t flow_hash;
+	struct flow *flow; /* NULL: none was found. It was alive then */
 };
 
 /* Uplinks of one listener, and so of one pool. */
@@ -48,9 +58,10 @@ struct replies {
 	const struct io_datagram *datagrams;
 	size_t count;  /* 1..IO_BATCH */
 	uint16_t pool; /* index of the pool to whose own socket they came; TABLE_NONE: to endpoints */
-	/* Pools share endpoints. There one forwarder after the other takes the replies that are its own. */
-	struct addr endpoints[IO_BATCH];
+	/* Those that are of no concern any more. Pools share endpoints. There one forwarder after the other takes the
+	 * replies that are its own. Taken from the beginning is what came in through a wrong interface. */
 	bool taken[IO_BATCH];
+	struct addr endpoints[IO_BATCH];
 	stats_counter *unclaimed[IO_BATCH]; /* the counter for it if no forwarder takes it */
 };
 
@@ -65,9 +76,19 @@ struct undelivered {
 /* A mode. The table has one for each pool. */
 struct forwarder {
 	bool own_socket; /* backends answer to a socket per worker that is the pool's own; else to endpoints */
-	/* Before the batch is routed: adds what is remembered of its sources. NULL: nothing is remembered. */
+	/* Before the batch is routed: adds what is remembered of its sources. That is a hint; and a first ClientHello
+	 * that is repeated does not begin a handshake (view.hello_first), because a server may have answered it: over a
+	 * slow network it is repeated before the answer can be there. NULL: nothing is remembered. */
 	void (*recall)(struct path *path, struct batch *batch);
-	/* After routing: queues each datagram that was routed to its backend, or counts it as refused. */
+	/* After routing: turns what may not go on into a drop. NULL: all may. */
+	void (*admit)(struct path *path, struct batch *batch);
+	/* After that, for each ClientHello in turn: what it is to what is remembered of its source's handshake. It
+	 * changes nothing. NULL: nothing is remembered, so each is HELLO_BEGINS. */
+	enum hello_step (*hello_look)(struct path *path, struct uplink *up);
+	/* Remembers the ClientHello, which hello_rate lets pass. It comes before hello_look() of the next one of the
+	 * batch, so that a later fragment finds what the first one was. */
+	void (*hello_take)(struct path *path, struct uplink *up);
+	/* Behind hello_rate: queues each datagram that was routed to its backend, or counts it as refused. */
 	void (*uplinks)(struct path *path, struct batch *batch);
 	/* Queues each reply to its device, or counts why it does not. */
 	void (*replies)(struct path *path, struct replies *replies);

@@ -18,47 +18,89 @@ static void services_recall(struct path *path, struct batch *batch)
 	}
 }
 
-static bool asks_hint(const struct snapshot_pool *pool, const struct dtls_view *view)
+/* True: what is known of the source decides on the datagram, or leads it. */
+static bool asks_source(const struct snapshot_pool *pool, const struct uplink *up, const struct route_in *in)
 {
-	return pool->protocol == POOL_UDP || (view->kind >= DTLS_CID && !route_by_cid(pool, view));
+	const struct dtls_view *view = &in->view;
+
+	return pool->protocol == POOL_UDP ||
+	       (view->kind >= DTLS_HELLO && (view->flight || !route_by_cid(pool, view) || nat_cid_is_unknown(up, in)));
 }
 
-/* Fills in the hint where the flow of the source says where a datagram goes. */
-static void hints_recall(struct path *path, struct batch *batch)
+static void sources_recall(struct path *path, struct batch *batch)
 {
 	uint32_t hashes[IO_BATCH];
 	uint8_t asking[IO_BATCH];
 	size_t asked = 0;
 
 	for (size_t i = 0; i < batch->count; i++) {
-		if (!asks_hint(batch->pool, &batch->in[i].view))
+		struct uplink *up = &batch->up[i];
+
+		up->of_source = asks_source(batch->pool, up, &batch->in[i]);
+		if (!up->of_source)
 			continue;
-		batch->up[i].flow_hash = hashes[asked] = nat_hash_source(path, &batch->up[i]);
+		up->flow_hash = hashes[asked] = nat_hash_source(path, up);
 		asking[asked++] = (uint8_t)i;
 	}
 	if (asked == 0)
 		return;
 	flows_prefetch_keys(path->flows, hashes, asked);
 	for (size_t i = 0; i < asked; i++)
-		batch->in[asking[i]].hint = nat_hint(path, &batch->up[asking[i]]);
+		nat_source_recall(path, &batch->up[asking[i]], &batch->in[asking[i]]);
+}
+
+/* In a pool that learns CIDs. What a handshake has just given out is routed by its CID from now on. */
+static void cids_recall(struct path *path, struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct uplink *up = &batch->up[i];
+		struct route_in *in = &batch->in[i];
+
+		if (in->view.kind != DTLS_CID)
+			continue;
+		if (up->shared != SNAPSHOT_NO_BACKEND)
+			nat_shared_recall(path, up, in);
+		up->of_source = in->view.flight || nat_cid_is_unknown(up, in);
+		if (in->learned_at != SNAPSHOT_NO_BACKEND)
+			up->only = nat_only(up->settings, up->pool->backends[in->learned_at].uid);
+	}
 }
 
 static void recall(struct path *path, struct batch *batch)
 {
 	if (batch->listener->wildcard)
 		services_recall(path, batch);
-	hints_recall(path, batch);
+	sources_recall(path, batch);
+	if (batch->settings->learned)
+		cids_recall(path, batch);
 }
 
-/* Prefetches the flows that will be looked up. Those that gave a hint have been read already. */
-static void prefetch(struct path *path, struct batch *batch, enum flow_kind session)
+/* Servers take plaintext records beside a CID record for the session's own. So a flight only goes to a handshake. */
+static void admit(struct path *path, struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct route_out *out = &batch->out[i];
+
+		if (out->cid_len && batch->in[i].view.flight && !nat_flight_belongs(path, &batch->up[i]))
+			*out = (struct route_out){ .verdict = VERDICT_MIXED, .backend = SNAPSHOT_NO_BACKEND };
+	}
+}
+
+/* Prefetches the flows of sessions. `kind` is the kind of flow that the pool keeps them in. */
+static void prefetch(struct path *path, struct batch *batch, enum flow_kind kind)
 {
 	uint32_t hashes[IO_BATCH];
 	size_t wanted = 0;
 
-	for (size_t i = 0; i < batch->count; i++)
-		if (verdict_is_routed(batch->out[i].verdict) && !asks_hint(batch->pool, &batch->in[i].view))
-			batch->up[i].flow_hash = hashes[wanted++] = nat_hash(path, &batch->up[i], session);
+	for (size_t i = 0; i < batch->count; i++) {
+		struct uplink *up = &batch->up[i];
+		struct flow_key key;
+
+		if (up->of_source || !verdict_is_routed(up->decision->verdict))
+			continue;
+		key = nat_cid_key(kind, up);
+		up->flow_hash = hashes[wanted++] = flows_hash_key(path->flows, &key);
+	}
 	if (wanted)
 		flows_prefetch_keys(path->flows, hashes, wanted);
 }
@@ -76,10 +118,12 @@ static inline void uplinks(struct path *path, struct batch *batch, enum flow_kin
 			continue;
 		if (addr_is_wildcard(&batch->pool->backends[up->decision->backend].addr))
 			nat_refuse_up(path, up, REFUSED_NO_ADDRESS);
-		else if (up->decision->cid_len == 0)
-			nat_address_uplink(path, up);
-		else
+		else if (!up->of_source)
 			session(path, up);
+		else if (up->decision->cid_len)
+			nat_flight_uplink(path, up);
+		else
+			nat_source_uplink(path, up);
 	}
 }
 
@@ -107,6 +151,9 @@ static uint16_t flow_error(struct path *path, const struct undelivered *datagram
 
 const struct forwarder forward_nat_follow = {
 	.recall = recall,
+	.admit = admit,
+	.hello_look = nat_hello_look,
+	.hello_take = nat_hello_take,
 	.uplinks = follow_uplinks,
 	.replies = nat_replies,
 	.error = flow_error,
@@ -114,6 +161,9 @@ const struct forwarder forward_nat_follow = {
 
 const struct forwarder forward_nat_backend = {
 	.recall = recall,
+	.admit = admit,
+	.hello_look = nat_hello_look,
+	.hello_take = nat_hello_take,
 	.uplinks = backend_uplinks,
 	.replies = nat_replies,
 	.error = flow_error,

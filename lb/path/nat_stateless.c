@@ -1,7 +1,9 @@
-/* Mode nat without a table (control/stateless.h). It looks up nothing but the backend, and remembers nothing. */
+/* Mode nat without a table (control/stateless.h). It looks up nothing but the backend, and remembers
+ * nothing but the handshakes under way (hints.h). */
 #include "path/forward.h"
 
 #include "path/errors.h"
+#include "path/hints.h"
 
 static void send_up(struct path *path, const struct uplink *up)
 {
@@ -45,19 +47,22 @@ struct ends {
 	struct addr device;
 };
 
-static void send_down(struct path *path, const struct stateless *stateless, const struct snapshot_pool *pool,
+static void send_down(struct path *path, const struct table_pool *settings, const struct snapshot_pool *pool,
 		      const struct io_datagram *reply, const struct ends *ends)
 {
+	hints_reply(path, &(struct hints_reply){ pool, pool->backends[ends->backend].uid, &ends->device, reply->data,
+						 reply->len, settings->learned });
 	stats_add(&path->stats.replies[pool->uid], 1);
-	io_queue(path->outbox, &(struct io_send){
-				       .handle = atomic_load_explicit(&path->listener_handles[stateless->listener],
-								      memory_order_relaxed),
-				       .data = reply->data,
-				       .len = reply->len,
-				       .to = ends->device,
-				       .sent = &path->stats.sent_down[pool->backends[ends->backend].uid],
-				       .refused = &path->stats.refused_down[pool->uid][REFUSED_SEND],
-			       });
+	io_queue(path->outbox,
+		 &(struct io_send){
+			 .handle = atomic_load_explicit(&path->listener_handles[settings->stateless.listener],
+							memory_order_relaxed),
+			 .data = reply->data,
+			 .len = reply->len,
+			 .to = ends->device,
+			 .sent = &path->stats.sent_down[pool->backends[ends->backend].uid],
+			 .refused = &path->stats.refused_down[pool->uid][REFUSED_SEND],
+		 });
 }
 
 /* False: the endpoint is not in the pool's prefix. */
@@ -91,7 +96,7 @@ static void take_reply(struct path *path, struct replies *replies, size_t which)
 		if (!ends_find(&ends, &table->pools[at], &replies->endpoints[which], &reply->from))
 			continue;
 		if (ends.checked) {
-			send_down(path, &table->pools[at].stateless, pool, reply, &ends);
+			send_down(path, &table->pools[at], pool, reply, &ends);
 			replies->taken[which] = true;
 			return;
 		}
@@ -127,6 +132,9 @@ static uint16_t stateless_error(struct path *path, const struct undelivered *dat
 }
 
 const struct forwarder forward_nat_stateless = {
+	.recall = hints_recall,
+	.hello_look = hints_hello_look,
+	.hello_take = hints_hello_take,
 	.uplinks = stateless_uplinks,
 	.replies = stateless_replies,
 	.error = stateless_error,

@@ -38,7 +38,10 @@ int path_begin(struct path *path, const struct path_shared *shared, struct io *i
 	path->flows = shared->flows;
 	path->service_addrs = shared->service_addrs;
 	path->limit = shared->limit;
+	path->allowances = shared->allowances;
+	path->hello_key = shared->hello_key;
 	path->alarm = shared->alarm;
+	path->handshakes = shared->handshakes;
 	path->open_port = no_port;
 	path->io = io;
 	path->outbox = io_outbox_new(io, drain, path);

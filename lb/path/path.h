@@ -13,10 +13,14 @@
 #include <stdint.h>
 
 #include "base/stats.h"
+#include "common/allowance.h"
+#include "common/hello.h"
 #include "common/limit.h"
 #include "flows/flows.h"
 #include "io/icmp.h"
 #include "io/io.h"
+#include "path/drops.h"
+#include "path/handshakes.h"
 #include "path/service_addrs.h"
 #include "path/table.h"
 #include "path/trace.h"
@@ -27,7 +31,11 @@ struct path_shared {
 	struct flows *flows;
 	struct service_addrs *service_addrs;
 	struct limit *limit;
+	struct allowances *allowances;
+	struct hello_key hello_key;
 	struct icmp_alarm *alarm;
+	struct handshakes *handshakes;
+	struct port_opener *opener; /* may be NULL if no port is opened (worker_open_port()) */
 };
 
 /* One datagram whose CID led to no backend, for the control thread to explain (control/cid_hint.h). The worker fills it
@@ -45,7 +53,10 @@ struct path {
 	struct flows *flows;
 	struct service_addrs *service_addrs;
 	struct limit *limit;
+	struct allowances *allowances;
+	struct hello_key hello_key;
 	struct icmp_alarm *alarm;
+	struct handshakes *handshakes;
 	struct stats stats;
 	_Atomic int listener_handles[STATS_LISTENERS];      /* by uid; -1: none */
 	_Atomic int endpoint_handles[IO_FAMILIES][1 << 16]; /* by port; -1: none */
@@ -57,10 +68,15 @@ struct path {
 	struct io_pmtu pmtus[STATS_BACKENDS]; /* by uid */
 	/* When a CID last led to a backend, by its uid. Seconds of CLOCK_MONOTONIC_COARSE; 0: never. */
 	_Atomic uint32_t cid_last_s[STATS_BACKENDS];
+	/* Where the CID leads that a backend gave out last and that is not its own (given_cid.h), by its uid. */
+	_Atomic uint16_t foreign_leads[STATS_BACKENDS];
 	struct path_sample sample;
+	struct drops drops;                 /* by hello_key.random */
 	_Atomic(struct trace_ring *) trace; /* NULL: none runs */
-	/* Returns the socket of a port of a single source address, and opens it if no worker has yet. -errno: none to
-	 * be had. */
+	/* Returns the socket of a port of a single source address, and has it opened if no worker has yet. A session
+	 * has one endpoint for life, so it is this port or none, and there is no reserve to take another from. Workers
+	 * cannot bind: they wait for a thread that can (io/port_opener.h). -EADDRINUSE: another program has the port,
+	 * so the session's next one is asked for. Another -errno: none to be had now. */
 	int (*open_port)(void *ctx, struct port_sockets *ports, uint16_t port);
 	void *open_port_ctx;
 };

@@ -19,6 +19,8 @@ struct service_addrs {
 	pthread_mutex_t lock; /* held while a number is given out */
 	_Atomic uint16_t count;
 	struct entry entries[NUMBERS]; /* those below `count` are constant */
+	atomic_bool is_pinned[STATS_LISTENERS];
+	uint8_t pinned[STATS_LISTENERS][16]; /* not read unless is_pinned */
 };
 
 struct service_addrs *service_addrs_new(void)
@@ -76,10 +78,20 @@ uint16_t service_addrs_number(struct service_addrs *service_addrs, uint16_t list
 	return number;
 }
 
+void service_addrs_pin(struct service_addrs *service_addrs, uint16_t listener, const uint8_t *local)
+{
+	if (local)
+		memcpy(service_addrs->pinned[listener], local, sizeof service_addrs->pinned[listener]);
+	atomic_store_explicit(&service_addrs->is_pinned[listener], local != NULL, memory_order_release);
+}
+
 struct service_addr service_addrs_get(const struct service_addrs *service_addrs, uint16_t number)
 {
-	if (number < STATS_LISTENERS)
-		return (struct service_addr){ .listener = number };
+	if (number < STATS_LISTENERS) {
+		const bool pinned = atomic_load_explicit(&service_addrs->is_pinned[number], memory_order_acquire);
+
+		return (struct service_addr){ number, pinned ? service_addrs->pinned[number] : NULL };
+	}
 	return (struct service_addr){ service_addrs->entries[number - STATS_LISTENERS].listener,
 				      service_addrs->entries[number - STATS_LISTENERS].local };
 }

@@ -19,6 +19,10 @@ void service_addrs_free(struct service_addrs *service_addrs);
  * given out it is the uid itself. The reply then leaves from the address that the kernel chooses. */
 uint16_t service_addrs_number(struct service_addrs *service_addrs, uint16_t listener, const uint8_t local[static 16]);
 
+/* From now on replies of the listener with this uid name the address that they leave from. NULL: no longer. It is for a
+ * listener that is gone, whose replies leave through the socket of another one. Control thread. */
+void service_addrs_pin(struct service_addrs *service_addrs, uint16_t listener, const uint8_t *local);
+
 struct service_addr {
 	uint16_t listener;    /* uid */
 	const uint8_t *local; /* 16 octets, valid as long as service_addrs; NULL: the socket's own */

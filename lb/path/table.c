@@ -15,7 +15,9 @@ void table_free(struct table *table)
 		for (size_t family = 0; family < IO_FAMILIES; family++)
 			port_sockets_drop(table->pools[i].ports[family]);
 		backend_by_addr_free(table->pools[i].backend_by_addr);
+		learned_servers_free(table->pools[i].learned);
 	}
+	backend_ifaces_free(table->ifaces);
 	/* Both hold keys. */
 	explicit_bzero(&table->snapshot->key, sizeof table->snapshot->key);
 	snapshot_free(table->snapshot);

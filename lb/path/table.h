@@ -15,12 +15,13 @@
 #include "common/embed.h"
 #include "common/endpoint.h"
 #include "common/limit.h"
-#include "common/ownership.h"
 #include "common/proxy2.h"
 #include "common/snapshot.h"
 #include "io/io.h"
 #include "io/port_sockets.h"
 #include "path/backend_by_addr.h"
+#include "path/backend_ifaces.h"
+#include "path/learned_cids.h"
 
 #define TABLE_NONE UINT16_MAX
 
@@ -36,12 +37,16 @@ struct stateless {
 /* How a pool forwards, and how much. It stands at the same index as in snapshot->pools. */
 struct table_pool {
 	const struct forwarder *forwarder;
-	struct ownership_times times;
+	bool contest_home;      /* nat.contest = "home" */
+	bool at_handshake;      /* nat.endpoint = "handshake" */
+	bool guesses;           /* a flight may belong to a handshake that is not known */
+	uint32_t unproven_rate; /* octets a second (allowance.h) */
 	struct endpoint_space space;
 	bool single;                             /* the space consists of single addresses: `ports` */
 	struct port_sockets *ports[IO_FAMILIES]; /* of a single source address; NULL: the sources are prefixes */
 	struct siphash_key endpoint_key;         /* hashes its CIDs to endpoints */
 	struct limit_rates hello_rates;
+	struct learned_servers *learned;         /* NULL: the pool does not learn CIDs */
 	struct backend_by_addr *backend_by_addr; /* NULL: the forwarder has flows */
 	struct stateless stateless;              /* forward_nat_stateless */
 	struct proxy2_keys tunnel_keys;          /* forward_tunnel */
@@ -61,6 +66,7 @@ struct table {
 	uint16_t stateless_pools[STATS_POOLS]; /* indices of the pools of forward_nat_stateless */
 	size_t stateless_count;
 	struct table_listener listeners[STATS_LISTENERS]; /* by uid */
+	struct backend_ifaces *ifaces;
 };
 
 /* Frees a table, with its snapshot, that no worker reads any more. Wipes its keys. NULL is fine. */

@@ -8,8 +8,7 @@
 #include "path/forward.h"
 
 struct trace_ring {
-	uint8_t cid_len; /* octets */
-	uint8_t cid[LBCID_MAX_OCTETS];
+	struct trace_of of;
 	_Alignas(64) _Atomic size_t written; /* the worker writes it */
 	_Atomic uint64_t missed;
 	_Alignas(64) _Atomic size_t read; /* the control thread writes it */
@@ -19,23 +18,23 @@ struct trace_ring {
 const char *trace_role_name(enum trace_role role)
 {
 	static const char *const names[TRACE_ROLES] = {
-		[TRACE_OWNER] = "owner",         [TRACE_CLAIMANT] = "claimant",
-		[TRACE_REPLACED] = "replaced",   [TRACE_OWN_ENDPOINT] = "own_endpoint",
+		[TRACE_PROVEN] = "proven",
+		[TRACE_UNPROVEN] = "unproven",
+		[TRACE_OWN_ENDPOINT] = "own_endpoint",
 		[TRACE_HANDSHAKE] = "handshake",
 	};
 
 	return names[role];
 }
 
-struct trace_ring *trace_ring_new(const uint8_t *cid, size_t cid_len)
+struct trace_ring *trace_ring_new(const struct trace_of *of)
 {
 	struct trace_ring *ring = aligned_alloc(_Alignof(struct trace_ring), sizeof *ring);
 
 	if (!ring)
 		return NULL;
 	memset(ring, 0, sizeof *ring);
-	ring->cid_len = (uint8_t)cid_len;
-	memcpy(ring->cid, cid, cid_len);
+	ring->of = *of;
 	return ring;
 }
 
@@ -71,7 +70,7 @@ static void entry_end(struct trace_ring *ring)
 	atomic_fetch_add_explicit(&ring->written, 1, memory_order_release);
 }
 
-static enum trace_role role_of(const struct flow *flow, const struct addr *device)
+static enum trace_role role_of(const struct flow *flow, const struct ownership_pair *pair)
 {
 	switch ((enum flow_kind)flow->kind) {
 	case FLOW_ADDRESS:
@@ -82,10 +81,7 @@ static enum trace_role role_of(const struct flow *flow, const struct addr *devic
 	case FLOW_CID:
 		break;
 	}
-	if (addr_equal(device, &flow->ownership.owner.peer.device))
-		return TRACE_OWNER;
-	return flow->ownership.claimed && addr_equal(device, &flow->ownership.claimant.peer.device) ? TRACE_CLAIMANT
-												    : TRACE_REPLACED;
+	return ownership_is_proven(&flow->session, pair) ? TRACE_PROVEN : TRACE_UNPROVEN;
 }
 
 static void entry_take_flow(struct trace_entry *entry, const struct flow *flow)
@@ -96,26 +92,39 @@ static void entry_take_flow(struct trace_entry *entry, const struct flow *flow)
 	entry->backend_addr = flow->backend_addr;
 }
 
-static bool is_of_flow(const struct trace_ring *ring, const struct flow *flow)
+static bool is_of_address(const struct trace_of *of, const struct addr *device)
 {
-	return flow->cid_len == ring->cid_len && memcmp(flow->cid, ring->cid, ring->cid_len) == 0;
+	return memcmp(of->from.ip, device->ip, sizeof device->ip) == 0 &&
+	       (of->from.port == 0 || of->from.port == device->port);
+}
+
+static bool is_of_cid(const struct trace_of *of, const uint8_t *cid, size_t cid_len)
+{
+	return cid_len == of->cid_len && memcmp(cid, of->cid, cid_len) == 0;
 }
 
 /* A dropped datagram has no CID that was opened. It only has octets where one would be. */
-static bool shows_cid(const struct trace_ring *ring, const struct uplink *up)
+static bool shows_cid(const struct trace_of *of, const struct uplink *up)
 {
 	const struct io_datagram *datagram = up->datagram;
 
 	return up->pool->protocol == POOL_DTLS && up->view->kind == DTLS_CID &&
-	       datagram->len - up->view->cid_at >= ring->cid_len &&
-	       memcmp(datagram->data + up->view->cid_at, ring->cid, ring->cid_len) == 0;
+	       datagram->len - up->view->cid_at >= of->cid_len &&
+	       memcmp(datagram->data + up->view->cid_at, of->cid, of->cid_len) == 0;
+}
+
+static bool is_of_uplink(const struct trace_of *of, const struct uplink *up, const struct flow *flow)
+{
+	if (of->cid_len == 0)
+		return is_of_address(of, &up->datagram->from);
+	return flow ? is_of_cid(of, flow->cid, flow->cid_len) : shows_cid(of, up);
 }
 
 void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flow *flow)
 {
 	struct trace_entry *entry;
 
-	if (!(flow ? is_of_flow(ring, flow) : shows_cid(ring, up)))
+	if (!is_of_uplink(&ring->of, up, flow))
 		return;
 	entry = entry_begin(ring, up->datagram);
 	if (!entry)
@@ -125,7 +134,7 @@ void trace_up(struct trace_ring *ring, const struct uplink *up, const struct flo
 	entry->service = up->service;
 	if (flow) {
 		entry_take_flow(entry, flow);
-		entry->role = role_of(flow, &entry->from);
+		entry->role = role_of(flow, &(struct ownership_pair){ entry->from, up->service });
 	}
 	entry_end(ring);
 }
@@ -134,7 +143,8 @@ void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const 
 			const struct addr *endpoint)
 {
 	const struct route_out *decision = up->decision;
-	const bool is_it = decision->cid_len == ring->cid_len && memcmp(decision->cid, ring->cid, ring->cid_len) == 0;
+	const bool is_it = ring->of.cid_len == 0 ? is_of_address(&ring->of, &up->datagram->from)
+						 : is_of_cid(&ring->of, decision->cid, decision->cid_len);
 	struct trace_entry *entry = is_it ? entry_begin(ring, up->datagram) : NULL;
 
 	if (!entry)
@@ -147,22 +157,34 @@ void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const 
 		entry->backend = backend->uid;
 		entry->endpoint = *endpoint;
 		entry->backend_addr = backend->addr;
-		entry->role = TRACE_OWNER;
+		entry->role = TRACE_UNPROVEN;
 	}
 	entry_end(ring);
 }
 
-void trace_down(struct trace_ring *ring, const struct io_datagram *reply, const struct flow *flow,
-		const struct ownership_peer *to, unsigned count)
+static bool is_of_reply(const struct trace_of *of, const struct flow *flow, const struct ownership_pair *to,
+			unsigned count)
 {
-	struct trace_entry *entry = is_of_flow(ring, flow) ? entry_begin(ring, reply) : NULL;
+	bool found = false;
+
+	if (of->cid_len > 0)
+		return is_of_cid(of, flow->cid, flow->cid_len);
+	for (unsigned i = 0; i < count; i++)
+		found = found || is_of_address(of, &to[i].device);
+	return found;
+}
+
+void trace_down(struct trace_ring *ring, const struct io_datagram *reply, const struct flow *flow,
+		const struct ownership_pair *to, unsigned count)
+{
+	struct trace_entry *entry = is_of_reply(&ring->of, flow, to, count) ? entry_begin(ring, reply) : NULL;
 
 	if (!entry)
 		return;
 	entry_take_flow(entry, flow);
 	for (entry->to_count = 0; entry->to_count < count; entry->to_count++) {
-		entry->to[entry->to_count].peer = to[entry->to_count];
-		entry->to[entry->to_count].role = role_of(flow, &to[entry->to_count].device);
+		entry->to[entry->to_count].pair = to[entry->to_count];
+		entry->to[entry->to_count].role = role_of(flow, &to[entry->to_count]);
 	}
 	entry_end(ring);
 }

@@ -1,5 +1,6 @@
-/* What a trace of one session shows. There is a ring for each worker, which writes while the control thread reads.
- * Memory is bounded: a ring keeps the first TRACE_OCTETS of a datagram, and only counts datagrams that find it full. */
+/* What a trace of one session, or of one address, shows. There is a ring for each worker, which writes while the
+ * control thread reads. Memory is bounded: a ring keeps the first TRACE_OCTETS of a datagram, and only counts datagrams
+ * that find it full. */
 #ifndef CIDLB_PATH_TRACE_H
 #define CIDLB_PATH_TRACE_H
 
@@ -7,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/addr.h"
+#include "common/lbcid.h"
 #include "common/verdict.h"
 #include "flows/flows.h"
 #include "io/io.h"
@@ -15,9 +18,8 @@ enum { TRACE_OCTETS = 256, TRACE_ENTRIES = 512 };
 
 /* What an address is to the flow that a datagram took. */
 enum trace_role {
-	TRACE_OWNER,
-	TRACE_CLAIMANT,
-	TRACE_REPLACED,     /* neither, but copies are still sent to it */
+	TRACE_PROVEN,       /* of a session: its handshake made it (common/ownership.h) */
+	TRACE_UNPROVEN,     /* of a session: any other */
 	TRACE_OWN_ENDPOINT, /* a source with a FLOW_SOURCE */
 	TRACE_HANDSHAKE,    /* the flow of the handshake that made the session */
 	TRACE_ROLES,
@@ -38,7 +40,7 @@ struct trace_entry {
 	struct addr endpoint, backend_addr;
 	enum trace_role role; /* up: the role of the device */
 	struct {
-		struct ownership_peer peer;
+		struct ownership_pair pair;
 		enum trace_role role;
 	} to[OWNERSHIP_WAYS_BACK]; /* down */
 	unsigned to_count;
@@ -46,13 +48,21 @@ struct trace_entry {
 	uint8_t data[TRACE_OCTETS];
 };
 
+/* Whose datagrams a trace keeps: those of the session with a CID; or those from and to an address, as a handshake has
+ * no CID yet. */
+struct trace_of {
+	size_t cid_len; /* octets, up to LBCID_MAX_OCTETS; 0: by address */
+	uint8_t cid[LBCID_MAX_OCTETS];
+	struct addr from; /* port 0: any */
+};
+
 struct trace_ring;
 
-/* A ring for the session with this CID of cid_len octets, 1..LBCID_MAX_OCTETS. NULL: out of memory. */
-struct trace_ring *trace_ring_new(const uint8_t *cid, size_t cid_len);
+/* NULL: out of memory. */
+struct trace_ring *trace_ring_new(const struct trace_of *of);
 void trace_ring_free(struct trace_ring *ring);
 
-/* For the worker. Each of these keeps the datagram if it belongs to the session. */
+/* For the worker. Each of these keeps the datagram if it is one that the trace is of. */
 
 struct uplink;           /* forward.h */
 struct snapshot_backend; /* snapshot.h */
@@ -67,7 +77,7 @@ void trace_up_stateless(struct trace_ring *ring, const struct uplink *up, const 
 
 /* A reply on `flow`, whose lock is held, and the `count` addresses that get it. */
 void trace_down(struct trace_ring *ring, const struct io_datagram *reply, const struct flow *flow,
-		const struct ownership_peer *to, unsigned count);
+		const struct ownership_pair *to, unsigned count);
 
 /* For the control thread. */
 

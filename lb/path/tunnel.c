@@ -1,9 +1,10 @@
 /* Mode tunnel. Before each datagram to a backend, and before each reply, stands a header that names the device and the
- * service address (proxy2.h). So nothing is remembered of either. */
+ * service address (proxy2.h). So nothing is remembered of either but the handshakes under way (hints.h). */
 #include "path/forward.h"
 
 #include "common/proxy2.h"
 #include "path/errors.h"
+#include "path/hints.h"
 
 _Static_assert((int)PROXY2_MAX_OCTETS <= (int)IO_HEAD, "a header fits the outbox");
 
@@ -36,7 +37,7 @@ static uint64_t stream_of(const uint8_t *head, size_t head_len)
 static void send_up(struct path *path, const struct uplink *up)
 {
 	const struct snapshot_backend *backend = &up->pool->backends[up->decision->backend];
-	struct proxy2_ends ends = { up->datagram->from, up->listener->addr };
+	struct proxy2_ends ends = { up->datagram->from, up->listener->addr, 0 };
 	struct trace_ring *trace = path_trace(path);
 	const bool somewhere = !addr_is_wildcard(&backend->addr);
 	uint8_t head[PROXY2_MAX_OCTETS];
@@ -116,6 +117,8 @@ static unsigned reply_take(struct path *path, const struct sender *sender, const
 	listener = listener_of(table, sender->pool, &ends.source);
 	if (listener == STATS_LISTENERS)
 		return TUNNEL_SERVICE;
+	hints_reply(path, &(struct hints_reply){ pool, pool->backends[sender->backend].uid, &ends.destination,
+						 data + head_len, len - head_len, table->pools[sender->pool].learned });
 	stats_add(&path->stats.replies[pool->uid], 1);
 	io_queue(path->outbox,
 		 &(struct io_send){
@@ -155,7 +158,8 @@ static void receive_take(struct path *path, const struct table *table, uint16_t 
 static void tunnel_replies(struct path *path, struct replies *replies)
 {
 	for (size_t i = 0; i < replies->count; i++)
-		receive_take(path, replies->table, replies->pool, &replies->datagrams[i]);
+		if (!replies->taken[i])
+			receive_take(path, replies->table, replies->pool, &replies->datagrams[i]);
 }
 
 static uint16_t tunnel_error(struct path *path, const struct undelivered *datagram)
@@ -170,6 +174,9 @@ static uint16_t tunnel_error(struct path *path, const struct undelivered *datagr
 
 const struct forwarder forward_tunnel = {
 	.own_socket = true,
+	.recall = hints_recall,
+	.hello_look = hints_hello_look,
+	.hello_take = hints_hello_take,
 	.uplinks = tunnel_uplinks,
 	.replies = tunnel_replies,
 	.error = tunnel_error,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <urcu-qsbr.h>
@@ -14,27 +15,9 @@
 #include "path/batch.h"
 #include "path/errors.h"
 #include "path/forward.h"
+#include "path/worker_priv.h"
 
 enum { EVENTS = 64 };
-
-/* What an epoll event is about. The kind is at the top, and a uid or a port at the bottom. A TAG_PORT has the serial
- * number of its ports between them. A tag never holds a descriptor: events are fetched off-line, and when they are
- * served its number may belong to another file. */
-enum tag { TAG_WAKE, TAG_LISTENER, TAG_ENDPOINT_V4, TAG_ENDPOINT_V6, TAG_PORT, TAG_POOL, TAG_NOT_GIVEN };
-
-enum { TAG_KIND_SHIFT = 56, TAG_SERIAL_SHIFT = 16 };
-_Static_assert((int)TAG_SERIAL_SHIFT + (int)PORT_SOCKETS_SERIAL_BITS <= (int)TAG_KIND_SHIFT,
-	       "a tag holds a serial number");
-
-static uint64_t tag_make(enum tag tag, uint16_t number)
-{
-	return (uint64_t)tag << TAG_KIND_SHIFT | number;
-}
-
-static uint64_t tag_make_port(const struct port_sockets *ports, uint16_t port)
-{
-	return tag_make(TAG_PORT, port) | port_sockets_serial(ports) << TAG_SERIAL_SHIFT;
-}
 
 /* The socket that a TAG_PORT is about. -1: a reload has closed it. */
 static int tag_port_fd(uint64_t tag, const struct table *table)
@@ -57,7 +40,10 @@ static size_t receive(struct worker *worker, int fd, struct io_datagram **datagr
 	struct io *io = worker->path.io;
 	size_t count = io->ops->receive(io, fd, datagrams, &now);
 
-	if (now != before && seen != &none) {
+	if (count > 0)
+		stats_add_batch(&worker->path.stats, count);
+	/* What has waited since before drops_begin(), as over a restart, tells a smaller number. */
+	if ((int32_t)(now - before) > 0 && seen != &none) {
 		stats_add(drops, now - before);
 		atomic_store_explicit(seen, now, memory_order_relaxed);
 	}
@@ -109,39 +95,58 @@ static void pool_serve(struct worker *worker, const struct table *table, uint16_
 	io_flush(worker->path.outbox);
 }
 
-static void event_serve(struct worker *worker, const struct table *table, const struct epoll_event *event)
+/* The socket that a tag is about. -1: it was closed meanwhile. */
+static int tag_fd(const struct worker *worker, const struct table *table, uint64_t tag)
 {
-	uint64_t tag = event->data.u64;
-	uint16_t number = (uint16_t)tag;
-	enum io_family family;
-	int fd;
+	const uint16_t number = (uint16_t)tag;
+	const struct path *path = &worker->path;
 
 	switch (tag >> TAG_KIND_SHIFT) {
 	case TAG_LISTENER:
-		fd = atomic_load_explicit(&worker->path.listener_handles[number], memory_order_acquire);
-		if (fd >= 0)
-			uplink_batch(worker, table, number, fd);
-		return;
+		return atomic_load_explicit(&path->listener_handles[number], memory_order_acquire);
 	case TAG_ENDPOINT_V4:
+		return atomic_load_explicit(&path->endpoint_handles[IO_V4][number], memory_order_acquire);
 	case TAG_ENDPOINT_V6:
-		family = tag >> TAG_KIND_SHIFT == TAG_ENDPOINT_V4 ? IO_V4 : IO_V6;
-		fd = atomic_load_explicit(&worker->path.endpoint_handles[family][number], memory_order_acquire);
-		if (fd >= 0)
-			endpoint_serve(worker, table, number, fd, event->events);
+		return atomic_load_explicit(&path->endpoint_handles[IO_V6][number], memory_order_acquire);
+	case TAG_POOL:
+		return atomic_load_explicit(&path->pool_handles[number], memory_order_acquire);
+	case TAG_PORT:
+		return tag_port_fd(tag, table);
+	case TAG_SURPLUS:
+		return atomic_load_explicit(&worker->surplus[number].fd, memory_order_acquire);
+	default:
+		return -1;
+	}
+}
+
+static void event_serve(struct worker *worker, const struct table *table, const struct epoll_event *event)
+{
+	uint64_t tag = event->data.u64;
+	const int fd = tag_fd(worker, table, tag);
+
+	if (fd < 0)
+		return;
+	if (tag >> TAG_KIND_SHIFT == TAG_SURPLUS)
+		tag = worker->surplus[(uint16_t)tag].tag;
+	switch (tag >> TAG_KIND_SHIFT) {
+	case TAG_LISTENER:
+		uplink_batch(worker, table, (uint16_t)tag, fd);
 		return;
 	case TAG_POOL:
-		fd = atomic_load_explicit(&worker->path.pool_handles[number], memory_order_acquire);
-		if (fd >= 0)
-			pool_serve(worker, table, number, fd, event->events);
+		pool_serve(worker, table, (uint16_t)tag, fd, event->events);
 		return;
-	case TAG_PORT:
-		fd = tag_port_fd(tag, table);
-		if (fd >= 0)
-			endpoint_serve(worker, table, number, fd, event->events);
-		return;
-	case TAG_NOT_GIVEN:
-		return;
+	default:
+		endpoint_serve(worker, table, (uint16_t)tag, fd, event->events);
 	}
+}
+
+static void wake_serve(struct worker *worker)
+{
+	uint64_t count;
+
+	(void)!read(worker->wake, &count, sizeof count);
+	atomic_store_explicit(&worker->answered, atomic_load_explicit(&worker->asked, memory_order_acquire),
+			      memory_order_release);
 }
 
 /* Serves one batch per ready socket and round, so that no listener starves another or the downlink. The thread is
@@ -150,10 +155,11 @@ static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
 	struct epoll_event events[EVENTS];
-	bool running = true;
 
+	worker->confined = worker->confine ? worker->confine() : 0;
+	sem_post(&worker->begun);
 	rcu_register_thread();
-	while (running) {
+	while (!atomic_load_explicit(&worker->ends, memory_order_relaxed)) {
 		int count;
 
 		tsan_release(worker->path.publisher);
@@ -164,26 +170,13 @@ static void *worker_run(void *arg)
 		worker->path.now_ms = (uint32_t)worker->path.clock_ms;
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.u64 == tag_make(TAG_WAKE, 0))
-				running = false;
+				wake_serve(worker);
 			else
 				event_serve(worker, publisher_read(worker->path.publisher), &events[i]);
 		}
 	}
 	rcu_unregister_thread();
 	return NULL;
-}
-
-static int epoll_add(struct worker *worker, int fd, uint32_t events, uint64_t tag)
-{
-	struct epoll_event event = { .events = events, .data.u64 = tag };
-
-	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
-static void drops_begin(struct worker *worker, int fd)
-{
-	if (fd < WORKER_COUNTED)
-		atomic_store_explicit(&worker->drops_seen[fd], socket_kernel_drops(fd), memory_order_relaxed);
 }
 
 static int open_port(void *ctx, struct port_sockets *ports, uint16_t port)
@@ -199,6 +192,8 @@ int worker_new(struct worker **out, const struct path_shared *shared)
 	if (!worker)
 		return -ENOMEM;
 	memset(worker, 0, sizeof *worker);
+	sem_init(&worker->begun, 0, 0);
+	worker->opener = shared->opener;
 	err = path_begin(&worker->path, shared, socket_io_new());
 	worker->path.open_port = open_port;
 	worker->path.open_port_ctx = worker;
@@ -209,7 +204,7 @@ int worker_new(struct worker **out, const struct path_shared *shared)
 	else if (!err && (worker->epoll < 0 || worker->wake < 0))
 		err = -errno;
 	if (!err)
-		err = epoll_add(worker, worker->wake, EPOLLIN, tag_make(TAG_WAKE, 0));
+		err = worker_watch(worker, worker->wake, EPOLLIN, tag_make(TAG_WAKE, 0));
 	if (err) {
 		worker_free(worker);
 		return err;
@@ -218,26 +213,69 @@ int worker_new(struct worker **out, const struct path_shared *shared)
 	return 0;
 }
 
-int worker_start(struct worker *worker)
+int worker_start(struct worker *worker, worker_confine *confine)
 {
-	int err = pthread_create(&worker->thread, NULL, worker_run, worker);
+	int err;
 
+	worker->confine = confine;
+	err = pthread_create(&worker->thread, NULL, worker_run, worker);
 	worker->running = err == 0;
-	return -err;
+	if (err)
+		return -err;
+	while (sem_wait(&worker->begun) < 0 && errno == EINTR)
+		;
+	return worker->confined;
+}
+
+/* Some are lent. */
+static void listeners_close(struct path *path)
+{
+	for (size_t i = 0; i < STATS_LISTENERS; i++) {
+		const int fd = path->listener_handles[i];
+
+		if (fd < 0)
+			continue;
+		for (size_t j = i; j < STATS_LISTENERS; j++)
+			if (path->listener_handles[j] == fd)
+				path->listener_handles[j] = -1;
+		close(fd);
+	}
+}
+
+static void wake(struct worker *worker)
+{
+	const uint64_t one = 1;
+
+	while (write(worker->wake, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+void worker_ask(struct worker *worker)
+{
+	atomic_fetch_add_explicit(&worker->asked, 1, memory_order_release);
+	wake(worker);
+}
+
+bool worker_has_answered(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->answered, memory_order_acquire) ==
+	       atomic_load_explicit(&worker->asked, memory_order_relaxed);
+}
+
+void worker_stop(struct worker *worker)
+{
+	if (!worker->running)
+		return;
+	atomic_store_explicit(&worker->ends, true, memory_order_relaxed);
+	wake(worker);
+	pthread_join(worker->thread, NULL);
+	worker->running = false;
 }
 
 void worker_free(struct worker *worker)
 {
-	uint64_t one = 1;
-
-	if (worker->running) {
-		while (write(worker->wake, &one, sizeof one) < 0 && errno == EINTR)
-			;
-		pthread_join(worker->thread, NULL);
-	}
-	for (size_t i = 0; i < STATS_LISTENERS; i++)
-		if (worker->path.listener_handles[i] >= 0)
-			close(worker->path.listener_handles[i]);
+	worker_stop(worker);
+	listeners_close(&worker->path);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		if (worker->path.pool_handles[i] >= 0)
 			close(worker->path.pool_handles[i]);
@@ -245,77 +283,18 @@ void worker_free(struct worker *worker)
 		for (size_t port = 0; port < 1 << 16; port++)
 			if (worker->path.endpoint_handles[family][port] >= 0)
 				close(worker->path.endpoint_handles[family][port]);
+	for (size_t i = 0; i < worker->surplus_count; i++)
+		if (worker->surplus[i].fd >= 0)
+			close(worker->surplus[i].fd);
+	free(worker->surplus);
 	if (worker->epoll >= 0)
 		close(worker->epoll);
 	if (worker->wake >= 0)
 		close(worker->wake);
+	sem_destroy(&worker->begun);
 	path_end(&worker->path);
 	socket_io_free(worker->path.io);
 	free(worker);
-}
-
-/* The kernel reports errors of a socket even if they were not asked for, and it does so at each wait. EPOLLONESHOT lets
- * one report through, which nobody serves. Then the socket is silent until it is given. */
-int worker_admit(struct worker *worker, int fd)
-{
-	return epoll_add(worker, fd, EPOLLONESHOT, tag_make(TAG_NOT_GIVEN, 0));
-}
-
-/* close() would not do: a tunnel's socket may have another descriptor, or be closed only later. */
-void worker_dismiss(struct worker *worker, int fd)
-{
-	(void)epoll_ctl(worker->epoll, EPOLL_CTL_DEL, fd, NULL);
-}
-
-static int descriptor_set(struct worker *worker, _Atomic int *slot, int fd, uint64_t tag)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = tag };
-	int old = atomic_exchange_explicit(slot, fd, memory_order_acq_rel);
-
-	if (old >= 0)
-		worker_dismiss(worker, old);
-	if (fd >= 0) {
-		drops_begin(worker, fd);
-		/* This cannot fail: for an admitted socket it needs no memory. */
-		(void)epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event);
-	}
-	return old;
-}
-
-int worker_set_listener(struct worker *worker, uint16_t listener, int fd)
-{
-	return descriptor_set(worker, &worker->path.listener_handles[listener], fd, tag_make(TAG_LISTENER, listener));
-}
-
-int worker_set_endpoint(struct worker *worker, enum io_family family, uint16_t port, int fd)
-{
-	enum tag tag = family == IO_V4 ? TAG_ENDPOINT_V4 : TAG_ENDPOINT_V6;
-
-	return descriptor_set(worker, &worker->path.endpoint_handles[family][port], fd, tag_make(tag, port));
-}
-
-int worker_set_pool(struct worker *worker, uint16_t pool, int fd)
-{
-	return descriptor_set(worker, &worker->path.pool_handles[pool], fd, tag_make(TAG_POOL, pool));
-}
-
-int worker_open_port(struct worker *worker, struct port_sockets *ports, uint16_t port)
-{
-	int fd = port_sockets_get(ports, port), err;
-
-	if (fd >= 0)
-		return fd;
-	fd = port_sockets_bind(ports, port);
-	/* Another worker may be a moment ahead. */
-	if (fd < 0)
-		return port_sockets_get(ports, port) >= 0 ? port_sockets_get(ports, port) : fd;
-	drops_begin(worker, fd);
-	err = epoll_add(worker, fd, EPOLLIN, tag_make_port(ports, port));
-	if (err) {
-		close(fd);
-		return err;
-	}
-	return port_sockets_keep(ports, port, fd);
 }
 
 uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend)
@@ -330,6 +309,17 @@ uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16
 			last_s = of_worker_s;
 	}
 	return last_s;
+}
+
+/* Asked of the kernel, so that it costs the worker nothing. */
+uint64_t worker_busy_us(const struct worker *worker)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (!worker->running || pthread_getcpuclockid(worker->thread, &clock) != 0 || clock_gettime(clock, &used) < 0)
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
 void worker_set_trace(struct worker *worker, struct trace_ring *ring)

@@ -8,6 +8,8 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
+enum { LONG_S = 1000000000 /* as good as for ever */ };
+
 void __chk_fail(void) __attribute__((noreturn));
 ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, __SOCKADDR_ARG name, socklen_t *len);
@@ -92,7 +94,8 @@ static int receive_many(int fd, uint8_t mark, struct mmsghdr *messages, unsigned
 
 	if (timeout) {
 		clock_gettime(CLOCK_MONOTONIC, &end);
-		end.tv_sec += timeout->tv_sec + (end.tv_nsec + timeout->tv_nsec) / 1000000000;
+		end.tv_sec += timeout->tv_sec < LONG_S ? timeout->tv_sec : LONG_S;
+		end.tv_sec += (end.tv_nsec + timeout->tv_nsec) / 1000000000;
 		end.tv_nsec = (end.tv_nsec + timeout->tv_nsec) % 1000000000;
 	}
 	while (done < count) {

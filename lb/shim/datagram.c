@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "shim/marks.h"
+#include "shim/patience.h"
 #include "shim/real.h"
 #include "shim/rewrite.h"
 
@@ -12,6 +14,7 @@ struct incoming {
 	struct iovec pieces[DATAGRAM_PIECES + 2];
 	uint8_t head[REWRITE_HEAD_OCTETS], tail[REWRITE_TAIL_OCTETS];
 	struct msghdr msg;
+	struct addr outer;
 	struct proxy2_ends ends;
 	size_t octets; /* of the header */
 };
@@ -44,10 +47,11 @@ static void prepare(struct incoming *in, const struct msghdr *msg)
 }
 
 /* PROXY2_GOOD, or why the datagram is dropped, as in notice.h. */
-static unsigned unwrap(struct shim *shim, uint8_t mark, struct incoming *in, size_t len, struct addr *outer)
+static unsigned unwrap(struct shim *shim, uint8_t mark, struct incoming *in, size_t len)
 {
-	if (rewrite_addr(outer, (const struct sockaddr *)&in->name, in->msg.msg_namelen) != 0 ||
-	    !settings_is_node(&shim->settings, outer))
+	in->outer = (struct addr){ 0 };
+	if (rewrite_addr(&in->outer, (const struct sockaddr *)&in->name, in->msg.msg_namelen) != 0 ||
+	    !settings_is_node(&shim->settings, &in->outer))
 		return NOTICE_FOREIGN;
 	const enum proxy2_result result =
 		rewrite_unwrap(&in->ends, &in->octets, &shim->settings.keys,
@@ -74,11 +78,50 @@ static ssize_t hand_over(uint8_t mark, struct incoming *in, size_t len, struct m
 	return (ssize_t)(payload > capacity && !(flags & MSG_TRUNC) ? capacity : payload);
 }
 
+/* Whoever shuts a UDP socket down wakes those that wait: they get nothing, of nobody. */
+static ssize_t hand_over_end(const struct incoming *in, struct msghdr *msg)
+{
+	msg->msg_namelen = 0;
+	msg->msg_controllen = in->msg.msg_controllen;
+	msg->msg_flags = in->msg.msg_flags & ~MSG_TRUNC;
+	return 0;
+}
+
+/* Receives until a datagram is a node's. -1 with errno: none came. 0 octets without a sender: it was shut down. */
+static ssize_t receive_good(struct shim *shim, uint8_t mark, struct incoming *in, struct patience *patience,
+			    const struct msghdr *msg)
+{
+	const int fd = patience->fd;
+
+	for (;;) {
+		prepare(in, msg);
+		const ssize_t len = patience_receive(patience, &in->msg);
+		if (len < 0 || in->msg.msg_namelen == 0)
+			return len;
+		const unsigned drop = unwrap(shim, mark, in, (size_t)len);
+		if (drop == PROXY2_GOOD)
+			return len;
+		notice_drop(&shim->notice, drop, &in->outer);
+		/* Peeking left it in the queue, and it would be met again and again. */
+		if (patience->flags & MSG_PEEK)
+			real_calls()->recv(fd, in->head, 0, MSG_DONTWAIT);
+		if (patience_go_on(patience) != 0)
+			return -1;
+	}
+}
+
+static uint32_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec;
+}
+
 ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr *msg, int flags)
 {
+	struct patience patience;
 	struct incoming in;
-	struct addr outer;
-	ssize_t len;
 
 	if (flags & MSG_ERRQUEUE)
 		return real_calls()->recvmsg(fd, msg, flags);
@@ -86,21 +129,17 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 		errno = mark & MARK_REFUSED ? EACCES : EMSGSIZE;
 		return -1;
 	}
-	for (;;) {
-		prepare(&in, msg);
-		/* With MSG_TRUNC it returns how long the datagram really is. */
-		len = real_calls()->recvmsg(fd, &in.msg, flags | MSG_TRUNC);
-		if (len < 0)
-			return -1;
-		const unsigned drop = unwrap(shim, mark, &in, (size_t)len, &outer);
-		if (drop == PROXY2_GOOD)
-			break;
-		notice_drop(&shim->notice, drop, &outer);
-		/* Peeking left it in the queue, and it would be met again and again. */
-		if (flags & MSG_PEEK)
-			real_calls()->recv(fd, in.head, 0, MSG_DONTWAIT);
-	}
-	table_learn(&shim->table, mark_port(mark), &in.ends.source, &(struct table_way){ outer, in.ends.destination });
+	/* With MSG_TRUNC the result is how long the datagram really is. */
+	patience_begin(&patience, fd, flags | MSG_TRUNC);
+	const ssize_t len = receive_good(shim, mark, &in, &patience, msg);
+	patience_end(&patience);
+	if (len < 0)
+		return -1;
+	if (in.msg.msg_namelen == 0)
+		return hand_over_end(&in, msg);
+	notice_kernel_drops(&shim->notice, fd);
+	table_learn(&shim->table, mark_port(mark), &in.ends.source,
+		    &(struct table_way){ in.outer, in.ends.destination, in.ends.key }, now_s());
 	return hand_over(mark, &in, (size_t)len, msg, flags);
 }
 
@@ -116,48 +155,87 @@ static int check_message(uint8_t mark, const struct msghdr *msg, int flags)
 	return msg->msg_name ? 0 : -EDESTADDRREQ;
 }
 
-/* -errno: there is no way to where the message is to go. */
-static int find_way(struct shim *shim, uint8_t mark, const struct msghdr *msg, struct proxy2_ends *ends,
-		    struct addr *node)
+/* The ways by which the message is to leave. -errno: there is none. */
+static int find_ways(struct shim *shim, uint8_t mark, const struct msghdr *msg, struct addr *device,
+		     struct table_way ways[static TABLE_PAIRS])
 {
-	struct table_way way;
-	const int err = rewrite_addr(&ends->destination, msg->msg_name, msg->msg_namelen);
+	struct addr source;
+	int named = 0;
+	const int err = rewrite_addr(device, msg->msg_name, msg->msg_namelen);
 
 	if (err)
 		return err;
-	if (!table_find(&shim->table, mark_port(mark), &ends->destination, &way))
+	const int count = (int)table_find(&shim->table, mark_port(mark), device, ways);
+	if (count == 0)
 		return -EHOSTUNREACH;
-	ends->source = way.service;
-	*node = way.node;
-	return 0;
+	if (!rewrite_sent_source(&source, msg))
+		return count;
+	for (int i = 0; i < count; i++)
+		if (memcmp(ways[i].service.ip, source.ip, sizeof source.ip) == 0)
+			ways[named++] = ways[i];
+	return named > 0 ? named : count;
+}
+
+/* A message to a device. Its first piece and its receiver are filled in for each way. */
+struct outgoing {
+	int fd, flags;
+	sa_family_t family;
+	struct addr device;
+	struct iovec pieces[DATAGRAM_PIECES + 1];
+	struct msghdr msg;
+	_Alignas(struct cmsghdr) char control[REWRITE_CONTROL_OCTETS];
+};
+
+/* Its device is not known yet. */
+static int prepare_outgoing(struct outgoing *out, const struct msghdr *msg)
+{
+	out->msg = (struct msghdr){ .msg_iov = out->pieces,
+				    .msg_iovlen = msg->msg_iovlen + 1,
+				    .msg_control = out->control };
+	if (msg->msg_iovlen > 0)
+		memcpy(&out->pieces[1], msg->msg_iov, msg->msg_iovlen * sizeof *msg->msg_iov);
+	return rewrite_sent_control(out->control, &out->msg.msg_controllen, msg);
+}
+
+/* How many octets of the message were sent, or -1 with errno. */
+static ssize_t send_by(struct outgoing *out, const struct table_way *way, const struct proxy2_keys *keys)
+{
+	const struct proxy2_ends ends = { way->service, out->device, way->key };
+	uint8_t header[PROXY2_MAX_OCTETS];
+	struct sockaddr_storage name;
+	const size_t octets = proxy2_write(header, keys, PROXY2_DOWN, &ends);
+
+	out->pieces[0] = (struct iovec){ header, octets };
+	out->msg.msg_name = &name;
+	rewrite_name(&name, &out->msg.msg_namelen, out->family, &way->node);
+	const ssize_t sent = real_calls()->sendmsg(out->fd, &out->msg, out->flags);
+	return sent < 0 ? -1 : sent - (ssize_t)octets;
 }
 
 ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msghdr *msg, int flags)
 {
-	_Alignas(struct cmsghdr) char control[REWRITE_CONTROL_OCTETS];
-	struct iovec pieces[DATAGRAM_PIECES + 1];
-	uint8_t header[PROXY2_MAX_OCTETS];
-	struct sockaddr_storage name;
-	struct proxy2_ends ends;
-	struct addr node;
-	struct msghdr out = {
-		.msg_name = &name, .msg_iov = pieces, .msg_iovlen = msg->msg_iovlen + 1, .msg_control = control
-	};
+	struct outgoing out;
+	struct table_way ways[TABLE_PAIRS];
+	ssize_t sent = -1;
+	int count = 0;
 
+	out.fd = fd;
+	out.flags = flags;
+	out.family = mark_family(mark);
 	int err = check_message(mark, msg, flags);
 	if (!err)
-		err = find_way(shim, mark, msg, &ends, &node);
-	if (!err)
-		err = rewrite_sent_control(control, &out.msg_controllen, msg);
+		err = prepare_outgoing(&out, msg);
+	if (!err) {
+		count = find_ways(shim, mark, msg, &out.device, ways);
+		err = count < 0 ? count : 0;
+	}
 	if (err) {
 		errno = -err;
 		return -1;
 	}
-	const size_t octets = proxy2_write(header, &shim->settings.keys, PROXY2_DOWN, &ends);
-	pieces[0] = (struct iovec){ header, octets };
-	if (msg->msg_iovlen > 0)
-		memcpy(&pieces[1], msg->msg_iov, msg->msg_iovlen * sizeof *msg->msg_iov);
-	rewrite_name(&name, &out.msg_namelen, mark_family(mark), &node);
-	const ssize_t sent = real_calls()->sendmsg(fd, &out, flags);
-	return sent < 0 ? -1 : sent - (ssize_t)octets;
+	for (int i = 0; i < count; i++) {
+		const ssize_t octets = send_by(&out, &ways[i], &shim->settings.keys);
+		sent = octets >= 0 ? octets : sent;
+	}
+	return sent;
 }

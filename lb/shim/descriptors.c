@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "shim/marks.h"
+#include "shim/polls.h"
 #include "shim/real.h"
 #include "shim/rewrite.h"
 #include "shim/start.h"
@@ -58,9 +59,16 @@ static bool is_of_many(int level, int option)
 	return level == IPPROTO_UDP && (option == UDP_SEGMENT || option == UDP_GRO || option == UDP_CORK);
 }
 
+/* A server's own filter would read the header in place of the payload. And the socket has one filter: the shim's. */
+static bool is_filter(int level, int option)
+{
+	return level == SOL_SOCKET &&
+	       (option == SO_ATTACH_FILTER || option == SO_ATTACH_BPF || option == SO_DETACH_FILTER);
+}
+
 EXPORTED int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
-	if (marks_get(fd) && is_of_many(level, option)) {
+	if ((is_of_many(level, option) || is_filter(level, option)) && marks_get(fd)) {
 		errno = ENOPROTOOPT;
 		return -1;
 	}
@@ -70,7 +78,7 @@ EXPORTED int setsockopt(int fd, int level, int option, const void *value, sockle
 /* The mark is cleared first. Once the descriptor is closed, another thread may get its number. */
 EXPORTED int close(int fd)
 {
-	if (marks_get(fd))
+	if (fd >= 0)
 		marks_clear((unsigned)fd, (unsigned)fd);
 	return real_calls()->close(fd);
 }
@@ -90,9 +98,11 @@ EXPORTED void closefrom(int first)
 
 static int copied(int from, int to)
 {
-	if (to >= 0)
-		marks_copy(from, to);
-	return to;
+	if (to < 0 || marks_copy(from, to))
+		return to;
+	real_calls()->close(to);
+	errno = EMFILE;
+	return -1;
 }
 
 EXPORTED int dup(int fd)
@@ -183,9 +193,6 @@ static bool call_tunnelled(long *result, long number, const long a[static SYSCAL
 	case SYS_setsockopt:
 		*result = setsockopt(fd, (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]);
 		return true;
-	case SYS_close:
-		marks_clear((unsigned)fd, (unsigned)fd);
-		return false;
 	default:
 		return false;
 	}
@@ -226,6 +233,9 @@ EXPORTED long syscall(long number, ...)
 	for (int i = 0; i < SYSCALL_ARGUMENTS; i++)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
+	polls_note(number, a);
+	if (number == SYS_close)
+		return close((int)a[0]);
 	/* A descriptor is an int. The kernel ignores the rest of the register. */
 	if (marks_get((int)a[0]) && call_tunnelled(&result, number, a))
 		return result;

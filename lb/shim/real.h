@@ -3,6 +3,9 @@
 #define CIDLB_SHIM_REAL_H
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -31,6 +34,11 @@
 	X(dup3)                                                                                                        \
 	X(fcntl)                                                                                                       \
 	X(fcntl64)                                                                                                     \
+	X(poll)                                                                                                        \
+	X(ppoll)                                                                                                       \
+	X(select)                                                                                                      \
+	X(pselect)                                                                                                     \
+	X(epoll_ctl)                                                                                                   \
 	X(syscall)
 
 struct real_calls {

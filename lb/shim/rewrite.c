@@ -140,6 +140,27 @@ void rewrite_received_control(struct msghdr *msg, const struct addr *service)
 	}
 }
 
+bool rewrite_sent_source(struct addr *out, const struct msghdr *msg)
+{
+	static const uint8_t none[16], none_v4[16] = { [10] = 0xff, 0xff };
+	/* CMSG_NXTHDR() asks for a header that it could change. */
+	struct msghdr in = *msg;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&in); c; c = CMSG_NXTHDR(&in, c)) {
+		const size_t octets = c->cmsg_len - CMSG_LEN(0);
+		*out = (struct addr){ .ip = { [10] = 0xff, [11] = 0xff } };
+		if (!is_pktinfo(c) || c->cmsg_len < CMSG_LEN(0))
+			continue;
+		if (c->cmsg_level == IPPROTO_IPV6 && octets >= sizeof(struct in6_pktinfo))
+			memcpy(out->ip, CMSG_DATA(c) + offsetof(struct in6_pktinfo, ipi6_addr), sizeof out->ip);
+		else if (c->cmsg_level == IPPROTO_IP && octets >= sizeof(struct in_pktinfo))
+			memcpy(out->ip + V4_AT, CMSG_DATA(c) + offsetof(struct in_pktinfo, ipi_spec_dst),
+			       sizeof out->ip - V4_AT);
+		return memcmp(out->ip, none, sizeof none) != 0 && memcmp(out->ip, none_v4, sizeof none_v4) != 0;
+	}
+	return false;
+}
+
 int rewrite_sent_control(char out[static REWRITE_CONTROL_OCTETS], size_t *octets, const struct msghdr *msg)
 {
 	/* CMSG_NXTHDR() asks for a header that it could change. */

@@ -44,6 +44,10 @@ int rewrite_addr(struct addr *out, const struct sockaddr *name, socklen_t len);
 /* Makes the IP_PKTINFO and IPV6_PKTINFO that were received tell the service address. */
 void rewrite_received_control(struct msghdr *msg, const struct addr *service);
 
+/* The address that a server wants to send from, as IP_PKTINFO and IPV6_PKTINFO tell it; the port becomes 0. False: it
+ * does not say. */
+bool rewrite_sent_source(struct addr *out, const struct msghdr *msg);
+
 /* Copies what a server asks for, without the source address. `out` is aligned as struct cmsghdr. -EINVAL: malformed,
  * too much, or UDP_SEGMENT, which would put the header only before the first segment. */
 int rewrite_sent_control(char out[static REWRITE_CONTROL_OCTETS], size_t *octets, const struct msghdr *msg);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEY_FILE_OCTETS = 512 };
+enum { KEY_FILE_OCTETS = 1024 };
 
 static void __attribute__((format(printf, 2, 3))) complain(struct settings *settings, const char *format, ...)
 {
@@ -54,7 +54,8 @@ static const char *read_node(struct settings_node *out, const char *text)
 		return NULL;
 	memcpy(first, text, len);
 	first[len] = '\0';
-	if (addr_parse(&out->first, first) != 0)
+	/* The shim keeps no interface for a node. */
+	if (addr_parse(&out->first, first) != 0 || addr_is_of_link(out->first.ip))
 		return NULL;
 	out->last_port = out->first.port;
 	text += len;
@@ -96,7 +97,7 @@ static const char *read_key_file(struct proxy2_keys *out, const char *path)
 	else {
 		text[len] = '\0';
 		if (strlen(text) != (size_t)len || proxy2_parse_keys(out, text) != 0)
-			why = "not one or two lines ID:HEX, with ids 0..255 and 32 hex digits";
+			why = "not 1..16 different lines ID:HEX, with ids 0..255 and 32 hex digits";
 		explicit_bzero(text, sizeof text);
 	}
 	close(fd);

@@ -1,7 +1,7 @@
 /* What the environment tells the shim:
  *
  *   CIDLB_SHIM_PORTS=5684,5683                    UDP ports whose sockets are tunnelled
- *   CIDLB_SHIM_KEY=@FILE                          a line ID:HEX per key, 16 octets each; the first signs
+ *   CIDLB_SHIM_KEY=@FILE                          a line ID:HEX per key, 16 octets each, of all pools
  *   CIDLB_SHIM_NODES=10.0.0.2:7200-7203,[V6]:PORT where cidlb's nodes send from
  *
  * Read once, while the process starts. Then it does not change, and any thread may read it.

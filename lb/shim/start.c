@@ -5,7 +5,9 @@
 #include <netinet/udp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "shim/filter.h"
 #include "shim/marks.h"
 #include "shim/real.h"
 #include "shim/rewrite.h"
@@ -23,6 +25,7 @@ static void after_fork(void)
 
 static void start(void)
 {
+	notice_begin();
 	settings_read(&shim.settings, getenv("CIDLB_SHIM_PORTS"), getenv("CIDLB_SHIM_KEY"), getenv("CIDLB_SHIM_NODES"));
 	shim.table.key = siphash_key_derive(&shim.settings.keys.keys[0].key, "shim");
 	if (shim.settings.port_count > 0)
@@ -70,8 +73,12 @@ int start_tunnel(int fd)
 
 	const int at = settings->port_count > 0 || settings->any_port ? find_port(settings, fd, &family, &port) : -1;
 	errno = saved;
-	if (at < 0)
+	if (at < 0) {
+		/* It may have the number of one that was closed behind our back. */
+		if (fd >= 0)
+			marks_clear((unsigned)fd, (unsigned)fd);
 		return 0;
+	}
 	const bool refused = *settings->problem;
 	if (!marks_set(fd, (uint8_t)((at + 1) | (family == AF_INET6 ? MARK_V6 : 0) | (refused ? MARK_REFUSED : 0)))) {
 		notice_say("UDP port %u refused: descriptor %d is beyond %d", (unsigned)port, fd, MARKS_DESCRIPTORS);
@@ -85,9 +92,13 @@ int start_tunnel(int fd)
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof off);
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_GRO, &off, sizeof off);
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_CORK, &off, sizeof off);
+	const int err = filter_attach(fd, settings, family);
 	errno = saved;
 	notice_say("UDP port %u is tunnelled: %zu keys, %zu nodes", (unsigned)port, settings->keys.count,
 		   settings->node_count);
+	if (err)
+		notice_say("UDP port %u has no socket filter: %s. What strangers send there wakes the server",
+			   (unsigned)port, strerror(-err));
 	return 0;
 }
 

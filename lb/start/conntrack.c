@@ -44,9 +44,12 @@ void conntrack_check(const struct conf *conf)
 	 * everything, ourselves included. */
 	if (!conntrack_read(&now, CONNTRACK_DIRECTORY) || now.count == 0 || now.max >= needed)
 		return;
-	log_event(LOG_LEVEL_WARNING, "conntrack", NULL, NULL,
-		  "the kernel tracks at most %" PRIu64
-		  " connections and drops the rest; nat.max_flows may need %" PRIu64
-		  ": exempt cidlb's ports (packaging/notrack.nft), or raise net.netfilter.nf_conntrack_max",
-		  now.max, needed);
+	log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "conntrack", NULL, NULL,
+				       LOG_FIELDS(LOG_NUMBER("max", now.max), LOG_NUMBER("needed", needed),
+						  LOG_TEXT("reason", "exempt cidlb's ports (packaging/notrack.nft), or "
+								     "raise net.netfilter.nf_conntrack_max")) },
+		   "the kernel tracks at most %" PRIu64
+		   " connections and drops the rest; nat.max_flows may need %" PRIu64
+		   ": exempt cidlb's ports (packaging/notrack.nft), or raise net.netfilter.nf_conntrack_max",
+		   now.max, needed);
 }

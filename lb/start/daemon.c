@@ -3,77 +3,60 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <event2/event.h>
 #include <urcu-qsbr.h>
 
-#include "admin/socket.h"
 #include "base/log.h"
 #include "base/priv.h"
 #include "control/apply.h"
 #include "control/control.h"
 #include "control/fingerprint.h"
 #include "control/reload.h"
+#include "path/worker.h"
 #include "start/conntrack.h"
 #include "start/doors.h"
+#include "start/notify.h"
+#include "start/process.h"
+#include "start/rp_filter.h"
 #include "start/sandbox.h"
+#include "start/service.h"
+#include "start/store.h"
 
 enum { SIGNALS = 3 };
 
 struct daemon {
 	struct conf *conf; /* until it is applied; then it is the control's */
 	enum daemon_sandbox sandbox;
+	worker_confine *confine; /* NULL: there is no sandbox */
 	struct event_base *base;
 	struct control *control;
+	struct notify *notify; /* NULL: nobody listens */
+	struct service *service;
+	struct store *store;
+	bool serves;
 	struct doors *doors;
 	struct event *signals[SIGNALS];
 };
 
 static int fail(const char *what, int err)
 {
-	log_event(LOG_LEVEL_ERROR, "start_failed", NULL, NULL, "%s: %s", what, strerror(-err));
+	log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "start_failed", NULL, NULL,
+				       LOG_FIELDS(LOG_TEXT("what", what), LOG_TEXT("error", strerror(-err))) },
+		   "%s: %s", what, strerror(-err));
 	return err;
 }
 
-/* libevent ends cidlb itself when it finds no other way. This line then says why. */
-static void library_log(int severity, const char *message)
-{
-	log_event(severity >= EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "libevent", NULL, NULL, "%s",
-		  message);
-}
-
-/* Asked at run time, because 2.1.10 has the soname of older versions. */
 static int library_up(struct daemon *daemon)
 {
 	(void)daemon;
-	if (event_get_version_number() < ADMIN_SOCKET_LIBEVENT) {
-		log_event(LOG_LEVEL_ERROR, "start_failed", NULL, NULL, "libevent is %s; 2.1.10 or newer is needed",
-			  event_get_version());
-		return -ENOSYS;
-	}
-	event_set_log_callback(library_log);
-	return 0;
-}
-
-/* Each backend's probe needs a socket, and each address and port needs one per worker. The usual soft limit of 1,024 is
- * not enough. */
-static void descriptors_allow(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	return process_check_libraries();
 }
 
 static int process_up(struct daemon *daemon)
 {
 	(void)daemon;
-	/* A reader of our log or of /metrics may go away at any time. */
-	signal(SIGPIPE, SIG_IGN);
-	descriptors_allow();
+	process_allow_descriptors();
 	rcu_register_thread();
 	rcu_thread_offline();
 	return 0;
@@ -83,6 +66,17 @@ static void process_down(struct daemon *daemon)
 {
 	(void)daemon;
 	rcu_unregister_thread();
+}
+
+static int notify_up(struct daemon *daemon)
+{
+	daemon->notify = notify_new();
+	return 0;
+}
+
+static void notify_down(struct daemon *daemon)
+{
+	notify_free(daemon->notify);
 }
 
 static int loop_up(struct daemon *daemon)
@@ -108,6 +102,46 @@ static void control_down(struct daemon *daemon)
 	control_free(daemon->control);
 }
 
+/* Once it serves, so that nobody waits for it before. */
+static void on_applied(void *ctx, struct apply_step *step)
+{
+	const struct daemon *daemon = ctx;
+
+	(void)step;
+	if (daemon->serves)
+		store_sync(daemon->store, daemon->control);
+}
+
+static int store_up(struct daemon *daemon)
+{
+	const struct apply_part part = { .name = "descriptor store", .commit = on_applied, .ctx = daemon };
+	int err = store_new(&daemon->store, daemon->notify);
+
+	if (!err)
+		err = apply_register(daemon->control, &part);
+	if (err)
+		return fail("cannot start", err);
+	store_hand_over(daemon->store, daemon->control);
+	return 0;
+}
+
+static void store_down(struct daemon *daemon)
+{
+	store_free(daemon->store);
+}
+
+static int service_up(struct daemon *daemon)
+{
+	int err = service_new(&daemon->service, daemon->notify, daemon->control, daemon->base);
+
+	return err ? fail("cannot start", err) : 0;
+}
+
+static void service_down(struct daemon *daemon)
+{
+	service_free(daemon->service);
+}
+
 static int doors_up(struct daemon *daemon)
 {
 	int err = doors_new(&daemon->doors, daemon->control, daemon->base);
@@ -118,6 +152,13 @@ static int doors_up(struct daemon *daemon)
 static void doors_down(struct daemon *daemon)
 {
 	doors_free(daemon->doors);
+}
+
+static int warnings_up(struct daemon *daemon)
+{
+	int err = rp_filter_watch(daemon->control);
+
+	return err ? fail("cannot start", err) : 0;
 }
 
 static void on_reload(evutil_socket_t signal, short what, void *ctx)
@@ -161,6 +202,7 @@ static int signals_up(struct daemon *daemon)
 		signals_down(daemon);
 		return fail("cannot start", -ENOMEM);
 	}
+	process_hang_up(SIG_UNBLOCK);
 	return 0;
 }
 
@@ -186,22 +228,50 @@ static int root_up(struct daemon *daemon)
 	return err ? fail(why, err) : 0;
 }
 
-static int workers_up(struct daemon *daemon)
-{
-	int err = control_start(daemon->control);
-
-	return err ? fail("cannot start a thread", err) : 0;
-}
-
 /* From here on there is no way back but the end of the process. */
 static int sandbox_up(struct daemon *daemon)
 {
 	int err = daemon->sandbox == DAEMON_SANDBOXED ? sandbox_enter() : 0;
 
+	if (!err && daemon->sandbox == DAEMON_SANDBOXED)
+		daemon->confine = sandbox_enter_worker;
 	if (err && err != -ENOTSUP)
-		log_event(LOG_LEVEL_WARNING, "sandbox", NULL, NULL, "runs without a system call filter: %s",
-			  strerror(-err));
+		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "sandbox", NULL, NULL,
+					       LOG_FIELDS(LOG_TEXT("error", strerror(-err))) },
+			   "runs without a system call filter: %s", strerror(-err));
 	return 0;
+}
+
+static int log_up(struct daemon *daemon)
+{
+	int err = log_start(daemon->confine);
+
+	return err ? fail("cannot start a thread", err) : 0;
+}
+
+static int flows_up(struct daemon *daemon)
+{
+	store_load_flows(daemon->store, daemon->control);
+	return 0;
+}
+
+/* Only of one that served. What the start was given is still in the store. */
+static void flows_down(struct daemon *daemon)
+{
+	if (daemon->serves)
+		store_save_flows(daemon->store, daemon->control);
+}
+
+static int workers_up(struct daemon *daemon)
+{
+	int err = control_start(daemon->control, daemon->confine);
+
+	return err ? fail("cannot start a thread", err) : 0;
+}
+
+static void workers_down(struct daemon *daemon)
+{
+	control_stop(daemon->control);
 }
 
 /* The order of the start. cidlb stops in the reverse order, from wherever it has come to. What needs root comes before
@@ -210,38 +280,59 @@ static const struct rung {
 	int (*up)(struct daemon *daemon); /* 0, or -errno: it has logged why, and left nothing behind */
 	void (*down)(struct daemon *daemon);
 } ladder[] = {
+	/* clang-format off */
 	{ library_up, NULL },
 	{ process_up, process_down },
+	{ notify_up, notify_down },
 	{ loop_up, loop_down },
-	{ control_up, control_down }, /* `down` also ends the threads of the workers */
+	{ control_up, control_down },
+	{ store_up, store_down },
 	{ signals_up, signals_down },
+	{ service_up, service_down },
 	{ doors_up, doors_down },
+	{ warnings_up, NULL },
 	{ conf_up, NULL },
 	{ socket_up, NULL },
 	{ root_up, NULL },
-	{ workers_up, NULL },
-	{ sandbox_up, NULL },
+	{ sandbox_up, NULL }, /* threads have it from whoever starts them */
+	{ log_up, NULL },
+	{ flows_up, flows_down },
+	{ workers_up, workers_down },
+	/* clang-format on */
 };
 
 enum { RUNGS = sizeof ladder / sizeof *ladder };
 
-static void started_log(const struct conf *conf)
+static void started_log(const struct control *control)
 {
-	char fingerprint[FINGERPRINT_TEXT_OCTETS];
+	const struct conf *conf = control_conf(control);
+	char fingerprint[FINGERPRINT_TEXT_OCTETS], text[RELOAD_LINE_OCTETS];
 
 	conntrack_check(conf);
-	log_event(LOG_LEVEL_INFO, "started", NULL, NULL,
-		  "cidlb %s: %zu listeners, %zu pools, %u workers, fingerprint %s", CIDLB_VERSION, conf->listener_count,
-		  conf->pool_count, conf->workers, fingerprint_format(fingerprint, conf));
+	log_fields(&(struct log_what){ LOG_LEVEL_INFO, "started", NULL, NULL,
+				       LOG_FIELDS(LOG_TEXT("version", CIDLB_VERSION),
+						  LOG_NUMBER("listeners", conf->listener_count),
+						  LOG_NUMBER("pools", conf->pool_count),
+						  LOG_NUMBER("workers", conf->workers),
+						  LOG_TEXT("fingerprint", fingerprint_format(fingerprint, conf))) },
+		   "cidlb %s: %zu listeners, %zu pools, %u workers, fingerprint %s", CIDLB_VERSION,
+		   conf->listener_count, conf->pool_count, conf->workers, fingerprint_format(fingerprint, conf));
 	reload_log_stateless(conf);
+	if (reload_rcvbuf_is_short(text, control, conf))
+		log_event(LOG_LEVEL_WARNING, "rcvbuf", NULL, NULL, "%s", text);
 }
 
 static int serve(struct daemon *daemon)
 {
-	started_log(control_conf(daemon->control));
+	started_log(daemon->control);
+	service_ready(daemon->service);
+	store_sync(daemon->store, daemon->control);
+	daemon->serves = true;
 	if (event_base_dispatch(daemon->base) < 0)
 		return fail("event loop", -EIO);
-	log_event(LOG_LEVEL_INFO, "stopped", NULL, NULL, "by signal");
+	service_stopping(daemon->service);
+	log_fields(&(struct log_what){ LOG_LEVEL_INFO, "stopped", NULL, NULL, LOG_FIELDS(LOG_TEXT("by", "signal")) },
+		   "by signal");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "admin/command.h"
@@ -13,6 +14,7 @@
 #include "base/priv.h"
 #include "control/apply.h"
 #include "control/control.h"
+#include "control/ready.h"
 #include "control/settle.h"
 #include "control/shortage.h"
 #include "control/view.h"
@@ -22,6 +24,7 @@ struct doors {
 	struct event_base *base;
 	struct admin_http *http, *http_next; /* NULL: it is closed; there is none to come */
 	struct addr http_addr;               /* where http listens */
+	bool http_yields;                    /* to http_next, which is at the same port */
 	struct commands *commands;
 	struct admin_socket *socket;
 	struct event *look;
@@ -29,12 +32,16 @@ struct doors {
 };
 
 /* Answers show what is in force, even if it has changed in this turn of the event loop. */
-static bool on_ready(void *ctx)
+static bool on_ready(void *ctx, struct evbuffer *out)
 {
 	struct doors *doors = ctx;
+	char why[READY_WHY_OCTETS];
+	bool ready;
 
 	(void)settle(doors->control);
-	return control_is_ready(doors->control);
+	ready = ready_is(doors->control, why);
+	evbuffer_add_printf(out, "%s\n", ready ? "ready" : why);
+	return ready;
 }
 
 static void on_metrics(void *ctx, struct evbuffer *out)
@@ -49,21 +56,54 @@ static void on_metrics(void *ctx, struct evbuffer *out)
 	view_free(view);
 }
 
+/* In small letters there. */
+static bool on_host(void *ctx, const char *name)
+{
+	const struct doors *doors = ctx;
+	const struct conf *conf = control_conf(doors->control);
+
+	for (size_t i = 0; i < conf->host_count; i++)
+		if (strcasecmp(conf->hosts[i], name) == 0)
+			return true;
+	return false;
+}
+
 static bool http_stays(const struct doors *doors, const struct conf *conf)
 {
 	return addr_equal(&conf->http, &doors->http_addr);
 }
 
+static void http_resume(struct doors *doors)
+{
+	int err = doors->http_yields ? admin_http_resume(doors->http) : 0;
+
+	doors->http_yields = false;
+	if (err)
+		log_fields(
+			&(struct log_what){ LOG_LEVEL_ERROR, "admin", NULL, NULL,
+					    LOG_FIELDS(LOG_TEXT("door", "http"), LOG_TEXT("error", strerror(-err))) },
+			"admin.http cannot listen any more: %s", strerror(-err));
+}
+
 static int http_prepare(void *ctx, struct apply_step *step)
 {
 	struct doors *doors = ctx;
-	const struct admin_http_source source = { on_ready, on_metrics, doors };
+	const struct admin_http_source source = { on_ready, on_metrics, on_host, doors };
 	int err;
 
 	if (!step->conf->has_http || http_stays(doors, step->conf))
 		return 0;
 	err = admin_http_new(&doors->http_next, doors->base, &step->conf->http, &source);
-	return err ? apply_refuse_address(err, &step->conf->http) : 0;
+	/* From one address of a port to all of them, or back. */
+	if (err == -EADDRINUSE && doors->http && doors->http_addr.port == step->conf->http.port) {
+		doors->http_yields = true;
+		admin_http_yield(doors->http);
+		err = admin_http_new(&doors->http_next, doors->base, &step->conf->http, &source);
+	}
+	if (!err)
+		return 0;
+	http_resume(doors);
+	return apply_refuse_address(step, err, "admin.http", &step->conf->http);
 }
 
 static void http_commit(void *ctx, struct apply_step *step)
@@ -75,6 +115,7 @@ static void http_commit(void *ctx, struct apply_step *step)
 	admin_http_free(doors->http);
 	doors->http = doors->http_next;
 	doors->http_next = NULL;
+	doors->http_yields = false;
 	doors->http_addr = step->conf->http;
 }
 
@@ -85,6 +126,7 @@ static void http_abandon(void *ctx, struct apply_step *step)
 	(void)step;
 	admin_http_free(doors->http_next);
 	doors->http_next = NULL;
+	http_resume(doors);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *ctx)
@@ -139,9 +181,12 @@ int doors_open_socket(struct doors *doors, const struct conf *conf)
 		err = admin_socket_open(&doors->socket, doors->base, &path, &source);
 	if (!err)
 		return 0;
-	log_event(conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL,
-		  "no socket for cidlbctl at %s: %s", conf->socket,
-		  err == -EADDRINUSE ? "another process answers there" : strerror(-err));
+	log_fields(&(struct log_what){ conf->socket_default ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "admin", NULL, NULL,
+				       LOG_FIELDS(LOG_TEXT("door", "socket"), LOG_TEXT("path", conf->socket),
+						  LOG_TEXT("error", err == -EADDRINUSE ? "another process answers there"
+										       : strerror(-err))) },
+		   "no socket for cidlbctl at %s: %s", conf->socket,
+		   err == -EADDRINUSE ? "another process answers there" : strerror(-err));
 	return conf->socket_default ? 0 : err;
 }
 

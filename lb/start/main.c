@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/std_files.h"
 #include "conf/conf.h"
 #include "control/fingerprint.h"
 #include "control/stateless.h"
+#include "start/check.h"
 #include "start/daemon.h"
+#include "start/process.h"
 
 #define DEFAULT_FILE "/etc/cidlb/cidlb.conf"
 
@@ -16,29 +19,65 @@ enum { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 static const char usage[] = "usage: cidlb [-c FILE] [-t] [-V] [--log-format text|json] [--no-sandbox]\n"
 			    "  -c FILE       configuration (default " DEFAULT_FILE ")\n"
 			    "  -t            checks the configuration and ends: 0 good, 1 refused\n"
-			    "  -V            prints the version\n"
+			    "  -V, --version prints the version\n"
 			    "  --log-format  of the lines on stderr (default text)\n"
 			    "  --no-sandbox  keeps core dumps and all system calls, for debuggers\n";
 
-static struct conf *load(const char *file)
+/* `word`: the mistake; NULL: it was named before. */
+static int refuse(const char *word, const char *why)
+{
+	if (word)
+		fprintf(stderr, "cidlb: %s: %s\n", word, why);
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+/* Where machines read the log, warnings and mistakes are lines of it, as at a reload. */
+static void say(enum log_level level, const char *line)
+{
+	if (log_get_format() == LOG_FORMAT_JSON)
+		log_event(level, "configuration", NULL, NULL, "%s", line);
+	else
+		log_plain(level, level == LOG_LEVEL_WARNING ? "warning: " : "", line);
+}
+
+static struct conf *load(const char *file, bool only_check)
 {
 	struct conf_report report = { 0 };
 	struct conf *conf = conf_load(file, &report);
 
 	for (size_t i = 0; i < report.error_count; i++)
-		fprintf(stderr, "%s\n", report.errors[i]);
+		say(LOG_LEVEL_ERROR, report.errors[i]);
 	for (size_t i = 0; i < report.warning_count; i++)
-		fprintf(stderr, "warning: %s\n", report.warnings[i]);
+		say(LOG_LEVEL_WARNING, report.warnings[i]);
+	for (size_t i = 0; only_check && i < report.advice_count; i++)
+		say(LOG_LEVEL_WARNING, report.advice[i]);
 	if (!conf && report.error_count == 0)
-		fprintf(stderr, "%s:1: out of memory\n", file); /* not even for a report */
+		log_plain(LOG_LEVEL_ERROR, file, ":1: out of memory"); /* not even for a report */
 	conf_report_free(&report);
 	return conf;
+}
+
+/* Takes ownership of `conf`. */
+static int check(struct conf *conf)
+{
+	char fingerprint[FINGERPRINT_TEXT_OCTETS], text[STATELESS_TEXT_OCTETS];
+	const bool good = check_start(conf) == 0;
+
+	for (size_t i = 0; good && i < conf->pool_count; i++)
+		if (stateless_listener(conf, i))
+			printf("pool %s %s\n", conf->pools[i].name, stateless_explain(text, conf, i));
+	if (good)
+		printf("%s: good, fingerprint %s\n", conf->file, fingerprint_format(fingerprint, conf));
+	conf_free(conf);
+	return good ? EXIT_OK : EXIT_REFUSED;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "log-format", required_argument, NULL, 'l' },
 						 { "no-sandbox", no_argument, NULL, 's' },
+						 { "version", no_argument, NULL, 'V' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	const char *file = DEFAULT_FILE;
@@ -46,6 +85,8 @@ int main(int argc, char **argv)
 	bool only_check = false;
 	struct conf *conf;
 
+	std_files_open();
+	log_find_journal();
 	for (int option; (option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1;) {
 		if (option == 'c') {
 			file = optarg;
@@ -60,26 +101,18 @@ int main(int argc, char **argv)
 		} else if (option == 'l' && (strcmp(optarg, "text") == 0 || strcmp(optarg, "json") == 0)) {
 			log_set_format(optarg[0] == 'j' ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
 		} else {
-			fputs(usage, stderr);
-			return EXIT_USAGE;
+			/* getopt_long() has said what. */
+			return refuse(option == 'l' ? optarg : NULL, "no log format; accepted: text, json");
 		}
 	}
-	if (optind < argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	conf = load(file);
+	if (optind < argc)
+		return refuse(argv[optind], "not an option");
+	if (!only_check)
+		process_prepare();
+	conf = load(file, only_check);
 	if (!conf)
 		return EXIT_REFUSED;
-	if (only_check) {
-		char fingerprint[FINGERPRINT_TEXT_OCTETS], text[STATELESS_TEXT_OCTETS];
-
-		for (size_t i = 0; i < conf->pool_count; i++)
-			if (stateless_listener(conf, i))
-				printf("pool %s %s\n", conf->pools[i].name, stateless_explain(text, conf, i));
-		printf("%s: good, fingerprint %s\n", file, fingerprint_format(fingerprint, conf));
-		conf_free(conf);
-		return EXIT_OK;
-	}
+	if (only_check)
+		return check(conf);
 	return daemon_run(conf, sandbox) == 0 ? EXIT_OK : EXIT_REFUSED;
 }

@@ -47,15 +47,30 @@ static const uint16_t allowed[] = {
 	SYS_epoll_create1, SYS_ppoll, SYS_eventfd2,
 	/* files: the configuration, keys, the state file, the socket of cidlbctl */
 	SYS_openat, SYS_close, SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat,
-	SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_fsync, SYS_fcntl, SYS_dup, SYS_dup3, SYS_getdents64, SYS_umask,
+	SYS_fgetxattr, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_fsync, SYS_ftruncate, SYS_fallocate, SYS_fcntl,
+	SYS_dup, SYS_dup3, SYS_getdents64, SYS_umask,
 	/* memory, threads, signals */
 	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_set_robust_list, SYS_rseq, SYS_exit, SYS_exit_group,
 	SYS_gettid, SYS_getpid, SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack,
 	SYS_sched_getaffinity, SYS_getcpu, SYS_getrandom, SYS_prlimit64, SYS_uname, SYS_getuid, SYS_geteuid, SYS_getgid,
-	SYS_getegid,
+	SYS_getegid, SYS_getgroups,
 #ifdef __x86_64__
 	SYS_epoll_wait, SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_unlink, SYS_rename,
 	SYS_time, SYS_dup2, SYS_getrlimit,
+#endif
+};
+
+/* What a worker is left with: batches, events, counters, memory, and the way to stop. No socket, no file, no thread. */
+static const uint16_t allowed_to_worker[] = {
+	SYS_recvmmsg, SYS_sendmmsg, SYS_epoll_pwait, SYS_futex, SYS_read, SYS_write,
+	SYS_clock_gettime, SYS_gettimeofday, SYS_clock_nanosleep, SYS_nanosleep, SYS_sched_yield, SYS_restart_syscall,
+	/* a port of a single source address comes from another thread, is watched from here on, and may come twice */
+	SYS_epoll_ctl, SYS_getsockopt, SYS_close,
+	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_exit, SYS_exit_group, SYS_gettid, SYS_getpid, SYS_tgkill,
+	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_ppoll, SYS_sched_getaffinity, SYS_getcpu,
+	SYS_getrandom,
+#ifdef __x86_64__
+	SYS_epoll_wait, SYS_poll, SYS_time,
 #endif
 };
 
@@ -87,6 +102,12 @@ static const struct condition conditions[] = {
 	{ SYS_mmap, 2, WITHOUT, { PROT_EXEC }, EPERM },
 	{ SYS_mprotect, 2, WITHOUT, { PROT_EXEC }, EPERM },
 	{ SYS_clone, 0, WITH, { CLONE_THREAD }, 0 }, /* clone3 hides its arguments; libc falls back to this one */
+	{ SYS_seccomp, 0, ONE_OF, { SECCOMP_SET_MODE_FILTER }, ENOSYS }, /* one more filter only takes away more */
+};
+
+static const struct condition conditions_of_worker[] = {
+	{ SYS_mmap, 2, WITHOUT, { PROT_EXEC }, EPERM },
+	{ SYS_mprotect, 2, WITHOUT, { PROT_EXEC }, EPERM },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -96,6 +117,21 @@ enum {
 	PER_CONDITION = 7,
 	PROGRAM = HEAD + 2 * (COUNT(allowed) + COUNT(deadly)) + PER_CONDITION * COUNT(conditions) + 1
 };
+
+_Static_assert(COUNT(allowed_to_worker) <= COUNT(allowed) && COUNT(conditions_of_worker) <= COUNT(conditions),
+	       "a worker's program fits");
+
+/* What a thread may do. What is neither here nor deadly fails. */
+struct list {
+	const uint16_t *allowed;
+	size_t allowed_count;
+	const struct condition *conditions;
+	size_t condition_count;
+};
+
+static const struct list for_all = { allowed, COUNT(allowed), conditions, COUNT(conditions) };
+static const struct list for_worker = { allowed_to_worker, COUNT(allowed_to_worker), conditions_of_worker,
+					COUNT(conditions_of_worker) };
 
 struct program {
 	struct sock_filter code[PROGRAM];
@@ -146,28 +182,28 @@ static void emit_condition(struct program *program, const struct condition *cond
 	emit_return(program, SECCOMP_RET_ALLOW);
 }
 
-static void program_make(struct program *program)
+static void program_make(struct program *program, const struct list *list)
 {
 	emit_load(program, offsetof(struct seccomp_data, arch));
 	emit(program, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
 	emit_return(program, SECCOMP_RET_KILL_PROCESS);
 	emit_load(program, offsetof(struct seccomp_data, nr));
-	emit_calls(program, allowed, COUNT(allowed), SECCOMP_RET_ALLOW);
-	for (size_t i = 0; i < COUNT(conditions); i++)
-		emit_condition(program, &conditions[i]);
+	emit_calls(program, list->allowed, list->allowed_count, SECCOMP_RET_ALLOW);
+	for (size_t i = 0; i < list->condition_count; i++)
+		emit_condition(program, &list->conditions[i]);
 	emit_calls(program, deadly, COUNT(deadly), SECCOMP_RET_KILL_PROCESS);
 	emit_return(program, SECCOMP_RET_ERRNO | ENOSYS); /* also to calls of x32 */
 }
 
-static int filter_set(void)
+static int filter_set(const struct list *list, unsigned flags)
 {
 	struct program program = { .len = 0 };
 	struct sock_fprog filter = { .filter = program.code };
 	long set;
 
-	program_make(&program);
+	program_make(&program, list);
 	filter.len = (unsigned short)program.len;
-	set = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
+	set = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
 	/* Above 0: the thread that could not get the filter. */
 	return set < 0 ? -errno : set > 0 ? -ESRCH : 0;
 }
@@ -178,5 +214,12 @@ int sandbox_enter(void)
 		return -ENOTSUP;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -errno;
-	return ARCHITECTURE ? filter_set() : -ENOSYS;
+	return ARCHITECTURE ? filter_set(&for_all, SECCOMP_FILTER_FLAG_TSYNC) : -ENOSYS;
+}
+
+int sandbox_enter_worker(void)
+{
+	if (SANITIZED)
+		return -ENOTSUP;
+	return ARCHITECTURE ? filter_set(&for_worker, 0) : -ENOSYS;
 }

@@ -2,10 +2,14 @@
 """cidlbctl's live commands, against a cidlb that carries sessions: what an operator may do without any session being
 lost."""
 
+import contextlib
 import ipaddress
 import json
 import os
+import re
 import shutil
+import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -47,7 +51,7 @@ def fleet_joined(scene, lb, name, devices):
     def joined():
         return story.exists() and story.read_text().count('"joined"') >= devices
 
-    wait_until(joined, 30, f"{devices} devices have a session")
+    wait_until(joined, 60, f"{devices} devices have a session")
     return fleet
 
 
@@ -61,15 +65,15 @@ def case_drain_moves_no_session():
     with Scene() as scene:
         a, b = scene.backend(1), scene.backend(2)
         lb = scene.cidlb([scene.pool("p", [a, b])])
-        first = fleet_joined(scene, lb, "first", 20)
+        first = fleet_joined(scene, lb, "first", 30)
         assert ctl(lb, "drain", "a") == "p/a: drain, up, weight 100\n"
         had = a.counters()["handshakes"]
-        assert 0 < had < 20, had
+        assert 0 < had < 30, had
         second = fleet_joined(scene, lb, "second", 20)
         draining = backend_of(lb, "a")
         assert draining["state"] == "drain" and draining["health"] == "up", draining
         assert a.counters()["handshakes"] == had, "a draining server took a new session"
-        wait_until(lambda: backend_of(lb, "a")["forwarded_up"] > draining["forwarded_up"], 10, "its sessions go on")
+        wait_until(lambda: backend_of(lb, "a")["forwarded_up"] > draining["forwarded_up"], 20, "its sessions go on")
         assert lb.metric("cidlb_datagrams_total", verdict="cid_draining") > 0
 
         assert ctl(lb, "ready", "p/a") == "p/a: ready, up, weight 100\n"
@@ -91,7 +95,7 @@ def case_maint_drops():
         lb = scene.cidlb([scene.pool("p", [a])])
         fleet = fleet_joined(scene, lb, "fleet", 3)
         ctl(lb, "maint", "a")
-        wait_until(lambda: ask(lb, "status")["verdicts"]["maint"] > 0, 10, "its datagrams are dropped")
+        wait_until(lambda: ask(lb, "status")["verdicts"]["maint"] > 0, 20, "its datagrams are dropped")
         ctl(lb, "ready", "a")
         end(fleet)
         lb.assert_identities()
@@ -106,7 +110,8 @@ def case_reload_keeps_runtime_state():
         ctl(lb, "drain", "b")
         entry_of(lb, "b")["weight"] = 50
         lb.write()
-        assert ctl(lb, "reload") == "reloaded\n"
+        assert ctl(lb, "reload") == "reloaded\np/b: weight 100->50\n"
+        assert ctl(lb, "reload") == "reloaded: nothing changed\n"
         assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("drain", 7)
         assert (backend_of(lb, "b")["state"], backend_of(lb, "b")["weight"]) == ("ready", 50)
         lb.reload()  # by signal
@@ -118,7 +123,7 @@ def case_reload_keeps_runtime_state():
         lb.restart()
         assert (backend_of(lb, "a")["state"], backend_of(lb, "a")["weight"]) == ("ready", 99)
         wait_until(
-            lambda: json.loads(Path(lb.config["state_file"]).read_text())["backends"] == {}, 5,
+            lambda: json.loads(Path(lb.config["state_file"]).read_text())["backends"] == {}, 20,
             "what is void is forgotten",
         )
         entry_of(lb, "a")["weight"] = 100
@@ -147,7 +152,7 @@ def case_state_file():
         lb.config["state_file"] = str(scene.dir / "missing" / "too" / "state.json")
         lb.restart()
         lb.wait_log("error state_file: .* cannot be written: No such file or directory")
-        ctl(lb, "drain", "a")
+        assert "will not survive a restart of cidlb" in ctl(lb, "drain", "a", status=4)
         assert backend_of(lb, "a")["state"] == "drain"
 
 
@@ -182,6 +187,89 @@ def case_wrong_file():
         assert backend_of(lb, "a")["state"] == "drain"
 
 
+def send_from(lb, ip, datagram):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind((ip, 0))
+        one.sendto(datagram, (lb.address().split(":")[0], int(lb.address().split(":")[1])))
+
+
+def case_device():
+    """One meter is dark: what `device` says of it while it lives, moves, loses its server, and is dropped."""
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        lb = scene.cidlb([scene.pool("p", [a, b])])
+        with Relay(lb.address()) as relay:
+            fleet = scene.fleet(relay.address, devices=1, duration=60, interval_ms=150, ack_timeout_ms=300)
+            cid = relay.wait_record(6).cid.hex()
+            name, server = ("a", a) if cid[:2] == "01" else ("b", b)
+            wait_until(lambda: "=> it speaks, and is answered" in ctl(lb, "device", cid), 10, "it is served")
+            said = ctl(lb, "device", cid)
+            home = "%s:%d" % relay.source
+            assert said.startswith(f"session {cid}, pool p, server {name}, which is up, ready\n"), said
+            assert f"at {home}, where its handshake was\n" in said and "another address never\n" in said, said
+            relay.rebind()
+            there = "%s:%d" % relay.source
+            moved = wait_until(
+                lambda: [text for text in [ctl(lb, "device", there)] if "another address 1 time\n" in text], 10, "it moved"
+            )[0]
+            assert f"at {home}, where its handshake was; also seen at {there} (answered)\n" in moved, moved
+            os.kill(server.child.pid, signal.SIGSTOP)
+            try:
+                wait_until(lambda: "its server does not answer: for " in ctl(lb, "device", cid), 20, "it is not answered")
+            finally:
+                os.kill(server.child.pid, signal.SIGCONT)
+            end(fleet)
+
+        for datagram, why in (
+            (b"hello?", "type: no DTLS"), (b"\x19\xfe\xfd\0\1" + bytes(6) + b"\x77" * 30, "unknown_cid: its CID leads to"),
+        ):
+            for _ in range(3):
+                send_from(lb, "127.0.0.9", datagram)
+            said = wait_until(
+                lambda: [text for text in [ctl(lb, "device", "127.0.0.9")] if why in text], 10, f"it was dropped: {why}"
+            )[0]
+            assert re.search(rf"(?m)^dropped \d times?, last \d s ago, from 127\.0\.0\.9:\d+ at listener p: {why}", said), said
+        drops = ask(lb, "device", "127.0.0.9")["dropped"]
+        assert drops[-1]["times"] >= 1 and len({drop["why"] for drop in drops}) == len(drops), drops
+        assert "no flow, no handshake, and nothing of it was dropped" in ctl(lb, "device", "127.0.0.8")
+        assert "no flow, no handshake, and nothing of it was dropped" in ctl(lb, "device", "ff" * 6)
+        assert "1..20 octets" in ctl(lb, "device", "xx", status=1)
+
+
+def case_events():
+    """What has happened, as JSON whatever form the log has, and with --follow what happens."""
+    with Scene() as scene:
+        a, b = scene.backend(1), scene.backend(2)
+        pool = scene.pool("p", [a, b], health={"probe": "dtls", "interval_ms": 100, "timeout_ms": 500, "fall": 1})
+        lb = scene.cidlb([{**pool, "nat": {**pool.get("nat", {}), "cid_idle_s": 2}}])
+        argv = [BIN / "cidlbctl", "events", "--follow", "--socket", lb.config["admin"]["socket"]]
+        followers = [scene.process(f"events{n}", *argv) for n in range(2)]
+        for follower in followers:
+            wait_until(lambda: '"started"' in follower.out.read_text(), 10, "it has what was before")
+        ctl(lb, "drain", "a")
+        entry_of(lb, "b")["weight"] = 50
+        lb.write()
+        ctl(lb, "reload")
+        b.kill()
+        wait_until(lambda: '"drained"' in followers[0].out.read_text(), 15, "it is drained")
+        wait_until(lambda: '"backend_down"' in followers[1].out.read_text(), 15, "it is down")
+        events = [json.loads(line) for line in ctl(lb, "events").splitlines()]
+        for follower in followers:
+            seen = [json.loads(line) for line in follower.out.read_text().splitlines()]
+            assert seen == events[: len(seen)] and len(seen) >= 4, (seen, events)
+        by_name = {event["event"]: event for event in events}
+        state, weight = by_name["backend_state"], by_name["backend_weight"]
+        assert (state["backend"], state["state"], state["was"], state["by"]) == ("a", "drain", "ready", "command")
+        assert (weight["backend"], weight["weight"], weight["was"]) == ("b", 50, 100), weight
+        assert by_name["reloaded"]["changes"] == "p/b: weight 100->50", by_name
+        assert by_name["drained"]["backend"] == "a" and by_name["backend_down"]["backend"] == "b", by_name
+        assert [row.split()[0] for row in ctl(lb, "backends", "--down").splitlines() if row[0] != " "] == [
+            "BACKEND", "p/b"
+        ]
+        lb.stop()
+        assert all(follower.wait(10) == 1 for follower in followers)
+
+
 def case_mistakes():
     with Scene() as scene:
         a, b = scene.backend(1), scene.backend(2)
@@ -192,7 +280,7 @@ def case_mistakes():
         assert "say which, as in p/a" in ctl(lb, "drain", "a", status=1)
         assert "0..256" in ctl(lb, "weight", "b", 257, status=1)
         for arguments in (
-            ["drain"], ["drain", "a", "b"], ["status", "x"], ["weight", "b"], ["weight", "b", "much"], ["stop"], []
+            ["drain"], ["drain", "a", "b"], ["status", "x"], ["backends", "--sort", "x"], ["weight", "b"], ["weight", "b", "much"], ["stop"], []
         ):
             ctl(lb, *arguments, status=2)
         assert ask(lb, "status")["generation"] == generation
@@ -204,9 +292,8 @@ def case_status_and_tables():
     with Scene() as scene:
         a, b = scene.backend(1), scene.backend(2)
         lb = scene.cidlb([scene.pool("p", [a, b])])
-        fleet = fleet_joined(scene, lb, "fleet", 8)
-        # A flow is proven by the first answer on its endpoint: every device had one.
-        wait_until(lambda: ask(lb, "status")["pools"][0]["flows"]["proven"] >= 8, 10, "flows are proven")
+        fleet = fleet_joined(scene, lb, "fleet", 30)
+        wait_until(lambda: ask(lb, "status")["pools"][0]["flows"]["cid"] == 30, 20, "sessions have flows")
         time.sleep(1.1)
         status = ask(lb, "status")
         assert status["ok"] and status["ready"] and status["workers"] == 2 and status["uptime_s"] >= 1, status
@@ -243,49 +330,66 @@ def case_flows():
                 flows = ask(lb, "flows", "--cid", cid)["flows"]
                 return next((flow for flow in flows if flow["kind"] == "cid"), None)
 
-            def owned(source):
+            def answered():
                 flow = session()
-                return flow and flow["owner"] == "%s:%d" % source and not flow["trial"] and flow
+                return flow and flow["class"] == "cid" and flow
 
-            home = wait_until(lambda: owned(relay.source), 10, "the device owns its session")
+            home = wait_until(answered, 20, "the session is answered")
+            assert home["device"] == "%s:%d" % relay.source and home["proven"] and home["unproven"] == [], home
             assert home["pool"] == home["listener"] == "p" and home["backend"] == {"01": "a", "02": "b"}[cid[:2]], home
             assert home["backend_address"] == {"01": a, "02": b}[cid[:2]].address, home
-            assert home["claimant"] is None and not home["contest"], home
             assert home["first_ms_ago"] >= home["last_up_ms_ago"], home
-            assert home["first_ms_ago"] >= home["last_down_ms_ago"] and home["copies"] == home["contests"] == 0, home
+            assert home["first_ms_ago"] >= home["last_down_ms_ago"] and home["copies"] == 0, home
             assert ipaddress.ip_address(home["endpoint"].split(":")[0]) in ipaddress.ip_network("127.64.0.0/10"), home
 
             relay.rebind()
-            moved = wait_until(lambda: owned(relay.source), 10, "the moved device owns its session")
+            there = "%s:%d" % relay.source
+            moved = wait_until(
+                lambda: [flow for flow in [session()] if [one["address"] for one in flow["unproven"]] == [there]], 10,
+                "the moved device has a place",
+            )[0]
+            assert moved["device"] == home["device"] and moved["proven"], moved
             assert moved["endpoint"] == home["endpoint"] and moved["backend"] == home["backend"], (home, moved)
+            assert home["moves"] == 0 and moved["moves"] == 1 and moved["octets"] > home["octets"] > 0, (home, moved)
             ip, port = relay.source
+            other = next(n for n in (port ^ 1, port ^ 2) if home["device"] != f"{ip}:{n}")
             for where, found in (
-                (f"{ip}:{port}", True), (ip, True), (f"{ip}:{port ^ 1}", False), ("192.0.2.1", False), ("::1", False)
+                (f"{ip}:{port}", True), (ip, True), (f"{ip}:{other}", False), ("192.0.2.1", False), ("::1", False)
             ):
                 flows = ask(lb, "flows", "--from", where)["flows"]
                 assert any(flow["cid"] == cid for flow in flows) == found, (where, flows)
 
+            bystander = fleet_joined(scene, lb, "bystander", 2)
             answer = ask(lb, "flows", "--limit", 1)
             assert len(answer["flows"]) == 1 < answer["matched"], answer
             assert f"{answer['matched'] - 1} more" in ctl(lb, "flows", "--limit", 1)
             table = ctl(lb, "flows").splitlines()
             assert table[0].startswith("POOL  KIND") and len(table) == 1 + answer["matched"], table
+            for key in ("moves", "octets"):
+                rows = [flow[key] or 0 for flow in ask(lb, "flows", "--sort", key)["flows"]]
+                assert rows == sorted(rows, reverse=True) and rows[0] > 0, (key, rows)
+            most = ask(lb, "flows", "--sort", "moves", "--limit", 1)
+            assert [flow["cid"] for flow in most["flows"]] == [cid] and most["matched"] > 1, most
+            rows = [flow["last_up_ms_ago"] for flow in ask(lb, "flows", "--sort", "last")["flows"]]
+            assert rows == sorted(rows, reverse=True), rows
+            assert ask(lb, "flows", "--older", "1h")["matched"] == 0
             assert ctl(lb, "flows", "--cid", "ff" * 6) == "no flow\n"
             assert "1..20 octets" in ctl(lb, "flows", "--cid", "f", status=1)
             assert "1..1000" in ctl(lb, "flows", "--limit", 0, status=1)
             for arguments in (
-                ["flows", "x"], ["flows", "--limit", "x"], ["flows", "--cid", "00", "--from", ip],
+                ["flows", "x"], ["flows", "--limit", "x"], ["flows", "--sort", "name"], ["flows", "--older", "x"], ["flows", "--cid", "00", "--from", ip],
                 ["status", "--cid", "00"],
             ):
                 ctl(lb, *arguments, status=2)
             end(fleet)
+            end(bystander)
 
 
 def start_trace(scene, lb, name, cid, *arguments):
     """A `cidlbctl trace --json` that has begun."""
     argv = [BIN / "cidlbctl", "trace", "--cid", cid, *arguments, "--json", "--socket", lb.config["admin"]["socket"]]
     trace = scene.process(name, *argv)
-    wait_until(lambda: trace.out.read_text().count("\n"), 5, "the trace begins")
+    wait_until(lambda: trace.out.read_text().count("\n"), 20, "the trace begins")
     return trace
 
 
@@ -326,8 +430,8 @@ def case_trace():
             fleet = scene.fleet(relay.address, devices=1, duration=60, interval_ms=150, ack_timeout_ms=300)
             bystander = fleet_joined(scene, lb, "bystander", 2)
             cid = relay.wait_record(6).cid.hex()
-            trace = start_trace(scene, lb, "trace", cid, "--for", "5s", "--pcap", pcap)
-            wait_until(lambda: len(lines_of(trace)) >= 4, 10, "datagrams are shown")
+            trace = start_trace(scene, lb, "trace", cid, "--for", "8s", "--pcap", pcap)
+            wait_until(lambda: len(lines_of(trace)) >= 4, 20, "datagrams are shown")
             first = "%s:%d" % relay.source
             relay.rebind()
             second = "%s:%d" % relay.source
@@ -336,7 +440,7 @@ def case_trace():
                 lambda: sum(line.get("from") == second for line in lines_of(trace)) >= 4, 10,
                 "the moved device is shown",
             )
-            assert trace.wait(10) == 0, trace.log_text()
+            assert trace.wait(30) == 0, trace.log_text()
             end(fleet)
             end(bystander)
         *lines, last = lines_of(trace)
@@ -347,10 +451,10 @@ def case_trace():
         assert {line["endpoint"] for line in up + down} == {home["endpoint"]}
         assert {line["backend"] for line in lines} == {"a"}
         moved = next(line for line in up if line["from"] == second)
-        assert moved["role"] == "claimant" and up[0]["role"] == up[-1]["role"] == "owner", up
+        assert moved["role"] == "unproven" and up[0]["role"] == "proven", up
         copied = [line for line in down if len(line["to"]) > 1]
         assert copied and {to["address"] for to in copied[0]["to"]} == {first, second}, down
-        assert {to["role"] for line in down for to in line["to"]} == {"owner", "claimant", "replaced"}, down
+        assert {to["role"] for line in down for to in line["to"]} == {"proven", "unproven"}, down
         passed = {bytes(datagram).hex() for _, datagram in relay.uplinks}
         for line in up:
             (record,) = line["records"]
@@ -397,7 +501,7 @@ def case_trace_of_nobody():
         trace = start_trace(scene, lb, "left", "ff" * 6, "--for", "60m")
         assert "another trace is running" in try_trace(lb)
         trace.kill()
-        wait_until(lambda: try_trace(lb) == "", 5, "the trace has ended")
+        wait_until(lambda: try_trace(lb) == "", 20, "the trace has ended")
 
         assert "1..20 octets" in ctl(lb, "trace", "--cid", "f", status=1)
         assert "1..3600 seconds" in ctl(lb, "trace", "--cid", "00", "--for", "61m", status=1)
@@ -412,7 +516,7 @@ def case_trace_of_nobody():
         end(fleet)
         trace = start_trace(scene, lb, "cut", "ff" * 6, "--for", "60s")
         lb.stop()
-        assert trace.wait(5) == 1 or lines_of(trace)[-1]["end"], trace.log_text()
+        assert trace.wait(30) == 1 or lines_of(trace)[-1]["end"], trace.log_text()
 
 
 def try_trace(lb):
@@ -433,7 +537,7 @@ def case_socket():
         second = scene.cidlb([scene.pool("p", [scene.backend(2)])], name="second", start=False)
         second.config["admin"]["socket"] = str(path)
         second.start(ready=False)
-        assert second.wait(10) == 1
+        assert second.wait(30) == 1
         assert "another process answers there" in second.log_text(), second.log_text()
         assert path.stat().st_ino == made.st_ino
 
@@ -456,7 +560,7 @@ def case_no_socket():
         # The default, where it cannot be made, is a warning; a socket that was asked for is needed.
         lb.config["admin"]["socket"] = "/proc/nowhere/admin.sock"
         lb.start(ready=False)
-        assert lb.wait(10) == 1
+        assert lb.wait(30) == 1
         assert "no socket for cidlbctl at /proc/nowhere/admin.sock" in lb.log_text(), lb.log_text()
 
 
@@ -471,7 +575,8 @@ def case_default_socket():
             lb.start()
         assert f"no socket for cidlbctl at {default}" in second.log_text(), second.log_text()
     if default.parent.exists() and not leave_directory:
-        default.parent.rmdir()
+        with contextlib.suppress(OSError):  # another one's socket is there
+            default.parent.rmdir()
 
 
 def case_strangers_keep_out():

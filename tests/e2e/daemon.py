@@ -4,6 +4,7 @@
 import datetime
 import json
 import os
+import pwd
 import re
 import signal
 import socket
@@ -16,6 +17,7 @@ from udp import forge, open_socket, parse_address
 
 QUICK = {"interval_ms": 200, "ack_timeout_ms": 300}
 FAST_HEALTH = {"probe": "dtls", "interval_ms": 150, "timeout_ms": 3000, "rise": 2, "fall": 3}
+MANY = 48  # devices: that one of three servers gets none of them is a chance of 1 in 280 millions
 HASH_KEY = "000102030405060708090a0b0c0d0e0f"
 
 # Twelve mistakes, each in a line of its own.
@@ -59,7 +61,7 @@ def hang_up(lb, pattern):
     """SIGHUP; waits for a new line of the log, and returns all new ones."""
     before = len(lb.log_text())
     lb.child.send_signal(signal.SIGHUP)
-    wait_until(lambda: re.search(pattern, lb.log_text()[before:]), 10, f"log says {pattern!r}")
+    wait_until(lambda: re.search(pattern, lb.log_text()[before:]), 20, f"log says {pattern!r}")
     return lb.log_text()[before:].splitlines()
 
 
@@ -82,7 +84,7 @@ def new_session(scene, lb, name, listener=None, devices=12):
 
 def wait_sessions(lb, devices, **labels):
     wait_until(
-        lambda: lb.metric("cidlb_flows", kind="proven", **labels) >= 2 * devices, 20, f"{devices} devices have sessions"
+        lambda: lb.metric("cidlb_flows", kind="cid", **labels) >= devices, 20, f"{devices} devices have sessions"
     )
 
 
@@ -127,23 +129,31 @@ def case_mistakes_on_the_command_line():
 
 def case_command_line():
     with Scene() as scene:
-        lb = scene.cidlb([scene.pool("p", [{"name": "a", "id": 1, "address": "127.0.0.1:6001"}])], start=False)
+        backend = {"name": "a", "id": 1, "address": "127.0.0.1:6001"}
+        lb = scene.cidlb([scene.pool("p", [backend], health={})], start=False)
         lb.write()
         good, missing = str(lb.file), str(scene.dir / "missing")
         for argv, status, said in (
             (["-t", "-c", good], 0, "good"),
             (["-V"], 0, r"^cidlb \d"),
+            (["--version"], 0, r"^cidlb \d"),
             (["-h"], 0, "^usage: "),
             (["-t", "-c", missing], 1, "No such file"),
             (["-c", missing], 1, "No such file"),
             (["-x"], 2, "usage: "),
             (["-c"], 2, "usage: "),
-            (["-t", "-c", good, "left over"], 2, "usage: "),
-            (["--log-format", "xml", "-t", "-c", good], 2, "usage: "),
+            (["-t", "-c", good, "left over"], 2, "^cidlb: left over: not an option\nusage: "),
+            (["--log-format", "xml", "-t"], 2, "^cidlb: xml: no log format; accepted: text, json\nusage: "),
         ):
             done = subprocess.run([BIN / "cidlb", *argv], capture_output=True, text=True, timeout=20)
             out, other = (done.stderr, done.stdout) if status else (done.stdout, done.stderr)
             assert done.returncode == status and re.search(said, out) and not other, (argv, done)
+        # What is good, but may not be meant, is said to who asks.
+        lb.config["pools"][0]["health"] = FAST_HEALTH
+        lb.write()
+        done = subprocess.run([BIN / "cidlb", "-t", "-c", good], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0 and "good" in done.stdout, done
+        assert re.match(r"warning: \S+:\d+: pools\[0\].health.timeout_ms: probes time out after ", done.stderr), done
 
 
 def case_second_cidlb():
@@ -156,13 +166,15 @@ def case_second_cidlb():
             second = scene.cidlb([scene.pool("p", pool["backends"])], name=name, start=False)
             second.config[same] = lb.config[same]
             second.start(ready=False)
-            assert second.wait(10) == 1, second.log_text()
+            assert second.wait(30) == 1, second.log_text()
             lines = second.log_text().splitlines()
-            assert re.search(r" error \S+: cannot bind \S+:\d+: Address already in use$", lines[-1]), lines
+            named = {"listeners": "listeners[0].address", "admin": "admin.http", "pools": "pools[0].nat.ports"}[same]
+            why = r"cannot bind \S+:\d+: Address already in use by another program, perhaps another cidlb$"
+            assert re.search(f" error refused: {re.escape(named)}: {why}", lines[-1]), lines
         second = scene.cidlb([pool], name="same", start=False)
         second.config = lb.config
         second.start(ready=False)
-        assert second.wait(10) == 1
+        assert second.wait(30) == 1
         lb.assert_identities()
         survives(fleet, 3)
 
@@ -178,13 +190,17 @@ def case_gives_up_root():
     with Scene() as scene:
         _, lb = one_pool(scene, 1)
         tasks = [status_of(task) for task in Path(f"/proc/{lb.pid}/task").iterdir()]
-        assert len(tasks) >= 3, "control thread and two workers"
+        assert len(tasks) >= 4, "control thread, the log's, and two workers"
         for task in tasks:
             assert task["Uid"].split() == [str(USER.pw_uid)] * 4, task
             assert task["Gid"].split() == [str(USER.pw_gid)] * 4, task
             assert set(task["Groups"].split()) <= {str(USER.pw_gid)}, task
             assert all(int(task[caps], 16) == 0 for caps in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")), task
             assert task["NoNewPrivs"].strip() == "1", task
+        # Each worker, and who writes the log, has a list of system calls of its own, on top of that of all threads.
+        filters = sorted(int(task["Seccomp_filters"]) for task in tasks)
+        assert filters[0] == int(status_of(Path(f"/proc/{lb.pid}"))["Seccomp_filters"]) > 0, filters
+        assert filters[-4:] == [filters[0], *[filters[0] + 1] * 3], filters
         # What it needs as root no more: a listener that a reload adds, on a port of the usual kind.
         lb.config["listeners"].append({"name": "more", "address": f"127.0.0.1:{free_ports()}", "pool": "p"})
         lb.reload()
@@ -198,7 +214,7 @@ def case_signals_end_it():
             fleet = scene.fleet(lb.address(), devices=3, duration=600, **QUICK)
             wait_sessions(lb, 3)
             lb.child.send_signal(number)
-            assert lb.wait(10) == 0, number
+            assert lb.wait(30) == 0, number
             assert " info stopped: " in lb.log_text().splitlines()[-1]
             fleet.kill()
 
@@ -206,11 +222,8 @@ def case_signals_end_it():
 def case_reload_without_traffic():
     with Scene() as scene:
         _, lb = one_pool(scene, 1)
-        start = time.monotonic()
         for _ in range(10):
-            lb.reload(timeout=5)
-        # A grace period that waited for a datagram would not end at all.
-        assert time.monotonic() - start < 20
+            lb.reload()  # a grace period that waited for a datagram would not end at all
         lb.assert_identities()
 
 
@@ -271,8 +284,8 @@ def case_listeners_and_pools_come_and_go():
 def case_renamed_listener_goes_on_answering():
     """Two listeners swap their names: whoever waits for an answer gets it from the address that it had asked."""
     with Scene() as scene, open_socket("127.0.0.1") as server, open_socket("127.0.0.1") as device:
-        server.settimeout(3)
-        device.settimeout(3)
+        server.settimeout(20)
+        device.settimeout(20)
         entry = {"name": "s", "address": "127.0.0.1:%d" % server.getsockname()[1]}
         lb = scene.cidlb([scene.pool("p", [entry], protocol="udp", cid=None, health={"probe": "none"})], start=False)
         lb.config["listeners"].append({"name": "other", "address": f"127.0.0.1:{free_ports()}", "pool": "p"})
@@ -363,7 +376,7 @@ def case_more_servers_than_descriptors():
         lb = scene.cidlb([scene.pool("p", entries, cid=cid)], start=False)
         lb.argv[:0] = ["prlimit", "--nofile=256:4096"]
         lb.start()
-        assert lb.metric("cidlb_backend_state", state="up") == 300
+        assert lb.metric("cidlb_backend_up") == 300
 
 
 def starts_or_says_why(lb, *under):
@@ -378,11 +391,13 @@ def starts_or_says_why(lb, *under):
     if lb.alive():
         lb.stop()
         return True
-    status, lines = lb.wait(10), lb.log_text().splitlines()
+    status, lines = lb.wait(30), lb.log_text().splitlines()
     if status == 127:  # ld.so, before there is a cidlb
         assert "error while loading shared libraries" in lines[-1], (limit, lines)
+    elif status == -signal.SIGSEGV and not lines:  # the same, if it has no memory for the first thread
+        assert subprocess.run([*under, program[0], "-V"], capture_output=True).returncode == status, limit
     else:
-        why = r" error \S+: \S|:1: (Cannot allocate memory|out of memory|may need \d+ descriptors .*)$"
+        why = r" error \S+: \S|:1: (Cannot allocate memory|out of memory|Too many open files|may need \d+ descriptors .*)$"
         assert status == 1 and lines and re.search(why, lines[-1]), (limit, status, lines)
     return False
 
@@ -394,16 +409,16 @@ def starts_somewhere(lb, limits):
 def case_starts_or_says_why_with_few_descriptors():
     with Scene() as scene:
         lb = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
-        starts_somewhere(lb, (f"--nofile={count}" for count in range(3, 80)))
+        starts_somewhere(lb, (f"--nofile={count}" for count in range(3, 120)))
 
 
 def case_starts_or_says_why_with_few_descriptors_left():
     """Whoever starts it has left the others open, which its check knows nothing of."""
-    leave = 'for ((i = $0; i < 70; i++)); do eval "exec $i</dev/null"; done; exec prlimit --nofile=70 "$@"'
+    leave = 'for ((i = $0; i < 100; i++)); do eval "exec $i</dev/null"; done; exec prlimit --nofile=100 "$@"'
     fewest = 6 if SANITIZE else 4  # a leak check at the end needs some, too; and without any ld.so ends
     with Scene() as scene:
         lb = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
-        assert any(starts_or_says_why(lb, "bash", "-c", leave, str(left)) for left in range(fewest, 40)), lb.log_text()
+        assert any(starts_or_says_why(lb, "bash", "-c", leave, str(left)) for left in range(fewest, 70)), lb.log_text()
 
 
 @release_only  # a sanitizer's address space cannot be limited
@@ -432,6 +447,21 @@ def case_check_of_deep_lists_with_little_memory():
         assert said == {"out of memory", "unknown"}, said
 
 
+def case_no_user_of_its_own():
+    """Root without a user to become: refused with the command that makes one. Nobody does not take its place."""
+    if not AS_ROOT:
+        raise Skip("needs root")
+    if any(entry.pw_name == "cidlb" for entry in pwd.getpwall()):
+        raise Skip("this machine has a user cidlb")
+    with Scene() as scene:
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
+        del lb.config["user"]
+        lb.write()
+        for argv in (["-t", "-c", lb.file], ["-c", lb.file]):
+            done = subprocess.run([BIN / "cidlb", *argv], capture_output=True, text=True, timeout=10)
+            assert done.returncode == 1 and "useradd --system \"cidlb\"" in done.stderr, (argv, done)
+
+
 def case_options_for_the_next_start():
     with Scene() as scene:
         _, lb = one_pool(scene, 1)
@@ -439,7 +469,11 @@ def case_options_for_the_next_start():
         lb.write()
         lines = hang_up(lb, "reloaded")
         assert "workers: 1 takes effect at the next start" in lines[0], lines
-        assert "user takes effect at the next start" in lines[1], lines
+        assert r'user: \"daemon\" takes effect at the next start' in lines[1], lines
+        assert lines[-1].endswith(": workers 2->1, user nobody->daemon") or not AS_ROOT, lines
+        again = hang_up(lb, "reloaded")
+        assert [line.split(" ", 1)[1] for line in again[:-1]] == [line.split(" ", 1)[1] for line in lines[:-1]], again
+        assert again[-1].endswith(": nothing changed"), again
 
 
 def case_json_logs():
@@ -456,10 +490,9 @@ def case_json_logs():
         lb.stop()
         events = [json.loads(line) for line in lb.log_text().splitlines()]
         for event in events:
-            always = {"time", "level", "event", "reason"}
-            assert always <= set(event) <= always | {"pool", "backend"}, event
+            assert {"time", "level", "event"} < set(event), event
             assert event["level"] in ("info", "warning", "error"), event
-            assert all(isinstance(value, str) for value in event.values()), event
+            assert all(isinstance(value, (str, int)) for value in event.values()), event
             datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
         assert [event["event"] for event in events if event["event"] != "configuration"] == [
             "started",
@@ -471,6 +504,10 @@ def case_json_logs():
         assert sum(event["event"] == "configuration" for event in events) == len(MISTAKEN_LINES), events
         down = next(event for event in events if event["event"] == "backend_down")
         assert (down["level"], down["pool"], down["backend"]) == ("warning", "p", "a"), down
+        started, reloaded = (next(e for e in events if e["event"] == name) for name in ("started", "reloaded"))
+        assert started["pools"] == started["listeners"] == 1 and started["workers"] == 2, started
+        assert reloaded["changes"] == "nothing changed" and reloaded["change_count"] == 0, reloaded
+        assert not any("reason" in event for event in (started, reloaded)) and events[-1]["by"] == "signal", events
 
 
 def case_secrets_stay_secret():
@@ -496,7 +533,7 @@ def case_secrets_stay_secret():
 
 
 def state(lb, backend):
-    return next(name for name in ("up", "down") if lb.metric("cidlb_backend_state", backend=backend.name, state=name))
+    return "up" if lb.metric("cidlb_backend_up", backend=backend.name) else "down"
 
 
 def case_ready_once_all_are_probed():
@@ -505,10 +542,10 @@ def case_ready_once_all_are_probed():
         mute = {"name": "mute", "id": 2, "address": "127.0.0.1:%d" % silent.getsockname()[1]}
         health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 3000}
         lb = scene.cidlb([scene.pool("p", [a, mute], health=health)], start=False).start(ready=False)
-        wait_until(lambda: lb.get("/healthz")[0] == 200, 10, "the door is open")
+        wait_until(lambda: lb.get("/healthz")[0] == 200, 20, "the door is open")
         assert lb.get("/readyz")[0] == 503
-        wait_until(lambda: lb.get("/readyz")[0] == 200, 10, "both were probed")
-        assert state(lb, a) == "up" and lb.metric("cidlb_backend_state", backend="mute", state="down") == 1
+        wait_until(lambda: lb.get("/readyz")[0] == 200, 20, "both were probed")
+        assert state(lb, a) == "up" and lb.down(backend="mute") == 1
         assert lb.get("/nonsense")[0] == 404
 
 
@@ -519,7 +556,7 @@ def forwarded(lb, backend):
 def case_server_dies_and_returns():
     with Scene() as scene:
         (a, b, c), lb = one_pool(scene, 3, health=FAST_HEALTH)
-        new_session(scene, lb, "before")
+        new_session(scene, lb, "before", devices=MANY)
         assert forwarded(lb, a) > 0
         a.kill()
         lb.wait_log(r"warning backend_down pool=p backend=a: connection refused")
@@ -533,7 +570,7 @@ def case_server_dies_and_returns():
                 sock.sendto(forge(b"\1\2\3\4\5\6", seq=n), parse_address(lb.address()))
                 time.sleep(0.002)
         wait_until(
-            lambda: lb.metric("cidlb_datagrams_total", verdict="cid_down") == 200, 10,
+            lambda: lb.metric("cidlb_datagrams_total", verdict="cid_down") == 200, 20,
             "datagrams to a server that is down",
         )
         survives(fleet, 12)
@@ -544,7 +581,7 @@ def case_server_dies_and_returns():
         lb.wait_log(r"info backend_up pool=p backend=a: ")
         assert state(lb, a) == "up"
         back = forwarded(lb, a)
-        new_session(scene, lb, "after")
+        new_session(scene, lb, "after", devices=MANY)
         assert forwarded(lb, a) > back
         lb.assert_identities()
 
@@ -559,9 +596,9 @@ def case_server_at_another_address():
         moved.wait_log("server 1")
         lb.config["pools"][0]["backends"][0]["address"] = moved.address
         lb.reload()
-        wait_until(lambda: lb.get("/readyz")[0] == 200, 5, "every server was probed")
-        assert lb.metric("cidlb_backend_state", backend="a", state="up") == 1
-        new_session(scene, lb, "after")
+        wait_until(lb.probed, 20, "every server was probed")
+        assert lb.metric("cidlb_backend_up", backend="a") == 1
+        new_session(scene, lb, "after", devices=MANY)
         assert moved.counters()["sessions"] > 0
 
 

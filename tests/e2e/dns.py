@@ -41,9 +41,12 @@ class Dns:
     """A thread that answers on port 53 of 127.0.0.1 from `records`: {name: [address, …]}, which a test changes as it
     likes."""
 
-    def __init__(self, scene, records, ttl=300):
+    def __init__(self, scene, records, ttl=300, search="test", ndots=1):
         self.records, self.ttl, self.silent, self.failing = dict(records), ttl, False, False
+        self.rest = f"search {search}\noptions ndots:{ndots}\n"  # of resolv.conf
         self.asked = collections.Counter()  # by name
+        self.questions = []  # (source address and port, number of the question, name as it was written)
+        self.lie = None  # an address that others claim before it answers: from another port and from another address
         self.conf = scene.dir / "resolv.conf"
         self.conf.touch(mode=0o644)
 
@@ -66,7 +69,7 @@ class Dns:
         self._start(ip)
 
     def _start(self, ip):
-        self.conf.write_text(f"nameserver {ip}\nsearch test\noptions ndots:1\n")
+        self.conf.write_text(f"nameserver {ip}\n{self.rest}")
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((ip, 53))
         self.sock.settimeout(0.2)
@@ -86,18 +89,29 @@ class Dns:
             except TimeoutError:
                 continue
             answer = self._answer(question)
+            self.questions.append((source, question[:2], question[12:-4]))
+            if self.lie:
+                self._lie(question, source)
             if not self.silent:
                 self.sock.sendto(answer, source)
 
-    def _answer(self, question):
+    def _lie(self, question, target):
+        """Everything in it is right, but who says it."""
+        answer = self._answer(question, lie=True)
+        for liar in (("127.0.0.1", 0), ("127.0.0.2", 53)):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.bind(liar)
+                sock.sendto(answer, target)
+
+    def _answer(self, question, lie=False):
         at, labels = 12, []
         while question[at]:
             labels.append(question[at + 1 : at + 1 + question[at]])
             at += 1 + question[at]
         kind = struct.unpack_from("!H", question, at + 1)[0]
         name = b".".join(labels).decode().lower()
-        self.asked[name] += 1
-        found = self.records.get(name)
+        self.asked[name] += not lie
+        found = [self.lie] if lie else self.records.get(name)
         code = SERVFAIL if self.failing else NXDOMAIN if found is None else 0
         octets = [ipaddress.ip_address(address).packed for address in found or () if not code]
         octets = [packed for packed in octets if len(packed) == (4 if kind == A else 16)]

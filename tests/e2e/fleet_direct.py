@@ -23,7 +23,7 @@ def relay(scene, target, listen="127.0.0.1", **options):
     process = scene.process("relay", *argv)
     port = f":{int(address.rsplit(':', 1)[1]):04X} "
     wait_until(
-        lambda: any(port in Path(f"/proc/net/{name}").read_text() for name in ("udp", "udp6")), 5, "the relay listens"
+        lambda: any(port in Path(f"/proc/net/{name}").read_text() for name in ("udp", "udp6")), 20, "the relay listens"
     )
     return address, process
 
@@ -97,7 +97,7 @@ def case_without_cid_devices_begin_anew():
     with Scene() as scene:
         _, target = start_backend(scene)
         options = {
-            "duration": 10, "rebinds": 1, "rebind_every": 0.3, "no_cid": True, "interval_ms": 150, "ack_timeout_ms": 60
+            "duration": 10, "rebinds": 1, "rebind_every": 0.3, "no_cid": True, "interval_ms": 150, "ack_timeout_ms": 100
         }
         report = scene.fleet(target, devices=5, **options).report(60)
         assert report["exit"] == 1 and report["survived"] == 0, report

@@ -2,18 +2,19 @@
 """What the README and the guides name is there: files, links, options, commands, settings, metrics, log events. What
 they tell to run is run by deployment.py."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
-from harness import BIN, main
+from harness import BIN, Skip, main
 from pages import GUIDE, README, ROOT, Page, guide, pages
 
 COLUMNS, README_LINES = 120, 125
 FOLDERS = "lb|common|bench|tests|conf|packaging"
 SCRIPTS = ("packaging/demo", "packaging/deps", "tests/run", "tests/fresh", "bench/run")
 # Words with an underscore that are nobody's here.
-OF_OTHERS = {"io_uring", "rp_filter", "proxy_timeout", "clock_nanosleep", "epoll_wait", "proxy_next_upstream"}
+OF_OTHERS = set("io_uring rp_filter proxy_timeout clock_nanosleep epoll_wait proxy_next_upstream js_preread".split())
 
 
 def sources(*folders, ending="[ch]"):
@@ -84,7 +85,8 @@ def case_paths():
                 if not (BIN / name).exists():
                     wrong.append(f"{page.name}:{n}: the build has no {name}")
             if re.fullmatch(r"[\w-]+\.(py|conf|nft|md)", code):
-                folders = ("tests/e2e", "conf", "packaging", "packaging/ecmp", "packaging/guide", "bench/results")
+                folders = ("tests/e2e", "tests/interop", "conf", "packaging", "packaging/ecmp", "packaging/guide")
+                folders += ("bench/results",)
                 if not any((ROOT / folder / code).exists() for folder in folders):
                     wrong.append(f"{page.name}:{n}: no {code}")
     assert seen > 100, seen
@@ -165,27 +167,29 @@ def case_commands():
 
 
 def case_metrics():
-    """Every metric, label and value that the pages name is in the source, and operating.md has every metric."""
+    """Every metric, label and value that the pages name is in the source, and metrics.md has every metric."""
     lb, known, wrong, named = sources("lb", "common"), sources("lb"), [], set()
     for page in pages():
         for n, code in code_lines(page):
             metrics = re.findall(r"(?<![\w/])cidlb_[a-z_]+", code)
-            named |= {metric for metric in metrics if page.name.endswith("operating.md")}
+            named |= {metric for metric in metrics if page.name.endswith("metrics.md")}
             wrong += [f"{page.name}:{n}: no metric {m}" for m in metrics if f'"{m}"' not in known]
             for label, value in re.findall(r'(?<=[{,`"\s])(verdict|reason|kind|direction|state)="(\w+)"', " " + code):
                 if f'"{label}"' not in known or f'"{value}"' not in lb:
                     wrong.append(f'{page.name}:{n}: no metric has {label}="{value}"')
     every = set(re.findall(r'"(cidlb_[a-z_]+)"', sources("lb/admin")))
     assert len(every) > 25, every
-    report(wrong + [f"operating.md does not tell of the metric {metric}" for metric in sorted(every - named)])
+    report(wrong + [f"metrics.md does not tell of the metric {metric}" for metric in sorted(every - named)])
 
 
 def logged():
-    """Names of log events: the second argument of log_event(), or handed on to it."""
+    """Names of log events: the second argument of log_event() or member of struct log_what, or handed on to it."""
     text = sources("lb")
     calls = re.findall(r'\blog_event\((?!enum)[^;]*?,\s*"(\w+)"', text)
     calls += re.findall(r'\bshortage_tell\([^;]*?,\s*"(\w+)",', text)
-    calls += re.findall(r'\bfinding_log\([^;]*?"(\w+)"', text)
+    calls += re.findall(r'\(struct log_what\)\{\s*(?:LOG_|is_|conf->)[^"]*?,\s*"(\w+)"', text)
+    calls += re.findall(r'\.event = "(\w+)"', text)
+    calls += re.findall(r'\bfinding_log\((?!const)[^;]*?"(\w+)"', text)
     return set(calls)
 
 
@@ -205,6 +209,22 @@ def case_events():
             told |= set(re.findall(r"`(\w+)`", line.split("|")[1]))
     wrong += [f"operating.md: no log event {event}" for event in sorted(told - known)]
     report(wrong + [f"operating.md does not tell of the log event {event}" for event in sorted(known - told)])
+
+
+def case_log_texts():
+    """What the pages quote of a log line behind its event is what the source says there, or the kernel."""
+    text = re.sub(r'"\s*\n\s*"', "", sources("lb", "common")) + " ".join(map(os.strerror, range(1, 134)))
+    wrong, seen = [], 0
+    for page in pages():
+        for n, line in page.prose:
+            for said in re.findall(r"\blog `\w+[^`:]*: ([^`]+)`", line):
+                seen += 1
+                # What differs from line to line: numbers, names of servers, settings.
+                for part in re.split(r"…|: |\w*\d\w*|\b[abN]\b|[\w.]*\.\w+|\[", said):
+                    if part.strip(" .:;,]") not in text:
+                        wrong.append(f"{page.name}:{n}: nothing logs {part.strip()}")
+    assert seen > 20, seen
+    report(wrong)
 
 
 def case_settings():
@@ -227,9 +247,32 @@ def case_settings():
     report(wrong)
 
 
+def case_java():
+    """What the pages show of programs in Java is compiled and run by tests/interop."""
+    text = sources("tests/interop/peers/leshan", ending="java")
+    has = {line.strip() for line in text.splitlines()}
+    lines = [(page, line) for page in guide() for block in page.commands("java") for line in block]
+    assert lines
+    report([f"{page.name}: no line of tests/interop/peers/leshan: {line}" for page, line in lines if line not in has])
+
+
+def case_yaml():
+    try:
+        import yaml
+    except ImportError:
+        raise Skip("needs python3-yaml") from None
+    blocks = [(page, "\n".join(lines)) for page in guide() for lines in page.commands("yaml")]
+    assert blocks
+    for page, text in blocks:
+        try:
+            yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            report([f"{page.name}: {error}"])
+
+
 def case_guide_is_complete():
     """The README leads to every page of the guide."""
-    linked = set(re.findall(r"\(packaging/guide/(\w+\.md)\)", README.read_text()))
+    linked = set(re.findall(r"\(packaging/guide/([\w-]+\.md)\)", README.read_text()))
     report([f"the README does not lead to {page.file.name}" for page in guide() if page.file.name not in linked])
 
 

@@ -183,6 +183,9 @@ class Process:
         self.scene, self.name, self.argv, self.user = scene, name, [str(arg) for arg in argv], user
         self.log, self.out = scene.dir / f"{name}.log", scene.dir / f"{name}.out"
         self.child, self.asked = None, True
+        self.stderr = None  # a descriptor in place of the log
+        self.logs = True  # False: its stderr is closed
+        self.pass_fds = ()
         scene.processes.append(self)
 
     def start(self):
@@ -195,7 +198,8 @@ class Process:
 
         with open(self.log, "ab") as log, open(self.out, "ab") as out:
             self.child = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log, preexec_fn=become, cwd="/"
+                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=self.stderr or log, preexec_fn=become,
+                cwd="/", pass_fds=self.pass_fds
             )
         self.asked = False
         return self
@@ -210,7 +214,7 @@ class Process:
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def wait_log(self, pattern, timeout=5):
+    def wait_log(self, pattern, timeout=20):
         """The first match of a regular expression in the log."""
         return wait_until(lambda: re.search(pattern, self.log_text()), timeout, f"{self.name} logs {pattern!r}")
 
@@ -222,7 +226,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{self.name} has not ended within {timeout} s") from None
 
-    def stop(self, timeout=10):
+    def stop(self, timeout=30):
         """SIGTERM; it must exit with status 0."""
         if self.alive():
             self.child.send_signal(signal.SIGTERM)
@@ -248,9 +252,20 @@ class Backend(Process):
         self.port = int(self.address.rsplit(":", 1)[1])
         self.report_file = scene.dir / f"{name}.json"
         argv = [BIN / "cidlb-backend", "--listen", self.address, "--id", number, "--report", self.report_file]
-        argv += [] if "--plain" in options else ["--psk", ":".join(PSK)]
+        argv += [] if {"--plain", "--certificates"} & {*options} else ["--psk", ":".join(PSK)]
         argv += [] if "--plain" in options or cid_length is None else ["--cid-length", cid_length]
         super().__init__(scene, name, argv + [*options])
+
+    def start(self):
+        """Returns once it is bound: a probe before that would be refused, and it be down."""
+        before = len(self.log_text())
+        super().start()
+        if self.logs:
+            said = rf"\bserver {self.number}: "
+            wait_until(
+                lambda: re.search(said, self.log_text()[before:]) or not self.alive(), 30, f"{self.name} is bound"
+            )
+        return self
 
     def entry(self, **options):
         """Its entry in a pool's `backends`."""
@@ -260,7 +275,7 @@ class Backend(Process):
         """What it has counted so far."""
         self.report_file.unlink(missing_ok=True)
         self.child.send_signal(signal.SIGUSR1)
-        wait_until(self.report_file.exists, 5, f"{self.name} reports")
+        wait_until(self.report_file.exists, 20, f"{self.name} reports")
         return json.loads(self.report_file.read_text())
 
     def report(self):
@@ -268,12 +283,11 @@ class Backend(Process):
         self.stop()
         return json.loads(self.report_file.read_text())
 
-    def replace(self, timeout=20):
+    def replace(self):
         """Ends it and starts another one in its place; what it had counted. With --sessions in its options, sessions go
         on."""
-        counted, logged = self.report(), self.log_text()
+        counted = self.report()
         self.start()
-        wait_until(lambda: "server" in self.log_text()[len(logged) :], timeout, f"{self.name} is back")
         return counted
 
 
@@ -315,13 +329,29 @@ class Cidlb(Process):
             os.chown(new, USER.pw_uid, USER.pw_gid)
         new.rename(self.file)
 
-    def start(self, ready=True, timeout=15):
+    def start(self, ready=True, timeout=30):
         self.write()
+        before = self.logged("started")
         super().start()
         if ready:
-            wait_until(lambda: self.get("/readyz")[0] == 200 or not self.alive(), timeout, f"{self.name} is ready")
+            wait_until(lambda: self.probed() or not self.alive(), timeout, f"{self.name} is ready")
             assert self.alive(), f"{self.name} ended with status {self.child.returncode}"
+            self.wait_logged("started", before)
         return self
+
+    def logged(self, event):
+        """How many lines of an event the log has. A thread of its own writes it, and may lag a little behind."""
+        return len(re.findall(rf"\b{event}\b", self.log_text()))
+
+    def wait_logged(self, event, before):
+        """Until there is one more. What was logged before it is there, too."""
+        if self.logs and not self.stderr:
+            wait_until(lambda: self.logged(event) > before or not self.alive(), 20, f"{self.name} logs {event}")
+
+    def probed(self):
+        """Every server was probed, whatever came of it."""
+        status, text = self.get("/readyz")
+        return status == 200 or "has no backend that is up" in text or "told to leave" in text
 
     def restart(self):
         """SIGKILL, then a new one. Returns the seconds until it was ready."""
@@ -330,12 +360,13 @@ class Cidlb(Process):
         self.start()
         return time.monotonic() - start
 
-    def reload(self, timeout=10):
+    def reload(self, timeout=30):
         """SIGHUP with the present configuration; returns once the new routing table is published."""
-        before = self.metric("cidlb_snapshot_generation")
+        before, lines = self.metric("cidlb_snapshot_generation"), self.logged("reloaded")
         self.write()
         self.child.send_signal(signal.SIGHUP)
         wait_until(lambda: self.metric("cidlb_snapshot_generation") > before, timeout, f"{self.name} has reloaded")
+        self.wait_logged("reloaded", lines)
 
     def listener(self, name):
         return next(listener for listener in self.config["listeners"] if listener["name"] == name)
@@ -347,7 +378,7 @@ class Cidlb(Process):
     def get(self, path):
         """(status, text) of an HTTP GET; (0, reason) without an answer."""
         try:
-            with urllib.request.urlopen(f"http://{self.config['admin']['http']}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.config['admin']['http']}{path}", timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -362,7 +393,21 @@ class Cidlb(Process):
     def metric(self, name, **labels):
         return total(self.metrics(), name, **labels)
 
-    def assert_identities(self, timeout=3, but=()):
+    def down(self, **labels):
+        """How many servers with these labels are down."""
+        return sum(
+            not up for (name, have), up in self.metrics().items()
+            if name == "cidlb_backend_up" and have >= frozenset(labels.items())
+        )
+
+    def backend(self, name, pool=None):
+        """What cidlbctl says of one server."""
+        argv = [BIN / "cidlbctl", "--json", "--socket", self.config["admin"]["socket"], "backends"]
+        out = subprocess.run(argv, capture_output=True, text=True, check=True)
+        rows = json.loads(out.stdout)["backends"]
+        return next(row for row in rows if row["name"] == name and pool in (None, row["pool"]))
+
+    def assert_identities(self, timeout=15, but=()):
         """Datagrams on their way may need a moment. `but`: pools of which a reload has taken away listeners or
         backends, whose counters are shown no more."""
         broken = None
@@ -454,6 +499,8 @@ class Scene:
     def fleet(self, target, name="fleet", **options):
         """A started cidlb-fleet: options by name, as in devices=10, rebind_every=2; True for one without a value."""
         argv = [BIN / "cidlb-fleet", "--target", target, "--psk", ":".join(PSK)]
+        if options.get("loss"):  # of some thousands of exchanges two in a row go unanswered by chance
+            options = {"give_up": 4, **options}
         for option, value in options.items():
             argv.append("--" + option.replace("_", "-"))
             argv += [] if value is True else [value]

@@ -6,13 +6,12 @@ import os
 import resource
 import selectors
 import signal
-import socket
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-from harness import BIN, FULL, PSK, Scene, free_ports, limited, main, release_only, total, wait_all_joined, wait_until
+from harness import BIN, FULL, PSK, Scene, free_ports, limited, main, release_only, wait_all_joined, wait_until
 from udp import COAP_RST, drain, open_socket
 
 PSK_IDENTITY, PSK_KEY = PSK
@@ -38,7 +37,7 @@ def verdicts(lb, verdict):
 
 
 def is_down(lb, name):
-    return lb.metric("cidlb_backend_state", backend=name, state="down") == 1
+    return lb.down(backend=name) == 1
 
 
 def case_one_of_three_is_killed():
@@ -46,7 +45,9 @@ def case_one_of_three_is_killed():
     devices, more = (300, 100) if FULL else (60, 20)
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2, 3)]
-        health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 200, "fall": 3}
+        # The packet path meets a refusal at once; the probe it causes is refused three times in a row. The next one
+        # that is due would be too late.
+        health = {"probe": "dtls", "interval_ms": 60_000, "timeout_ms": 3000, "fall": 3}
         lb = scene.cidlb([scene.pool("p", backends, health=health)])
         story = scene.dir / "story"
         fleet = scene.fleet(
@@ -59,13 +60,9 @@ def case_one_of_three_is_killed():
 
         begin = time.monotonic()
         backends[1].kill()
-        wait_until(lambda: is_down(lb, "b"), 10, "b is down")
-        # The packet path meets a refusal at once; the probe it causes is refused three times in a row. 150 ms on a
-        # machine of its own.
-        took = time.monotonic() - begin
-        print(f"   down {1000 * took:.0f} ms after its end")
-        assert took < 2, f"down after {took:.2f} s"
-        wait_until(lambda: verdicts(lb, "cid_down") > 0, 10, "its CIDs are counted")
+        wait_until(lambda: is_down(lb, "b"), 20, "b is down")
+        print(f"   down {1000 * (time.monotonic() - begin):.0f} ms after its end")
+        wait_until(lambda: verdicts(lb, "cid_down") > 0, 20, "its CIDs are counted")
 
         late = scene.fleet(
             lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200
@@ -98,11 +95,8 @@ def case_one_of_three_is_silent():
 
         def seen():
             """Of b in one look: failed probes, good ones, down."""
-            metrics = lb.metrics()
-            failed, ok = (
-                total(metrics, "cidlb_probes_total", backend="b", result=result) for result in ("failed", "ok")
-            )
-            return failed, ok, total(metrics, "cidlb_backend_state", backend="b", state="down") == 1
+            row = lb.backend("b")
+            return row["probes_failed"], row["probes_ok"], row["health"] == "down"
 
         before = seen()
         assert not before[2]
@@ -121,7 +115,7 @@ def case_one_of_three_is_silent():
                 f"fall × interval + timeout is {fall + 1} s"
             )
             good = seen()[1]
-            wait_until(lambda: verdicts(lb, "cid_down") > 0, 10, "its CIDs are counted")
+            wait_until(lambda: verdicts(lb, "cid_down") > 0, 20, "its CIDs are counted")
             late = scene.fleet(
                 lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200
             ).report()
@@ -154,7 +148,13 @@ def case_findings():
         other_name = scene.backend(6, options=("--psk", f"nobody:{PSK_KEY}"))
         entries = [good, no_cid, long_cid, other_id.entry(id=9), other_key, other_name]
         lb = scene.cidlb([scene.pool("p", entries, health=COAPS)])
-        wait_until(lambda: lb.metric("cidlb_probes_total") >= 2 * len(entries), 10, "two probes each")
+        names = [entry["name"] for entry in lb.config["pools"][0]["backends"]]
+
+        def probed_twice(name):
+            one = lb.backend(name)
+            return one["probes_ok"] + one["probes_failed"] >= 2
+
+        wait_until(lambda: all(map(probed_twice, names)), 30, "two probes each")
 
         one = row(lb, "a")
         assert one["health"] == "up" and one["rebinding"] == {"finding": "yes"} and one["cid"] == {"finding": "ok"}, one
@@ -204,157 +204,10 @@ def case_a_backend_steers_itself():
         ctl(lb, "drain", "a")
         says("ready\n50%", state="drain", weight=100)  # only the first line counts
         ctl(lb, "ready", "a")
-        says("perhaps", state="ready")
-        wait_until(lambda: "perhaps, which means nothing here" in lb.log_text(), 5, "an unknown word is named")
-        lb.assert_identities()
-
-
-def case_a_successor_claims_an_id():
-    """A new process elsewhere loads the sessions of one that ends, and their CIDs lead to it: no handshake, also for
-    devices that only wait."""
-    devices = 100 if FULL else 30
-    with Scene() as scene:
-        saved = scene.dir / "sessions"
-        a = scene.backend(1, options=("--sessions", saved))
-        b = scene.backend(2)
-        spare = {"name": "spare", "id": 3, "address": f"127.0.0.1:{free_ports()}", "weight": 0}
-        lb = scene.cidlb([scene.pool("p", [a, b, spare], health=COAPS)])
-        story = scene.dir / "story"
-        fleet = scene.fleet(
-            lb.address(), devices=devices, rebinds=4, rebind_every=2, interval_ms=500, ack_timeout_ms=500, story=story,
-            observe=True,
-        )
-        wait_all_joined(story, devices)
-        time.sleep(1)
-        mine = a.counters()["sessions"] - 1  # the probe's
-        a.stop()
-        heir = scene.backend(3, name="heir", port=int(spare["address"].split(":")[1]), options=("--sessions", saved))
-        wait_until(lambda: set(row(lb, "spare")["ids"]) == {"01", "03"}, 10, "the id has moved")
-        assert row(lb, "a")["ids"] == [] and lb.metric("cidlb_id_moves_total") == 1
-        report = fleet.report()
-        assert report["survived"] == devices and report["handshakes"] == devices, report
-        assert heir.counters()["sessions_loaded"] >= mine > 0, heir.counters()
-        lb.assert_identities()
-
-
-def hand_over_then_restart(returns):
-    """An heir has taken over an id when cidlb is killed and started again: its sessions go on, whatever the
-    predecessor's place answers."""
-    devices = 100 if FULL else 30
-    with Scene() as scene:
-        saved, story = scene.dir / "sessions", scene.dir / "story"
-        a, b = scene.backend(1, options=("--sessions", saved)), scene.backend(2)
-        spare = {"name": "spare", "id": 3, "address": f"127.0.0.1:{free_ports()}", "weight": 0}
-        # Silence at the predecessor's place is not known for what it is for a while.
-        lb = scene.cidlb([scene.pool("p", [a, b, spare], health={**COAPS, "timeout_ms": 1500})])
-        fleet = scene.fleet(
-            lb.address(), devices=devices, duration=15, interval_ms=500, ack_timeout_ms=500, story=story
-        )
-        wait_all_joined(story, devices)
-        time.sleep(1)
-        mine = a.counters()["sessions"] - 1  # the probe's
-        a.stop()
-        heir = scene.backend(3, name="heir", port=int(spare["address"].split(":")[1]), options=("--sessions", saved))
-        wait_until(lambda: set(row(lb, "spare")["ids"]) == {"01", "03"}, 10, "the id has moved")
-        kept = Path(lb.config["state_file"])
-        wait_until(
-            lambda: kept.exists() and json.loads(kept.read_text())["ids"] == {"p": {"01": "spare"}}, 5, "that is kept"
-        )
-        silence = None
-        if returns:
-            # At its old port, without the sessions.
-            empty = scene.backend(1, name="empty", port=a.port)
-            wait_until(lambda: lb.metric("cidlb_ids_contested") == 1, 10, "it is back")
-        else:
-            silence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            silence.bind(("127.0.0.1", a.port))
-            before = len(lb.log_text())
-        lb.kill()
-        lb.start(ready=False)
-        wait_until(lambda: lb.get("/healthz")[0] == 200, 10, "cidlb is back")
-        assert set(row(lb, "spare")["ids"]) == {"01", "03"} and row(lb, "a")["ids"] == [], "at once"
-        wait_until(lambda: lb.get("/readyz")[0] == 200, 15, "every server was probed")
-        time.sleep(1)
-        assert set(row(lb, "spare")["ids"]) == {"01", "03"}, row(lb, "spare")
-        report = fleet.report()
-        assert report["survived"] == report["handshakes"] == devices, report
-        assert heir.counters()["sessions_loaded"] >= mine > 0, heir.counters()
-        if returns:
-            assert empty.counters()["sessions"] == 2, "only the probes', of both cidlb"
-        else:
-            log = lb.log_text()[before:]
-            assert "id_contested" not in log and "id_moved" not in log, log
-            silence.close()
-        lb.assert_identities()
-
-
-def case_restart_after_a_succession():
-    hand_over_then_restart(returns=True)
-
-
-def case_restart_with_a_silent_predecessor():
-    hand_over_then_restart(returns=False)
-
-
-def case_predecessor_returns_empty():
-    """Its id stays with who has its sessions: it gets no new ones, whose CIDs would lead there."""
-    with Scene() as scene:
-        a, b = scene.backend(1), scene.backend(2)
-        words = scene.dir / "words"
-        words.write_text("id:1\n")
-        lb = scene.cidlb(
-            [
-                scene.pool(
-                    "p", [a, b.entry(), scene.backend(3, name="heir", options=("--steer", words)).entry()], health=COAPS
-                )
-            ]
-        )
-        a.kill()
-        wait_until(lambda: "01" in row(lb, "heir")["ids"], 10, "the id has moved")
-        a.start()
-        wait_until(lambda: lb.metric("cidlb_ids_contested") == 1, 10, "it is back")
-        assert row(lb, "a")["health"] == "up" and ctl(lb, "status")["pools"][0]["accepting"] == 2, "it has no id"
-        report = scene.fleet(lb.address(), devices=30, rebinds=1, rebind_every=0.3, interval_ms=200).report()
-        assert report["survived"] == report["handshakes"] == 30, report
-        lb.assert_identities()
-
-
-def case_two_claims_change_nothing():
-    with Scene() as scene:
-        words = scene.dir / "words"
-        words.write_text("id:9\n")
-        backends = [scene.backend(number, options=("--steer", words)) for number in (1, 2)]
-        lb = scene.cidlb([scene.pool("p", backends, health=COAPS)])
-        wait_until(lambda: lb.metric("cidlb_ids_contested") == 1, 10, "the claims are seen")
-        assert lb.log_text().count("id_contested") == 1
-        owners = [row(lb, name)["ids"] for name in ("a", "b")]
-        assert "01" in owners[0] and "02" in owners[1], owners
-        time.sleep(1)
-        assert [row(lb, name)["ids"] for name in ("a", "b")] == owners
-        words.write_text("\n")
-        wait_until(lambda: lb.metric("cidlb_ids_contested") == 0, 10, "the claims are gone")
-
-
-def case_claims_without_end():
-    """A server that claims other ids all the time is counted, and fills no log."""
-    with Scene() as scene:
-        words = scene.dir / "words"
-        a = scene.backend(1, options=("--steer", words))
-        lb = scene.cidlb([scene.pool("p", [a, scene.backend(2)], health={**COAPS, "interval_ms": 100})])
-
-        def claim_others():
-            first = claim_others.next
-            claim_others.next = 20 + (first + 10) % 200
-            new = words.with_suffix(".new")
-            new.write_text("id:1 " + " ".join(f"id:{number}" for number in range(first, first + 20)))
-            new.rename(words)
-            return lb.metric("cidlb_id_moves_total") > 150
-
-        claim_others.next = 20
-        wait_until(claim_others, 30, "ids move")
-        log = lb.log_text()
-        assert log.count("id_moved") <= 60, log
-        assert "01" in row(lb, "a")["ids"] and row(lb, "b")["ids"] == ["02"]
+        says("maint 150%", state="maint", weight=100)
+        wait_until(lambda: "150%, which means nothing here" in lb.log_text(), 20, "a word that cannot count is named")
+        says("last maint 2026", state="ready")  # prose
+        wait_until(lambda: "the word last, which is none" in lb.log_text(), 20, "so is the one that tells prose")
         lb.assert_identities()
 
 
@@ -365,13 +218,13 @@ def case_another_probe():
         words.write_text("drain\n")
         a, b = scene.backend(1, options=("--steer", words)), scene.backend(2)
         lb = scene.cidlb([scene.pool("p", [a, b], health=COAPS)])
-        wait_until(lambda: row(lb, "a")["state"] == "drain" and "steering" in row(lb, "a"), 10, "it drains")
+        wait_until(lambda: row(lb, "a")["state"] == "drain" and "steering" in row(lb, "a"), 20, "it drains")
         b.kill()
-        wait_until(lambda: is_down(lb, "b"), 10, "b is down")
+        wait_until(lambda: is_down(lb, "b"), 20, "b is down")
         for health in ({"probe": "dtls", "interval_ms": 200, "rise": 200}, {"probe": "none"}):
             lb.config["pools"][0]["health"] = health
             lb.reload()
-            wait_until(lambda: lb.get("/readyz")[0] == 200, 10, "every server was probed")
+            wait_until(lambda: lb.get("/readyz")[0] == 200, 20, "every server was probed")
             now = row(lb, "a")
             assert (now["state"], now["health"]) == ("ready", "up") and not {"steering", "rebinding"} & now.keys(), now
             assert is_down(lb, "b") == (health["probe"] == "dtls"), row(lb, "b")
@@ -382,7 +235,7 @@ def case_out_of_descriptors():
     with Scene() as scene:
         a = scene.backend(1)
         entries = [{**a.entry(), "name": f"s{number}", "id": number} for number in range(1, 151)]
-        lb = scene.cidlb([scene.pool("p", entries[:1], health={**COAPS, "fall": 1})])
+        lb = scene.cidlb([scene.pool("p", entries[:1], health={**COAPS, "timeout_ms": 10_000, "fall": 1})])
         with limited(lb, resource.RLIMIT_NOFILE, 128):
             lb.config["pools"][0]["backends"] = entries
             lb.write()
@@ -422,8 +275,8 @@ def case_may_it_be_stopped():
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2)]
         lb = scene.cidlb([scene.pool("p", backends, nat={"cid_idle_s": 3, "idle_s": 3})])
-        fleet = scene.fleet(lb.address(), devices=10, rebinds=3, rebind_every=1, interval_ms=200)
-        wait_until(lambda: row(lb, "a")["flows"] > 0, 10, "it has sessions")
+        fleet = scene.fleet(lb.address(), devices=30, rebinds=3, rebind_every=1, interval_ms=200)
+        wait_until(lambda: row(lb, "a")["flows"] > 0, 20, "it has sessions")
         ctl(lb, "drain", "a")
         assert row(lb, "a")["last_cid_s"] <= 2
         fleet.report()
@@ -438,7 +291,7 @@ def case_two_hundred_backends():
         servers = [scene.backend(number + 1, name=f"s{number}") for number in range(4)]
         # Fifty names a server: as many sessions as backends.
         entries = [{**servers[n % 4].entry(), "name": f"b{n}", "id": n} for n in range(200)]
-        lb = scene.cidlb([scene.pool("p", entries, health={**COAPS, "interval_ms": 1000})])
+        lb = scene.cidlb([scene.pool("p", entries, health={**COAPS, "interval_ms": 1000, "timeout_ms": 5000})])
         wait_until(lambda: lb.metric("cidlb_probes_total", result="ok") >= 400, 30, "every backend was probed twice")
 
         def cpu():
@@ -450,7 +303,8 @@ def case_two_hundred_backends():
         share = (cpu() - before) / (time.monotonic() - begin)
         probes = lb.metric("cidlb_probes_total", result="ok") - count
         print(f"   {probes:.0f} probes, {100 * share:.1f} % of one core")
-        assert probes >= 4 * 200 and lb.metric("cidlb_probes_total", result="failed") == 0
+        wait_until(lambda: lb.metric("cidlb_probes_total", result="ok") >= count + 4 * 200, 30, "probes go on")
+        assert lb.metric("cidlb_probes_total", result="failed") == 0
 
 
 class Pongs:
@@ -497,12 +351,11 @@ class Pongs:
 def case_two_hundred_go_down_at_once():
     """One routing table is made of what a turn of the event loop has found out, not one per backend."""
     with Scene() as scene, contextlib.closing(Pongs(200)) as servers:
-        health = {"probe": "coap", "interval_ms": 2000, "timeout_ms": 1000, "rise": 1, "fall": 1}
+        health = {"probe": "coap", "interval_ms": 2000, "timeout_ms": 5000, "rise": 1, "fall": 1}
         pool = scene.pool("p", servers.entries(), protocol="udp", cid=None, health=health)
         lb = scene.cidlb([pool], start=False).start(ready=False)
-        servers.pump_until(lambda: lb.get("/readyz")[0] == 200, 15, "every backend was probed")
-        down = {"state": "down"}
-        assert lb.metric("cidlb_backend_state", **down) == 0
+        servers.pump_until(lb.probed, 15, "every backend was probed")
+        assert lb.down() == 0
         before = lb.metric("cidlb_snapshot_generation")
         # It stands still at a moment at which it waits for no answer. When it goes on, every probe is due, and all are
         # refused.
@@ -510,7 +363,7 @@ def case_two_hundred_go_down_at_once():
             while servers.pump(0.01):
                 pass
             lb.child.send_signal(signal.SIGSTOP)
-            wait_until(lambda: stands_still(lb), 5, "it stands still")
+            wait_until(lambda: stands_still(lb), 20, "it stands still")
             if not servers.pump(0):
                 break
             lb.child.send_signal(signal.SIGCONT)
@@ -518,7 +371,7 @@ def case_two_hundred_go_down_at_once():
         servers.close()
         time.sleep(1.1 * health["interval_ms"] / 1000 + 0.2)
         lb.child.send_signal(signal.SIGCONT)
-        wait_until(lambda: lb.metric("cidlb_backend_state", **down) == 200, 10, "all are down")
+        wait_until(lambda: lb.down() == 200, 20, "all are down")
         tables = lb.metric("cidlb_snapshot_generation") - before
         print(f"   {tables} tables")
         assert 1 <= tables <= 3, tables
@@ -552,4 +405,5 @@ def case_packets_beside_probes():
         lb.assert_identities()
 
 
-main(globals())
+if __name__ == "__main__":
+    main(globals())

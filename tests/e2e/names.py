@@ -11,7 +11,7 @@ from harness import Scene, free_ports, main, wait_all_joined, wait_until
 
 DEVICES = 40
 TRAFFIC = {"interval_ms": 300, "ack_timeout_ms": 300, "duration": 120}
-HEALTH = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 1000}
+HEALTH = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
 SOURCES = ("127.64.0.0/10",)
 
 
@@ -31,7 +31,7 @@ def start_cidlb(scene, entries, **options):
 
 
 def is_up(lb, backend):
-    return lb.metric("cidlb_backend_state", backend=backend, state="up") == 1
+    return lb.metric("cidlb_backend_up", backend=backend) == 1
 
 
 def wait_is_up(lb, backend, up=True, timeout=15):
@@ -41,6 +41,11 @@ def wait_is_up(lb, backend, up=True, timeout=15):
 def logged(lb, event, backend):
     """Texts of the log lines of an event."""
     return re.findall(rf" {event} pool=p backend={backend}: (.*)", lb.log_text())
+
+
+def wait_logged(lb, event, backend):
+    """A thread of its own writes the log."""
+    wait_until(lambda: logged(lb, event, backend), 20, f"{event} of {backend}")
 
 
 def forwarded(lb, backend):
@@ -72,6 +77,7 @@ def case_pod_moves():
         start_pod(scene, 1, "127.0.0.11", port)
         old = start_pod(scene, 2, "127.0.0.12", port, sessions=sessions)
         lb = start_cidlb(scene, [named("a", 1, "pod-0", port), named("b", 2, "pod-1.test.", port)])
+        wait_logged(lb, "backend_address", "b")
         assert logged(lb, "backend_address", "b") == [f"pod-1.test. is now 127.0.0.12:{port}; before it was unknown"]
         story = scene.dir / "story"
         fleet = scene.fleet(lb.address(), devices=DEVICES, rebinds=1000, rebind_every=1, story=story, **TRAFFIC)
@@ -85,14 +91,14 @@ def case_pod_moves():
         new.wait_log(r"sessions .* loaded")
         start = time.monotonic()
         dns.records["pod-1.test"] = ["127.0.0.22"]
-        wait_until(lambda: len(logged(lb, "backend_address", "b")) == 2, 10, "the new address is known")
+        wait_until(lambda: len(logged(lb, "backend_address", "b")) == 2, 20, "the new address is known")
         took = time.monotonic() - start
         moved = f"pod-1.test. is now 127.0.0.22:{port}; before it was 127.0.0.12:{port}"
         assert logged(lb, "backend_address", "b")[1] == moved
         wait_traffic(lb, "a", "b")
         wait_is_up(lb, "b")
         print(f"    known {1000 * took:.0f} ms after the DNS, {dns.asked['pod-1.test'] - asked} questions")
-        assert took < 5 and dns.asked["pod-0.test"] == 1, (took, dns.asked)
+        assert dns.asked["pod-0.test"] == 1, dns.asked
         assert_survived(end(fleet))
         counted = new.report()
         assert counted["handshakes"] == 0 and counted["sessions_loaded"] > 0 and counted["forged_records"] == 0, counted
@@ -148,6 +154,26 @@ def case_other_nameserver():
         wait_is_up(lb, "a")
 
 
+def case_each_question_from_another_port():
+    """Whoever answers in the server's name must guess port, number and letters, of each question anew. An answer from
+    another address or port is not believed."""
+    with Scene() as scene, Dns(scene, {}, ttl=0) as dns:
+        port = free_ports()
+        start_pod(scene, 1, "127.0.0.11", port)
+        dns.lie = "127.0.0.66"
+        lb = start_cidlb(scene, [named("a", 1, "a-name-of-some-letters.test.", port)])
+        wait_until(lambda: len(dns.questions) >= 5, 30, "the name is asked for again and again")
+        questions = dns.questions[:]
+        for what, values in zip(("ports", "numbers", "spellings"), zip(*questions)):
+            assert len(set(values)) >= len(questions) - 1, (what, questions)
+        assert not logged(lb, "backend_address", "a") and not is_up(lb, "a")
+        dns.records["a-name-of-some-letters.test"] = ["127.0.0.11"]
+        wait_is_up(lb, "a")
+        wait_logged(lb, "backend_address", "a")
+        said = f"a-name-of-some-letters.test. is now 127.0.0.11:{port}; before it was unknown"
+        assert logged(lb, "backend_address", "a") == [said]
+
+
 def case_numbered_set():
     """One entry, three servers; their number is their id."""
     records = {f"pod-{number}.pods.test": [f"127.0.0.{20 + number}"] for number in range(3)}
@@ -183,6 +209,7 @@ def case_unknown_at_the_start():
         late = start_pod(scene, 2, "127.0.0.12", port)
         lb = start_cidlb(scene, [named("a", 1, "pod-0", port), named("b", 2, "pod-1", port)])
         assert is_up(lb, "a") and not is_up(lb, "b")
+        wait_logged(lb, "backend_name", "b")
         assert "pod-1: no such name" in logged(lb, "backend_name", "b"), lb.log_text()
         story = scene.dir / "story"
         fleet = scene.fleet(lb.address(), devices=DEVICES, story=story, **TRAFFIC)
@@ -210,7 +237,7 @@ def case_restarted_without_dns():
         fleet = scene.fleet(lb.address(), devices=DEVICES, rebinds=1000, rebind_every=1, story=story, **TRAFFIC)
         wait_all_joined(story, DEVICES)
         kept = Path(lb.config["state_file"])
-        wait_until(lambda: kept.exists() and "127.0.0.12" in kept.read_text(), 10, "the addresses are kept")
+        wait_until(lambda: kept.exists() and "127.0.0.12" in kept.read_text(), 20, "the addresses are kept")
         dns.silent = True
         lb.restart()
         wait_traffic(lb, "a", "b")

@@ -29,6 +29,7 @@ def handshake(msg_type, body=bytes(34)):
 HELLO = handshake(1)
 KEY_EXCHANGE = handshake(16)
 CHANGE_CIPHER_SPEC = record(20, b"\1")
+ALERT = record(21, b"\2\x28")
 PROTECTED = record(23, bytes(24), epoch=1)
 KNOWN = bytes.fromhex("0123456789ab")  # of server 1
 OTHER = bytes.fromhex("0923456789ab")  # of nobody
@@ -76,18 +77,30 @@ TABLE = [
     ("unified CID record that ends early", UNIFIED[:-1], ("unknown_cid",)),
     ("CID", CID, ("cid",)),
     ("CID behind a flight", KEY_EXCHANGE + CHANGE_CIPHER_SPEC + CID, ("cid",)),
-    ("CID, then nonsense", CID + b"\xff\xff", ("cid",)),
-    ("CID of a known server, then one of nobody", CID + CID_OTHER, ("cid",)),
+    ("CID twice", CID + CID, ("cid",)),
+    ("CID, then nonsense", CID + b"\xff\xff", ("mixed",)),
+    ("CID of a known server, then one of nobody", CID + CID_OTHER, ("mixed",)),
+    ("CID, then an alert", CID + ALERT, ("mixed",)),
+    ("CID, then a ClientHello", CID + HELLO, ("mixed",)),
+    ("alert, then a CID", ALERT + CID, ("mixed",)),
+    ("CID of nobody, then an alert", CID_OTHER + ALERT, ("mixed",)),
+    ("unified CID, then one without", UNIFIED + UNIFIED_NO_CID, ("cid",)),
+    ("unified CID, then an alert", UNIFIED + ALERT, ("mixed",)),
+    ("sixteen records, the last with a CID", CHANGE_CIPHER_SPEC * 15 + CID, ("cid",)),
+    ("seventeen records, the last with a CID", CHANGE_CIPHER_SPEC * 16 + CID, ("mixed",)),
     ("unified CID with length", UNIFIED, ("cid",)),
     ("unified CID without length", UNIFIED_REST, ("cid",)),
     ("CID of 1,400 octets", record(25, bytes(1381), epoch=1, cid=KNOWN), ("cid",)),
     ("largest CID record", record(25, bytes(MAX_UDP - 19), epoch=1, cid=KNOWN), ("cid",)),
-    ("first of 3,000 records is one with a CID", CID + CHANGE_CIPHER_SPEC * 3000, ("cid",)),
-    ("last of 4,000 records is one with a CID", CHANGE_CIPHER_SPEC * 4000 + CID, ("cid",)),
+    ("first of 3,000 records is one with a CID", CID + CHANGE_CIPHER_SPEC * 3000, ("mixed",)),
+    ("last of 4,000 records is one with a CID", CHANGE_CIPHER_SPEC * 4000 + CID, ("mixed",)),
     ("ClientHello", HELLO, ("hash",)),
-    ("ClientHello of OpenSSL", b"\x16\xfe\xff" + HELLO[3:], ("hash",)),
-    ("ClientHello, then a CID", HELLO + CID, ("hash",)),
-    ("ClientHello, then nonsense", HELLO + b"\xff", ("hash",)),
+    # Its random is known by now: it is repeated, so it follows its handshake.
+    ("ClientHello of OpenSSL", b"\x16\xfe\xff" + HELLO[3:], ("hint",)),
+    ("ClientHello in two records", HELLO + HELLO, ("hash",)),
+    ("ClientHello, then early data", HELLO + UNIFIED_NO_CID, ("hint",)),
+    ("ClientHello, then a CID", HELLO + CID, ("mixed",)),
+    ("ClientHello, then nonsense", HELLO + b"\xff", ("mixed",)),
     ("flight without CID", KEY_EXCHANGE + CHANGE_CIPHER_SPEC, BY_ADDRESS),
     ("application data", PROTECTED, BY_ADDRESS),
     ("alert", record(21, bytes(10), epoch=1), BY_ADDRESS),
@@ -95,7 +108,8 @@ TABLE = [
     ("acknowledgement of DTLS 1.3", record(26, bytes(10), epoch=1), BY_ADDRESS),
     ("return routability check", record(27, bytes(10), epoch=1), BY_ADDRESS),
     ("unified without CID", UNIFIED_NO_CID, BY_ADDRESS),
-    ("5,000 records without CID", CHANGE_CIPHER_SPEC * 4600, BY_ADDRESS),
+    ("sixteen records without CID", CHANGE_CIPHER_SPEC * 16, BY_ADDRESS),
+    ("4,600 records without CID", CHANGE_CIPHER_SPEC * 4600, ("mixed",)),
     ("largest datagram without CID", record(23, bytes(MAX_UDP - 13), epoch=1), BY_ADDRESS),
     ("64 KiB of zeros", bytes(MAX_UDP), ("type",)),
     ("64 KiB of 0x16", b"\x16" * MAX_UDP, ("malformed",)),
@@ -125,7 +139,7 @@ def add(sock, datagrams, lb, listener):
     for datagram in datagrams:
         sock.send(datagram)
     wait_until(
-        lambda: counts(lb, listener)[0] >= before + len(datagrams), 10, f"{len(datagrams)} datagrams are counted"
+        lambda: counts(lb, listener)[0] >= before + len(datagrams), 20, f"{len(datagrams)} datagrams are counted"
     )
     after, grown = counts(lb, listener)
     assert after == before + len(datagrams), (before, after)
@@ -150,9 +164,9 @@ def two_listeners(scene, backends, **options):
 
 
 def live(scene, lb, devices=3):
-    """A fleet with sessions, each with a flow of its handshake and one of its CID."""
+    """A fleet with sessions, each with a flow."""
     fleet = scene.fleet(lb.address("live"), devices=devices, duration=600, rebind_every=1, **QUICK)
-    wait_until(lambda: lb.metric("cidlb_flows", kind="proven") >= 2 * devices, 20, "the devices have sessions")
+    wait_until(lambda: lb.metric("cidlb_flows", kind="cid") >= devices, 20, "the devices have sessions")
     return fleet
 
 
@@ -192,7 +206,7 @@ def case_states_of_a_server():
 
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "dtls"
-FUZZ_BATCH = 250
+FUZZ_BATCH = 100  # which a socket has room for without root, while cidlb waits for its turn
 LENGTHS = (0, 1, 11, 12, 13, 16, 255, 256, 1472, 0x3FFF, 0x4000, 0xFFFE, 0xFFFF)
 
 
@@ -274,9 +288,7 @@ def case_fuzzed_datagrams():
             watched = scene.fleet(relay.address, name="watched", devices=1, duration=7200, **QUICK)
             relay.wait_record(6)
             fleet = scene.fleet(lb.address("live"), devices=devices, duration=7200, rebind_every=1, **QUICK)
-            wait_until(
-                lambda: lb.metric("cidlb_flows", kind="proven") >= 2 * (devices + 1), 20, "the devices have sessions"
-            )
+            wait_until(lambda: lb.metric("cidlb_flows", kind="cid") > devices, 20, "the devices have sessions")
             fuzz = Fuzz(9146, relay)
             sockets = [connected(lb.address("p"), f"127.9.8.{n}") for n in range(1, 9)]
             for sent in range(FUZZ_BATCH, count + 1, FUZZ_BATCH):
@@ -293,7 +305,7 @@ def case_fuzzed_datagrams():
                 + ", ".join(f"{verdicts[name]} {name}" for name in sorted(verdicts) if verdicts[name])
             )
             assert received == sum(verdicts.values()) == count, (received, verdicts)
-            reached = {"malformed", "type", "epoch0_data", "unknown_cid", "cid", "hash", "hint"}
+            reached = {"malformed", "type", "epoch0_data", "mixed", "unknown_cid", "cid", "hash", "hint"}
             assert all(verdicts[name] > count / 1000 for name in reached), verdicts
             assert_lived(watched, lb, 1)
         assert_lived(fleet, lb, devices)
@@ -333,7 +345,7 @@ def case_wrong_length_of_real_servers():
 
 
 def case_flood_of_cids():
-    """Random CIDs under a valid id, from many addresses, at a table with room for few flows: no proven flow is lost to
+    """Random CIDs under a valid id, from many addresses, at a table with room for few flows: no session's flow is lost to
     them."""
     count, devices, dice = 1_000_000 if FULL else 2_000, 8, random.Random(5)
     with Scene() as scene:
@@ -343,24 +355,21 @@ def case_flood_of_cids():
         with Relay(lb.address("live")) as relay:
             # Observed through a man in the middle: an answer proves that the way back is there.
             watched = scene.fleet(relay.address, name="watched", devices=1, duration=600, **QUICK)
-            fleet = scene.fleet(lb.address("live"), devices=devices - 1, duration=600, **QUICK)
-            wait_until(
-                lambda: lb.metric("cidlb_flows", kind="proven") == 2 * devices, 20, "every device has both its flows"
-            )
+            fleet = scene.fleet(lb.address("live"), devices=devices - 1, ramp_ms=200, duration=600, **QUICK)
+            wait_until(lambda: lb.metric("cidlb_flows", kind="cid") == devices, 20, "every session has its flow")
             sources = [connected(target, f"127.9.9.{n}") for n in range(1, 21)]
             for n in range(count):
                 sources[n % len(sources)].send(forge(b"\1" + dice.randbytes(5), seq=n))
                 if n % 500 == 0:
-                    assert lb.metric("cidlb_flows", kind="proven") == 2 * devices
-                    # Each of the two workers may have made one whose predecessor it has yet to end.
-                    assert lb.metric("cidlb_flows", kind="trial") <= 4 * devices / 8 + 2
+                    assert lb.metric("cidlb_flows", kind="cid") == devices
+                    assert lb.metric("cidlb_flows", kind="handshake") <= 4 * devices / 8
                     time.sleep(0.01 if FULL else 0.1)
             for sock in sources:
                 sock.setblocking(False)
                 assert not drain(sock), "cidlb sends nothing to those who forge"
             answered = len(relay.downlinks)
-            wait_until(lambda: len(relay.downlinks) > answered + 3, 10, "the device is answered")
-            assert lb.metric("cidlb_flows", kind="proven") == 2 * devices
+            wait_until(lambda: len(relay.downlinks) > answered + 3, 20, "the device is answered")
+            assert lb.metric("cidlb_flows", kind="cid") == devices
             assert_lived(watched, lb, 1)
         assert_lived(fleet, lb, devices - 1)
         for sock in sources:
@@ -371,8 +380,7 @@ def case_flood_of_cids():
 
 
 def case_more_devices_than_flows():
-    """A table that is too small refuses nobody: what does not fit comes and goes on trial, and a CID routes without a
-    flow."""
+    """A table that is too small refuses nobody: who was silent longest has no flow, and a CID routes without one."""
     with Scene() as scene:
         a = scene.backend(1)
         lb = scene.cidlb([scene.pool("p", [a], nat={"max_flows": 8})])
@@ -381,7 +389,7 @@ def case_more_devices_than_flows():
         ).report(60)
         assert report["survived"] == report["handshakes"] == 10, report
         lb.assert_identities()
-        assert lb.metric("cidlb_flows", kind="proven") == 8 and lb.metric("cidlb_flows", kind="trial") <= 1
+        assert lb.metric("cidlb_flows", kind="cid") == 8 and lb.metric("cidlb_flows", kind="handshake") <= 1
 
 
 main(globals())

@@ -10,10 +10,11 @@ import struct
 import subprocess
 from pathlib import Path
 
-from harness import BIN, FULL, Scene, Skip, free_ports, main, release_only, wait_until
+from harness import AS_ROOT, BIN, FULL, Scene, Skip, free_ports, main, release_only, wait_until
 from udp import Clients, Echo, drain, open_socket, parse_address
 
 MOST_OCTETS = 256  # of user memory for each proven flow
+HEAP_OCTETS = 1 << 20  # by which the heap differs from one run to the next
 WINDOW = 64  # datagrams on their way at a time: no socket's buffer overflows
 FEW = 32 * WINDOW  # flows: an eighth may be on trial, and so those that wait for an answer
 HEAD = struct.pack(">BHH6x", 25, 0xFEFD, 1)
@@ -61,7 +62,7 @@ def descriptors(lb):
 
 
 def filled(scene, server, device, flows, nofile):
-    """A cidlb with room for `flows` proven ones and so many of them: its anonymous octets, and its descriptors before
+    """A cidlb with room for `flows` of sessions and so many of them: its anonymous octets, and its descriptors before
     and after."""
     for sock in (server, device):
         drain(sock)
@@ -72,11 +73,11 @@ def filled(scene, server, device, flows, nofile):
     lb.start()
     before = descriptors(lb)
     exchange(lb, server, device, range(flows))
-    assert lb.metric("cidlb_flows", kind="proven") == flows and lb.metric("cidlb_flows", kind="trial") == 0
+    assert lb.metric("cidlb_flows", kind="cid") == flows and lb.metric("cidlb_flows", kind="handshake") == 0
     # Every one of them is still the way back of its session: none was made anew.
     for number in range(0, flows, max(1, flows // 1000)):
         exchange(lb, server, device, [number])
-    assert lb.metric("cidlb_flows", kind="proven") == flows and lb.metric("cidlb_flows", kind="trial") == 0
+    assert lb.metric("cidlb_flows", kind="cid") == flows and lb.metric("cidlb_flows", kind="handshake") == 0
     after = descriptors(lb)
     lb.assert_identities()
     octets = anonymous_octets(lb)
@@ -86,14 +87,14 @@ def filled(scene, server, device, flows, nofile):
 
 @release_only  # measures memory, which sanitizers use for themselves
 def case_octets_per_flow():
-    flows = 200_000 if FULL else 20_000
+    flows = 200_000
     with Scene() as scene, open_socket("127.0.0.1") as server, open_socket("127.0.0.1") as device:
         few, _, _ = filled(scene, server, device, FEW, 20_000)
         octets, _, _ = filled(scene, server, device, flows, 20_000)
         each = (octets - few) / (flows - FEW)
         print(f"    {flows} proven flows: {each:.1f} octets each, beside {few} with {FEW} flows")
         # Their own memory at least: less would mean that something else was measured.
-        assert 128 < each <= MOST_OCTETS, each
+        assert 128 < each and octets - few <= MOST_OCTETS * (flows - FEW) + HEAP_OCTETS, each
 
 
 def case_descriptors():
@@ -152,14 +153,17 @@ def bound_ports():
 
 def case_what_the_check_accepts_is_enough():
     """One descriptor less is refused by the check and at the start; with so many nothing runs out."""
+    if not AS_ROOT:
+        raise Skip("needs a route to fd00::/64, and so root")
+    subprocess.run(["ip", "-6", "route", "replace", "local", "fd00::/64", "dev", "lo"], check=True)
     with Scene() as scene, Echo("ab") as servers:
         lb = everything(scene, servers)
         lb.write()
-        said, good = checked(lb, 100)
+        said, good = checked(lb, 140)
         needed = int(
             re.search(
                 r":1: may need (\d+) descriptors \(\d+ for .*, \d+ for .*\); "
-                r"the limit \(ulimit -Hn\) is 100: .* LimitNOFILE=\1$",
+                r"the limit \(ulimit -Hn\) is 140: .* LimitNOFILE=\1$",
                 said, re.M,
             ).group(1)
         )
@@ -172,17 +176,19 @@ def case_what_the_check_accepts_is_enough():
         program = lb.argv
         lb.argv = ["prlimit", f"--nofile={needed - 1}:{needed - 1}", *program]
         lb.start(ready=False)
-        assert lb.wait(10) == 1 and lb.log_text() == said, lb.log_text()
+        # The check warns of more than a start does.
+        refused = "".join(line for line in said.splitlines(True) if not line.startswith("warning: "))
+        assert lb.wait(30) == 1 and lb.log_text() == refused, (lb.log_text(), said)
         lb.argv = ["prlimit", f"--nofile={needed}:{needed}", *program]
         lb.start()
         with contextlib.ExitStack() as stack:
-            for _ in range(8):
+            for _ in range(32):
                 stack.enter_context(socket.socket(socket.AF_UNIX)).connect(lb.config["admin"]["socket"])
-            for _ in range(15):  # and one that asks for metrics
+            for _ in range(31):  # and one that asks for metrics
                 stack.enter_context(socket.create_connection(parse_address(lb.config["admin"]["http"])))
             for pool in ("one", "two"):
                 stack.enter_context(Clients(lb.address(pool), 120)).run(0.5, 240)
-            wait_until(lambda: len(bound_ports() & ports_of(lb)) == 40, 5, "all ports are open")
+            wait_until(lambda: len(bound_ports() & ports_of(lb)) == 40, 20, "all ports are open")
             used = descriptors(lb)
         assert needed - 20 <= used <= needed, (used, needed)
         assert "oo many open files" not in lb.log_text(), lb.log_text()

@@ -28,7 +28,7 @@ def record(number):
 
 
 def route_prefix():
-    ip("-6", "route", "add", "local", PREFIX, "dev", "lo")
+    ip("-6", "route", "replace", "local", PREFIX, "dev", "lo")
 
 
 def flip(endpoint, bit):
@@ -148,6 +148,7 @@ def case_memory():
         lb = one_server(scene, server)
         source = Source(lb.address())
         exchange(source, server, 0, 1000)
+        lb.metric("cidlb_flows")  # counters are summed up, which takes memory of its own from the first time on
         few = resident_kib(lb)
         exchange(source, server, 1000, SOURCES)
         many = resident_kib(lb)
@@ -170,7 +171,7 @@ def case_who_may_answer():
         lb = one_server(scene, server)
         ports = [int(port) for port in lb.config["pools"][0]["nat"]["ports"].split("-")]
         device.sendto(record(1), parse_address(lb.address()))
-        wait_until(lambda: select.select([server], [], [], 0)[0], 5, "the server gets it")
+        wait_until(lambda: select.select([server], [], [], 0)[0], 20, "the server gets it")
         ((datagram, endpoint),) = drain(server)
         host, port = endpoint[:2]
         octets = ipaddress.IPv6Address(host).packed
@@ -181,17 +182,17 @@ def case_who_may_answer():
         # Strangers, also with a wrong check; and the server itself, to any address but this one.
         stranger.sendto(b"forged", (host, port))
         stranger.sendto(b"forged", (flip(host, 79), port))
-        wait_until(lambda: dropped(lb) == {"check": 0, "source": 2}, 5, "strangers are counted")
+        wait_until(lambda: dropped(lb) == {"check": 0, "source": 2}, 20, "strangers are counted")
         for bit in range(56, 128):
             server.sendto(b"forged", (flip(host, bit), port))
         server.sendto(b"forged", (host, ports[1]))
-        wait_until(lambda: dropped(lb) == {"check": 73, "source": 2}, 5, f"failed checks are counted: {dropped(lb)}")
+        wait_until(lambda: dropped(lb) == {"check": 73, "source": 2}, 20, f"failed checks are counted: {dropped(lb)}")
         lb.wait_log("warning stateless_dropped pool=p: the endpoints get datagrams that are no answers")
         assert not drain(device)
 
         server.sendto(b"answer", endpoint)
         server.sendto(b"another", endpoint)
-        wait_until(lambda: lb.metric("cidlb_forwarded_total", direction="down") == 2, 5, "answers are sent")
+        wait_until(lambda: lb.metric("cidlb_forwarded_total", direction="down") == 2, 20, "answers are sent")
         assert [data for data, _ in drain(device)] == [b"answer", b"another"]
         lb.assert_identities()
         assert lb.log_text().count(" stateless_dropped ") == 1, "the line is limited in rate"
@@ -207,10 +208,10 @@ def case_who_may_answer():
             before = dropped(lb)["check"]
             server.sendto(b"old", endpoint)
             wait_until(
-                lambda: drain(device) if good else dropped(lb)["check"] > before, 5, f"the old address is good: {good}"
+                lambda: drain(device) if good else dropped(lb)["check"] > before, 20, f"the old address is good: {good}"
             )
         device.sendto(record(2), parse_address(lb.address()))
-        wait_until(lambda: select.select([server], [], [], 0)[0], 5, "the server gets it")
+        wait_until(lambda: select.select([server], [], [], 0)[0], 20, "the server gets it")
         ((_, moved),) = drain(server)
         assert moved != endpoint and ipaddress.IPv6Address(moved[0]).packed[10:] == octets[10:], moved
         lb.assert_identities()
@@ -233,7 +234,7 @@ def case_shared_prefix():
         endpoints = {}
         for name in ("p", "q"):
             device.sendto(record(1), parse_address(lb.address(name)))
-            wait_until(lambda: select.select([both], [], [], 0)[0], 5, "the server gets it")
+            wait_until(lambda: select.select([both], [], [], 0)[0], 20, "the server gets it")
             ((_, endpoints[name]),) = drain(both)
         assert endpoints["p"][0] != endpoints["q"][0]
         for sender, name in ((both, "p"), (both, "q"), (other, "q")):
@@ -241,7 +242,7 @@ def case_shared_prefix():
             assert select.select([device], [], [], 5)[0], (sender, name)
             assert drain(device) == [(name.encode(), parse_address(lb.address(name)))]
         other.sendto(b"forged", endpoints["p"])
-        wait_until(lambda: lb.metric("cidlb_stateless_dropped_total") == 1, 5, "it is of the other pool only")
+        wait_until(lambda: lb.metric("cidlb_stateless_dropped_total") == 1, 20, "it is of the other pool only")
         assert not drain(device)
         assert lb.metric("cidlb_replies_total", pool="p") == 1 and lb.metric("cidlb_replies_total", pool="q") == 2
         lb.assert_identities()
@@ -249,6 +250,7 @@ def case_shared_prefix():
 
 def case_told():
     """What an operator reads of it."""
+    route_prefix()
     with Scene() as scene, open_socket("::1") as server:
         lb = one_server(scene, server)
         how = "runs without a table: servers see addresses in fd00:c1d:1b00::/56 that carry those of the devices of "
@@ -258,7 +260,7 @@ def case_told():
         assert "pool p runs without a table: it needs no flows" in ctl(lb, "flows")
         lb.reload()
         lb.wait_log("reloaded")
-        wait_until(lambda: lb.log_text().count(how) == 2, 5, "it is logged at each start and reload")
+        wait_until(lambda: lb.log_text().count(how) == 2, 20, "it is logged at each start and reload")
 
 
 def case_refusing_server():
@@ -273,11 +275,11 @@ def case_refusing_server():
         a.kill()
         wait_until(
             lambda: device.sendto(record(1), parse_address(lb.address()))
-            and lb.metric("cidlb_icmp_errors_total", backend="a"),
+            and lb.metric("cidlb_icmp_errors_total", pool="p"),
             5,
             "an error",
         )
-        wait_until(lambda: lb.metric("cidlb_backend_state", backend="a", state="down") == 1, 5, "the server is down")
+        wait_until(lambda: lb.down(backend="a") == 1, 20, "the server is down")
         assert lb.metric("cidlb_strays_total") == 0
         lb.assert_identities()
 

@@ -9,12 +9,12 @@ import socket
 import subprocess
 
 from harness import BIN, PSK, Scene, Skip, free_ports, main, release_only, wait_until
-from shim import Shimmed
+from lab.shimmed import Shimmed
 from udp import parse_address
 
 KEYS = {1: bytes(range(16))}
 COAPS = {"probe": "coaps", "interval_ms": 100, "timeout_ms": 3000, "psk_identity": PSK[0], "psk_key": PSK[1]}
-COAP = {"probe": "coap", "interval_ms": 100, "timeout_ms": 500}
+COAP = {"probe": "coap", "interval_ms": 100, "timeout_ms": 2000}
 DTLS = {**COAP, "probe": "dtls"}
 WORKERS = 2  # of the harness's cidlb
 INNER_PORTS = range(1024, 32768)
@@ -168,7 +168,7 @@ def case_a_port_too_few():
         argv = [BIN / "cidlb-backend", "--listen", f"127.0.0.1:{port}", "--id", 1, "--psk", ":".join(PSK)]
         server = shimmed(scene, settings, argv, port, "127.0.0.1", WORKERS - 1)
         lb = scene.cidlb([tunnel_pool(scene, [{"name": "a", "id": 1, "address": f"127.0.0.1:{port}"}], settings, DTLS)])
-        lb.wait_log("backend_down pool=p backend=a: no answer through the tunnel for 500 ms")
+        lb.wait_log("backend_down pool=p backend=a: no answer through the tunnel for 2000 ms")
         local = parse_address(settings["local"])
         server.wait_log(
             f"dropped a datagram from 127.0.0.1:{local[1] + WORKERS}: its sender is not in CIDLB_SHIM_NODES"
@@ -192,7 +192,7 @@ def case_another_key():
     with Scene() as scene:
         server = scene.backend(1, options=["--tunnel", key_file(scene, keys={1: bytes(16)})])
         lb = scene.cidlb([tunnel_pool(scene, [server], tunnel(), DTLS)])
-        lb.wait_log("backend_down pool=p backend=a: no answer through the tunnel for 500 ms")
+        lb.wait_log("backend_down pool=p backend=a: no answer through the tunnel for 2000 ms")
         assert server.counters()["bad_headers"] > 0
 
 

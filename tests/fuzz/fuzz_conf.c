@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/allowance.h"
+#include "common/learned.h"
 #include "conf/read.h"
 
 #define NAME "fuzz.conf"
@@ -45,13 +47,19 @@ static void check_pool(const struct conf_pool *pool)
 	require(pool->name && *pool->name);
 	require(pool->backend_count >= 1 && pool->backend_count <= CONF_MAX_BACKENDS);
 	require(pool->protocol == POOL_DTLS || layout->scheme == CID_LAYOUT_NONE);
-	require(layout->scheme == CID_LAYOUT_NONE ? layout->length == 0 : layout->length >= 1 && layout->length <= 20);
+	if (layout->scheme == CID_LAYOUT_NONE || layout->scheme == CID_LAYOUT_LEARNED)
+		require(layout->length == 0);
+	else
+		require(layout->length >= 1 && layout->length <= 20);
+	require((layout->scheme == CID_LAYOUT_LEARNED) == (pool->max_cids >= LEARNED_MIN_CIDS));
 	require(layout->scheme != CID_LAYOUT_ID || lbcid_check(&layout->lbcid) == 0);
 	require(nat->source_count >= 1 && nat->source_count <= (nat->single ? 2 : CONF_MAX_SOURCES));
 	require(nat->port_first >= 1 && nat->port_first <= nat->port_last &&
 		(nat->single || nat->port_last - nat->port_first < 64));
 	require(nat->max_flows >= (nat->single ? 1 : 8) && nat->idle_s >= 1 && nat->cid_idle_s >= 1 &&
-		nat->settle_ms >= 100 && nat->contest_s >= 1);
+		(nat->contest == CONTEST_OWN || nat->contest == CONTEST_HOME) &&
+		(nat->endpoint == ENDPOINT_CID || nat->contest == CONTEST_HOME) &&
+		nat->unproven_rate <= ALLOWANCE_RATE_MAX);
 	require(pool->health.interval_ms >= 10 && pool->health.timeout_ms >= 1 && pool->health.rise >= 1 &&
 		pool->health.fall >= 1);
 	for (size_t i = 0; i < pool->backend_count; i++) {
@@ -85,7 +93,16 @@ static int source_towards(const struct addr *to, struct addr *out)
 	return 0;
 }
 
-static const struct conf_machine machine = { .cpus = 4, .descriptors = 20000, .source_towards = source_towards };
+static bool has_prefix(const struct addr *first, uint8_t bits)
+{
+	return addr_is_loopback(first) || bits % 2 == 0;
+}
+
+static const struct conf_machine machine = { .cpus = 4,
+					     .descriptors = 20000,
+					     .source_towards = source_towards,
+					     .is_here = addr_is_loopback,
+					     .has_prefix = has_prefix };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -97,10 +114,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(text, data, size);
 	text[size] = '\0';
-	conf = conf_parse(&(struct conf_source){ NAME, text, 0600 }, &machine, &report);
+	conf = conf_parse(&(struct conf_source){ .file = NAME, .text = text }, &machine, &report);
 	require((conf != NULL) == (report.error_count == 0));
 	check_lines(report.errors, report.error_count);
 	check_lines(report.warnings, report.warning_count);
+	check_lines(report.advice, report.advice_count);
 	if (conf)
 		check_conf(conf);
 	conf_free(conf);

@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	/* The fuzzer finds no tag by chance. So any ends are also checked as if they had been read. */
 	if (len - 1 >= 2 * sizeof(struct addr)) {
-		memcpy(&ends, data + 1, sizeof ends);
+		memcpy(&ends, data + 1, 2 * sizeof(struct addr));
+		ends.key = (uint16_t)(data[0] >> 1 & 1);
 		check_again(&keys, direction, &ends);
 	}
 	return 0;

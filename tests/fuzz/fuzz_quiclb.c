@@ -60,8 +60,10 @@ static void check_open(const struct cid_layout *layout, const struct dtls_view *
 	require(opened.cid == data + view->cid_at);
 	require(length >= 1 && length <= LBCID_MAX_OCTETS);
 	require(opened.cid_len >= 1 && opened.cid_len <= length && opened.cid_len <= len - view->cid_at);
-	require((opened.result == CID_OPENED) == (config && dtls_cid_fits(view, data, len, length)));
-	require(opened.result == CID_OPENED || opened.result == CID_MISFIT);
+	require(opened.result == CID_OPENED || opened.result == CID_MISFIT || opened.result == CID_MIXED);
+	require(opened.result != CID_MIXED || dtls_cid_fits(view, data, len, length));
+	require(opened.result == CID_MIXED ||
+		(opened.result == CID_OPENED) == (config && dtls_cid_fits(view, data, len, length)));
 	if (opened.result != CID_OPENED)
 		return;
 	require(opened.cid_len == config->length && opened.id.len == config->size);

@@ -32,7 +32,7 @@ static void check_first_line(const struct steering *said, const struct cid_layou
 
 	while (line < len && text[line] != '\r' && text[line] != '\n')
 		line++;
-	steering_read(&again, layout, text, line, unknown);
+	(void)steering_read(&again, layout, text, line, unknown);
 	require(again.down == said->down && again.admin == said->admin && again.percent == said->percent);
 	require(again.id_count == said->id_count);
 }
@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		layout.lbcid =
 			(struct lbcid_config){ .scheme = LBCID_NODE_ID, .length = LBCID_MAX_OCTETS, .size = data[0] };
 	}
-	steering_read(&said, &layout, data + 1, len - 1, unknown);
+	if (!steering_read(&said, &layout, data + 1, len - 1, unknown))
+		require(unknown[0] && !said.down && !said.admin && said.percent == 100 && !said.id_count);
 	require(said.percent <= 100 && said.admin <= BACKEND_MAINT);
 	require(memchr(unknown, '\0', sizeof unknown) != NULL);
 	for (const char *c = unknown; *c; c++)

@@ -8,6 +8,8 @@
 
 #include <event2/event.h>
 
+#include "base/std_files.h"
+#include "bench/lib/certificates.h"
 #include "bench/lib/options.h"
 #include "bench/lib/tunnel_keys.h"
 #include "bench/programs/backend/cid_option.h"
@@ -17,32 +19,39 @@
 enum { EXIT_USAGE = 2, DEFAULT_CID_LENGTH = 6, DEFAULT_NOTIFY_MS = 1000 };
 
 static const char usage[] =
-	"usage: cidlb-backend --listen A:P --id N --psk IDENTITY:HEX [--cid-length N | --quic-lb CONFIG] [--notify-ms "
-	"N]\n"
-	"                     [--report FILE] [--sessions FILE] [--steer FILE] [--tunnel FILE]\n"
-	"       cidlb-backend --listen A:P --id N --plain [--notify-ms N] [--report FILE] [--tunnel FILE]\n"
-	"  --listen A:P       address to serve, [V6]:P for IPv6\n"
-	"  --id N             server id in every CID handed out: its first octet, 0..255, or where --quic-lb has it\n"
-	"  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share\n"
-	"  --cid-length N     octets, 1..20 (default 6); 0: no CID\n"
+	"usage: cidlb-backend --listen A:P --id N --psk ID:HEX [--cid-length N | --quic-lb CONFIG] [options]\n"
+	"       cidlb-backend --listen A:P --id N --certificates FILE [options]\n"
+	"       cidlb-backend --listen A:P --id N --plain [options]\n"
+	"  --listen A:P       address to serve, [V6]:P for IPv6; required\n"
+	"  --id N             server id in every CID handed out: its first octet, 0..255, or where --quic-lb has it; "
+	"required\n"
+	"  --psk ID:HEX       identity and key (1 to 32 octets) that all devices share; required without\n"
+	"                     --plain and --certificates\n"
+	"  --certificates FILE\n"
+	"                     PEM: a key, its certificate, and those of who issues the devices' (default: none)\n"
+	"  --cid-length N     octets, 1..20; 0: no CID (default 6)\n"
 	"  --quic-lb CONFIG   CIDs of scheme quic-lb: rotation=0,server_id_length=2,nonce_length=6,key=@FILE, as in "
 	"cidlb.conf;\n"
 	"                     sessions loaded keep their CIDs, whatever config those are of, if they are of this "
 	"length\n"
+	"                     (default: --cid-length)\n"
 	"  --plain            CoAP without DTLS\n"
-	"  --notify-ms N      time between notifications of /time (default 1000)\n"
+	"  --notify-ms N      ms between notifications of /time, 1..86400000 (default 1000)\n"
 	"  --report FILE      counters as JSON, at exit and on SIGUSR1 (default: standard output)\n"
 	"  --sessions FILE    at exit, sessions go into it; at the start, those of the server before are taken out of "
 	"it\n"
-	"  --steer FILE       its first line, if there is one, follows `up` in the answer to probes: drain, 75%\n"
-	"  --tunnel FILE      datagrams come through a tunnel of cidlb; FILE has a line ID:HEX per key, the first "
-	"signs\n";
+	"                     (default: they end with the server)\n"
+	"  --steer FILE       its first line, if there is one, follows `up` in the answer to probes: drain, 75% "
+	"(default: none)\n"
+	"  --tunnel FILE      datagrams come through tunnels of cidlb; FILE has a line ID:HEX per key\n"
+	"                     (default: they come as they are)\n";
 
 struct arguments {
 	struct server_options server;
 	const char *report;   /* NULL: standard output */
 	const char *sessions; /* NULL: they end with the server */
 	struct lbcid_key *cid_key;
+	char *certificates; /* NULL: none */
 };
 
 struct program {
@@ -74,6 +83,7 @@ enum argument {
 	OPT_CID_LENGTH,
 	OPT_QUIC_LB,
 	OPT_PSK,
+	OPT_CERTIFICATES,
 	OPT_PLAIN,
 	OPT_NOTIFY_MS,
 	OPT_REPORT,
@@ -89,6 +99,7 @@ static const struct option options[] = {
 	{ "cid-length", required_argument, NULL, OPT_CID_LENGTH },
 	{ "quic-lb", required_argument, NULL, OPT_QUIC_LB },
 	{ "psk", required_argument, NULL, OPT_PSK },
+	{ "certificates", required_argument, NULL, OPT_CERTIFICATES },
 	{ "plain", no_argument, NULL, OPT_PLAIN },
 	{ "notify-ms", required_argument, NULL, OPT_NOTIFY_MS },
 	{ "report", required_argument, NULL, OPT_REPORT },
@@ -104,7 +115,7 @@ static int read_tunnel(struct server_options *out, const char *file)
 	const int err = tunnel_keys_read(&out->tunnel, file);
 
 	if (err == -EINVAL)
-		fprintf(stderr, "--tunnel: %s: accepted: one or two lines ID:HEX, ids 0..255, keys of 16 octets\n",
+		fprintf(stderr, "--tunnel: %s: accepted: 1..16 different lines ID:HEX, ids 0..255, keys of 16 octets\n",
 			file);
 	else if (err)
 		fprintf(stderr, "--tunnel: %s: %s\n", file, strerror(-err));
@@ -134,6 +145,10 @@ static int read_option(struct arguments *out, int option, const char *value)
 		return cid_option_read(&server->cid, &out->cid_key, value);
 	case OPT_PSK:
 		return read_psk(server, value);
+	case OPT_CERTIFICATES:
+		free(out->certificates);
+		out->certificates = NULL;
+		return certificates_read(&out->certificates, value);
 	case OPT_PLAIN:
 		server->plain = true;
 		return 0;
@@ -179,19 +194,20 @@ static int read_arguments(struct arguments *out, int argc, char **argv)
 		given[option] = true;
 	}
 	if (optind < argc)
-		fprintf(stderr, "%s: not an option\n", argv[optind]);
-	else if (!given[OPT_LISTEN])
-		fputs("--listen is missing: the address to serve\n", stderr);
+		return option_left_over(argv[optind]);
+	out->server.certificates = out->certificates;
+	if (!given[OPT_LISTEN])
+		return option_missing("listen");
 	else if (!given[OPT_ID])
-		fputs("--id is missing: the server id\n", stderr);
+		return option_missing("id");
 	else if (out->server.id > highest_id(&out->server.cid))
 		fprintf(stderr, "--id: %u; accepted: 0..%u\n", out->server.id, highest_id(&out->server.cid));
-	else if (given[OPT_PSK] == given[OPT_PLAIN])
-		fputs("one of --psk IDENTITY:HEX and --plain is required\n", stderr);
-	else if (given[OPT_SESSIONS] && given[OPT_PLAIN])
-		fputs("--sessions needs --psk: there are none without DTLS\n", stderr);
+	else if (given[OPT_PSK] + given[OPT_CERTIFICATES] + given[OPT_PLAIN] != 1)
+		fputs("one of --psk IDENTITY:HEX, --certificates FILE and --plain is required\n", stderr);
+	else if (given[OPT_SESSIONS] && !given[OPT_PSK])
+		fputs("--sessions needs --psk: no others are kept\n", stderr);
 	else if (given[OPT_QUIC_LB] && given[OPT_PLAIN])
-		fputs("--quic-lb needs --psk: there are no CIDs without DTLS\n", stderr);
+		fputs("--quic-lb needs DTLS: there are no CIDs without DTLS\n", stderr);
 	else if (given[OPT_QUIC_LB] && given[OPT_CID_LENGTH])
 		fputs("--cid-length does not go with --quic-lb, which has lengths of its own\n", stderr);
 	else
@@ -262,8 +278,9 @@ int main(int argc, char **argv)
 	struct program program = { 0 };
 	char text[ADDR_TEXT_OCTETS];
 
+	std_files_open();
 	if (read_arguments(&program.arguments, argc, argv)) {
-		fputs(usage, stderr);
+		free(program.arguments.certificates);
 		lbcid_key_free(program.arguments.cid_key);
 		return EXIT_USAGE;
 	}
@@ -278,6 +295,7 @@ int main(int argc, char **argv)
 		err = serve(&program);
 	}
 	server_free(program.server);
+	free(program.arguments.certificates);
 	lbcid_key_free(program.arguments.cid_key);
 	if (program.base)
 		event_base_free(program.base);

@@ -16,10 +16,10 @@ static void send_datagram(void *ctx, const uint8_t *data, size_t len)
 	const struct peer *peer = ctx;
 	const struct server *server = peer->server;
 
-	if (server->tunnel.count) {
+	if (server->tunnel.keys.count) {
 		/* A peer of an earlier server has come through no tunnel of this one. Any node delivers to it. */
 		const struct tunnel_way *way = peer->way.node.port ? &peer->way : &server->any;
-		const struct tunnel_out out = { .way = way, .keys = &server->tunnel, .to = &peer->addr };
+		const struct tunnel_out out = { .way = way, .tunnel = &server->tunnel, .to = &peer->addr };
 		tunnel_send(server->fd, &out, data, len);
 	} else {
 		udp_send(server->fd, &peer->addr, data, len);
@@ -156,7 +156,7 @@ static void log_device(const struct peer *peer, const struct addr *before, const
 {
 	char was[ADDR_TEXT_OCTETS], is[ADDR_TEXT_OCTETS];
 
-	if (peer->server->tunnel.count == 0)
+	if (peer->server->tunnel.keys.count == 0)
 		return;
 	if (before)
 		fprintf(stderr, "device moved from %s to %s\n", addr_format(before, was), addr_format(now, is));

@@ -116,14 +116,14 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		ssize_t len = udp_receive(fd, data, sizeof data, &source);
 		if (len < 0)
 			return;
-		const int octets = server->tunnel.count
+		const int octets = server->tunnel.keys.count
 					   ? tunnel_unwrap(&source, &server->way, &server->tunnel, data, (size_t)len)
 					   : 0;
 		if (octets < 0) {
 			server->report.bad_headers++;
 			continue;
 		}
-		if (server->tunnel.count)
+		if (server->tunnel.keys.count)
 			learn_way(server, &source);
 		server->report.datagrams++;
 		(server->plain ? input_plain : input_dtls)(server, &source, data + octets, (size_t)(len - octets));
@@ -138,6 +138,7 @@ static int set_up(struct server *server, const struct server_options *options)
 		.psk_identity = options->psk_identity,
 		.psk_key = options->psk_key,
 		.psk_key_len = options->psk_key_len,
+		.certificates = options->certificates,
 		.use_cid = options->cid.length > 0,
 		.cid_length = options->cid.length,
 		.random = random_octets,
@@ -165,7 +166,7 @@ int server_new(struct server **out, struct event_base *base, const struct server
 	server->fd = -1;
 	server->base = base;
 	server->plain = options->plain;
-	server->tunnel = options->tunnel;
+	server->tunnel.keys = options->tunnel;
 	server->id = options->id;
 	if (!options->plain)
 		server->cid = options->cid;

@@ -30,6 +30,7 @@ struct server_options {
 	char psk_identity[128]; /* not of a plain server */
 	uint8_t psk_key[SESSION_PSK_MAX];
 	size_t psk_key_len;        /* octets */
+	const char *certificates;  /* PEM, of the caller's, in place of a PSK; NULL: none */
 	struct proxy2_keys tunnel; /* none: not through a tunnel */
 };
 
@@ -50,9 +51,9 @@ struct server {
 	size_t peer_count;
 	struct peer *listening; /* answers new addresses until a cookie verifies; NULL: to be made */
 	uint64_t now_ms;
-	struct proxy2_keys tunnel; /* none: not through a tunnel */
-	struct tunnel_way way;     /* of the datagram that came last */
-	struct tunnel_way any;     /* for peers that have none; of a probe only if nothing else is known */
+	struct tunnel tunnel;  /* no keys: not through a tunnel */
+	struct tunnel_way way; /* of the datagram that came last */
+	struct tunnel_way any; /* for peers that have none; of a probe only if nothing else is known */
 	bool any_is_of_probe;
 };
 

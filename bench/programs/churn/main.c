@@ -14,9 +14,10 @@ enum { EXIT_USAGE = 2, POINTS = 50 };
 static const char usage[] = "usage: cidlb-churn [options]\n"
 			    "\n"
 			    "Which sessions are broken when servers come, go and fail: cidlb, Maglev, ketama and "
-			    "modulo, without sockets. JSON on stdout.\n"
-			    "  --servers N     20 to 1024 (1000)\n"
-			    "  --sessions N    1 to 100000000 (10000000)\n";
+			    "modulo, without sockets. JSON on\n"
+			    "stdout.\n"
+			    "  --servers N     20..1024 (default 1000)\n"
+			    "  --sessions N    1..100000000 (default 10000000)\n";
 
 static int read_options(struct sim_settings *s, int argc, char **argv)
 {
@@ -40,10 +41,7 @@ static int read_options(struct sim_settings *s, int argc, char **argv)
 			err = -EINVAL;
 		}
 	}
-	if (err || optind == argc)
-		return err;
-	fputs(usage, stderr);
-	return -EINVAL;
+	return err || optind == argc ? err : option_left_over(argv[optind]);
 }
 
 static int by_size(const void *left, const void *right)

@@ -19,6 +19,7 @@ struct addr sim_source(uint32_t session, uint32_t epoch)
 
 	for (int i = 0; i < 4; i++)
 		source.ip[12 + i] = (uint8_t)(roll >> 8 * i);
+	source.ip[12] = (uint8_t)(1 + source.ip[12] % 223); /* no multicast */
 	return source;
 }
 

@@ -188,10 +188,33 @@ static void put_tiny_any(struct pen *pen)
 	put_random(pen, length[1]);
 }
 
+/* One record fewer than a datagram may have. */
 static void put_tinies(struct pen *pen, bool mixed, size_t rest)
 {
-	while (pen->left >= rest + TINY_OCTETS + (mixed ? TINY_UNIFIED_OCTETS : TINY_OCTETS))
-		(mixed ? put_tiny_any : put_tiny)(pen);
+	for (size_t i = 1; i < DTLS_RECORDS_MAX; i++)
+		if (pen->left >= rest + TINY_OCTETS + (mixed ? TINY_UNIFIED_OCTETS : TINY_OCTETS))
+			(mixed ? put_tiny_any : put_tiny)(pen);
+}
+
+/* The first `count` of 16 records with one CID. */
+static void put_cids(struct pen *pen, size_t count)
+{
+	const size_t octets = pen->left / DTLS_RECORDS_MAX;
+	uint8_t cid[LBCID_MAX_OCTETS];
+	const size_t cid_octets = pools_mint(cid, pen->pool, known_id(pen), pen->dice);
+
+	for (size_t i = 0; i < count; i++) {
+		struct pen record = { pen->at, i + 1 < DTLS_RECORDS_MAX ? octets : pen->left, pen->pool, pen->dice };
+
+		pen->at += record.left;
+		pen->left -= record.left;
+		put_head(&record, DTLS_TLS12_CID, 1);
+		put(&record, cid, cid_octets);
+		put_u16(record.at, record.left - 2);
+		record.at += 2;
+		record.left -= 2;
+		put_random(&record, record.left);
+	}
 }
 
 static uint8_t not_first(struct dice *dice)
@@ -228,6 +251,9 @@ static void write_good(struct pen *pen, enum datagram_form form)
 		put_tinies(pen, true, 0);
 		put_last(pen, DTLS_APPLICATION_DATA, 1, 0);
 		return;
+	case FORM_CIDS:
+		put_cids(pen, DTLS_RECORDS_MAX);
+		return;
 	default:
 		put_last(pen, DTLS_APPLICATION_DATA, 1, 0);
 		return;
@@ -263,8 +289,12 @@ static void write_refused(struct pen *pen, enum datagram_form form)
 		put_last(pen, DTLS_APPLICATION_DATA, 1, 1);
 		return;
 	case FORM_TINY_CID:
-		put_tinies(pen, true, TINY_LAST_OCTETS);
+		put_tinies(pen, false, TINY_LAST_OCTETS);
 		put_cid_record(pen, unknown_id(pen), 0);
+		return;
+	case FORM_MIXED:
+		put_cids(pen, DTLS_RECORDS_MAX - 1);
+		put_last(pen, DTLS_ALERT, 0, 0);
 		return;
 	default:
 		put_random(pen, pen->left);
@@ -290,6 +320,8 @@ static struct addr any_source(bool v6, struct dice *dice)
 	if (v6)
 		source = (struct addr){ .ip = { 0x20, 0x01, 0x0d, 0xb8 } };
 	(void)pools_random(dice, source.ip + (v6 ? 4 : 12), v6 ? 12 : 4);
+	if (!v6)
+		source.ip[12] = 100; /* a carrier's network */
 	source.port = (uint16_t)(1024 + dice_roll(dice) % 60000);
 	return source;
 }

@@ -12,8 +12,9 @@ enum datagram_form {
 	FORM_HELLO,   /* a ClientHello, with a padding extension */
 	FORM_UNIFIED, /* a record of DTLS 1.3 with a CID (RFC 9147) */
 	FORM_PLAIN,   /* application data of epoch 1 without a CID */
-	FORM_MANY,    /* as many records as fit, of changing types; no CID */
-	FORM_MIX,     /* six in ten CID, else one of the others but the last */
+	FORM_MANY,    /* as many records as fit, 16 at most, of changing types; no CID */
+	FORM_CIDS,    /* 16 records with one CID */
+	FORM_MIX,     /* six in ten CID, else one of the others but the last two */
 	/* To be refused. */
 	FORM_UNKNOWN,     /* FORM_CID with a server id of nobody */
 	FORM_FIRST_OCTET, /* no record begins so */
@@ -24,9 +25,10 @@ enum datagram_form {
 	FORM_FLIGHT_CUT, /* the last flight, whose last record is cut short in its header */
 	FORM_EPOCH0,     /* application data without protection */
 	FORM_RANDOM,     /* any octets; a few are good by chance */
-	FORM_TINY,       /* as many records as fit, of 14 octets; the last is cut short */
+	FORM_TINY,       /* as many records as fit, 16 at most, of 14 octets; the last is cut short */
 	FORM_TINY_MIXED, /* … of changing types and lengths */
-	FORM_TINY_CID,   /* … and then a CID of nobody */
+	FORM_TINY_CID,   /* … of 14 octets, and then a CID of nobody */
+	FORM_MIXED,      /* 15 records with one CID, and then an alert */
 };
 
 enum { DATAGRAMS = 256, DATAGRAM_LEAST_OCTETS = 98, FLIGHT_LEAST_OCTETS = 115 };

@@ -6,7 +6,7 @@
 #include "bench/programs/core/pools.h"
 #include "common/route.h"
 
-enum { BACKENDS = 64, BATCH = 32 };
+enum { BACKENDS = 64, MANY_BACKENDS = 1000, BATCH = 32 };
 
 struct decide {
 	struct datagrams datagrams;
@@ -91,12 +91,31 @@ static bool all_are(const struct decide *of, enum verdict verdict)
 	return true;
 }
 
+/* For rule 0. */
+enum sources {
+	SOURCES_ANY,
+	SOURCES_SERVER_PORT, /* with the port that all servers have, so that it takes a look at the table */
+	SOURCES_SERVER,      /* a server's */
+};
+
 struct decision {
 	enum datagram_form form;
 	enum pools_layout layout;
 	enum verdict verdict; /* VERDICTS: not all are decided alike */
 	bool v6;
+	enum sources sources;
 };
+
+static void set_sources(struct datagrams *datagrams, const struct snapshot_pool *pool, enum sources sources)
+{
+	for (size_t i = 0; sources != SOURCES_ANY && i < datagrams->count; i++) {
+		const struct addr *server = &pool->backends[i % pool->backend_count].addr;
+
+		datagrams->at[i].from.port = server->port;
+		if (sources == SOURCES_SERVER)
+			datagrams->at[i].from = *server;
+	}
+}
 
 static void decide_case(const struct core_case *this, enum measure_effort effort, const struct decision *what)
 {
@@ -104,6 +123,7 @@ static void decide_case(const struct core_case *this, enum measure_effort effort
 
 	of->pool = pools_get(what->layout, this->backends);
 	datagrams_make(&of->datagrams, what->form, this->octets, of->pool, what->v6);
+	set_sources(&of->datagrams, of->pool, what->sources);
 	measure_require(what->verdict == VERDICTS || all_are(of, what->verdict), this->name);
 	measure(this, effort, of->datagrams.count, this->batch == 1 ? route_singly : route_batches, of);
 	datagrams_free(&of->datagrams);
@@ -127,27 +147,35 @@ enum {
 	UNKNOWN,
 	UNKNOWN_FOUR,
 	FLIGHT,
+	CIDS,
+	MANY_SERVERS,
+	SERVER_PORT,
+	SERVER,
 	MIX
 };
 
 static const struct decision routes[] = {
-	[NODE_ID] = { FORM_CID, POOLS_NODE_ID, VERDICT_CID, false },
-	[PLAIN_2_6] = { FORM_CID, POOLS_PLAIN_2_6, VERDICT_CID, false },
-	[SINGLE_4_12] = { FORM_CID, POOLS_SINGLE_4_12, VERDICT_CID, false },
-	[FOUR_2_6] = { FORM_CID, POOLS_FOUR_2_6, VERDICT_CID, false },
-	[FOUR_3_4] = { FORM_CID, POOLS_FOUR_3_4, VERDICT_CID, false },
-	[FOUR_9_9] = { FORM_CID, POOLS_FOUR_9_9, VERDICT_CID, false },
-	[FOUR_15_4] = { FORM_CID, POOLS_FOUR_15_4, VERDICT_CID, false },
-	[HASH] = { FORM_CID, POOLS_HASH, VERDICT_CID_HASHED, false },
-	[NONE] = { FORM_CID, POOLS_NONE, VERDICT_HASH, false },
-	[HELLO] = { FORM_HELLO, POOLS_NODE_ID, VERDICT_HASH, false },
-	[HELLO_V6] = { FORM_HELLO, POOLS_NODE_ID, VERDICT_HASH, true },
-	[NO_CID] = { FORM_PLAIN, POOLS_NODE_ID, VERDICT_HASH, false },
-	[NO_CID_V6] = { FORM_PLAIN, POOLS_NODE_ID, VERDICT_HASH, true },
-	[UNKNOWN] = { FORM_UNKNOWN, POOLS_NODE_ID, VERDICT_UNKNOWN_CID, false },
-	[UNKNOWN_FOUR] = { FORM_UNKNOWN, POOLS_FOUR_15_4, VERDICT_UNKNOWN_CID, false },
-	[FLIGHT] = { FORM_FLIGHT, POOLS_NODE_ID, VERDICT_CID, false },
-	[MIX] = { FORM_MIX, POOLS_NODE_ID, VERDICTS, false },
+	[NODE_ID] = { FORM_CID, POOLS_NODE_ID, VERDICT_CID, false, SOURCES_ANY },
+	[PLAIN_2_6] = { FORM_CID, POOLS_PLAIN_2_6, VERDICT_CID, false, SOURCES_ANY },
+	[SINGLE_4_12] = { FORM_CID, POOLS_SINGLE_4_12, VERDICT_CID, false, SOURCES_ANY },
+	[FOUR_2_6] = { FORM_CID, POOLS_FOUR_2_6, VERDICT_CID, false, SOURCES_ANY },
+	[FOUR_3_4] = { FORM_CID, POOLS_FOUR_3_4, VERDICT_CID, false, SOURCES_ANY },
+	[FOUR_9_9] = { FORM_CID, POOLS_FOUR_9_9, VERDICT_CID, false, SOURCES_ANY },
+	[FOUR_15_4] = { FORM_CID, POOLS_FOUR_15_4, VERDICT_CID, false, SOURCES_ANY },
+	[HASH] = { FORM_CID, POOLS_HASH, VERDICT_CID_HASHED, false, SOURCES_ANY },
+	[NONE] = { FORM_CID, POOLS_NONE, VERDICT_HASH, false, SOURCES_ANY },
+	[HELLO] = { FORM_HELLO, POOLS_NODE_ID, VERDICT_HASH, false, SOURCES_ANY },
+	[HELLO_V6] = { FORM_HELLO, POOLS_NODE_ID, VERDICT_HASH, true, SOURCES_ANY },
+	[NO_CID] = { FORM_PLAIN, POOLS_NODE_ID, VERDICT_HASH, false, SOURCES_ANY },
+	[NO_CID_V6] = { FORM_PLAIN, POOLS_NODE_ID, VERDICT_HASH, true, SOURCES_ANY },
+	[UNKNOWN] = { FORM_UNKNOWN, POOLS_NODE_ID, VERDICT_UNKNOWN_CID, false, SOURCES_ANY },
+	[UNKNOWN_FOUR] = { FORM_UNKNOWN, POOLS_FOUR_15_4, VERDICT_UNKNOWN_CID, false, SOURCES_ANY },
+	[FLIGHT] = { FORM_FLIGHT, POOLS_NODE_ID, VERDICT_CID, false, SOURCES_ANY },
+	[CIDS] = { FORM_CIDS, POOLS_NODE_ID, VERDICT_CID, false, SOURCES_ANY },
+	[MANY_SERVERS] = { FORM_CID, POOLS_NODE_ID_2, VERDICT_CID, false, SOURCES_ANY },
+	[SERVER_PORT] = { FORM_CID, POOLS_NODE_ID_2, VERDICT_CID, false, SOURCES_SERVER_PORT },
+	[SERVER] = { FORM_CID, POOLS_NODE_ID_2, VERDICT_BAD_SOURCE, false, SOURCES_SERVER },
+	[MIX] = { FORM_MIX, POOLS_NODE_ID, VERDICTS, false, SOURCES_ANY },
 };
 
 static void route_case(const struct core_case *this, enum measure_effort effort)
@@ -173,6 +201,7 @@ static void garbage_case(const struct core_case *this, enum measure_effort effor
 		[FORM_HELLO] = VERDICT_HASH,
 		[FORM_PLAIN] = VERDICT_HASH,
 		[FORM_MANY] = VERDICT_HASH,
+		[FORM_CIDS] = VERDICT_CID,
 		[FORM_UNKNOWN] = VERDICT_UNKNOWN_CID,
 		[FORM_FIRST_OCTET] = VERDICT_TYPE,
 		[FORM_TYPE_28] = VERDICT_TYPE,
@@ -185,16 +214,23 @@ static void garbage_case(const struct core_case *this, enum measure_effort effor
 		[FORM_TINY] = VERDICT_MALFORMED,
 		[FORM_TINY_MIXED] = VERDICT_MALFORMED,
 		[FORM_TINY_CID] = VERDICT_UNKNOWN_CID,
+		[FORM_MIXED] = VERDICT_MIXED,
 	};
 
 	decide_case(this, effort,
-		    &(struct decision){ (enum datagram_form)this->of, POOLS_NODE_ID, verdicts[this->of], false });
+		    &(struct decision){ (enum datagram_form)this->of, POOLS_NODE_ID, verdicts[this->of], false,
+					SOURCES_ANY });
 }
 
 #define SIZED(case_name, function, what, size, at_once)                                                                \
 	{                                                                                                              \
 		.name = case_name, .measure = function, .of = what, .octets = size, .batch = at_once,                  \
 		.backends = BACKENDS                                                                                   \
+	}
+#define SOURCE(case_name, what)                                                                                        \
+	{                                                                                                              \
+		.name = "route/" case_name "/batch", .measure = route_case, .of = what, .octets = 100, .batch = BATCH, \
+		.backends = MANY_BACKENDS                                                                              \
 	}
 #define ROUTE(name, of, octets)                                                                                        \
 	SIZED("route/" name, route_case, of, octets, 1), SIZED("route/" name "/batch", route_case, of, octets, BATCH)
@@ -220,6 +256,10 @@ static const struct core_case route_cases[] = {
 	ROUTE("no-cid-v6", NO_CID_V6, 100),
 	ROUTE("unknown-node-id", UNKNOWN, 100),
 	ROUTE("unknown-four-pass-15+4", UNKNOWN_FOUR, 100),
+	ROUTE("sixteen-cids", CIDS, 1400),
+	SOURCE("any-source-1000-servers", MANY_SERVERS),
+	SOURCE("server-port-1000-servers", SERVER_PORT),
+	SOURCE("bad-source-1000-servers", SERVER),
 	ROUTE("mix", MIX, FLIGHT_LEAST_OCTETS),
 };
 
@@ -228,6 +268,7 @@ static const struct core_case garbage_cases[] = {
 	GARBAGE("good-client-hello", FORM_HELLO),
 	GARBAGE("good-no-cid", FORM_PLAIN),
 	GARBAGE("good-many-records", FORM_MANY),
+	SIZED("garbage/good-sixteen-cids-1400", garbage_case, FORM_CIDS, 1400, 1),
 	GARBAGE("unknown-cid", FORM_UNKNOWN),
 	GARBAGE("first-octet", FORM_FIRST_OCTET),
 	GARBAGE("type-28", FORM_TYPE_28),
@@ -240,6 +281,7 @@ static const struct core_case garbage_cases[] = {
 	GARBAGE("tiny", FORM_TINY),
 	GARBAGE("tiny-mixed", FORM_TINY_MIXED),
 	GARBAGE("tiny-cid", FORM_TINY_CID),
+	SIZED("garbage/mixed-1400", garbage_case, FORM_MIXED, 1400, 1),
 };
 
 const struct core_group core_route = { route_cases, sizeof route_cases / sizeof *route_cases };

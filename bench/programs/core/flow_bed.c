@@ -87,8 +87,7 @@ static void conf_fill(struct control *c)
 		.nat = { .source_count = 1,
 			 .port_first = PORT_FIRST,
 			 .port_last = PORT_LAST,
-			 .settle_ms = 5000,
-			 .contest_s = 60 },
+			 .unproven_rate = 1250000 },
 		.backends = c->backends,
 		.backend_count = BED_SERVERS,
 	};
@@ -136,10 +135,14 @@ static void path_make(struct control *c)
 		.flows = flows_new(secret),
 		.service_addrs = service_addrs_new(),
 		.limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret),
+		.allowances = allowances_new(STATS_POOLS, secret),
+		.hello_key = hello_key_make(secret),
 	};
 	c->kernel.io.ops = &kernel_ops;
 	c->bed.path = aligned_alloc(_Alignof(struct path), sizeof *c->bed.path);
-	measure_require(c->bed.path && c->shared.flows && c->shared.service_addrs && c->shared.limit, "memory");
+	measure_require(c->bed.path && c->shared.flows && c->shared.service_addrs && c->shared.limit &&
+				c->shared.allowances,
+			"memory");
 	memset(c->bed.path, 0, sizeof *c->bed.path);
 	measure_require(flows_set_limits(c->shared.flows, c->bed.pool->uid, &limits) == 0, "memory");
 	measure_require(path_begin(c->bed.path, &c->shared, &c->kernel.io) == 0, "memory");
@@ -153,7 +156,8 @@ static void flow_make(struct control *c, uint32_t session)
 {
 	const struct snapshot_backend *backend = &c->bed.pool->backends[server_of(session) - 1];
 	struct flow_new what = { .key = { .kind = FLOW_CID, .pool = c->bed.pool->uid, .cid_len = RECORD_CID_OCTETS } };
-	struct flow *flow;
+	const struct ownership_pair device = { device_of(session), c->bed.listener };
+	struct flow *flow, *leaving;
 	uint8_t octets[BED_OCTETS];
 
 	record_write(octets, sizeof octets, &(struct record){ server_of(session), session });
@@ -162,13 +166,14 @@ static void flow_make(struct control *c, uint32_t session)
 	what.backend_addr = backend->addr;
 	what.space = &c->bed.table->pools[0].space;
 	what.endpoint_hash = session;
-	what.owner = (struct ownership_peer){ device_of(session), c->bed.listener };
-	what.owner_proven = true;
+	what.source = &device.device;
 	what.now_ms = c->bed.path->now_ms;
 	flow = flows_make(c->shared.flows, &what);
 	measure_require(flow && flow_lock(flow), "no flow");
-	flows_prove(c->shared.flows, flow);
+	ownership_prove(&flow->session, &device);
+	leaving = flows_promote(c->shared.flows, flow, FLOW_CLASS_CID, what.now_ms);
 	flow_unlock(flow);
+	measure_require(!leaving, "a flow had to make room");
 }
 
 void flow_bed_free(void)
@@ -183,6 +188,7 @@ void flow_bed_free(void)
 	flows_free(c->shared.flows);
 	service_addrs_free(c->shared.service_addrs);
 	limit_free(c->shared.limit);
+	allowances_free(c->shared.allowances);
 	uids_free(c->pools);
 	uids_free(c->servers);
 	free(c);
@@ -203,8 +209,8 @@ struct flow_bed *flow_bed_get(size_t flows)
 	path_make(current);
 	for (uint32_t session = 0; session < flows; session++)
 		flow_make(current, session);
-	measure_require(flows_count(current->shared.flows, current->bed.pool->uid).proven == flows,
-			"not all flows are proven");
+	measure_require(flows_count(current->shared.flows, current->bed.pool->uid).flows[FLOW_CLASS_CID] == flows,
+			"not all flows are of sessions");
 	for (size_t i = 0; i < IO_BATCH; i++) {
 		struct io_datagram *datagram = &current->bed.datagrams[i];
 

@@ -1,11 +1,14 @@
 /* Tables: of consistent hashing, and of server ids; and the building of the first. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/pages.h"
 #include "bench/programs/core/groups.h"
 #include "bench/programs/core/pools.h"
+#include "common/learned.h"
 
-enum { KEYS = 65536, NAME_OCTETS = 8, LOOKUP_BACKENDS = 250 };
+enum { KEYS = 65536, NAME_OCTETS = 8, LOOKUP_BACKENDS = 250, LEARNED_BATCH = 16, LEARNED_CID_OCTETS = 8 };
 
 struct lookup {
 	const struct snapshot_pool *pool;
@@ -58,6 +61,74 @@ static void id_case(const struct core_case *this, enum measure_effort effort)
 			cid_id_from_number(&of->ids[i], &of->pool->layout, 1 + dice_roll(&dice) % this->backends) == 0,
 			this->name);
 	measure(this, effort, KEYS, find_ids, of);
+	free(of);
+}
+
+/* Learned CIDs, asked for in random order. */
+struct learned_bed {
+	struct learned learned;
+	void *memory;
+	uint32_t cids, batch;
+	uint32_t order[KEYS];
+};
+
+static void learned_cid(uint8_t cid[static LEARNED_CID_OCTETS], uint32_t number)
+{
+	const uint64_t mixed = (number + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+
+	memcpy(cid, &mixed, LEARNED_CID_OCTETS);
+}
+
+static uint64_t find_learned(void *ctx, size_t operations)
+{
+	const struct learned_bed *of = ctx;
+	struct learned_place places[LEARNED_BATCH];
+	uint8_t cid[LEARNED_CID_OCTETS], second[LEARNED_BATCH];
+	struct learned_by by;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < operations; i += of->batch) {
+		size_t seconds = 0;
+
+		for (size_t j = 0; j < of->batch; j++) {
+			learned_cid(cid, of->order[(i + j) % KEYS]);
+			places[j] = learned_look(&of->learned, cid, sizeof cid);
+		}
+		for (size_t j = 0; j < of->batch; j++) {
+			if (learned_find_first(&of->learned, &places[j], &by))
+				sum += by.last;
+			else
+				second[seconds++] = (uint8_t)j;
+		}
+		for (size_t j = 0; j < seconds; j++)
+			if (learned_find_second(&of->learned, &places[second[j]], &by))
+				sum += by.last;
+	}
+	return sum;
+}
+
+static void learned_case(const struct core_case *this, enum measure_effort effort)
+{
+	static const uint8_t secret[16] = { 3 };
+	struct learned_bed *of = measure_alloc(1, sizeof *of);
+	struct dice dice = { 6 };
+
+	of->cids = (uint32_t)this->of;
+	of->batch = this->batch;
+	of->memory = pages_take(learned_octets(of->cids));
+	measure_require(of->memory, this->name);
+	learned_begin(&of->learned, of->memory, of->cids, secret);
+	for (uint32_t i = 0; i < of->cids; i++) {
+		uint8_t cid[LEARNED_CID_OCTETS];
+
+		learned_cid(cid, i);
+		measure_require(learned_add(&of->learned, cid, sizeof cid, 1) == LEARNED_ADDED, this->name);
+	}
+	for (size_t i = 0; i < KEYS; i++)
+		of->order[i] = (uint32_t)(dice_roll(&dice) % of->cids);
+	measure_require(find_learned(of, KEYS) == KEYS, this->name);
+	measure(this, effort, KEYS, find_learned, of);
+	pages_return(of->memory, learned_octets(of->cids));
 	free(of);
 }
 
@@ -121,6 +192,10 @@ static const struct core_case cases[] = {
 	{ "lookup/id-1", id_case, POOLS_NODE_ID, .backends = LOOKUP_BACKENDS },
 	{ "lookup/id-2", id_case, POOLS_NODE_ID_2, .backends = LOOKUP_BACKENDS },
 	{ "lookup/id-3", id_case, POOLS_NODE_ID_3, .backends = LOOKUP_BACKENDS },
+	{ "lookup/learned-100k", learned_case, 100000, .batch = 1 },
+	{ "lookup/learned-100k/batch", learned_case, 100000, .batch = LEARNED_BATCH },
+	{ "lookup/learned-1m", learned_case, 1000000, .batch = 1 },
+	{ "lookup/learned-1m/batch", learned_case, 1000000, .batch = LEARNED_BATCH },
 	{ "build/full-8", build_case, FULL, .backends = 8, .operations = 1, .repetitions = 3 },
 	{ "build/full-64", build_case, FULL, .backends = 64, .operations = 1, .repetitions = 3 },
 	{ "build/full-256", build_case, FULL, .backends = 256, .operations = 1, .repetitions = 1 },

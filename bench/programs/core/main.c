@@ -18,7 +18,7 @@ static const char usage[] =
 	"Prints what parts of the packet path cost, in nanoseconds of CPU time: a line of JSON for each case. The "
 	"ratio\n"
 	"in it is to a yardstick measured beside the case: SipHash-2-4 of an IPv4 address and port.\n"
-	"  --case NAME          only this one, or those whose names begin so; may be repeated\n"
+	"  --case NAME          only this one, or those whose names begin so; may be repeated (default: all)\n"
 	"  --list               names them\n"
 	"  --quick              to see that it works, without what takes long: its figures are no result\n";
 
@@ -86,6 +86,8 @@ static int read_options(struct wanted *wanted, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
+	if (optind != argc)
+		fprintf(stderr, "%s: not an option; --help says what there is\n", argv[optind]);
 	return optind == argc ? 0 : -EINVAL;
 }
 
@@ -94,10 +96,8 @@ int main(int argc, char **argv)
 	struct wanted wanted = { .names = measure_alloc((size_t)argc, sizeof *wanted.names) };
 	size_t done = 0;
 
-	if (read_options(&wanted, argc, argv)) {
-		fputs(usage, stderr);
+	if (read_options(&wanted, argc, argv))
 		return EXIT_USAGE;
-	}
 	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
 		done += do_group(groups[i], &wanted);
 	flow_bed_free();

@@ -69,11 +69,29 @@ static const struct snapshot *alike(size_t backends)
 	return NULL;
 }
 
+static struct addr server_addr(size_t at)
+{
+	return (struct addr){ .ip = { [10] = 0xff, 0xff, 10, 0, (uint8_t)(at >> 8), (uint8_t)at }, .port = 5684 };
+}
+
+/* The servers, and a prefix of endpoints. */
+static bool take_bad_sources(struct snapshot *snapshot, const struct addr *servers, size_t count)
+{
+	const struct bad_prefix endpoints = { { .ip = { [10] = 0xff, 0xff, 10, 64 } }, 10 };
+	struct bad_sources *sources = bad_sources_new(&(struct bad_sources_spec){
+		.pairs = servers, .pair_count = count, .prefixes = &endpoints, .prefix_count = 1 });
+
+	if (sources)
+		snapshot_take_bad_sources(snapshot, sources);
+	return sources;
+}
+
 static struct snapshot *build(struct cid_layout layout, size_t count)
 {
 	struct snapshot_backend *backends = measure_alloc(count, sizeof *backends);
 	char(*names)[NAME_OCTETS] = measure_alloc(count, sizeof *names);
 	struct snapshot_id *ids = measure_alloc(count, sizeof *ids);
+	struct addr *servers = measure_alloc(count, sizeof *servers);
 	struct snapshot_pool_spec spec = {
 		.name = "p", .layout = layout, .backends = backends, .backend_count = count, .ids = ids
 	};
@@ -81,14 +99,18 @@ static struct snapshot *build(struct cid_layout layout, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		snprintf(names[i], sizeof names[i], "b%u", (unsigned)(i & 0xffff));
-		backends[i] = (struct snapshot_backend){
-			.name = names[i], .uid = (uint16_t)i, .weight = 100, .health = BACKEND_UP
-		};
+		backends[i] = (struct snapshot_backend){ .name = names[i],
+							 .uid = (uint16_t)i,
+							 .weight = 100,
+							 .health = BACKEND_UP,
+							 .addr = server_addr(i) };
+		servers[i] = backends[i].addr;
 		if (cid_id_from_number(&ids[i].id, &layout, i + 1) == 0)
 			ids[spec.id_count++].backend = (uint16_t)i;
 	}
 	snapshot = snapshot_build(&hash_key, &spec, 1, alike(count));
-	measure_require(snapshot, "memory");
+	measure_require(snapshot && take_bad_sources(snapshot, servers, count), "memory");
+	free(servers);
 	free(backends);
 	free(names);
 	free(ids);

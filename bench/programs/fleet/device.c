@@ -32,15 +32,39 @@ static void device_on_move(struct device *d, uint16_t old_port)
 }
 
 /* What the radio pays. */
-static void device_count(struct device *d, uint64_t *octets, uint64_t *datagrams, size_t len)
+static void device_count_first(struct device *d, size_t len)
 {
 	struct device_tally *tally = &d->world->tally;
-	*octets += len;
-	++*datagrams;
-	if (d->sessions == 0) {
-		tally->first_octets += len;
-		tally->first_datagrams++;
-	}
+	if (d->sessions > 0)
+		return;
+	tally->first_octets += len;
+	tally->first_datagrams++;
+}
+
+static void device_count_up(struct device *d, size_t len)
+{
+	struct device_tally *tally = &d->world->tally;
+	tally->octets_up += len;
+	tally->datagrams_up++;
+	device_count_first(d, len);
+	if (d->sessions > 0)
+		return;
+	tally->first_octets_up += len;
+	tally->first_datagrams_up++;
+}
+
+static void device_count_down(struct device *d, size_t len)
+{
+	struct device_tally *tally = &d->world->tally;
+	tally->octets_down += len;
+	tally->datagrams_down++;
+	device_count_first(d, len);
+}
+
+/* Half of a round trip, of half to one and a half times the average. */
+static uint64_t device_one_way_ms(struct device *d)
+{
+	return (uint64_t)((double)d->world->settings.round_trip_ms * (0.5 + dice_fraction(&d->radio)) / 2);
 }
 
 static void device_send(void *ctx, const uint8_t *data, size_t len)
@@ -48,9 +72,12 @@ static void device_send(void *ctx, const uint8_t *data, size_t len)
 	struct device *d = ctx;
 	struct device_world *world = d->world;
 	uint16_t old_port = d->link.port;
-	device_count(d, &world->tally.octets_up, &world->tally.datagrams_up, len);
+	device_count_up(d, len);
 	bool lost = dice_chance(&d->dice, world->settings.loss);
-	if (link_send(&d->link, lost ? NULL : data, len, clock_ms()))
+	bool delayed = !lost && world->settings.round_trip_ms;
+	if (link_send(&d->link, lost || delayed ? NULL : data, len, clock_ms()))
+		world->tally.refused++;
+	else if (delayed && delay_put(&d->up, data, len, clock_ms() + device_one_way_ms(d)))
 		world->tally.refused++;
 	if (d->link.port == old_port)
 		return;
@@ -148,6 +175,8 @@ void device_begin(struct device *d, uint64_t now_ms)
 		reading_observe(&request, &d->observation);
 	else if (settings->path)
 		reading_get(&request, ++d->readings, settings->path);
+	else if (settings->message_octets)
+		reading_post_octets(&request, ++d->readings, settings->message_octets, text);
 	else
 		reading_post(&request, ++d->readings, d->number, text);
 	uint64_t span_ms = (uint64_t)((double)settings->ack_timeout_ms * (1 + dice_fraction(&d->dice) / 2));
@@ -233,17 +262,39 @@ static void device_deliver(void *ctx, const uint8_t *data, size_t len)
 	}
 }
 
-static void device_take(struct device *d, const uint8_t *data, size_t len)
+static void device_arrive(struct device *d, const uint8_t *data, size_t len)
 {
 	struct device_world *world = d->world;
-	if (dice_chance(&d->dice, world->settings.loss))
-		return;
-	device_count(d, &world->tally.octets_down, &world->tally.datagrams_down, len);
+	device_count_down(d, len);
 	if (world->settings.plain) {
 		device_deliver(d, data, len);
 	} else if (d->session && d->connect_ms == NEVER) {
 		uint64_t now_ms = clock_ms();
 		device_follow(d, session_input(d->session, data, len, now_ms), now_ms);
+	}
+}
+
+static void device_take(struct device *d, const uint8_t *data, size_t len)
+{
+	const struct device_settings *settings = &d->world->settings;
+	if (dice_chance(&d->dice, settings->loss))
+		return;
+	if (!settings->round_trip_ms)
+		device_arrive(d, data, len);
+	else if (delay_put(&d->down, data, len, clock_ms() + device_one_way_ms(d)))
+		d->world->tally.refused++;
+}
+
+void device_pass_delayed(struct device *d, uint64_t now_ms)
+{
+	struct delayed *datagram;
+	while ((datagram = delay_take(&d->up, now_ms)) != NULL) {
+		link_pass(&d->link, datagram->octets, datagram->len);
+		free(datagram);
+	}
+	while ((datagram = delay_take(&d->down, now_ms)) != NULL) {
+		device_arrive(d, datagram->octets, datagram->len);
+		free(datagram);
 	}
 }
 
@@ -289,6 +340,10 @@ struct device *device_new(struct device_world *world, unsigned number, uint64_t 
 		.ctx = d,
 	};
 	d->dice.state = dice_roll(&world->dice);
+	if (world->settings.round_trip_ms) /* otherwise a seed means what it always has */
+		d->radio.state = dice_roll(&world->dice);
+	delay_init(&d->up);
+	delay_init(&d->down);
 	d->message_id = (uint16_t)dice_roll(&d->dice);
 	d->observation.token_len = 2;
 	exchange_reset(&d->exchange);
@@ -303,6 +358,8 @@ void device_free(struct device *d)
 		return;
 	event_del(&d->timer);
 	link_forget(&d->link);
+	delay_clear(&d->up);
+	delay_clear(&d->down);
 	session_free(d->session);
 	free(d);
 }

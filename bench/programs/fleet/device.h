@@ -37,6 +37,8 @@ struct device_settings {
 	uint64_t rebind_every_ms; /* 0: never */
 	uint64_t nat_timeout_ms;  /* without a datagram from the device; 0: never */
 	uint64_t interval_ms;     /* between readings, on average */
+	uint64_t message_octets;  /* of each reading; 0: as many as its JSON has */
+	uint64_t round_trip_ms;   /* over the radio, on average; 0: no time */
 	uint64_t ack_timeout_ms;
 	uint64_t give_up; /* exchanges in a row without one verified record, after which a session is dead; >= 1 */
 	double loss;      /* percent of the datagrams of each direction */
@@ -54,6 +56,7 @@ struct device_tally {
 	uint64_t octets_down; /* UDP payload that reached them */
 	uint64_t datagrams_up, datagrams_down;
 	uint64_t first_octets, first_datagrams; /* of both directions, until a device had its first session */
+	uint64_t first_octets_up, first_datagrams_up;
 	uint64_t recoveries;         /* answers that ended the time from a move until an exchange was answered */
 	uint64_t recoveries_at_once; /* … whose request was the first datagram after the move, and was sent once */
 	uint64_t recovering;         /* devices that moved and were not answered since */

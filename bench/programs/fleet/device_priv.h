@@ -4,6 +4,7 @@
 
 #include <event2/event_struct.h>
 
+#include "bench/programs/fleet/delay.h"
 #include "bench/programs/fleet/device.h"
 #include "bench/programs/fleet/exchange.h"
 #include "bench/programs/fleet/link.h"
@@ -23,7 +24,9 @@ struct device {
 
 	struct link link;
 	struct event timer;
-	struct dice dice; /* of losses and jitter; moves have their own, and change no loss */
+	struct dice dice;      /* of losses and jitter; moves have their own, and change no loss */
+	struct dice radio;     /* of the time that it takes */
+	struct delay up, down; /* between NAT and server; empty without round_trip_ms */
 	uint64_t rebinds;
 	uint64_t rebind_ms; /* no NAT remembers it for longer */
 
@@ -46,6 +49,9 @@ struct device {
 
 /* Sends a message on the session, or as it is in plain CoAP. */
 void device_write(struct device *d, const uint8_t *message, size_t len);
+
+/* What has been on its way for long enough. */
+void device_pass_delayed(struct device *d, uint64_t now_ms);
 
 /* Begins a session. */
 void device_connect(struct device *d, uint64_t now_ms);

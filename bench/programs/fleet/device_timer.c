@@ -32,6 +32,7 @@ static uint64_t device_reading_ms(const struct device *d)
 
 static void device_advance(struct device *d, uint64_t now_ms)
 {
+	device_pass_delayed(d, now_ms);
 	if (device_forget_ms(d) <= now_ms)
 		link_forget(&d->link);
 	if (d->connect_ms <= now_ms)
@@ -67,6 +68,7 @@ void device_arm(struct device *d)
 	uint64_t at_ms = earlier(device_forget_ms(d), d->connect_ms);
 	at_ms = earlier(at_ms, device_session_ms(d));
 	at_ms = earlier(at_ms, d->exchange.deadline_ms);
+	at_ms = earlier(at_ms, earlier(delay_due_ms(&d->up), delay_due_ms(&d->down)));
 	at_ms = earlier(at_ms, device_reading_ms(d));
 	if (at_ms == NEVER || d->phase == PHASE_DONE) {
 		event_del(&d->timer);

@@ -138,6 +138,7 @@ static int fleet_configure(struct fleet *fleet)
 		.psk_identity = settings->psk_identity,
 		.psk_key = settings->psk_key,
 		.psk_key_len = settings->psk_key_len,
+		.certificates = settings->certificates,
 		.use_cid = settings->offer_cid,
 		.handshake_min_ms =
 			(uint32_t)(settings->device.ack_timeout_ms < 1000 ? settings->device.ack_timeout_ms : 1000),

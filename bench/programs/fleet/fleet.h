@@ -23,6 +23,7 @@ struct fleet_settings {
 	const char *psk_identity;
 	uint8_t psk_key[SESSION_PSK_MAX];
 	size_t psk_key_len; /* octets; not used by plain devices */
+	char *certificates; /* PEM, in place of a PSK; NULL: none */
 	FILE *story;        /* NULL: none */
 };
 

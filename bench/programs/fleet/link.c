@@ -47,6 +47,12 @@ int link_send(struct link *link, const uint8_t *data, size_t len, uint64_t now_m
 	return data ? udp_send(link->fd, NULL, data, len) : 0;
 }
 
+void link_pass(struct link *link, const uint8_t *data, size_t len)
+{
+	if (link->fd >= 0)
+		udp_send(link->fd, NULL, data, len);
+}
+
 void link_forget(struct link *link)
 {
 	if (link->fd < 0)

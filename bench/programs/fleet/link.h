@@ -30,6 +30,9 @@ struct link {
  * send, since the datagram is lost behind the NAT. Returns 0 or -errno. */
 int link_send(struct link *link, const uint8_t *data, size_t len, uint64_t now_ms);
 
+/* Sends what link_send() left out. It is lost if the NAT has forgotten meanwhile. */
+void link_pass(struct link *link, const uint8_t *data, size_t len);
+
 /* Does nothing if it is forgotten already. */
 void link_forget(struct link *link);
 

@@ -6,8 +6,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/std_files.h"
+#include "bench/lib/certificates.h"
 #include "bench/lib/options.h"
 #include "bench/programs/fleet/fleet.h"
+#include "bench/programs/fleet/reading.h"
 #include "bench/programs/fleet/report.h"
 #include "common/coap.h"
 
@@ -15,37 +18,53 @@ enum { EXIT_USAGE = 2, MAX_DEVICES = 100000, MAX_ADDRESSES = 65536, MAX_IDENTITY
 
 static const char usage[] =
 	"usage: cidlb-fleet --target A:P --psk ID:HEX [options]\n"
+	"       cidlb-fleet --target A:P --certificates FILE [options]\n"
+	"       cidlb-fleet --target A:P --plain [options]\n"
 	"\n"
 	"Simulated devices behind NATs that forget. Ends with a line of JSON; exits 1 if a device lost its first "
 	"session.\n"
-	"  --target A:P        the server, or the balancer in front of it\n"
-	"  --psk ID:HEX        identity and key of all devices, 1..32 octets\n"
+	"  --target A:P        the server, or the balancer in front of it; [V6]:P for IPv6; required\n"
+	"  --psk ID:HEX        identity and key of all devices, 1..32 octets; required without --plain and\n"
+	"                      --certificates\n"
+	"  --certificates FILE PEM of all devices, in place of a PSK: a key, its certificate, and those of who issues\n"
+	"                      the servers' (default: none)\n"
 	"  --plain             CoAP without DTLS\n"
 	"  --no-cid            do not offer Connection IDs\n"
-	"  --devices N         (1)\n"
-	"  --ramp-ms N         from one device's start to the next one's (2)\n"
-	"  --seed N            of losses and jitter (1)\n"
+	"  --devices N         1..100000 (default 1)\n"
+	"  --ramp-ms N         ms from one device's start to the next one's, 0..60000 (default 2)\n"
+	"  --seed N            of losses and jitter, any number (default 1)\n"
 	"moves:\n"
-	"  --rebinds N         address changes of each device (0; without limit with --duration)\n"
-	"  --rebind-every S    change it so often\n"
-	"  --nat-timeout S     change it after S seconds without a datagram from the device\n"
-	"  --from A            they leave from this address of this host, without a port\n"
-	"  --addresses N       and from the next ones: N in all, any of them after each move (1)\n"
+	"  --rebinds N         address changes of each device, 0..1000000 (default 0; without limit with --duration)\n"
+	"  --rebind-every S    seconds between them (default: they come by --nat-timeout alone)\n"
+	"  --nat-timeout S     change it after S seconds without a datagram from the device (default: never)\n"
+	"  --from A            an address of this host that they leave from, without a port (default: the kernel "
+	"chooses)\n"
+	"  --addresses N       and from the next ones: N in all, any of them after each move, 1..65536 (default 1)\n"
 	"traffic:\n"
-	"  --interval-ms N     between readings (1000; with --nat-timeout one and a half times that)\n"
-	"  --path PATH         readings are GETs of it, not POSTs to /echo\n"
+	"  --interval-ms N     ms between readings, 1..86400000 (default 1000; with --nat-timeout one and a half times "
+	"that)\n"
+	"  --path PATH         readings are GETs of it (default: POSTs to /echo)\n"
 	"  --observe           observe /time\n"
-	"  --loss PCT          lose datagrams, each way\n"
-	"  --ack-timeout-ms N  first repetition of a request (2000), and of a handshake if less than 1000\n"
-	"  --give-up N         exchanges without any answer until a device makes a new session (2)\n"
+	"  --message-octets N  octets of each reading as a CoAP message, 17..128 (default: some 40 of JSON)\n"
+	"  --round-trip-ms N   ms that a datagram and its answer take over the radio, in order: half to one and a "
+	"half\n"
+	"                      times that, 0..60000 (default 0)\n"
+	"  --loss PCT          % of datagrams that are lost, each way, 0..100 (default 0)\n"
+	"  --ack-timeout-ms N  ms until the first repetition of a request, and of a handshake if less than 1000, "
+	"1..600000\n"
+	"                      (default 2000)\n"
+	"  --give-up N         exchanges without any answer until a device makes a new session, 1..1000000 (default "
+	"2)\n"
 	"end:\n"
-	"  --duration S        run so long; otherwise until every device has made its rebinds\n"
-	"  --max-seconds S     end then, whatever happens (600)\n"
-	"  --story FILE        a line of JSON each second, for each session, and for each move of device 17\n";
+	"  --duration S        run for so many seconds (default: until every device has made its rebinds)\n"
+	"  --max-seconds S     end after so many seconds, whatever happens (default 600)\n"
+	"  --story FILE        a line of JSON each second, for each session, and for each move of device 17 (default: "
+	"none)\n";
 
 enum option_id {
 	OPT_TARGET = 1,
 	OPT_PSK,
+	OPT_CERTIFICATES,
 	OPT_PLAIN,
 	OPT_NO_CID,
 	OPT_DEVICES,
@@ -59,6 +78,8 @@ enum option_id {
 	OPT_INTERVAL,
 	OPT_PATH,
 	OPT_OBSERVE,
+	OPT_MESSAGE_OCTETS,
+	OPT_ROUND_TRIP,
 	OPT_LOSS,
 	OPT_ACK_TIMEOUT,
 	OPT_GIVE_UP,
@@ -71,6 +92,7 @@ enum option_id {
 static const struct option options[] = {
 	{ "target", required_argument, NULL, OPT_TARGET },
 	{ "psk", required_argument, NULL, OPT_PSK },
+	{ "certificates", required_argument, NULL, OPT_CERTIFICATES },
 	{ "plain", no_argument, NULL, OPT_PLAIN },
 	{ "no-cid", no_argument, NULL, OPT_NO_CID },
 	{ "devices", required_argument, NULL, OPT_DEVICES },
@@ -84,6 +106,8 @@ static const struct option options[] = {
 	{ "interval-ms", required_argument, NULL, OPT_INTERVAL },
 	{ "path", required_argument, NULL, OPT_PATH },
 	{ "observe", no_argument, NULL, OPT_OBSERVE },
+	{ "message-octets", required_argument, NULL, OPT_MESSAGE_OCTETS },
+	{ "round-trip-ms", required_argument, NULL, OPT_ROUND_TRIP },
 	{ "loss", required_argument, NULL, OPT_LOSS },
 	{ "ack-timeout-ms", required_argument, NULL, OPT_ACK_TIMEOUT },
 	{ "give-up", required_argument, NULL, OPT_GIVE_UP },
@@ -147,6 +171,10 @@ static int read_option(struct command *c, int id, const char *name, const char *
 		return option_addr(&device->target, name, text);
 	case OPT_PSK:
 		return read_psk(c, text);
+	case OPT_CERTIFICATES:
+		free(fleet->certificates);
+		fleet->certificates = NULL;
+		return certificates_read(&fleet->certificates, text);
 	case OPT_PLAIN:
 		device->plain = true;
 		return 0;
@@ -177,6 +205,10 @@ static int read_option(struct command *c, int id, const char *name, const char *
 	case OPT_OBSERVE:
 		device->observe = true;
 		return 0;
+	case OPT_MESSAGE_OCTETS:
+		return option_number(&device->message_octets, name, text, READING_OCTETS_MIN, READING_OCTETS_MAX);
+	case OPT_ROUND_TRIP:
+		return option_number(&device->round_trip_ms, name, text, 0, 60000);
 	case OPT_LOSS:
 		return option_decimal(&device->loss, name, text, 0, 100);
 	case OPT_ACK_TIMEOUT:
@@ -204,10 +236,10 @@ static int check_command(struct command *c)
 	struct fleet_settings *fleet = &c->fleet;
 	struct device_settings *device = &fleet->device;
 	bool moves = device->rebind_every_ms || device->nat_timeout_ms;
-	if (!device->target.port || (!device->plain && !fleet->psk_key_len)) {
-		fputs(usage, stderr);
-		return -EINVAL;
-	}
+	if (!device->target.port)
+		return option_missing("target");
+	if (!device->plain && !fleet->psk_key_len && !fleet->certificates)
+		return option_missing("psk");
 	if (device->addresses > 1 && addr_is_wildcard(&device->from)) {
 		fputs("--addresses: needs --from\n", stderr);
 		return -EINVAL;
@@ -242,10 +274,8 @@ static int read_command(struct command *c, int argc, char **argv)
 		if (id == '?' || read_option(c, id, options[at].name, optarg))
 			return -EINVAL;
 	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return -EINVAL;
-	}
+	if (optind != argc)
+		return option_left_over(argv[optind]);
 	return check_command(c);
 }
 
@@ -269,12 +299,16 @@ int main(int argc, char **argv)
 		.devices = 1,
 		.ramp_ms_each = 2,
 	};
-	if (read_command(&command, argc, argv))
+	std_files_open();
+	if (read_command(&command, argc, argv)) {
+		free(command.fleet.certificates);
 		return EXIT_USAGE;
+	}
 	if (command.story) {
 		command.fleet.story = fopen(command.story, "we");
 		if (!command.fleet.story) {
 			fprintf(stderr, "--story: %s: %s\n", command.story, strerror(errno));
+			free(command.fleet.certificates);
 			return EXIT_USAGE;
 		}
 	}
@@ -282,6 +316,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	struct fleet_result result;
 	int err = fleet_run(&result, &command.fleet);
+	free(command.fleet.certificates);
 	if (command.fleet.story)
 		fclose(command.fleet.story);
 	if (err) {

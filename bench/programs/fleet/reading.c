@@ -27,14 +27,29 @@ void reading_get(struct coap_message *request, uint32_t number, const char *path
 	put_number(request, number);
 }
 
-void reading_post(struct coap_message *request, uint32_t number, unsigned device, char text[static READING_TEXT_OCTETS])
+static void put_text(struct coap_message *request, uint32_t number, const char *text)
 {
-	int len = snprintf(text, READING_TEXT_OCTETS, "{\"device\":%u,\"reading\":%" PRIu32 "}", device, number);
 	request->code = COAP_POST;
 	strcpy(request->path, "/echo");
 	request->has_format = true;
 	request->format = COAP_FORMAT_JSON;
 	put_number(request, number);
 	request->payload = (const uint8_t *)text;
-	request->payload_len = (size_t)len;
+	request->payload_len = strlen(text);
+}
+
+void reading_post(struct coap_message *request, uint32_t number, unsigned device, char text[static READING_TEXT_OCTETS])
+{
+	snprintf(text, READING_TEXT_OCTETS, "{\"device\":%u,\"reading\":%" PRIu32 "}", device, number);
+	put_text(request, number, text);
+}
+
+void reading_post_octets(struct coap_message *request, uint32_t number, size_t octets,
+			 char text[static READING_TEXT_OCTETS])
+{
+	const size_t len = octets - READING_HEAD_OCTETS;
+
+	memset(text, '0', len);
+	text[len] = '\0';
+	put_text(request, number, text);
 }

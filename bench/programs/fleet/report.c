@@ -31,6 +31,8 @@ static void print_tally(FILE *out, const struct device_tally *t)
 	print_number(out, "datagrams_down", t->datagrams_down);
 	print_number(out, "first_octets", t->first_octets);
 	print_number(out, "first_datagrams", t->first_datagrams);
+	print_number(out, "first_octets_up", t->first_octets_up);
+	print_number(out, "first_datagrams_up", t->first_datagrams_up);
 	print_number(out, "recoveries", t->recoveries);
 	print_number(out, "recoveries_at_once", t->recoveries_at_once);
 	print_number(out, "recovering", t->recovering);

@@ -19,9 +19,10 @@ static const char usage[] = "usage: cidlb-floor --listen A:P --from A:P --server
 			    "\n"
 			    "Forwards datagrams of a /12 from addresses of another one to a server of their source's, "
 			    "and answers back. IPv4.\n"
-			    "  --from A:P          what servers see: the first address of a /12, and a port\n"
-			    "  --servers A:P       the first of the servers, which are on consecutive ports\n"
-			    "  --server-count N    1 to 64 (3)\n";
+			    "  --listen A:P        where devices send to; required\n"
+			    "  --from A:P          what servers see: the first address of a /12, and a port; required\n"
+			    "  --servers A:P       the first of the servers, which are on consecutive ports; required\n"
+			    "  --server-count N    1..64 (default 3)\n";
 
 struct bare {
 	struct sockaddr_in listen, from, servers[LOAD_SERVERS_MAX];
@@ -125,12 +126,16 @@ static int read_options(struct bare *bare, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	if (err || optind != argc || !are_v4(&listen, &first, &from) ||
-	    !block_is_first(ntohl(packet_name(&from).sin_addr.s_addr))) {
-		if (!err)
-			fputs(usage, stderr);
-		return -EINVAL;
-	}
+	if (err)
+		return err;
+	if (optind != argc)
+		return option_left_over(argv[optind]);
+	if (!listen.port || !from.port || !first.port)
+		return option_missing(!listen.port ? "listen" : !from.port ? "from" : "servers");
+	if (!are_v4(&listen, &first, &from))
+		return option_refuse("--listen, --from and --servers: accepted: IPv4 addresses");
+	if (!block_is_first(ntohl(packet_name(&from).sin_addr.s_addr)))
+		return option_refuse("--from: accepted: the first address of a /12");
 	bare->listen = packet_name(&listen);
 	bare->from = packet_name(&from);
 	bare->server_count = (uint32_t)count;

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/std_files.h"
 #include "bench/lib/options.h"
 #include "bench/lib/tunnel_keys.h"
 #include "bench/programs/load/load.h"
@@ -15,34 +16,40 @@
 #include "bench/programs/load/packet.h"
 #include "bench/programs/load/record.h"
 
+_Static_assert(LOAD_SERVERS_MAX == 64, "as messages say");
+
 enum { EXIT_USAGE = 2, MAX_BATCH = 1024, LIST_OCTETS = 5 * LOAD_SIZES };
 
 static const char usage[] =
 	"usage: cidlb-load [--target A:P] --servers A:P --port P --counters FILE [options]\n"
 	"\n"
 	"Sends CID records of many devices in turn through a forwarder, and echoes them as its servers. IPv4.\n"
-	"  --target A:P         the forwarder; without it devices send straight to the servers that their CIDs name\n"
-	"  --servers A:P        the first of the servers, which are on consecutive ports\n"
-	"  --server-count N     1 to 64; CIDs name them 1, 2, ... (3)\n"
-	"  --by-address         servers are on consecutive addresses of one port instead; 1 to 65535\n"
-	"  --port P             of the devices, which are addresses of 127.16.0.0/12; of more than 1,048,576 the next "
-	"million\n"
-	"                       is on the next port, and so on\n"
-	"  --devices A          another first address of the devices, the rest of whose /12 they may use\n"
-	"  --devices-net FILE, --servers-net FILE\n"
-	"                       network namespaces that they are in\n"
-	"  --sources N          devices, at most 16,777,216 (1000)\n"
-	"  --first N            which of them begins (0)\n"
-	"  --stride N           how much further the next one is, modulo sources (1)\n"
-	"  --octets N[,N...]    of datagrams, for sources in turn (100)\n"
-	"  --rate N             datagrams a second of all devices (50000)\n"
-	"  --batch N            that fall due together (16); 1: and sockets are polled without a pause, for latency\n"
-	"  --tunnel FILE        servers speak the header of mode tunnel with the keys in FILE\n"
+	"  --target A:P         the forwarder (default: devices send straight to the servers that their CIDs name)\n"
+	"  --servers A:P        the first of the servers, which are on consecutive ports; required\n"
+	"  --server-count N     1..64, with --by-address 1..65535; CIDs name them 1, 2, ... (default 3)\n"
+	"  --by-address         servers are on consecutive addresses of one port instead; needs --target\n"
+	"  --port P             of the devices, which are addresses of a /12; of more than 1,048,576 the next million "
+	"is on\n"
+	"                       the next port, and so on; required\n"
+	"  --devices A          the first address of the devices, which may use the rest of its /12 (default "
+	"127.16.0.0)\n"
+	"  --devices-net FILE   the network namespace that devices are in (default: that of the program)\n"
+	"  --servers-net FILE   the network namespace that servers are in (default: that of the program)\n"
+	"  --sources N          devices, 1..16777216 (default 1000)\n"
+	"  --first N            which of them begins, less than sources (default 0)\n"
+	"  --stride N           how much further the next one is, modulo sources (default 1)\n"
+	"  --octets N[,N...]    of datagrams, for sources in turn (default 100)\n"
+	"  --rate N             datagrams a second of all devices (default 50000)\n"
+	"  --batch N            datagrams that fall due together, 1..1024 (default 16); 1: and sockets are polled "
+	"without a\n"
+	"                       pause, for latency\n"
+	"  --tunnel FILE        servers speak the header of mode tunnel with the keys in FILE (default: none)\n"
 	"  --counters FILE      numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, "
 	"returned,\n"
 	"                       misdelivered, garbled, refused; the longest silence at servers and at devices, in ns; "
 	"the\n"
-	"                       cells of two histograms (histogram.h) of the time from device to server and back\n"
+	"                       cells of two histograms (histogram.h) of the time from device to server and back; "
+	"required\n"
 	"Ends on SIGTERM, once nothing is on its way.\n";
 
 static volatile sig_atomic_t stop;
@@ -59,7 +66,7 @@ static int read_keys(struct load_settings *s, const char *path)
 
 	s->tunnel = true;
 	if (err)
-		fprintf(stderr, "--tunnel: %s: %s; accepted: a line ID:HEX, or two\n", path, strerror(-err));
+		fprintf(stderr, "--tunnel: %s: %s; accepted: a line ID:HEX per key\n", path, strerror(-err));
 	return err;
 }
 
@@ -147,15 +154,23 @@ static int read_option(struct load_settings *s, int option, const char *name, co
 	}
 }
 
-static bool is_complete(const struct load_settings *s)
+static int check(const struct load_settings *s, const char *counters)
 {
-	return s->port && s->servers.port && addr_is_v4(&s->servers) && (!s->target.port || addr_is_v4(&s->target));
-}
-
-static bool fits(const struct load_settings *s)
-{
-	return s->first < s->sources && (s->by_address ? s->target.port != 0 : s->server_count <= LOAD_SERVERS_MAX) &&
-	       s->port <= UINT16_MAX - BLOCK_PORTS;
+	if (!s->servers.port)
+		return option_missing("servers");
+	if (!s->port)
+		return option_missing("port");
+	if (!counters)
+		return option_missing("counters");
+	if (!addr_is_v4(&s->servers) || (s->target.port && !addr_is_v4(&s->target)))
+		return option_refuse("--servers and --target: accepted: IPv4 addresses");
+	if (s->first >= s->sources)
+		return option_refuse("--first: accepted: less than --sources");
+	if (s->by_address && !s->target.port)
+		return option_refuse("--by-address: needs --target");
+	if (!s->by_address && s->server_count > LOAD_SERVERS_MAX)
+		return option_refuse("--server-count: accepted without --by-address: 1..64");
+	return s->port <= UINT16_MAX - BLOCK_PORTS ? 0 : option_refuse("--port: too high for the ports that follow");
 }
 
 static int read_options(struct load_settings *s, const char **counters, int argc, char **argv)
@@ -188,10 +203,7 @@ static int read_options(struct load_settings *s, const char **counters, int argc
 		else if (option == '?' || read_option(s, option, options[at].name, optarg))
 			return -EINVAL;
 	}
-	if (optind == argc && *counters && is_complete(s) && fits(s))
-		return 0;
-	fputs(usage, stderr);
-	return -EINVAL;
+	return optind == argc ? check(s, *counters) : option_left_over(argv[optind]);
 }
 
 static int map_counters(struct load_counters **out, const char *path)
@@ -227,6 +239,7 @@ int main(int argc, char **argv)
 	struct load *load;
 	int err;
 
+	std_files_open();
 	if (read_options(&settings, &path, argc, argv))
 		return EXIT_USAGE;
 	sigaction(SIGTERM, &end, NULL);

@@ -8,22 +8,24 @@
 
 #include <event2/event.h>
 
+#include "base/std_files.h"
 #include "bench/lib/options.h"
 #include "bench/programs/relay/relay.h"
 
 enum { EXIT_USAGE = 2 };
 
-static const char usage[] = "usage: cidlb-relay --listen A:P --target A:P [options]\n"
-			    "\n"
-			    "A NAT between devices and a server, that forgets.\n"
-			    "  --listen A:P   where devices send to\n"
-			    "  --target A:P   where their datagrams go, from a port per device\n"
-			    "  --timeout S    forget a device's port after S seconds without a datagram from it\n"
-			    "  --rebind S     forget it S seconds after it was made, regardless\n"
-			    "  --loss PCT     lose datagrams, each way\n"
-			    "  --seed N       of the losses\n"
-			    "  --max N        devices known at a time (10000)\n"
-			    "SIGUSR1 forgets every port at once; SIGTERM ends it with a line of JSON.\n";
+static const char usage[] =
+	"usage: cidlb-relay --listen A:P --target A:P [options]\n"
+	"\n"
+	"A NAT between devices and a server, that forgets.\n"
+	"  --listen A:P   where devices send to; [V6]:P for IPv6; required\n"
+	"  --target A:P   where their datagrams go, from a port per device; required\n"
+	"  --timeout S    forget a device's port after S seconds without a datagram from it (default: never)\n"
+	"  --rebind S     forget it S seconds after it was made, regardless (default: never)\n"
+	"  --loss PCT     % of datagrams that are lost, each way, 0..100 (default 0)\n"
+	"  --seed N       of the losses, any number (default 1)\n"
+	"  --max N        devices known at a time, 1..1000000 (default 10000)\n"
+	"SIGUSR1 forgets every port at once; SIGTERM ends it with a line of JSON.\n";
 
 static int read_option(struct relay_settings *s, int option, const char *name, const char *text)
 {
@@ -72,11 +74,11 @@ static int read_options(struct relay_settings *s, int argc, char **argv)
 		if (option == '?' || read_option(s, option, options[at].name, optarg))
 			return -EINVAL;
 	}
-	if (optind != argc || !s->listen.port || !s->target.port) {
-		fputs(usage, stderr);
-		return -EINVAL;
-	}
-	return 0;
+	if (optind != argc)
+		return option_left_over(argv[optind]);
+	if (!s->listen.port)
+		return option_missing("listen");
+	return s->target.port ? 0 : option_missing("target");
 }
 
 static void on_forget(evutil_socket_t fd, short what, void *relay)
@@ -101,6 +103,7 @@ static void print_report(const struct relay_counters *c)
 int main(int argc, char **argv)
 {
 	struct relay_settings settings = { .seed = 1, .max = 10000 };
+	std_files_open();
 	if (read_options(&settings, argc, argv))
 		return EXIT_USAGE;
 	struct event_base *base = event_base_new();

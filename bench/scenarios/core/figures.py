@@ -111,7 +111,7 @@ def plots(result):
     ns, title = "ns per datagram", "cidlb: refused, and good of the same size"
     return [
         plot.bars("core-route", "cidlb: walk and decision", ns, decisions, decided, "", slanted),
-        plot.bars("core-garbage", title, ns, garbage, refused, "tiny: as many records as fit.", slanted),
+        plot.bars("core-garbage", title, ns, garbage, refused, "tiny: as many records as fit, 16 at most.", slanted),
         flows_plot(result),
         build_plot(result),
     ]

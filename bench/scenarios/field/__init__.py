@@ -1,5 +1,6 @@
 """What a battery pays per notification when its NAT has forgotten it: octets, radio messages, handshakes and time.
 
+Then the same under other conditions: other NATs, slow radios, a report a day, certificates, and no NAT that forgets.
 Devices and servers are real and have DTLS sessions. All contenders stand between them side by side, at once: nothing
 here depends on the CPU. A notification is a confirmable request and its acknowledgement. Time runs TIME_FACTOR times
 faster.
@@ -9,16 +10,18 @@ import contextlib
 import statistics
 import sys
 
-from harness import BIN, PSK, Fleet, Scene, Skip
-from lib import frame
+from harness import BIN, Fleet, Scene, Skip
+from lib import certificates, frame
 
-from .contenders import CONTENDERS, TIME_FACTOR
+from . import conditions
+from .case import TIME_FACTOR, Case
+from .contenders import CONTENDERS
 from .figures import plots, run_text, table, targets
 
 __all__ = ["plots", "run", "run_text", "table", "targets"]
 
-INTERVAL_S, NAT_TIMEOUT_S, ACK_TIMEOUT_S, LOSS_PERCENT = 25, 20, 2, 10  # of the time that is told of
-NOTIFICATIONS_A_DAY = 86400 // INTERVAL_S
+LOSS_PERCENT = 10
+NOTIFICATIONS_A_DAY = 86400 // Case.interval_s
 HEADERS = 20 + 8  # IPv4 and UDP
 FULL = {"devices": 100, "minutes": 20, "lossy_seeds": [1, 2, 3], "lossless_seeds": [1]}
 QUICK = {"devices": 30, "minutes": 4, "lossy_seeds": [1], "lossless_seeds": [1]}
@@ -26,29 +29,32 @@ END_S, SHORT_END_S = (
     60,
     4,
 )  # as they are: the last notification may take four times five tries; once is enough where nothing is said of it
-RAMP_S = 10  # from the first device's start to the last one's
-MOST_TRIES_S = ACK_TIMEOUT_S * 1.5 * (1 + 2 + 4) + 1  # what more than three lost tries take
+MOST_TRIES_S = Case.ack_timeout_s * 1.5 * (1 + 2 + 4) + 1  # what more than three lost tries take
 
 
-def start_fleet(scene, contender, loss, seed, settings):
+def start_fleet(scene, contender, case):
     options = {
         "target": contender.target,
-        "psk": ":".join(PSK),
-        "devices": settings["devices"],
-        "ramp-ms": RAMP_S * 1000 // TIME_FACTOR // settings["devices"],
-        "seed": seed,
-        "loss": loss,
+        **contender.credentials,
+        "devices": case.devices,
+        "ramp-ms": case.ramp_s * 1000 // TIME_FACTOR // case.devices,
+        "seed": case.seed,
+        "loss": case.loss,
         "from": "127.1.0.0",
         "addresses": contender.addresses,
-        "interval-ms": INTERVAL_S * 1000 // TIME_FACTOR,
-        "ack-timeout-ms": ACK_TIMEOUT_S * 1000 // TIME_FACTOR,
-        "give-up": contender.give_up,
-        "duration": settings["minutes"] * 60 / TIME_FACTOR,
-        "max-seconds": settings["minutes"] * 60 / TIME_FACTOR + (END_S if contender.keeps else SHORT_END_S),
+        "interval-ms": case.interval_s * 1000 // TIME_FACTOR,
+        "ack-timeout-ms": case.ack_timeout_s * 1000 // TIME_FACTOR,
+        "round-trip-ms": case.round_trip_s * 1000 // TIME_FACTOR,
+        "give-up": case.give_up or contender.give_up,
+        "duration": case.seconds,
+        "max-seconds": case.seconds + (END_S if contender.keeps else SHORT_END_S),
     }
-    if contender.moves:
-        options["nat-timeout"] = NAT_TIMEOUT_S / TIME_FACTOR
+    if contender.moves and case.nat_timeout_s:
+        options["nat-timeout"] = case.nat_timeout_s / TIME_FACTOR
+    if case.octets:
+        options["message-octets"] = case.octets
     argv = [BIN / "cidlb-fleet", *(f"--{name}={value}" for name, value in options.items())]
+    argv += [] if case.cid else ["--no-cid"]
     return frame.pinned(Fleet(scene, "fleet", argv), frame.LOAD_CPU).start()
 
 
@@ -71,14 +77,32 @@ def figures(report):
         "recovery_s": {name: ms * TIME_FACTOR / 1000 for name, ms in times.items()} if paid["recoveries"] else None,
         "first_octets": (paid["first_octets"] + HEADERS * paid["first_datagrams"]) / paid["devices"],
         "first_messages": paid["first_datagrams"] / paid["devices"],
+        "up_octets": one_way(paid, "up"),
+        "down_octets": one_way(paid, "down"),
     }
+
+
+def one_way(paid, way):
+    """Octets of a message after the first handshake, with headers."""
+    first = {"octets": paid["first_octets_up"], "datagrams": paid["first_datagrams_up"]}
+    if way == "down":
+        first = {name: paid[f"first_{name}"] - up for name, up in first.items()}
+    octets, messages = (paid[f"{name}_{way}"] - first[name] for name in ("octets", "datagrams"))
+    return octets / max(1, messages) + HEADERS
+
+
+def moves_are_wrong(contender, report):
+    """Whether devices moved though no NAT forgets, or never did though it must have."""
+    case = contender.case
+    timeout_s = case.nat_timeout_s if contender.moves else 0
+    return bool(report["rebinds"]) if not timeout_s else timeout_s < case.interval_s * 0.75 and not report["rebinds"]
 
 
 def check(contender, fleet, report, servers):
     wrong = contender.check()
     if fleet.log_text():
         wrong.append(f"cidlb-fleet: {fleet.log_text().splitlines()[0]}")
-    if contender.moves != bool(report["rebinds"]):
+    if moves_are_wrong(contender, report):
         wrong.append(f"{report['rebinds']} moves")
     if not contender.keeps:
         return wrong
@@ -98,7 +122,7 @@ def check(contender, fleet, report, servers):
 def marks(contender, run):
     """Why the figures of a run are not to be trusted: sentences."""
     longest_s = run["report"]["latency_ms"]["p99"] * TIME_FACTOR / 1000
-    repeated = run["loss"] == 0 and abs(run["messages"] - 2) > 0.01
+    repeated = run["loss"] == 0 and not contender.case.round_trip_s and abs(run["messages"] - 2) > 0.01
     reasons = {
         f"steal {run['steal']:.1%}": run["steal"] > frame.MOST_STEAL,
         f"{run['messages']:.2f} messages per notification, though none was lost": contender.keeps and repeated,
@@ -108,28 +132,30 @@ def marks(contender, run):
     return contender.complaints() + [reason for reason, holds in reasons.items() if holds]
 
 
-def measure(jobs, settings):
-    """A run of each job (contender, loss, seed), all at once."""
+def measure(jobs):
+    """A run of each job (contender, case), all at once."""
     with contextlib.ExitStack() as stack:
         scenes = [stack.enter_context(Scene()) for _ in jobs]
-        opened = [contender(scene) for (contender, _, _), scene in zip(jobs, scenes)]
+        opened = [contender(scene, case) for (contender, case), scene in zip(jobs, scenes)]
         before = frame.read_steal()
-        fleets = [
-            start_fleet(scene, *job, settings)
-            for scene, job in zip(scenes, [(one, *job[1:]) for one, job in zip(opened, jobs)])
-        ]
-        reports = [fleet.report(settings["minutes"] * 60 / TIME_FACTOR + 2 * END_S) for fleet in fleets]
+        fleets = [start_fleet(scene, one, one.case) for one, scene in zip(opened, scenes)]
+        longest_s = max(case.seconds for _, case in jobs)
+        reports = [fleet.report(longest_s + 2 * END_S) for fleet in fleets]
         stolen, ticks = (now - then for now, then in zip(frame.read_steal(), before))
         runs = []
-        for (_, loss, seed), contender, fleet, report in zip(jobs, opened, fleets, reports):
-            servers = [backend.report() for backend in contender.backends]
-            run = {"contender": contender.name, "loss": loss, "seed": seed, "steal": stolen / max(1, ticks)}
+        for contender, fleet, report in zip(opened, fleets, reports):
+            case, servers = contender.case, [backend.report() for backend in contender.backends]
+            run = {"contender": contender.name, "loss": case.loss, "seed": case.seed, "steal": stolen / max(1, ticks)}
             run |= {
+                "table": case.table,
+                "said": case.said,
                 **figures(report),
                 "wrong": check(contender, fleet, report, servers),
                 "report": report,
                 "servers": servers,
             }
+            if case.certificates:
+                run["certificate_octets"] = contender.certificate_octets
             runs.append({**run, "marks": marks(contender, run)})
     return runs
 
@@ -146,37 +172,63 @@ def available():
     return contenders, left_out
 
 
+def main_rounds(quick, settings, contenders):
+    """Jobs (contender, case) of the main table, by round."""
+    rounds = [(LOSS_PERCENT, seed) for seed in settings["lossy_seeds"]]
+    rounds += [(0, seed) for seed in settings["lossless_seeds"]]
+    cases = [Case(settings["devices"], settings["minutes"], loss=loss, seed=seed) for loss, seed in rounds]
+    jobs = [[(contender, case) for contender in contenders] for case in cases]
+    return [sum(jobs, [])] if quick else jobs
+
+
+def measure_rounds(rounds):
+    for jobs in rounds:
+        said = sorted({case.said or f"{case.loss} % loss, seed {case.seed}" for _, case in jobs})
+        print(f"field: {', '.join(said)}", file=sys.stderr, flush=True)
+        yield from measure(jobs)
+
+
+def measure_conditions(quick, contenders, left_out):
+    """Their runs, each with its octets compared to those without a balancer. What cannot be had is left out."""
+    try:
+        certificates.require()
+    except frame.LeftOut as reason:
+        left_out["certificates"] = str(reason)
+    rounds = [
+        [
+            (contender, case)
+            for contender, case in jobs
+            if contender in contenders and not (case.certificates and "certificates" in left_out)
+        ]
+        for jobs in conditions.rounds(quick)
+    ]
+    runs = list(measure_rounds(rounds))
+    alone = {(run["table"], run["said"]): run["octets"] for run in runs if run["contender"] == "no balancer"}
+    return [{**run, "of_none": run["octets"] / max(1, alone[run["table"], run["said"]])} for run in runs]
+
+
 def run(quick):
     settings = QUICK if quick else FULL
     contenders, left_out = available()
-    rounds = [(LOSS_PERCENT, seed) for seed in settings["lossy_seeds"]] + [
-        (0, seed) for seed in settings["lossless_seeds"]
-    ]
-    jobs = [[(contender, loss, seed) for contender in contenders] for loss, seed in rounds]
-    runs = []
-    for together in [sum(jobs, [])] if quick else jobs:
-        print(
-            f"field: {', '.join(sorted({f'{loss} % loss, seed {seed}' for _, loss, seed in together}))}",
-            file=sys.stderr,
-            flush=True,
-        )
-        runs += measure(together, settings)
+    runs = list(measure_rounds(main_rounds(quick, settings, contenders)))
     direct = {(run["loss"], run["seed"]): run["octets"] for run in runs if run["contender"] == CONTENDERS[0].name}
     runs = [{**run, "of_direct": run["octets"] / max(1, direct[run["loss"], run["seed"]])} for run in runs]
+    others = measure_conditions(quick, contenders, left_out)
     wrong = [
-        f"{run['contender']}, {run['loss']} % loss, seed {run['seed']}: {sentence}"
-        for run in runs
+        f"{run['contender']}, {run['said'] or str(run['loss']) + ' % loss'}, seed {run['seed']}: {sentence}"
+        for run in runs + others
         for sentence in run["wrong"]
     ]
     fixed = {
-        "interval_s": INTERVAL_S,
-        "nat_timeout_s": NAT_TIMEOUT_S,
-        "ack_timeout_s": ACK_TIMEOUT_S,
+        "interval_s": Case.interval_s,
+        "nat_timeout_s": Case.nat_timeout_s,
+        "ack_timeout_s": Case.ack_timeout_s,
         "loss": LOSS_PERCENT,
     }
     fixed |= {"time_factor": TIME_FACTOR, "notifications_a_day": NOTIFICATIONS_A_DAY}
     summary = [summarize(runs, contender, loss) for loss in (LOSS_PERCENT, 0) for contender in contenders]
-    return {"settings": {**fixed, **settings}, "left_out": left_out, "runs": runs, "summary": summary, "wrong": wrong}
+    results = {"settings": {**fixed, **settings}, "left_out": left_out, "runs": runs, "summary": summary}
+    return {**results, "conditions": others, "wrong": wrong}
 
 
 def summarize(runs, contender, loss):

@@ -3,20 +3,14 @@
 Each contender has a `target` for its devices, and `backends`.
 """
 
-from harness import Backend, free_ports, ip
-from lib import frame, nginx
+from harness import PSK, Backend, free_ports, ip
+from lib import certificates, frame, nginx
 from lib.load import identities, keys_file, tunnel_mode
 
+from .case import TIME_FACTOR
+
 SERVERS = 3
-TIME_FACTOR = 25  # one second here stands for so many
 STATELESS_PREFIX = "fd00:c1d:1b00::/56"
-# The defaults, in the time of this scenario.
-NAT = {
-    "settle_ms": 5000 // TIME_FACTOR,
-    "idle_s": 300 // TIME_FACTOR,
-    "cid_idle_s": 86400 // TIME_FACTOR,
-    "contest_s": 60 // TIME_FACTOR,
-}
 
 
 class Contender:
@@ -33,16 +27,22 @@ class Contender:
     def require(cls):
         """Skip or LeftOut: it cannot be had."""
 
-    def __init__(self, scene):
+    def __init__(self, scene, case):
+        self.case = case
+        self.credentials = {"psk": ":".join(PSK)}  # of devices
+        self.server_credentials = ()
+        if case.certificates:
+            files, self.certificate_octets = certificates.make(scene.dir)
+            self.credentials = {"certificates": files["device"]}
+            self.server_credentials = ("--certificates", files["server"])
         self.backends = [self.backend(scene, number + 1) for number in range(self.servers)]
         for backend in self.backends:
             backend.wait_log(r"^server \d+:")
         self.target = self.open(scene)
 
     def backend(self, scene, number):
-        made = Backend(
-            scene, number, chr(ord("a") + number - 1), 6, free_ports(), self.server_ip, self.server_options(scene)
-        )
+        options = (*self.server_credentials, *self.server_options(scene))
+        made = Backend(scene, number, chr(ord("a") + number - 1), 6, free_ports(), self.server_ip, options)
         return frame.pinned(made, frame.BALANCER_CPU).start()
 
     def server_options(self, scene):
@@ -69,10 +69,11 @@ class Direct(Contender):
 
 class Cidlb(Contender):
     name, servers = "cidlb nat follow", SERVERS
-    mode = {"nat": {"rebind": "follow", "sources": ("127.64.0.0/10",), **NAT}}
+    rebind, scheme = "follow", {}
 
     def pool(self, scene):
-        return scene.pool("field", self.backends, **self.mode)
+        nat = {"rebind": self.rebind, "sources": ("127.64.0.0/10",), **self.case.nat()}
+        return scene.pool("field", self.backends, nat=nat, **self.scheme)
 
     def open(self, scene):
         self.lb = frame.pinned(scene.cidlb([self.pool(scene)], start=False, workers=1), frame.BALANCER_CPU).start()
@@ -84,16 +85,18 @@ class Cidlb(Contender):
 
 class CidlbBackend(Cidlb):
     name = "cidlb nat backend"
-    mode = {"nat": {**Cidlb.mode["nat"], "rebind": "backend"}}
+    rebind = "backend"
 
 
 class CidlbStateless(Cidlb):
     name, server_ip = "cidlb stateless", "::1"
-    mode = {"nat": {"rebind": "backend", "sources": (STATELESS_PREFIX,)}}
 
     @classmethod
     def require(cls):
         ip("-6", "route", "replace", "local", STATELESS_PREFIX, "dev", "lo")
+
+    def pool(self, scene):
+        return scene.pool("field", self.backends, nat={"rebind": "backend", "sources": (STATELESS_PREFIX,)})
 
     def check(self):
         wrong = super().check()
@@ -118,7 +121,7 @@ class CidlbByAddress(Cidlb):
     """The same program, that knows nothing of CIDs."""
 
     name, keeps = "cidlb by address", False
-    mode = {**Cidlb.mode, "cid": {"scheme": "none"}}
+    scheme = {"cid": {"scheme": "none"}}
 
 
 class Nginx(Contender):
@@ -135,7 +138,8 @@ class Nginx(Contender):
 
     def open(self, scene):
         target = f"127.0.0.1:{free_ports()}"
-        servers, options = [backend.address for backend in self.backends], f"proxy_timeout {600 // TIME_FACTOR}s;"
+        servers = [backend.address for backend in self.backends]
+        options = f"proxy_timeout {self.case.proxy_timeout_s // TIME_FACTOR}s;"
         self.nginx = nginx.Nginx(scene, target, servers, descriptors=10000, options=options).start()
         return target
 

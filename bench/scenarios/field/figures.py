@@ -2,6 +2,8 @@
 
 from lib import frame, plot
 
+from .condition_tables import tables
+
 NEAR = 0.02  # of direct
 KEYS = ("p50", "p99", "max")
 HEAD = [
@@ -80,14 +82,16 @@ def table(result):
         f"  kB a day: for {settings['notifications_a_day']:,} acknowledged notifications;"
         " sessions lost: devices whose first ended"
     )
-    marked = [run_text(run) for run in result["runs"] if run["marks"]]
+    text += tables(result)
+    marked = [run_text(run) for run in result["runs"] + result.get("conditions", []) if run["marks"]]
     text += ["\n  marked runs:", *(f"    {line}" for line in marked)] if marked else []
     text += [f"\n  without {name}: {reason}" for name, reason in result["left_out"].items()]
     return "\n".join(text)
 
 
 def run_text(run):
-    text = f"field, {run['loss']} % loss, seed {run['seed']}: {run['contender']} {run['octets']:.1f} octets"
+    said = run.get("said") or f"{run['loss']} % loss, seed {run['seed']}"
+    text = f"field, {said}: {run['contender']} {run['octets']:.1f} octets"
     return text + "".join(f"; {mark}" for mark in run["marks"])
 
 

@@ -86,8 +86,8 @@ def pass_all(load, sources, enough):
     return {"seconds": seconds, "whole": load.counters(), "wrong": load.wrong()}
 
 
-def proven(lb):
-    return lb.metric("cidlb_flows", kind="proven")
+def answered(lb):
+    return lb.metric("cidlb_flows", kind="cid")
 
 
 def fill_rate(settings, flows):
@@ -116,7 +116,7 @@ def measure_flows(settings):
             row = rows[flows] = {"start": memory(lb)}
             options = {"target": lb.address(), "port": port, "sources": flows}
             load = Load(scene, servers, fill_rate(settings, flows), **options)
-            row["fill"] = pass_all(load, flows, lambda: proven(lb) >= flows)
+            row["fill"] = pass_all(load, flows, lambda: answered(lb) >= flows)
             row["filled"] = memory(lb)
             series.wrong += [f"{flows} flows, made: {sentence}" for sentence in row["fill"]["wrong"]]
             print(f"scale, {flows:,} flows in {row['fill']['seconds']:.1f} s", file=sys.stderr, flush=True)
@@ -131,9 +131,9 @@ def measure_flows(settings):
         series.compare(run_step)
         for flows, lb in balancers.items():
             series.wrong += [f"{flows} flows: {sentence}" for sentence in identities(lb)]
-            left = {kind: lb.metric("cidlb_flows", kind=kind) for kind in ("proven", "trial")}
-            if left != {"proven": flows, "trial": 0}:
-                series.wrong.append(f"{flows} flows: {left['proven']} proven and {left['trial']} on trial are left")
+            left = {kind: lb.metric("cidlb_flows", kind=kind) for kind in ("cid", "handshake")}
+            if left != {"cid": flows, "handshake": 0}:
+                series.wrong.append(f"{flows} flows: {left['cid']} answered and {left['handshake']} others are left")
     least = settings["flows"][0]
     for flows, row in rows.items():
         more = row["filled"]["resident"] - rows[least]["filled"]["resident"]
@@ -201,7 +201,7 @@ def measure_backends(settings):
             lb = balancers[backends] = cidlb(scene, f"backends-{backends}", "nat", own).start()
             rows[backends] = {"start": memory(lb)}
             load = load_of(lb, backends, fill_rate(settings, sources))
-            made = pass_all(load, sources, lambda: proven(lb) >= sources)
+            made = pass_all(load, sources, lambda: answered(lb) >= sources)
             series.wrong += [f"{backends} backends, flows made: {sentence}" for sentence in made["wrong"]]
 
         def run_step(backends, number):

@@ -1,12 +1,18 @@
 #include "tests/simulation/path/backend.h"
 
+#include "tests/simulation/path/backend_priv.h"
 #include "tests/simulation/path/world.h"
 
-enum { NOTIFY_OCTETS = 96, ACK_OCTETS = WIRE_LEAST, NOTIFY_TRIES = 3, NOTIFY_AGAIN_MS = 2000, WINDOW = 64 };
+enum { ACK_OCTETS = WIRE_LEAST, WINDOW = 64 };
 
-static int slot_of(const struct world *world, const struct session *session)
+int backend_slot(const struct world *world, const struct session *session)
 {
 	return (int)(session - world->sessions);
+}
+
+enum server_kind backend_kind(const struct world *world, const struct session *session)
+{
+	return world->traits.kinds[session->member / POOL_MEMBERS];
 }
 
 struct session *backend_session(struct world *world, struct session_name name)
@@ -16,115 +22,48 @@ struct session *backend_session(struct world *world, struct session_name name)
 	return &world->sessions[name.slot];
 }
 
-static struct datagram *reply_begin(struct world *world, int member, const struct addr *to,
-				    const struct session *session)
+struct datagram *backend_reply(struct world *world, int member, const struct addr *to, const struct session *session)
 {
 	struct datagram *datagram = network_take(world);
 
 	datagram->from = world->balancer.members[member].addr;
 	datagram->to = *to;
 	if (session)
-		datagram->session = (struct session_name){ slot_of(world, session), session->generation };
+		datagram->session = (struct session_name){ backend_slot(world, session), session->generation };
 	return datagram;
 }
 
-static void reply_end(struct world *world, struct datagram *datagram)
+void backend_send(struct world *world, struct datagram *datagram)
 {
+	forger_expect_downlink(world, datagram);
 	network_send(world, datagram, LEG_ENDPOINT, 0);
 }
 
+struct wire_seal backend_seal(const struct world *world, struct session *session, uint8_t type, uint8_t epoch)
+{
+	return (struct wire_seal){ .v13 = session->v13,
+				   .type = type,
+				   .epoch = epoch,
+				   .cid = &world->devices[session->device].own_cid,
+				   .key = session->key,
+				   .sequence = ++session->sequence };
+}
+
+static void say_to(struct world *world, struct session *session, const struct addr *to, struct wire_message message,
+		   size_t octets)
+{
+	struct datagram *datagram = backend_reply(world, session->member, to, session);
+	struct wire_seal seal = backend_seal(world, session, WIRE_DATA, session->v13 ? 3 : 1);
+
+	datagram->probe = message.op == WIRE_CHALLENGE;
+	wire_add_protected(&datagram->wire, &seal, &message, octets);
+	backend_send(world, datagram);
+}
+
 /* Sends to where the session is. */
-static void say(struct world *world, struct session *session, struct wire_message message, size_t octets)
+void backend_say(struct world *world, struct session *session, struct wire_message message, size_t octets)
 {
-	struct datagram *datagram = reply_begin(world, session->member, &session->peer, session);
-	const struct device *device = &world->devices[session->device];
-
-	wire_add_protected(&datagram->wire, DTLS_APPLICATION_DATA, &device->own_cid, session->key, ++session->sequence,
-			   &message, octets);
-	reply_end(world, datagram);
-}
-
-static uint64_t cookie_of(int member, const struct addr *peer, uint64_t random)
-{
-	const struct siphash_key key = { (uint64_t)member, random };
-
-	return siphash_addr(&key, peer, true);
-}
-
-static struct wire_cid cid_mint(struct world *world, int member)
-{
-	const struct cid_layout *layout = balancer_layout(member / POOL_MEMBERS);
-	uint64_t random = dice_roll(&world->dice);
-	struct wire_cid cid = { .len = layout->length };
-
-	memcpy(cid.octets, &random, sizeof cid.octets);
-	if (layout->scheme == CID_LAYOUT_ID) {
-		struct server_id id = balancer_server_id(world->balancer.members[member].id);
-
-		memcpy(cid.octets + layout->lbcid.offset, id.octets, id.len);
-	}
-	return cid;
-}
-
-static void answer_hello(struct world *world, struct session *session)
-{
-	struct datagram *datagram = reply_begin(world, session->member, &session->peer, session);
-
-	wire_add_server_hello(&datagram->wire, session->server_random, &session->cid);
-	reply_end(world, datagram);
-}
-
-static void session_begin(struct world *world, int member, const struct datagram *hello, uint64_t random)
-{
-	int device = world->holder[hello->address], slot;
-	struct session *session;
-	uint32_t generation;
-
-	if (device == NOBODY || world->devices[device].client_random != random)
-		return;
-	slot = device * SESSIONS_EACH + (int)(world->devices[device].sessions++ % SESSIONS_EACH);
-	session = &world->sessions[slot];
-	generation = session->generation + 1;
-	*session = (struct session){
-		.state = SESSION_HANDSHAKING, .generation = generation, .device = device, .member = member
-	};
-	session->cid = cid_mint(world, member);
-	session->client_random = random;
-	session->server_random = dice_roll(&world->dice);
-	session->key = device_key(device, random, session->server_random);
-	session->peer = hello->from;
-	invariants_session_begins(world, slot, hello);
-	answer_hello(world, session);
-}
-
-static void take_hello(struct world *world, int member, const struct datagram *datagram,
-		       const struct wire_record *record)
-{
-	uint64_t random, shown, cookie;
-	struct datagram *reply;
-	bool has_cookie;
-
-	if (!wire_read_hello(record, &random, &has_cookie, &shown))
-		return;
-	cookie = cookie_of(member, &datagram->from, random);
-	if (!has_cookie || shown != cookie) {
-		reply = reply_begin(world, member, &datagram->from, NULL);
-		wire_add_verify_request(&reply->wire, cookie);
-		reply_end(world, reply);
-		return;
-	}
-	for (int i = 0; i < SESSIONS; i++) {
-		struct session *session = &world->sessions[i];
-
-		if (session->state == SESSION_NONE || session->client_random != random)
-			continue;
-		if (session->member != member && session->state == SESSION_HANDSHAKING)
-			continue;
-		if (session->state == SESSION_HANDSHAKING && addr_equal(&session->peer, &datagram->from))
-			answer_hello(world, session);
-		return;
-	}
-	session_begin(world, member, datagram, random);
+	say_to(world, session, &session->peer, message, octets);
 }
 
 static bool same_server(const struct session *session, int member)
@@ -149,9 +88,6 @@ static struct session *find_cid(struct world *world, int member, const uint8_t *
  * behind it in the datagram, which may have brought it to another server. */
 static struct session *find_handshake(struct world *world, int member, const struct datagram *datagram)
 {
-	struct wire_record record;
-	size_t at = 0;
-
 	for (int i = 0; i < SESSIONS; i++) {
 		struct session *session = &world->sessions[i];
 
@@ -159,11 +95,8 @@ static struct session *find_handshake(struct world *world, int member, const str
 		    addr_equal(&session->peer, &datagram->from))
 			return session;
 	}
-	if (member / POOL_MEMBERS == POOL_HASH)
-		while (at < datagram->wire.len &&
-		       wire_read(&datagram->wire, &at, balancer_layout(POOL_HASH)->length, &record))
-			if (record.cid)
-				return find_cid(world, member, record.cid);
+	if (member / POOL_MEMBERS == POOL_HASH && datagram->shape.has_cid)
+		return find_cid(world, member, datagram->shape.cid.octets);
 	return NULL;
 }
 
@@ -187,15 +120,21 @@ static bool window_take(struct session *session, uint64_t sequence, bool *newest
 	return true;
 }
 
+/* A server that resumed a session has said its Finished before. */
 static void say_finished(struct world *world, struct session *session)
 {
-	struct datagram *datagram = reply_begin(world, session->member, &session->peer, session);
-	struct wire_message finished = { .op = WIRE_FINISHED };
+	const struct wire_message message = { session->v13 ? WIRE_ACK : WIRE_FINISHED, 0, 0 };
+	struct datagram *datagram;
+	struct wire_seal seal;
 
-	wire_add_change_cipher(&datagram->wire);
-	wire_add_protected(&datagram->wire, DTLS_HANDSHAKE, &world->devices[session->device].own_cid, session->key,
-			   ++session->sequence, &finished, WIRE_LEAST);
-	reply_end(world, datagram);
+	if (session->resumed)
+		return;
+	datagram = backend_reply(world, session->member, &session->peer, session);
+	seal = backend_seal(world, session, WIRE_HANDSHAKE, session->v13 ? 3 : 1);
+	if (!session->v13)
+		wire_add_change_cipher(&datagram->wire);
+	wire_add_protected(&datagram->wire, &seal, &message, WIRE_LEAST);
+	backend_send(world, datagram);
 }
 
 static void take_finished(struct world *world, int member, struct session *session, const struct datagram *datagram)
@@ -203,41 +142,74 @@ static void take_finished(struct world *world, int member, struct session *sessi
 	bool shared = session->member / POOL_MEMBERS == POOL_HASH;
 
 	if (session->state == SESSION_HANDSHAKING) {
-		if (!session->key_exchange || !session->change_cipher ||
-		    (!shared && !addr_equal(&session->peer, &datagram->from)))
+		if (!session->v13 && ((!session->key_exchange && !session->resumed) || !session->change_cipher))
+			return;
+		if (!shared && !addr_equal(&session->peer, &datagram->from))
 			return;
 		session->state = SESSION_ESTABLISHED;
 		session->window = 1;
-		world_schedule(world, dice_between(&world->dice, 1000, 60000), EVENT_NOTIFY, slot_of(world, session),
-			       session->generation);
-	}
-	/* Until it sends more, a device is where its Finished came from. */
-	if (shared && session->newest == 0) {
 		session->member = member;
-		session->peer = datagram->from;
+		session->peer = session->first = datagram->from;
+		world_schedule(world, dice_between(&world->dice, 1000, world->traits.hasty ? 3000 : 60000),
+			       EVENT_NOTIFY, backend_slot(world, session), session->generation);
 	}
-	say_finished(world, session);
-}
-
-static void answer(struct world *world, struct session *session, struct wire_message message)
-{
-	say(world, session, (struct wire_message){ WIRE_ANSWER, message.number, 0 }, message.want);
+	if (session->newest == 0)
+		say_finished(world, session);
 }
 
 static void take_message(struct world *world, struct session *session, struct wire_message message)
 {
-	if (message.op == WIRE_ACK)
+	if (message.op == WIRE_ACK && message.number > session->acked) {
 		session->acked = message.number;
+		tally_push(world, session, true);
+	}
 	if (message.op != WIRE_REQUEST)
 		return;
 	if (world->traits.late_percent && dice_percent(&world->dice, world->traits.late_percent)) {
 		session->late = message;
-		say(world, session, (struct wire_message){ WIRE_ACK, message.number, 0 }, ACK_OCTETS);
-		world_schedule(world, dice_between(&world->dice, 50, 1200), EVENT_LATE, slot_of(world, session),
+		backend_say(world, session, (struct wire_message){ WIRE_ACK, message.number, 0 }, ACK_OCTETS);
+		world_schedule(world, dice_between(&world->dice, 50, 1200), EVENT_LATE, backend_slot(world, session),
 			       session->generation);
 		return;
 	}
-	answer(world, session, message);
+	backend_answer(world, session, message);
+}
+
+static void move(struct world *world, struct session *session, const struct addr *to)
+{
+	session->peer = *to;
+	session->changes++;
+	tally_change(world, session);
+	invariants_moved(world, session);
+}
+
+/* The newest record came from an address that is not the session's. */
+static void consider_move(struct world *world, struct session *session, const struct addr *from)
+{
+	switch (backend_kind(world, session)) {
+	case SERVER_STAYS:
+		if (session->changes == 0)
+			move(world, session, from);
+		break;
+	case SERVER_RRC:
+		session->challenged = *from;
+		session->challenge = (uint32_t)dice_roll(&world->dice);
+		say_to(world, session, from, (struct wire_message){ WIRE_CHALLENGE, session->challenge, 0 },
+		       WIRE_LEAST);
+		break;
+	default:
+		move(world, session, from);
+		break;
+	}
+}
+
+static void take_response(struct world *world, struct session *session, const struct wire_message *message)
+{
+	if (session->challenged.port == 0 || message->number != session->challenge)
+		return;
+	if (!addr_equal(&session->peer, &session->challenged))
+		move(world, session, &session->challenged);
+	session->challenged.port = 0;
 }
 
 static void take_protected(struct world *world, int member, const struct datagram *datagram,
@@ -247,9 +219,15 @@ static void take_protected(struct world *world, int member, const struct datagra
 	struct wire_message message;
 	bool newest;
 
-	if (!session || !wire_open(record, session->key, &message))
+	if (!session ||
+	    (backend_kind(world, session) == SERVER_REJECTS && !addr_equal(&session->peer, &datagram->from)))
 		return;
-	invariants_verified(world, slot_of(world, session), datagram);
+	if (backend_kind(world, session) == SERVER_PREMATURE && session->state == SESSION_ESTABLISHED &&
+	    !addr_equal(&session->peer, &datagram->from))
+		move(world, session, &datagram->from);
+	if (!wire_open(record, session->key, &message))
+		return;
+	invariants_verified(world, backend_slot(world, session), datagram);
 	if (message.op == WIRE_FINISHED) {
 		take_finished(world, member, session, datagram);
 		return;
@@ -257,11 +235,14 @@ static void take_protected(struct world *world, int member, const struct datagra
 	if (session->state != SESSION_ESTABLISHED || !window_take(session, record->sequence, &newest))
 		return;
 	session->member = member;
-	if (newest && !addr_equal(&session->peer, &datagram->from)) {
-		session->peer = datagram->from;
-		session->changes++;
-		invariants_moved(world, session);
+	if (message.op == WIRE_RESPONSE) {
+		take_response(world, session, &message);
+		return;
 	}
+	if (newest && !addr_equal(&session->peer, &datagram->from))
+		consider_move(world, session, &datagram->from);
+	if (session->registered.port == 0 && message.op == WIRE_REQUEST && session->changes > 0)
+		session->registered = datagram->from;
 	take_message(world, session, message);
 }
 
@@ -274,9 +255,47 @@ static void take_plain(struct world *world, int member, const struct datagram *d
 	if (!wire_read_plain(&datagram->wire, &message, &identity) || message.op != WIRE_REQUEST ||
 	    message.want < WIRE_LEAST || message.want > WIRE_OCTETS)
 		return;
-	reply = reply_begin(world, member, &datagram->from, NULL);
+	reply = backend_reply(world, member, &datagram->from, NULL);
 	wire_add_plain(&reply->wire, &(struct wire_message){ WIRE_ANSWER, message.number, 0 }, identity, message.want);
-	reply_end(world, reply);
+	backend_send(world, reply);
+}
+
+/* A record of epoch 0. `owner`: the session whose CID the datagram holds, or whose peer sent it. */
+static void take_clear(struct world *world, int member, const struct datagram *datagram,
+		       const struct wire_record *record, struct session *owner)
+{
+	struct session *session = find_handshake(world, member, datagram);
+	struct wire_part part;
+	size_t at = 0;
+
+	if (owner && owner->state == SESSION_ESTABLISHED && record->type == WIRE_ALERT)
+		invariants_session_hurt(world, "13: a session is ended by an alert in the clear");
+	if (session && record->type == WIRE_CHANGE_CIPHER)
+		session->change_cipher = true;
+	while (wire_read_part(record, &at, &part)) {
+		if (part.type == WIRE_CLIENT_HELLO) {
+			if (owner && owner->state == SESSION_ESTABLISHED)
+				invariants_session_hurt(world, "13: a session is reset by a ClientHello");
+			backend_take_hello(world, member, datagram, &part);
+		} else if (session) {
+			session->key_exchange |= wire_read_key_exchange(&part) == session->device;
+		}
+	}
+}
+
+/* With rebind = "backend" a forger's own endpoint is a session's if the server moves there. */
+static struct session *owner_of(struct world *world, int member, const struct datagram *datagram)
+{
+	struct session *session = datagram->shape.has_cid ? find_cid(world, member, datagram->shape.cid.octets) : NULL;
+
+	if (member / POOL_MEMBERS == POOL_BACKEND)
+		return session;
+	for (int i = 0; !session && i < SESSIONS; i++)
+		if (world->sessions[i].state == SESSION_ESTABLISHED &&
+		    !addr_equal(&world->sessions[i].peer, &world->sessions[i].first) &&
+		    world->sessions[i].member == member && addr_equal(&world->sessions[i].peer, &datagram->from))
+			session = &world->sessions[i];
+	return session;
 }
 
 void backend_receive(struct world *world, const struct datagram *datagram)
@@ -284,7 +303,7 @@ void backend_receive(struct world *world, const struct datagram *datagram)
 	int member = balancer_member(&world->balancer, &datagram->to);
 	const uint8_t cid_len = member == NOBODY ? 0 : balancer_layout(member / POOL_MEMBERS)->length;
 	struct wire_record record;
-	struct session *session;
+	struct session *owner;
 	size_t at = 0;
 
 	if (member == NOBODY)
@@ -293,46 +312,13 @@ void backend_receive(struct world *world, const struct datagram *datagram)
 		take_plain(world, member, datagram);
 		return;
 	}
+	owner = owner_of(world, member, datagram);
 	while (at < datagram->wire.len && wire_read(&datagram->wire, &at, cid_len, &record)) {
-		if (record.handshake == 1)
-			take_hello(world, member, datagram, &record);
-		else if (record.epoch)
+		if (record.epoch || record.v13)
 			take_protected(world, member, datagram, &record);
-		else if ((session = find_handshake(world, member, datagram)) != NULL) {
-			session->key_exchange |=
-				record.handshake == 16 && wire_read_key_exchange(&record) == session->device;
-			session->change_cipher |= record.type == DTLS_CHANGE_CIPHER_SPEC;
-		}
+		else
+			take_clear(world, member, datagram, &record, owner);
 	}
-}
-
-/* Sends a new notification once in a while. One that is not acknowledged is sent a few times more. */
-void backend_notify(struct world *world, int slot, uint32_t generation)
-{
-	struct session *session = backend_session(world, (struct session_name){ slot, generation });
-	unsigned next_ms = NOTIFY_AGAIN_MS;
-
-	if (!session || session->state != SESSION_ESTABLISHED)
-		return;
-	if (session->acked == session->notified || session->notify_tries == NOTIFY_TRIES) {
-		session->notified++;
-		session->notify_tries = 0;
-	}
-	session->notify_tries++;
-	say(world, session, (struct wire_message){ WIRE_NOTIFY, session->notified, 0 }, NOTIFY_OCTETS);
-	if (session->notify_tries == NOTIFY_TRIES || dice_percent(&world->dice, 70))
-		next_ms = dice_between(&world->dice, 5000, 120000);
-	world_schedule(world, next_ms, EVENT_NOTIFY, slot, generation);
-}
-
-void backend_answer_late(struct world *world, int slot, uint32_t generation)
-{
-	struct session *session = backend_session(world, (struct session_name){ slot, generation });
-
-	if (!session || !session->late.number)
-		return;
-	answer(world, session, session->late);
-	session->late.number = 0;
 }
 
 void backend_crash(struct world *world, int member)

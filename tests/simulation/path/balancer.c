@@ -25,10 +25,12 @@ static const struct {
 	[POOL_BACKEND] = { "backend", POOL_DTLS, REBIND_BACKEND, NODE_ID(6, 1, 2) },
 	[POOL_HASH] = { "hash", POOL_DTLS, REBIND_FOLLOW, { .scheme = CID_LAYOUT_HASH, .length = 5 } },
 	[POOL_PLAIN] = { "plain", POOL_UDP, REBIND_FOLLOW, { 0 } },
+	[POOL_HOME] = { "home", POOL_DTLS, REBIND_FOLLOW, NODE_ID(7, 2, 1) },
 };
 
-static const size_t pool_of_listener[LISTENERS] = { POOL_FOLLOW, POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN };
-static char *const listener_names[LISTENERS] = { "l0", "l1", "l2", "l3", "l4" };
+static const size_t pool_of_listener[LISTENERS] = { POOL_FOLLOW, POOL_FOLLOW, POOL_BACKEND,
+						    POOL_HASH,   POOL_PLAIN,  POOL_HOME };
+static char *const listener_names[LISTENERS] = { "l0", "l1", "l2", "l3", "l4", "l5" };
 static char *const member_names[POOL_MEMBERS] = { "a", "b", "c", "d", "e" };
 
 /* The first world's table. Filling the slots of a table takes longer than running a world, so all later worlds share
@@ -130,8 +132,9 @@ static struct conf_nat nat_of(const struct world *world, int pool)
 		.idle_s = world->traits.idle_s,
 		.cid_idle_s = world->traits.cid_idle_s,
 		.max_flows = world->traits.max_flows,
-		.settle_ms = 5000,
-		.contest_s = 60,
+		.contest = pool == POOL_HOME ? CONTEST_HOME : CONTEST_OWN,
+		.endpoint = pool == POOL_HOME && world->traits.rejects ? ENDPOINT_HANDSHAKE : ENDPOINT_CID,
+		.unproven_rate = world->traits.unproven_rate,
 	};
 }
 
@@ -170,12 +173,12 @@ static void conf_write(struct world *world)
 		}
 	}
 	for (int i = 0; i < LISTENERS; i++) {
+		const struct addr wildcard = { .ip = { [10] = 0xff, 0xff }, .port = 5685 };
 		int service = balancer_service(i, NULL);
 
 		balancer->listeners[i] =
 			(struct conf_listener){ .name = listener_names[i], .pool = pool_of_listener[i] };
-		balancer->listeners[i].addr =
-			service == NOBODY ? (struct addr){ .port = 5685 } : network_service(service);
+		balancer->listeners[i].addr = service == NOBODY ? wildcard : network_service(service);
 	}
 }
 
@@ -201,12 +204,16 @@ void balancer_reload(struct world *world)
 {
 	struct balancer *balancer = &world->balancer;
 	const struct table *previous = publisher_read(&balancer->publisher);
+	/* Of the wildcard listener. */
+	struct host_prefix host[] = { { network_service(1), 32 }, { network_service(2), 32 } };
 	struct table_spec spec;
 	struct table *table;
 
 	conf_write(world);
 	if (table_spec_make(&spec, &balancer->conf, balancer->pool_names, balancer->backend_names))
 		abort();
+	host[0].addr.port = host[1].addr.port = 0;
+	spec.host = (struct host_addrs){ host, sizeof host / sizeof host[0] };
 	uids_note(balancer, &spec);
 	for (int i = 0; i < LISTENERS; i++)
 		balancer->listener_uids[i] = uids_give(balancer->listener_names, 0, listener_names[i]);
@@ -266,8 +273,11 @@ void balancer_start(struct world *world)
 	balancer->flows = path->flows = flows_new(secret);
 	balancer->service_addrs = path->service_addrs = service_addrs_new();
 	balancer->limit = path->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	balancer->allowances = path->allowances = allowances_new(STATS_POOLS, secret);
+	balancer->handshakes = path->handshakes = handshakes_new(secret);
+	path->hello_key = hello_key_make(secret);
 	if (!balancer->listener_names || !balancer->pool_names || !balancer->backend_names || !balancer->flows ||
-	    !balancer->service_addrs || !balancer->limit)
+	    !balancer->service_addrs || !balancer->limit || !balancer->allowances || !balancer->handshakes)
 		abort();
 	for (int i = 0; i < MEMBERS; i++)
 		balancer->members[i].uid = UIDS_FULL;
@@ -289,6 +299,8 @@ void balancer_stop(struct world *world)
 	flows_free(balancer->flows);
 	service_addrs_free(balancer->service_addrs);
 	limit_free(balancer->limit);
+	allowances_free(balancer->allowances);
+	handshakes_free(balancer->handshakes);
 	uids_free(balancer->listener_names);
 	uids_free(balancer->pool_names);
 	uids_free(balancer->backend_names);

@@ -17,8 +17,9 @@
 
 struct world;
 
-enum { POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN, POOLS };
-enum { LISTENERS = 5, POOL_MEMBERS = 5, MEMBERS = POOLS * POOL_MEMBERS };
+/* POOL_HOME: contest = "home", and in some worlds endpoint = "handshake". */
+enum { POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN, POOL_HOME, POOLS };
+enum { LISTENERS = 6, POOL_MEMBERS = 5, MEMBERS = POOLS * POOL_MEMBERS };
 
 /* Handles: a listener's number, an endpoint's port. */
 enum { BALANCER_LISTENERS = 1000, BALANCER_ENDPOINTS = 100000 };
@@ -47,6 +48,8 @@ struct balancer {
 	struct flows *flows;
 	struct service_addrs *service_addrs;
 	struct limit *limit;
+	struct allowances *allowances;
+	struct handshakes *handshakes;
 	struct path *path;
 };
 

@@ -35,7 +35,10 @@ static void take_address(struct world *world, struct device *device, int address
 	device->before[device->moves++ % DEVICE_BEFORE] = device->address;
 	device->address = address;
 	world->holder[address] = (int)(device - world->devices);
+	device->spoke = false;
+	device->interrupted |= limits_loses(world, device);
 	invariants_excuse(world, device);
+	tally_move(world, device);
 	trace_event(world, "device %d moves from %d to %d", (int)(device - world->devices), previous_of(device),
 		    address);
 }
@@ -56,47 +59,90 @@ static void move(struct world *world, struct device *device)
 		device->service = (int)dice_below(&world->dice, 3);
 }
 
-static void send_wire(struct world *world, const struct device *device, const struct wire *wire, enum content content)
+/* Two NATs forget at the same time, and each gives the other's address. */
+static void swap(struct world *world, struct device *device)
 {
-	network_send_up(world, wire, device->address, device->service, content,
-			content == CONTENT_CID ? &device->cid : NULL, 0);
+	struct device *other = &world->devices[dice_below(&world->dice, world->traits.devices)];
+	int mine = device->address, its = other->address;
+
+	if (other == device || other->state != DEVICE_READY || other->waiting)
+		return;
+	take_address(world, device, its);
+	take_address(world, other, mine);
+	world->holder[its] = (int)(device - world->devices);
+}
+
+static void wander(struct world *world, struct device *device)
+{
+	if (dice_percent(&world->dice, world->traits.swap_percent))
+		swap(world, device);
+	else
+		move(world, device);
+}
+
+static void send_wire(struct world *world, const struct device *device, const struct wire *wire)
+{
+	network_send_up(world, wire, device->address, device->service, 0);
+}
+
+static struct wire_seal seal_of(struct device *device, uint8_t epoch, uint64_t sequence)
+{
+	return (struct wire_seal){ device->v13, WIRE_DATA, epoch, &device->cid, device->key, sequence };
 }
 
 static void send_message(struct world *world, struct device *device, struct wire_message message, size_t octets)
 {
 	struct wire wire = { 0 };
+	struct wire_seal seal = seal_of(device, device->v13 ? 3 : 1, ++device->sequence);
 
-	wire_add_protected(&wire, DTLS_APPLICATION_DATA, &device->cid, device->key, ++device->sequence, &message,
-			   octets);
-	send_wire(world, device, &wire, CONTENT_CID);
+	wire_add_protected(&wire, &seal, &message, octets);
+	send_wire(world, device, &wire);
 }
 
 static void send_hello(struct world *world, struct device *device)
 {
 	struct wire wire = { 0 };
 
-	wire_add_hello(&wire, device->client_random, device->state == DEVICE_COOKIE ? &device->cookie : NULL);
-	send_wire(world, device, &wire, CONTENT_HELLO);
+	wire_add_client_hello(&wire, &(struct wire_hello){ .v13 = device->v13,
+							   .random = device->client_random,
+							   .has_cookie = device->state == DEVICE_COOKIE,
+							   .cookie = device->cookie,
+							   .ticket = device->ticket,
+							   .has_cid = true,
+							   .cid = device->own_cid });
+	send_wire(world, device, &wire);
 	device->first = device->address;
+}
+
+/* Sends what is in `wire`, if this client has a datagram for each part of its flight. */
+static void send_part(struct world *world, struct device *device, struct wire *wire)
+{
+	if (!device->three_datagrams)
+		return;
+	send_wire(world, device, wire);
+	wire->len = 0;
 }
 
 static void send_finished(struct world *world, struct device *device)
 {
 	const struct wire_message finished = { .op = WIRE_FINISHED };
+	struct wire_seal seal = seal_of(device, device->v13 ? 2 : 1, 0);
 	struct wire wire = { 0 };
 
-	wire_add_key_exchange(&wire, (uint16_t)(device - world->devices));
-	if (device->three_datagrams) {
-		send_wire(world, device, &wire, CONTENT_OTHER);
-		wire.len = 0;
+	if (!device->v13 && !device->resumed) {
+		wire_add_key_exchange(&wire, (uint16_t)(device - world->devices));
+		send_part(world, device, &wire);
 	}
-	wire_add_change_cipher(&wire);
-	if (device->three_datagrams) {
-		send_wire(world, device, &wire, CONTENT_OTHER);
-		wire.len = 0;
+	if (!device->v13) {
+		wire_add_change_cipher(&wire);
+		send_part(world, device, &wire);
 	}
-	wire_add_protected(&wire, 0, &device->cid, device->key, 0, &finished, WIRE_LEAST);
-	send_wire(world, device, &wire, CONTENT_CID);
+	wire_add_protected(&wire, &seal, &finished, WIRE_LEAST);
+	send_wire(world, device, &wire);
+	if (device->resumed)
+		send_message(world, device, (struct wire_message){ WIRE_REQUEST, device->number, WIRE_LEAST },
+			     WIRE_LEAST);
+	forger_at_handshake(world, device);
 }
 
 static void send_flight(struct world *world, struct device *device)
@@ -112,6 +158,13 @@ static void handshake(struct world *world, struct device *device)
 {
 	device->state = DEVICE_HELLO;
 	device->client_random = dice_roll(&world->dice);
+	device->hello_octets = 0;
+	device->v13 = dice_percent(&world->dice, world->traits.v13_percent);
+	device->ticket = 0;
+	if (device->sessions > 0 && !device->v13 && dice_percent(&world->dice, world->traits.resume_percent))
+		device->ticket = dice_roll(&world->dice) | 1;
+	device->resumed = device->interrupted = false;
+	device->number++;
 	device->session = NOBODY;
 	device->waiting = false;
 	device->repeats = device->tries = device->unserved = 0;
@@ -126,6 +179,7 @@ void device_begin(struct world *world, int number)
 	struct device *device = &world->devices[number];
 
 	*device = (struct device){ .service = (int)dice_below(&world->dice, SERVICES), .session = NOBODY };
+	device->insider = number >= (int)(world->traits.devices - world->traits.insiders);
 	if (dice_percent(&world->dice, 30))
 		device->service = 0;
 	if (dice_percent(&world->dice, 25))
@@ -147,7 +201,9 @@ static void sleep_on(struct world *world, struct device *device)
 	unsigned longest = dice_percent(&world->dice, 5) ? 600000 : dice_percent(&world->dice, 30) ? 60000 : 8000;
 
 	device->waiting = false;
-	timer_set(world, device, dice_between(&world->dice, 200, longest));
+	if (world->traits.hasty)
+		longest = 400;
+	timer_set(world, device, dice_between(&world->dice, world->traits.hasty ? 20 : 200, longest));
 }
 
 static void send_request(struct world *world, struct device *device)
@@ -162,7 +218,7 @@ static void send_request(struct world *world, struct device *device)
 		return;
 	}
 	wire_add_plain(&wire, &request, (uint16_t)(device - world->devices), device->octets);
-	send_wire(world, device, &wire, CONTENT_OTHER);
+	send_wire(world, device, &wire);
 }
 
 static void exchange_begin(struct world *world, struct device *device)
@@ -197,14 +253,14 @@ void device_wake(struct world *world, int number, uint32_t timer)
 		handshake(world, device);
 	} else if (device->waiting) {
 		if (dice_percent(&world->dice, world->traits.overlap_percent))
-			move(world, device);
+			wander(world, device);
 		if (device->unserved == UNSERVED_REPEATS && device->session != NOBODY)
 			handshake(world, device);
 		else
 			send_request(world, device);
 	} else if (device->state == DEVICE_READY) {
 		if (dice_percent(&world->dice, world->traits.move_percent))
-			move(world, device);
+			wander(world, device);
 		if (device->session != NOBODY && dice_percent(&world->dice, world->traits.reboot_percent))
 			handshake(world, device);
 		else
@@ -222,22 +278,22 @@ static void take_answer(struct world *world, struct device *device, const struct
 	sleep_on(world, device);
 }
 
-static void take_verify_request(struct world *world, struct device *device, const struct wire_record *record)
+static void take_verify_request(struct world *world, struct device *device, uint64_t cookie)
 {
 	if (device->state != DEVICE_HELLO && device->state != DEVICE_COOKIE)
 		return;
-	device->cookie = wire_read_verify_request(record);
+	device->cookie = cookie;
 	invariants_answered(world, device);
 	device->state = DEVICE_COOKIE;
 	device->repeats = 0;
 	send_flight(world, device);
 }
 
-static void take_server_hello(struct world *world, struct device *device, const struct wire_record *record)
+static void take_server_hello(struct world *world, struct device *device, const struct wire_hello *hello)
 {
-	if (device->state != DEVICE_COOKIE)
-		return;
-	wire_read_server_hello(record, &device->server_random, &device->cid);
+	device->server_random = hello->random;
+	device->cid = hello->cid;
+	device->resumed = hello->ticket != 0;
 	device->key = device_key((int)(device - world->devices), device->client_random, device->server_random);
 	invariants_answered(world, device);
 	device->state = DEVICE_FINISHING;
@@ -245,19 +301,54 @@ static void take_server_hello(struct world *world, struct device *device, const 
 	send_flight(world, device);
 }
 
+/* Puts the fragments of a ServerHello together. */
+static void take_part(struct world *world, struct device *device, const struct wire_part *part)
+{
+	struct wire_part whole = *part;
+	struct wire_hello hello;
+	uint64_t cookie;
+
+	if (wire_read_verify_request(part, &cookie)) {
+		take_verify_request(world, device, cookie);
+		return;
+	}
+	if (device->state != DEVICE_COOKIE || part->type != WIRE_SERVER_HELLO || part->whole > WIRE_HELLO_MAX ||
+	    part->offset + part->len > part->whole || part->offset > device->hello_octets)
+		return;
+	memcpy(device->hello + part->offset, part->body, part->len);
+	if (part->offset + part->len > device->hello_octets)
+		device->hello_octets = part->offset + part->len;
+	if (device->hello_octets < part->whole)
+		return;
+	whole.body = device->hello;
+	whole.len = whole.whole;
+	if (wire_read_server_hello(&whole, &hello) && !hello.retry)
+		take_server_hello(world, device, &hello);
+}
+
+static void finish(struct world *world, struct device *device, const struct datagram *datagram)
+{
+	invariants_answered(world, device);
+	device->state = DEVICE_READY;
+	device->interrupted = false;
+	device->session = datagram->session.slot;
+	sleep_on(world, device);
+}
+
 static void take_protected(struct world *world, struct device *device, const struct datagram *datagram,
 			   const struct wire_message *message)
 {
-	if (device->state == DEVICE_FINISHING && message->op == WIRE_FINISHED) {
-		invariants_answered(world, device);
-		device->state = DEVICE_READY;
-		device->session = datagram->session.slot;
-		sleep_on(world, device);
-	}
+	const bool ends = device->resumed ? message->op == WIRE_ANSWER && message->number == device->number
+					  : message->op == (device->v13 ? WIRE_ACK : WIRE_FINISHED);
+
+	if (device->state == DEVICE_FINISHING && ends)
+		finish(world, device, datagram);
 	if (device->state != DEVICE_READY)
 		return;
 	if (message->op == WIRE_NOTIFY)
 		send_message(world, device, (struct wire_message){ WIRE_ACK, message->number, 0 }, WIRE_LEAST);
+	if (message->op == WIRE_CHALLENGE)
+		send_message(world, device, (struct wire_message){ WIRE_RESPONSE, message->number, 0 }, WIRE_LEAST);
 	take_answer(world, device, message);
 }
 
@@ -266,8 +357,9 @@ void device_receive(struct world *world, int number, const struct datagram *data
 	struct device *device = &world->devices[number];
 	struct wire_message message;
 	struct wire_record record;
+	struct wire_part part;
 	uint16_t identity;
-	size_t at = 0;
+	size_t at = 0, inside;
 
 	if (datagram->service != device->service)
 		return;
@@ -277,11 +369,11 @@ void device_receive(struct world *world, int number, const struct datagram *data
 		return;
 	}
 	while (at < datagram->wire.len && wire_read(&datagram->wire, &at, device->own_cid.len, &record)) {
-		if (record.handshake == 3)
-			take_verify_request(world, device, &record);
-		else if (record.handshake == 2)
-			take_server_hello(world, device, &record);
-		else if (record.epoch && device->state >= DEVICE_FINISHING && wire_open(&record, device->key, &message))
+		inside = 0;
+		while (wire_read_part(&record, &inside, &part))
+			take_part(world, device, &part);
+		if ((record.epoch || record.v13) && device->state >= DEVICE_FINISHING &&
+		    wire_open(&record, device->key, &message))
 			take_protected(world, device, datagram, &message);
 	}
 }

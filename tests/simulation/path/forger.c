@@ -1,158 +1,49 @@
 #include "tests/simulation/path/forger.h"
 
+#include "tests/simulation/path/forger_priv.h"
 #include "tests/simulation/path/world.h"
 
-static int any_source(struct world *world)
+/* Many addresses at once, each with two records. */
+static void burst(struct world *world)
 {
-	if (dice_percent(&world->dice, 70))
-		return ADDRESS_FORGERS + (int)dice_below(&world->dice, world->traits.forgers);
-	return (int)dice_between(&world->dice, ADDRESS_BYSTANDERS, ADDRESSES - 1);
-}
-
-static unsigned any_delay(struct world *world)
-{
-	unsigned legs = dice_below(&world->dice, 4);
-
-	return legs * dice_below(&world->dice, world->traits.latency_ms + 2);
-}
-
-static unsigned any_seen(struct world *world)
-{
-	unsigned count = world->forgers.seen_count;
-
-	return dice_below(&world->dice, count < FORGER_SEEN ? count : FORGER_SEEN);
-}
-
-/* Sends a record with an overheard CID. `flight`: behind records of a handshake. */
-static void forge_record(struct world *world, bool flight)
-{
-	unsigned at = any_seen(world);
-	const struct wire_cid cid = world->forgers.seen[at].cid;
-	const struct wire_message message = { WIRE_REQUEST, (uint32_t)dice_roll(&world->dice), WIRE_OCTETS };
-	struct wire wire = { 0 };
-	uint64_t sequence;
-	size_t octets;
-	int source;
-
-	if (world->forgers.seen[at].content != CONTENT_CID)
-		return;
-	if (flight) {
-		wire_add_key_exchange(&wire, (uint16_t)dice_below(&world->dice, DEVICES));
-		wire_add_change_cipher(&wire);
-	}
-	source = any_source(world);
-	sequence = dice_below(&world->dice, 100000);
-	octets = dice_between(&world->dice, WIRE_LEAST, 300);
-	wire_add_protected(&wire, 0, &cid, dice_roll(&world->dice), sequence, &message, octets);
-	network_send_up(world, &wire, source, world->forgers.seen[at].service, CONTENT_CID, &cid, any_delay(world));
-}
-
-static void replay(struct world *world)
-{
-	unsigned at = any_seen(world);
-	int source = any_source(world);
-
-	network_send_up(world, &world->forgers.seen[at].wire, source, world->forgers.seen[at].service,
-			world->forgers.seen[at].content, &world->forgers.seen[at].cid, any_delay(world));
-}
-
-/* Sends in the name of a device, from its own address. */
-static void forge_hello(struct world *world)
-{
-	const struct device *device = &world->devices[dice_below(&world->dice, world->traits.devices)];
-	uint64_t cookie = dice_roll(&world->dice), random = dice_roll(&world->dice);
-	struct wire wire = { 0 };
-
-	wire_add_hello(&wire, random, dice_percent(&world->dice, 50) ? &cookie : NULL);
-	network_send_up(world, &wire, device->address, device->service, CONTENT_HELLO, NULL, any_delay(world));
-}
-
-/* Sends CIDs of no session that carry the id of a server. */
-static void forge_cids(struct world *world)
-{
-	int service = (int)dice_below(&world->dice, 5), pool = balancer_pool(service);
-	const struct cid_layout *layout = balancer_layout(pool);
-	struct server_id id = balancer_server_id(pool * POOL_MEMBERS + (int)dice_below(&world->dice, POOL_MEMBERS));
-	const struct wire_message message = { WIRE_REQUEST, 1, 1 };
-
-	for (unsigned i = dice_between(&world->dice, 1, 20); i > 0; i--) {
-		struct wire_cid cid = { .len = layout->length };
-		uint64_t random = dice_roll(&world->dice);
-		struct wire wire = { 0 };
-
-		memcpy(cid.octets, &random, sizeof cid.octets);
-		if (layout->scheme == CID_LAYOUT_ID)
-			memcpy(cid.octets + layout->lbcid.offset, id.octets, id.len);
-		wire_add_protected(&wire, 0, &cid, random, 1, &message, WIRE_LEAST);
-		network_send_up(world, &wire, any_source(world), service, CONTENT_CID, &cid, 0);
-	}
-}
-
-/* Sends noise, or an overheard datagram with some octets changed or its end cut off. */
-static void forge_anything(struct world *world)
-{
-	struct wire wire = { 0 };
-	int source;
-
-	if (world->forgers.seen_count && dice_percent(&world->dice, 80))
-		wire = world->forgers.seen[any_seen(world)].wire;
-	else
-		wire.len = dice_below(&world->dice, 100);
-	for (unsigned i = dice_below(&world->dice, 4); i > 0 && wire.len; i--) {
-		unsigned at = dice_below(&world->dice, (unsigned)wire.len);
-
-		wire.data[at] = (uint8_t)dice_roll(&world->dice);
-	}
-	if (wire.len && dice_percent(&world->dice, 30))
-		wire.len = dice_below(&world->dice, (unsigned)wire.len);
-	source = any_source(world);
-	network_send_up(world, &wire, source, (int)dice_below(&world->dice, SERVICES), CONTENT_OTHER, NULL, 0);
-}
-
-/* Sends a reply from an address that is not a backend's. */
-static void forge_reply(struct world *world)
-{
-	struct forgers *forgers = &world->forgers;
-	struct datagram *datagram;
-
-	if (!forgers->endpoint_count)
-		return;
-	datagram = network_take(world);
-	datagram->from = network_address(any_source(world));
-	datagram->to =
-		forgers->endpoints[dice_below(&world->dice, forgers->endpoint_count < 8 ? forgers->endpoint_count : 8)];
-	wire_add_verify_request(&datagram->wire, 0);
-	network_send(world, datagram, LEG_ENDPOINT, 0);
+	for (unsigned i = 0; i < world->traits.forgers; i++)
+		for (int j = 0; j < 2; j++)
+			forge_record(world, ADDRESS_FORGERS + (int)i);
 }
 
 static void act(struct world *world)
 {
-	switch (dice_below(&world->dice, 16)) {
-	default:
-		if (world->forgers.seen_count)
-			forge_record(world, false);
-		return;
-	case 10:
-		if (world->forgers.seen_count)
-			forge_record(world, true);
-		return;
-	case 11:
-		if (world->forgers.seen_count)
-			replay(world);
-		return;
-	case 12:
-		forge_hello(world);
-		return;
-	case 13:
-		forge_cids(world);
-		return;
-	case 14:
+	const int source = forger_any_source(world);
+	const unsigned drawn = dice_below(&world->dice, 32);
+
+	if (drawn == 31)
 		forge_anything(world);
+	else if (drawn == 30)
+		forge_cids(world);
+	else if (drawn >= 28)
+		forge_handshake(world);
+	else if (!forger_has_seen(world))
 		return;
-	case 15:
+	else if (drawn < 14)
+		forge_record(world, source);
+	else if (drawn < 17)
+		forge_replay(world, source);
+	else if (drawn < 19)
+		forge_flight(world, source);
+	else if (drawn < 22)
+		forge_beside(world, source);
+	else if (drawn < 23)
+		forge_clear(world);
+	else if (drawn < 24)
+		forge_hello(world);
+	else if (drawn < 25)
+		forge_service(world);
+	else if (drawn < 26)
+		forge_bad(world);
+	else if (drawn < 27)
 		forge_reply(world);
-		return;
-	}
+	else
+		burst(world);
 }
 
 void forger_wake(struct world *world)
@@ -161,20 +52,44 @@ void forger_wake(struct world *world)
 	world_schedule(world, dice_below(&world->dice, world->traits.forger_pause_ms), EVENT_FORGER, 0, 0);
 }
 
+static void restless(struct world *world)
+{
+	while (dice_percent(&world->dice, world->traits.restless_percent))
+		act(world);
+}
+
+static bool is_devices(const struct world *world, const struct datagram *datagram)
+{
+	return world->traits.forgers && datagram->address != NOBODY && world->holder[datagram->address] != NOBODY;
+}
+
 void forger_overhear(struct world *world, const struct datagram *datagram)
 {
 	struct forgers *forgers = &world->forgers;
 	unsigned at = forgers->seen_count % FORGER_SEEN;
 
-	if (!world->traits.forgers || world->holder[datagram->address] == NOBODY)
+	if (!is_devices(world, datagram))
 		return;
-	forgers->seen[at].wire = datagram->wire;
-	forgers->seen[at].content = datagram->content;
-	forgers->seen[at].cid = datagram->cid;
-	forgers->seen[at].service = datagram->service;
-	forgers->seen_count++;
-	while (dice_percent(&world->dice, world->traits.restless_percent))
-		act(world);
+	if (datagram->shape.has_cid) {
+		forgers->seen[at].cid = datagram->shape.cid;
+		forgers->seen[at].v13 = world->devices[world->holder[datagram->address]].v13;
+		forgers->seen[at].service = datagram->service;
+		forgers->seen[at].address = datagram->address;
+		forgers->seen_count++;
+	}
+	restless(world);
+}
+
+void forger_overhear_server(struct world *world, const struct datagram *datagram)
+{
+	struct forgers *forgers = &world->forgers;
+	unsigned at = forgers->had_count % FORGER_SEEN;
+
+	if (!is_devices(world, datagram))
+		return;
+	forgers->had[at].wire = datagram->wire;
+	forgers->had[at].service = datagram->service;
+	forgers->had_count++;
 }
 
 void forger_overhear_endpoint(struct world *world, const struct addr *endpoint)
@@ -184,6 +99,80 @@ void forger_overhear_endpoint(struct world *world, const struct addr *endpoint)
 	if (!world->traits.forgers)
 		return;
 	forgers->endpoints[forgers->endpoint_count++ % 8] = *endpoint;
-	if (dice_percent(&world->dice, world->traits.restless_percent))
-		act(world);
+	restless(world);
+}
+
+void forger_expect_downlink(struct world *world, const struct datagram *datagram)
+{
+	const struct session *session = backend_session(world, datagram->session);
+	unsigned count = dice_between(&world->dice, 1, world->traits.forgers * 2 + 1);
+
+	if (!session || !world->traits.forgers || !dice_percent(&world->dice, world->traits.timed_percent))
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		struct wire wire = { 0 };
+
+		forger_add(world, &wire, &session->cid, session->v13, WIRE_LEAST);
+		network_send_up(world, &wire, forger_any_source(world), world->devices[session->device].service,
+				dice_percent(&world->dice, 50) ? 0 : dice_below(&world->dice, 5));
+	}
+}
+
+/* The flight of a handshake that leads nowhere, with the CID of its ServerHello or with another. */
+static void go_on(struct world *world, const struct datagram *datagram, const struct wire_cid *cid)
+{
+	struct wire wire = { 0 };
+	unsigned at;
+
+	if (dice_percent(&world->dice, 50))
+		wire_add_key_exchange(&wire, 0);
+	if (dice_percent(&world->dice, 50))
+		wire_add_change_cipher(&wire);
+	if (forger_has_seen(world) && dice_percent(&world->dice, 50)) {
+		at = forger_any_of(world, world->forgers.seen_count);
+		forger_add(world, &wire, &world->forgers.seen[at].cid, world->forgers.seen[at].v13, WIRE_LEAST);
+	} else {
+		forger_add(world, &wire, cid, false, WIRE_LEAST);
+	}
+	forger_send(world, &wire, datagram->address, datagram->service);
+}
+
+void forger_receive(struct world *world, const struct datagram *datagram)
+{
+	struct wire_hello hello = { .has_cid = true, .has_cookie = true };
+	struct wire_record record;
+	struct wire_part part;
+	struct wire wire = { 0 };
+	size_t at = 0, inside = 0;
+
+	if (!world->traits.forgers || datagram->address >= ADDRESS_BYSTANDERS ||
+	    !wire_read(&datagram->wire, &at, 0, &record) || !wire_read_part(&record, &inside, &part))
+		return;
+	if (wire_read_verify_request(&part, &hello.cookie)) {
+		if (dice_percent(&world->dice, 30))
+			return;
+		hello.v13 = part.type == WIRE_SERVER_HELLO;
+		hello.random = forger_random(datagram->address);
+		hello.ticket = dice_percent(&world->dice, 40) ? dice_roll(&world->dice) : 0;
+		wire_add_client_hello(&wire, &hello);
+		forger_send(world, &wire, datagram->address, datagram->service);
+	} else if (wire_read_server_hello(&part, &hello) && hello.has_cid && hello.cid.len) {
+		for (unsigned i = dice_below(&world->dice, 4); i > 0; i--)
+			go_on(world, datagram, &hello.cid);
+	}
+}
+
+void forger_at_handshake(struct world *world, const struct device *device)
+{
+	if (!device->insider || !world->traits.forgers || !forger_has_seen(world))
+		return;
+	for (unsigned i = dice_below(&world->dice, 4); i > 0; i--) {
+		unsigned at = forger_any_of(world, world->forgers.seen_count);
+		struct wire wire = { 0 };
+
+		if (dice_percent(&world->dice, 50))
+			wire_add_change_cipher(&wire);
+		forger_add(world, &wire, &world->forgers.seen[at].cid, world->forgers.seen[at].v13, WIRE_LEAST);
+		network_send_up(world, &wire, device->address, world->forgers.seen[at].service, 0);
+	}
 }

@@ -1,4 +1,4 @@
-/* Who may get what (1-6), checked at every datagram that leaves the balancer:
+/* Where datagrams may go, checked at every one that leaves the balancer:
  *
  *   1  A datagram whose CID names a backend that is configured and not in maint leaves once, and only to that backend.
  *      One that names anything else does not leave. (Pools that read ids.)
@@ -8,31 +8,37 @@
  *
  *   3  A downlink comes from a backend, and leaves from a service that its receiver has addressed.
  *
- *   4  A downlink of a session goes only to addresses that have sent its CID or began its handshake. It goes to at most
- *      OWNERSHIP_WAYS_BACK of them, and to each once. A downlink to an endpoint that belongs to one address goes only
- *      to it, and a record from it has verified. A downlink of no session goes to the address whose endpoint it came
- *      to.
+ *   4  A downlink of a session goes only to addresses that have sent its CID to the service that it leaves from, or
+ *      began its handshake. It goes to at most WAYS_BACK of them, and to each once. A downlink to an endpoint that
+ *      belongs to one address goes only to it. A downlink of no session goes to the address whose endpoint it came to.
+ *      After a restart an address must send the CID anew, but for what comes to its endpoint for handshakes. That is
+ *      computed from the address, and a server may have moved there before the restart.
  *
- *   5  An address that has shown nothing gets at most three times what it sent (ownership.h). This ends when it has
- *      finished a handshake, was answered at an endpoint of its own, or has sent OWNERSHIP_ROUNDS datagrams that each
- *      followed a downlink of the session.
+ *  12  Nothing that comes from where nobody can be answered leaves, and nothing is sent there: no loops. (What a
+ * backend is configured for later, or was, may get a downlink. Its answer does not leave.)
  *
- *   6  A backend sees at most one change of address in the life of a session. This holds with rebind = "follow",
- *      without forgers and reordering, with nothing under way while a device moves, and without returns to earlier
- *      addresses.
+ *  13  Nothing in the clear reaches a backend beside a record with a CID, but handshake messages that are no
+ *      ClientHellos and ChangeCipherSpec before it, and these only through the source's endpoint for handshakes. All
+ *      records with a CID show the same one. So no session is reset or ended: backend.h.
  *
- *  11  A device that its backend could reach before a change of the configuration, of addresses or of who owns which
- *      id can be reached after it, by that backend or by the one that took over from it.
+ *  14  What shows no CID does not leave through a session's endpoint. A CID leaves through an endpoint for handshakes
+ *      only if the handshake is its own.
  *
- * Counters and bounds: invariants_count.c. When a device is answered: invariants_answer.c. */
+ *  15  Once a session has used its endpoint, no flight with its CID leaves any more from where its handshake was, nor
+ *      from anywhere with contest = "home". A server that moves before it verifies would follow it.
+ *
+ * What addresses get, and through which endpoints: invariants_limits.c. Counters and bounds: invariants_count.c. When a
+ * device is answered: invariants_answer.c. */
 #include <string.h>
 
 #include "tests/simulation/path/world.h"
 
 void invariants_expect(struct world *world, bool holds, const char *what)
 {
-	if (!holds && !world->broken)
+	if (!holds && !world->broken) {
 		world->broken = what;
+		trace_event(world, "broken: %s", what);
+	}
 }
 
 static int index_of(const struct world *world, const struct datagram *datagram)
@@ -40,24 +46,20 @@ static int index_of(const struct world *world, const struct datagram *datagram)
 	return (int)(datagram - world->network.datagrams);
 }
 
-/* An endpoint has the family of its backend. */
-static enum io_family family_of(const struct addr *addr)
-{
-	return addr_is_v4(addr) ? IO_V4 : IO_V6;
-}
-
 void invariants_begin(struct world *world)
 {
 	const struct traits *traits = &world->traits;
 	struct invariants *invariants = &world->invariants;
+	bool calm = traits->unproven_rate >= ENOUGH_RATE && !traits->forgers && !traits->jitter_ms &&
+		    !traits->duplicate_percent && !traits->overlap_percent && !traits->returns && !traits->swap_percent;
 
-	invariants->calm = !traits->forgers && !traits->jitter_ms && !traits->duplicate_percent &&
-			   !traits->overlap_percent && !traits->returns;
 	if (traits->max_flows < 1000)
 		invariants->class = WORLD_CRAMPED;
 	else if (traits->loss_percent || traits->refuse_percent)
 		invariants->class = WORLD_LOSSY;
-	else if (!invariants->calm)
+	else if (traits->forgers)
+		invariants->class = WORLD_ATTACKED;
+	else if (!calm)
 		invariants->class = WORLD_CONTESTED;
 }
 
@@ -65,16 +67,7 @@ void invariants_restart(struct world *world)
 {
 	struct invariants *invariants = &world->invariants;
 
-	for (int i = 0; i < SESSIONS; i++) {
-		for (int j = 0; j < ADDRESSES; j++) {
-			struct account *account = &invariants->accounts[i][j];
-
-			account->reachable = account->counted = false;
-			account->rounds = 0;
-			account->sent = account->got = 0;
-		}
-	}
-	memset(invariants->finished, 0, sizeof invariants->finished);
+	limits_restart(world);
 	memset(invariants->received, 0, sizeof invariants->received);
 	invariants->answered = 0;
 	invariants_excuse_all(world);
@@ -86,8 +79,13 @@ void invariants_session_begins(struct world *world, int slot, const struct datag
 
 	memset(invariants->accounts[slot], 0, sizeof invariants->accounts[slot]);
 	memset(invariants->home[slot], 0, sizeof invariants->home[slot]);
-	invariants->relearned[slot] = false;
-	invariants->accounts[slot][hello->address].shown = true;
+	invariants->excused[slot] = false;
+	invariants->proofs[slot] = (struct proof){ .address = hello->address, .service = hello->service };
+}
+
+void invariants_session_hurt(struct world *world, const char *how)
+{
+	invariants_expect(world, false, how);
 }
 
 void invariants_verified(struct world *world, int slot, const struct datagram *datagram)
@@ -95,34 +93,21 @@ void invariants_verified(struct world *world, int slot, const struct datagram *d
 	world->invariants.accounts[slot][datagram->address].verified = true;
 }
 
-void invariants_moved(struct world *world, const struct session *session)
+int invariants_session_of(const struct world *world, const struct datagram *datagram)
 {
-	if (world->invariants.calm && session->member / POOL_MEMBERS == POOL_FOLLOW)
-		invariants_expect(world, session->changes <= 1, "6: a backend sees a second change of address");
-}
+	const struct wire_cid *cid = &datagram->shape.cid;
 
-static bool carries(const struct datagram *datagram, const struct wire_cid *cid)
-{
-	if (datagram->content == CONTENT_CID)
-		return datagram->cid.len == cid->len && memcmp(datagram->cid.octets, cid->octets, cid->len) == 0;
-	return datagram->content == CONTENT_OTHER &&
-	       memmem(datagram->wire.data, datagram->wire.len, cid->octets, cid->len);
-}
+	if (!datagram->shape.has_cid)
+		return NOBODY;
+	for (int slot = 0; slot < SESSIONS; slot++) {
+		const struct session *session = &world->sessions[slot];
 
-static bool of_service(const struct session *session, int service)
-{
-	return session->state != SESSION_NONE && session->member / POOL_MEMBERS == balancer_pool(service);
-}
-
-static void account_uplink(struct world *world, int slot, const struct datagram *datagram)
-{
-	struct account *account = &world->invariants.accounts[slot][datagram->address];
-
-	if (account->counted && account->downlinks != world->invariants.downlinks[slot] && account->rounds < UINT8_MAX)
-		account->rounds++;
-	account->downlinks = world->invariants.downlinks[slot];
-	account->shown = account->counted = true;
-	account->sent += datagram->wire.len;
+		if (session->state != SESSION_NONE &&
+		    session->member / POOL_MEMBERS == balancer_pool(datagram->service) &&
+		    memcmp(session->cid.octets, cid->octets, cid->len) == 0)
+			return slot;
+	}
+	return NOBODY;
 }
 
 void invariants_batch_begins(struct world *world, int first)
@@ -135,16 +120,10 @@ void invariants_batch_begins(struct world *world, int first)
 		invariants->sends[i] = 0;
 		if (datagram->leg == LEG_ENDPOINT) {
 			invariants->answered++;
-			if (backend_session(world, datagram->session))
-				invariants->downlinks[datagram->session.slot]++;
 			continue;
 		}
 		invariants->received[datagram->service]++;
 		invariants->services[datagram->address] |= (uint8_t)(1U << datagram->service);
-		for (int slot = 0; slot < SESSIONS; slot++)
-			if (of_service(&world->sessions[slot], datagram->service) &&
-			    carries(datagram, &world->sessions[slot].cid))
-				account_uplink(world, slot, datagram);
 	}
 }
 
@@ -170,18 +149,127 @@ static bool any_accepts(const struct balancer *balancer, int pool)
 	return false;
 }
 
+static bool reads_id(const struct datagram *datagram)
+{
+	return balancer_layout(balancer_pool(datagram->service))->scheme == CID_LAYOUT_ID;
+}
+
+/* Nothing but records with one CID, as devices send them. */
+static bool is_clean_cid(const struct datagram *datagram)
+{
+	const struct wire_shape *shape = &datagram->shape;
+
+	return shape->whole && shape->has_cid && shape->records == shape->cid_records && !shape->mixed &&
+	       shape->records <= 16 && datagram->address < ADDRESS_BACKENDS;
+}
+
+static bool is_clean_hello(const struct datagram *datagram)
+{
+	const struct wire_shape *shape = &datagram->shape;
+
+	return shape->whole && shape->hello_first && shape->records == 1 && datagram->address < ADDRESS_BACKENDS;
+}
+
+/* With endpoint = "handshake" it is the handshake's, too, until the backend has answered what came behind that. */
+static bool is_handshakes(const struct world *world, int slot, const struct datagram *datagram)
+{
+	const struct proof *proof = &world->invariants.proofs[slot];
+
+	return limits_is_at_handshake(world, balancer_pool(datagram->service)) && proof->stage < PROOF_STRICT &&
+	       proof->address == datagram->address && proof->service == datagram->service;
+}
+
+/* Whether the backend at `to` has a session there. */
+static bool is_sessions(const struct world *world, const struct datagram *datagram, const struct addr *endpoint,
+			const struct addr *to)
+{
+	const int member = balancer_member(&world->balancer, to);
+
+	for (int slot = 0; slot < SESSIONS; slot++)
+		if (world->sessions[slot].state != SESSION_NONE && world->sessions[slot].member == member &&
+		    addr_equal(&world->invariants.home[slot][family_of(endpoint)], endpoint) &&
+		    !is_handshakes(world, slot, datagram))
+			return true;
+	return false;
+}
+
+static void check_shape(struct world *world, const struct datagram *datagram, bool sessions)
+{
+	const struct wire_shape *shape = &datagram->shape;
+
+	if (shape->has_cid && (shape->plain_before || shape->plain_behind)) {
+		invariants_expect(world, !shape->hello, "13: a ClientHello reaches a backend beside a CID");
+		invariants_expect(world, !shape->plain_behind, "13: something in the clear behind a CID");
+		invariants_expect(world, shape->flight, "13: something in the clear before a CID, which is no flight");
+	}
+	invariants_expect(world, !shape->has_cid || !shape->mixed, "13: records that differ in their CID");
+	if (!shape->has_cid || shape->plain_before)
+		invariants_expect(world, !sessions,
+				  shape->has_cid ? "13: a flight leaves through a session's endpoint"
+						 : "14: what shows no CID leaves through a session's endpoint");
+}
+
+/* 15 */
+static void check_flight(struct world *world, int slot, const struct datagram *datagram)
+{
+	const struct proof *proof = &world->invariants.proofs[slot];
+
+	if (balancer_pool(datagram->service) == POOL_HOME ||
+	    (proof->address == datagram->address && proof->service == datagram->service))
+		invariants_expect(world, proof->stage < PROOF_STRICT,
+				  "15: a flight leaves after its handshake, and could turn the way back");
+}
+
+/* It has left, or its send was refused. In the order in which datagrams came, not in that in which they are sent. */
+static void judge_uplink(struct world *world, const struct datagram *datagram)
+{
+	const struct addr *endpoint = &world->invariants.through[index_of(world, datagram)];
+	const struct addr *to = &world->invariants.to[index_of(world, datagram)];
+	const enum io_family family = family_of(endpoint);
+	const int slot = invariants_session_of(world, datagram);
+	struct addr *way;
+
+	invariants_expect(world, !network_is_bad(world, &datagram->from),
+			  "12: a datagram leaves whose source cannot be answered");
+	if (world->broken)
+		return;
+	way = &world->invariants.way[datagram->address][datagram->service][family];
+	if (balancer_pool(datagram->service) == POOL_PLAIN || !datagram->shape.has_cid ||
+	    (way->port == 0 && datagram->shape.plain_before && datagram->shape.flight))
+		*way = *endpoint;
+	if (balancer_pool(datagram->service) == POOL_PLAIN)
+		return;
+	if (datagram->shape.hello_first)
+		world->invariants.hello_way[datagram->address][datagram->service][family] = *endpoint;
+	check_shape(world, datagram, is_sessions(world, datagram, endpoint, to));
+	/* A ClientHello that others spoof has an endpoint of its own then. */
+	if (slot != NOBODY && is_handshakes(world, slot, datagram) &&
+	    addr_equal(&world->invariants.home[slot][family], endpoint))
+		way = &world->invariants.home[slot][family];
+	if (datagram->shape.has_cid && datagram->shape.plain_before)
+		invariants_expect(world, addr_equal(way, endpoint),
+				  "13: a flight leaves through another endpoint than its source's handshake");
+	if (slot != NOBODY && datagram->shape.plain_before)
+		check_flight(world, slot, datagram);
+	limits_uplink(world, slot, datagram, endpoint);
+}
+
 static void batch_end_up(struct world *world, const struct datagram *datagram, unsigned sends)
 {
 	int pool = balancer_pool(datagram->service), member;
 
 	invariants_expect(world, sends <= 1, "1: an uplink datagram leaves twice");
-	if (datagram->content == CONTENT_CID && balancer_layout(pool)->scheme == CID_LAYOUT_ID) {
-		member = named_by(&world->balancer, pool, &datagram->cid);
-		invariants_expect(world, sends == (member != NOBODY && balancer_serves(&world->balancer, member)),
-				  "1: a CID does not reach its owner");
+	if (sends > 0)
+		judge_uplink(world, datagram);
+	if (is_clean_cid(datagram) && reads_id(datagram)) {
+		member = named_by(&world->balancer, pool, &datagram->shape.cid);
+		if (member == NOBODY || !balancer_serves(&world->balancer, member))
+			invariants_expect(world, sends == 0, "1: a CID reaches one that it does not name");
+		else if (world->invariants.class != WORLD_CRAMPED)
+			invariants_expect(world, sends == 1, "1: a CID does not reach its owner");
 	}
-	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN && any_accepts(&world->balancer, pool) &&
-	    !world->traits.hello_rate)
+	if (is_clean_hello(datagram) && any_accepts(&world->balancer, pool) && !world->traits.hello_rate &&
+	    world->invariants.class != WORLD_CRAMPED)
 		invariants_expect(world, sends == 1, "2: a ClientHello reaches nobody");
 }
 
@@ -195,75 +283,46 @@ void invariants_batch_ends(struct world *world, int first)
 			batch_end_up(world, datagram, sends);
 		else if (balancer_member(&world->balancer, &datagram->from) == NOBODY)
 			invariants_expect(world, sends == 0, "3: a downlink of no backend");
+		else
+			limits_batch_ends(world, datagram);
 	}
 }
 
-/* A refused datagram still counts as an answer. */
-void invariants_refused(struct world *world, const struct datagram *datagram, int address)
+static void note_send(struct world *world, const struct datagram *datagram, int address, int service)
 {
 	struct invariants *invariants = &world->invariants;
-	int at = index_of(world, datagram), slot = datagram->session.slot;
+	int at = index_of(world, datagram);
+	unsigned before = invariants->sends[at]++;
 
-	invariants->sent_to[at][invariants->sends[at]++ % OWNERSHIP_WAYS_BACK] = NOBODY;
-	if (backend_session(world, datagram->session) && address != NOBODY)
-		invariants->accounts[slot][address].reachable |=
-			!addr_equal(&datagram->to, &invariants->home[slot][family_of(&datagram->to)]);
+	if (before >= WAYS_BACK_HOME)
+		return;
+	invariants->sent_to[at][before].address = address;
+	invariants->sent_to[at][before].service = service;
 }
 
-/* Whether another address has left by this endpoint too. Then it belongs to no single address. */
-static bool is_shared(const struct invariants *invariants, int slot, const struct datagram *datagram,
-		      const struct addr *endpoint)
+bool invariants_was_sent(const struct world *world, const struct datagram *datagram, int address, int service)
 {
-	for (int i = 0; i < ADDRESSES; i++)
-		for (int service = 0; i != datagram->address && service < OWN_SERVICES; service++)
-			if (addr_equal(&invariants->accounts[slot][i].own[service][family_of(endpoint)], endpoint))
-				return true;
+	const struct invariants *invariants = &world->invariants;
+	int at = index_of(world, datagram);
+
+	for (unsigned i = 0; i < invariants->sends[at] && i < WAYS_BACK_HOME; i++)
+		if (invariants->sent_to[at][i].address == address && invariants->sent_to[at][i].service == service)
+			return true;
 	return false;
 }
 
-/* Remembers the endpoint by which a session's datagram left. The first one is taken for its home. If that was the
- * endpoint of a handshake which a restart forgot, the first one that two addresses share becomes its home, once. */
-static void endpoint_note(struct world *world, int slot, const struct datagram *datagram, const struct addr *endpoint)
+void invariants_refused(struct world *world, const struct datagram *datagram, int address, int service)
 {
-	struct invariants *invariants = &world->invariants;
-	enum io_family family = family_of(endpoint);
-	struct addr *home = &invariants->home[slot][family];
-
-	if (addr_equal(endpoint, &invariants->way[datagram->address][datagram->service][family]))
-		return;
-	if (balancer_pool(datagram->service) != POOL_BACKEND && home->port == 0) {
-		*home = *endpoint;
-	} else if (balancer_pool(datagram->service) != POOL_BACKEND && !invariants->relearned[slot] &&
-		   !addr_equal(endpoint, home) && is_shared(invariants, slot, datagram, endpoint)) {
-		*home = *endpoint;
-		invariants->relearned[slot] = true;
-	} else if (!addr_equal(endpoint, home)) {
-		invariants->accounts[slot][datagram->address].own[datagram->service % OWN_SERVICES][family] = *endpoint;
-	}
+	note_send(world, datagram, address, service);
+	if (address != NOBODY && service != NOBODY && balancer_pool(service) != POOL_PLAIN)
+		limits_refused(world, datagram, address, service);
 }
 
-/* True if it leaves through its source's endpoint of handshakes, or of plain datagrams. A datagram that begins with
- * records of a handshake leaves there too, unless its CID leads elsewhere. Forgers also send datagrams with what was a
- * CID and is no longer quite one. */
-static bool is_of_source(const struct world *world, const struct datagram *datagram, const struct addr *endpoint)
+void invariants_endpoint(struct world *world, const struct datagram *datagram, const struct addr *endpoint,
+			 const struct addr *to)
 {
-	const struct addr *way = &world->invariants.way[datagram->address][datagram->service][family_of(endpoint)];
-	struct dtls_view view;
-
-	if (datagram->content == CONTENT_HELLO || balancer_pool(datagram->service) == POOL_PLAIN)
-		return true;
-	dtls_walk(&view, datagram->wire.data, datagram->wire.len);
-	return view.kind != DTLS_CID || (view.flight && way->port == 0);
-}
-
-void invariants_endpoint(struct world *world, const struct datagram *datagram, const struct addr *endpoint)
-{
-	if (is_of_source(world, datagram, endpoint))
-		world->invariants.way[datagram->address][datagram->service][family_of(endpoint)] = *endpoint;
-	for (int slot = 0; slot < SESSIONS; slot++)
-		if (of_service(&world->sessions[slot], datagram->service) &&
-		    carries(datagram, &world->sessions[slot].cid))
-			endpoint_note(world, slot, datagram, endpoint);
+	world->invariants.through[index_of(world, datagram)] = *endpoint;
+	world->invariants.to[index_of(world, datagram)] = *to;
 }
 
 void invariants_sent_up(struct world *world, const struct datagram *datagram, const struct io_send *send)
@@ -274,10 +333,12 @@ void invariants_sent_up(struct world *world, const struct datagram *datagram, co
 	invariants->sends[index_of(world, datagram)]++;
 	invariants_expect(world, member != NOBODY && member / POOL_MEMBERS == pool,
 			  "1: an uplink datagram goes to another pool");
-	if (datagram->content == CONTENT_CID && balancer_layout(pool)->scheme == CID_LAYOUT_ID)
-		invariants_expect(world, member == named_by(&world->balancer, pool, &datagram->cid),
+	if (world->broken)
+		return;
+	if (datagram->shape.has_cid && reads_id(datagram))
+		invariants_expect(world, member == named_by(&world->balancer, pool, &datagram->shape.cid),
 				  "1: a CID reaches another than its owner");
-	if (datagram->content == CONTENT_HELLO && pool != POOL_PLAIN)
+	if (is_clean_hello(datagram) && datagram->shape.hello_begins)
 		invariants_expect(world,
 				  balancer_accepts(&world->balancer.members[member]) ||
 					  !any_accepts(&world->balancer, pool),
@@ -288,73 +349,48 @@ void invariants_sent_up(struct world *world, const struct datagram *datagram, co
 			"2: a plain datagram goes to a backend that is down");
 }
 
-/* 4, 5: of a session. */
+/* 4 of a session. */
 static void session_downlink(struct world *world, const struct datagram *datagram, int address, int service)
 {
 	struct invariants *invariants = &world->invariants;
 	int slot = datagram->session.slot;
-	struct account *account = &invariants->accounts[slot][address];
+	const struct account *account = &invariants->accounts[slot][address];
+	const struct proof *proof = &invariants->proofs[slot];
 	enum io_family family = family_of(&datagram->to);
+	const bool way = limits_is_way(world, address, service, &datagram->to);
 
-	invariants_expect(world, account->shown, "4: a downlink to an address that has not shown the session's CID");
-	if (addr_equal(&datagram->to, &invariants->way[address][service][family])) {
-		account->reachable = true;
-		if (world->sessions[slot].state == SESSION_ESTABLISHED)
-			invariants->finished[address] |= (uint8_t)(1U << service);
-	} else if (!addr_equal(&datagram->to, &invariants->home[slot][family])) {
-		invariants_expect(world, addr_equal(&datagram->to, &account->own[service % OWN_SERVICES][family]),
+	invariants_expect(world,
+			  (way ? account->shown_ever : account->shown) & 1U << service ||
+				  (proof->address == address && proof->service == service),
+			  "4: a downlink to an address that has not shown the session's CID");
+	if (!way && !addr_equal(&datagram->to, &invariants->home[slot][family]))
+		invariants_expect(world, addr_equal(&datagram->to, &account->own[service][family]),
 				  "4: a downlink to another's own endpoint");
-		invariants_expect(world, account->verified,
-				  "4: a downlink to an endpoint whose address never verified");
-		account->reachable = true;
-	}
-	account->got += datagram->wire.len;
-	if (!account->reachable && !invariants->finished[address] && account->rounds < OWNERSHIP_ROUNDS)
-		invariants_expect(world, account->got <= 3 * account->sent,
-				  "5: more than three times what the address sent");
 }
 
 void invariants_sent_down(struct world *world, const struct datagram *datagram, int address, int service)
 {
 	struct invariants *invariants = &world->invariants;
-	int at = index_of(world, datagram);
-	unsigned before = invariants->sends[at]++;
+	const struct session *session = backend_session(world, datagram->session);
+	unsigned before = invariants->sends[index_of(world, datagram)];
+	int member = balancer_member(&world->balancer, &datagram->from);
 
-	invariants_expect(world, balancer_member(&world->balancer, &datagram->from) != NOBODY,
-			  "3: a downlink of no backend");
-	invariants_expect(world,
-			  address != NOBODY && service != NOBODY && invariants->services[address] & 1U << service,
-			  "3: a downlink from a service that was not addressed");
-	invariants_expect(world, before < OWNERSHIP_WAYS_BACK, "4: a downlink to too many");
+	invariants_expect(world, member != NOBODY, "3: a downlink of no backend");
 	if (world->broken)
 		return;
-	for (unsigned i = 0; i < before; i++)
-		invariants_expect(world, invariants->sent_to[at][i] != address, "4: a downlink twice to one address");
-	invariants->sent_to[at][before] = address;
-	if (backend_session(world, datagram->session))
+	invariants_expect(world, service != NOBODY && invariants->services[address] & 1U << service,
+			  "3: a downlink from a service that was not addressed");
+	invariants_expect(world, before < (member / POOL_MEMBERS == POOL_HOME ? WAYS_BACK_HOME : WAYS_BACK),
+			  "4: a downlink to too many");
+	invariants_expect(world, !invariants_was_sent(world, datagram, address, service),
+			  "4: a downlink twice to one address");
+	if (world->broken)
+		return;
+	note_send(world, datagram, address, service);
+	if (session)
 		session_downlink(world, datagram, address, service);
 	else if (datagram->session.slot == NOBODY)
-		invariants_expect(
-			world, addr_equal(&datagram->to, &invariants->way[address][service][family_of(&datagram->to)]),
-			"4: a downlink to another's endpoint");
-}
-
-static bool is_reached(const struct world *world, const struct session *session)
-{
-	return world->balancer.running && session->state == SESSION_ESTABLISHED &&
-	       flows_find_end(world->balancer.flows, &session->peer, &world->balancer.members[session->member].addr);
-}
-
-void invariants_change_begins(struct world *world)
-{
-	for (int slot = 0; slot < SESSIONS; slot++)
-		world->invariants.reached[slot] = is_reached(world, &world->sessions[slot]);
-}
-
-void invariants_change_ends(struct world *world)
-{
-	for (int slot = 0; slot < SESSIONS; slot++)
-		if (world->invariants.reached[slot] && world->sessions[slot].state == SESSION_ESTABLISHED)
-			invariants_expect(world, is_reached(world, &world->sessions[slot]),
-					  "11: a device cannot be reached any more");
+		invariants_expect(world, limits_is_way(world, address, service, &datagram->to),
+				  "4: a downlink to another's endpoint");
+	limits_downlink(world, datagram, address, service);
 }

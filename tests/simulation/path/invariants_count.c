@@ -3,8 +3,8 @@
  *   7  lb/base/stats.h: received = sum of verdicts. Per pool, routed = sent + refused. Also replies + copies =
  *      sent down + refused. Each agrees with what the network handed over.
  *
- *   8  There are at most max_flows proven flows, and an eighth of that (rounded up) on trial. Now and then the counts
- *      are compared with the flows in the table. */
+ *   8  There are at most max_flows flows beyond class handshake, and an eighth of that (rounded up) in it. Now and then
+ *      the counts are compared with the flows in the table. */
 #include "tests/simulation/path/world.h"
 
 enum { VISIT_STEPS = 1024 };
@@ -48,8 +48,8 @@ static void check_pool(struct world *world, int pool, uint64_t *answered)
 	for (int i = pool * POOL_MEMBERS; i < (pool + 1) * POOL_MEMBERS; i++) {
 		if (balancer->members[i].uid == UIDS_FULL)
 			continue;
-		sums.up += read(&stats->sent_up[balancer->members[i].uid]);
-		sums.down += read(&stats->sent_down[balancer->members[i].uid]);
+		sums.up += read(&stats->sent_up[balancer->members[i].uid].datagrams);
+		sums.down += read(&stats->sent_down[balancer->members[i].uid].datagrams);
 	}
 	for (enum refused reason = 0; reason < REFUSED_REASONS; reason++) {
 		sums.refused_up += read(&stats->refused_up[uid][reason]);
@@ -71,16 +71,24 @@ static void count_flow(void *ctx, const struct flow *flow)
 {
 	struct seen *seen = ctx;
 
-	if (flow->trial)
-		seen->counts[flow->pool].trial++;
-	else
-		seen->counts[flow->pool].proven++;
-	seen->backends[flow->backend] += !flow->trial;
+	seen->counts[flow->pool].flows[flow->class]++;
+	seen->backends[flow->backend] += flow->class != FLOW_CLASS_HANDSHAKE;
+}
+
+static void check_classes(struct world *world, const struct flows_count *count, const struct flows_count *seen)
+{
+	const uint64_t *flows = count->flows;
+	uint32_t max_flows = world->traits.max_flows;
+
+	invariants_expect(world, flows[FLOW_CLASS_ADDRESS] + flows[FLOW_CLASS_CID] <= max_flows,
+			  "8: more than max_flows flows");
+	invariants_expect(world, flows[FLOW_CLASS_HANDSHAKE] <= (max_flows + 7) / 8, "8: too many handshake flows");
+	for (int i = 0; seen && i < FLOW_CLASSES; i++)
+		invariants_expect(world, flows[i] == seen->flows[i], "8: other flows are counted than there are");
 }
 
 static void check_flows(struct world *world)
 {
-	uint32_t max_flows = world->traits.max_flows;
 	struct seen seen = { 0 };
 	bool visited = world->steps % VISIT_STEPS == 0;
 
@@ -90,13 +98,7 @@ static void check_flows(struct world *world)
 		uint16_t uid = world->balancer.pool_uids[pool];
 		struct flows_count count = flows_count(world->balancer.flows, uid);
 
-		invariants_expect(world, count.proven <= max_flows, "8: more than max_flows proven flows");
-		invariants_expect(world, count.trial <= (max_flows + FLOWS_TRIAL_PART - 1) / FLOWS_TRIAL_PART,
-				  "8: too many flows on trial");
-		if (visited)
-			invariants_expect(
-				world, count.trial == seen.counts[uid].trial && count.proven == seen.counts[uid].proven,
-				"8: other flows are counted than there are");
+		check_classes(world, &count, visited ? &seen.counts[uid] : NULL);
 	}
 	for (uint16_t backend = 0; visited && backend < STATS_BACKENDS; backend++)
 		invariants_expect(world, flows_of_backend(world->balancer.flows, backend) == seen.backends[backend],

@@ -15,17 +15,31 @@ enum {
 	ADDRESS_NATS = 0,        /* what NATs give to devices */
 	ADDRESS_FORGERS = 48,    /* forgers can be reached there */
 	ADDRESS_BYSTANDERS = 64, /* third parties: forgers write them into datagrams as source */
-	ADDRESSES = 96,
+	/* Addresses that a backend has, had or will have, as they come: it sends from there to a listener. */
+	ADDRESS_BACKENDS = 96,
+	ADDRESS_BAD = 128, /* whoever else: see network_bad(). Nothing of theirs may leave */
+	ADDRESSES = 129,
 	NOBODY = -1,
 };
 
 /* Where devices send to: a listener at one of its local addresses. */
-enum { SERVICES = 6 };
+enum { SERVICES = 7 };
 
 enum leg { LEG_LISTENER, LEG_BACKEND, LEG_ENDPOINT, LEG_DEVICE };
 
-/* What the sender made. The packet path sees only octets. */
-enum content { CONTENT_HELLO, CONTENT_CID /* `cid` in a whole record */, CONTENT_OTHER };
+/* Sources that no honest datagram has: port 0, multicast and broadcast, and what would make a loop. */
+enum bad {
+	BAD_PORT,
+	BAD_MULTICAST,
+	BAD_MULTICAST_V6,
+	BAD_BROADCAST,
+	BAD_UNSPECIFIED,
+	BAD_LISTENER,
+	BAD_BACKEND,
+	BAD_ENDPOINT,
+	BAD_ENDPOINT_V6,
+	BADS
+};
 
 struct session_name {
 	int slot; /* NOBODY: none */
@@ -38,23 +52,29 @@ struct datagram {
 	struct addr from, to;
 	int address; /* uplinks: the sender's; LEG_DEVICE: the receiver's */
 	int service;
-	enum content content;
-	struct wire_cid cid;
+	struct wire_shape shape;     /* uplinks; the packet path sees only octets */
+	bool probe;                  /* downlinks: a return routability check, not what the device waits for */
 	struct session_name session; /* downlinks: whose */
 	int next;                    /* free, or in a batch */
 };
 
-enum { NETWORK_DATAGRAMS = 2048 };
+enum { NETWORK_DATAGRAMS = 4096 };
 
 struct network {
 	struct datagram datagrams[NETWORK_DATAGRAMS];
 	int free;
+	struct addr backends[ADDRESS_BAD - ADDRESS_BACKENDS]; /* ADDRESS_BACKENDS and on */
+	int backend_count;
 };
 
 struct addr network_address(int number);
-int network_number(const struct addr *addr); /* NOBODY: not a device-side one */
+int network_number(const struct world *world, const struct addr *addr); /* ADDRESS_BAD: none that has a number */
 struct addr network_service(int service);
 int network_listener(int service);
+struct addr network_bad(struct world *world, enum bad kind);
+/* Whether nobody can be answered there, and whether that is so with the backends that are configured now. */
+bool network_is_nobody(const struct addr *addr);
+bool network_is_bad(const struct world *world, const struct addr *addr);
 
 void network_begin(struct world *world);
 
@@ -72,7 +92,8 @@ void network_send(struct world *world, struct datagram *datagram, enum leg leg, 
 struct datagram *network_arrive(struct world *world, int number);
 
 /* From a device, or from a forger that pretends to be one, to a service. */
-void network_send_up(struct world *world, const struct wire *wire, int address, int service, enum content content,
-		     const struct wire_cid *cid, unsigned delay_ms);
+void network_send_up(struct world *world, const struct wire *wire, int address, int service, unsigned delay_ms);
+/* The same from a source that is bad. Without a number left for it, it is not sent. */
+void network_send_bad(struct world *world, const struct wire *wire, enum bad kind, int service);
 
 #endif

@@ -20,23 +20,24 @@ static void begin(const struct world *world)
 void trace_datagram(const struct world *world, const struct datagram *datagram)
 {
 	static const char *const legs[] = { "at listener", "at backend", "at endpoint", "at device" };
-	static const char *const contents[] = { "hello", "cid", "other" };
 	char from[ADDR_TEXT_OCTETS], to[ADDR_TEXT_OCTETS];
 
 	if (!world->traced)
 		return;
 	begin(world);
 	printf("%s: %zu octets,", legs[datagram->leg], datagram->wire.len);
-	if (datagram->leg == LEG_LISTENER || datagram->leg == LEG_BACKEND)
-		printf(" %s", contents[datagram->content]);
-	if (datagram->content == CONTENT_CID)
-		cid_print(&datagram->cid);
+	if (datagram->shape.hello)
+		printf(" hello");
+	if (datagram->shape.plain_before || datagram->shape.plain_behind)
+		printf(datagram->shape.plain_before ? " clear before" : " clear behind");
+	if (datagram->shape.has_cid)
+		cid_print(&datagram->shape.cid);
 	if (datagram->session.slot != NOBODY)
 		printf(" session %d", datagram->session.slot);
 	if (datagram->address != NOBODY)
 		printf(" address %d device %d service %d", datagram->address, world->holder[datagram->address],
 		       datagram->service);
-	if (datagram->leg == LEG_BACKEND || datagram->leg == LEG_ENDPOINT)
+	if (datagram->leg == LEG_BACKEND || datagram->leg == LEG_ENDPOINT || datagram->address >= ADDRESS_BACKENDS)
 		printf(" from %s to %s", addr_format(&datagram->from, from), addr_format(&datagram->to, to));
 	printf("\n");
 }

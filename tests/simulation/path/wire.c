@@ -2,20 +2,9 @@
 
 #include <string.h>
 
-#include "common/bytes.h"
-#include "common/dtls.h"
-#include "common/siphash.h"
+#include "tests/simulation/path/wire_priv.h"
 
-enum { CLIENT_HELLO = 1, SERVER_HELLO = 2, HELLO_VERIFY_REQUEST = 3, CLIENT_KEY_EXCHANGE = 16 };
-enum {
-	BODY_OCTETS = 7,
-	MAC_OCTETS = 8,
-	RANDOM_AT = 2,
-	RANDOM_OCTETS = 32,
-	COOKIE_AT = 35,
-	COOKIE_OCTETS = 8,
-	PLAIN_OCTETS = 10
-};
+enum { CERTIFICATE_OCTETS = 700, PADDING = 24 };
 
 static void add(struct wire *wire, const void *octets, size_t len)
 {
@@ -29,15 +18,6 @@ static void add_number(struct wire *wire, uint64_t number, size_t octets)
 		wire->data[wire->len++] = (uint8_t)(number >> octets * 8);
 }
 
-static uint64_t read_number(const uint8_t *at, size_t octets)
-{
-	uint64_t number = 0;
-
-	while (octets-- > 0)
-		number = number << 8 | *at++;
-	return number;
-}
-
 static void add_header(struct wire *wire, uint8_t type, uint16_t epoch, uint64_t sequence, size_t len)
 {
 	add_number(wire, type, 1);
@@ -47,89 +27,259 @@ static void add_header(struct wire *wire, uint8_t type, uint16_t epoch, uint64_t
 	add_number(wire, len, 2);
 }
 
-static void add_handshake(struct wire *wire, uint8_t message, const uint8_t *body, size_t len)
+static void add_part(struct wire *wire, const struct wire_part *part)
 {
-	add_header(wire, DTLS_HANDSHAKE, 0, 0, DTLS_HELLO_OCTETS + len);
-	add_number(wire, message, 1);
-	add_number(wire, len, 3);
-	add_number(wire, 0, 2);
-	add_number(wire, 0, 3);
-	add_number(wire, len, 3);
-	add(wire, body, len);
+	add_number(wire, part->type, 1);
+	add_number(wire, part->whole, 3);
+	add_number(wire, part->message_seq, 2);
+	add_number(wire, part->offset, 3);
+	add_number(wire, part->len, 3);
+	add(wire, part->body + part->offset, part->len);
 }
 
-void wire_add_hello(struct wire *wire, uint64_t random, const uint64_t *cookie)
+static void add_message(struct wire *wire, uint8_t type, uint16_t message_seq, const struct wire *body)
 {
-	uint8_t body[88] = { 0xfe, 0xfd };
-	size_t cookie_len = cookie ? COOKIE_OCTETS : 0;
-
-	memcpy(body + RANDOM_AT, &random, sizeof random);
-	body[COOKIE_AT] = (uint8_t)cookie_len;
-	if (cookie)
-		memcpy(body + COOKIE_AT + 1, cookie, COOKIE_OCTETS);
-	add_handshake(wire, CLIENT_HELLO, body, sizeof body);
+	add_header(wire, WIRE_HANDSHAKE, 0, message_seq, PART_HEADER + body->len);
+	add_part(wire, &(struct wire_part){ type, message_seq, body->len, 0, body->len, body->data });
 }
 
-void wire_add_verify_request(struct wire *wire, uint64_t cookie)
+static void add_random(struct wire *wire, uint64_t random)
 {
-	uint8_t body[3 + COOKIE_OCTETS] = { 0xfe, 0xfd, COOKIE_OCTETS };
-
-	memcpy(body + 3, &cookie, sizeof cookie);
-	add_handshake(wire, HELLO_VERIFY_REQUEST, body, sizeof body);
+	add(wire, &random, sizeof random);
+	memset(wire->data + wire->len, 0x5a, RANDOM - sizeof random);
+	wire->len += RANDOM - sizeof random;
 }
 
-void wire_add_server_hello(struct wire *wire, uint64_t random, const struct wire_cid *cid)
+static void add_octets(struct wire *wire, size_t length_octets, const void *octets, size_t len)
 {
-	uint8_t body[RANDOM_AT + RANDOM_OCTETS + sizeof *cid] = { 0xfe, 0xfd };
+	add_number(wire, len, length_octets);
+	add(wire, octets, len);
+}
 
-	memcpy(body + RANDOM_AT, &random, sizeof random);
-	memcpy(body + RANDOM_AT + RANDOM_OCTETS, cid, sizeof *cid);
-	add_handshake(wire, SERVER_HELLO, body, sizeof body);
+static void add_cid_extension(struct wire *wire, const struct wire_cid *cid)
+{
+	add_number(wire, EXTENSION_CID, 2);
+	add_number(wire, cid->len + 1U, 2);
+	add_octets(wire, 1, cid->octets, cid->len);
+}
+
+/* The length in front of what has been added since `at`. */
+static void close_vector(struct wire *wire, size_t at)
+{
+	const size_t len = wire->len - at - 2;
+
+	wire->data[at] = (uint8_t)(len >> 8);
+	wire->data[at + 1] = (uint8_t)len;
+}
+
+static size_t open_vector(struct wire *wire)
+{
+	wire->len += 2;
+	return wire->len - 2;
+}
+
+static void add_ticket(struct wire *wire, uint64_t ticket)
+{
+	add_octets(wire, 1, &ticket, ticket ? WIRE_TICKET : 0);
+}
+
+static void add_cookie_extension(struct wire *wire, uint64_t cookie)
+{
+	add_number(wire, EXTENSION_COOKIE, 2);
+	add_number(wire, 2 + WIRE_COOKIE, 2);
+	add_octets(wire, 2, &cookie, WIRE_COOKIE);
+}
+
+static void write_client_hello(struct wire *body, const struct wire_hello *hello)
+{
+	static const uint8_t zeros[PADDING] = { 0 };
+	size_t at;
+
+	add_number(body, 0xfefd, 2);
+	add_random(body, hello->random);
+	add_ticket(body, hello->ticket);
+	add_octets(body, 1, &hello->cookie, hello->has_cookie && !hello->v13 ? WIRE_COOKIE : 0);
+	add_number(body, 2, 2);
+	add_number(body, hello->v13 ? 0x1301 : 0xc0a8, 2);
+	add_number(body, 0x0100, 2);
+	at = open_vector(body);
+	if (hello->v13) {
+		add_number(body, EXTENSION_VERSIONS, 2);
+		add_number(body, 3, 2);
+		add_number(body, 0x02fefc, 3);
+	}
+	if (hello->v13 && hello->has_cookie)
+		add_cookie_extension(body, hello->cookie);
+	if (hello->has_cid)
+		add_cid_extension(body, &hello->cid);
+	add_number(body, EXTENSION_PADDING, 2);
+	add_octets(body, 2, zeros, sizeof zeros);
+	close_vector(body, at);
+}
+
+static void write_server_hello(struct wire *body, const struct wire_hello *hello)
+{
+	size_t at;
+
+	add_number(body, 0xfefd, 2);
+	if (hello->retry)
+		add(body, wire_retry_random, RANDOM);
+	else
+		add_random(body, hello->random);
+	add_ticket(body, hello->ticket);
+	add_number(body, hello->v13 ? 0x1301 : 0xc0a8, 2);
+	add_number(body, 0, 1);
+	at = open_vector(body);
+	if (hello->v13) {
+		add_number(body, EXTENSION_VERSIONS, 2);
+		add_number(body, 2, 2);
+		add_number(body, 0xfefc, 2);
+	}
+	if (hello->retry)
+		add_cookie_extension(body, hello->cookie);
+	if (hello->has_cid)
+		add_cid_extension(body, &hello->cid);
+	close_vector(body, at);
+}
+
+void wire_add_client_hello(struct wire *wire, const struct wire_hello *hello)
+{
+	struct wire body = { 0 };
+
+	write_client_hello(&body, hello);
+	add_message(wire, WIRE_CLIENT_HELLO, hello->has_cookie, &body);
+}
+
+void wire_add_hello_fragment(struct wire *wire, uint64_t random, size_t len)
+{
+	struct wire body = { 0 };
+
+	write_client_hello(&body, &(struct wire_hello){ .random = random });
+	add_header(wire, WIRE_HANDSHAKE, 0, 0, PART_HEADER + len);
+	add_part(wire, &(struct wire_part){ WIRE_CLIENT_HELLO, 0, body.len, 0, len, body.data });
+}
+
+void wire_add_verify_request(struct wire *wire, bool v13, uint64_t cookie)
+{
+	struct wire body = { 0 };
+
+	if (v13) {
+		write_server_hello(&body, &(struct wire_hello){ .v13 = true, .retry = true, .cookie = cookie });
+		add_message(wire, WIRE_SERVER_HELLO, 0, &body);
+		return;
+	}
+	add_number(&body, 0xfefd, 2);
+	add_octets(&body, 1, &cookie, WIRE_COOKIE);
+	add_message(wire, WIRE_VERIFY_REQUEST, 0, &body);
+}
+
+static void add_noise_part(struct wire *wire, uint8_t type, uint16_t message_seq, size_t len)
+{
+	struct wire body = { .len = len };
+
+	add_part(wire, &(struct wire_part){ type, message_seq, len, 0, len, body.data });
+}
+
+static size_t part_octets(size_t len)
+{
+	return PART_HEADER + len;
+}
+
+/* In DTLS 1.3 the rest of the flight is encrypted, and the caller's. */
+void wire_add_server_hello(struct wire wires[static 2], const struct wire_hello *hello, enum wire_cut cut)
+{
+	const size_t certificate = hello->v13 || hello->ticket ? 0 : CERTIFICATE_OCTETS;
+	struct wire body = { 0 };
+	size_t half;
+
+	write_server_hello(&body, hello);
+	half = body.len - 6;
+	wires[1].len = 0;
+	if (cut == WIRE_ONE_RECORD && certificate) {
+		add_header(wires, WIRE_HANDSHAKE, 0, 1,
+			   part_octets(body.len) + part_octets(certificate) + part_octets(0));
+		add_part(wires, &(struct wire_part){ WIRE_SERVER_HELLO, 1, body.len, 0, body.len, body.data });
+		add_noise_part(wires, WIRE_CERTIFICATE, 2, certificate);
+		add_noise_part(wires, WIRE_HELLO_DONE, 3, 0);
+		return;
+	}
+	if (cut == WIRE_FRAGMENTS) {
+		add_header(wires, WIRE_HANDSHAKE, 0, 1, part_octets(half));
+		add_part(wires, &(struct wire_part){ WIRE_SERVER_HELLO, 1, body.len, 0, half, body.data });
+		wires++;
+		add_header(wires, WIRE_HANDSHAKE, 0, 2, part_octets(body.len - half));
+		add_part(wires,
+			 &(struct wire_part){ WIRE_SERVER_HELLO, 1, body.len, half, body.len - half, body.data });
+	} else {
+		add_message(wires, WIRE_SERVER_HELLO, 1, &body);
+	}
+	if (!certificate)
+		return;
+	add_header(wires, WIRE_HANDSHAKE, 0, 3, part_octets(certificate) + part_octets(0));
+	add_noise_part(wires, WIRE_CERTIFICATE, 2, certificate);
+	add_noise_part(wires, WIRE_HELLO_DONE, 3, 0);
 }
 
 void wire_add_key_exchange(struct wire *wire, uint16_t identity)
 {
-	const uint8_t body[] = { 0, 2, (uint8_t)(identity >> 8), (uint8_t)identity };
+	struct wire body = { 0 };
 
-	add_handshake(wire, CLIENT_KEY_EXCHANGE, body, sizeof body);
+	add_number(&body, 2, 2);
+	add_number(&body, identity, 2);
+	add_message(wire, WIRE_KEY_EXCHANGE, 2, &body);
 }
 
 void wire_add_change_cipher(struct wire *wire)
 {
-	add_header(wire, DTLS_CHANGE_CIPHER_SPEC, 0, 0, 1);
+	add_header(wire, WIRE_CHANGE_CIPHER, 0, 3, 1);
 	add_number(wire, 1, 1);
 }
 
-static uint64_t mac(uint64_t key, uint64_t sequence, const uint8_t *body)
+void wire_add_noise(struct wire *wire, uint8_t type, uint64_t noise, size_t len)
 {
-	const struct siphash_key keys = { key, sequence };
+	uint8_t octets[64];
 
-	return siphash24(&keys, body, BODY_OCTETS);
+	for (size_t i = 0; i < sizeof octets; i++)
+		octets[i] = (uint8_t)(noise >> i % 8 * 8);
+	if (type == WIRE_HANDSHAKE) {
+		add_header(wire, type, 0, noise & 0xffff, PART_HEADER + len);
+		add_part(wire, &(struct wire_part){ WIRE_KEY_EXCHANGE, 2, len + 20, 0, len, octets });
+		return;
+	}
+	add_header(wire, type, 0, noise & 0xffff, len);
+	add(wire, octets, len);
 }
 
-void wire_add_protected(struct wire *wire, uint8_t type, const struct wire_cid *cid, uint64_t key, uint64_t sequence,
-			const struct wire_message *message, size_t octets)
+void wire_add_protected(struct wire *wire, const struct wire_seal *seal, const struct wire_message *message,
+			size_t octets)
 {
-	const size_t header = DTLS_HEADER_OCTETS + (cid ? cid->len : 0);
+	const size_t end = wire->len + octets;
+	const uint8_t cid_len = seal->cid ? seal->cid->len : 0;
 	uint8_t *body;
-	size_t end = wire->len + octets;
 	uint64_t tag;
 
-	if (cid && cid->len) {
-		add_number(wire, DTLS_TLS12_CID, 1);
-		add_number(wire, 0xfefd, 2);
-		add_number(wire, 1, 2);
-		add_number(wire, sequence, 6);
-		add(wire, cid->octets, cid->len);
-		add_number(wire, octets - header, 2);
+	if (seal->v13) {
+		add_number(wire, 0x2cU | (cid_len ? 0x10U : 0U) | (seal->epoch & 3U), 1);
+		if (cid_len)
+			add(wire, seal->cid->octets, cid_len);
+		add_number(wire, seal->sequence, 2);
 	} else {
-		add_header(wire, type, 1, sequence, octets - header);
+		add_number(wire, cid_len ? WIRE_CID_TYPE : seal->type, 1);
+		add_number(wire, 0xfefd, 2);
+		add_number(wire, seal->epoch, 2);
+		add_number(wire, seal->sequence, 6);
+		if (cid_len)
+			add(wire, seal->cid->octets, cid_len);
 	}
+	add_number(wire, end - wire->len - 2, 2);
 	body = wire->data + wire->len;
 	add_number(wire, message->op, 1);
 	add_number(wire, message->number, 4);
 	add_number(wire, message->want, 2);
-	tag = mac(key, sequence, body);
+	tag = wire_mac(seal->key,
+		       wire_nonce(seal->v13, seal->v13 ? seal->epoch & 3U : seal->epoch,
+				  seal->v13 ? seal->sequence & 0xffff : seal->sequence),
+		       body);
 	add(wire, &tag, sizeof tag);
 	memset(wire->data + wire->len, 0, end - wire->len);
 	wire->len = end;
@@ -147,90 +297,4 @@ void wire_add_plain(struct wire *wire, const struct wire_message *message, uint1
 	add_number(wire, identity, 2);
 	memset(wire->data + wire->len, 0, end - wire->len);
 	wire->len = end;
-}
-
-bool wire_read_plain(const struct wire *wire, struct wire_message *message, uint16_t *identity)
-{
-	if (wire->len < PLAIN_OCTETS || wire->data[0] != 0x40)
-		return false;
-	message->op = wire->data[1];
-	message->number = (uint32_t)read_number(wire->data + 2, 4);
-	message->want = (uint16_t)read_number(wire->data + 6, 2);
-	*identity = (uint16_t)read_number(wire->data + 8, 2);
-	return true;
-}
-
-bool wire_read(const struct wire *wire, size_t *at, size_t cid_len, struct wire_record *out)
-{
-	struct bytes in = { wire->data + *at, wire->len - *at };
-	const uint8_t *header = bytes_take(&in, DTLS_CID_AT), *length;
-
-	*out = (struct wire_record){ 0 };
-	if (!header)
-		return false;
-	out->type = header[0];
-	out->epoch = bytes_u16(header + 3);
-	out->sequence = read_number(header + 5, 6);
-	if (out->type == DTLS_TLS12_CID && !(out->cid = bytes_take(&in, cid_len)))
-		return false;
-	length = bytes_take(&in, 2);
-	if (!length)
-		return false;
-	out->len = bytes_u16(length);
-	out->body = bytes_take(&in, out->len);
-	if (!out->body)
-		return false;
-	*at = wire->len - in.left;
-	if (out->type != DTLS_HANDSHAKE || out->epoch != 0)
-		return true;
-	if (out->len < DTLS_HELLO_OCTETS)
-		return false;
-	out->handshake = out->body[0];
-	out->body += DTLS_HELLO_OCTETS;
-	out->len -= DTLS_HELLO_OCTETS;
-	return true;
-}
-
-bool wire_open(const struct wire_record *record, uint64_t key, struct wire_message *out)
-{
-	uint64_t tag;
-
-	if (record->epoch != 1 || record->len < BODY_OCTETS + MAC_OCTETS)
-		return false;
-	memcpy(&tag, record->body + BODY_OCTETS, sizeof tag);
-	if (tag != mac(key, record->sequence, record->body))
-		return false;
-	out->op = record->body[0];
-	out->number = (uint32_t)read_number(record->body + 1, 4);
-	out->want = (uint16_t)read_number(record->body + 5, 2);
-	return true;
-}
-
-bool wire_read_hello(const struct wire_record *record, uint64_t *random, bool *has_cookie, uint64_t *cookie)
-{
-	if (record->handshake != CLIENT_HELLO || record->len < COOKIE_AT + 1 + COOKIE_OCTETS)
-		return false;
-	memcpy(random, record->body + RANDOM_AT, sizeof *random);
-	*has_cookie = record->body[COOKIE_AT] == COOKIE_OCTETS;
-	memcpy(cookie, record->body + COOKIE_AT + 1, sizeof *cookie);
-	return true;
-}
-
-uint64_t wire_read_verify_request(const struct wire_record *record)
-{
-	uint64_t cookie;
-
-	memcpy(&cookie, record->body + 3, sizeof cookie);
-	return cookie;
-}
-
-void wire_read_server_hello(const struct wire_record *record, uint64_t *random, struct wire_cid *cid)
-{
-	memcpy(random, record->body + RANDOM_AT, sizeof *random);
-	memcpy(cid, record->body + RANDOM_AT + RANDOM_OCTETS, sizeof *cid);
-}
-
-uint16_t wire_read_key_exchange(const struct wire_record *record)
-{
-	return bytes_u16(record->body + 2);
 }

@@ -51,6 +51,43 @@ static unsigned about(struct world *world, unsigned ms)
 	return dice_between(&world->dice, ms / 4, ms * 2);
 }
 
+/* Servers that move before they verify, or stay, belong where sessions have one endpoint, or where the backend moves
+ * them. */
+static void servers_draw(struct world *world)
+{
+	static const enum server_kind follow[] = { SERVER_VERIFIES, SERVER_LESHAN, SERVER_RRC };
+	static const enum server_kind home[] = { SERVER_VERIFIES, SERVER_STAYS, SERVER_PREMATURE };
+	static const enum server_kind backend[] = { SERVER_VERIFIES, SERVER_RRC, SERVER_PREMATURE };
+
+	world->traits.kinds[POOL_FOLLOW] = follow[dice_below(&world->dice, 3)];
+	world->traits.kinds[POOL_HOME] = home[dice_below(&world->dice, 3)];
+	world->traits.kinds[POOL_BACKEND] = backend[dice_below(&world->dice, 3)];
+	world->traits.kinds[POOL_HASH] = SERVER_VERIFIES;
+}
+
+/* Servers that take no other address, at the endpoints of handshakes. Only flows know these, so nothing ends flows. */
+static void rejects_draw(struct world *world)
+{
+	struct traits *traits = &world->traits;
+
+	traits->rejects = true;
+	traits->kinds[POOL_HOME] = SERVER_REJECTS;
+	traits->restart_ms = traits->control_ms = 0;
+	traits->idle_s = traits->cid_idle_s = 86400;
+}
+
+static void forgers_draw(struct world *world)
+{
+	struct dice *dice = &world->dice;
+	struct traits *traits = &world->traits;
+
+	traits->forgers = dice_between(dice, 1, ADDRESS_BYSTANDERS - ADDRESS_FORGERS);
+	traits->forger_pause_ms = 1U << dice_between(dice, 6, 14);
+	traits->restless_percent = dice_percent(dice, 60) ? dice_below(dice, 60) : 0;
+	traits->timed_percent = dice_percent(dice, 50) ? dice_below(dice, 60) : 0;
+	traits->insiders = dice_percent(dice, 50) ? dice_between(dice, 1, 2) : 0;
+}
+
 /* A quarter of all worlds are quiet: a device alone with its servers. */
 static void traits_draw(struct world *world)
 {
@@ -67,8 +104,23 @@ static void traits_draw(struct world *world)
 	traits->large_percent = dice_percent(dice, 50) ? dice_between(dice, 5, 50) : 0;
 	traits->late_percent = dice_percent(dice, 50) ? dice_between(dice, 5, 50) : 0;
 	traits->max_flows = 2000;
+	traits->v13_percent = dice_percent(dice, 30) ? 0 : dice_below(dice, 101);
+	traits->resume_percent = dice_percent(dice, 50) ? 50 : 0;
+	traits->unproven_rate = dice_percent(dice, 50)   ? 1250000
+				: dice_percent(dice, 70) ? dice_between(dice, 5000, 200000)
+							 : 0;
+	traits->hasty = dice_percent(dice, 8);
+	if (traits->hasty) {
+		traits->large_percent = 100;
+		traits->move_percent = dice_between(dice, 2, 15);
+		if (dice_percent(dice, 50))
+			traits->unproven_rate = dice_between(dice, 3000, 40000);
+	}
+	servers_draw(world);
 	traits->idle_s = dice_percent(dice, 50) ? 300 : 30;
 	traits->cid_idle_s = dice_percent(dice, 50) ? 86400 : dice_percent(dice, 50) ? 300 : 60;
+	if (dice_percent(dice, 20))
+		rejects_draw(world);
 	if (dice_percent(dice, 25))
 		return;
 	if (dice_percent(dice, 50))
@@ -84,13 +136,11 @@ static void traits_draw(struct world *world)
 	traits->returns = dice_percent(dice, 50);
 	if (dice_percent(dice, 20))
 		traits->hello_rate = dice_between(dice, 1, 5);
-	if (dice_percent(dice, 30))
+	if (!traits->rejects && dice_percent(dice, 30))
 		traits->max_flows = dice_between(dice, 8, 64);
-	if (dice_percent(dice, 60)) {
-		traits->forgers = dice_between(dice, 1, ADDRESS_BYSTANDERS - ADDRESS_FORGERS);
-		traits->forger_pause_ms = 1U << dice_between(dice, 6, 14);
-		traits->restless_percent = dice_percent(dice, 70) ? dice_below(dice, 60) : 0;
-	}
+	traits->swap_percent = dice_percent(dice, 30) ? dice_below(dice, 30) : 0;
+	if (dice_percent(dice, 60))
+		forgers_draw(world);
 }
 
 static void take_over(struct world *world, int number)
@@ -203,11 +253,14 @@ static void deliver(struct world *world, int number)
 	case LEG_BACKEND:
 		trace_datagram(world, datagram);
 		backend_receive(world, datagram);
+		forger_overhear_server(world, datagram);
 		break;
 	case LEG_DEVICE:
 		trace_datagram(world, datagram);
 		if (world->holder[datagram->address] != NOBODY)
 			device_receive(world, world->holder[datagram->address], datagram);
+		else
+			forger_receive(world, datagram);
 		break;
 	}
 	network_drop(world, datagram);
@@ -227,6 +280,9 @@ static void happen(struct world *world, const struct event *event)
 		break;
 	case EVENT_LATE:
 		backend_answer_late(world, event->number, event->generation);
+		break;
+	case EVENT_FLIGHT:
+		backend_repeat_flight(world, event->number, event->generation);
 		break;
 	case EVENT_FORGER:
 		forger_wake(world);
@@ -262,6 +318,12 @@ static void begin(struct world *world, uint64_t seed, bool traced)
 	world->now_ms = (UINT64_C(1) << 32) - dice_below(&world->dice, FIRST_MS);
 	for (int i = 0; i < ADDRESSES; i++)
 		world->holder[i] = NOBODY;
+	trace_event(
+		world,
+		"traits: idle_s %u cid_idle_s %u max_flows %u unproven_rate %u forgers %u loss %u refuse %u jitter %u",
+		world->traits.idle_s, world->traits.cid_idle_s, world->traits.max_flows, world->traits.unproven_rate,
+		world->traits.forgers, world->traits.loss_percent, world->traits.refuse_percent,
+		world->traits.jitter_ms);
 	network_begin(world);
 	invariants_begin(world);
 	balancer_begin(world);

@@ -13,6 +13,7 @@
 #include "tests/simulation/path/forger.h"
 #include "tests/simulation/path/invariants.h"
 #include "tests/simulation/path/network.h"
+#include "tests/simulation/path/tally.h"
 #include "tests/simulation/path/trace.h"
 
 enum event_kind {
@@ -20,6 +21,7 @@ enum event_kind {
 	EVENT_DEVICE,
 	EVENT_NOTIFY,
 	EVENT_LATE,
+	EVENT_FLIGHT,
 	EVENT_FORGER,
 	EVENT_SWEEP,
 	EVENT_CONTROL,
@@ -41,10 +43,16 @@ struct traits {
 	unsigned devices;
 	unsigned latency_ms, jitter_ms; /* of a leg */
 	unsigned loss_percent, duplicate_percent, refuse_percent;
-	unsigned forgers, forger_pause_ms, restless_percent;
+	unsigned forgers, forger_pause_ms, restless_percent, timed_percent;
+	unsigned insiders; /* devices, the last ones, that forgers own */
+	enum server_kind kinds[POOLS];
+	unsigned v13_percent, resume_percent, swap_percent;
+	uint32_t unproven_rate;
 	unsigned restart_ms, control_ms; /* about the time between two of them; 0: never */
 	unsigned move_percent, overlap_percent, reboot_percent;
 	unsigned large_percent, late_percent;
+	bool rejects; /* POOL_HOME has endpoint = "handshake" */
+	bool hasty;   /* devices and servers hardly sleep, and want more than the allowances are */
 	bool returns; /* devices also get their earlier addresses again */
 	uint32_t max_flows, idle_s, cid_idle_s, hello_rate;
 };

@@ -10,6 +10,7 @@ enum { ANSWER_OCTETS = 2048 };
 struct answer {
 	char text[ANSWER_OCTETS];
 	size_t len;
+	bool prose;
 	struct pool_said said;
 };
 
@@ -33,6 +34,20 @@ static unsigned id_unused(struct pool_world *world)
 	return id;
 }
 
+/* Some may claim any id, some nothing but their own, and most a few. */
+static void rights_roll(struct pool_world *world, struct pool_member *member)
+{
+	const unsigned share = dice_below(&world->dice, 4) * 30;
+
+	member->may_claim_any = dice_percent(&world->dice, 20);
+	member->allowed_count = 0;
+	for (unsigned id = 0; id < IDS; id++) {
+		member->may_claim[id] = dice_percent(&world->dice, share);
+		if (member->may_claim[id])
+			member->allowed[member->allowed_count++] = pool_id_of(id);
+	}
+}
+
 void pool_member_begin(struct pool_world *world, unsigned at)
 {
 	struct pool_member *member = &world->members[at];
@@ -43,6 +58,7 @@ void pool_member_begin(struct pool_world *world, unsigned at)
 	if (dice_percent(&world->dice, 90))
 		member->id = id_unused(world);
 	member->configured = true;
+	rights_roll(world, member);
 	member->addr.port = (uint16_t)dice_between(&world->dice, 1, UINT16_MAX);
 	said_nothing(&member->said);
 	backend_state_init(&member->state, member->wish, (uint8_t)world->rise, (uint8_t)world->fall);
@@ -87,7 +103,8 @@ static void answer_put_id(struct pool_world *world, struct answer *answer)
 
 static void answer_put_word(struct pool_world *world, struct answer *answer)
 {
-	static const char *const nothing[] = { "hello", "id:", "id:256", "id:0x123", "101%", "-1%", "upp", "down;" };
+	static const char *const skipped[] = { "id:", "id:256", "id:0x123", "101%", "maxconn:9" };
+	static const char *const prose[] = { "hello", "-1%", "upp", "down;" };
 	static const char *const down[] = { "down", "fail", "stopped" };
 	static const char *const admin[] = { "ready", "drain", "maint" };
 	const unsigned which = dice_below(&world->dice, 3);
@@ -112,7 +129,13 @@ static void answer_put_word(struct pool_world *world, struct answer *answer)
 			answer->said.percent = which * 50;
 		return;
 	case 3:
-		answer_put(world, answer, nothing[dice_below(&world->dice, 8)]);
+		answer_put(world, answer, skipped[dice_below(&world->dice, 5)]);
+		return;
+	case 4:
+		if (!dice_percent(&world->dice, 20))
+			return;
+		answer_put(world, answer, prose[dice_below(&world->dice, 4)]);
+		answer->prose = true;
 		return;
 	default:
 		answer_put(world, answer, "up");
@@ -125,6 +148,7 @@ static void answer_compose(struct pool_world *world, const struct pool_member *m
 	const unsigned ids = dice_percent(&world->dice, 60) ? dice_below(&world->dice, world->ids == IDS ? 60 : 4) : 0;
 
 	answer->len = 0;
+	answer->prose = false;
 	said_nothing(&answer->said);
 	for (unsigned i = dice_below(&world->dice, 5); i > 0; i--)
 		answer_put_word(world, answer);
@@ -138,6 +162,8 @@ static void answer_compose(struct pool_world *world, const struct pool_member *m
 	}
 	for (unsigned i = 0; i < ids; i++)
 		answer_put_id(world, answer);
+	if (answer->prose)
+		said_nothing(&answer->said);
 	if (dice_percent(&world->dice, 30))
 		answer->len += (size_t)snprintf(answer->text + answer->len, 32, "\r\ndown maint 0%% id:1");
 }
@@ -151,7 +177,7 @@ static void answer_come(struct pool_world *world, unsigned at)
 	answer_compose(world, member, &answer);
 	pool_trace(world, "%s answers: %.*s", pool_member_names[at], (int)strcspn(answer.text, "\r"), answer.text);
 	probe_end(world, member, true);
-	steering_read(&member->state.steering, &pool_layout, (const uint8_t *)answer.text, answer.len, unknown);
+	(void)steering_read(&member->state.steering, &pool_layout, (const uint8_t *)answer.text, answer.len, unknown);
 	member->said = answer.said;
 	pool_check_said(world, member);
 }
@@ -186,6 +212,13 @@ static void id_change(struct pool_world *world, unsigned at)
 {
 	world->members[at].id = id_unused(world);
 	pool_trace(world, "reload: %s has id %u", pool_member_names[at], world->members[at].id);
+}
+
+static void rights_change(struct pool_world *world, unsigned at)
+{
+	rights_roll(world, &world->members[at]);
+	pool_trace(world, "reload: %s may claim %zu ids%s", pool_member_names[at], world->members[at].allowed_count,
+		   world->members[at].may_claim_any ? ", or any" : "");
 }
 
 static void order_change(struct pool_world *world, unsigned i, unsigned j)
@@ -266,8 +299,10 @@ void pool_happen(struct pool_world *world)
 		command_come(world, at);
 	} else if (what < 96) {
 		address_change(world, at);
-	} else if (what < 98) {
+	} else if (what < 97) {
 		id_change(world, at);
+	} else if (what < 98) {
+		rights_change(world, at);
 	} else if (dice_percent(&world->dice, 50)) {
 		members_change(world);
 	}

@@ -48,11 +48,28 @@ static bool has_room(const struct pool_member *member)
 	return is_in(member, BACKEND_READY) && member->weight > 0 && member->said.percent > 0;
 }
 
+static bool may_claim(const struct pool_member *member, unsigned id)
+{
+	return member->id == id || member->may_claim_any || member->may_claim[id];
+}
+
 static bool claims_id(const struct pool_member *member, unsigned id)
 {
+	bool says_something = false;
+
 	if (member->decides || !is_up(member) || is_in(member, BACKEND_MAINT))
 		return false;
-	return member->said.claim_count ? member->said.claims[id] : member->id == id;
+	for (unsigned i = 0; i < IDS; i++)
+		says_something |= member->said.claims[i] && may_claim(member, i);
+	return says_something ? member->said.claims[id] && may_claim(member, id) : member->id == id;
+}
+
+/* The configured owner is there and wants it. */
+static bool is_home(const struct pool_world *world, uint16_t configured, unsigned id)
+{
+	const unsigned at = pool_member_of(world, configured);
+
+	return at != NO_MEMBER && claims_id(&world->members[at], id);
 }
 
 /* Nothing was heard of it since the start or its change of address, so it keeps what it had. */
@@ -103,6 +120,9 @@ static size_t backends_fill(const struct pool_world *world, struct claims_backen
 			.id = pool_id_of(member->id),
 			.claims = member->state.steering.ids,
 			.claim_count = member->state.steering.id_count,
+			.may_claim_any = member->may_claim_any,
+			.may_claim = member->allowed,
+			.may_claim_count = member->allowed_count,
 		};
 	}
 	return world->count;
@@ -185,7 +205,7 @@ static struct parties parties_of(const struct pool_world *world, unsigned id)
 
 		if (member->id == id)
 			parties.configured = member->uid;
-		parties.named |= member->id == id || member->said.claims[id];
+		parties.named |= member->id == id || (member->said.claims[id] && may_claim(member, id));
 		if (!claims_id(member, id))
 			continue;
 		parties.claimants++;
@@ -211,17 +231,20 @@ static void check_contest(struct pool_world *world, unsigned id, const struct pa
 static void check_move(struct pool_world *world, unsigned id, const struct parties *parties)
 {
 	const struct pool_id *now = &world->id[id], *before = &world->id_before[id];
-	const unsigned owner = pool_member_of(world, before->owner);
+	const unsigned owner = pool_member_of(world, before->owner), to = pool_member_of(world, now->owner);
 
 	if (now->owner == before->owner) {
 		pool_expect(world, now->moved == 0, "what did not move is not reported");
 		return;
 	}
+	pool_expect(world, now->owner == CLAIMS_NOBODY || to == NO_MEMBER || may_claim(&world->members[to], id),
+		    "an id goes to nobody who may not claim it");
 	if (owner != NO_MEMBER && now->owner != CLAIMS_NOBODY)
 		pool_expect(world,
-			    !claims_id(&world->members[owner], id) && parties->claimants == 1 &&
-				    parties->claimant == now->owner,
-			    "an id moves only from who serves or claims it no more, and to who alone claims it");
+			    (parties->configured == now->owner && is_home(world, now->owner, id)) ||
+				    (!claims_id(&world->members[owner], id) && parties->claimants == 1 &&
+				     parties->claimant == now->owner),
+			    "an id moves home, or from who serves or claims it no more to who alone claims it");
 	else if (now->owner != CLAIMS_NOBODY)
 		pool_expect(world,
 			    now->owner == parties->configured ||
@@ -253,8 +276,11 @@ void pool_check_ids(struct pool_world *world)
 		pool_expect(world, now->owner == CLAIMS_NOBODY || pool_member_of(world, now->owner) != NO_MEMBER,
 			    "an owner is in the pool");
 		pool_expect(world,
-			    !is_unheard(world, before->owner) || now->owner == before->owner || world->ids == IDS,
-			    "an id stays with an owner that nothing was heard of");
+			    !is_unheard(world, before->owner) || now->owner == before->owner || world->ids == IDS ||
+				    is_home(world, parties.configured, id),
+			    "an id stays with an owner that nothing was heard of, unless it goes home");
+		pool_expect(world, !is_home(world, parties.configured, id) || now->owner == parties.configured,
+			    "a configured owner that is up and claims its id has it");
 		pool_expect(world,
 			    parties.claimants != 1 || now->owner == parties.claimant || is_unheard(world, now->owner),
 			    "who alone claims an id has it");
@@ -292,7 +318,7 @@ static void route_one(struct pool_world *world, struct route_out *out, const uin
 
 	in.source.ip[10] = in.source.ip[11] = 0xff;
 	for (unsigned i = 12; i < 16; i++)
-		in.source.ip[i] = (uint8_t)dice_below(&world->dice, 256);
+		in.source.ip[i] = (uint8_t)dice_below(&world->dice, i == 12 ? 224 : 256); /* no multicast */
 	in.source.port = (uint16_t)dice_between(&world->dice, 1, UINT16_MAX);
 	dtls_walk(&in.view, data, len);
 	route(out, &world->snapshot->pools[0], &in);

@@ -33,9 +33,12 @@ struct pool_member {
 	unsigned id; /* NO_ID: none */
 	uint16_t weight;
 	enum backend_admin wish;
+	bool may_claim_any, may_claim[IDS]; /* besides its own */
 	struct addr addr;
 	bool well; /* most of its probes end well */
 
+	struct server_id allowed[IDS]; /* may_claim, as what is tested is told */
+	size_t allowed_count;
 	struct backend_state state; /* what is tested */
 	uint16_t uid;
 

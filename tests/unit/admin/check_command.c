@@ -52,7 +52,12 @@ static const struct {
 	  "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT" },
 	{ "{\"command\": \"flows\", \"limit\": 0}", "a limit is a number of 1..1000" },
 	{ "{\"command\": \"flows\", \"limit\": 1001}", "a limit is a number of 1..1000" },
-	{ "{\"command\": \"trace\", \"seconds\": 1}", "a CID is 1..20 octets in hex" },
+	{ "{\"command\": \"trace\", \"seconds\": 1}", "a trace is of a CID or of an address" },
+	{ "{\"command\": \"trace\", \"cid\": \"00\", \"from\": \"10.0.0.1\", \"seconds\": 1}",
+	  "a trace is of a CID or of an address" },
+	{ "{\"command\": \"trace\", \"from\": \"10.0.0\", \"seconds\": 1}",
+	  "an address is A.B.C.D, A.B.C.D:PORT, an IPv6 address or [IPV6]:PORT" },
+	{ "{\"command\": \"trace\", \"from\": \"10.0.0.1\", \"seconds\": 3600}", "nobody to send a trace to" },
 	{ "{\"command\": \"trace\", \"cid\": \"0\", \"seconds\": 1}", "a CID is 1..20 octets in hex" },
 	{ "{\"command\": \"trace\", \"cid\": \"00\"}", "a trace lasts 1..3600 seconds" },
 	{ "{\"command\": \"trace\", \"cid\": \"00\", \"seconds\": 0}", "a trace lasts 1..3600 seconds" },
@@ -82,7 +87,8 @@ START_TEST(drain_ready_maint)
 	ck_assert_int_eq(routed(0, 1)->admin, BACKEND_DRAIN);
 	ck_assert_int_eq(routed(0, 0)->admin, BACKEND_READY);
 	ck_assert_uint_eq(published()->generation, 2);
-	ask_ok("{\"command\": \"maint\", \"name\": \"q/a\"}");
+	/* Nobody asked for it to outlive a restart. */
+	ck_assert(json_is_null(json_object_get(ask_ok("{\"command\": \"maint\", \"name\": \"q/a\"}"), "kept")));
 	ck_assert_int_eq(routed(1, 0)->admin, BACKEND_MAINT);
 	ck_assert_int_eq(routed(0, 0)->admin, BACKEND_READY);
 	ask_ok("{\"command\": \"ready\", \"name\": \"p/b\"}");
@@ -177,6 +183,106 @@ START_TEST(reload_of_a_wrong_file)
 }
 END_TEST
 
+static const char *said(const json_t *answer, const char *key, size_t at)
+{
+	return json_string_value(json_array_get(json_object_get(answer, key), at));
+}
+
+START_TEST(reload_of_what_waits)
+{
+	json_t *answer;
+
+	write_file(FILE_NAME, 0600,
+		   FILE_WITH(BACKEND_A ", " BACKEND_B) "state_file = \"/x\"; "
+						       "admin = { socket = \"/y\"; };\n");
+	answer = ask_ok("{\"command\": \"reload\"}");
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "waits")), 4);
+	ck_assert_str_eq(said(answer, "waits", 0), "workers: 1 takes effect at the next start");
+	ck_assert_str_eq(said(answer, "waits", 1), "user: \"nobody\" takes effect at the next start");
+	ck_assert_str_eq(said(answer, "waits", 2), "state_file: \"/x\" takes effect at the next start");
+	ck_assert_str_eq(said(answer, "waits", 3), "admin.socket: \"/y\" takes effect at the next start");
+}
+END_TEST
+
+/* Nobody probes here. */
+static void set_probed(bool probed)
+{
+	for (size_t i = 0; i < control->spec.backend_count; i++)
+		control->states[control->spec.backends[i].uid].probed = probed;
+}
+
+/* Its readiness. `why`: "" if it is ready. */
+static void expect_ready(const char *why, bool left)
+{
+	const json_t *status = ask_ok("{\"command\": \"status\"}");
+
+	ck_assert_str_eq(json_string_value(json_object_get(status, "unready")), why);
+	ck_assert_int_eq(json_is_true(json_object_get(status, "ready")), !*why);
+	ck_assert_int_eq(json_is_true(json_object_get(status, "left")), left);
+}
+
+#define TOLD "told to leave; `cidlbctl join` takes that back"
+
+START_TEST(leave_and_join)
+{
+	json_t *answer;
+
+	set_probed(true);
+	expect_ready("", false);
+	answer = ask_ok("{\"command\": \"leave\"}");
+	ck_assert(json_is_true(json_object_get(answer, "left")) && json_is_false(json_object_get(answer, "ready")));
+	ck_assert_str_eq(json_string_value(json_object_get(answer, "unready")), TOLD);
+	expect_ready(TOLD, true);
+	reload_with(FILE_WITH(BACKEND_B));
+	expect_ready(TOLD, true);
+	answer = ask_ok("{\"command\": \"join\"}");
+	ck_assert(json_is_false(json_object_get(answer, "left")) && json_is_true(json_object_get(answer, "ready")));
+	expect_ready("", false);
+}
+END_TEST
+
+START_TEST(ready_with_a_server_in_each_pool)
+{
+	expect_ready("not every backend was probed yet: 3 of 3 are missing", false);
+	set_probed(true);
+	expect_ready("", false);
+	ask_ok("{\"command\": \"maint\", \"name\": \"p/a\"}");
+	expect_ready("", false);
+	ask_ok("{\"command\": \"drain\", \"name\": \"p/b\"}");
+	expect_ready("", false);
+	ask_ok("{\"command\": \"maint\", \"name\": \"p/b\"}");
+	expect_ready("pool p has no backend that is up", false);
+	ask_ok("{\"command\": \"ready\", \"name\": \"p/b\"}");
+	ask_ok("{\"command\": \"maint\", \"name\": \"q/a\"}");
+	expect_ready("pool q has no backend that is up", false);
+	ask_ok("{\"command\": \"ready\", \"name\": \"q/a\"}");
+	expect_ready("", false);
+	control->spec.backends[2].addr = (struct addr){ 0 }; /* its name has none */
+	expect_ready("pool q has no backend that is up", false);
+}
+END_TEST
+
+static int refuse(void *ctx, struct apply_step *step)
+{
+	(void)ctx;
+	return apply_refuse(step, -EBUSY, "%s is busy", "the part");
+}
+
+/* By what it is made of, and not by the file. */
+START_TEST(reload_that_is_refused)
+{
+	json_t *answer;
+
+	ck_assert_int_eq(apply_register(control, &(struct apply_part){ .name = "test", .prepare = refuse }), 0);
+	answer = ask("{\"command\": \"reload\"}");
+	ck_assert(json_is_false(json_object_get(answer, "ok")));
+	ck_assert_str_eq(json_string_value(json_object_get(answer, "error")),
+			 "the part is busy; the running configuration stays as it was");
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "errors")), 0);
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "waits")), 0);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -187,4 +293,8 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, reload_of_a_changed_entry, 0, COUNT_OF(changed_entries));
 	tcase_add_test(tests, reload_of_an_entry_that_was_gone);
 	tcase_add_test(tests, reload_of_a_wrong_file);
+	tcase_add_test(tests, reload_of_what_waits);
+	tcase_add_test(tests, leave_and_join);
+	tcase_add_test(tests, ready_with_a_server_in_each_pool);
+	tcase_add_test(tests, reload_that_is_refused);
 }

@@ -1,12 +1,14 @@
 /* What the commands tell: backends, status and flows. */
+#include <time.h>
+
 #include "tests/fixtures/command_bed.h"
 #include "tests/unit/suite.h"
 
 #define ROW_OF_NOBODY                                                                                                  \
 	"\"weight\": 100, \"state\": \"ready\", \"health\": \"up\", \"probed\": false, \"reason\": \"\", "             \
-	"\"latency_us\": 0, \"flows\": "                                                                               \
-	"0, "                                                                                                          \
-	"\"last_cid_s\": null, \"forwarded_up\": 0, \"forwarded_down\": 0}"
+	"\"latency_us\": 0, \"probes_ok\": 0, \"probes_failed\": 0, \"flows\": 0, \"last_cid_s\": null, "              \
+	"\"forwarded_up\": 0, \"forwarded_down\": 0, \"octets_up\": 0, \"octets_down\": 0, \"icmp_errors\": 0, "       \
+	"\"wrong_interface\": 0, \"foreign_cids\": 0, \"silent_sessions\": 0}"
 
 START_TEST(backends)
 {
@@ -31,6 +33,35 @@ START_TEST(backends)
 }
 END_TEST
 
+/* One by its name; and of one that drains, whether it may be stopped. */
+START_TEST(backends_by_name)
+{
+	json_t *rows, *drain;
+
+	ask_ok("{\"command\": \"drain\", \"name\": \"b\"}");
+	rows = json_object_get(ask_ok("{\"command\": \"backends\", \"name\": \"p/b\"}"), "backends");
+	ck_assert_uint_eq(json_array_size(rows), 1);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "name")), "b");
+	drain = json_object_get(json_array_get(rows, 0), "drain");
+	ck_assert(json_is_false(json_object_get(drain, "may_stop")));
+	ck_assert_int_eq(json_integer_value(json_object_get(drain, "needed_s")), 86400);
+	ck_assert_int_le(json_integer_value(json_object_get(drain, "watched_s")), 60);
+	ck_assert_int_eq(json_integer_value(json_object_get(drain, "wait_s")),
+			 86400 - json_integer_value(json_object_get(drain, "watched_s")));
+	ck_assert_int_gt(json_integer_value(json_object_get(drain, "not_before")), (json_int_t)time(NULL) + 86000);
+	/* A day passes in silence. */
+	control->backends[control->spec.backends[1].uid].drains_since_s -= 86400;
+	rows = json_object_get(ask_ok("{\"command\": \"backends\", \"name\": \"b\"}"), "backends");
+	drain = json_object_get(json_array_get(rows, 0), "drain");
+	ck_assert(json_is_true(json_object_get(drain, "may_stop")));
+	ck_assert(json_is_null(json_object_get(drain, "not_before")));
+	ck_assert_int_eq(json_integer_value(json_object_get(drain, "wait_s")), 0);
+	rows = json_object_get(ask_ok("{\"command\": \"backends\", \"name\": \"p/a\"}"), "backends");
+	ck_assert_ptr_null(json_object_get(json_array_get(rows, 0), "drain"));
+	ck_assert(json_is_false(json_object_get(ask("{\"command\": \"backends\", \"name\": \"c\"}"), "ok")));
+}
+END_TEST
+
 START_TEST(status)
 {
 	json_t *answer, *pool, *listener;
@@ -49,21 +80,31 @@ START_TEST(status)
 	ck_assert_str_eq(json_string_value(json_object_get(pool, "name")), "p");
 	ck_assert_int_eq(json_integer_value(json_object_get(pool, "backends")), 2);
 	ck_assert_int_eq(json_integer_value(json_object_get(pool, "accepting")), 1);
-	ck_assert(json_is_integer(json_object_get(json_object_get(pool, "flows"), "proven")));
+	for (enum flow_class class = 0; class < FLOW_CLASSES; class ++)
+		ck_assert(json_is_integer(json_object_get(json_object_get(pool, "flows"), flow_class_name(class))));
+	ck_assert(json_is_integer(json_object_get(pool, "withheld")));
+	ck_assert(json_is_integer(json_object_get(pool, "own_endpoint")));
 	ck_assert_str_eq(json_string_value(json_object_get(listener, "address")), "[::1]:5683");
 	ck_assert_str_eq(json_string_value(json_object_get(listener, "pool")), "q");
 }
 END_TEST
 
-/* 192.0.2.CID[1]:4000 owns session CID of p's backend b. */
-static void make_session(const uint8_t cid[static 6])
+static struct ownership_pair pair_of(const char *text)
+{
+	struct ownership_pair pair = { .service = control->listener_uids[0] };
+
+	ck_assert_int_eq(addr_parse(&pair.device, text), 0);
+	return pair;
+}
+
+/* A session of p's backend b, which the handshake of 192.0.2.CID[1]:4000 has made. */
+static struct flow *make_session(const uint8_t cid[static 6])
 {
 	const struct table *table = publisher_read(&control->publisher);
-	struct ownership_peer owner = { .service = control->listener_uids[0] };
+	struct ownership_pair device = pair_of("192.0.2.0:4000");
 	struct flow *flow;
 
-	ck_assert_int_eq(addr_parse(&owner.device, "192.0.2.0:4000"), 0);
-	owner.device.ip[15] = cid[1];
+	device.device.ip[15] = cid[1];
 	rcu_thread_online();
 	flow = flows_make(
 		control->flows,
@@ -73,42 +114,62 @@ static void make_session(const uint8_t cid[static 6])
 			.backend_addr = control->spec.backends[1].addr,
 			.space = &table->pools[0].space,
 			.endpoint_hash = cid[1],
-			.owner = owner,
+			.source = &device.device,
 			.now_ms = worker_clock_ms(),
 		});
 	rcu_thread_offline();
 	ck_assert_ptr_nonnull(flow);
+	ownership_prove(&flow->session, &device);
+	return flow;
 }
 
-/* What the session's flow says under `key`. */
-static const char *said(const char *line, const char *key)
+static json_t *first_flow(const char *line)
 {
-	return json_string_value(json_object_get(json_array_get(json_object_get(ask_ok(line), "flows"), 0), key));
+	return json_array_get(json_object_get(ask_ok(line), "flows"), 0);
 }
 
-/* The owner is unproven. 198.51.100.9 sends, and sends again after an answer. */
-START_TEST(flow_moves)
+/* Other addresses show its CID: they are told, with what is known of them. */
+START_TEST(flow_of_several_addresses)
 {
 	static const char line[] = "{\"command\": \"flows\", \"from\": \"198.51.100.9\"}";
-	static const uint8_t cid[6] = { 2, 1 };
-	static const struct ownership_times times = { 5000, 60000 };
-	const struct flow_key key = { .kind = FLOW_CID, .pool = control->spec.pools[0].uid, .cid_len = 6, .cid = cid };
-	struct ownership_peer further = { .service = control->listener_uids[0] }, to[OWNERSHIP_WAYS_BACK];
-	struct flow *flow;
-	bool contest_began;
+	const struct ownership_pair others[] = { pair_of("198.51.100.9:5000"), pair_of("198.51.100.8:5000") };
+	struct flow *flow = make_session((const uint8_t[6]){ 2, 1 });
+	json_t *row, *expected;
 
-	make_session(cid);
-	ck_assert_int_eq(addr_parse(&further.device, "198.51.100.9:5000"), 0);
-	rcu_thread_online();
-	flow = flows_find(control->flows, &key);
-	rcu_thread_offline();
-	ownership_uplink(&flow->ownership, &times, &further, 100, worker_clock_ms(), &contest_began);
-	ck_assert_str_eq(said(line, "claimant"), "198.51.100.9:5000");
-	ck_assert_str_eq(said(line, "owner"), "192.0.2.1:4000");
-	ck_assert_uint_ge(ownership_downlink(&flow->ownership, 50, to), 1);
-	ownership_uplink(&flow->ownership, &times, &further, 100, worker_clock_ms(), &contest_began);
-	ck_assert_str_eq(said(line, "owner"), "198.51.100.9:5000");
-	ck_assert_ptr_null(said(line, "claimant"));
+	flow->session.places[1] = (struct ownership_place){ .pair = others[0], .taken = true, .answered = true };
+	flow->session.places[3] =
+		(struct ownership_place){ .pair = others[1], .taken = true, .known = true, .withheld = true };
+	row = first_flow(line);
+	ck_assert_str_eq(json_string_value(json_object_get(row, "device")), "192.0.2.1:4000");
+	ck_assert(json_is_true(json_object_get(row, "proven")));
+	expected = json_loads("[{\"address\": \"198.51.100.9:5000\", \"answered\": true, \"known\": false, "
+			      "\"withheld\": false}, "
+			      "{\"address\": \"198.51.100.8:5000\", \"answered\": false, \"known\": true, "
+			      "\"withheld\": true}]",
+			      0, NULL);
+	ck_assert_ptr_nonnull(expected);
+	ck_assert(json_equal(json_object_get(row, "unproven"), expected));
+	json_decref(expected);
+}
+END_TEST
+
+/* A session of which only other addresses are known, as after a restart. */
+START_TEST(flow_of_nobody)
+{
+	struct flow *flow = make_session((const uint8_t[6]){ 2, 1 });
+	json_t *row;
+
+	flow->session.has_proven = false;
+	row = first_flow("{\"command\": \"flows\"}");
+	ck_assert(json_is_null(json_object_get(row, "device")));
+	ck_assert(json_is_null(json_object_get(row, "listener")));
+	ck_assert(json_is_false(json_object_get(row, "proven")));
+	ck_assert_uint_eq(json_array_size(json_object_get(row, "unproven")), 0);
+	flow->session.places[2] = (struct ownership_place){ .pair = pair_of("198.51.100.9:5000"), .taken = true };
+	row = first_flow("{\"command\": \"flows\"}");
+	ck_assert(json_is_null(json_object_get(row, "device")));
+	ck_assert_str_eq(json_string_value(json_object_get(row, "listener")), "lp");
+	ck_assert_uint_eq(json_array_size(json_object_get(row, "unproven")), 1);
 }
 END_TEST
 
@@ -144,12 +205,11 @@ START_TEST(flows)
 	ck_assert_str_eq(json_string_value(json_object_get(flow, "pool")), "p");
 	ck_assert_str_eq(json_string_value(json_object_get(flow, "backend")), "b");
 	ck_assert_str_eq(json_string_value(json_object_get(flow, "backend_address")), "127.0.0.1:6002");
-	ck_assert_str_eq(json_string_value(json_object_get(flow, "owner")), "192.0.2.1:4000");
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "device")), "192.0.2.1:4000");
 	ck_assert_int_eq(strncmp(json_string_value(json_object_get(flow, "endpoint")), "127.", 4), 0);
-	ck_assert(json_is_null(json_object_get(flow, "claimant")));
-	ck_assert(json_is_null(json_object_get(flow, "replaced")));
-	ck_assert(json_is_true(json_object_get(flow, "trial")));
-	ck_assert(json_is_false(json_object_get(flow, "contest")));
+	ck_assert(json_is_true(json_object_get(flow, "proven")));
+	ck_assert_uint_eq(json_array_size(json_object_get(flow, "unproven")), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(flow, "class")), "handshake");
 	ck_assert_int_lt(json_integer_value(json_object_get(flow, "last_up_ms_ago")), 10000);
 	ck_assert(json_is_null(json_object_get(flow, "last_down_ms_ago")));
 }
@@ -159,7 +219,9 @@ void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, backends);
+	tcase_add_test(tests, backends_by_name);
 	tcase_add_test(tests, status);
 	tcase_add_test(tests, flows);
-	tcase_add_test(tests, flow_moves);
+	tcase_add_test(tests, flow_of_several_addresses);
+	tcase_add_test(tests, flow_of_nobody);
 }

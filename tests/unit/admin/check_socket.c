@@ -22,6 +22,16 @@ static struct admin_socket *door;
 static unsigned asked;
 static size_t answer_octets;
 
+/* What is added to the clock of the door. */
+static int64_t clock_shift_s;
+int64_t __real_clock_s(void);
+int64_t __wrap_clock_s(void);
+
+int64_t __wrap_clock_s(void)
+{
+	return __real_clock_s() + clock_shift_s;
+}
+
 static struct admin_client *streaming;
 static unsigned gone;
 
@@ -83,13 +93,32 @@ static void turn(void)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-static int dial(void)
+/* Until the door has looked for clients that take too long, which it does each second. */
+static void look(void)
+{
+	usleep(1100000);
+	turn();
+}
+
+/* -1: too many wait. */
+static int try_dial(void)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	strcpy(name.sun_path, path);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
+	if (connect(fd, (struct sockaddr *)&name, sizeof name) == 0)
+		return fd;
+	ck_assert_int_eq(errno, EAGAIN);
+	close(fd);
+	return -1;
+}
+
+static int dial(void)
+{
+	int fd = try_dial();
+
+	ck_assert_int_ge(fd, 0);
 	return fd;
 }
 
@@ -211,22 +240,86 @@ START_TEST(no_answer_ends_the_client)
 }
 END_TEST
 
-/* One client more than there is room for waits until another leaves. */
+/* One client more than there is room for ends the one that has asked nothing for longest. A stream goes last. */
 START_TEST(clients_are_bounded)
 {
-	int fds[ADMIN_SOCKET_CLIENTS + 1];
+	int fds[ADMIN_SOCKET_CLIENTS + 2];
 
-	for (int i = 0; i <= ADMIN_SOCKET_CLIENTS; i++) {
+	fds[0] = dial();
+	say(fds[0], "stream\n");
+	expect(fds[0], "re: stream\n", false);
+	fds[1] = dial();
+	say(fds[1], "x\n");
+	expect(fds[1], "re: x\n", false);
+	clock_shift_s += 5;
+	for (int i = 2; i < ADMIN_SOCKET_CLIENTS; i++)
+		fds[i] = dial();
+	turn();
+	clock_shift_s += 5;
+	usleep(30000); /* that all had their time */
+	for (int i = ADMIN_SOCKET_CLIENTS; i < ADMIN_SOCKET_CLIENTS + 2; i++) {
 		fds[i] = dial();
 		say(fds[i], "x\n");
-		expect(fds[i], i < ADMIN_SOCKET_CLIENTS ? "re: x\n" : "", false);
+		expect(fds[i], "re: x\n", false);
 	}
-	close(fds[3]);
-	turn();
-	expect(fds[ADMIN_SOCKET_CLIENTS], "re: x\n", false);
-	for (int i = 0; i <= ADMIN_SOCKET_CLIENTS; i++)
-		if (i != 3)
-			close(fds[i]);
+	expect(fds[1], "", true);
+	expect(fds[2], "", true);
+	say(fds[3], "x\n");
+	expect(fds[3], "re: x\n", false);
+	ck_assert_ptr_nonnull(streaming);
+	for (int i = 0; i < ADMIN_SOCKET_CLIENTS + 2; i++)
+		close(fds[i]);
+}
+END_TEST
+
+/* Many that say nothing, with some among them that ask. */
+START_TEST(crowd)
+{
+	enum { MANY = 10 * ADMIN_SOCKET_CLIENTS, EVERY = 7 };
+	int fds[MANY];
+	unsigned asking = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		for (fds[i] = try_dial(); fds[i] < 0; fds[i] = try_dial()) {
+			usleep(1000);
+			turn();
+		}
+		if (i % EVERY == 0) {
+			ck_assert_int_eq(write(fds[i], "x\n", 2), 2);
+			asking++;
+		}
+	}
+	for (int i = 0; i < 200 && asked < asking; i++) {
+		usleep(5000);
+		turn();
+	}
+	for (int i = 0; i < MANY; i++) {
+		bool ended;
+
+		ck_assert_str_eq(hear(fds[i], &ended), i % EVERY == 0 ? "re: x\n" : "");
+		close(fds[i]);
+	}
+}
+END_TEST
+
+/* An octet now and then does not keep a client. */
+START_TEST(a_line_takes_its_time)
+{
+	int fd = dial(), other = dial();
+
+	say(other, "x\n");
+	expect(other, "re: x\n", false);
+	for (int i = 0; i < 4; i++) {
+		say(fd, "x");
+		expect(fd, "", false);
+		clock_shift_s += 10;
+	}
+	look();
+	expect(fd, "", true);
+	say(other, "y\n"); /* it was only silent, which libevent's timeout sees to */
+	expect(other, "re: y\n", false);
+	close(fd);
+	close(other);
 }
 END_TEST
 
@@ -359,6 +452,8 @@ void suite(TCase *tests)
 	tcase_add_test(tests, answers_wait_for_the_reader);
 	tcase_add_test(tests, no_answer_ends_the_client);
 	tcase_add_test(tests, clients_are_bounded);
+	tcase_add_test(tests, crowd);
+	tcase_add_test(tests, a_line_takes_its_time);
 	tcase_add_test(tests, stream);
 	tcase_add_test(tests, stream_to_nobody);
 	tcase_add_test(tests, permissions);

@@ -48,6 +48,27 @@ START_TEST(v6)
 }
 END_TEST
 
+START_TEST(of_a_link)
+{
+	const struct addr addr = parsed("[fe80::1%7]:5684"), none = { 0 };
+	struct sockaddr_storage name;
+	struct sockaddr_in6 in6;
+	struct addr back;
+
+	ck_assert_uint_eq(sockaddr_write(&name, &addr), sizeof in6);
+	memcpy(&in6, &name, sizeof in6);
+	ck_assert_uint_eq(in6.sin6_scope_id, 7);
+	ck_assert_uint_eq(in6.sin6_addr.s6_addr[7], 0);
+	back = sockaddr_read(&name);
+	ck_assert(addr_equal(&back, &addr));
+	/* No host has this one, which looks like one with a scope. */
+	in6.sin6_addr.s6_addr[7] = 7;
+	memcpy(&name, &in6, sizeof in6);
+	back = sockaddr_read(&name);
+	ck_assert(addr_equal(&back, &none));
+}
+END_TEST
+
 START_TEST(other_families)
 {
 	const struct sockaddr_storage name = { .ss_family = AF_UNIX };
@@ -61,5 +82,6 @@ void suite(TCase *tests)
 {
 	tcase_add_test(tests, v4);
 	tcase_add_test(tests, v6);
+	tcase_add_test(tests, of_a_link);
 	tcase_add_test(tests, other_families);
 }

@@ -19,8 +19,12 @@ static const struct {
 	{ "[2001:db8::1]:5684", { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, 5684 } },
 	{ "[::]:5684", { { 0 }, 5684 } },
 	{ "[::ffff:192.0.2.1]:5684", { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 5684 } },
-	{ "[fe80:1111:2222:3333:4444:5555:255.255.255.255]:65535",
-	  { { 0xfe, 0x80, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 255, 255, 255, 255 }, 65535 } },
+	{ "[fd80:1111:2222:3333:4444:5555:255.255.255.255]:65535",
+	  { { 0xfd, 0x80, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 255, 255, 255, 255 }, 65535 } },
+	{ "[fe80::1]:5684", { { 0xfe, 0x80, [15] = 1 }, 5684 } },
+	{ "[fe80::1%3]:5684", { { 0xfe, 0x80, [7] = 3, [15] = 1 }, 5684 } },
+	{ "[fe80::4444:5555:6666:7777%4294967295]:65535",
+	  { { 0xfe, 0x80, 0, 0, 255, 255, 255, 255, 0x44, 0x44, 0x55, 0x55, 0x66, 0x66, 0x77, 0x77 }, 65535 } },
 };
 
 START_TEST(parse_accepts)
@@ -62,6 +66,17 @@ static const char *const refused[] = {
 	"[]:5684",
 	"[192.0.2.1]:5684",
 	"[fe80::1%lo]:5684",
+	"[fe80::1%]:5684",
+	"[fe80::1%0]:5684",
+	"[fe80::1%03]:5684",
+	"[fe80::1%3 ]:5684",
+	"[fe80::1%4294967296]:5684",
+	"[fe80::1%99999999999999999999999]:5684",
+	"[2001:db8::1%3]:5684",
+	"192.0.2.1%3:5684",
+	"[fe80:0:0:3::1]:5684", /* what a scope would look like */
+	"[fe80:1::1]:5684",
+	"[fe90::1]:5684",
 	"[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]:1",
 	"1111111111111111111111111111111111111111111111:1", /* INET6_ADDRSTRLEN octets: no room for the NUL */
 	"1111111111111111111111111111111111111111111111111111111111111:1",
@@ -174,6 +189,33 @@ START_TEST(kinds_of_address)
 }
 END_TEST
 
+/* What is read is written as it was, and the wire has no scope. */
+START_TEST(scopes)
+{
+	static const struct {
+		const char *text, *bare;
+		uint32_t scope;
+	} rows[] = {
+		{ "[fe80::1%3]:5684", "[fe80::1]:5684", 3 },
+		{ "[fe80::1%4294967295]:5684", "[fe80::1]:5684", UINT32_MAX },
+		{ "[fe80::1]:5684", "[fe80::1]:5684", 0 },
+		{ "[2001:db8:0:3::1]:5684", "[2001:db8:0:3::1]:5684", 0 },
+		{ "192.0.2.1:5684", "192.0.2.1:5684", 0 },
+	};
+	char text[ADDR_TEXT_OCTETS];
+	struct addr addr;
+
+	ck_assert_int_eq(addr_parse(&addr, rows[_i].text), 0);
+	ck_assert_uint_eq(addr_scope(addr.ip), rows[_i].scope);
+	ck_assert_str_eq(addr_format(&addr, text), rows[_i].text);
+	addr_set_scope(addr.ip, 0);
+	ck_assert(addr_can_have_scope(addr.ip));
+	ck_assert_str_eq(addr_format(&addr, text), rows[_i].bare);
+	addr_set_scope(addr.ip, rows[_i].scope);
+	ck_assert_str_eq(addr_format(&addr, text), rows[_i].text);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_loop_test(tests, parse_accepts, 0, COUNT_OF(accepted));
@@ -183,4 +225,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, format_without_port);
 	tcase_add_test(tests, equal_and_family);
 	tcase_add_loop_test(tests, kinds_of_address, 0, COUNT_OF(kinds));
+	tcase_add_loop_test(tests, scopes, 0, 5);
 }

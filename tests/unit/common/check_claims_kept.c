@@ -9,18 +9,23 @@ static const struct {
 	const char *what, *seeds;
 	struct step steps[5];
 } restarts[] = {
-	{ "an heir, and a predecessor that is back empty and heard first",
+	{ "an heir, and a predecessor that is back",
 	  "1b",
 	  { { { "1~", "2~", "-", "-" }, "1b 2b", "" },
-	    { { "1", "2~", "-", "-" }, "1b 2b", "" },
-	    { { "1", "2:2,1", "-", "-" }, "1b? 2b", "c1ba" },
-	    { { "1!", "2:2,1", "-", "-" }, "1b 2b", "s1b" } } },
+	    { { "1", "2~", "-", "-" }, "1a 2b", "m1ba" },
+	    { { "1", "2:2,1", "-", "-" }, "1a? 2b", "c1ab" },
+	    { { "1!", "2:2,1", "-", "-" }, "1b 2b", "m1ab s1b" } } },
+	{ "an heir, and a predecessor that is back and leaves it the id",
+	  "1b",
+	  { { { "1~", "2~", "-", "-" }, "1b 2b", "" },
+	    { { "1:4", "2~", "-", "-" }, "1b 2b 4a", "m4-a" },
+	    { { "1:4", "2:2,1", "-", "-" }, "1b 2b 4a", "" } } },
 	{ "an heir, and a predecessor that is dead",
 	  "1b",
 	  { { { "1~", "2:2,1", "-", "-" }, "1b 2b", "" }, { { "1!", "2:2,1", "-", "-" }, "1b 2b", "" } } },
 	{ "an heir that died as well",
 	  "1b",
-	  { { { "1", "2~", "-", "-" }, "1b 2b", "" }, { { "1", "2!", "-", "-" }, "1a 2b", "m1ba" } } },
+	  { { { "1!", "2~", "-", "-" }, "1b 2b", "" }, { { "1", "2!", "-", "-" }, "1a 2b", "m1ba" } } },
 	{ "ids of no configuration, out of order",
 	  "9c 8a 7c",
 	  { { { "1~", "2~", "3~", "-" }, "1a 2b 3c 7c 8a 9c", "" },
@@ -75,7 +80,9 @@ static void claim_range(struct claims_backend *backend, unsigned first, size_t c
 
 START_TEST(what_was_heard_of_last_is_kept)
 {
-	struct claims_backend backend = { .uid = 10, .serves = true, .has_id = true, .id = id_of(200) };
+	struct claims_backend backend = {
+		.uid = 10, .serves = true, .has_id = true, .id = id_of(200), .may_claim_any = true
+	};
 
 	claim_range(&backend, 50, STEERING_IDS);
 	ck_assert_uint_eq(claims.count, 1 + STEERING_IDS);
@@ -95,7 +102,9 @@ END_TEST
 
 START_TEST(forgetting_is_a_change)
 {
-	struct claims_backend backend = { .uid = 10, .serves = true, .claims = named[0], .claim_count = STEERING_IDS };
+	struct claims_backend backend = {
+		.uid = 10, .serves = true, .claims = named[0], .claim_count = STEERING_IDS, .may_claim_any = true
+	};
 
 	for (unsigned i = 0; i < STEERING_IDS; i++)
 		named[0][i] = id_of(i);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "common/limit.h"
+#include "common/sketch.h"
 #include "tests/unit/suite.h"
 
 enum { POOLS = 2, BACKENDS = 8, THREADS = 4 };
@@ -272,7 +273,7 @@ START_TEST(storm_of_prefixes)
 {
 	const struct limit_rates r = rates(0, 0, 10);
 
-	for (uint32_t n = 0; n < 1 << LIMIT_ROW_BITS << 2; n++) {
+	for (uint32_t n = 0; n < 1 << SKETCH_ROW_BITS << 2; n++) {
 		const struct addr source = prefix(n);
 		ck_assert_uint_le(admit(&r, 0, 0, &source, 5000, 20), 10);
 	}

@@ -164,9 +164,9 @@ END_TEST
 
 START_TEST(verdict_names)
 {
-	static const char *const words[] = { "cid",        "cid_draining", "cid_down", "hash",        "hint",
-					     "cid_hashed", "malformed",    "type",     "epoch0_data", "unknown_cid",
-					     "maint",      "no_backend",   "limited" };
+	static const char *const words[] = { "cid",        "cid_draining", "cid_down",  "hash",       "hint",
+					     "cid_hashed", "bad_source",   "malformed", "type",       "epoch0_data",
+					     "mixed",      "unknown_cid",  "maint",     "no_backend", "limited" };
 
 	ck_assert_int_eq(VERDICTS, sizeof words / sizeof *words);
 	for (int i = 0; i < VERDICTS; i++) {

@@ -46,7 +46,7 @@ static const struct {
 
 START_TEST(written_as)
 {
-	const struct proxy2_ends ends = { *written[_i].source, *written[_i].destination };
+	const struct proxy2_ends ends = { *written[_i].source, *written[_i].destination, 0 };
 	const struct octets expected = octets_of(written[_i].hex);
 	uint8_t out[PROXY2_MAX_OCTETS];
 	struct proxy2_ends read;
@@ -182,7 +182,7 @@ END_TEST
 
 START_TEST(mixed_families_are_ipv6)
 {
-	const struct proxy2_ends ends = { device, service6 };
+	const struct proxy2_ends ends = { device, service6, 0 };
 	uint8_t out[PROXY2_MAX_OCTETS];
 	struct proxy2_ends read;
 	size_t octets;
@@ -193,10 +193,10 @@ START_TEST(mixed_families_are_ipv6)
 }
 END_TEST
 
-START_TEST(second_key_signs_nothing_and_old_key_is_gone)
+START_TEST(old_key_is_gone)
 {
 	struct proxy2_keys rotated = { .keys = { keys.keys[1] }, .count = 1 };
-	const struct proxy2_ends ends = { device, service };
+	const struct proxy2_ends ends = { device, service, 0 };
 	uint8_t out[PROXY2_MAX_OCTETS];
 	struct proxy2_ends read;
 	size_t octets;
@@ -208,7 +208,49 @@ START_TEST(second_key_signs_nothing_and_old_key_is_gone)
 }
 END_TEST
 
-#define KEY_HEX "000102030405060708090a0b0c0d0e0f"
+START_TEST(answers_have_the_key_of_the_datagram)
+{
+	for (uint16_t key = 0; key < 2; key++) {
+		const struct proxy2_keys only = { .keys = { keys.keys[key] }, .count = 1 };
+		const struct proxy2_ends ends = { device, service, 0 };
+		uint8_t out[PROXY2_MAX_OCTETS];
+		struct proxy2_ends read;
+		size_t octets;
+
+		size_t len = proxy2_write(out, &only, PROXY2_UP, &ends);
+		ck_assert_int_eq(proxy2_read(&read, &octets, &keys, PROXY2_UP, out, len), PROXY2_GOOD);
+		ck_assert_uint_eq(read.key, key);
+		const struct proxy2_ends back = { read.destination, read.source, read.key };
+		len = proxy2_write(out, &keys, PROXY2_DOWN, &back);
+		ck_assert_int_eq(proxy2_read(&read, &octets, &only, PROXY2_DOWN, out, len), PROXY2_GOOD);
+		ck_assert_uint_eq(read.key, 0);
+	}
+}
+END_TEST
+
+/* Pools that know nothing of each other both call their key 1. */
+START_TEST(keys_of_one_id)
+{
+	const struct proxy2_ends ends = { device, service, 0 };
+	uint8_t out[PROXY2_MAX_OCTETS];
+	struct proxy2_keys both;
+	struct proxy2_ends read;
+	size_t octets;
+
+	ck_assert_int_eq(proxy2_parse_keys(&both, "1:101112131415161718191a1b1c1d1e1f\n"
+						  "1:000102030405060708090a0b0c0d0e0f\n"),
+			 0);
+	const size_t len = proxy2_write(out, &keys, PROXY2_UP, &ends);
+	ck_assert_int_eq(proxy2_read(&read, &octets, &both, PROXY2_UP, out, len), PROXY2_GOOD);
+	ck_assert_uint_eq(read.key, 1);
+	out[len - 1] ^= 1;
+	ck_assert_int_eq(proxy2_read(&read, &octets, &both, PROXY2_UP, out, len), PROXY2_TAG);
+}
+END_TEST
+
+#define KEY_HEX       "000102030405060708090a0b0c0d0e0f"
+#define KEY_HEX_UPPER "000102030405060708090A0B0C0D0E0F"
+#define FOUR(tens)    tens "0:" KEY_HEX "\n" tens "1:" KEY_HEX "\n" tens "2:" KEY_HEX "\n" tens "3:" KEY_HEX "\n"
 
 static const struct {
 	const char *text;
@@ -233,7 +275,10 @@ static const struct {
 	{ "1:000102030405060708090a0b0c0d0e0g", -EINVAL, 0 },
 	{ "1:" KEY_HEX " x", -EINVAL, 0 },
 	{ "1:" KEY_HEX "\n1:" KEY_HEX, -EINVAL, 0 },
-	{ "1:" KEY_HEX "\n2:" KEY_HEX "\n3:" KEY_HEX, -EINVAL, 0 },
+	{ "1:" KEY_HEX "\n1:100102030405060708090a0b0c0d0e0f", 0, 2 },
+	{ "1:" KEY_HEX "\n1:" KEY_HEX_UPPER, -EINVAL, 0 },
+	{ FOUR("1") FOUR("2") FOUR("3") FOUR("4"), 0, 16 },
+	{ FOUR("1") FOUR("2") FOUR("3") FOUR("4") "50:" KEY_HEX, -EINVAL, 0 },
 };
 
 START_TEST(key_file)
@@ -264,7 +309,9 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, every_prefix_is_refused, 0, COUNT_OF(written));
 	tcase_add_loop_test(tests, every_bit_counts, 0, COUNT_OF(written));
 	tcase_add_test(tests, mixed_families_are_ipv6);
-	tcase_add_test(tests, second_key_signs_nothing_and_old_key_is_gone);
+	tcase_add_test(tests, old_key_is_gone);
+	tcase_add_test(tests, answers_have_the_key_of_the_datagram);
+	tcase_add_test(tests, keys_of_one_id);
 	tcase_add_loop_test(tests, key_file, 0, COUNT_OF(key_files));
 	tcase_add_test(tests, key_file_in_order);
 }

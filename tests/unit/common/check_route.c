@@ -109,6 +109,37 @@ START_TEST(a_handshake_stays_together)
 }
 END_TEST
 
+/* Rule 0 comes before all others, and in every pool. */
+START_TEST(bad_source)
+{
+	static const char *const good[] = { "198.51.100.7:5683", "198.51.100.8:5684", "[2001:db8::7]:5684" };
+	static const char *const bad[] = { "198.51.100.7:5684", "224.0.0.1:1", "255.255.255.255:5684", "0.0.0.0:9",
+					   "[ff02::1]:5684" };
+	const struct addr server = source_of("198.51.100.7:5684");
+
+	snapshot_take_bad_sources(snapshot,
+				  bad_sources_new(&(struct bad_sources_spec){ .pairs = &server, .pair_count = 1 }));
+	for (int i = 0; i < COUNT_OF(cases); i++) {
+		const struct snapshot_pool *pool = &snapshot->pools[cases[i].pool];
+		struct octets datagram = octets_of(cases[i].hex);
+
+		for (int j = 0; j < COUNT_OF(good) + COUNT_OF(bad); j++) {
+			const bool is_bad = j >= COUNT_OF(good);
+			const struct addr source = source_of(is_bad ? bad[j - COUNT_OF(good)] : good[j]);
+			const struct route_in in = in_of(&datagram, &source, cases[i].hint);
+			struct route_out out;
+
+			memset(&out, 0xee, sizeof out);
+			route(&out, pool, &in);
+			ck_assert_msg(out.verdict == (is_bad ? VERDICT_BAD_SOURCE : cases[i].verdict),
+				      "%s, from %d: %s", cases[i].what, j, verdict_name(out.verdict));
+			ck_assert(!is_bad || (out.backend == SNAPSHOT_NO_BACKEND && out.cid_len == 0));
+		}
+		free(datagram.at);
+	}
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -116,5 +147,6 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, decision, 0, COUNT_OF(cases));
 	tcase_add_test(tests, by_cid);
 	tcase_add_test(tests, affinity);
+	tcase_add_test(tests, bad_source);
 	tcase_add_test(tests, a_handshake_stays_together);
 }

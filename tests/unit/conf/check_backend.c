@@ -14,7 +14,7 @@ static const char *compose(const char *pool, const char *backends)
 		 "pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; }; %s\n"
 		 "backends = ( %s ); } );\n"
 		 "listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
-		 "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\";\n",
+		 "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"nobody\";\n",
 		 pool, backends);
 	return text;
 }
@@ -32,9 +32,12 @@ static struct conf *load_good(const char *pool, const char *backends)
 	return conf;
 }
 
-#define AT         "t.conf:2: pools[0].backends[0].address: "
-#define NO_ADDRESS " is no address with port; accepted: A.B.C.D:PORT, [IPV6]:PORT, HOST:PORT"
-#define NO_HOST    ": no host name; accepted: 1..63 letters, digits, '_' and inner '-' between dots, in all at most 253"
+#define AT          "t.conf:2: pools[0].backends[0].address: "
+#define NO_PORT     ": its port is out of range; accepted: 1..65535"
+#define NO_BRACKETS ": an IPv6 address stands in brackets; accepted: [IPV6]:PORT"
+#define NOT_OWN     ": a backend needs an address of its own; accepted: that of one host"
+#define NO_ADDRESS  " is no address with port; accepted: A.B.C.D:PORT, [IPV6]:PORT, HOST:PORT"
+#define NO_HOST     ": no host name; accepted: 1..63 letters, digits, '_' and inner '-' between dots, in all at most 253"
 
 static const struct {
 	const char *address, *host; /* NULL: no host */
@@ -63,10 +66,10 @@ static const struct {
 	{ ":5684", .errors = AT "\":5684\"" NO_ADDRESS },
 	{ "host", .errors = AT "\"host\"" NO_ADDRESS },
 	{ "host:", .errors = AT "\"host:\"" NO_ADDRESS },
-	{ "host:0", .errors = AT "\"host:0\"" NO_ADDRESS },
-	{ "host:65536", .errors = AT "\"host:65536\"" NO_ADDRESS },
+	{ "host:0", .errors = AT "\"host:0\"" NO_PORT },
+	{ "host:65536", .errors = AT "\"host:65536\"" NO_PORT },
 	{ "host:coaps", .errors = AT "\"host:coaps\"" NO_ADDRESS },
-	{ "fd00::a:5684", .errors = AT "\"fd00::a:5684\"" NO_ADDRESS },
+	{ "fd00::a:5684", .errors = AT "\"fd00::a:5684\"" NO_BRACKETS },
 	{ "[host]:5684", .errors = AT "\"[host]:5684\"" NO_HOST },
 	{ ".:1", .errors = AT "\".:1\"" NO_ADDRESS },
 	{ ".a:1", .errors = AT "\".a:1\"" NO_HOST },
@@ -79,11 +82,11 @@ static const struct {
 	{ "a@b:1", .errors = AT "\"a@b:1\"" NO_HOST },
 	{ "a[b:1", .errors = AT "\"a[b:1\"" NO_HOST },
 	{ "a%d:1", .errors = AT "\"a%d:1\"" NO_HOST },
-	{ "[::]:1", .errors = AT "a backend needs an address of its own" },
-	{ "224.0.0.1:1", .errors = AT "a backend needs an address of its own" },
-	{ "239.255.255.255:1", .errors = AT "a backend needs an address of its own" },
-	{ "255.255.255.255:1", .errors = AT "a backend needs an address of its own" },
-	{ "[ff02::1]:1", .errors = AT "a backend needs an address of its own" },
+	{ "[::]:1", .errors = AT "\"[::]:1\"" NOT_OWN },
+	{ "224.0.0.1:1", .errors = AT "\"224.0.0.1:1\"" NOT_OWN },
+	{ "239.255.255.255:1", .errors = AT "\"239.255.255.255:1\"" NOT_OWN },
+	{ "255.255.255.255:1", .errors = AT "\"255.255.255.255:1\"" NOT_OWN },
+	{ "[ff02::1]:1", .errors = AT "\"[ff02::1]:1\"" NOT_OWN },
 };
 
 START_TEST(address)
@@ -149,13 +152,13 @@ static const struct {
 	  "t.conf:2: pools[0].backends[0].name: \"abcdefghijklmnopqrstuvwxyz0123456789-_abcdefghijklmnopqrst...\" is "
 	  "no name; accepted: "
 	  "1..63 letters, digits, '.', '_', '-'" },
-	{ "", "{ name = \"s-%d\"; count = 256; address = \"127.0.0.%d:5684\"; }", "" },
+	{ "", "{ name = \"s-%d\"; count = 256; address = \"127.0.0.%d:6001\"; }", "" },
 	{ "", "{ name = \"s-%d\"; count = 7; address = \"127.0.0.25%d:5684\"; }",
 	  "t.conf:2: pools[0].backends[0].address: \"127.0.0.256:5684\"" NO_ADDRESS },
 	{ "", "{ name = \"s-%d\"; count = 2; address = \"127.0.0.1:%d\"; }",
-	  "t.conf:2: pools[0].backends[0].address: \"127.0.0.1:0\"" NO_ADDRESS },
+	  "t.conf:2: pools[0].backends[0].address: \"127.0.0.1:0\"" NO_PORT },
 	{ "", "{ name = \"s-%d\"; count = 2; address = \"0.0.0.%d:1\"; }",
-	  "t.conf:2: pools[0].backends[0].address: a backend needs an address of its own" },
+	  "t.conf:2: pools[0].backends[0].address: \"0.0.0.0:1\"" NOT_OWN },
 	/* against others: indices are of the file's entries */
 	{ SOURCES, "{ name = \"s-1\"; id = 2; address = \"a:1\"; }, { " SET "address = \"s-%d:5684\"; }",
 	  "t.conf:2: pools[0].backends[1].name: \"s-1\" is already the name of backends[0]\n"
@@ -164,6 +167,20 @@ static const struct {
 	  "t.conf:2: pools[0].backends[1].name: \"s-2\" is already the name of backends[0]\n"
 	  "t.conf:2: pools[0].backends[1].id: already the id of backends[0]" },
 	{ SOURCES, "{ " SET "address = \"s-%d:5684\"; }, { name = \"s-3\"; id = 3; address = \"a:1\"; }", "" },
+	/* ids of others */
+	{ SOURCES, "{ name = \"a\"; id = 1; address = \"a:1\"; may_claim = ( 2, 256, \"0\", 2.5 ); }",
+	  "t.conf:2: pools[0].backends[0].may_claim[1]: 256 does not fit size 1; accepted: 0..255\n"
+	  "t.conf:2: pools[0].backends[0].may_claim[2]: \"0\" does not fit size 1; accepted: 2 hex digits\n"
+	  "t.conf:2: pools[0].backends[0].may_claim[3]: not a server id; accepted: a number or 2 hex digits in "
+	  "quotes" },
+	{ SOURCES, "{ name = \"a\"; id = 1; address = \"a:1\"; may_claim = \"all\"; }",
+	  "t.conf:2: pools[0].backends[0].may_claim: accepted: [ server ids ], or \"any\" for servers that trust each "
+	  "other" },
+	{ SOURCES, "{ name = \"a\"; id = 1; address = \"a:1\"; may_claim = 2; }",
+	  "t.conf:2: pools[0].backends[0].may_claim: accepted: [ server ids ], or \"any\" for servers that trust each "
+	  "other" },
+	{ SOURCES, "{ name = \"a\"; id = 1; address = \"a:1\"; may_claim = [ ]; }",
+	  "t.conf:2: pools[0].backends[0].may_claim: 0 entries; accepted: 1..256" },
 	/* sources */
 	{ "", "{ name = \"a\"; id = 1; address = \"127.0.0.1:1\"; }, { name = \"b\"; id = 2; address = \"b:1\"; }",
 	  "t.conf:1: pools[0].nat: no sources, and the name of backends[1] does not tell them; give an address of this "
@@ -227,13 +244,40 @@ START_TEST(numbered_set)
 }
 END_TEST
 
+START_TEST(claims_of_other_ids)
+{
+	struct conf *conf =
+		load_good(SOURCES, "{ name = \"a\"; id = 1; address = \"a:1\"; },"
+				   "{ name = \"b\"; id = 2; address = \"b:1\"; may_claim = \"any\"; },"
+				   "{ name = \"c-%d\"; count = 2; id_base = 3; address = \"c-%d:1\";"
+				   "  may_claim = [ 255, 1, 2, 1 ]; },"
+				   "{ name = \"d\"; id = 9; address = \"d:1\"; may_claim = ( \"ff\", 0 ); }");
+	const struct conf_backend *all = conf->pools[0].backends;
+
+	ck_assert(!all[0].may_claim_any && all[1].may_claim_any);
+	ck_assert_uint_eq(all[0].may_claim_count, 0);
+	ck_assert_uint_eq(all[1].may_claim_count, 0);
+	for (int i = 2; i < 4; i++) { /* sorted, each once, and each backend has its own */
+		ck_assert_uint_eq(all[i].may_claim_count, 3);
+		ck_assert_uint_eq(all[i].may_claim[0].octets[0], 1);
+		ck_assert_uint_eq(all[i].may_claim[1].octets[0], 2);
+		ck_assert_uint_eq(all[i].may_claim[2].octets[0], 255);
+		ck_assert_uint_eq(all[i].may_claim[2].len, 1);
+	}
+	ck_assert_ptr_ne(all[2].may_claim, all[3].may_claim);
+	ck_assert_uint_eq(all[4].may_claim_count, 2);
+	ck_assert_uint_eq(all[4].may_claim[1].octets[0], 255);
+	conf_free(conf);
+}
+END_TEST
+
 START_TEST(sets_beyond_the_most)
 {
 	static char text[1024];
 
 	for (int count = 24; count <= 25; count++) {
 		snprintf(text, sizeof text,
-			 "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\";\n"
+			 "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"nobody\";\n"
 			 "listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
 			 "pools = ( { name = \"p\"; protocol = \"udp\"; backends = (\n"
 			 "{ name = \"a%%d\"; count = 1000; address = \"127.0.0.1:1%%d\"; },\n"
@@ -274,6 +318,7 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, address, 0, COUNT_OF(addresses));
 	tcase_add_loop_test(tests, mistake, 0, COUNT_OF(mistakes));
 	tcase_add_test(tests, numbered_set);
+	tcase_add_test(tests, claims_of_other_ids);
 	tcase_add_test(tests, sets_beyond_the_most);
 	tcase_add_test(tests, family);
 }

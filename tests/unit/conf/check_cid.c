@@ -3,18 +3,25 @@
 #include "tests/unit/suite.h"
 
 static const struct mistake cases[] = {
-	{ .pool = "",
-	  .errors = "t.conf:2: pools[0].cid: missing: how do the servers of this pool write ids into CIDs?" },
+	{ .pool = "", .errors = "" },
 	{ .pool = "protocol = \"udp\";" CID,
 	  .errors = "t.conf:2: pools[0].cid: a udp pool has no CIDs; remove it, or say protocol = \"dtls\"" },
 	{ .pool = "protocol = \"udp\";", .errors = "" },
-	{ .pool = "cid = { };", .errors = "t.conf:2: pools[0].cid.scheme: missing" },
+	{ .pool = "cid = { };",
+	  .errors = "t.conf:2: pools[0].cid.scheme: missing; accepted: node-id, quic-lb, hash, none, learned" },
 	{ .pool = "cid = { scheme = \"none\"; };", .errors = "" },
 	{ .pool = "cid = { scheme = \"hash\"; };", .errors = "t.conf:2: pools[0].cid.length: missing" },
 	{ .pool = "cid = { scheme = \"node-id\"; };", .errors = "t.conf:2: pools[0].cid.length: missing" },
-	{ .pool = "cid = { scheme = \"learned\"; };",
-	  .errors = "t.conf:2: pools[0].cid.scheme: \"learned\" is not built yet; accepted: node-id, quic-lb, hash, "
-		    "none" },
+	{ .pool = "cid = { scheme = \"learned\"; };", .errors = "" },
+	{ .pool = "cid = { scheme = \"learned\"; max_cids = 1024; };", .errors = "" },
+	{ .pool = "cid = { scheme = \"learned\"; max_cids = 1023; };",
+	  .errors = "t.conf:2: pools[0].cid.max_cids: 1023 is out of range; accepted: 1024..100000000" },
+	{ .pool = "cid = { scheme = \"learned\"; length = 6; configs = (); };",
+	  .errors = "t.conf:2: pools[0].cid.configs: belongs to scheme \"quic-lb\"\n"
+		    "t.conf:2: pools[0].cid.length: belongs to other schemes; with \"learned\" CIDs may be of any "
+		    "length" },
+	{ .pool = "cid = { scheme = \"node-id\"; length = 6; max_cids = 5000; };",
+	  .errors = "t.conf:2: pools[0].cid.max_cids: belongs to scheme \"learned\"" },
 	{ .pool = "cid = { scheme = \"node-id\"; length = 6; configs = (); };",
 	  .errors = "t.conf:2: pools[0].cid.configs: belongs to scheme \"quic-lb\"" },
 	{ .pool = "cid = { scheme = \"quic-lb\"; };", .errors = "t.conf:2: pools[0].cid.configs: missing" },
@@ -33,9 +40,9 @@ static const struct mistake cases[] = {
 	{ .pool = QUIC_LB(ROTATION(0, 2, 18)),
 	  .errors = "t.conf:2: pools[0].cid.configs[0]: server_id_length 2 + nonce_length 18 is more than 19" },
 	{ .pool = QUIC_LB(""),
-	  .errors = "t.conf:2: pools[0].cid.configs[0].rotation: missing\n"
-		    "t.conf:2: pools[0].cid.configs[0].server_id_length: missing\n"
-		    "t.conf:2: pools[0].cid.configs[0].nonce_length: missing" },
+	  .errors = "t.conf:2: pools[0].cid.configs[0].rotation: missing; accepted: 0..6\n"
+		    "t.conf:2: pools[0].cid.configs[0].server_id_length: missing; accepted: 1..15 octets\n"
+		    "t.conf:2: pools[0].cid.configs[0].nonce_length: missing; accepted: 4..18 octets" },
 	{ .pool = "cid = { scheme = \"quic-lb\"; configs = ( ); };",
 	  .errors = "t.conf:2: pools[0].cid.configs: 0 entries; accepted: 1..7" },
 	{ .pool = "cid = { scheme = \"quic-lb\"; configs = ( 5 ); };",

@@ -11,7 +11,6 @@ static const struct mistake cases[] = {
 	/* the file itself */
 	{ .errors = "" },
 	{ .top = "worker = 1;", .errors = "t.conf:4: worker: unknown; did you mean \"workers\"?" },
-	{ .top = "colour = 1;", .errors = "t.conf:4: colour: unknown" },
 	{ .top = "workers = \"two\";", .errors = "t.conf:4: workers: not a whole number; accepted: 0..64" },
 	{ .top = "workers = 1.5;", .errors = "t.conf:4: workers: not a whole number; accepted: 0..64" },
 	{ .top = "admin = 9180;", .errors = "t.conf:4: admin: not a group { ... }" },
@@ -41,16 +40,47 @@ static const struct mistake cases[] = {
 	{ .listener = "name = \"a b\"; address = \"127.0.0.1:5684\"; pool = \"p\";",
 	  .errors = "t.conf:1: listeners[0].name: \"a b\" is no name; accepted: 1..63 letters, digits, '.', '_', '-'" },
 	{ .listener = "name = \"l\"; address = \"127.0.0.1\"; pool = \"p\";",
-	  .errors = "t.conf:1: listeners[0].address: \"127.0.0.1\" is no address with port; accepted: A.B.C.D:PORT, "
+	  .errors = "t.conf:1: listeners[0].address: \"127.0.0.1\": the port is missing; accepted: A.B.C.D:PORT, "
 		    "[IPV6]:PORT" },
 	{ .listener = "name = \"l\"; address = \"2001:db8::1\"; pool = \"p\";",
-	  .errors = "t.conf:1: listeners[0].address: \"2001:db8::1\" is no address with port; accepted: A.B.C.D:PORT, "
+	  .errors = "t.conf:1: listeners[0].address: \"2001:db8::1\": an IPv6 address stands in brackets; accepted: "
 		    "[IPV6]:PORT" },
 	{ .listener = "name = \"l\"; address = \"127.0.0.1:65536\"; pool = \"p\";",
-	  .errors = "t.conf:1: listeners[0].address: \"127.0.0.1:65536\" is no address with port; accepted: "
-		    "A.B.C.D:PORT, [IPV6]:PORT" },
+	  .errors = "t.conf:1: listeners[0].address: \"127.0.0.1:65536\": its port is out of range; accepted: "
+		    "1..65535" },
 	{ .listener = "name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"q\";",
-	  .errors = "t.conf:1: listeners[0].pool: no pool has the name \"q\"" },
+	  .errors = "t.conf:1: listeners[0].pool: no pool has the name \"q\"; accepted: p" },
+	{ .listener = "name = \"l\"; address = \"224.0.1.187:5684\"; pool = \"p\";",
+	  .errors = "t.conf:1: listeners[0].address: \"224.0.1.187:5684\" is a multicast or broadcast address, from "
+		    "which nobody can be answered; accepted: one of this host" },
+	{ .listener = "name = \"l\"; address = \"[ff02::fd]:5684\"; pool = \"p\";",
+	  .errors =
+		  "t.conf:1: listeners[0].address: \"[ff02::fd]:5684\" is a multicast or broadcast address, from which "
+		  "nobody can be answered; accepted: one of this host" },
+	{ .listener = "name = \"l\"; address = \"255.255.255.255:5684\"; pool = \"p\";",
+	  .errors =
+		  "t.conf:1: listeners[0].address: \"255.255.255.255:5684\" is a multicast or broadcast address, from "
+		  "which nobody can be answered; accepted: one of this host" },
+	{ .top = "admin = { http = \"224.0.0.1:9180\"; };",
+	  .errors =
+		  "t.conf:4: admin.http: \"224.0.0.1:9180\" is a multicast or broadcast address, from which nobody can "
+		  "be answered; accepted: one of this host" },
+	{ .listener = LISTENER "}, { name = \"m\"; address = \"0.0.0.0:5684\"; pool = \"p\"; ",
+	  .errors = "t.conf:1: listeners[1].address: 0.0.0.0:5684 overlaps listeners[0], 127.0.0.1:5684; accepted: all "
+		    "addresses of a port, or some of them" },
+	{ .listener = LISTENER "}, { name = \"m\"; address = \"[::]:5684\"; pool = \"p\"; ", .errors = "" },
+	{ .listener = "name = \"l\"; address = \"[fe80::1]:5684\"; pool = \"p\";",
+	  .errors = "t.conf:1: listeners[0].address: \"[fe80::1]:5684\" is an address of a link; accepted: with its "
+		    "interface, as in fe80::1%eth0" },
+	{ .listener = "name = \"l\"; address = \"[fe80::1%no-such]:5684\"; pool = \"p\";",
+	  .errors = "t.conf:1: listeners[0].address: \"[fe80::1%no-such]:5684\": this host has no such interface" },
+	{ .listener = "name = \"l\"; address = \"[fe80::1%lo]:5684\"; pool = \"p\";", .errors = "" },
+	{ .listener = "name = \"l\"; address = \"[::1%lo]:5684\"; pool = \"p\";",
+	  .errors =
+		  "t.conf:1: listeners[0].address: \"[::1%lo]:5684\" is no address with port; accepted: A.B.C.D:PORT, "
+		  "[IPV6]:PORT" },
+	{ .listener = LISTENER " freebind = true;", .errors = "" },
+	{ .listener = LISTENER " freebind = 1;", .errors = "t.conf:1: listeners[0].freebind: not true or false" },
 	{ .listener = LISTENER "}, { " LISTENER,
 	  .errors = "t.conf:1: listeners[1].name: \"l\" is already the name of listeners[0]\n"
 		    "t.conf:1: listeners[1].address: 127.0.0.1:5684 is already the address of listeners[0]" },
@@ -61,7 +91,8 @@ static const struct mistake cases[] = {
 	  .errors = "t.conf:2: pools[0].backends: missing\nt.conf:2: pools[1]: \"p\" is already the name of pools[0]" },
 	{ .pool = CID "protocol = \"tcp\";",
 	  .errors = "t.conf:2: pools[0].protocol: \"tcp\" is unknown; accepted: dtls, udp" },
-	{ .pool = CID "protocol = 1;", .errors = "t.conf:2: pools[0].protocol: not a text in quotes" },
+	{ .pool = CID "protocol = 1;",
+	  .errors = "t.conf:2: pools[0].protocol: not a text in quotes; accepted: dtls, udp" },
 	{ .pool = CID "forward = \"dsr\";",
 	  .errors = "t.conf:2: pools[0].forward: \"dsr\" is not built yet; accepted: nat, tunnel" },
 	{ .pool = CID "affinity = \"port\";",
@@ -127,7 +158,8 @@ static const struct mistake cases[] = {
 	  .errors = "t.conf:3: pools[0].backends[1].name: \"a\" is already the name of backends[0]\n"
 		    "t.conf:3: pools[0].backends[1].id: already the id of backends[0]" },
 	{ .backend = "id = 1; address = \"0.0.0.0:6001\";",
-	  .errors = "t.conf:3: pools[0].backends[0].address: a backend needs an address of its own" },
+	  .errors = "t.conf:3: pools[0].backends[0].address: \"0.0.0.0:6001\": a backend needs an address of its own; "
+		    "accepted: that of one host" },
 	{ .backend = BACKEND "state = \"down\";",
 	  .errors = "t.conf:3: pools[0].backends[0].state: \"down\" is unknown; accepted: ready, drain, maint" },
 	/* integers that libconfig would wrap to 8, 1, or nonsense */
@@ -154,7 +186,7 @@ static const struct mistake cases[] = {
 	  .errors = "" },
 	/* what libconfig itself refuses comes alone */
 	{ .top = "workers = 1; workers = 2; colour = 1;", .errors = "t.conf:4: duplicate setting name" },
-	{ .top = "\n\nworkers = ;", .errors = "t.conf:6: syntax error" },
+	{ .top = "\n\nworkers = ;", .errors = "t.conf:6: syntax error: a value is missing behind =" },
 	{ .top = "\n@include \"/etc/passwd\"\n",
 	  .errors = "t.conf:5: @include is not supported; put everything into one file" },
 };
@@ -184,10 +216,14 @@ static const struct {
 	  .min = 4, .max = 18, .unit = " octets" },
 	{ "2: pools[0].nat.idle_s", CID "nat = { idle_s = {}; };", .min = 1, .max = 86400, .unit = " s" },
 	{ "2: pools[0].nat.cid_idle_s", CID "nat = { cid_idle_s = {}; };", .min = 1, .max = 2000000, .unit = " s" },
+	{ "2: pools[0].tunnel.cid_idle_s",
+	  CID "forward = \"tunnel\"; tunnel = { local = \"127.0.0.1:7200\"; keys = ( { id = 1; key = "
+	      "\"000102030405060708090a0b0c0d0e0f\"; } ); cid_idle_s = {}; };",
+	  .min = 1, .max = 2000000, .unit = " s" },
 	{ "2: pools[0].nat.max_flows", CID "nat = { ports = \"1-64\"; max_flows = {}; };", .min = 8, .max = 50000000,
 	  .unit = "" },
-	{ "2: pools[0].nat.settle_ms", CID "nat = { settle_ms = {}; };", .min = 100, .max = 600000, .unit = " ms" },
-	{ "2: pools[0].nat.contest_s", CID "nat = { contest_s = {}; };", .min = 1, .max = 3600, .unit = " s" },
+	{ "2: pools[0].nat.unproven_rate", CID "nat = { unproven_rate = {}; };", .min = 0, .max = 1000000000,
+	  .unit = " octets a second" },
 	{ "2: pools[0].health.interval_ms", CID "health = { interval_ms = {}; };", .min = 10, .max = 3600000,
 	  .unit = " ms" },
 	{ "2: pools[0].health.timeout_ms", CID "health = { timeout_ms = {}; };", .min = 1, .max = 60000,
@@ -275,7 +311,7 @@ END_TEST
 
 START_TEST(nobody_names_a_pool)
 {
-	expect_errors("hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
+	expect_errors("user = \"nobody\"; hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
 		      "listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
 		      "pools = ( { name = \"p\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = "
 		      "\"127.0.0.1:1\"; } ); },\n"
@@ -290,9 +326,9 @@ START_TEST(nothing_at_all)
 	static const char missing[] =
 		"t.conf:1: hash_key: missing\nt.conf:1: listeners: missing\nt.conf:1: pools: missing";
 
-	expect_errors("", missing);
-	expect_errors("# nothing but a comment", missing);
-	expect_errors("listeners = (); pools = (); hash_key = \"\";",
+	expect_errors(" user = \"nobody\";", missing);
+	expect_errors("user = \"nobody\"; # and a comment", missing);
+	expect_errors("user = \"nobody\"; listeners = (); pools = (); hash_key = \"\";",
 		      "t.conf:1: listeners: 0 entries; accepted: 1..64\n"
 		      "t.conf:1: pools: 0 entries; accepted: 1..64\n"
 		      "t.conf:1: hash_key: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16");
@@ -301,8 +337,8 @@ END_TEST
 
 START_TEST(twelve_mistakes)
 {
-	expect_errors("workers = 65;\n"
-		      "colour = \"blue\";\n"
+	expect_errors("workers = 65; user = \"nobody\";\n"
+		      "hash-key = \"blue\";\n"
 		      "hash_key = \"0011\";\n"
 		      "listeners = (\n"
 		      "  { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"
@@ -323,7 +359,7 @@ START_TEST(twelve_mistakes)
 		      "  );\n"
 		      "} );\n",
 		      "t.conf:1: workers: 65 is out of range; accepted: 0..64\n"
-		      "t.conf:2: colour: unknown\n"
+		      "t.conf:2: hash-key: unknown; did you mean \"hash_key\"?\n"
 		      "t.conf:3: hash_key: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16\n"
 		      "t.conf:6: listeners[1].name: \"l\" is already the name of listeners[0]\n"
 		      "t.conf:10: pools[0].cid.lenght: unknown; did you mean \"length\"?\n"
@@ -347,7 +383,7 @@ START_TEST(too_many)
 
 	for (int backends = 1024; backends <= 1025; backends++) {
 		n = (size_t)sprintf(text,
-				    "hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
+				    "user = \"nobody\"; hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
 				    "listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
 				    "pools = ( { name = \"p\"; protocol = \"udp\"; backends = ( ");
 		for (int i = 0; i < backends; i++)

@@ -2,16 +2,21 @@
  * tests/e2e/scale.py. */
 #include <sys/resource.h>
 
+#include "admin/http.h"
 #include "admin/socket.h"
+#include "health/nameservers.h"
+#include "health/resolve.h"
 #include "tests/fixtures/conf_fixture.h"
 #include "tests/unit/suite.h"
 
+_Static_assert((int)CONF_HTTP_CLIENTS == (int)ADMIN_HTTP_CLIENTS, "conf/ cannot include admin/");
+_Static_assert((int)RESOLVE_AT_ONCE == 64 && (int)NAMESERVERS_ASKED == 2, "as conf/descriptors.c counts them");
 _Static_assert((int)CONF_SOCKET_CLIENTS == (int)ADMIN_SOCKET_CLIENTS, "conf/ cannot include admin/");
 
 /* Of cidlb itself, without doors and with two workers. */
-enum { OTHERS = 19 };
+enum { OTHERS = 22 };
 
-#define HEAD         "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\"; workers = 2; state_file = \"\";\n"
+#define HEAD         "hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"nobody\"; workers = 2; state_file = \"\";\n"
 #define NO_DOORS     "admin = { socket = \"\"; };\n"
 #define LISTENER(of) "{ name = \"" of "\"; address = \"127.0.0.1:568" of "\"; pool = \"" of "\"; }"
 #define POOL(name_, nat_, probe_, backends_)                                                                           \
@@ -50,7 +55,13 @@ static const struct {
 	{ ONE(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A)), OTHERS + 2 + 10 },
 	{ ONE(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A ", " B_6)), OTHERS + 2 + 20 },
 	{ ONE(POOL("4", NAT(ADDRESS, "7000-7009"), "none", "{ name = \"a\"; address = \"a.example:6001\"; }")),
-	  OTHERS + 2 + 10 + 8 },
+	  OTHERS + 2 + 10 + 2 },
+	{ ONE(POOL("4", NAT(PREFIX, "7000"), "none",
+		   "{ name = \"a%d\"; count = 63; address = \"a%d.example:6001\"; }")),
+	  OTHERS + 2 + 2 + 2 * 63 },
+	{ ONE(POOL("4", NAT(PREFIX, "7000"), "none",
+		   "{ name = \"a%d\"; count = 65; address = \"a%d.example:6001\"; }")),
+	  OTHERS + 2 + 2 + 2 * 64 },
 	/* Where pools meet. */
 	{ TWO(POOL("4", NAT(PREFIX, "7000-7009"), "none", A),
 	      POOL("5", NAT("\"127.4.0.0/16\"", "7005-7014"), "none", A)),
@@ -66,13 +77,13 @@ static const struct {
 	{ TWO(POOL("4", NAT(ADDRESS ", \"::1\"", "7000-7009"), "none", A),
 	      POOL("5", NAT("\"::1\"", "7000-7009"), "none", B_6)),
 	  OTHERS + 4 + 20 },
-	/* Doors, and eight or sixteen who use them. */
+	/* Doors, each with one in reserve and 32 who use it. */
 	{ HEAD "admin = { socket = \"/s\"; };\nlisteners = ( " LISTENER("4") " );\npools = ( " POOL(
 		  "4", NAT(PREFIX, "7000"), "none", A) " );\n",
-	  OTHERS + 2 + 2 + 9 },
+	  OTHERS + 2 + 2 + 34 },
 	{ HEAD "admin = { socket = \"\"; http = \"127.0.0.1:9000\"; };\nlisteners = ( " LISTENER(
 		  "4") " );\npools = ( " POOL("4", NAT(PREFIX, "7000"), "none", A) " );\n",
-	  OTHERS + 2 + 2 + 17 },
+	  OTHERS + 2 + 2 + 34 },
 };
 
 static void limit(rlim_t most)
@@ -101,10 +112,10 @@ START_TEST(words)
 	limit(60);
 	expect_errors(
 		TWO(POOL("4", NAT(ADDRESS, "7000-7029"), "none", A), POOL("5", NAT(PREFIX, "7030-7039"), "none", A)),
-		"t.conf:1: may need 73 descriptors (30 for nat.ports of addresses, 20 for nat.ports of prefixes, each "
-		"for each "
-		"worker, 19 for cidlb itself); the limit (ulimit -Hn) is 60: fewer nat.ports, workers or backends, or "
-		"LimitNOFILE=73");
+		"t.conf:1: may need 76 descriptors (30 for nat.ports of addresses, 22 for cidlb itself, 20 for "
+		"nat.ports of prefixes, each for each worker); the limit (ulimit -Hn) is 60: fewer nat.ports, workers "
+		"or backends, or "
+		"LimitNOFILE=76");
 }
 END_TEST
 
@@ -113,15 +124,16 @@ START_TEST(one_pool_alone)
 {
 	limit(60);
 	expect_errors(
-		TWO(POOL("4", NAT(ADDRESS, "7000-7041"), "none", A), POOL("5", NAT(PREFIX, "7100-7109"), "none", B)),
-		"t.conf:4: pools[0].nat.ports: 7000-7041 may need 42 descriptors; the limit (ulimit -Hn) leaves 41");
+		TWO(POOL("4", NAT(ADDRESS, "7000-7039"), "none", A), POOL("5", NAT(PREFIX, "7100-7109"), "none", B)),
+		"t.conf:4: pools[0].nat.ports: 7000-7039 may need 40 descriptors; the limit (ulimit -Hn) leaves 38");
 }
 END_TEST
 
 START_TEST(beside_other_mistakes)
 {
 	limit(20);
-	expect_errors("what = 1;\n" ONE(POOL("4", NAT(PREFIX, "7000"), "none", A)), "t.conf:1: what: unknown");
+	expect_errors("worker = 1;\n" ONE(POOL("4", NAT(PREFIX, "7000"), "none", A)),
+		      "t.conf:1: worker: unknown; did you mean \"workers\"?");
 }
 END_TEST
 

@@ -6,7 +6,7 @@
 
 START_TEST(defaults)
 {
-	struct conf *conf = load_good("hash_key = \"" KEY "\";" LISTENERS
+	struct conf *conf = load_good("user = \"nobody\"; hash_key = \"" KEY "\";" LISTENERS
 				      "pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; };"
 				      "backends = ( { name = \"a\"; id = 7; address = \"127.0.0.1:6001\"; } ); } );");
 	const struct conf_pool *pool = conf->pools;
@@ -15,7 +15,7 @@ START_TEST(defaults)
 	ck_assert_int_eq(sched_getaffinity(0, sizeof cpus, &cpus), 0);
 	ck_assert_uint_eq(conf->workers, CPU_COUNT(&cpus) < 64 ? (unsigned)CPU_COUNT(&cpus) : 64);
 	ck_assert_str_eq(conf->file, FILE_NAME);
-	ck_assert_ptr_null(conf->user);
+	ck_assert_str_eq(conf->user, "nobody");
 	ck_assert_mem_eq(conf->hash_key, key_octets, sizeof key_octets);
 	ck_assert(!conf->has_http);
 	ck_assert_str_eq(conf->socket, "/run/cidlb/admin.sock");
@@ -41,8 +41,9 @@ START_TEST(defaults)
 	ck_assert_uint_eq(pool->nat.idle_s, 300);
 	ck_assert_uint_eq(pool->nat.cid_idle_s, 86400);
 	ck_assert_uint_eq(pool->nat.max_flows, 100000);
-	ck_assert_uint_eq(pool->nat.settle_ms, 5000);
-	ck_assert_uint_eq(pool->nat.contest_s, 60);
+	ck_assert_int_eq(pool->nat.contest, CONTEST_OWN);
+	ck_assert_int_eq(pool->nat.endpoint, ENDPOINT_CID);
+	ck_assert_uint_eq(pool->nat.unproven_rate, 1250000);
 	ck_assert_uint_eq(pool->hello_rate.pool, 0);
 	ck_assert_uint_eq(pool->hello_rate.backend, 0);
 	ck_assert_uint_eq(pool->hello_rate.prefix, 0);
@@ -63,7 +64,7 @@ START_TEST(defaults)
 END_TEST
 
 static const char every_value_text[] =
-	"workers = 3; user = \"root\"; state_file = \"/t\"; hash_key = \"" KEY
+	"workers = 3; user = \"nobody\"; state_file = \"/t\"; hash_key = \"" KEY
 	"\"; admin = { http = \"[::1]:9180\"; socket = \"/s\"; };"
 	"listeners = ( { name = \"l6\"; address = \"[::1]:5684\"; pool = \"q\"; }, { "
 	"name = \"l4\"; address = \"127.0.0.1:5684\"; "
@@ -76,7 +77,7 @@ static const char every_value_text[] =
 	"  nat = { rebind = \"backend\"; sources = ( \"10.64.0.0/16\", \"fd00:1::/64\" "
 	"); ports = \"100-107\"; idle_s = 11; "
 	"cid_idle_s = 12;"
-	"          max_flows = 0x0D; settle_ms = 114; contest_s = 15L; };"
+	"          max_flows = 0x0D; contest = \"home\"; unproven_rate = 15L; };"
 	"  health = { probe = \"none\"; interval_ms = 16; timeout_ms = 17; rise = 18; "
 	"fall = 19; all_down = \"drop\"; };"
 	"  hello_rate = { pool = 20; backend = 21; prefix = 22; };"
@@ -90,7 +91,7 @@ static void assert_daemon(const struct conf *conf)
 	char text[ADDR_TEXT_OCTETS];
 
 	ck_assert_uint_eq(conf->workers, 3);
-	ck_assert_str_eq(conf->user, "root");
+	ck_assert_str_eq(conf->user, "nobody");
 	ck_assert(conf->has_http);
 	ck_assert_str_eq(addr_format(&conf->http, text), "[::1]:9180");
 	ck_assert_str_eq(conf->socket, "/s");
@@ -127,8 +128,8 @@ static void assert_nat(const struct conf_nat *nat)
 	ck_assert_uint_eq(nat->idle_s, 11);
 	ck_assert_uint_eq(nat->cid_idle_s, 12);
 	ck_assert_uint_eq(nat->max_flows, 13);
-	ck_assert_uint_eq(nat->settle_ms, 114);
-	ck_assert_uint_eq(nat->contest_s, 15);
+	ck_assert_int_eq(nat->contest, CONTEST_HOME);
+	ck_assert_uint_eq(nat->unproven_rate, 15);
 }
 
 static void assert_dtls_pool(const struct conf_pool *q)
@@ -172,20 +173,20 @@ END_TEST
 
 START_TEST(previous_key)
 {
-	struct conf *conf = load_good("user = \"root\"; hash_key = \"" KEY "\";" LISTENERS POOLS);
+	struct conf *conf = load_good("user = \"nobody\"; hash_key = \"" KEY "\";" LISTENERS POOLS);
 
 	ck_assert(!conf->has_previous_key);
 	conf_free(conf);
 	write_file("k.key", 0600, "ff0102030405060708090a0b0c0d0e0f\n");
-	conf = load_good("user = \"root\"; hash_key = \"" KEY "\"; hash_key_previous = \"@k.key\";" LISTENERS POOLS);
+	conf = load_good("user = \"nobody\"; hash_key = \"" KEY "\"; hash_key_previous = \"@k.key\";" LISTENERS POOLS);
 	ck_assert(conf->has_previous_key);
 	ck_assert_uint_eq(conf->previous_key[0], 0xff);
 	ck_assert_uint_eq(conf->previous_key[15], 0x0f);
 	conf_free(conf);
-	expect_errors("user = \"root\"; hash_key = \"" KEY "\";\nhash_key_previous = \"" KEY "\";" LISTENERS POOLS,
+	expect_errors("user = \"nobody\"; hash_key = \"" KEY "\";\nhash_key_previous = \"" KEY "\";" LISTENERS POOLS,
 		      "t.conf:2: hash_key_previous: the same as hash_key");
 	expect_errors(
-		"user = \"root\"; hash_key = \"" KEY "\";\nhash_key_previous = \"00\";" LISTENERS POOLS,
+		"user = \"nobody\"; hash_key = \"" KEY "\";\nhash_key_previous = \"00\";" LISTENERS POOLS,
 		"t.conf:2: hash_key_previous: not 32 hex digits nor \"@FILE\"; make one with: openssl rand -hex 16");
 	unlink("k.key");
 }
@@ -208,8 +209,8 @@ END_TEST
 
 START_TEST(quic_lb_configs)
 {
-	struct conf *conf =
-		load_good("hash_key = \"" KEY "\";" LISTENERS QUIC_LB_POOL("8f95f09245765f80256934e50c66207f"));
+	struct conf *conf = load_good("user = \"nobody\"; hash_key = \"" KEY
+				      "\";" LISTENERS QUIC_LB_POOL("8f95f09245765f80256934e50c66207f"));
 	static const uint8_t cid[] = { 0xa7, 0x20, 0xb1, 0xd0, 0x7b, 0x35, 0x9d, 0x3c };
 	const struct cid_layout *layout = &conf->pools[0].layout;
 	struct server_id id;

@@ -5,7 +5,8 @@
 #include "tests/unit/suite.h"
 
 #define FILE_OF(listener, pool)                                                                                        \
-	"hash_key = \"" KEY "\";\nlisteners = ( { name = \"l\"; address = \"" listener "\"; pool = \"p\"; } );\n"      \
+	"user = \"nobody\"; hash_key = \"" KEY "\";\nlisteners = ( { name = \"l\"; address = \"" listener              \
+	"\"; pool = \"p\"; } );\n"                                                                                     \
 	"pools = ( " pool " );\n"
 #define KEY              "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e"
 #define POOL(more, list) "{ name = \"p\"; protocol = \"udp\"; " more " backends = ( " list " ); }"
@@ -37,10 +38,28 @@ static int only_v4(const struct addr *to, struct addr *out)
 	return addr_is_v4(to) ? routed(to, out) : -ENETUNREACH;
 }
 
+static bool nowhere(const struct addr *addr)
+{
+	(void)addr;
+	return false;
+}
+
+/* 10.64.0.0/16, and the addresses 10.0.0.9 and fd00::9. */
+static bool has_some(const struct addr *first, uint8_t bits)
+{
+	static const char *const alone[] = { "10.0.0.9", "fd00::9" };
+	struct addr addr;
+
+	for (size_t i = 0; i < 2; i++)
+		if (addr_parse_ip(&addr, alone[i]) == 0 && addr_equal(&addr, first))
+			return bits == (addr_is_v4(first) ? 32 : 128);
+	return addr_is_v4(first) && first->ip[12] == 10 && first->ip[13] == 64 && bits >= 16;
+}
+
 static struct conf *parse_on(const struct conf_machine *machine, const char *text, const char *errors)
 {
 	struct conf_report report = { 0 };
-	struct conf *conf = conf_parse(&(struct conf_source){ "f.conf", text, 0600 }, machine, &report);
+	struct conf *conf = conf_parse(&(struct conf_source){ .file = "f.conf", .text = text }, machine, &report);
 
 	ck_assert_str_eq(join_lines(report.errors, report.error_count), errors);
 	ck_assert_int_eq(conf != NULL, !*errors);
@@ -48,7 +67,11 @@ static struct conf *parse_on(const struct conf_machine *machine, const char *tex
 	return conf;
 }
 
-static const struct conf_machine roomy = { .cpus = 3, .descriptors = UINT64_MAX, .source_towards = routed };
+static const struct conf_machine roomy = { .cpus = 3,
+					   .descriptors = UINT64_MAX,
+					   .source_towards = routed,
+					   .is_here = nowhere,
+					   .has_prefix = has_all_prefixes };
 
 /* One of each family, each asked for once, with the ports of single addresses. */
 START_TEST(sources_of_the_host)
@@ -81,8 +104,16 @@ END_TEST
 
 START_TEST(no_route)
 {
-	const struct conf_machine none = { .cpus = 1, .descriptors = UINT64_MAX, .source_towards = unrouted };
-	const struct conf_machine half = { .cpus = 1, .descriptors = UINT64_MAX, .source_towards = only_v4 };
+	const struct conf_machine none = { .cpus = 1,
+					   .descriptors = UINT64_MAX,
+					   .source_towards = unrouted,
+					   .is_here = nowhere,
+					   .has_prefix = has_all_prefixes };
+	const struct conf_machine half = { .cpus = 1,
+					   .descriptors = UINT64_MAX,
+					   .source_towards = only_v4,
+					   .is_here = nowhere,
+					   .has_prefix = has_all_prefixes };
 
 	parse_on(
 		&none, FILE_OF("10.0.0.2:5684", POOL("", V4)),
@@ -105,7 +136,11 @@ END_TEST
 
 START_TEST(workers)
 {
-	const struct conf_machine wide = { .cpus = 1000, .descriptors = UINT64_MAX, .source_towards = routed };
+	const struct conf_machine wide = { .cpus = 1000,
+					   .descriptors = UINT64_MAX,
+					   .source_towards = routed,
+					   .is_here = nowhere,
+					   .has_prefix = has_all_prefixes };
 	struct conf *conf = parse_on(&roomy, FILE_OF("127.0.0.1:5684", POOL("", LOCAL)), "");
 
 	ck_assert_uint_eq(conf->workers, 3);
@@ -131,12 +166,20 @@ END_TEST
 
 START_TEST(descriptors)
 {
-	const struct conf_machine few = { .cpus = 1, .descriptors = 1000, .source_towards = routed };
-	const struct conf_machine enough = { .cpus = 1, .descriptors = 9000, .source_towards = routed };
+	const struct conf_machine few = { .cpus = 1,
+					  .descriptors = 1000,
+					  .source_towards = routed,
+					  .is_here = nowhere,
+					  .has_prefix = has_all_prefixes };
+	const struct conf_machine enough = { .cpus = 1,
+					     .descriptors = 9000,
+					     .source_towards = routed,
+					     .is_here = nowhere,
+					     .has_prefix = has_all_prefixes };
 
 	parse_on(&few, FILE_OF("10.0.0.2:5684", POOL("", V4)),
 		 "f.conf:3: pools[0].nat: 20000-28191 may need 8192 descriptors; the limit (ulimit -Hn) leaves "
-		 "974");
+		 "946");
 	conf_free(parse_on(&enough, FILE_OF("10.0.0.2:5684", POOL("", V4)), ""));
 }
 END_TEST
@@ -154,6 +197,46 @@ START_TEST(here)
 	ck_assert_int_eq(machine.source_towards(&to, &source), 0);
 	ck_assert_str_eq(addr_format(&source, text), "127.0.0.1");
 	ck_assert_uint_eq(source.port, 0);
+	ck_assert_int_eq(addr_parse_ip(&to, "127.64.0.0"), 0);
+	ck_assert(machine.has_prefix(&to, 10));
+	ck_assert_int_eq(addr_parse_ip(&to, "198.51.100.0"), 0);
+	ck_assert(!machine.has_prefix(&to, 24));
+}
+END_TEST
+
+#define SOURCES(sources) FILE_OF("10.0.0.2:5684", POOL("nat = { sources = [ " sources " ]; };", V4 ", " V6))
+
+static const struct {
+	const char *text, *errors;
+} local[] = {
+	{ SOURCES("\"10.64.0.0/16\", \"fd00:64::/64\""), "f.conf:3: pools[0].nat.sources[1]: fd00:64::/64 is not "
+							 "routed to this host: ip route add local fd00:64::/64 dev "
+							 "lo" },
+	{ SOURCES("\"10.64.0.0/15\", \"10.66.0.0/16\", \"fd00:64::/64\""),
+	  "f.conf:3: pools[0].nat.sources[0]: 10.64.0.0/15 is not routed to this host: ip route add local 10.64.0.0/15 "
+	  "dev lo\n"
+	  "f.conf:3: pools[0].nat.sources[1]: 10.66.0.0/16 is not routed to this host: ip route add local 10.66.0.0/16 "
+	  "dev lo\n"
+	  "f.conf:3: pools[0].nat.sources[2]: fd00:64::/64 is not routed to this host: ip route add local fd00:64::/64 "
+	  "dev lo" },
+	{ SOURCES("\"10.0.0.9\", \"fd00::9\""), "" },
+	{ SOURCES("\"10.0.0.8\", \"fd00::9\""),
+	  "f.conf:3: pools[0].nat.sources[0]: 10.0.0.8 is no address of this host" },
+	/* The host has told them itself. */
+	{ FILE_OF("10.0.0.2:5684", POOL("", V4 ", " V6)), "" },
+	{ FILE_OF("10.0.0.2:5684", POOL("nat = { idle_s = 30; };", V4 ", " V6)), "" },
+	{ FILE_OF("10.0.0.2:5684", POOL("", LOCAL)), "" },
+};
+
+START_TEST(sources_that_are_not_local)
+{
+	const struct conf_machine machine = { .cpus = 1,
+					      .descriptors = UINT64_MAX,
+					      .source_towards = routed,
+					      .is_here = nowhere,
+					      .has_prefix = has_some };
+
+	conf_free(parse_on(&machine, local[_i].text, local[_i].errors));
 }
 END_TEST
 
@@ -172,5 +255,6 @@ void suite(TCase *tests)
 	tcase_add_test(tests, workers);
 	tcase_add_test(tests, tunnel_ports);
 	tcase_add_test(tests, descriptors);
+	tcase_add_loop_test(tests, sources_that_are_not_local, 0, COUNT_OF(local));
 	tcase_add_test(tests, here);
 }

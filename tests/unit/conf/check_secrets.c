@@ -124,13 +124,14 @@ static void file_write(const char *name, mode_t mode, const char *text, size_t p
 		out[len++] = i % 10000 == 9999 ? '\n' : '#';
 	unlink(name);
 	fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	give(name);
 	ck_assert_int_eq(fchmod(fd, mode), 0);
 	ck_assert_int_eq(write(fd, out, len), (ssize_t)len);
 	ck_assert_int_eq(close(fd), 0);
 	explicit_bzero(out, sizeof out);
 }
 
-#define TOP  "user = \"root\"; state_file = \"\"; admin = { socket = \"\"; };\n"
+#define TOP  "user = \"nobody\"; state_file = \"\"; admin = { socket = \"\"; };\n"
 #define KEYS "hash_key = \"$0\"; hash_key_previous = \"$1\";\n"
 #define LISTENERS                                                                                                      \
 	"listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; }, { name = \"m\"; address = "      \

@@ -38,6 +38,8 @@ static const struct {
 	{ "/* 1\n", " \n", "" },
 	{ "a = \"1\\", "a = \"", "" },
 	{ "# 1", " ", "" },
+	{ "\xef\xbb\xbf", "", "" },
+	{ "\xef\xbb\xbf# 1\na = 1;\n", " \na =  1L ;\n", "" },
 };
 
 START_TEST(rewrite)
@@ -122,7 +124,30 @@ START_TEST(nul_in_file)
 	write_file(FILE_NAME, 0600, LISTENERS POOLS);
 	ck_assert_int_eq(truncate(FILE_NAME, 4096), 0);
 	ck_assert_ptr_null(conf_load(FILE_NAME, &report));
-	ck_assert_str_eq(join_lines(report.errors, report.error_count), "t.conf:1: not a text file");
+	ck_assert_str_eq(join_lines(report.errors, report.error_count),
+			 "t.conf:1: not a text file; accepted: UTF-8, as editors save it by default");
+	conf_report_free(&report);
+}
+END_TEST
+
+/* As editors on Windows save it: with a byte order mark it is accepted, and UTF-16 is told what is. */
+START_TEST(byte_order_marks)
+{
+	static const char good[] = "\xef\xbb\xbfuser = \"nobody\"; hash_key = \"@k.key\";\r\n" LISTENERS POOLS;
+	static const uint8_t utf16[] = { 0xff, 0xfe, 'a', 0, '=', 0 };
+	struct conf_report report;
+
+	write_file("k.key", 0600, "\xef\xbb\xbf" KEY "\r\n");
+	conf_free(load_good(good));
+	expect_errors("\xef\xbb\xbf\n\nworker = 1; user = \"nobody\"; hash_key = \"@k.key\";" LISTENERS POOLS,
+		      "t.conf:3: worker: unknown; did you mean \"workers\"?");
+	write_file(FILE_NAME, 0600, "");
+	int fd = open(FILE_NAME, O_WRONLY);
+	ck_assert_int_eq(write(fd, utf16, sizeof utf16), sizeof utf16);
+	close(fd);
+	ck_assert_ptr_null(conf_load(FILE_NAME, &report));
+	ck_assert_str_eq(join_lines(report.errors, report.error_count),
+			 "t.conf:1: not a text file; accepted: UTF-8, as editors save it by default");
 	conf_report_free(&report);
 }
 END_TEST
@@ -135,4 +160,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, rewrite_finds_include);
 	tcase_add_test(tests, unreadable);
 	tcase_add_test(tests, nul_in_file);
+	tcase_add_test(tests, byte_order_marks);
 }

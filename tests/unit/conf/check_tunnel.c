@@ -6,7 +6,7 @@
 #define KEY_2 "101112131415161718191a1b1c1d1e1f"
 #define KEY_3 "202122232425262728292a2b2c2d2e2f"
 
-#define TOP         "hash_key = \"" KEY "\"; user = \"root\"; workers = 4;\n"
+#define TOP         "hash_key = \"" KEY "\"; user = \"nobody\"; workers = 4;\n"
 #define ONE_KEY     "keys = ( { id = 1; key = \"" KEY "\"; } );"
 #define TUNNEL(all) "tunnel = { " all " };"
 #define LOCAL(addr) "local = \"" addr "\";"
@@ -32,12 +32,19 @@ static const struct {
 	{ WITH(""), "f.conf:3: pools[0].tunnel: missing: forward = \"tunnel\" needs its local address and keys" },
 	{ WITH("tunnel = 1;"), "f.conf:3: pools[0].tunnel: not a group { ... }" },
 	{ WITH(TUNNEL("")), "f.conf:3: pools[0].tunnel.local: missing\nf.conf:3: pools[0].tunnel.keys: missing" },
-	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") ONE_KEY "mtu = 1;")), "f.conf:3: pools[0].tunnel.mtu: unknown" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") ONE_KEY "key = 1;")),
+	  "f.conf:3: pools[0].tunnel.key: unknown; did you mean \"keys\"?" },
 	/* local */
-	{ WITH(TUNNEL(LOCAL("10.0.0.2") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: \"10.0.0.2\" is no address with "
-						   "port; accepted: A.B.C.D:PORT, [IPV6]:PORT" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: \"10.0.0.2\": the port is "
+						   "missing; accepted: A.B.C.D:PORT, [IPV6]:PORT" },
 	{ WITH(TUNNEL(LOCAL("0.0.0.0:7200") ONE_KEY)),
 	  "f.conf:3: pools[0].tunnel.local: not an address that servers can answer to; give one of this host" },
+	{ WITH(TUNNEL(LOCAL("239.0.0.1:7200") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: \"239.0.0.1:7200\" is a "
+							 "multicast or broadcast address, from which nobody can "
+							 "be answered; accepted: one of this host" },
+	{ WITH(TUNNEL(LOCAL("[fe80::2%lo]:7200") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: not an address that "
+							    "servers can answer to; give one of this host that is not "
+							    "of a link" },
 	{ WITH(TUNNEL(LOCAL("[::]:7200") ONE_KEY)),
 	  "f.conf:3: pools[0].tunnel.local: not an address that servers can answer to; give one of this host" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:65531") ONE_KEY)), "" },
@@ -55,7 +62,7 @@ static const struct {
 	  "f.conf:3: pools[0].tunnel.local: on loopback, where backends[0] at 10.0.0.3:6001 cannot answer" },
 	{ WITH_BACKENDS("[::1]:7200", "{ name = \"b\"; address = \"[fd00::3]:6001\"; }"),
 	  "f.conf:3: pools[0].tunnel.local: on loopback, where backends[0] at [fd00::3]:6001 cannot answer" },
-	/* keys */
+	/* keys: distinct ids within a pool; what other pools have does not matter */
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( );")),
 	  "f.conf:3: pools[0].tunnel.keys: 0 entries; accepted: 1..2" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 0; key = \"" KEY "\"; }, { id = 255; key = \"" KEY_2
@@ -68,7 +75,8 @@ static const struct {
 					     "\"; } );")),
 	  "f.conf:3: pools[0].tunnel.keys[1].id: already the id of keys[0]" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { } );")),
-	  "f.conf:3: pools[0].tunnel.keys[0].id: missing\nf.conf:3: pools[0].tunnel.keys[0].key: missing" },
+	  "f.conf:3: pools[0].tunnel.keys[0].id: missing; accepted: 0..255\nf.conf:3: pools[0].tunnel.keys[0].key: "
+	  "missing" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( \"" KEY "\" );")),
 	  "f.conf:3: pools[0].tunnel.keys[0]: not a group { ... }" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 256; key = \"" KEY "\"; } );")),
@@ -81,13 +89,13 @@ static const struct {
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( { id = 1; key = \"@none.key\"; } );")),
 	  "f.conf:3: pools[0].tunnel.keys[0].key: \"none.key\": No such file or directory" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND), POOL("q", TUNNEL(LOCAL("10.0.0.2:7205") ONE_KEY), BACKEND)),
-	  "f.conf:5: pools[1].tunnel.keys: pools[0] has this key, too: each needs its own" },
+	  "" },
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
 	      POOL("q",
 		   TUNNEL(LOCAL("10.0.0.2:7205") "keys = ( { id = 1; key = \"" KEY_2 "\"; }, { id = 2; key = \"" KEY
 						 "\"; } );"),
 		   BACKEND)),
-	  "f.conf:5: pools[1].tunnel.keys: pools[0] has this key, too: each needs its own" },
+	  "" },
 	/* ports */
 	{ TWO("10.0.0.2:5685", POOL("p", GOOD, BACKEND),
 	      POOL("q", TUNNEL(LOCAL("10.0.0.2:7205") "keys = ( { id = 1; key = \"" KEY_2 "\"; } );"), BACKEND)),

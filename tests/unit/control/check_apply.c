@@ -11,7 +11,7 @@
 #include "tests/unit/suite.h"
 
 #define FILE_WITH(backends)                                                                                            \
-	"hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n"                                              \
+	"user = \"nobody\"; hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n"                           \
 	"listeners = ( { name = \"p\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"                             \
 	"pools = ( { name = \"p\"; protocol = \"udp\"; health = { probe = \"none\"; }; backends = ( " backends         \
 	" ); } );\n"

@@ -8,7 +8,7 @@
 
 /* One of everything that counts. Each line below changes one thing of it. */
 #define FILE_TEXT                                                                                                      \
-	"workers = 2; user = \"root\"; hash_key = \"" KEY "\"; state_file = \"\"; rcvbuf_octets = 8192;\n"             \
+	"workers = 2; user = \"nobody\"; hash_key = \"" KEY "\"; state_file = \"\"; rcvbuf_octets = 8192;\n"           \
 	"admin = { http = \"127.0.0.1:9180\"; };\n"                                                                    \
 	"listeners = ( { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"                               \
 	"              { name = \"m\"; address = \"127.0.0.1:5683\"; pool = \"q\"; } );\n"                             \
@@ -97,6 +97,10 @@ static const struct edit counting[] = {
 	{ "all_down = \"hash\"", "all_down = \"drop\"" },
 	{ "name = \"b\"", "name = \"c\"" },
 	{ "id = 1", "id = 3" },
+	{ "id = 1", "id = 1; may_claim = \"any\"" },
+	{ "id = 1", "id = 1; may_claim = [ 2 ]" },
+	{ "id = 1", "id = 1; may_claim = [ 2, 3 ]" },
+	{ "rebind = \"follow\"", "rebind = \"follow\"; contest = \"home\"" },
 	{ "127.0.0.1:6001", "127.0.0.2:6001" },
 	{ "127.0.0.1:6001", "127.0.0.1:6004" },
 	{ "127.0.0.1:6001", "a.example:6001" },
@@ -131,7 +135,7 @@ static const struct edit of_the_node[] = {
 	{ "127.0.0.1:5684", "[::1]:5684" },
 	{ "127.64.0.0", "127.128.0.0" },
 	{ "40684-40691", "40684" },
-	{ "max_flows = 1000", "max_flows = 1001; settle_ms = 4000; contest_s = 50; idle_s = 200; cid_idle_s = 1000" },
+	{ "max_flows = 1000", "max_flows = 1001; unproven_rate = 5; idle_s = 200; cid_idle_s = 1000" },
 	{ "probe = \"dtls\"; interval_ms = 2000", "probe = \"none\"; interval_ms = 1000; rise = 9" },
 	{ "backend = 1000", "pool = 5" },
 	/* Other texts with the same meaning. */
@@ -162,12 +166,12 @@ START_TEST(order)
 		    "\"8f95f09245765f80256934e50c66207f\"; } ); }; } );\n"
 		    "listeners = ( { name = \"m\"; address = \"127.0.0.1:5683\"; pool = \"q\"; },\n"
 		    "  { name = \"l\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
-		    "user = \"root\"; hash_key = \"" KEY "\";\n");
+		    "user = \"nobody\"; hash_key = \"" KEY "\";\n");
 }
 END_TEST
 
 #define STATELESS(prefix, service, ports)                                                                              \
-	"hash_key = \"" KEY "\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"" service                  \
+	"hash_key = \"" KEY "\"; user = \"nobody\"; listeners = ( { name = \"l\"; address = \"" service                \
 	"\"; pool = \"p\"; } );"                                                                                       \
 	"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 6; };"                                       \
 	"nat = { rebind = \"backend\"; sources = [ \"" prefix "\" ]; ports = \"" ports "\"; };"                        \
@@ -202,13 +206,13 @@ START_TEST(exchange)
 {
 	static const char *const files[] = {
 		"hash_key = \"" KEY
-		"\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
+		"\"; user = \"nobody\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
 		"{ name = \"m\"; address = \"127.0.0.1:2\"; pool = \"q\"; } ); pools = ("
 		"{ name = \"p\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); },"
 		"{ name = \"q\"; protocol = \"udp\"; backends = ( { name = \"b\"; address = \"127.0.0.1:6002\"; } ); } "
 		");",
 		"hash_key = \"" KEY
-		"\"; user = \"root\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
+		"\"; user = \"nobody\"; listeners = ( { name = \"l\"; address = \"127.0.0.1:1\"; pool = \"p\"; },"
 		"{ name = \"m\"; address = \"127.0.0.1:2\"; pool = \"q\"; } ); pools = ("
 		"{ name = \"p\"; protocol = \"udp\"; backends = ( { name = \"b\"; address = \"127.0.0.1:6002\"; } ); },"
 		"{ name = \"q\"; protocol = \"udp\"; backends = ( { name = \"a\"; address = \"127.0.0.1:6001\"; } ); } "

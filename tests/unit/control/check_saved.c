@@ -69,6 +69,27 @@ START_TEST(test_void_where_the_entry_changed)
 }
 END_TEST
 
+START_TEST(test_left)
+{
+	struct saved *saved = saved_new(file);
+
+	ck_assert(!saved_left(saved));
+	ck_assert_int_eq(saved_set_left(saved, true), 0);
+	ck_assert_ptr_nonnull(strstr(text_of(file), "\"left\": true"));
+	saved_free(saved);
+	saved = saved_new(file);
+	ck_assert(saved_left(saved));
+	ck_assert_int_eq(saved_set_left(saved, false), 0);
+	ck_assert_ptr_null(strstr(text_of(file), "left"));
+	saved_free(saved);
+	/* Where nothing is kept it holds until the end. */
+	saved = saved_new(NULL);
+	ck_assert_int_eq(saved_set_left(saved, true), 0);
+	ck_assert(saved_left(saved));
+	saved_free(saved);
+}
+END_TEST
+
 START_TEST(test_a_named_backend)
 {
 	struct conf_backend b = { .name = "b", .host = "lwm2m-0.lwm2m", .addr.port = 5684, .weight = 100 };
@@ -258,16 +279,54 @@ START_TEST(test_ids_pruned)
 }
 END_TEST
 
+/* The files of earlier versions. What they keep is in force, and stays in the file. */
+START_TEST(test_files_of_before)
+{
+	static const char *const names[] = { "first_state.json", "state.json" };
+	static const struct resolve_name named = { "lwm2m-0.example", false };
+	struct conf_backend a = backend_make("a", "127.0.0.1:26001"), b = backend_make("b", "127.0.0.1:26002"),
+			    c = backend_make("c", "127.0.0.1:26003");
+	enum backend_admin admin;
+	char path[512];
+	uint16_t weight;
+	uint8_t ip[16];
+
+	a.id.octets[0] = 1;
+	c.id.octets[0] = 3;
+	snprintf(path, sizeof path, TESTS_DIR "/fixtures/upgrade/%s", names[_i]);
+	write_text(text_of(path));
+	struct saved *saved = saved_new(file);
+	ck_assert_int_eq(admin_of(saved, "coaps", &a), BACKEND_DRAIN);
+	ck_assert_int_eq(admin_of(saved, "coaps", &c), BACKEND_MAINT);
+	ck_assert(saved_get(saved, "coaps", &b, &admin, &weight));
+	ck_assert_int_eq(admin, BACKEND_READY);
+	ck_assert_uint_eq(weight, 30);
+	ck_assert(saved_address(saved, &named, ip) == (_i == 0));
+	ck_assert_str_eq(ids_of(saved, "coaps"), _i == 0 ? "" : "1:0300=b ");
+	/* Nothing was watched. */
+	ck_assert_int_eq(saved_watched(saved)->at_s, 0);
+	ck_assert_int_eq(saved_set(saved, "coaps", &b, BACKEND_DRAIN, 100), 0);
+	saved_free(saved);
+	saved = saved_new(file);
+	ck_assert_int_eq(admin_of(saved, "coaps", &a), BACKEND_DRAIN);
+	ck_assert_int_eq(admin_of(saved, "coaps", &b), BACKEND_DRAIN);
+	saved_free(saved);
+	ck_assert_str_eq(text_of(said_file), "");
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, test_outlives_a_restart);
 	tcase_add_test(tests, test_names_are_not_confused);
 	tcase_add_test(tests, test_void_where_the_entry_changed);
+	tcase_add_test(tests, test_left);
 	tcase_add_test(tests, test_a_named_backend);
 	tcase_add_test(tests, test_addresses);
 	tcase_add_test(tests, test_prune);
 	tcase_add_test(tests, test_ids);
 	tcase_add_test(tests, test_ids_end_early);
 	tcase_add_test(tests, test_ids_pruned);
+	tcase_add_loop_test(tests, test_files_of_before, 0, 2);
 }

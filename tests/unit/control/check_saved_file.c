@@ -147,6 +147,123 @@ START_TEST(test_what_was_there_stays)
 }
 END_TEST
 
+/* Makes the file a mount of its own, as one that is given to a container is. False: this process may not. */
+static bool file_mount(void)
+{
+	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount(file, file, NULL, MS_BIND, NULL) == 0;
+}
+
+/* It cannot be replaced, and is overwritten: by a longer text, and by a shorter one. */
+START_TEST(test_a_mounted_file)
+{
+	struct conf_backend b = backend_b();
+	char temporary[80];
+
+	write_text(empty);
+	if (!file_mount())
+		return;
+	snprintf(temporary, sizeof temporary, "%s.tmp", file);
+	struct saved *saved = saved_new(file);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_DRAIN, 30), 0);
+	ck_assert_int_eq(saved_fault(saved), 0);
+	ck_assert_str_eq(text_of(file), drained);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_READY, 100), 0);
+	ck_assert_str_eq(text_of(file), empty);
+	ck_assert_int_eq(access(temporary, F_OK), -1);
+	saved_free(saved);
+	ck_assert_str_eq(text_of(said_file), "");
+	ck_assert_int_eq(umount(file), 0);
+}
+END_TEST
+
+START_TEST(test_a_damaged_mounted_file)
+{
+	struct conf_backend b = backend_b();
+
+	write_text("{ \"version\": ");
+	if (!file_mount())
+		return;
+	struct saved *saved = saved_new(file);
+	ck_assert_str_eq(text_of(bad), "{ \"version\": ");
+	ck_assert_int_eq(said("state.json is damaged (not JSON, line 1): set aside as "), 1);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_DRAIN, 30), 0);
+	ck_assert_str_eq(text_of(file), drained);
+	saved_free(saved);
+	ck_assert_int_eq(umount(file), 0);
+}
+END_TEST
+
+/* On a full disk of its own the file keeps what it has, and says so. */
+START_TEST(test_a_mounted_file_on_a_full_disk)
+{
+	struct conf_backend b = backend_b(), c = backend_make("c", "127.0.0.1:6003");
+	char disk[80], on_disk[96], fill[96], block[4096] = "";
+	int fd;
+
+	snprintf(disk, sizeof disk, "%s/disk", dir);
+	snprintf(on_disk, sizeof on_disk, "%s/state.json", disk);
+	snprintf(fill, sizeof fill, "%s/fill", disk);
+	ck_assert_int_eq(mkdir(disk, 0755), 0);
+	write_text("");
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", disk, "tmpfs", 0, "size=64k") < 0)
+		return;
+	fd = open(on_disk, O_WRONLY | O_CREAT, 0644);
+	ck_assert_int_eq(write(fd, drained, strlen(drained)), (ssize_t)strlen(drained));
+	close(fd);
+	fd = open(fill, O_WRONLY | O_CREAT, 0644);
+	while (write(fd, block, sizeof block) > 0) {
+	}
+	close(fd);
+	ck_assert_int_eq(mount(on_disk, file, NULL, MS_BIND, NULL), 0);
+	struct saved *saved = saved_new(file);
+	/* The page that it has is enough for this one. */
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_MAINT, 30), 0);
+	ck_assert_ptr_nonnull(strstr(text_of(file), "\"state\": \"maint\""));
+	int failed = 0;
+	for (int i = 0; i < 64 && !failed; i++) {
+		char name[80];
+
+		snprintf(name, sizeof name, "c%060d", i);
+		c.name = name;
+		failed = saved_set(saved, "p", &c, BACKEND_DRAIN, 40);
+	}
+	ck_assert_int_eq(failed, -ENOSPC);
+	ck_assert_int_eq(saved_fault(saved), -ENOSPC);
+	saved_free(saved);
+	ck_assert_int_eq(said(" error state_file: "), 1);
+	/* What was written last is whole. */
+	saved = saved_new(file);
+	ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_MAINT);
+	saved_free(saved);
+	ck_assert_int_eq(umount(file), 0);
+	ck_assert_int_eq(umount(disk), 0);
+}
+END_TEST
+
+/* A disk that has become read-only still tells what was set. */
+START_TEST(test_a_read_only_disk)
+{
+	struct conf_backend b = backend_b();
+
+	write_text(drained);
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(dir, dir, NULL, MS_BIND, NULL) < 0 ||
+	    mount(dir, dir, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		return;
+	ck_assert_int_eq(saved_prepare(file, geteuid(), getegid()), -EROFS);
+	struct saved *saved = saved_new(file);
+	ck_assert_int_eq(saved_fault(saved), 0);
+	ck_assert_int_eq(admin_of(saved, "p", &b), BACKEND_DRAIN);
+	ck_assert_int_eq(saved_set(saved, "p", &b, BACKEND_MAINT, 30), -EROFS);
+	ck_assert_int_eq(saved_fault(saved), -EROFS);
+	saved_free(saved);
+	ck_assert_int_eq(umount(dir), 0);
+	ck_assert_str_eq(text_of(file), drained);
+}
+END_TEST
+
 START_TEST(test_prepare_makes_the_last_directory)
 {
 	char name[80];
@@ -219,6 +336,10 @@ void suite(TCase *tests)
 	tcase_add_test(tests, test_unreadable_is_left_alone);
 	tcase_add_test(tests, test_nothing_is_kept);
 	tcase_add_test(tests, test_what_was_there_stays);
+	tcase_add_test(tests, test_a_mounted_file);
+	tcase_add_test(tests, test_a_damaged_mounted_file);
+	tcase_add_test(tests, test_a_mounted_file_on_a_full_disk);
+	tcase_add_test(tests, test_a_read_only_disk);
 	tcase_add_test(tests, test_prepare_makes_the_last_directory);
 	tcase_add_test(tests, test_prepare_asks_for_the_user);
 	tcase_add_test(tests, test_prepare_the_usual_place);

@@ -40,11 +40,12 @@ static struct conf *load(void)
 	static char text[1 << 16];
 	struct conf_report report;
 	struct conf *conf;
-	size_t len = (size_t)snprintf(text, sizeof text,
-				      "hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n"
-				      "listeners = ( { name = \"p\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
-				      "pools = ( { name = \"p\"; protocol = \"udp\";\n"
-				      "  health = { probe = \"dtls\"; rise = 1; fall = 1; }; backends = (");
+	size_t len =
+		(size_t)snprintf(text, sizeof text,
+				 "user = \"nobody\"; hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n"
+				 "listeners = ( { name = \"p\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
+				 "pools = ( { name = \"p\"; protocol = \"udp\";\n"
+				 "  health = { probe = \"dtls\"; rise = 1; fall = 1; }; backends = (");
 
 	for (int i = 0; i < BACKENDS; i++)
 		len += (size_t)snprintf(text + len, sizeof text - len,
@@ -70,7 +71,7 @@ static void setup(void)
 	ck_assert_int_eq(control_new(&control, base, &nobody), 0);
 	ck_assert_int_eq(apply_conf(control, load()), 0);
 	/* As if the last table were long ago, so that a test counts only its own. */
-	control->settle.published_ms = 0;
+	control->settle.settled_ms = control->settle.took_us = 0;
 	for (size_t i = 0; i < control->event_count; i++)
 		event_del(control->events[i]);
 	health_free(control->health);
@@ -160,6 +161,43 @@ START_TEST(tables_are_apart)
 	ck_assert_uint_ge(published()->generation, before + 1);
 	while (count_down() < BACKENDS)
 		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+END_TEST
+
+/* How long the next settling waits. */
+static uint64_t wait_ms(void)
+{
+	struct timeval due, now;
+
+	event_base_gettimeofday_cached(base, &now);
+	ck_assert(evtimer_pending(control->settle.timer, &due));
+	return (uint64_t)((due.tv_sec - now.tv_sec) * 1000 + (due.tv_usec - now.tv_usec) / 1000);
+}
+
+/* What takes long is done rarely, also if it makes no table. */
+START_TEST(what_takes_long_is_followed_by_a_rest)
+{
+	const uint64_t before = published()->generation, began_ms = clock_ms();
+
+	settle_mark(control, SETTLE_IDS);
+	turn();
+	ck_assert_uint_eq(published()->generation, before);
+	ck_assert_uint_ge(control->settle.settled_ms, began_ms);
+	control->settle.settled_ms = clock_ms();
+	control->settle.took_us = 400000;
+	settle_mark(control, SETTLE_IDS);
+	ck_assert_uint_ge(wait_ms(), SETTLE_REST * 400 - 1000);
+	ck_assert_uint_le(wait_ms(), SETTLE_REST * 400 + 1000);
+	settle_tick(control); /* does not cut it short */
+	ck_assert(control->settle.due & SETTLE_IDS);
+	ck_assert_uint_ge(wait_ms(), SETTLE_REST * 400 - 1000);
+	evtimer_del(control->settle.timer);
+	control->settle.took_us = 400;
+	settle_mark(control, SETTLE_IDS);
+	ck_assert_uint_le(wait_ms(), SETTLE_APART_MS + 1000);
+	evtimer_del(control->settle.timer); /* as if there was no memory for it */
+	settle_tick(control);
+	ck_assert(!(control->settle.due & SETTLE_IDS));
 }
 END_TEST
 
@@ -260,6 +298,7 @@ void suite(TCase *tests)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, results_of_one_turn_make_one_table);
 	tcase_add_test(tests, tables_are_apart);
+	tcase_add_test(tests, what_takes_long_is_followed_by_a_rest);
 	tcase_add_test(tests, results_of_the_address_before);
 	tcase_add_test(tests, what_changes_nothing_makes_no_table);
 	tcase_add_test(tests, a_command_is_in_force_at_once);

@@ -74,6 +74,134 @@ START_TEST(refused_by_the_kernel)
 }
 END_TEST
 
+/* Whether somebody of the present user gets in beside the sockets at this port. */
+static bool is_open_to_others(uint16_t port)
+{
+	static const char *const addresses[] = { "0.0.0.0", "127.0.0.1" };
+	bool is_open = false;
+
+	for (int i = 0; i < 2; i++) {
+		struct addr addr;
+		int fd;
+
+		ck_assert_int_eq(addr_parse_ip(&addr, addresses[i]), 0);
+		addr.port = port;
+		fd = socket_bind(&addr, SOCKET_LISTENER, SOCKET_FURTHER);
+		is_open |= fd >= 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	return is_open;
+}
+
+/* What was root once opens one socket for all workers, and nobody of its user gets a share. */
+START_TEST(opened_after_root)
+{
+	const uint16_t first = bed.configured.pool.nat.port_first, last = bed.configured.pool.nat.port_last;
+	const uint16_t listener = bed.configured.listener.addr.port;
+	size_t open;
+
+	if (geteuid() != 0)
+		return;
+	apply();
+	ck_assert(is_open_to_others(first)); /* to root */
+	ck_assert_int_eq(seteuid(65534), 0);
+	ck_assert(!is_open_to_others(first));
+	ck_assert(!is_open_to_others(listener));
+	open = descriptors();
+	bed.configured.pool.nat.port_last = (uint16_t)(last + 3);
+	apply();
+	ck_assert_uint_eq(descriptors(), open + 3 * WORKERS);
+	for (unsigned port = last + 1; port <= last + 3u; port++) {
+		ck_assert(!is_open_to_others((uint16_t)port));
+		for (unsigned i = 0; i < WORKERS; i++)
+			ck_assert_int_ge(workers[i]->path.endpoint_handles[IO_V4][port], 0);
+	}
+	assert_all_serve();
+	bed.configured.pool.nat.port_last = last;
+	apply();
+	ck_assert_uint_eq(descriptors(), open);
+	bed.configured.pool.nat.port_last = (uint16_t)(last + 3);
+	apply();
+	assert_all_serve();
+	ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+/* A listener has another number at another address. */
+static void move_to(const char *ip)
+{
+	const uint16_t port = bed.configured.listener.addr.port;
+
+	bed.configured.listener_uid = *ip == '0';
+	ck_assert_int_eq(addr_parse_ip(&bed.configured.listener.addr, ip), 0);
+	bed.configured.listener.addr.port = port;
+}
+
+static uint64_t received_at_both(const struct worker *worker)
+{
+	return atomic_load(&worker->path.stats.received[0]) + atomic_load(&worker->path.stats.received[1]);
+}
+
+/* From one address of a port to all of them, and back. */
+START_TEST(moved)
+{
+	static const char *const there_and_back[] = { "0.0.0.0", "127.0.0.1", "0.0.0.0", "127.0.0.1" };
+	const uint16_t port = bed.configured.listener.addr.port;
+	struct sockets_change *change;
+	size_t open;
+
+	move_to("127.0.0.1");
+	apply();
+	open = descriptors();
+	for (int i = 0; i < COUNT_OF(there_and_back); i++) {
+		move_to(there_and_back[i]);
+		/* Nothing of it stays if it is given up. */
+		ck_assert_int_eq(prepare(&change), 0);
+		sockets_abandon(sockets, change);
+		ck_assert_uint_eq(descriptors(), open);
+		adds_good = 1;
+		ck_assert_int_eq(prepare(&change), -ENOSPC);
+		adds_good = UINT32_MAX;
+		ck_assert_uint_eq(descriptors(), open);
+		apply();
+		ck_assert_uint_eq(descriptors(), open);
+		assert_serves("127.0.0.1", port, received_at_both);
+		if (i % 2 == 0)
+			assert_serves("127.0.0.2", port, received_at_both);
+	}
+}
+END_TEST
+
+/* What arrived at the old sockets is read before they are closed, and what the kernel gives them meanwhile, too. */
+START_TEST(moved_while_datagrams_arrive)
+{
+	const uint16_t port = bed.configured.listener.addr.port;
+	struct sockets_change *change;
+	uint64_t before;
+
+	move_to("127.0.0.1");
+	apply();
+	for (int i = 0; i < 20; i++) {
+		before = of_all(received_at_both);
+		for (int j = 0; j < 50; j++)
+			send_to("127.0.0.1", port);
+		move_to(i % 2 ? "127.0.0.1" : "0.0.0.0");
+		ck_assert_int_eq(prepare(&change), 0);
+		for (int j = 0; j < 50; j++)
+			send_to("127.0.0.1", port);
+		sockets_add(sockets, change);
+		for (int j = 0; j < 50; j++)
+			send_to("127.0.0.1", port);
+		publisher_publish(&bed.publisher, table());
+		sockets_remove(sockets, change);
+		for (int j = 0; j < 5000 && of_all(received_at_both) < before + 150; j++)
+			usleep(1000);
+		ck_assert_uint_eq(of_all(received_at_both), before + 150);
+	}
+}
+END_TEST
+
 START_TEST(one_grace_period_for_all)
 {
 	const uint16_t first = bed.configured.pool.nat.port_first, last = (uint16_t)(first + PORTS);
@@ -148,6 +276,9 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, refused_by_epoll, 0, 3 * WORKERS);
 	tcase_add_test(tests, commit_cannot_fail);
 	tcase_add_test(tests, refused_by_the_kernel);
+	tcase_add_test(tests, opened_after_root);
+	tcase_add_test(tests, moved);
+	tcase_add_test(tests, moved_while_datagrams_arrive);
 	tcase_add_test(tests, one_grace_period_for_all);
 	tcase_add_test(tests, not_given_yet);
 }

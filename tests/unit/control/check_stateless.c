@@ -10,7 +10,7 @@ START_TEST(stateless_runs_without_a_table)
 	write_file("k.key", 0600, KEY);
 	for (int i = 0; i < COUNT_OF(names); i++) {
 		char *text = replaced(shipped(names[i], "@/etc/cidlb/hash.key", "@k.key"),
-				      "hash_key =", "user = \"root\"; hash_key =");
+				      "hash_key =", "user = \"nobody\"; hash_key =");
 		struct conf *conf = load_good(text);
 
 		for (size_t pool = 0; pool < conf->pool_count; pool++)

@@ -21,6 +21,11 @@ START_TEST(test_scopes_are_apart)
 	ck_assert_uint_eq(uids_give(r, 1, "a"), 1);
 	ck_assert_uint_eq(uids_give(r, 0, "a"), 0);
 	ck_assert_uint_eq(uids_give(r, 1, "a"), 1);
+	ck_assert_uint_eq(uids_scope(r, 0), 0);
+	ck_assert_uint_eq(uids_scope(r, 1), 1);
+	ck_assert_uint_eq(uids_scope(r, 2), UIDS_FULL);
+	uids_take_back(r, (const bool[4]){ true });
+	ck_assert_uint_eq(uids_scope(r, 1), UIDS_FULL);
 	uids_free(r);
 }
 END_TEST

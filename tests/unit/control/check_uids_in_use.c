@@ -46,9 +46,9 @@ static void teardown(void)
 	rcu_unregister_thread();
 }
 
-static struct ownership_peer peer(uint8_t host, uint16_t service)
+static struct ownership_pair pair(uint8_t host, uint16_t service)
 {
-	return (struct ownership_peer){ { { [10] = 0xff, [11] = 0xff, 10, 0, 0, host }, 1000 }, service };
+	return (struct ownership_pair){ { { [10] = 0xff, [11] = 0xff, 10, 0, 0, host }, 1000 }, service };
 }
 
 static struct flow *make(enum flow_kind kind, uint16_t pool, uint16_t backend, uint16_t service)
@@ -60,19 +60,19 @@ static struct flow *make(enum flow_kind kind, uint16_t pool, uint16_t backend, u
 		.port_last = 40691,
 	};
 	static const uint8_t cid[2] = { 1, 2 };
-	const struct ownership_peer owner = peer(1, service);
+	const struct ownership_pair source = pair(1, service);
 	const struct flow_new what = {
 		.key = { .kind = kind,
 			 .pool = pool,
 			 .service = service,
-			 .source = owner.device,
+			 .source = source.device,
 			 .cid_len = kind == FLOW_CID ? sizeof cid : 0,
 			 .cid = cid },
 		.backend = backend,
 		.backend_addr = { { [10] = 0xff, [11] = 0xff, 127, 0, 0, 1 }, 6001 },
 		.space = &space,
 		.endpoint_hash = (uint64_t)backend,
-		.owner = owner,
+		.source = &source.device,
 		.now_ms = 1000,
 	};
 	rcu_thread_online();
@@ -127,26 +127,23 @@ START_TEST(test_flows)
 END_TEST
 
 /* Every address that a session may be answered at keeps its listener. */
-START_TEST(test_sessions_peers)
+START_TEST(test_addresses_of_a_session)
 {
 	struct flow *flow = make(FLOW_CID, 2, 9, 4);
 
-	flow->ownership.claimed = true;
-	flow->ownership.claimant.peer = peer(2, 11);
-	flow->ownership.former_left = 1;
-	flow->ownership.former.peer = peer(3, 12);
-	flow->ownership.proven_replaced = true;
-	flow->ownership.proven = peer(4, at_local);
 	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
-	ck_assert(used.listeners[4] && used.listeners[11] && used.listeners[12] && used.listeners[WILDCARD]);
-	expect_counts(4, 1, 1);
-
-	flow->ownership.claimed = flow->ownership.proven_replaced = false;
-	flow->ownership.former_left = 0;
+	expect_counts(0, 1, 1);
+	flow->session.has_proven = true;
+	flow->session.proven = pair(1, at_local);
+	flow->session.places[0] = (struct ownership_place){ .pair = pair(2, 11), .taken = true };
+	flow->session.places[1] = (struct ownership_place){ .pair = pair(2, 14) };
+	flow->session.places[OWNERSHIP_PLACES - 1] = (struct ownership_place){ .pair = pair(3, 12), .taken = true };
+	ownership_expand(&flow->session, flows_many_places());
+	flow->session.many[OWNERSHIP_PLACES_HOME - 1] = (struct ownership_place){ .pair = pair(4, 13), .taken = true };
 	used = (struct uids_in_use){ 0 };
 	uids_in_use_keep_flows(&used, flows, service_addrs, 1000);
-	ck_assert(used.listeners[4]);
-	expect_counts(1, 1, 1);
+	ck_assert(used.listeners[11] && used.listeners[12] && used.listeners[13] && used.listeners[WILDCARD]);
+	expect_counts(4, 1, 1);
 }
 END_TEST
 
@@ -162,7 +159,7 @@ START_TEST(test_flows_that_are_over)
 	ck_assert(used.pools[3] && used.backends[10] && used.listeners[5]);
 	expect_counts(1, 1, 1);
 	used = (struct uids_in_use){ 0 };
-	uids_in_use_keep_flows(&used, flows, service_addrs, 1000 + FLOWS_TRIAL_MS);
+	uids_in_use_keep_flows(&used, flows, service_addrs, 1000 + limits.idle_ms);
 	expect_counts(0, 0, 0);
 }
 END_TEST
@@ -172,15 +169,15 @@ START_TEST(test_clear_evicted)
 	for (uint16_t backend = 0; backend < 2 * limits.max_flows; backend++)
 		make(FLOW_ADDRESS, 2, backend, backend);
 	rcu_thread_online();
-	uint64_t evicted = flows_count(flows, 2).evicted;
+	uint64_t evicted = flows_count(flows, 2).evicted[FLOW_CLASS_HANDSHAKE];
 	rcu_thread_offline();
 	ck_assert_uint_gt(evicted, 0);
 	used.pools[2] = true;
 	uids_in_use_clear_flows(&used, flows);
-	ck_assert_uint_eq(flows_count(flows, 2).evicted, evicted);
+	ck_assert_uint_eq(flows_count(flows, 2).evicted[FLOW_CLASS_HANDSHAKE], evicted);
 	used.pools[2] = false;
 	uids_in_use_clear_flows(&used, flows);
-	ck_assert_uint_eq(flows_count(flows, 2).evicted, 0);
+	ck_assert_uint_eq(flows_count(flows, 2).evicted[FLOW_CLASS_HANDSHAKE], 0);
 }
 END_TEST
 
@@ -211,13 +208,16 @@ static size_t counted(const struct worker *worker)
 	return total;
 }
 
-/* All but the two that belong to no number. A new counter must be cleared too. */
+/* What belongs to no number: the sizes of batches and two more. */
+enum { NOBODYS = STATS_BATCH_SIZES + 1 + 2 };
+
+/* All others. A new counter must be cleared too. */
 START_TEST(test_clear_worker)
 {
 	struct worker *worker = worker_full();
 
 	uids_in_use_clear_worker(&used, worker);
-	ck_assert_uint_eq(counted(worker), 2);
+	ck_assert_uint_eq(counted(worker), NOBODYS);
 	ck_assert_uint_eq(worker->path.stats.endpoint_drops + worker->path.stats.strays, 2);
 	for (size_t i = 0; i < STATS_BACKENDS; i++)
 		ck_assert_uint_eq(worker->path.cid_last_s[i], 0);
@@ -236,13 +236,23 @@ START_TEST(test_clear_spares_what_is_used)
 				  stats->kernel_drops[3],
 			  4);
 	ck_assert_uint_eq(stats->refused_up[2][0] + stats->refused_down[2][REFUSED_REASONS - 1], 2);
-	ck_assert_uint_eq(stats->replies[2] + stats->copies[2] + stats->contests[2], 3);
+	ck_assert_uint_eq(stats->replies[2] + stats->copies[2] + stats->withheld[2] + stats->own_endpoint[2] +
+				  stats->reflected[2] + stats->rrc[2],
+			  6);
 	ck_assert_uint_eq(
 		stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] + stats->tunnel_fragmented[2], 3);
-	ck_assert_uint_eq(stats->sent_up[STATS_BACKENDS - 1] + stats->sent_down[STATS_BACKENDS - 1], 2);
-	ck_assert_uint_eq(stats->icmp_errors[STATS_BACKENDS - 1], 1);
-	ck_assert_uint_eq(counted(worker),
-			  2 + (2 + VERDICTS) + (3 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) + 3);
+	ck_assert_uint_eq(stats->handshakes_begun[2] + stats->handshakes_over[2] + stats->moves[2] + stats->rescued[2],
+			  4);
+	ck_assert_uint_eq(stats->sent_up[STATS_BACKENDS - 1].datagrams + stats->sent_up[STATS_BACKENDS - 1].octets, 2);
+	ck_assert_uint_eq(stats->sent_down[STATS_BACKENDS - 1].datagrams + stats->sent_down[STATS_BACKENDS - 1].octets,
+			  2);
+	ck_assert_uint_eq(stats->begun[STATS_BACKENDS - 1] + stats->answered[STATS_BACKENDS - 1], 2);
+	ck_assert_uint_eq(stats->icmp_errors[STATS_BACKENDS - 1] + stats->wrong_interface[STATS_BACKENDS - 1] +
+				  stats->foreign_cids[STATS_BACKENDS - 1] + stats->sessions[STATS_BACKENDS - 1],
+			  4);
+	ck_assert_uint_eq(counted(worker), NOBODYS + (2 + VERDICTS) +
+						   (10 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) +
+						   10);
 	ck_assert_uint_eq(worker->path.cid_last_s[STATS_BACKENDS - 1], 1);
 	ck_assert_uint_eq(worker->path.cid_last_s[STATS_BACKENDS - 2], 0);
 	free(worker);
@@ -302,6 +312,23 @@ START_TEST(test_clear_limit)
 }
 END_TEST
 
+START_TEST(test_clear_allowances)
+{
+	const struct addr source = { .ip = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 1 } };
+	const struct allowance allowance = { .pool = STATS_POOLS - 1, .octets_per_s = 1000, .from = &source };
+	struct allowances *allowances = allowances_new(STATS_POOLS, secret);
+
+	ck_assert(allowance_take(allowances, &allowance, 1000, 1000));
+	used.pools[STATS_POOLS - 1] = true;
+	uids_in_use_clear_allowances(&used, allowances);
+	ck_assert(!allowance_take(allowances, &allowance, 1000, 1000));
+	used = (struct uids_in_use){ 0 };
+	uids_in_use_clear_allowances(&used, allowances);
+	ck_assert(allowance_take(allowances, &allowance, 1000, 1000));
+	allowances_free(allowances);
+}
+END_TEST
+
 /* A control thread for one pool of number 2 and one listener of number 3. No counter of its one worker is 0. */
 static struct control *control_full(struct conf *conf)
 {
@@ -312,7 +339,10 @@ static struct control *control_full(struct conf *conf)
 	control->flows = flows;
 	control->service_addrs = service_addrs;
 	control->limit = limit_new(STATS_POOLS, STATS_BACKENDS, secret);
+	control->allowances = allowances_new(STATS_POOLS, secret);
 	ck_assert_int_eq(numbers_new(&control->numbers), 0);
+	control->sum = aligned_alloc(_Alignof(struct stats), sizeof *control->sum);
+	ck_assert_ptr_nonnull(control->sum);
 	control->worker_count = 1;
 	control->workers[0] = worker_full();
 	return control;
@@ -321,7 +351,9 @@ static struct control *control_full(struct conf *conf)
 static void control_empty(struct control *control)
 {
 	free(control->workers[0]);
+	free(control->sum);
 	limit_free(control->limit);
+	allowances_free(control->allowances);
 	numbers_free(&control->numbers);
 	free(control);
 }
@@ -346,11 +378,23 @@ static size_t watch_lines(struct control *control)
 	return lines;
 }
 
+/* A table of one pool, whose backend takes new sessions. */
+static struct table *table_that_accepts(void)
+{
+	static bool accepts = true;
+	static struct snapshot_backend backend = { .addr = { .ip = { [15] = 1 }, .port = 6001 } };
+	static struct snapshot_pool pool = { .backends = &backend, .backend_count = 1, .accepts = &accepts };
+	static struct snapshot snapshot = { .pools = &pool, .pool_count = 1 };
+	static struct table table = { .snapshot = &snapshot };
+
+	return &table;
+}
+
 /* What was counted for a pool that is gone is no news of the next one. */
 START_TEST(test_alarms_are_forgotten)
 {
 	struct conf_pool pool = { .name = (char[]){ "p" }, .nat.max_flows = 64 };
-	struct conf_listener listener = { .name = (char[]){ "l" } };
+	struct conf_listener listener = { .name = (char[]){ "l" }, .addr = { .ip = { [15] = 1 }, .port = 5684 } };
 	struct conf with = { .pools = &pool, .pool_count = 1, .listeners = &listener, .listener_count = 1 },
 		    without = { 0 };
 	struct control *control = control_full(&with);
@@ -358,11 +402,13 @@ START_TEST(test_alarms_are_forgotten)
 
 	for (uint16_t backend = 0; backend < 2 * limits.max_flows; backend++)
 		make(FLOW_ADDRESS, 2, backend, backend);
+	atomic_init(&control->publisher.current, table_that_accepts());
 	control->listener_uids[0] = 3;
 	control->spec = (struct table_spec){ .pools = &spec, .pool_count = 1 };
 	control->pools[2].id_moves = control->backends[5].probes[true] = 1;
-	/* Forged, no flow, evicted, refused by the kernel, and dropped by it: from devices and from servers. */
-	ck_assert_uint_eq(watch_lines(control), 6);
+	/* Forged, no flow, evicted, withheld, reflected, a server that checks return routability, limited, refused by
+	 * the kernel, and dropped by it: from devices and from servers. */
+	ck_assert_uint_eq(watch_lines(control), 10);
 	ck_assert_uint_eq(watch_lines(control), 0);
 
 	ck_assert_int_eq(flows_set_limits(flows, 2, &(struct flows_limits){ 0 }), 0);
@@ -383,7 +429,7 @@ void suite(TCase *tests)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, test_table);
 	tcase_add_test(tests, test_flows);
-	tcase_add_test(tests, test_sessions_peers);
+	tcase_add_test(tests, test_addresses_of_a_session);
 	tcase_add_test(tests, test_flows_that_are_over);
 	tcase_add_test(tests, test_clear_evicted);
 	tcase_add_test(tests, test_clear_worker);
@@ -391,5 +437,6 @@ void suite(TCase *tests)
 	tcase_add_test(tests, test_clear_paths);
 	tcase_add_test(tests, test_clear_sample);
 	tcase_add_test(tests, test_clear_limit);
+	tcase_add_test(tests, test_clear_allowances);
 	tcase_add_test(tests, test_alarms_are_forgotten);
 }

@@ -6,7 +6,7 @@
 #include "tests/unit/suite.h"
 
 static const char text[] =
-	"hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"root\";\n"
+	"hash_key = \"000102030405060708090a0b0c0d0e0f\"; user = \"nobody\";\n"
 	"listeners = ( { name = \"q\"; address = \"127.0.0.1:1\"; pool = \"quic\"; }, { name = \"n\"; address = "
 	"\"127.0.0.1:2\"; pool = "
 	"\"node\"; "

@@ -102,8 +102,8 @@ START_TEST(test_flight)
 	ck_assert_str_eq(text, "datagram  115 octets for listener coaps, pool lwm2m (dtls)\n"
 			       "record    at 0: handshake (22), epoch 0, number 2, 32 octets\n"
 			       "record    at 32: change_cipher_spec (20), epoch 0, number 3, 14 octets\n"
-			       "record    at 46: tls12_cid (25), epoch 1, number 0\n"
-			       "walk      the first record that bears a CID decides\n"
+			       "record    at 46: tls12_cid (25), epoch 1, number 0, 69 octets\n"
+			       "walk      the CID decides, if what stands behind it belongs to its session\n"
 			       "cid       0720b1d07b359d3c: server id 07, of backend a\n"
 			       "verdict   cid: to the backend that the CID names\n"
 			       "backend   a at [::1]:6001\n");
@@ -197,6 +197,32 @@ START_TEST(test_listing_ends_with_the_walk)
 }
 END_TEST
 
+/* What stands behind a CID is listed, too. */
+START_TEST(test_mixed)
+{
+	char hex[sizeof flight_5 + 64];
+
+	snprintf(hex, sizeof hex, "%s15fefd000000000000000700020228", flight_5);
+	explain(hex, NULL);
+	ck_assert_int_eq(explanation.out.verdict, VERDICT_MIXED);
+	print();
+	ck_assert_ptr_nonnull(strstr(text, "\nrecord    at 115: alert (21), epoch 0, number 7, 15 octets\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "\ncid       0720b1d07b359d3c: behind its record stands what is not of its session\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\nverdict   mixed: dropped: "));
+	ck_assert_ptr_null(strstr(text, "\nbackend"));
+}
+END_TEST
+
+START_TEST(test_bad_source)
+{
+	explain(flight_5, "224.0.0.1:5684");
+	ck_assert_int_eq(explanation.out.verdict, VERDICT_BAD_SOURCE);
+	print();
+	ck_assert_ptr_nonnull(strstr(text, "\nverdict   bad_source: dropped: "));
+}
+END_TEST
+
 static enum ctl_exit run(const char *hex, const char *file, const char *listener_name, const char *from)
 {
 	struct ctl_options options = { .file = file, .listener = listener_name, .from = from };
@@ -209,7 +235,7 @@ static enum ctl_exit run(const char *hex, const char *file, const char *listener
 START_TEST(test_exit_status)
 {
 	static const char conf[] =
-		"hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
+		"user = \"nobody\"; hash_key = \"000102030405060708090a0b0c0d0e0f\";\n"
 		"listeners = ( { name = \"x\"; address = \"127.0.0.1:5684\"; pool = \"p\"; },\n"
 		"              { name = \"y\"; address = \"127.0.0.1:5685\"; pool = \"p\"; } );\n"
 		"pools = ( { name = \"p\"; cid = { scheme = \"node-id\"; length = 8; };\n"
@@ -238,6 +264,8 @@ void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, test_flight);
+	tcase_add_test(tests, test_mixed);
+	tcase_add_test(tests, test_bad_source);
 	tcase_add_test(tests, test_wrong_length);
 	tcase_add_test(tests, test_unknown_id);
 	tcase_add_test(tests, test_address_decision);

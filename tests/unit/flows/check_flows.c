@@ -22,7 +22,7 @@ START_TEST(made_and_found)
 		ck_assert_ptr_null(flows_find_end(flows, &made[i]->endpoint, &other));
 		ck_assert(endpoint_contains(&space, &made[i]->endpoint));
 	}
-	assert_count(4, 0);
+	assert_count(4, 0, 0);
 }
 END_TEST
 
@@ -46,16 +46,55 @@ START_TEST(keys_tell_apart)
 }
 END_TEST
 
-/* A flow of a CID is found whoever owns it. */
-START_TEST(owner_is_no_part_of_the_key_of_a_cid)
+/* A flow of a CID is found whoever it belongs to. */
+START_TEST(device_is_no_part_of_the_key_of_a_cid)
 {
 	struct flow *flow = make(FLOW_CID, 1);
-	struct ownership_peer other = { .device = addr_of(99) };
+	const struct ownership_pair other = { .device = addr_of(99) };
 
 	ck_assert(flow_lock(flow));
-	ownership_prove(&flow->ownership, &other);
+	ownership_prove(&flow->session, &other);
 	flow_unlock(flow);
 	ck_assert_ptr_eq(find(FLOW_CID, 1), flow);
+}
+END_TEST
+
+/* Descriptors are used again. Nothing of the flow before is left. */
+START_TEST(nothing_is_left_of_the_flow_before)
+{
+	static const enum flow_kind kinds[] = { FLOW_ADDRESS, FLOW_HELLO, FLOW_CID, FLOW_SOURCE };
+
+	for (unsigned n = 0; n < 20000; n++) {
+		struct flow *flow = make(kinds[n / 7 % 4], n % 97);
+
+		ck_assert(flow && flow_lock(flow));
+		if (flow->replied || flow->last_down || flow->copies || flow->rounds)
+			ck_abort_msg("what passed before");
+		if (flow->kind == FLOW_CID ? flow->session.has_proven || flow->session.opened ||
+						     flow->session.has_many || flow->session.places[3].taken
+		    : flow->kind == FLOW_SOURCE
+			    ? flow->own.open || flow->own.answered || flow->own.account.credit
+			    : flow->handshake.begun || flow->handshake.over || flow->handshake.cid.len)
+			ck_abort_msg("the state before, n %u", n);
+		if (flow->kind == FLOW_CID) {
+			flow->session.has_proven = flow->session.opened = true;
+			flow->session.places[3].taken = true;
+			ownership_expand(&flow->session, flows_many_places());
+		} else if (flow->kind == FLOW_SOURCE) {
+			flow->own = (struct ownership_own){ { 1, 1 }, 1, true, true, true };
+		} else {
+			memset(&flow->handshake, 0xff, sizeof flow->handshake);
+		}
+		flow_pass_up(flow, now_ms);
+		flow_pass_down(flow, 3, now_ms);
+		flow_pass_up(flow, now_ms);
+		flow_pass_down(flow, 3, now_ms);
+		flow_unlock(flow);
+		flows_end(flows, flow);
+		if (n % 1000 == 0)
+			rcu_barrier();
+	}
+	assert_count(0, 0, 0);
 }
 END_TEST
 
@@ -64,7 +103,7 @@ START_TEST(made_twice_is_one)
 	struct flow *flow = make(FLOW_CID, 1);
 
 	ck_assert_ptr_eq(make(FLOW_CID, 1), flow);
-	assert_count(1, 0);
+	assert_count(1, 0, 0);
 }
 END_TEST
 
@@ -73,14 +112,14 @@ START_TEST(ended)
 	struct flow *flow = make(FLOW_CID, 1);
 	struct addr endpoint = flow->endpoint, backend = addr_of(60000);
 
-	prove(flow);
-	assert_count(0, 1);
+	promote(flow, FLOW_CLASS_CID);
+	assert_count(0, 0, 1);
 	flows_end(flows, flow);
 	ck_assert(!flow_lock(flow));
 	ck_assert_ptr_null(find(FLOW_CID, 1));
 	ck_assert_ptr_null(flows_find_end(flows, &endpoint, &backend));
 	flows_end(flows, flow);
-	assert_count(0, 0);
+	assert_count(0, 0, 0);
 	flow = make(FLOW_CID, 1);
 	ck_assert(addr_equal(&flow->endpoint, &endpoint));
 }
@@ -94,13 +133,13 @@ START_TEST(passes_are_kept)
 	struct flow_description is;
 	const uint32_t made_ms = now_ms;
 
-	flows_describe(flows, &all, now_ms, &is, 1);
+	flows_describe(flows, &all, &is, 1);
 	ck_assert(!is.replied);
 	ck_assert_uint_eq(is.up_ms, made_ms);
 	flow_pass_up(flow, made_ms + 1);
 	flow_pass_down(flow, 2, made_ms + 2);
 	flow_pass_down(flow, FLOW_COUNTED - 3, made_ms + 3);
-	flows_describe(flows, &all, now_ms, &is, 1);
+	flows_describe(flows, &all, &is, 1);
 	ck_assert(is.replied);
 	ck_assert_uint_eq(is.created_ms, made_ms);
 	ck_assert_uint_eq(is.up_ms, made_ms + 1);
@@ -110,10 +149,126 @@ START_TEST(passes_are_kept)
 	flow_pass_up(flow, made_ms + 5);
 	flow_pass_down(flow, 3, made_ms + 6);
 	flow_pass_up(flow, made_ms + 7);
-	flows_describe(flows, &all, now_ms, &is, 1);
+	flows_describe(flows, &all, &is, 1);
 	ck_assert_uint_eq(is.up_ms, made_ms + 7);
 	ck_assert_uint_eq(is.down_ms, made_ms + 6);
 	ck_assert_uint_eq(is.copies, FLOW_COUNTED);
+}
+END_TEST
+
+/* A round trip is a downlink that follows an uplink. */
+START_TEST(rounds_are_counted)
+{
+	struct flow *flow = make(FLOW_ADDRESS, 1);
+
+	flow_pass_up(flow, now_ms);
+	flow_pass_up(flow, now_ms);
+	ck_assert_uint_eq(flow->rounds, 0);
+	flow_pass_down(flow, 0, now_ms);
+	flow_pass_down(flow, 0, now_ms);
+	ck_assert_uint_eq(flow->rounds, 1);
+	flow_pass_up(flow, now_ms);
+	ck_assert_uint_eq(flow->rounds, 1);
+	for (int i = 0; i < 300; i++) {
+		flow_pass_down(flow, 0, now_ms);
+		ck_assert_uint_eq(flow->rounds, FLOW_ROUNDS);
+		flow_pass_up(flow, now_ms);
+	}
+}
+END_TEST
+
+/* What is told of a session: its proven address and those in places. It is found by any of them. */
+START_TEST(described)
+{
+	struct flow *flow = make(FLOW_CID, 1);
+	const struct addr addrs[] = { addr_of(70), addr_of(71), addr_of(72), addr_of(73) };
+	struct ownership_pair pairs[OWNERSHIP_WAYS_BACK];
+	struct flow_description is;
+	struct flows_filter filter = { 0 };
+
+	ck_assert_uint_eq(flow_pairs(flow, pairs), 0);
+	ck_assert_uint_eq(flows_describe(flows, &filter, &is, 1), 1);
+	ck_assert(!is.has_device);
+	ck_assert_uint_eq(is.place_count, 0);
+	ownership_expand(&flow->session, flows_many_places());
+	flow->session.has_proven = true;
+	flow->session.proven.device = addrs[0];
+	flow->session.many[2] = (struct ownership_place){ .pair = { addrs[1], 9 }, .taken = true, .known = true };
+	flow->session.many[4] = (struct ownership_place){ .pair = { addrs[2], 9 }, .taken = true, .answered = true };
+	flow->session.many[31] = (struct ownership_place){ .pair = { addrs[3], 9 }, .taken = true, .withheld = true };
+	ck_assert_uint_eq(flow_pairs(flow, pairs), 4);
+	for (int i = 0; i < 4; i++) {
+		ck_assert(addr_equal(&pairs[i].device, &addrs[i]));
+		filter.from = &addrs[i];
+		ck_assert_uint_eq(flows_describe(flows, &filter, &is, 1), 1);
+	}
+	ck_assert(is.has_device && addr_equal(&is.device.device, &addrs[0]));
+	ck_assert_int_eq(is.class, FLOW_CLASS_HANDSHAKE);
+	ck_assert_uint_eq(is.place_count, 3);
+	ck_assert(is.places[0].known && !is.places[0].answered && !is.places[0].withheld);
+	ck_assert(!is.places[1].known && is.places[1].answered && !is.places[1].withheld);
+	ck_assert(!is.places[2].known && !is.places[2].answered && is.places[2].withheld);
+	ck_assert_uint_eq(is.places[2].pair.service, 9);
+	flow->session.many[2].taken = false;
+	filter.from = &addrs[1];
+	ck_assert_uint_eq(flows_describe(flows, &filter, &is, 1), 0);
+}
+END_TEST
+
+/* Numbers in no order; of those that match, the first in the order that is asked for. */
+START_TEST(ordered)
+{
+	enum { FLOWS = 50, SHOWN = 7 };
+	struct flow_description is[FLOWS];
+
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct flow *flow = make(FLOW_CID, (uint8_t)(i + 1));
+		const unsigned number = i * 37 % FLOWS;
+
+		for (unsigned move = 0; move < number; move++)
+			flow_count_move(flow);
+		promote(flow, FLOW_CLASS_CID);
+		flow_count(flow, 10 * number, 0);
+		flow_pass_up(flow, now_ms - number * 1000);
+	}
+	for (enum flows_order order = FLOWS_MOST_MOVES; order <= FLOWS_LONGEST_SILENT; order++) {
+		const struct flows_filter filter = { .order = order, .now_ms = now_ms };
+
+		for (size_t limit = SHOWN; limit <= FLOWS; limit += FLOWS - SHOWN) {
+			ck_assert_uint_eq(flows_describe(flows, &filter, is, limit), FLOWS);
+			for (unsigned i = 0; i < limit; i++) {
+				ck_assert_uint_eq(is[i].moves, FLOWS - 1 - i);
+				ck_assert_uint_eq(is[i].octets, 10 * is[i].moves);
+				ck_assert_uint_eq(now_ms - is[i].up_ms, 1000 * is[i].moves);
+			}
+		}
+	}
+	ck_assert_uint_eq(
+		flows_describe(flows, &(struct flows_filter){ .older_ms = 40000, .now_ms = now_ms }, is, FLOWS), 9);
+	for (unsigned i = 0; i < 9; i++)
+		ck_assert_uint_gt(is[i].moves, 40);
+}
+END_TEST
+
+START_TEST(moves_and_octets_are_counted)
+{
+	struct flow *flow = make(FLOW_CID, 1);
+	const struct flows_filter all = { 0 };
+	struct flow_description is;
+
+	flow_count_move(flow);
+	flow_count(flow, UINT32_MAX - 1, FLOW_COUNTED - 1);
+	flows_describe(flows, &all, &is, 1);
+	ck_assert_uint_eq(is.moves, 1);
+	ck_assert_uint_eq(is.octets, UINT32_MAX - 1);
+	ck_assert_uint_eq(is.withheld, FLOW_COUNTED - 1);
+	for (unsigned i = 0; i < FLOW_COUNTED; i++)
+		flow_count_move(flow);
+	flow_count(flow, UINT64_C(1) << 32, 2);
+	flows_describe(flows, &all, &is, 1);
+	ck_assert_uint_eq(is.moves, FLOW_COUNTED);
+	ck_assert_uint_eq(is.octets, UINT32_MAX);
+	ck_assert_uint_eq(is.withheld, FLOW_COUNTED);
 }
 END_TEST
 
@@ -122,10 +277,14 @@ START_TEST(endpoints_run_out)
 	space.prefixes[0].host_bits = 0;
 	space.port_last = space.port_first;
 	ck_assert_ptr_nonnull(make(FLOW_CID, 1));
-	ck_assert_ptr_null(make(FLOW_CID, 2));
-	assert_count(1, 0);
-	flows_end(flows, find(FLOW_CID, 1));
+	/* Nobody has answered at it, so it gives way. */
 	ck_assert_ptr_nonnull(make(FLOW_CID, 2));
+	ck_assert_ptr_null(find(FLOW_CID, 1));
+	promote(find(FLOW_CID, 2), FLOW_CLASS_CID);
+	ck_assert_ptr_null(make(FLOW_CID, 3));
+	assert_count(0, 0, 1);
+	flows_end(flows, find(FLOW_CID, 2));
+	ck_assert_ptr_nonnull(make(FLOW_CID, 3));
 }
 END_TEST
 
@@ -153,10 +312,15 @@ void suite(TCase *tests)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, made_and_found);
 	tcase_add_test(tests, keys_tell_apart);
-	tcase_add_test(tests, owner_is_no_part_of_the_key_of_a_cid);
+	tcase_add_test(tests, device_is_no_part_of_the_key_of_a_cid);
+	tcase_add_test(tests, nothing_is_left_of_the_flow_before);
 	tcase_add_test(tests, made_twice_is_one);
 	tcase_add_test(tests, ended);
 	tcase_add_test(tests, passes_are_kept);
+	tcase_add_test(tests, rounds_are_counted);
+	tcase_add_test(tests, described);
+	tcase_add_test(tests, ordered);
+	tcase_add_test(tests, moves_and_octets_are_counted);
 	tcase_add_test(tests, endpoints_run_out);
 	tcase_add_test(tests, backends_share_an_endpoint);
 }

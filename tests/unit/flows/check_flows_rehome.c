@@ -4,11 +4,11 @@
 
 START_TEST(sessions_follow_their_id)
 {
-	struct flow *of_cid = prove(make(FLOW_CID, 1, 1)), *of_source = prove(make(FLOW_SOURCE, 1, 2));
-	struct flow *finished = make_finished(1, 3), *other = prove(make(FLOW_CID, 3, 4));
+	struct flow *of_cid = promote(make(FLOW_CID, 1, 1)), *of_source = promote(make(FLOW_SOURCE, 1, 2));
+	struct flow *finished = make_finished(1, 3), *other = promote(make(FLOW_CID, 3, 4));
 	const struct addr endpoint = of_cid->endpoint;
 
-	finished->handshake = true; /* a ClientHello came since */
+	finished->handshake.begun = true; /* a ClientHello came since */
 	ck_assert_uint_eq(flows_at(0), 3);
 	ck_assert_uint_eq(take_over(), 3);
 	assert_at(of_cid, 1);
@@ -21,7 +21,8 @@ START_TEST(sessions_follow_their_id)
 	ck_assert_uint_eq(flows_at(0), 0);
 	ck_assert_uint_eq(flows_at(1), 3);
 	ck_assert_uint_eq(flows_at(2), 1);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).proven, 4);
+	ck_assert_uint_eq(count_of(FLOW_CLASS_CID), 3);
+	ck_assert_uint_eq(count_of(FLOW_CLASS_ADDRESS), 1);
 	/* And back. */
 	configured.owner[0] = 0;
 	ck_assert_uint_eq(follow(), 3);
@@ -30,68 +31,77 @@ START_TEST(sessions_follow_their_id)
 }
 END_TEST
 
-/* Owner, claimant, budgets and times are as they were. */
+static bool pay(void *ctx, const struct ownership_pair *to, uint32_t octets)
+{
+	(void)ctx;
+	(void)to;
+	(void)octets;
+	return true;
+}
+
+/* Proven address, places, accounts and times are as they were. */
 START_TEST(state_stays)
 {
-	const struct ownership_times times = { 5000, 60000 };
-	const struct ownership_peer owner = peer_of(1), claimant = peer_of(9);
+	const struct ownership_pair proven = { addr_of(1), 0 };
+	const struct ownership_datagram other = { { addr_of(9), 0 }, 70, 1001 };
+	const struct ownership_purse purse = { .pay = pay };
 	struct flow *flow = make(FLOW_CID, 1, 1);
-	struct ownership_peer to[OWNERSHIP_WAYS_BACK];
+	struct ownership_pair to[OWNERSHIP_WAYS_BACK];
 	struct flow before;
-	bool began;
+	unsigned withheld;
 
-	ownership_uplink(&flow->ownership, &times, &owner, 100, 1000, &began);
-	ownership_downlink(&flow->ownership, 50, to);
-	ownership_uplink(&flow->ownership, &times, &claimant, 70, 1001, &began);
+	ownership_prove(&flow->session, &proven);
+	ownership_uplink(&flow->session, NULL, &other);
+	ownership_downlink(&flow->session, &(struct ownership_datagram){ .octets = 50 }, &purse, to, &withheld);
 	flow_pass_up(flow, 1001);
 	flow_pass_down(flow, 1, 1002);
 	before = *flow;
 	ck_assert_uint_eq(take_over(), 1);
-	ck_assert_mem_eq(&flow->ownership, &before.ownership, sizeof flow->ownership);
-	ck_assert(flow->trial && flow->replied && flow->last_down);
+	ck_assert_mem_eq(&flow->session, &before.session, sizeof flow->session);
+	ck_assert_int_eq(flow->class, FLOW_CLASS_HANDSHAKE);
+	ck_assert(flow->replied && flow->last_down);
 	ck_assert_uint_eq(flow->copies, 1);
+	ck_assert_uint_eq(flow->rounds, 1);
 	ck_assert_uint_eq(flow->created_ms, 1000);
 	ck_assert_uint_eq(flow->last_ms, 1002);
 	ck_assert_uint_eq(flow->turned_ms, 1001);
-	ck_assert_uint_eq(flow->serial, before.serial);
 	ck_assert_uint_eq(flow->endpoint.port, before.endpoint.port);
 }
 END_TEST
 
-/* A flow on trial stays on trial when it moves. It is proven where it leads now, and ends like any other. */
-START_TEST(trial_stays_a_trial)
+/* A flow stays in its class when it moves. It is promoted where it leads now, and ends like any other. */
+START_TEST(class_stays)
 {
 	struct flow *flow = make(FLOW_CID, 1, 1);
 
 	ck_assert_uint_eq(take_over(), 1);
 	ck_assert_uint_eq(flows_at(0) + flows_at(1), 0);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial, 1);
-	prove(flow);
+	ck_assert_uint_eq(count_of(FLOW_CLASS_HANDSHAKE), 1);
+	promote(flow);
 	ck_assert_uint_eq(flows_at(1), 1);
 	flows_end(flows, flow);
 	assert_ended(FLOW_CID, 1, 1);
 	ck_assert_ptr_null(flows_find_end(flows, &flow->endpoint, &configured.backend[1].addr));
 	ck_assert_uint_eq(flows_at(1), 0);
-	ck_assert_uint_eq(
-		flows_count(flows, configured.pool_uid).trial + flows_count(flows, configured.pool_uid).proven, 0);
+	ck_assert_uint_eq(count_of(FLOW_CLASS_HANDSHAKE) + count_of(FLOW_CLASS_CID), 0);
 }
 END_TEST
 
-START_TEST(trials_that_moved_make_room)
+START_TEST(handshakes_that_moved_make_room)
 {
 	make(FLOW_CID, 1, 1);
 	ck_assert_uint_eq(take_over(), 1);
-	for (unsigned n = 2; n < 2 + MAX_FLOWS / FLOWS_TRIAL_PART; n++)
+	for (unsigned n = 2; n < 2 + MAX_FLOWS / FLOW_HANDSHAKE_PART; n++)
 		make(FLOW_CID, 2, n);
 	assert_ended(FLOW_CID, 1, 1);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).evicted, 1);
+	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).evicted[FLOW_CLASS_HANDSHAKE], 1);
 }
 END_TEST
 
 /* Handshakes, and flows without a session, stay with the backend that they began with. */
 START_TEST(no_session_does_not_follow_an_id)
 {
-	struct flow *address = prove(make(FLOW_ADDRESS, 1, 1)), *hello = make(FLOW_HELLO, 1, 2);
+	struct flow *address = promote(make(FLOW_ADDRESS, 1, 1)), *hello = make(FLOW_HELLO, 1, 2);
 
 	ck_assert_uint_eq(take_over(), 0);
 	assert_at(address, 0);
@@ -102,18 +112,18 @@ END_TEST
 
 START_TEST(all_follow_an_address)
 {
-	struct flow *made[] = { make(FLOW_ADDRESS, 1, 1), make(FLOW_HELLO, 1, 2), prove(make(FLOW_CID, 1, 3)),
-				prove(make(FLOW_SOURCE, 1, 4)), make_finished(1, 5) };
+	struct flow *made[] = { make(FLOW_ADDRESS, 1, 1), make(FLOW_HELLO, 1, 2), promote(make(FLOW_CID, 1, 3)),
+				promote(make(FLOW_SOURCE, 1, 4)), make_finished(1, 5) };
 	const struct addr before = configured.backend[0].addr;
 
-	made[0]->handshake = true;
+	made[0]->handshake.begun = true;
 	configured.backend[0].addr.ip[15] = 77;
 	ck_assert_uint_eq(follow(), 5);
 	for (int i = 0; i < 5; i++) {
 		assert_at(made[i], 0);
 		ck_assert_ptr_null(flows_find_end(flows, &made[i]->endpoint, &before));
 	}
-	ck_assert(made[0]->handshake);
+	ck_assert(made[0]->handshake.begun);
 	ck_assert_uint_eq(flows_at(0), 3);
 }
 END_TEST
@@ -134,7 +144,7 @@ END_TEST
 
 START_TEST(nobody_knows_where_to)
 {
-	struct flow *flow = prove(make(FLOW_CID, 1, 1));
+	struct flow *flow = promote(make(FLOW_CID, 1, 1));
 
 	configured.owner[0] = SNAPSHOT_NO_BACKEND;
 	ck_assert_uint_eq(follow(), 0);
@@ -167,24 +177,24 @@ END_TEST
 /* Another session has the endpoint there already. */
 START_TEST(endpoint_is_taken)
 {
-	struct flow *there = prove(make(FLOW_CID, 2, 2));
+	struct flow *there = promote(make(FLOW_CID, 2, 2));
 	struct what what;
 
 	what_of(&what, FLOW_CID, 1, 1);
 	what.made.endpoint = &there->endpoint;
-	prove(flows_make(flows, &what.made));
+	promote(flows_make(flows, &what.made));
 	ck_assert_uint_eq(take_over(), 0);
 	assert_ended(FLOW_CID, 1, 1);
 	assert_at(there, 1);
 	ck_assert_uint_eq(flows_at(0), 0);
 	ck_assert_uint_eq(flows_at(1), 1);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).proven, 1);
+	ck_assert_uint_eq(count_of(FLOW_CLASS_CID), 1);
 }
 END_TEST
 
 START_TEST(other_family)
 {
-	prove(make(FLOW_CID, 1, 1));
+	promote(make(FLOW_CID, 1, 1));
 	ck_assert_int_eq(addr_parse(&configured.backend[0].addr, "[fd00::1]:6001"), 0);
 	ck_assert_uint_eq(follow(), 0);
 	assert_ended(FLOW_CID, 1, 1);
@@ -196,7 +206,7 @@ END_TEST
 START_TEST(at_max_flows)
 {
 	for (unsigned n = 0; n < MAX_FLOWS; n++)
-		prove(make(FLOW_CID, 1, n));
+		promote(make(FLOW_CID, 1, n));
 	ck_assert_uint_eq(take_over(), MAX_FLOWS);
 	ck_assert_uint_eq(flows_at(1), MAX_FLOWS);
 	for (unsigned n = 0; n < MAX_FLOWS; n++)
@@ -210,8 +220,8 @@ void suite(TCase *tests)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, sessions_follow_their_id);
 	tcase_add_test(tests, state_stays);
-	tcase_add_test(tests, trial_stays_a_trial);
-	tcase_add_test(tests, trials_that_moved_make_room);
+	tcase_add_test(tests, class_stays);
+	tcase_add_test(tests, handshakes_that_moved_make_room);
 	tcase_add_test(tests, no_session_does_not_follow_an_id);
 	tcase_add_test(tests, all_follow_an_address);
 	tcase_add_test(tests, addresses_are_swapped);

@@ -1,4 +1,4 @@
-/* Flows are found, made, proven and ended by workers while they get other homes. */
+/* Flows are found, made, promoted and ended by workers while they get other homes. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -9,7 +9,7 @@ enum { THREADS = 3 };
 
 static atomic_bool hammer_failed, hammer_over;
 
-/* Does what workers do meanwhile: find, make, prove and end flows, and take replies from anywhere. */
+/* Does what workers do meanwhile: find, make, promote and end flows, and take replies from anywhere. */
 static void *hammer(void *seed)
 {
 	uint64_t dice = (uint64_t)(uintptr_t)seed * 0x9e3779b97f4a7c15u + 1;
@@ -26,12 +26,14 @@ static void *hammer(void *seed)
 			flow = flows_make(flows, &what.made);
 		if (flow && flow_lock(flow)) {
 			const struct addr endpoint = flow->endpoint, backend = flow->backend_addr;
+			struct flow *leaving = NULL;
 
 			if (flow->kind != what.made.key.kind || memcmp(flow->cid, what.cid, sizeof what.cid) != 0)
 				hammer_failed = true;
 			if (dice >> 40 & 1)
-				flows_prove(flows, flow);
+				leaving = flows_promote(flows, flow, FLOW_CLASS_CID, 1000);
 			flow_unlock(flow);
+			flows_evict(flows, leaving);
 			flow = flows_find_end(flows, &endpoint, &backend);
 			if (flow && flow_lock(flow)) {
 				flow_pass_down(flow, 0, 1000);
@@ -48,15 +50,15 @@ static void *hammer(void *seed)
 }
 
 struct seen {
-	uint64_t trial, at[STATS_BACKENDS];
+	uint64_t of_class[FLOW_CLASSES], at[STATS_BACKENDS];
 };
 
 static void see(void *ctx, const struct flow *flow)
 {
 	struct seen *seen = ctx;
 
-	seen->trial += flow->trial;
-	seen->at[flow->backend] += !flow->trial;
+	seen->of_class[flow->class]++;
+	seen->at[flow->backend] += flow->class != FLOW_CLASS_HANDSHAKE;
 	ck_assert_ptr_eq(flows_find_end(flows, &flow->endpoint, &flow->backend_addr), flow);
 }
 
@@ -80,10 +82,11 @@ START_TEST(threads_at_once)
 	ck_assert(!hammer_failed);
 	ck_assert_uint_gt(moved, 0);
 	flows_visit(flows, see, &seen);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).trial, seen.trial);
+	for (enum flow_class class = 0; class < FLOW_CLASSES; class ++)
+		ck_assert_uint_eq(count_of(class), seen.of_class[class]);
 	for (int i = 0; i < NAT_BACKENDS; i++)
 		ck_assert_uint_eq(flows_at(i), seen.at[configured.uid[i]]);
-	ck_assert_uint_eq(flows_count(flows, configured.pool_uid).proven, flows_at(0) + flows_at(1) + flows_at(2));
+	ck_assert_uint_eq(count_of(FLOW_CLASS_CID), flows_at(0) + flows_at(1) + flows_at(2));
 }
 END_TEST
 

@@ -1,147 +1,136 @@
-
-#include "flows/flows.h"
+/* Which flows end, and when: those that are idle, whatever their age. */
+#include "tests/fixtures/flows_bed.h"
 #include "tests/unit/suite.h"
 
-static const uint8_t secret[16] = { 1 };
-static const struct flows_limits limits = { .max_flows = 64, .idle_ms = 1000, .cid_idle_ms = 2000000000 };
+/* Class handshake is idle as flows without a CID are, whatever the kind. */
+static const struct {
+	enum flow_kind kind;
+	enum flow_class class;
+	uint32_t idle_ms;
+} kinds[] = {
+	{ FLOW_ADDRESS, FLOW_CLASS_HANDSHAKE, IDLE_MS }, { FLOW_HELLO, FLOW_CLASS_HANDSHAKE, IDLE_MS },
+	{ FLOW_CID, FLOW_CLASS_HANDSHAKE, IDLE_MS },     { FLOW_SOURCE, FLOW_CLASS_HANDSHAKE, IDLE_MS },
+	{ FLOW_ADDRESS, FLOW_CLASS_ADDRESS, IDLE_MS },   { FLOW_CID, FLOW_CLASS_CID, CID_IDLE_MS },
+	{ FLOW_SOURCE, FLOW_CLASS_CID, CID_IDLE_MS },
+};
 
-static struct flows *table(void)
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static struct flow *make_kind(int i)
 {
-	struct flows *flows;
+	struct flow *flow = make(kinds[i].kind, 1);
 
-	rcu_register_thread();
-	rcu_thread_offline();
-	flows = flows_new(secret);
-	ck_assert_ptr_nonnull(flows);
-	ck_assert_int_eq(flows_set_limits(flows, 0, &limits), 0);
-	rcu_thread_online();
-	return flows;
-}
-
-static void end(struct flows *flows)
-{
-	flows_free(flows);
-	rcu_unregister_thread();
-}
-
-static struct flow *make(struct flows *flows, enum flow_kind kind, uint32_t now_ms)
-{
-	static const struct endpoint_space space = {
-		.prefixes = { { { .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [13] = 64 } }, 22 } },
-		.prefix_count = 1,
-		.port_first = 40684,
-		.port_last = 40691,
-	};
-	static const uint8_t cid[6] = { 1, 2, 3, 4, 5, 6 };
-	const struct addr device = { { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1 }, 1000 };
-	const struct addr backend = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, 6001 };
-	struct flow_new what = {
-		.key = { .kind = kind, .source = device, .cid_len = kind == FLOW_CID ? sizeof cid : 0, .cid = cid },
-		.backend_addr = backend,
-		.space = &space,
-		.endpoint_hash = (uint64_t)kind,
-		.owner = { .device = device },
-		.now_ms = now_ms,
-	};
-	struct flow *flow = flows_make(flows, &what);
-
-	ck_assert_ptr_nonnull(flow);
+	if (kinds[i].class != FLOW_CLASS_HANDSHAKE)
+		promote(flow, kinds[i].class);
 	return flow;
 }
 
-static void prove(struct flows *flows, struct flow *flow)
+START_TEST(idle)
 {
-	ck_assert(flow_lock(flow));
-	flows_prove(flows, flow);
-	flow_unlock(flow);
+	make_kind(_i);
+	now_ms += kinds[_i].idle_ms - 1;
+	sweep();
+	ck_assert_ptr_nonnull(find(kinds[_i].kind, 1));
+	now_ms += 1;
+	sweep();
+	ck_assert_ptr_null(find(kinds[_i].kind, 1));
+	assert_count(0, 0, 0);
+	/* They end in time, and not to make room. */
+	assert_evicted(0, 0, 0);
 }
+END_TEST
 
-static bool lives(struct flow *flow)
+/* Never by age. Either direction keeps it. */
+START_TEST(in_use)
 {
-	if (!flow_lock(flow))
-		return false;
-	flow_unlock(flow);
-	return true;
-}
+	struct flow *flow = make_kind(_i);
 
-static void sweep(struct flows *flows, uint32_t now_ms)
-{
-	for (int i = 0; i < FLOWS_SWEEP_CALLS; i++)
-		flows_sweep(flows, now_ms);
+	for (int i = 0; i < 1000; i++) {
+		now_ms += kinds[_i].idle_ms - 1;
+		ck_assert(flow_lock(flow));
+		if (i % 2)
+			flow_pass_up(flow, now_ms);
+		else
+			flow_pass_down(flow, 0, now_ms);
+		flow_unlock(flow);
+		sweep();
+	}
+	ck_assert_ptr_eq(find(kinds[_i].kind, 1), flow);
 }
+END_TEST
 
 /* A worker may begin its batch after the sweep has looked at the clock. */
-START_TEST(test_datagram_after_the_sweep_began)
+START_TEST(datagram_after_the_sweep_began)
 {
-	struct flows *flows = table();
-	struct flow *trial = make(flows, FLOW_ADDRESS, 5004), *session = make(flows, FLOW_CID, 5004);
+	static const uint32_t nows[] = { 5000, UINT32_MAX };
 
-	prove(flows, session);
-	sweep(flows, 5000);
-	ck_assert(lives(trial));
-	ck_assert(lives(session));
-	end(flows);
+	for (int i = 0; i < 2; i++) {
+		now_ms = nows[i] + 4;
+		make_kind(_i);
+		now_ms = nows[i];
+		sweep();
+		ck_assert_ptr_nonnull(find(kinds[_i].kind, 1));
+		flows_end(flows, find(kinds[_i].kind, 1));
+	}
 }
 END_TEST
 
-START_TEST(test_datagram_after_the_sweep_began_at_the_wrap)
+START_TEST(longest_idle_time_at_the_wrap)
 {
-	struct flows *flows = table();
-	struct flow *session = make(flows, FLOW_CID, 2);
+	static const struct flows_limits most = { MAX_FLOWS, 86400000, 2000000000 };
 
-	prove(flows, session);
-	sweep(flows, UINT32_MAX);
-	ck_assert(lives(session));
-	end(flows);
+	ck_assert_int_eq(flows_set_limits(flows, POOL, &most), 0);
+	promote(make(FLOW_CID, 1), FLOW_CLASS_CID);
+	now_ms += 1999999999;
+	sweep();
+	assert_count(0, 0, 1);
+	now_ms += 1;
+	sweep();
+	assert_count(0, 0, 0);
 }
 END_TEST
 
-START_TEST(test_idle_without_cid)
+/* Each call takes its part, and all of them the whole. */
+START_TEST(slices)
 {
-	struct flows *flows = table();
-	struct flow *flow = make(flows, FLOW_ADDRESS, UINT32_MAX - 500);
+	static const struct flows_limits many = { 8 * 800, IDLE_MS, CID_IDLE_MS };
 
-	prove(flows, flow);
-	sweep(flows, 498);
-	ck_assert(lives(flow));
-	sweep(flows, 499);
-	ck_assert(!lives(flow));
-	end(flows);
+	ck_assert_int_eq(flows_set_limits(flows, POOL, &many), 0);
+	for (unsigned n = 0; n < 400; n++)
+		make(FLOW_CID, n);
+	now_ms += IDLE_MS;
+	for (int i = 0; i < FLOWS_SWEEP_CALLS; i++)
+		flows_sweep(flows, now_ms);
+	assert_count(0, 0, 0);
 }
 END_TEST
 
-START_TEST(test_idle_with_cid)
+START_TEST(pool_removed)
 {
-	struct flows *flows = table();
-	struct flow *flow = make(flows, FLOW_CID, 0);
+	static const struct flows_limits none = { 0 };
+	struct what what;
 
-	prove(flows, flow);
-	sweep(flows, 1999999999);
-	ck_assert(lives(flow));
-	sweep(flows, 2000000000);
-	ck_assert(!lives(flow));
-	end(flows);
-}
-END_TEST
-
-START_TEST(test_trial)
-{
-	struct flows *flows = table();
-	struct flow *flow = make(flows, FLOW_CID, 7);
-
-	sweep(flows, 7 + FLOWS_TRIAL_MS - 1);
-	ck_assert(lives(flow));
-	sweep(flows, 7 + FLOWS_TRIAL_MS);
-	ck_assert(!lives(flow));
-	end(flows);
+	promote(make(FLOW_CID, 1), FLOW_CLASS_CID);
+	promote(make(FLOW_ADDRESS, 1), FLOW_CLASS_ADDRESS);
+	make(FLOW_CID, 2);
+	ck_assert_int_eq(flows_set_limits(flows, OTHER_POOL, &limits), 0);
+	what_of(&what, FLOW_CID, OTHER_POOL, 3);
+	ck_assert_ptr_nonnull(flows_make(flows, &what.made));
+	ck_assert_int_eq(flows_set_limits(flows, POOL, &none), 0);
+	sweep();
+	assert_count(0, 0, 0);
+	ck_assert_uint_eq(flows_count(flows, OTHER_POOL).flows[FLOW_CLASS_HANDSHAKE], 1);
 }
 END_TEST
 
 void suite(TCase *tests)
 {
-	tcase_add_test(tests, test_datagram_after_the_sweep_began);
-	tcase_add_test(tests, test_datagram_after_the_sweep_began_at_the_wrap);
-	tcase_add_test(tests, test_idle_without_cid);
-	tcase_add_test(tests, test_idle_with_cid);
-	tcase_add_test(tests, test_trial);
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_loop_test(tests, idle, 0, KINDS);
+	tcase_add_loop_test(tests, in_use, 0, KINDS);
+	tcase_add_loop_test(tests, datagram_after_the_sweep_began, 0, KINDS);
+	tcase_add_test(tests, longest_idle_time_at_the_wrap);
+	tcase_add_test(tests, slices);
+	tcase_add_test(tests, pool_removed);
 }

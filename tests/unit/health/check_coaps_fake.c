@@ -227,7 +227,7 @@ START_TEST(forgets_sessions_that_move)
 	probe_start();
 	const struct seen *one = probe_run(1);
 	ck_assert(!one->ok);
-	ck_assert_str_eq(one->reason, "a handshake, but no answer to a GET for 400 ms");
+	ck_assert_str_eq(one->reason, "a handshake, but no answer to a GET for 1000 ms");
 	for (int i = 0; i < 6; i++) {
 		one = probe_run(1);
 		ck_assert_msg(one->ok, "%s", one->reason);
@@ -269,7 +269,7 @@ START_TEST(absent_for_a_while)
 	for (int i = 0; i < 3; i++) {
 		const struct seen *one = probe_run(1);
 		ck_assert(!one->ok);
-		ck_assert_str_eq(one->reason, "no answer for 400 ms");
+		ck_assert_str_eq(one->reason, "no answer for 1000 ms");
 		ck_assert_int_eq(one->findings.rebinding, FINDING_GOOD);
 	}
 	fake.manner = HONEST;
@@ -285,7 +285,7 @@ START_TEST(absent_from_the_beginning)
 	for (int i = 0; i < 4; i++) {
 		const struct seen *one = probe_run(1);
 		ck_assert(!one->ok);
-		ck_assert_str_eq(one->reason, "no answer for 400 ms");
+		ck_assert_str_eq(one->reason, "no answer for 1000 ms");
 		ck_assert_int_eq(one->findings.rebinding, FINDING_UNKNOWN);
 	}
 	fake.manner = HONEST;

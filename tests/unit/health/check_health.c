@@ -5,18 +5,17 @@
 #include "tests/fixtures/health_fixture.h"
 #include "tests/unit/suite.h"
 
-/* Each probe is a fresh one from the same port; between two are 90 % of the interval or more. */
+/* Each probe is a fresh one; between two are 90 % of the interval or more. */
 START_TEST(test_probes_repeat)
 {
 	manner = ANSWER;
 	say = verify_request;
 	say_len = sizeof verify_request;
 	health_set_targets(health, &target, 1);
-	run(4, 3000);
+	run(4, 20000);
 	ck_assert_uint_eq(report_count, 4);
 	for (size_t i = 1; i < 4; i++) {
 		ck_assert(reports[i].ok);
-		ck_assert_uint_eq(got[i].port, got[0].port);
 		ck_assert_mem_ne(got[i].data + PROBE_HELLO_RANDOM_AT, got[i - 1].data + PROBE_HELLO_RANDOM_AT, 32);
 		ck_assert_uint_ge(reports[i].at_ms - reports[i - 1].at_ms, 52);
 	}
@@ -28,10 +27,9 @@ START_TEST(test_refused_until_fall)
 {
 	event_del(server_event);
 	close(server);
-	target.how.interval_ms = 400;
-	target.how.timeout_ms = 300;
+	target.how.interval_ms = 2000;
 	health_set_targets(health, &target, 1);
-	run(4, 3000);
+	run(4, 20000);
 	ck_assert_uint_eq(report_count, 4);
 	for (size_t i = 0; i < 4; i++) {
 		ck_assert(!reports[i].ok);
@@ -68,9 +66,8 @@ START_TEST(test_set_targets)
 	say_len = sizeof verify_request;
 	target.how.interval_ms = all[0].how.interval_ms = all[1].how.interval_ms = 10000;
 	health_set_targets(health, all, 2);
-	run(2, 3000);
+	run(2, 20000);
 	ck_assert_uint_eq(got_count, 2);
-	uint16_t port = got[0].port;
 
 	all[0].how.rise = 9; /* not the prober's business */
 	health_set_targets(health, all, 1);
@@ -79,11 +76,10 @@ START_TEST(test_set_targets)
 
 	all[0].how.interval_ms = 60;
 	health_set_targets(health, all, 1);
-	run(4, 3000);
+	run(4, 20000);
 	ck_assert_uint_eq(report_count, 4);
 	ck_assert_uint_eq(reports[2].uid, 7);
 	ck_assert_uint_eq(reports[3].uid, 7);
-	ck_assert_uint_ne(got[2].port, port);
 
 	health_set_targets(health, NULL, 0);
 	run(5, 150);
@@ -101,7 +97,7 @@ START_TEST(test_suspect)
 	health_suspect(health, 7);
 	health_suspect(health, 7);
 	health_suspect(health, 99);
-	run(2, 3000);
+	run(2, 20000);
 	ck_assert_uint_eq(report_count, 2);
 	ck_assert_uint_ge(reports[1].at_ms - reports[0].at_ms, 95);
 	run(3, 150);

@@ -196,8 +196,8 @@ START_TEST(hangs_in_the_middle)
 	probe_start();
 	const struct seen *one = probe_run(1);
 	ck_assert(!one->ok);
-	ck_assert_str_eq(one->reason, "200 OK, but not all of it in 400 ms");
-	ck_assert_str_eq(probe_run(1)->reason, "200 OK, but not all of it in 400 ms");
+	ck_assert_str_eq(one->reason, "200 OK, but not all of it in 1000 ms");
+	ck_assert_str_eq(probe_run(1)->reason, "200 OK, but not all of it in 1000 ms");
 }
 END_TEST
 
@@ -271,7 +271,7 @@ START_TEST(silent)
 	probe_start();
 	const struct seen *one = probe_run(1);
 	ck_assert(!one->ok);
-	ck_assert_str_eq(one->reason, "no answer for 400 ms");
+	ck_assert_str_eq(one->reason, "no answer for 1000 ms");
 	close(fd);
 	stop_server();
 	teardown();

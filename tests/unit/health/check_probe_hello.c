@@ -59,7 +59,7 @@ START_TEST(test_hello_answers)
 	memcpy(cut, alert, sizeof cut);
 	cut[2] = 0xff; /* OpenSSL's version */
 	ck_assert_int_eq(probe_hello_read(cut, sizeof cut), PROBE_ANSWER_ALERT);
-	cut[2] = 0xfc;
+	cut[1] = 0x03; /* of TLS */
 	ck_assert_int_eq(probe_hello_read(cut, sizeof cut), PROBE_ANSWER_NONE);
 	ck_assert_int_eq(probe_hello_read(alert, sizeof alert - 1), PROBE_ANSWER_NONE);
 	ck_assert_int_eq(probe_hello_read(alert, 0), PROBE_ANSWER_NONE);

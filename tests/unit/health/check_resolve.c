@@ -39,6 +39,30 @@ START_TEST(ipv6)
 END_TEST
 
 static const struct {
+	bool v6;
+	unsigned addresses, times;
+	const char *reason; /* "": it is good */
+} repeated[] = {
+	{ false, 1, 2, "" },
+	{ false, 1, 7, "" },
+	{ true, 1, 2, "" },
+	{ false, 2, 2, "4 addresses, where a backend is one" },
+	{ false, 3, 1, "3 addresses, where a backend is one" },
+	{ true, 3, 2, "6 addresses, where a backend is one" },
+};
+
+START_TEST(an_address_that_is_given_again)
+{
+	server.addresses = repeated[_i].addresses;
+	server.times = repeated[_i].times;
+	ck_assert_int_eq(resolve_set_names(resolve, &(struct resolve_name){ "pod", repeated[_i].v6 }, 1), 0);
+	ck_assert_str_eq(next_report()->reason, repeated[_i].reason);
+	if (!repeated[_i].reason[0])
+		ck_assert_mem_eq(reports[0].ip + (repeated[_i].v6 ? 0 : 12), server.address, repeated[_i].v6 ? 16 : 4);
+}
+END_TEST
+
+static const struct {
 	uint32_t sent_s, taken_s;
 } ttls[] = { { 0, 5 },         { 4, 5 },     { 5, 5 },     { 6, 6 },
 	     { 299, 299 },     { 300, 300 }, { 301, 300 }, { 0x7fffffff, 300 },
@@ -106,6 +130,82 @@ START_TEST(another_id_is_ignored)
 }
 END_TEST
 
+/* Whoever wants to answer in the server's name has to guess the port anew for each question, and the letters. */
+START_TEST(each_question_from_another_port)
+{
+	enum { QUESTIONS = 20 };
+	static const struct resolve_name pod = { "a-name-of-some-letters", false };
+	uint16_t ports[QUESTIONS];
+	size_t same = 0, capitals = 0, letters = 0;
+
+	know(pod.host);
+	for (size_t i = 0; i < QUESTIONS; i++) {
+		ck_assert(next_report()->good);
+		ports[i] = server.from.sin_port;
+		for (size_t j = 0; j < i; j++)
+			same += ports[j] == ports[i];
+		for (ssize_t j = HEADER; j < server.query_len; j++) {
+			letters += isalpha(server.query[j]) != 0;
+			capitals += isupper(server.query[j]) != 0;
+		}
+		resolve_now(resolve, &pod);
+	}
+	/* Of some 28,000 ports two may be the same now and then. */
+	ck_assert_uint_le(same, 2);
+	ck_assert(capitals > letters / 4 && capitals < letters * 3 / 4);
+}
+END_TEST
+
+/* In two rounds of silence both are asked. Then the one that answers is asked first. */
+START_TEST(one_of_two_servers_is_dead)
+{
+	struct sockaddr_in addr;
+	socklen_t len = sizeof addr;
+	char second[64];
+
+	resolve_free(resolve);
+	ck_assert_int_eq(getsockname(other.fd, (struct sockaddr *)&addr, &len), 0);
+	snprintf(second, sizeof second, "nameserver 127.0.0.1:%u\n", ntohs(addr.sin_port));
+	write_conf(&server, second);
+	ck_assert_int_eq(resolve_new_from(&resolve, base, file, on_report, &reports), 0);
+	server.silent = other.silent = true;
+	other.address[3] = 9;
+	know("pod");
+	ck_assert_str_eq(next_report()->reason, "no answer from the DNS");
+	ck_assert_uint_eq(server.asked, 1);
+	ck_assert_uint_eq(other.asked, 1);
+	other.silent = false;
+	ck_assert_uint_eq(next_report()->ip[15], 9);
+	ck_assert_uint_eq(server.asked, 1);
+	ck_assert_uint_eq(other.asked, 2);
+}
+END_TEST
+
+/* More than are asked at once: the others have their turn when those are given up. */
+START_TEST(many_in_silence)
+{
+	enum { NAMES = 3 * RESOLVE_AT_ONCE };
+	static char hosts[NAMES][8];
+	struct resolve_name names[NAMES];
+
+	server.silent = true;
+	for (size_t i = 0; i < NAMES; i++) {
+		snprintf(hosts[i], sizeof hosts[i], "n%03zu", i);
+		names[i] = (struct resolve_name){ hosts[i], false };
+	}
+	ck_assert_int_eq(resolve_set_names(resolve, names, NAMES), 0);
+	run_until(&server.asked, RESOLVE_AT_ONCE);
+	run_ms(100);
+	ck_assert_uint_eq(server.asked, RESOLVE_AT_ONCE);
+	/* Most of those that are asked for are forgotten, and half of those that wait. */
+	ck_assert_int_eq(resolve_set_names(resolve, names + 60, NAMES / 2), 0);
+	server.silent = false;
+	run_until(&reported, NAMES / 2);
+	for (size_t i = 0; i < NAMES / 2; i++)
+		ck_assert_msg(reports[i].good || i < 4, "%s: %s", reports[i].host, reports[i].reason);
+}
+END_TEST
+
 START_TEST(silence_then_an_answer)
 {
 	server.silent = true;
@@ -165,8 +265,12 @@ void suite(TCase *tests)
 	tcase_add_test(tests, one_address);
 	tcase_add_test(tests, ipv6);
 	tcase_add_loop_test(tests, ttl, 0, sizeof ttls / sizeof *ttls);
+	tcase_add_loop_test(tests, an_address_that_is_given_again, 0, sizeof repeated / sizeof *repeated);
 	tcase_add_loop_test(tests, bad_answer, 0, sizeof bad / sizeof *bad);
 	tcase_add_test(tests, another_id_is_ignored);
+	tcase_add_test(tests, each_question_from_another_port);
+	tcase_add_test(tests, one_of_two_servers_is_dead);
+	tcase_add_test(tests, many_in_silence);
 	tcase_add_test(tests, silence_then_an_answer);
 	tcase_add_test(tests, many_at_once);
 	tcase_add_test(tests, search_list);

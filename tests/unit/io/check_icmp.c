@@ -39,7 +39,7 @@ static void wait_error(int fd)
 {
 	struct pollfd poll_fd = { .fd = fd };
 
-	ck_assert_int_eq(poll(&poll_fd, 1, 2000), 1);
+	ck_assert_int_eq(poll(&poll_fd, 1, 10000), 1);
 	ck_assert(poll_fd.revents & POLLERR);
 }
 

@@ -13,7 +13,8 @@ static const int foreign[] = { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, 
 enum { QUEUE = 7, FROM = 9, DATAGRAMS = 3 };
 
 static struct io_outbox *outbox;
-static stats_counter sent, refused, segmented, fragmented;
+static struct stats_sent sent;
+static stats_counter refused, segmented, fragmented;
 static struct io_pmtu path;
 static struct addr to_addr;
 static struct io_double io;
@@ -35,7 +36,7 @@ static void outbox_set_up(void)
 {
 	io_double_init(&io, NULL);
 	drains = drain_finds = 0;
-	sent = refused = segmented = fragmented = 0;
+	sent.datagrams = sent.octets = refused = segmented = fragmented = 0;
 	outbox = io_outbox_new(&io.io, drain, &drains);
 	ck_assert_ptr_nonnull(outbox);
 	ck_assert_int_eq(addr_parse(&to_addr, "192.0.2.1:5684"), 0);
@@ -73,7 +74,7 @@ static void assert_each_refused(int error, uint32_t of, unsigned sends_each, uns
 		queue(of, NULL, 5);
 	io_flush(outbox);
 	ck_assert_uint_eq(refused, DATAGRAMS);
-	ck_assert_uint_eq(sent, 0);
+	ck_assert_uint_eq(sent.datagrams, 0);
 	ck_assert_msg(io.sends == DATAGRAMS * sends_each, "%u sends", io.sends);
 	ck_assert_msg(drains == DATAGRAMS * drains_each, "%u drains", drains);
 }
@@ -112,7 +113,7 @@ START_TEST(tried_again_after_others_errors)
 	for (int i = 0; i < DATAGRAMS; i++)
 		queue(QUEUE, NULL, 5);
 	io_flush(outbox);
-	ck_assert_uint_eq(sent, DATAGRAMS);
+	ck_assert_uint_eq(sent.datagrams, DATAGRAMS);
 	ck_assert_uint_eq(refused, 0);
 	ck_assert_uint_eq(io.sends, 3);
 	ck_assert_uint_eq(drains, 2);
@@ -125,7 +126,7 @@ START_TEST(tried_again_after_an_error_that_is_gone)
 	io_double_refuse(&io, foreign[_i], 1);
 	queue(QUEUE, NULL, 5);
 	io_flush(outbox);
-	ck_assert_uint_eq(sent, 1);
+	ck_assert_uint_eq(sent.datagrams, 1);
 	ck_assert_uint_eq(io.sends, 2);
 	ck_assert_uint_eq(drains, 1);
 }
@@ -141,7 +142,7 @@ START_TEST(a_path_learns_at_once)
 	queue(QUEUE, &path, 5);
 	io_flush(outbox);
 	ck_assert_uint_eq(path.most, 0);
-	ck_assert_uint_eq(sent, 2);
+	ck_assert_uint_eq(sent.datagrams, 2);
 	ck_assert_uint_eq(segmented + refused, 0);
 	ck_assert_uint_eq(io.sends, 2);
 	ck_assert_uint_eq(drains, 0);
@@ -192,7 +193,7 @@ START_TEST(no_handle)
 					 });
 	io_flush(outbox);
 	ck_assert_uint_eq(refused, 4);
-	ck_assert_uint_eq(sent + segmented + fragmented, 0);
+	ck_assert_uint_eq(sent.datagrams + sent.octets + segmented + fragmented, 0);
 	ck_assert_uint_eq(path.most, UINT16_MAX);
 	ck_assert_uint_eq(io.sends, 0);
 }

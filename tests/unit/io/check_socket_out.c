@@ -11,7 +11,8 @@
 
 static struct io_outbox *outbox;
 static struct io *io;
-static stats_counter sent, refused, segmented, fragmented;
+static struct stats_sent sent;
+static stats_counter refused, segmented, fragmented;
 static struct io_pmtu path;
 static int from, to;
 static struct addr to_addr;
@@ -29,7 +30,7 @@ static void open_sockets(const char *ip, enum socket_use receiver)
 
 static void set_up(void)
 {
-	sent = refused = segmented = fragmented = 0;
+	sent.datagrams = sent.octets = refused = segmented = fragmented = 0;
 	io = socket_io_new();
 	ck_assert_ptr_nonnull(io);
 	outbox = io_outbox_new(io, NULL, NULL);
@@ -100,7 +101,7 @@ START_TEST(leaves_in_groups)
 	queue("h4.", "four", 4);
 	io_flush(outbox);
 	ck_assert_str_eq(received(4), "h1.first h3.third h4.four h2.longer-one");
-	ck_assert_uint_eq(sent, 4);
+	ck_assert_uint_eq(sent.datagrams, 4);
 	ck_assert_uint_eq(segmented, 3);
 	ck_assert_uint_eq(refused + fragmented, 0);
 	ck_assert_uint_eq(path.most, UINT16_MAX);
@@ -147,7 +148,7 @@ START_TEST(the_kernel_refuses_groups)
 	queue("d", "-four", 4);
 	io_flush(outbox);
 	ck_assert_str_eq(received(4), "a-1 b-two c-3 d-four");
-	ck_assert_uint_eq(sent, 4);
+	ck_assert_uint_eq(sent.datagrams, 4);
 	ck_assert_uint_eq(refused + segmented + fragmented, 0);
 	ck_assert_uint_eq(path.most, 0);
 }
@@ -170,7 +171,7 @@ START_TEST(the_kernel_refuses_large_ones)
 	queue("c", large, 2);
 	io_flush(outbox);
 	ck_assert_uint_eq(fragmented, 3);
-	ck_assert_uint_eq(sent, 3);
+	ck_assert_uint_eq(sent.datagrams, 3);
 	ck_assert_uint_eq(strlen(received(3)), 3 * 1200 + 2);
 	ck_assert_uint_eq(refused + segmented, 0);
 }
@@ -182,26 +183,26 @@ START_TEST(flushes_when_full)
 	open_sockets("127.0.0.1", SOCKET_TUNNEL);
 	for (int i = 0; i < 3 * IO_OUTBOX + 1; i++)
 		queue("h", "x", 1);
-	ck_assert_uint_eq(sent, 3 * IO_OUTBOX);
+	ck_assert_uint_eq(sent.datagrams, 3 * IO_OUTBOX);
 	io_flush(outbox);
 	ck_assert_uint_eq(strlen(received(3 * IO_OUTBOX + 1)), (3 * IO_OUTBOX + 1) * 3 - 1);
-	ck_assert_uint_eq(sent, 3 * IO_OUTBOX + 1);
+	ck_assert_uint_eq(sent.datagrams, 3 * IO_OUTBOX + 1);
 	ck_assert_uint_eq(segmented, 3 * IO_OUTBOX);
 }
 END_TEST
 
-START_TEST(a_tunnel_is_alone_at_its_address)
+START_TEST(who_is_alone_stays_alone)
 {
 	struct addr elsewhere;
 
 	open_sockets("127.0.0.1", SOCKET_TUNNEL);
-	ck_assert_int_eq(socket_bind(&to_addr, SOCKET_TUNNEL, SOCKET_FIRST), -EADDRINUSE);
+	ck_assert_int_eq(socket_bind(&to_addr, SOCKET_TUNNEL, SOCKET_ALONE), -EADDRINUSE);
 	ck_assert_int_eq(socket_bind(&to_addr, SOCKET_LISTENER, SOCKET_FURTHER), -EADDRINUSE);
 	ck_assert_int_eq(socket_bind(&to_addr, SOCKET_ENDPOINT, SOCKET_FIRST), -EADDRINUSE);
 	ck_assert_int_eq(addr_parse(&elsewhere, "192.0.2.1:7200"), 0);
-	ck_assert_int_eq(socket_bind(&elsewhere, SOCKET_TUNNEL, SOCKET_FIRST), -EADDRNOTAVAIL);
+	ck_assert_int_eq(socket_bind(&elsewhere, SOCKET_TUNNEL, SOCKET_ALONE), -EADDRNOTAVAIL);
 	ck_assert_int_eq(addr_parse(&elsewhere, "[2001:db8::1]:7200"), 0);
-	ck_assert_int_eq(socket_bind(&elsewhere, SOCKET_TUNNEL, SOCKET_FIRST), -EADDRNOTAVAIL);
+	ck_assert_int_eq(socket_bind(&elsewhere, SOCKET_TUNNEL, SOCKET_ALONE), -EADDRNOTAVAIL);
 }
 END_TEST
 
@@ -224,7 +225,7 @@ START_TEST(goes_on_behind_what_is_refused)
 				 });
 	io_flush(outbox);
 	ck_assert_str_eq(received(3), "a c e");
-	ck_assert_uint_eq(sent, 3);
+	ck_assert_uint_eq(sent.datagrams, 3);
 	ck_assert_uint_eq(refused, 2);
 }
 END_TEST
@@ -239,5 +240,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, the_kernel_refuses_large_ones);
 	tcase_add_test(tests, flushes_when_full);
 	tcase_add_test(tests, goes_on_behind_what_is_refused);
-	tcase_add_test(tests, a_tunnel_is_alone_at_its_address);
+	tcase_add_test(tests, who_is_alone_stays_alone);
 }

@@ -80,7 +80,7 @@ static void assert_arrives(int fd)
 
 static uint64_t sent_up(int backend)
 {
-	return bed.path->stats.sent_up[bed.configured.uid[backend]];
+	return bed.path->stats.sent_up[bed.configured.uid[backend]].datagrams;
 }
 
 static uint64_t icmp_errors(int backend)
@@ -126,6 +126,7 @@ START_TEST(error_of_a_pool_that_is_gone)
 	io_double_refuse(&bed.io, ECONNREFUSED, 1);
 	struct octets in = octets_of(RECORD_OF("02"));
 	struct io_datagram datagram = { .data = in.at, .len = in.len };
+	ck_assert_int_eq(addr_parse(&datagram.from, "192.0.2.1:4000"), 0);
 	batch_uplink(bed.path, table, bed.configured.listener_uid, &datagram, 1);
 	io_flush(bed.path->outbox);
 	bed.publisher.current = (struct table *)(uintptr_t)table;

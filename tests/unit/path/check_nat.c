@@ -62,7 +62,7 @@ START_TEST(no_address)
 	ck_assert_uint_eq(verdicts(VERDICT_CID), 1);
 	ck_assert_uint_eq(refused(REFUSED_NO_ADDRESS), 2);
 	ck_assert_uint_eq(refused(REFUSED_SEND), 0);
-	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).trial, 0);
+	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).flows[FLOW_CLASS_HANDSHAKE], 0);
 }
 END_TEST
 
@@ -75,7 +75,7 @@ START_TEST(one_without_address)
 	ck_assert_uint_eq(verdicts(VERDICT_CID), 2);
 	ck_assert_uint_eq(refused(REFUSED_NO_ADDRESS), 1);
 	ck_assert_uint_eq(refused(REFUSED_SEND), 1);
-	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).trial, 1);
+	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).flows[FLOW_CLASS_HANDSHAKE], 1);
 	/* The name is resolved. */
 	ck_assert_int_eq(addr_parse(&bed.configured.backend[0].addr, "127.0.0.9:6001"), 0);
 	publish();

@@ -24,17 +24,38 @@ static struct addr addr_of(const char *text)
 	return addr;
 }
 
-static struct ownership_peer peer_of(const char *text)
+static struct ownership_pair pair_of(const char *text)
 {
-	return (struct ownership_peer){ .device = addr_of(text), .service = 4 };
+	return (struct ownership_pair){ .device = addr_of(text), .service = 4 };
+}
+
+static struct trace_ring *ring_of_cid(void)
+{
+	struct trace_of of = { .cid_len = sizeof cid };
+	struct trace_ring *made;
+
+	memcpy(of.cid, cid, sizeof cid);
+	made = trace_ring_new(&of);
+	ck_assert_ptr_nonnull(made);
+	return made;
+}
+
+/* Goes on with a trace of an address. */
+static void trace_address(const char *text)
+{
+	struct trace_of of = { .cid_len = 0 };
+
+	trace_ring_free(ring);
+	ck_assert(addr_parse(&of.from, text) == 0 || addr_parse_ip(&of.from, text) == 0);
+	ring = trace_ring_new(&of);
+	ck_assert_ptr_nonnull(ring);
 }
 
 static void set_up(void)
 {
-	const struct ownership_peer owner = peer_of("192.0.2.1:4000");
+	const struct ownership_pair device = pair_of("192.0.2.1:4000");
 
-	ring = trace_ring_new(cid, sizeof cid);
-	ck_assert_ptr_nonnull(ring);
+	ring = ring_of_cid();
 	memset(&flow, 0, sizeof flow);
 	flow.kind = FLOW_CID;
 	flow.backend = 7;
@@ -42,7 +63,7 @@ static void set_up(void)
 	memcpy(flow.cid, cid, sizeof cid);
 	flow.endpoint = addr_of("127.64.0.1:40684");
 	flow.backend_addr = addr_of("127.0.0.1:6001");
-	ownership_init(&flow.ownership, &owner, true);
+	ownership_prove(&flow.session, &device);
 	for (size_t i = 0; i < sizeof data; i++)
 		data[i] = (uint8_t)(i * 7);
 	datagram = (struct io_datagram){
@@ -90,7 +111,7 @@ START_TEST(uplink)
 	ck_assert_mem_eq(entry.local, datagram.local, 16);
 	ck_assert_uint_eq(entry.service, 4);
 	ck_assert_uint_eq(entry.backend, 7);
-	ck_assert_int_eq(entry.role, TRACE_OWNER);
+	ck_assert_int_eq(entry.role, TRACE_PROVEN);
 	ck_assert_uint_eq(entry.len, 40);
 	ck_assert_uint_eq(entry.kept, 40);
 	ck_assert_mem_eq(entry.data, data, 40);
@@ -164,46 +185,100 @@ END_TEST
 
 START_TEST(roles)
 {
-	const struct ownership_peer claimant = peer_of("192.0.2.2:4000");
 	static const enum flow_kind kinds[] = { FLOW_ADDRESS, FLOW_HELLO, FLOW_SOURCE };
 	static const enum trace_role expected[] = { TRACE_HANDSHAKE, TRACE_HANDSHAKE, TRACE_OWN_ENDPOINT };
+	static const char *const names[TRACE_ROLES] = { "proven", "unproven", "own_endpoint", "handshake" };
 
-	datagram.from = claimant.device;
-	flow.ownership.claimant.peer = claimant;
+	datagram.from = addr_of("192.0.2.2:4000");
 	trace_up(ring, &up, &flow);
-	ck_assert_int_eq(only().role, TRACE_REPLACED);
-	flow.ownership.claimed = true;
+	ck_assert_int_eq(only().role, TRACE_UNPROVEN);
+	flow.session.has_proven = false;
+	datagram.from = addr_of("192.0.2.1:4000");
 	trace_up(ring, &up, &flow);
-	ck_assert_int_eq(only().role, TRACE_CLAIMANT);
+	ck_assert_int_eq(only().role, TRACE_UNPROVEN);
 	for (int i = 0; i < COUNT_OF(kinds); i++) {
 		flow.kind = (uint8_t)kinds[i];
 		trace_up(ring, &up, &flow);
 		ck_assert_int_eq(only().role, expected[i]);
 	}
+	for (enum trace_role role = 0; role < TRACE_ROLES; role++)
+		ck_assert_str_eq(trace_role_name(role), names[role]);
 }
 END_TEST
 
 START_TEST(downlink)
 {
-	const struct ownership_peer to[] = { peer_of("192.0.2.1:4000"), peer_of("192.0.2.2:4000"),
-					     peer_of("192.0.2.3:4000") };
+	const struct ownership_pair to[] = { pair_of("192.0.2.1:4000"), pair_of("192.0.2.2:4000"),
+					     pair_of("192.0.2.3:4000") };
 	struct trace_entry entry;
 
-	flow.ownership.claimed = true;
-	flow.ownership.claimant.peer = to[1];
 	datagram.from = flow.backend_addr;
 	trace_down(ring, &datagram, &flow, to, 3);
 	entry = only();
 	ck_assert(!entry.up && entry.has_flow);
 	ck_assert(addr_equal(&entry.from, &flow.backend_addr));
 	ck_assert_uint_eq(entry.to_count, 3);
-	for (unsigned i = 0; i < 3; i++)
-		ck_assert_mem_eq(&entry.to[i].peer, &to[i], sizeof to[i]);
-	ck_assert_int_eq(entry.to[0].role, TRACE_OWNER);
-	ck_assert_int_eq(entry.to[1].role, TRACE_CLAIMANT);
-	ck_assert_int_eq(entry.to[2].role, TRACE_REPLACED);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_mem_eq(&entry.to[i].pair, &to[i], sizeof to[i]);
+		ck_assert_int_eq(entry.to[i].role, i == 0 ? TRACE_PROVEN : TRACE_UNPROVEN);
+	}
 	trace_down(ring, &datagram, &flow, to, 0);
 	ck_assert_uint_eq(only().to_count, 0);
+}
+END_TEST
+
+/* To as many as may get one. */
+START_TEST(downlink_to_all)
+{
+	struct ownership_pair to[OWNERSHIP_WAYS_BACK];
+	struct trace_entry entry;
+
+	for (unsigned i = 0; i < OWNERSHIP_WAYS_BACK; i++) {
+		to[i] = pair_of("192.0.2.1:4000");
+		to[i].device.port = (uint16_t)(4000 + i);
+	}
+	trace_down(ring, &datagram, &flow, to, OWNERSHIP_WAYS_BACK);
+	entry = only();
+	ck_assert_uint_eq(entry.to_count, OWNERSHIP_WAYS_BACK);
+	for (unsigned i = 0; i < OWNERSHIP_WAYS_BACK; i++)
+		ck_assert_mem_eq(&entry.to[i].pair, &to[i], sizeof to[i]);
+}
+END_TEST
+
+/* Whatever it sends, and whatever it gets: a handshake has no CID yet, and what is dropped has none at all. */
+START_TEST(by_address)
+{
+	static const char *const texts[] = { "192.0.2.1", "192.0.2.1:4000" };
+	static const char *const others[] = { "192.0.2.2", "192.0.2.1:4001", "::1" };
+	const struct ownership_pair to[] = { pair_of("192.0.2.9:4000"), pair_of("192.0.2.1:4000") };
+	const struct snapshot_backend backend = { .uid = 7, .addr = flow.backend_addr };
+	struct io_datagram reply = { .data = data, .len = 40, .from = flow.backend_addr };
+
+	flow.kind = FLOW_ADDRESS;
+	flow.cid_len = 0;
+	decision.cid_len = 0;
+	view.kind = DTLS_OTHER;
+	for (int i = 0; i < COUNT_OF(texts); i++) {
+		trace_address(texts[i]);
+		trace_up(ring, &up, &flow);
+		ck_assert_int_eq(only().role, TRACE_HANDSHAKE);
+		trace_up(ring, &up, NULL);
+		ck_assert(!only().has_flow);
+		trace_up_stateless(ring, &up, &backend, &datagram.from);
+		ck_assert_uint_eq(only().backend, 7);
+		trace_down(ring, &reply, &flow, to, 2);
+		ck_assert_uint_eq(only().to_count, 2);
+		trace_down(ring, &reply, &flow, to, 1);
+		ck_assert_ptr_null(trace_peek(ring));
+	}
+	for (int i = 0; i < COUNT_OF(others); i++) {
+		trace_address(others[i]);
+		trace_up(ring, &up, &flow);
+		trace_up(ring, &up, NULL);
+		trace_up_stateless(ring, &up, &backend, &datagram.from);
+		trace_down(ring, &reply, &flow, to + 1, 1);
+		ck_assert_ptr_null(trace_peek(ring));
+	}
 }
 END_TEST
 
@@ -295,6 +370,8 @@ void suite(TCase *tests)
 	tcase_add_test(tests, not_sent);
 	tcase_add_test(tests, roles);
 	tcase_add_test(tests, downlink);
+	tcase_add_test(tests, downlink_to_all);
+	tcase_add_test(tests, by_address);
 	tcase_add_test(tests, long_datagrams);
 	tcase_add_test(tests, full);
 	tcase_add_test(tests, two_threads);

@@ -98,9 +98,9 @@ START_TEST(header_in_front)
 {
 	receive("192.0.2.1:56324", NULL, RECORD);
 	assert_arrives(server, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" RECORD);
-	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]], 1);
+	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 1);
 	ck_assert_uint_eq(bed.path->stats.verdicts[bed.configured.listener_uid][VERDICT_CID], 1);
-	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).trial, 0);
+	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).flows[FLOW_CLASS_HANDSHAKE], 0);
 }
 END_TEST
 
@@ -141,7 +141,79 @@ START_TEST(no_address)
 	publish();
 	receive("192.0.2.1:56324", NULL, RECORD);
 	ck_assert_uint_eq(bed.path->stats.refused_up[bed.configured.pool_uid][REFUSED_NO_ADDRESS], 1);
-	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]], 0);
+	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 0);
+}
+END_TEST
+
+#define HELLO_OF(random, seq, offset)                                                                                  \
+	"16fefd0000000000000000 0034 01 000028" seq offset "000028 fefd" random                                        \
+	"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f 00 00 0002 c0a8"
+#define HELLO(seq, offset) HELLO_OF("00", seq, offset)
+#define KEY_EXCHANGE       "16fefd0000000000000002 000d 10 000001 0002 000000 000001 00"
+#define VERIFY             "16fefd0000000000000000 0010 03 000004 0000 000000 000004 fefd 01 aa"
+
+static uint64_t sent_to(int backend)
+{
+	return atomic_load(&bed.path->stats.sent_up[bed.configured.uid[backend]].datagrams);
+}
+
+static uint64_t verdicts(enum verdict verdict)
+{
+	return bed.path->stats.verdicts[bed.configured.listener_uid][verdict];
+}
+
+/* The server that a handshake began with gets the rest of it, while it is drained and others take its place; another
+ * address, and what begins anew, goes where the table leads. */
+START_TEST(hint_of_a_handshake)
+{
+	bed.configured.backend[1].admin = bed.configured.backend[2].admin = BACKEND_MAINT;
+	publish();
+	receive("192.0.2.1:56324", NULL, HELLO("0000", "000000"));
+	ck_assert_uint_eq(sent_to(0), 1);
+	bed.configured.backend[1].admin = BACKEND_READY;
+	bed.configured.backend[0].admin = BACKEND_DRAIN;
+	publish();
+	receive("192.0.2.1:56324", NULL, HELLO("0001", "000000"));
+	receive("192.0.2.1:56324", NULL, KEY_EXCHANGE);
+	ck_assert_uint_eq(sent_to(0), 3);
+	ck_assert_uint_eq(verdicts(VERDICT_HINT), 2);
+	receive("192.0.2.1:56325", NULL, KEY_EXCHANGE);
+	ck_assert_uint_eq(verdicts(VERDICT_HASH), 2);
+	/* A first ClientHello that comes again may have been answered. */
+	receive("192.0.2.1:56324", NULL, HELLO("0000", "000000"));
+	ck_assert_uint_eq(sent_to(0), 4);
+	receive("192.0.2.1:56324", NULL, HELLO_OF("01", "0000", "000000"));
+	receive("192.0.2.1:56324", NULL, KEY_EXCHANGE);
+	ck_assert_uint_eq(sent_to(1), 3);
+	/* In maint it gets nothing. */
+	bed.configured.backend[1].admin = BACKEND_MAINT;
+	bed.configured.backend[0].admin = BACKEND_READY;
+	publish();
+	receive("192.0.2.1:56324", NULL, HELLO_OF("01", "0000", "000000"));
+	receive("192.0.2.1:56324", NULL, KEY_EXCHANGE);
+	ck_assert_uint_eq(sent_to(0), 6);
+}
+END_TEST
+
+/* What was limited is not remembered. */
+START_TEST(hint_of_what_was_admitted)
+{
+	bed.configured.pool.hello_rate.pool = 1;
+	publish();
+	for (int i = 0; i < 4; i++) {
+		const char *const from[] = { "192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:3", "192.0.2.1:4" };
+		receive(from[i], NULL, HELLO("0000", "000000"));
+	}
+	ck_assert_uint_eq(verdicts(VERDICT_LIMITED), 2);
+	receive("192.0.2.1:2", NULL, KEY_EXCHANGE);
+	receive("192.0.2.1:3", NULL, KEY_EXCHANGE);
+	ck_assert_uint_eq(verdicts(VERDICT_HINT), 1);
+	/* The second ClientHello is free, a fragment of a handshake that was not admitted is limited. */
+	receive("192.0.2.1:2", NULL, HELLO("0001", "000000"));
+	ck_assert_uint_eq(verdicts(VERDICT_LIMITED), 2);
+	receive("192.0.2.1:3", NULL, HELLO("0001", "000000"));
+	receive("192.0.2.1:3", NULL, "16fefd0000000000000000 000d 01 000028 0000 000001 000001 fd");
+	ck_assert_uint_eq(verdicts(VERDICT_LIMITED), 4);
 }
 END_TEST
 
@@ -175,7 +247,7 @@ START_TEST(a_batch)
 		assert_arrives(server,
 			       SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" RECORD);
 	ck_assert_uint_eq(bed.path->stats.tunnel_segmented[bed.configured.pool_uid], 4);
-	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]], 4);
+	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 4);
 }
 END_TEST
 
@@ -263,6 +335,50 @@ START_TEST(held_against)
 }
 END_TEST
 
+#define RETRY                                                                                                          \
+	"16fefd0000000000000000 0034 02 000028 0000 000000 000028 fefd"                                                \
+	"cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c 00 1301 00 0000"
+
+/* The server that asks for a cookie gets it back, and whoever repeats it pays nothing. */
+START_TEST(cookie)
+{
+	bed.configured.pool.hello_rate.pool = 1;
+	bed.configured.backend[1].weight = bed.configured.backend[2].weight = 0;
+	publish();
+	receive("192.0.2.1:56324", NULL, HELLO("0000", "000000"));
+	receive("192.0.2.1:56324", NULL, HELLO("0000", "000000"));
+	ck_assert_uint_eq(sent_to(0), 2);
+	ck_assert_uint_eq(bed.path->stats.begun[bed.configured.uid[0]], 1);
+	ck_assert_uint_eq(bed.path->stats.answered[bed.configured.uid[0]], 0);
+	reply(&bed.configured.backend[0].addr, DOWN KEY_EXCHANGE, 0);
+	ck_assert_uint_eq(bed.path->stats.answered[bed.configured.uid[0]], 0);
+	reply(&bed.configured.backend[0].addr, DOWN "15fefd0000000000000000 0002 0228", 0);
+	ck_assert_uint_eq(bed.path->stats.answered[bed.configured.uid[0]], 1);
+	reply(&bed.configured.backend[1].addr, DOWN VERIFY, 0);
+	ck_assert_uint_eq(bed.path->stats.answered[bed.configured.uid[1]], 1);
+	receive("192.0.2.1:56324", NULL, KEY_EXCHANGE);
+	ck_assert_uint_eq(sent_to(1), 1);
+	reply(&bed.configured.backend[2].addr, DOWN RETRY, 0);
+	receive("192.0.2.1:56324", NULL, KEY_EXCHANGE);
+	ck_assert_uint_eq(sent_to(2), 1);
+	reply(&bed.configured.backend[1].addr, DOWN VERIFY, 0);
+	receive("192.0.2.1:1", NULL, HELLO("0000", "000000"));
+	receive("192.0.2.1:2", NULL, HELLO("0000", "000000"));
+	ck_assert_uint_eq(verdicts(VERDICT_LIMITED), 1);
+	/* Another random, and the cookie */
+	receive("192.0.2.1:56324", NULL,
+		"16fefd0000000000000000 0035 01 000029 0001 000000 000029 fefd"
+		"ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f 00 01aa 0002 c0a8");
+	ck_assert_uint_eq(sent_to(1), 2);
+	ck_assert_uint_eq(verdicts(VERDICT_LIMITED), 1);
+	/* Another cookie */
+	receive("192.0.2.1:56324", NULL,
+		"16fefd0000000000000000 0035 01 000029 0001 000000 000029 fefd"
+		"fe0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f 00 01ab 0002 c0a8");
+	ck_assert_uint_eq(verdicts(VERDICT_LIMITED), 2);
+}
+END_TEST
+
 /* A reply may come from the address and port of any backend of the pool, even one in maint. */
 START_TEST(outer_source)
 {
@@ -345,7 +461,7 @@ START_TEST(arrives)
 	ck_assert_mem_eq(data, "down", 4);
 	source = sockaddr_read(&name);
 	ck_assert(addr_equal(&source, &ends.source));
-	ck_assert_uint_eq(bed.path->stats.sent_down[bed.configured.uid[0]], 1);
+	ck_assert_uint_eq(bed.path->stats.sent_down[bed.configured.uid[0]].datagrams, 1);
 	assert_silence(device);
 	close(device);
 	close(listener);
@@ -360,6 +476,9 @@ void suite(TCase *tests)
 	tcase_add_test(tests, header_of_a_wildcard_listener);
 	tcase_add_test(tests, the_first_key_signs);
 	tcase_add_test(tests, no_address);
+	tcase_add_test(tests, hint_of_a_handshake);
+	tcase_add_test(tests, hint_of_what_was_admitted);
+	tcase_add_test(tests, cookie);
 	tcase_add_test(tests, no_hint);
 	tcase_add_test(tests, a_batch);
 	tcase_add_test(tests, paths);

@@ -71,7 +71,7 @@ static void one_event(void)
 	socklen_t len = sockaddr_write(&name, &port_addr);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-	ck_assert_int_eq(worker_start(worker), 0);
+	ck_assert_int_eq(worker_start(worker, NULL), 0);
 	ck_assert_int_eq(sendto(fd, "stray", 5, 0, (struct sockaddr *)&name, len), 5);
 	close(fd);
 	while (rounds < 1)

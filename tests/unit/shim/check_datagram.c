@@ -1,72 +1,14 @@
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "shim/datagram.h"
-#include "shim/marks.h"
-#include "shim/rewrite.h"
 #include "tests/fixtures/octets.h"
-#include "tests/unit/suite.h"
+#include "tests/fixtures/shim_sockets.h"
 
-enum { MARK = 1, THREADS = 2, DEVICES = 500, WAIT_S = 60 };
+enum { THREADS = 2, DEVICES = 500 };
 
-static const struct addr device = { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 56324 };
-static const struct addr service = { { [10] = 0xff, 0xff, 198, 51, 100, 7 }, 5684 };
 static const struct addr device6 = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, 56324 };
 static const struct addr service6 = { { 0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, [15] = 7 }, 5684 };
-
-static struct shim shim; /* 4 MiB */
-static int server, node, stranger;
-
-/* A datagram to loopback is in the receiver's queue when send returns. */
-static int bound(struct sockaddr_in *name)
-{
-	const struct timeval patience = { .tv_sec = WAIT_S };
-	socklen_t len = sizeof *name;
-	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	*name = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)name, sizeof *name), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)name, &len), 0);
-	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-	return fd;
-}
-
-static void set_up(void)
-{
-	struct sockaddr_in server_name, node_name, stranger_name;
-	struct addr first;
-
-	memset(&shim, 0, sizeof shim);
-	server = bound(&server_name);
-	node = bound(&node_name);
-	stranger = bound(&stranger_name);
-	ck_assert_int_eq(connect(node, (struct sockaddr *)&server_name, sizeof server_name), 0);
-	ck_assert_int_eq(connect(stranger, (struct sockaddr *)&server_name, sizeof server_name), 0);
-	ck_assert_int_eq(rewrite_addr(&first, (struct sockaddr *)&node_name, sizeof node_name), 0);
-	ck_assert_int_eq(proxy2_parse_keys(&shim.settings.keys, "1:000102030405060708090a0b0c0d0e0f"), 0);
-	shim.settings.nodes[0] = (struct settings_node){ first, first.port };
-	shim.settings.node_count = 1;
-}
-
-static void tear_down(void)
-{
-	close(server);
-	close(node);
-	close(stranger);
-}
-
-static void send_up(int fd, const struct addr *from, const struct addr *to, const char *payload)
-{
-	const struct proxy2_ends ends = { *from, *to };
-	uint8_t datagram[PROXY2_MAX_OCTETS + 64];
-	const size_t octets = proxy2_write(datagram, &shim.settings.keys, PROXY2_UP, &ends), len = strlen(payload);
-
-	memcpy(datagram + octets, payload, len);
-	ck_assert_int_eq(send(fd, datagram, octets + len, 0), (ssize_t)(octets + len));
-}
 
 static ssize_t take(char *buffer, size_t size, int flags, struct msghdr *msg)
 {
@@ -241,6 +183,83 @@ START_TEST(threads_share_a_socket)
 }
 END_TEST
 
+static void send_down(const struct addr *to, const char *source)
+{
+	char payload[] = "down", control[CMSG_SPACE(sizeof(struct in_pktinfo))] = { 0 };
+	struct iovec piece = { payload, 4 };
+	struct sockaddr_storage name;
+	struct msghdr msg = { .msg_name = &name, .msg_iov = &piece, .msg_iovlen = 1 };
+	struct in_pktinfo info = { 0 };
+	struct addr from;
+
+	ck_assert(rewrite_name(&name, &msg.msg_namelen, AF_INET, to));
+	if (source) {
+		ck_assert_int_eq(addr_parse_ip(&from, source), 0);
+		memcpy(&info.ipi_spec_dst, from.ip + 12, 4);
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof control;
+		*CMSG_FIRSTHDR(&msg) = (struct cmsghdr){ CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO };
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &info, sizeof info);
+	}
+	ck_assert_int_eq(datagram_send(&shim, server, MARK, &msg, 0), 4);
+}
+
+/* The service addresses' last octets, in the order in which copies come to the node. */
+static void assert_down(const struct addr *to, const char *expected)
+{
+	char found[8] = "";
+	size_t count = 0;
+
+	for (ssize_t len; count < sizeof found - 1;) {
+		uint8_t datagram[256];
+		struct proxy2_ends ends;
+		size_t octets;
+		len = recv(node, datagram, sizeof datagram, MSG_DONTWAIT);
+		if (len < 0)
+			break;
+		ck_assert_int_eq(proxy2_read(&ends, &octets, &shim.settings.keys, PROXY2_DOWN, datagram, (size_t)len),
+				 PROXY2_GOOD);
+		ck_assert_uint_eq((size_t)len - octets, 4);
+		ck_assert_mem_eq(datagram + octets, "down", 4);
+		ck_assert(addr_equal(&ends.destination, to));
+		found[count++] = (char)('0' + ends.source.ip[15]);
+	}
+	ck_assert_str_eq(found, expected);
+}
+
+START_TEST(copies_by_each_service_address)
+{
+	struct msghdr msg = { 0 };
+	const struct addr other = { { [10] = 0xff, 0xff, 192, 0, 2, 2 }, 1 };
+	char buffer[16];
+
+	for (uint8_t i = 1; i <= 5; i++) {
+		struct addr to = service;
+		to.ip[15] = i;
+		send_up(node, &device, &to, "");
+		ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 0);
+	}
+	send_up(node, &other, &service, "");
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 0);
+	send_down(&device, NULL);
+	assert_down(&device, "125");
+	send_down(&other, NULL);
+	assert_down(&other, "7");
+	/* The server says from where. */
+	send_down(&device, "198.51.100.2");
+	assert_down(&device, "2");
+	send_down(&device, "198.51.100.5");
+	assert_down(&device, "5");
+	/* There the device has not been. */
+	send_down(&device, "198.51.100.3");
+	assert_down(&device, "125");
+	send_down(&device, "0.0.0.0");
+	assert_down(&device, "125");
+	send_down(&other, "198.51.100.1");
+	assert_down(&other, "7");
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -250,4 +269,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, dropped_and_counted);
 	tcase_add_test(tests, not_sent);
 	tcase_add_test(tests, threads_share_a_socket);
+	tcase_add_test(tests, copies_by_each_service_address);
 }

@@ -59,7 +59,7 @@ static int apply_with(const struct addr *addr)
 	if (addr)
 		snprintf(line, sizeof line, "admin = { http = \"%s\"; };\n", addr_format(addr, http));
 	snprintf(text, sizeof text,
-		 "hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n%s"
+		 "user = \"nobody\"; hash_key = \"000102030405060708090a0b0c0d0e0f\"; workers = 1;\n%s"
 		 "listeners = ( { name = \"p\"; address = \"127.0.0.1:5684\"; pool = \"p\"; } );\n"
 		 "pools = ( { name = \"p\"; protocol = \"udp\"; health = { probe = \"none\"; };\n"
 		 "            backends = ( { name = \"a\"; address = \"127.0.0.1:7001\"; } ); } );\n",

@@ -1,0 +1,30 @@
+/* The tables of learned CIDs, one for each pool of scheme "learned". Control thread.
+ *
+ * It is in a file beside the state file (learned_file.h), or in memory if there is no state file or that cannot be.
+ *
+ * A table stays with its pool over reloads, and so does its size: another cid.max_cids is taken on at the next start.
+ */
+#ifndef CIDLB_CONTROL_LEARNED_TABLES_H
+#define CIDLB_CONTROL_LEARNED_TABLES_H
+
+#include "common/learned.h"
+#include "conf/conf.h"
+#include "control/table_spec.h"
+
+struct control;
+struct learned_table;
+
+/* Gives each pool that learns its table: spec->learned. -ENOMEM: what there is stays. */
+int learned_tables_give(struct control *control, const struct conf *conf, struct table_spec *spec);
+
+/* The CIDs of a table, and how many it has room for. */
+struct learned *learned_table_cids(struct learned_table *table);
+uint32_t learned_table_room(const struct learned_table *table);
+
+/* No worker reads it any more. NULL is fine. */
+void learned_table_free(struct learned_table *table);
+
+/* Once a second: tells what runs short, and gives back lengths that no CID has any more. */
+void learned_tables_watch(struct control *control);
+
+#endif

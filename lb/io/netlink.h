@@ -1,0 +1,46 @@
+/* What the kernel says of this host's routes, links and addresses (rtnetlink). Two sockets: one for questions, which
+ * the kernel answers before the send returns, and one that tells of changes. Both are opened before the sandbox, which
+ * lets nobody open another.
+ *
+ * Owner: the control thread. Nothing here needs a privilege.
+ */
+#ifndef CIDLB_IO_NETLINK_H
+#define CIDLB_IO_NETLINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct netlink;
+
+/* 0 or -errno. */
+int netlink_open(struct netlink **out);
+/* NULL is fine. */
+void netlink_close(struct netlink *netlink);
+
+/* A descriptor that is readable when routes, rules, links or addresses have changed. */
+int netlink_changes(const struct netlink *netlink);
+
+/* Reads a bounded number of changes, and drops them: what they say is asked for. */
+void netlink_read_changes(struct netlink *netlink);
+
+/* The way to an address. */
+struct netlink_route {
+	bool local; /* the address is this host's own */
+	/* The index of the interface that leads there, or has the address: the loopback has those of a prefix that is
+	 * local. 0: unknown, because there is no route or more than one, or other tables than the usual ones decide. */
+	uint32_t iface;
+};
+
+/* For datagrams to `to` from `from`, an address of this host and of the same family, because rules may look at that.
+ * NULL: from wherever the kernel likes. Both are as in struct addr. */
+struct netlink_route netlink_route(struct netlink *netlink, const uint8_t to[static 16], const uint8_t *from);
+
+/* The name of an interface, or "". Returns `out`. */
+const char *netlink_name(struct netlink *netlink, uint32_t iface, char out[static IF_NAMESIZE]);
+
+/* Shows `visit` each address of this host, in both families. 0, or -errno: not all were shown. */
+typedef void netlink_visit(void *ctx, uint32_t iface, const uint8_t ip[static 16]);
+int netlink_addresses(struct netlink *netlink, netlink_visit *visit, void *ctx);
+
+#endif

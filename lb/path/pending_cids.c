@@ -1,0 +1,136 @@
+#include "path/pending_cids.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "path/learned_cids.h"
+
+enum { WAYS = 2, SETS = PENDING_CIDS / WAYS, SPINS = 10000, SERVER_HELLO = 2 };
+
+_Static_assert((SETS & (SETS - 1)) == 0, "the lowest bits of a hash choose the set");
+
+struct pending {
+	uint64_t source; /* with `known` */
+	uint32_t since_s;
+	uint16_t backend;
+	bool known;
+	struct handshake handshake;
+};
+_Static_assert(sizeof(struct pending) <= 96, "as the header says");
+
+struct pending_cids {
+	struct set {
+		atomic_bool locked;
+		struct pending ways[WAYS];
+	} sets[SETS];
+};
+
+struct pending_cids *pending_cids_new(void)
+{
+	return calloc(1, sizeof(struct pending_cids));
+}
+
+void pending_cids_free(struct pending_cids *pending)
+{
+	free(pending);
+}
+
+/* The set of a source, locked. NULL: who has it was put to sleep. Then this datagram does without: it is repeated. */
+static struct set *set_lock(struct pending_cids *pending, uint64_t source)
+{
+	struct set *set = &pending->sets[source & (SETS - 1)];
+
+	for (int i = 0; i < SPINS; i++)
+		if (!atomic_exchange_explicit(&set->locked, true, memory_order_acquire))
+			return set;
+	return NULL;
+}
+
+static void set_unlock(struct set *set)
+{
+	atomic_store_explicit(&set->locked, false, memory_order_release);
+}
+
+static struct pending *find(struct set *set, uint64_t source)
+{
+	for (size_t way = 0; way < WAYS; way++)
+		if (set->ways[way].known && set->ways[way].source == source)
+			return &set->ways[way];
+	return NULL;
+}
+
+static struct pending *make(struct set *set, const struct pending_reply *reply)
+{
+	struct pending *pending = &set->ways[0];
+
+	for (size_t way = 1; way < WAYS && pending->known; way++)
+		if (!set->ways[way].known || reply->now_s - set->ways[way].since_s > reply->now_s - pending->since_s)
+			pending = &set->ways[way];
+	*pending = (struct pending){
+		.source = reply->source, .since_s = reply->now_s, .backend = reply->backend, .known = true
+	};
+	return pending;
+}
+
+bool pending_cids_find(struct pending_cids *pending, uint64_t source, const struct route_in *in, uint16_t *backend,
+		       uint8_t *len)
+{
+	const struct handshake_datagram up = { in->data, in->len, 0 };
+	struct set *set = set_lock(pending, source);
+	struct pending *found = set ? find(set, source) : NULL;
+	const bool gave = found && found->handshake.given &&
+			  learned_cids_is(in, found->handshake.cid.octets, found->handshake.cid.len);
+
+	if (gave) {
+		*backend = found->backend;
+		*len = found->handshake.cid.len;
+		handshake_show(&found->handshake, found->handshake.cid.octets, *len, &up);
+	}
+	if (set)
+		set_unlock(set);
+	return gave;
+}
+
+static bool is_server_hello(const struct pending_reply *reply)
+{
+	return dtls_answers_hello(reply->data, reply->len) && reply->data[0] == DTLS_HANDSHAKE &&
+	       reply->data[DTLS_HEADER_OCTETS] == SERVER_HELLO;
+}
+
+/* The ServerHello of another server is of another handshake. */
+static struct pending *pending_of(struct set *set, const struct pending_reply *reply)
+{
+	struct pending *there = find(set, reply->source);
+
+	if (there && there->backend != reply->backend) {
+		if (!is_server_hello(reply))
+			return NULL;
+		there->known = false;
+		there = NULL;
+	}
+	return there || !is_server_hello(reply) ? there : make(set, reply);
+}
+
+/* No ClientHello went through here (handshake.begun), so nothing is held back. */
+static bool take(struct pending *pending, const struct hello_key *key, const struct pending_reply *reply)
+{
+	const struct handshake_datagram down = { reply->data, reply->len, reply->now_s };
+	const struct handshake_news news = handshake_reply(&pending->handshake, key, &down, NULL, NULL);
+
+	pending->known = !news.over;
+	return news.over && pending->handshake.given;
+}
+
+bool pending_cids_reply(struct pending_cids *pending, const struct hello_key *key, const struct pending_reply *reply,
+			struct hello_cid *cid)
+{
+	struct set *set = set_lock(pending, reply->source);
+	struct pending *of = set ? pending_of(set, reply) : NULL;
+	const bool over = of && take(of, key, reply);
+
+	if (over)
+		*cid = of->handshake.cid;
+	if (set)
+		set_unlock(set);
+	return over;
+}

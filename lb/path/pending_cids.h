@@ -1,0 +1,40 @@
+/* CIDs that servers have just given out, in the modes that keep no flows and in pools that learn CIDs: until the
+ * handshake is over, they lead the datagrams of its source alone. A cache of fixed size, two to a set, for all workers.
+ * A new handshake takes the place of the older one of its set. A set has a lock, which nobody holds for long. */
+#ifndef CIDLB_PATH_PENDING_CIDS_H
+#define CIDLB_PATH_PENDING_CIDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/handshake.h"
+#include "common/route.h"
+
+enum { PENDING_CIDS = 65536 /* of 96 octets, which take up memory once they are used */ };
+
+struct pending_cids;
+
+/* NULL: out of memory. */
+struct pending_cids *pending_cids_new(void);
+void pending_cids_free(struct pending_cids *pending);
+
+/* A datagram with a CID, of this source (handshakes_source()), is sent on. True: a server has given out that CID in a
+ * handshake with this source; *backend is its uid, and *len the octets of the CID. */
+bool pending_cids_find(struct pending_cids *pending, uint64_t source, const struct route_in *in, uint16_t *backend,
+		       uint8_t *len);
+
+/* A datagram on its way to this source. */
+struct pending_reply {
+	uint64_t source;
+	uint16_t backend; /* uid: from there */
+	const uint8_t *data;
+	size_t len; /* octets */
+	uint32_t now_s;
+};
+
+/* True: with it the handshake is over, and *cid is what the server gave out in it. It is pending no longer. */
+bool pending_cids_reply(struct pending_cids *pending, const struct hello_key *key, const struct pending_reply *reply,
+			struct hello_cid *cid);
+
+#endif
