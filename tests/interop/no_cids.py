@@ -15,7 +15,7 @@ from lab.talk import Clock, Devices, Server
 from peers import Nat, Stand, put_shim_before
 from tunnel import tunnel, tunnel_pool
 
-DEVICES = 4  # of a kind, behind cidlb; in mode nat one more is at a server without cidlb
+DEVICES = 24  # of all kinds, behind cidlb; in mode nat one more of each is at a server without cidlb
 SILENCE_S = 2  # for which who has lost his session is not answered
 
 
@@ -44,14 +44,14 @@ class Party:
 
     def join(self):
         self.peers.start()
-        targets = [self.stand.lb.address(self.name)] * DEVICES
+        targets = [self.stand.lb.address(self.name)] * self.stand.count
         if not self.tunnel:  # the shim keeps out who does not come from cidlb
             targets.append(f"127.0.0.1:{self.servers[0].port}")
         for number, target in enumerate(targets, self.first):
             device = self.peers.begin(self.stand.open(Nat(target, number)))
             device.party = self
         self.all = list(self.peers.all.values())
-        self.devices = self.all[:DEVICES]
+        self.devices = self.all[:self.stand.count]
 
     def sessions(self, device):
         """[(server, session)] of a device, the oldest first at each server."""
@@ -76,6 +76,8 @@ class Pools(Stand):
                     self.absent.append(str(reason))
             if not self.parties:
                 raise Skip("; ".join(dict.fromkeys(self.absent)))
+            # That all devices of every pool are at one of its two servers has a chance of 1 in 2**20.
+            self.count = max(4, min(14, DEVICES // len(self.parties)))
             self.lb = self.scene.cidlb([party.pool() for party in self.parties])
             for party in self.parties:
                 party.join()
@@ -174,7 +176,7 @@ def lost_and_new(mode, kinds):
         stand.check(2)
         stand.lb.assert_identities()
         for party in stand.parties:
-            told = f"{DEVICES} devices, a SIGKILL survived, lost by a move, a new session there"
+            told = f"{stand.count} devices, a SIGKILL survived, lost by a move, a new session there"
             print(f"    {mode}: {told}: {party.kind.title}")
 
 
