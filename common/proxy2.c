@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "hex.h"
+#include "proxy2_memo.h"
 
 enum {
 	PREFIX_OCTETS = 16, /* signature, version and command, family and protocol, length */
@@ -17,14 +18,16 @@ enum {
 	TLV_OCTETS = 3,   /* type, length */
 	OURS = 0xe0,      /* the first type left to applications */
 	OURS_OCTETS = 10, /* version and direction, key id, tag */
-	OURS_VERSION = 0x10,
+	OURS_VERSION_1 = 0x10,
+	OURS_VERSION_2 = 0x20,
+	OFFER = 0xe1, /* version 2 is read, too */
 	TAG_OCTETS = 8,
 	KEY_OCTETS = 16,
-	SIGNED_OCTETS = 2 + 2 * (16 + 2),
 	V4_AT = 12, /* where a mapped IPv4 address starts in addr.ip */
 };
 _Static_assert(PROXY2_V4_OCTETS == PREFIX_OCTETS + UDP4_OCTETS + TLV_OCTETS + OURS_OCTETS, "as the header says");
 _Static_assert(PROXY2_V6_OCTETS == PREFIX_OCTETS + UDP6_OCTETS + TLV_OCTETS + OURS_OCTETS, "as the header says");
+_Static_assert((int)PROXY2_OFFER_OCTETS == (int)TLV_OCTETS, "it is empty");
 
 static const uint8_t signature[SIGNATURE_OCTETS] = { 0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
 						     0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a };
@@ -42,42 +45,42 @@ static uint8_t *put_u16(uint8_t *at, uint16_t value)
 	return at + 2;
 }
 
-static uint64_t compute_tag(const struct siphash_key *key, const uint8_t marks[static 2],
-			    const struct proxy2_ends *ends)
-{
-	uint8_t text[SIGNED_OCTETS];
-	uint8_t *at = put(text, marks, 2);
-
-	at = put(at, ends->source.ip, sizeof ends->source.ip);
-	at = put(at, ends->destination.ip, sizeof ends->destination.ip);
-	at = put_u16(at, ends->source.port);
-	put_u16(at, ends->destination.port);
-	return siphash24(key, text, sizeof text);
-}
-
-size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys,
-		    enum proxy2_direction direction, const struct proxy2_ends *ends)
+size_t proxy2_party_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_party *party,
+			  const struct proxy2_ends *ends)
 {
 	const bool v4 = addr_is_v4(&ends->source) && addr_is_v4(&ends->destination);
 	const size_t skip = v4 ? V4_AT : 0;
-	const struct proxy2_key *key = &keys->keys[ends->key];
-	const uint8_t marks[2] = { (uint8_t)(OURS_VERSION | direction), key->id };
-	const uint64_t tag = compute_tag(&key->key, marks, ends);
+	const struct proxy2_key *key = &party->keys->keys[ends->key];
+	const bool offers = ends->version == PROXY2_V1_OFFER && party->direction == PROXY2_UP;
+	const bool first = ends->version == PROXY2_V1 || offers;
+	const uint8_t marks[2] = { (uint8_t)((first ? OURS_VERSION_1 : OURS_VERSION_2) | party->direction), key->id };
+	const uint64_t tag = proxy2_party_tag(party, &key->key, marks, ends);
+	const size_t tlvs = (offers ? TLV_OCTETS : 0) + TLV_OCTETS + OURS_OCTETS;
 	uint8_t *at = put(out, signature, sizeof signature);
 
 	*at++ = VERSION_2_PROXY;
 	*at++ = v4 ? UDP4 : UDP6;
-	at = put_u16(at, (v4 ? UDP4_OCTETS : UDP6_OCTETS) + TLV_OCTETS + OURS_OCTETS);
+	at = put_u16(at, (uint16_t)((v4 ? UDP4_OCTETS : UDP6_OCTETS) + tlvs));
 	at = put(at, ends->source.ip + skip, sizeof ends->source.ip - skip);
 	at = put(at, ends->destination.ip + skip, sizeof ends->destination.ip - skip);
 	at = put_u16(at, ends->source.port);
 	at = put_u16(at, ends->destination.port);
+	if (offers) {
+		*at++ = OFFER;
+		at = put_u16(at, 0);
+	}
 	*at++ = OURS;
 	at = put_u16(at, OURS_OCTETS);
 	at = put(at, marks, sizeof marks);
 	for (size_t i = 0; i < TAG_OCTETS; i++)
 		*at++ = (uint8_t)(tag >> 8 * i);
 	return (size_t)(at - out);
+}
+
+size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys,
+		    enum proxy2_direction direction, const struct proxy2_ends *ends)
+{
+	return proxy2_party_write(out, &(struct proxy2_party){ keys, direction, NULL }, ends);
 }
 
 /* `at` holds at least the addresses of its family. */
@@ -96,8 +99,9 @@ static void read_ends(struct proxy2_ends *out, const uint8_t *at, bool v4)
 	out->destination.port = bytes_u16(at + 2 * octets + 2);
 }
 
-/* Finds the value of our TLV among all. Every length is checked, whether ours was found or not. */
-static enum proxy2_result find_ours(const uint8_t **out, struct bytes tlvs)
+/* Finds the value of our TLV among all, and whether version 2 is offered. Every length is checked, whether ours was
+ * found or not. */
+static enum proxy2_result find_ours(const uint8_t **out, bool *offers, struct bytes tlvs)
 {
 	unsigned found = 0;
 	bool fits = true;
@@ -107,23 +111,28 @@ static enum proxy2_result find_ours(const uint8_t **out, struct bytes tlvs)
 		const uint8_t *value = head ? bytes_take(&tlvs, bytes_u16(head + 1)) : NULL;
 		if (!value)
 			return PROXY2_LENGTH;
+		*offers |= head[0] == OFFER && bytes_u16(head + 1) == 0;
 		if (head[0] != OURS)
 			continue;
 		found++;
 		fits = fits && bytes_u16(head + 1) == OURS_OCTETS;
 		*out = value;
 	}
-	return found == 1 && fits && ((*out)[0] & 0xf0) == OURS_VERSION ? PROXY2_GOOD : PROXY2_NO_TAG;
+	if (found != 1 || !fits)
+		return PROXY2_NO_TAG;
+	const uint8_t version = (*out)[0] & 0xf0;
+	return version == OURS_VERSION_1 || version == OURS_VERSION_2 ? PROXY2_GOOD : PROXY2_NO_TAG;
 }
 
 /* Says in ends->key which key it was. */
-static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const struct proxy2_keys *keys,
-				 enum proxy2_direction direction, struct proxy2_ends *ends)
+static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const struct proxy2_party *party,
+				 struct proxy2_ends *ends)
 {
+	const struct proxy2_keys *keys = party->keys;
 	enum proxy2_result result = PROXY2_KEY;
 	uint64_t tag = 0;
 
-	if ((ours[0] & 0x0f) != direction)
+	if ((ours[0] & 0x0f) != party->direction)
 		return PROXY2_DIRECTION;
 	for (size_t i = 0; i < TAG_OCTETS; i++)
 		tag |= (uint64_t)ours[2 + i] << 8 * i;
@@ -132,21 +141,22 @@ static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const s
 			continue;
 		result = PROXY2_TAG;
 		/* All 64 bits are compared at once, so the time does not tell how many are right. */
-		if ((tag ^ compute_tag(&keys->keys[i].key, ours, ends)) != 0)
+		if ((tag ^ proxy2_party_tag(party, &keys->keys[i].key, ours, ends)) != 0)
 			continue;
-		ends->key = (uint16_t)i;
+		ends->key = (uint8_t)i;
 		return PROXY2_GOOD;
 	}
 	return result;
 }
 
-enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys,
-			       enum proxy2_direction direction, const uint8_t *data, size_t len)
+enum proxy2_result proxy2_party_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_party *party,
+				     const uint8_t *data, size_t len)
 {
 	struct bytes in = { data, len };
 	const uint8_t *prefix = bytes_take(&in, PREFIX_OCTETS);
 	const uint8_t *ours = NULL;
 	struct proxy2_ends ends;
+	bool offers = false;
 
 	if (!prefix || memcmp(prefix, signature, sizeof signature) != 0)
 		return PROXY2_NO_HEADER;
@@ -161,16 +171,23 @@ enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const st
 	const uint8_t *addresses = bytes_take(&rest, v4 ? UDP4_OCTETS : UDP6_OCTETS);
 	if (!addresses)
 		return PROXY2_LENGTH;
-	enum proxy2_result result = find_ours(&ours, rest);
+	enum proxy2_result result = find_ours(&ours, &offers, rest);
 	if (result != PROXY2_GOOD)
 		return result;
 	read_ends(&ends, addresses, v4);
-	result = verify(ours, keys, direction, &ends);
+	result = verify(ours, party, &ends);
 	if (result != PROXY2_GOOD)
 		return result;
+	ends.version = (ours[0] & 0xf0) == OURS_VERSION_2 ? PROXY2_V2 : offers ? PROXY2_V1_OFFER : PROXY2_V1;
 	*out = ends;
 	*octets = PREFIX_OCTETS + length;
 	return PROXY2_GOOD;
+}
+
+enum proxy2_result proxy2_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_keys *keys,
+			       enum proxy2_direction direction, const uint8_t *data, size_t len)
+{
+	return proxy2_party_read(out, octets, &(struct proxy2_party){ keys, direction, NULL }, data, len);
 }
 
 const char *proxy2_result_name(enum proxy2_result result)

@@ -4,13 +4,31 @@
  *
  *   0d0a0d0a000d0a515549540a | 21 | 12 (IPv4) or 22 (IPv6) | length 2 | source | destination | ports 2 + 2 | TLVs
  *
- * One TLV has type e0 and 10 octets: version (high nibble, 1) and direction (low nibble) | key id | SipHash-2-4 tag, 8.
- * The tag is over those two octets, source and destination as 16 octets each (IPv4 mapped), and their ports. It
- * authenticates the pair of addresses, not the payload, so tunnels belong on a private network. The service address is
- * that of one pool, so the tag also says which pool it is, whether pools have keys of their own or not.
+ * Up: the source is the device, the destination the service address that it sent to. Down: the other way round.
  *
- * Up: the source is the device, the destination the service address that it sent to. Down: the other way round. Pure:
- * no I/O, no globals, no allocation; safe from any thread. A server that links this needs neither the shim nor cidlb.
+ * One TLV has type e0 and 10 octets: two marks and a tag.
+ *
+ *   version, 1 or 2 (high nibble), and direction, 0 up or 1 down (low nibble) | key id | SipHash-2-4 tag, 8
+ *
+ * The tag is over a text of 38 octets. Addresses in it have 16 octets (IPv4 mapped), ports 2, in network order:
+ *
+ *   version 1    marks 2 | source | destination | port of the source | port of the destination
+ *   version 2    marks 2 | service address | its port | device's address | its port
+ *
+ * In version 2 the first 20 octets, and of an IPv4 device the first 32, are the same for all devices of a service
+ * address, so whoever keeps the hash of those has the last word to add (proxy2_memo.h). Nothing else is different.
+ *
+ * Which version is written. Readers of both must not meet a version that the other end does not know:
+ *
+ *   cidlb writes version 1 with an empty TLV of type e1 before e0, which says: "I read version 2, too". Who does not
+ *   know it skips it. To a server that has answered in version 2 lately, it writes version 2.
+ *   A server writes the version that it was spoken to in; version 2 if TLV e1 was there.
+ *
+ * The tag authenticates the pair of addresses, not the payload, so tunnels belong on a private network. The service
+ * address is that of one pool, so the tag also says which pool it is, whether pools have keys of their own or not.
+ *
+ * Pure: no I/O, no globals, no allocation; safe from any thread. A server that links this needs neither the shim nor
+ * cidlb.
  */
 #ifndef CIDLB_PROXY2_H
 #define CIDLB_PROXY2_H
@@ -24,12 +42,19 @@
 enum {
 	PROXY2_V4_OCTETS = 16 + 12 + 13,
 	PROXY2_V6_OCTETS = 16 + 36 + 13,
-	PROXY2_MAX_OCTETS = PROXY2_V6_OCTETS, /* the longest that proxy2_write() makes */
-	PROXY2_POOL_KEYS = 2,                 /* that can be live at once in a pool */
-	PROXY2_KEYS = 16,                     /* of a server, which may be in several pools */
+	PROXY2_OFFER_OCTETS = 3,                                    /* of TLV e1 */
+	PROXY2_MAX_OCTETS = PROXY2_V6_OCTETS + PROXY2_OFFER_OCTETS, /* the longest that proxy2_write() makes */
+	PROXY2_POOL_KEYS = 2,                                       /* that can be live at once in a pool */
+	PROXY2_KEYS = 16,                                           /* of a server, which may be in several pools */
 };
 
 enum proxy2_direction { PROXY2_UP = 0, PROXY2_DOWN = 1 };
+
+enum proxy2_version {
+	PROXY2_V1,       /* its writer may know no other */
+	PROXY2_V1_OFFER, /* version 1 with TLV e1: its writer reads version 2, too */
+	PROXY2_V2,
+};
 
 struct proxy2_key {
 	uint8_t id;
@@ -48,11 +73,14 @@ int proxy2_parse_keys(struct proxy2_keys *out, const char *text);
 
 struct proxy2_ends {
 	struct addr source, destination;
-	uint16_t key; /* index of the key that signs. cidlb signs with its first, a server with that of the datagram */
+	uint8_t key; /* index of the key that signs. cidlb signs with its first, a server with that of the datagram */
+	uint8_t version; /* enum proxy2_version. A server answers with that of the datagram */
 };
+_Static_assert(sizeof(struct proxy2_ends) == 38, "no padding");
 
 /* Writes the header, signed with ends->key, and returns its octets: PROXY2_V4_OCTETS if both ends are IPv4, else
- * PROXY2_V6_OCTETS. */
+ * PROXY2_V6_OCTETS; PROXY2_OFFER_OCTETS more for PROXY2_V1_OFFER. There is no such header down: whoever answers an
+ * offer writes version 2. */
 size_t proxy2_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct proxy2_keys *keys,
 		    enum proxy2_direction direction, const struct proxy2_ends *ends);
 

@@ -312,6 +312,8 @@ void probe_results_take(void *ctx, uint16_t uid, const struct health_result *res
 	snprintf(backend->reason, sizeof backend->reason, "%s", result->reason);
 	if (result->unasked)
 		return;
+	if (result->tunnelled)
+		worker_hear_version(control->workers, control->worker_count, uid, result->version);
 	backend->took_us = result->took_us;
 	probe_count(control, &running, result);
 	if (result->findings)

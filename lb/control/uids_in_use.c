@@ -127,6 +127,7 @@ static void clear_backend(struct worker *worker, size_t backend)
 	clear(&worker->path.stats.sessions[backend], 1);
 	atomic_store_explicit(&worker->path.cid_last_s[backend], 0, memory_order_relaxed);
 	atomic_store_explicit(&worker->path.foreign_leads[backend], 0, memory_order_relaxed);
+	atomic_store_explicit(&worker->path.tunnel_v2_s[backend], 0, memory_order_relaxed);
 	worker->path.pmtus[backend] = (struct io_pmtu){ 0 };
 }
 

@@ -82,6 +82,8 @@ static void report_result(struct probe *probe, const struct health_result *resul
 	if (!probe->kind->once)
 		probe_wake_in(probe, repeat ? REPEAT_US : pause_us(probe, took_us));
 	timed.took_us = (uint32_t)took_us;
+	timed.tunnelled = probe_is_tunnelled(probe) && probe->kind->received;
+	timed.version = timed.ok ? (enum proxy2_version)probe->tunnel.version : PROXY2_V1;
 	probe->reporting = true;
 	health->report(health->ctx, probe->spec.uid, &timed);
 	probe->reporting = false;

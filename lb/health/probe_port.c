@@ -72,6 +72,7 @@ static void on_tunnel_readable(evutil_socket_t fd, short events, void *ctx)
 	    !addr_equal(&ends.source, &probe->spec.tunnel.service))
 		return;
 	port = find_port(probe, &ends.destination);
+	probe->tunnel.version = ends.version;
 	if (port)
 		probe->kind->received(probe, port, data + head_len, (size_t)n - head_len);
 }
@@ -189,7 +190,10 @@ int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t l
 		return -ENOTCONN;
 	fd = port->socket.fd;
 	if (probe_is_tunnelled(probe)) {
-		const struct proxy2_ends ends = { inner_source(port), probe->spec.tunnel.service, 0 };
+		/* Always readable, so that health does not depend on what the server reads. */
+		const struct proxy2_ends ends = { .source = inner_source(port),
+						  .destination = probe->spec.tunnel.service,
+						  .version = PROXY2_V1_OFFER };
 		parts[0].iov_len = proxy2_write(head, &probe->spec.tunnel.keys, PROXY2_UP, &ends);
 		fd = probe->tunnel.socket.fd;
 	}

@@ -30,6 +30,7 @@ struct probe_tunnel {
 	struct probe_port *ports;   /* that are open */
 	struct probe_socket socket; /* open as long as one of them is */
 	uint16_t last;              /* number given; 0: none was */
+	uint8_t version;            /* of the header that came last: enum proxy2_version */
 };
 
 #endif

@@ -56,6 +56,8 @@ struct health_result {
 	const char *reason; /* what was seen, in plain words: "no answer for 1000 ms", "connection refused", "2.05
 			       Content" */
 	uint32_t took_us;
+	bool tunnelled;                         /* it went through the tunnel */
+	enum proxy2_version version;            /* in which it was answered; PROXY2_V1: also if it was not */
 	const struct health_findings *findings; /* NULL: the probe has none */
 	const uint8_t *words; /* an answer that may steer (steering.h), maybe empty; NULL: none, or it may not */
 	size_t words_len;     /* octets */

@@ -16,6 +16,7 @@
 #include "common/allowance.h"
 #include "common/hello.h"
 #include "common/limit.h"
+#include "common/proxy2_memo.h"
 #include "flows/flows.h"
 #include "io/icmp.h"
 #include "io/io.h"
@@ -24,6 +25,9 @@
 #include "path/service_addrs.h"
 #include "path/table.h"
 #include "path/trace.h"
+
+/* A server that was replaced by an older one reads nothing for as long, unless a probe finds it first. */
+enum { PATH_V2_S = 10 };
 
 /* What all workers share. It outlives them. */
 struct path_shared {
@@ -70,6 +74,10 @@ struct path {
 	_Atomic uint32_t cid_last_s[STATS_BACKENDS];
 	/* Where the CID leads that a backend gave out last and that is not its own (given_cid.h), by its uid. */
 	_Atomic uint16_t foreign_leads[STATS_BACKENDS];
+	/* When a backend last answered in version 2 of the tunnel's header, by its uid. In the same seconds. 0: never,
+	 * or its last answer was in version 1. The control thread writes it for the answers to probes. */
+	_Atomic uint32_t tunnel_v2_s[STATS_BACKENDS];
+	struct proxy2_memo tunnel_memo;
 	struct path_sample sample;
 	struct drops drops;                 /* by hello_key.random */
 	_Atomic(struct trace_ring *) trace; /* NULL: none runs */
@@ -85,6 +93,24 @@ struct path {
  * call path_end(). */
 int path_begin(struct path *path, const struct path_shared *shared, struct io *io);
 void path_end(struct path *path);
+
+/* A backend of a tunnel answered in this version. */
+static inline void path_hear_version(struct path *path, uint16_t backend, enum proxy2_version version, uint32_t now_s)
+{
+	const uint32_t v2_s = version == PROXY2_V2 ? (now_s > 0 ? now_s : 1) : 0;
+
+	if (atomic_load_explicit(&path->tunnel_v2_s[backend], memory_order_relaxed) != v2_s)
+		atomic_store_explicit(&path->tunnel_v2_s[backend], v2_s, memory_order_relaxed);
+}
+
+/* What to write to it. Version 2 if it has answered in that within PATH_V2_S; else version 1 with an offer, which every
+ * server reads. */
+static inline enum proxy2_version path_version_for(const struct path *path, uint16_t backend, uint32_t now_s)
+{
+	const uint32_t v2_s = atomic_load_explicit(&path->tunnel_v2_s[backend], memory_order_relaxed);
+
+	return v2_s != 0 && (int32_t)(now_s - v2_s) <= PATH_V2_S ? PROXY2_V2 : PROXY2_V1_OFFER;
+}
 
 static inline struct trace_ring *path_trace(const struct path *path)
 {

@@ -10,10 +10,18 @@ _Static_assert((int)PROXY2_MAX_OCTETS <= (int)IO_HEAD, "a header fits the outbox
 
 enum { PMTU_MS = 60000 /* after this time a path may have another MTU */ };
 
+static uint32_t now_s(const struct path *path)
+{
+	return (uint32_t)(path->clock_ms / 1000);
+}
+
+/* Another address may be another server, so what the one before could read counts no more. */
 static struct io_pmtu *pmtu_of(struct path *path, const struct uplink *up, const struct snapshot_backend *backend)
 {
 	struct io_pmtu *pmtu = &path->pmtus[backend->uid];
 
+	if (!addr_equal(&pmtu->to, &backend->addr))
+		path_hear_version(path, backend->uid, PROXY2_V1, 0);
 	if (!pmtu->segmented || !addr_equal(&pmtu->to, &backend->addr) || path->now_ms - pmtu->since_ms > PMTU_MS)
 		*pmtu = (struct io_pmtu){
 			.to = backend->addr,
@@ -37,10 +45,12 @@ static uint64_t stream_of(const uint8_t *head, size_t head_len)
 static void send_up(struct path *path, const struct uplink *up)
 {
 	const struct snapshot_backend *backend = &up->pool->backends[up->decision->backend];
-	struct proxy2_ends ends = { up->datagram->from, up->listener->addr, 0 };
+	const struct proxy2_party party = { &up->settings->tunnel_keys, PROXY2_UP, &path->tunnel_memo };
+	struct proxy2_ends ends = { .source = up->datagram->from, .destination = up->listener->addr };
 	struct trace_ring *trace = path_trace(path);
 	const bool somewhere = !addr_is_wildcard(&backend->addr);
 	uint8_t head[PROXY2_MAX_OCTETS];
+	struct io_pmtu *pmtu;
 	size_t head_len;
 
 	if (trace)
@@ -51,7 +61,9 @@ static void send_up(struct path *path, const struct uplink *up)
 	}
 	if (up->listener->wildcard)
 		memcpy(ends.destination.ip, up->datagram->local, sizeof ends.destination.ip);
-	head_len = proxy2_write(head, &up->settings->tunnel_keys, PROXY2_UP, &ends);
+	pmtu = pmtu_of(path, up, backend);
+	ends.version = (uint8_t)path_version_for(path, backend->uid, now_s(path));
+	head_len = proxy2_party_write(head, &party, &ends);
 	io_queue(path->outbox,
 		 &(struct io_send){
 			 .handle = atomic_load_explicit(&path->pool_handles[up->pool->uid], memory_order_relaxed),
@@ -60,7 +72,7 @@ static void send_up(struct path *path, const struct uplink *up)
 			 .data = up->datagram->data,
 			 .len = up->datagram->len,
 			 .to = backend->addr,
-			 .pmtu = pmtu_of(path, up, backend),
+			 .pmtu = pmtu,
 			 .stream = stream_of(head, head_len),
 			 .queue = ERRORS_POOL | up->pool->uid,
 			 .sent = &path->stats.sent_up[backend->uid],
@@ -107,13 +119,14 @@ static unsigned reply_take(struct path *path, const struct sender *sender, const
 {
 	const struct table *table = sender->table;
 	const struct snapshot_pool *pool = &table->snapshot->pools[sender->pool];
+	const struct proxy2_party party = { &table->pools[sender->pool].tunnel_keys, PROXY2_DOWN, &path->tunnel_memo };
 	struct proxy2_ends ends;
 	size_t head_len, listener;
-	enum proxy2_result result =
-		proxy2_read(&ends, &head_len, &table->pools[sender->pool].tunnel_keys, PROXY2_DOWN, data, len);
+	enum proxy2_result result = proxy2_party_read(&ends, &head_len, &party, data, len);
 
 	if (result != PROXY2_GOOD)
 		return result;
+	path_hear_version(path, pool->backends[sender->backend].uid, (enum proxy2_version)ends.version, now_s(path));
 	listener = listener_of(table, sender->pool, &ends.source);
 	if (listener == STATS_LISTENERS)
 		return TUNNEL_SERVICE;

@@ -311,6 +311,22 @@ uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16
 	return last_s;
 }
 
+void worker_hear_version(struct worker *const *workers, unsigned count, uint16_t backend, enum proxy2_version version)
+{
+	for (unsigned i = 0; i < count; i++)
+		path_hear_version(&workers[i]->path, backend, version, (uint32_t)clock_s());
+}
+
+enum proxy2_version worker_version_for(struct worker *const *workers, unsigned count, uint16_t backend)
+{
+	const uint32_t now_s = (uint32_t)clock_s();
+
+	for (unsigned i = 0; i < count; i++)
+		if (path_version_for(&workers[i]->path, backend, now_s) == PROXY2_V2)
+			return PROXY2_V2;
+	return PROXY2_V1_OFFER;
+}
+
 /* Asked of the kernel, so that it costs the worker nothing. */
 uint64_t worker_busy_us(const struct worker *worker)
 {

@@ -106,6 +106,13 @@ void worker_set_trace(struct worker *worker, struct trace_ring *ring);
  * never behind the workers' clock. 0: never. Any thread. */
 uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend);
 
+/* In which version of the tunnel's header the backend with this uid answered a probe. PROXY2_V1: also if it did not, or
+ * cannot be the same server any more. Control thread. */
+void worker_hear_version(struct worker *const *workers, unsigned count, uint16_t backend, enum proxy2_version version);
+
+/* What the tunnel's header to this backend is written in; of several workers, the later knowledge. Any thread. */
+enum proxy2_version worker_version_for(struct worker *const *workers, unsigned count, uint16_t backend);
+
 /* How long the thread has used a CPU, in microseconds. 0: it does not run yet. Any thread. */
 uint64_t worker_busy_us(const struct worker *worker);
 

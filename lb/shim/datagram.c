@@ -15,6 +15,7 @@ struct incoming {
 	uint8_t head[REWRITE_HEAD_OCTETS], tail[REWRITE_TAIL_OCTETS];
 	struct msghdr msg;
 	struct addr outer;
+	int node; /* index of the outer sender */
 	struct proxy2_ends ends;
 	size_t octets; /* of the header */
 };
@@ -51,7 +52,7 @@ static unsigned unwrap(struct shim *shim, uint8_t mark, struct incoming *in, siz
 {
 	in->outer = (struct addr){ 0 };
 	if (rewrite_addr(&in->outer, (const struct sockaddr *)&in->name, in->msg.msg_namelen) != 0 ||
-	    !settings_is_node(&shim->settings, &in->outer))
+	    (in->node = settings_node(&shim->settings, &in->outer)) < 0)
 		return NOTICE_FOREIGN;
 	const enum proxy2_result result =
 		rewrite_unwrap(&in->ends, &in->octets, &shim->settings.keys,
@@ -138,6 +139,7 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 	if (in.msg.msg_namelen == 0)
 		return hand_over_end(&in, msg);
 	notice_kernel_drops(&shim->notice, fd);
+	versions_hear(&shim->versions, in.node, in.ends.version, now_s());
 	table_learn(&shim->table, mark_port(mark), &in.ends.source,
 		    &(struct table_way){ in.outer, in.ends.destination, in.ends.key }, now_s());
 	return hand_over(mark, &in, (size_t)len, msg, flags);
@@ -198,12 +200,14 @@ static int prepare_outgoing(struct outgoing *out, const struct msghdr *msg)
 }
 
 /* How many octets of the message were sent, or -1 with errno. */
-static ssize_t send_by(struct outgoing *out, const struct table_way *way, const struct proxy2_keys *keys)
+static ssize_t send_by(struct outgoing *out, const struct table_way *way, const struct shim *shim)
 {
-	const struct proxy2_ends ends = { way->service, out->device, way->key };
+	const int node = settings_node(&shim->settings, &way->node); /* the table has no others */
+	const struct proxy2_ends ends = { way->service, out->device, (uint8_t)way->key,
+					  (uint8_t)versions_of(&shim->versions, node) };
 	uint8_t header[PROXY2_MAX_OCTETS];
 	struct sockaddr_storage name;
-	const size_t octets = proxy2_write(header, keys, PROXY2_DOWN, &ends);
+	const size_t octets = proxy2_write(header, &shim->settings.keys, PROXY2_DOWN, &ends);
 
 	out->pieces[0] = (struct iovec){ header, octets };
 	out->msg.msg_name = &name;
@@ -234,7 +238,7 @@ ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msgh
 		return -1;
 	}
 	for (int i = 0; i < count; i++) {
-		const ssize_t octets = send_by(&out, &ways[i], &shim->settings.keys);
+		const ssize_t octets = send_by(&out, &ways[i], shim);
 		sent = octets >= 0 ? octets : sent;
 	}
 	return sent;

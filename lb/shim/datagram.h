@@ -9,12 +9,14 @@
 #include "shim/notice.h"
 #include "shim/settings.h"
 #include "shim/table.h"
+#include "shim/versions.h"
 
 enum { DATAGRAM_PIECES = 64 /* of one message; more are refused with EMSGSIZE */ };
 
 struct shim {
 	struct settings settings;
 	struct table table;
+	struct versions versions;
 	struct notice notice;
 };
 

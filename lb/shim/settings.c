@@ -135,13 +135,13 @@ int settings_port(const struct settings *settings, uint16_t port)
 	return -1;
 }
 
-bool settings_is_node(const struct settings *settings, const struct addr *outer)
+int settings_node(const struct settings *settings, const struct addr *outer)
 {
 	for (size_t i = 0; i < settings->node_count; i++) {
 		const struct settings_node *node = &settings->nodes[i];
 		if (outer->port >= node->first.port && outer->port <= node->last_port &&
 		    memcmp(outer->ip, node->first.ip, sizeof outer->ip) == 0)
-			return true;
+			return (int)i;
 	}
-	return false;
+	return -1;
 }

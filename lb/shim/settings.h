@@ -40,6 +40,7 @@ void settings_read(struct settings *out, const char *ports, const char *key, con
 /* The index of a port in ->ports, or -1. */
 int settings_port(const struct settings *settings, uint16_t port);
 
-bool settings_is_node(const struct settings *settings, const struct addr *outer);
+/* The index of a node in ->nodes, or -1: `outer` is none. */
+int settings_node(const struct settings *settings, const struct addr *outer);
 
 #endif

@@ -2,11 +2,15 @@
 
     header = write(KEY, 1, UP, ("192.0.2.1", 56324), ("198.51.100.7", 5684))
     source, destination, payload = read({1: KEY}, DOWN, datagram)
+
+Versions are those of the tag. OFFER is version 1 with the offer to read version 2.
 """
 
 import ipaddress
 
 UP, DOWN = 0, 1
+V1, OFFER, V2 = "1", "1 or 2", "2"
+OFFER_TLV = (0xE1, b"")
 SIGNATURE = bytes.fromhex("0d0a0d0a000d0a515549540a")
 WORD = (1 << 64) - 1
 
@@ -49,10 +53,18 @@ def _mapped(packed):
     return packed if len(packed) == 16 else bytes(10) + b"\xff\xff" + packed
 
 
+def _port(end):
+    return end[1].to_bytes(2, "big")
+
+
 def tag(key, marks, source, destination):
-    ports = source[1].to_bytes(2, "big") + destination[1].to_bytes(2, "big")
-    addresses = _mapped(_packed(source)) + _mapped(_packed(destination))
-    return siphash24(key, marks + addresses + ports).to_bytes(8, "little")
+    """The version and the direction are in the marks."""
+    if marks[0] >> 4 == 1:
+        text = _mapped(_packed(source)) + _mapped(_packed(destination)) + _port(source) + _port(destination)
+    else:
+        service, device = (destination, source) if marks[0] & 0x0F == UP else (source, destination)
+        text = _mapped(_packed(service)) + _port(service) + _mapped(_packed(device)) + _port(device)
+    return siphash24(key, marks + text).to_bytes(8, "little")
 
 
 def frame(family, addresses, tlvs):
@@ -61,13 +73,22 @@ def frame(family, addresses, tlvs):
     return SIGNATURE + bytes([0x21, family]) + len(body).to_bytes(2, "big") + body
 
 
-def write(key, key_id, direction, source, destination, before=(), after=()):
+def write(key, key_id, direction, source, destination, before=(), after=(), version=V1):
     """`before`, `after`: other TLVs, as (type, value)."""
-    marks = bytes([0x10 | direction, key_id])
+    marks = bytes([(0x20 if version == V2 else 0x10) | direction, key_id])
     packed = _packed(source), _packed(destination)
-    addresses = b"".join(packed) + source[1].to_bytes(2, "big") + destination[1].to_bytes(2, "big")
+    offer = [OFFER_TLV] if version == OFFER else []
     ours = (0xE0, marks + tag(key, marks, source, destination))
-    return frame(0x12 if len(packed[0]) == 4 else 0x22, addresses, [*before, ours, *after])
+    addresses = b"".join(packed) + _port(source) + _port(destination)
+    return frame(0x12 if len(packed[0]) == 4 else 0x22, addresses, [*before, *offer, ours, *after])
+
+
+def version_of(datagram):
+    """Of a datagram that read() takes."""
+    at = 16 + (12 if datagram[13] == 0x12 else 36)
+    if datagram[at : at + 3] == b"\xe1\0\0":
+        return OFFER
+    return V2 if datagram[at + 3] >> 4 == 2 else V1
 
 
 def read(keys, direction, datagram):
@@ -78,13 +99,15 @@ def read(keys, direction, datagram):
     end = 16 + int.from_bytes(datagram[14:16], "big")
     body, payload = datagram[16:end], datagram[end:]
     at = 2 * size + 4
+    offers = direction == UP and body[at : at + 3] == b"\xe1\0\0"
+    at += 3 if offers else 0
     if len(datagram) < end or body[at : at + 3] != b"\xe0\x00\x0a" or len(body) != at + 13:
         raise ValueError(f"not as it is written: {datagram[:end].hex()}")
     addresses = [str(ipaddress.ip_address(body[size * i : size * (i + 1)])) for i in (0, 1)]
     ports = [int.from_bytes(body[2 * size + 2 * i : 2 * size + 2 * i + 2], "big") for i in (0, 1)]
     source, destination = zip(addresses, ports)
     marks, found = body[at + 3 : at + 5], body[at + 5 :]
-    if marks[0] != 0x10 | direction:
+    if marks[0] & 0x0F != direction or marks[0] >> 4 not in ((1,) if offers else (1, 2)):
         raise ValueError(f"version and direction {marks[0]:#x}")
     if found != tag(keys[marks[1]], marks, source, destination):
         raise ValueError(f"tag {found.hex()} of key {marks[1]}")

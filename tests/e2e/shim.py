@@ -12,7 +12,7 @@ from harness import BIN, FULL, Scene, free_ports, main, release_only, wait_until
 from lab.shimmed import (
     DEVICE, DEVICE6, FORGED, KEYS, PROGRAMS, SERVICE, SERVICE6, Node, Shimmed, check_echo, python, wait_more
 )
-from proxy2 import DOWN, UP
+from proxy2 import DOWN, OFFER, UP, V1, V2
 
 SYS_PPOLL = 271 if os.uname().machine == "x86_64" else 73
 
@@ -26,6 +26,28 @@ def case_python_recvfrom():
         assert said == b"192.0.2.1 56324 "
         node.sign = 200
         check_echo(server, node)
+
+
+@release_only
+def case_versions():
+    """Nodes of before and of today get answers that they can read, also for devices of each other."""
+    with Scene() as scene, Node() as old, Node() as new:
+        server = python(scene, [old, new], "recvfrom")
+
+        def asks(node, version, expected, device):
+            node.send(server, device, SERVICE, b"hello", version=version)
+            node.sock.settimeout(20)
+            datagram = node.sock.recv(65536)
+            said = proxy2.read(KEYS, DOWN, datagram)
+            assert said == (SERVICE, device, b"%s %d hello" % (device[0].encode(), device[1])), said
+            assert proxy2.version_of(datagram) == expected, (version, datagram[:64].hex())
+
+        other = "192.0.2.2", 1
+        for _ in range(3):
+            asks(old, V1, V1, DEVICE)
+            asks(new, OFFER, V2, DEVICE)
+            asks(new, V2, V2, other)
+            asks(old, V1, V1, other)
 
 
 @release_only

@@ -12,7 +12,7 @@ import harness
 import proxy2
 from harness import Scene, free_ports, main, wait_until
 from lab.far import Far
-from proxy2 import DOWN, UP
+from proxy2 import DOWN, OFFER, UP, V1, V2
 from udp import COAP_EMPTY_CON, COAP_RST, drain, forge, open_socket, parse_address
 
 KEY, OTHER = bytes(range(16)), bytes(range(16, 32))
@@ -36,10 +36,12 @@ class Server:
     """A server id 1 at the end of the tunnel: a thread that remembers who sent what, and echoes. Without a header it is
     plain UDP."""
 
-    def __init__(self, ip="127.0.0.1", keys=None, echo=True, sock=None):
+    def __init__(self, ip="127.0.0.1", keys=None, echo=True, sock=None, version=V2):
         self.sock = sock or open_socket(ip)
         self.address = self.sock.getsockname()[:2]
         self.keys, self.sign, self.echo = keys or {1: KEY}, 1, echo
+        self.version = version  # V1: a server of before, which reads nothing else
+        self.probed, self.spoken = [], []  # versions of the headers of probes; of those of devices
         self.got, self.plain = [], []  # (device, service, payload); payload
         self.node = None  # the last that sent a header
         self.running = True
@@ -58,7 +60,7 @@ class Server:
         return {"name": name, "id": number, "address": text_of(*self.address)}
 
     def header(self, service, device):
-        return proxy2.write(self.keys[self.sign], self.sign, DOWN, service, device)
+        return proxy2.write(self.keys[self.sign], self.sign, DOWN, service, device, version=self.version)
 
     def send(self, datagram):
         """To cidlb, as it is."""
@@ -80,7 +82,11 @@ class Server:
                     continue
                 self.node = source[:2]
                 device, service, payload = said = proxy2.read(self.keys, UP, datagram)
-                if len(payload) == 4 and payload[0] == COAP_EMPTY_CON:  # a probe
+                is_probe = len(payload) == 4 and payload[0] == COAP_EMPTY_CON
+                (self.probed if is_probe else self.spoken).append(proxy2.version_of(datagram))
+                if self.version == V1 and proxy2.version_of(datagram) == V2:
+                    continue
+                if is_probe:
                     self.answer(service, device, bytes([COAP_RST]) + payload[1:])
                     continue
                 self.got.append(said)
@@ -222,6 +228,67 @@ def case_service_address_of_another_node():
         wait_until(lambda: lb.metric("cidlb_refused_total", direction="down", reason="send") == 1, 20, "it is refused")
         server.answer(service, device.getsockname(), b"own")
         assert arrives(device) == (b"own", service)
+        lb.assert_identities()
+
+
+def case_versions():
+    """Servers of before, servers of today, and one that is replaced by the other: none misses a datagram, but for one
+    that comes between the replacement and the next probe."""
+    health = {"probe": "coap", "interval_ms": 100, "timeout_ms": 2000}
+    with Scene() as scene, Server(version=V1) as old, Server() as new, open_socket("127.0.0.1") as device:
+        lb = started(scene, [tunnel_pool(scene, "p", [old.entry(), new.entry("b", 2)], health=health)])
+        service = parse_address(lb.address())
+
+        def send(number):
+            record = forge(bytes([number]) + bytes(5))
+            device.sendto(record, service)
+            return record
+
+        def asks(number):
+            for _ in range(50):
+                record, answer = send(number), None
+                while answer != record:  # and not one that comes late
+                    answer, source = arrives(device)
+                    assert source == service
+
+        def spoken_to(server, number, version):
+            def heard():
+                send(number)
+                return server.spoken[-1:] == [version]
+
+            wait_until(heard, 20, f"server {number} is spoken to in version {version}")
+
+        asks(1)
+        spoken_to(new, 2, V2)
+        asks(2)
+        assert set(old.spoken) == {OFFER} and set(new.spoken) <= {OFFER, V2}, (old.spoken, new.spoken)
+        old.version = V2
+        spoken_to(old, 1, V2)
+        asks(1)
+        new.version = V1
+        spoken_to(new, 2, OFFER)
+        asks(2)
+        assert set(old.probed) | set(new.probed) == {OFFER}, (old.probed, new.probed)
+        assert lb.metric("cidlb_tunnel_dropped_total") == 0
+        lb.assert_identities()
+
+
+def case_versions_without_probes():
+    """What a server answers with says what it reads. Silence does, too, after a while."""
+    with Scene() as scene, Server() as server, open_socket("127.0.0.1") as device:
+        lb = started(scene, [tunnel_pool(scene, "p", [server.entry()])], workers=1)
+        service = parse_address(lb.address())
+        while server.spoken[-1:] != [V2]:
+            device.sendto(RECORD, service)
+            assert arrives(device) == (RECORD, service)
+        assert server.spoken[0] == OFFER, server.spoken
+        server.version = V1
+
+        def heard():
+            device.sendto(RECORD, service)
+            return server.spoken[-1] == OFFER and _readable(device)
+
+        wait_until(heard, 60, "version 1 after 10 s without an answer")
         lb.assert_identities()
 
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/proxy2.h"
+#include "common/proxy2_memo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -17,14 +17,23 @@ static void require(bool holds)
  * is refused. */
 static void check_again(const struct proxy2_keys *keys, enum proxy2_direction direction, const struct proxy2_ends *ends)
 {
-	uint8_t out[PROXY2_MAX_OCTETS];
+	static struct proxy2_memo memo;
+	const struct proxy2_party party = { keys, direction, &memo };
+	uint8_t out[PROXY2_MAX_OCTETS], other[PROXY2_MAX_OCTETS];
 	const size_t len = proxy2_write(out, keys, direction, ends);
-	struct proxy2_ends again;
+	const bool offers = ends->version == PROXY2_V1_OFFER && direction == PROXY2_UP;
+	struct proxy2_ends expected = *ends, again;
 	size_t octets;
 
-	require(len == PROXY2_V4_OCTETS || len == PROXY2_V6_OCTETS);
+	if (ends->version == PROXY2_V1_OFFER && !offers)
+		expected.version = PROXY2_V2;
+	require(len - (offers ? PROXY2_OFFER_OCTETS : 0) == PROXY2_V4_OCTETS ||
+		len - (offers ? PROXY2_OFFER_OCTETS : 0) == PROXY2_V6_OCTETS);
 	require(proxy2_read(&again, &octets, keys, direction, out, len) == PROXY2_GOOD && octets == len);
-	require(memcmp(&again, ends, sizeof again) == 0);
+	require(memcmp(&again, &expected, sizeof again) == 0);
+	require(proxy2_party_write(other, &party, ends) == len && memcmp(other, out, len) == 0);
+	require(proxy2_party_read(&again, &octets, &party, out, len) == PROXY2_GOOD && octets == len);
+	require(memcmp(&again, &expected, sizeof again) == 0);
 	require(proxy2_read(&again, &octets, keys, direction == PROXY2_UP ? PROXY2_DOWN : PROXY2_UP, out, len) ==
 		PROXY2_DIRECTION);
 	out[16] ^= 1;
@@ -51,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	/* The fuzzer finds no tag by chance. So any ends are also checked as if they had been read. */
 	if (len - 1 >= 2 * sizeof(struct addr)) {
 		memcpy(&ends, data + 1, 2 * sizeof(struct addr));
-		ends.key = (uint16_t)(data[0] >> 1 & 1);
+		ends.key = data[0] >> 1 & 1;
+		ends.version = (data[0] >> 2) % 3;
 		check_again(&keys, direction, &ends);
 	}
 	return 0;

@@ -41,7 +41,8 @@ static void make_header(struct input *in, const struct proxy2_keys *keys)
 {
 	struct proxy2_ends ends = { { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 56324 },
 				    { { [10] = 0xff, 0xff, 198, 51, 100, 7 }, 5684 },
-				    0 };
+				    0,
+				    PROXY2_V1 };
 
 	if (in->kind == MADE_V6)
 		ends.source.ip[0] = ends.destination.ip[0] = 0x20;
@@ -211,7 +212,7 @@ static void check_filter(const struct input *in, bool good, const struct addr *d
 		make_packet(&packet, in, &from);
 		const size_t count = filter_build(code, &settings, family);
 		require(count <= FILTER_MAX);
-		const bool passed = passes(code, count, &packet), is_node = settings_is_node(&settings, &from);
+		const bool passed = passes(code, count, &packet), is_node = settings_node(&settings, &from) >= 0;
 		if (good && is_node && (family == AF_INET6 || addr_is_v4(device)))
 			require(passed);
 		if (passed)

@@ -5,7 +5,7 @@
 
 #include "bench/lib/udp.h"
 
-static void hear(struct tunnel *tunnel, const struct addr *service, uint16_t key)
+static void hear(struct tunnel *tunnel, const struct addr *service, uint8_t key)
 {
 	size_t at = 0;
 
@@ -19,7 +19,7 @@ static void hear(struct tunnel *tunnel, const struct addr *service, uint16_t key
 	tunnel->heard[at].key = key;
 }
 
-static uint16_t key_of(const struct tunnel *tunnel, const struct tunnel_way *way)
+static uint8_t key_of(const struct tunnel *tunnel, const struct tunnel_way *way)
 {
 	for (size_t i = 0; i < TUNNEL_SERVICES; i++)
 		if (addr_equal(&tunnel->heard[i].service, &way->service))
@@ -35,7 +35,9 @@ int tunnel_unwrap(struct addr *source, struct tunnel_way *way, struct tunnel *tu
 	if (proxy2_read(&ends, &octets, &tunnel->keys, PROXY2_UP, data, len) != PROXY2_GOOD)
 		return -EBADMSG;
 	hear(tunnel, &ends.destination, ends.key);
-	*way = (struct tunnel_way){ .node = *source, .service = ends.destination, .key = ends.key };
+	*way = (struct tunnel_way){
+		.node = *source, .service = ends.destination, .key = ends.key, .version = ends.version
+	};
 	*source = ends.source;
 	return (int)octets;
 }
@@ -43,7 +45,8 @@ int tunnel_unwrap(struct addr *source, struct tunnel_way *way, struct tunnel *tu
 int tunnel_send(int fd, const struct tunnel_out *out, const uint8_t *data, size_t len)
 {
 	static uint8_t datagram[UDP_MAX_OCTETS];
-	const struct proxy2_ends ends = { out->way->service, *out->to, key_of(out->tunnel, out->way) };
+	const struct proxy2_ends ends = { out->way->service, *out->to, key_of(out->tunnel, out->way),
+					  out->way->version };
 
 	if (!out->way->node.port)
 		return -EHOSTUNREACH;

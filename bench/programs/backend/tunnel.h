@@ -17,7 +17,7 @@ struct tunnel {
 	struct proxy2_keys keys; /* none: there is no tunnel */
 	struct {
 		struct addr service; /* port 0: none */
-		uint16_t key;
+		uint8_t key;
 	} heard[TUNNEL_SERVICES];
 	size_t next; /* the place that a further service address takes */
 };
@@ -26,7 +26,8 @@ struct tunnel {
 struct tunnel_way {
 	struct addr node;    /* cidlb's; port 0: not known */
 	struct addr service; /* that the device had addressed */
-	uint16_t key;        /* index of that with which it came */
+	uint8_t key;         /* index of that with which it came */
+	uint8_t version;     /* in which it came: enum proxy2_version */
 };
 
 /* Takes the header off a datagram: *source becomes its device, *way where it came through. Returns the octets of the

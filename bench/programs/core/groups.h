@@ -9,5 +9,6 @@ extern const struct core_group core_lookup;  /* lookup/ build/ */
 extern const struct core_group core_route;   /* route/ */
 extern const struct core_group core_garbage; /* garbage/ */
 extern const struct core_group core_flow;    /* flow/ */
+extern const struct core_group core_header;  /* header/ */
 
 #endif

@@ -22,7 +22,8 @@ static const char usage[] =
 	"  --list               names them\n"
 	"  --quick              to see that it works, without what takes long: its figures are no result\n";
 
-static const struct core_group *const groups[] = { &core_walk, &core_lookup, &core_route, &core_garbage, &core_flow };
+static const struct core_group *const groups[] = { &core_walk,    &core_lookup, &core_route,
+						   &core_garbage, &core_flow,   &core_header };
 
 struct wanted {
 	char **names;

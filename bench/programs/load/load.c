@@ -244,7 +244,7 @@ static int unwrap(struct load *load, unsigned at, size_t len)
 		return 0;
 	if (proxy2_read(&ends, &octets, &load->settings.keys, PROXY2_UP, load->batch.data[at], len) != PROXY2_GOOD)
 		return -EINVAL;
-	back = (struct proxy2_ends){ .source = ends.destination, .destination = ends.source };
+	back = (struct proxy2_ends){ .source = ends.destination, .destination = ends.source, .version = ends.version };
 	load->batch.vectors[at][0] = (struct iovec){
 		.iov_base = load->prefixes[at],
 		.iov_len = proxy2_write(load->prefixes[at], &load->settings.keys, PROXY2_DOWN, &back),

@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "common/proxy2.h"
+#include "common/proxy2_memo.h"
 #include "tests/fixtures/octets.h"
 #include "tests/unit/suite.h"
 
@@ -9,6 +9,8 @@
 #define ENDS4     "c0000201 c6336407 dc04 1634"
 #define TAG_UP    "a9750b7c3742f7a0"
 #define OURS_UP   "e0000a 10 01 " TAG_UP
+#define OURS_UP_2 "e0000a 20 01 ec40bf37d3af5615"
+#define OFFER     "e10000"
 
 /* Two live keys: 1 signs, 200 is accepted. */
 static struct proxy2_keys keys;
@@ -33,20 +35,34 @@ static void assert_ends(const struct proxy2_ends *ends, const struct addr *sourc
 static const struct {
 	const char *name;
 	enum proxy2_direction direction;
+	enum proxy2_version version;
 	const struct addr *source, *destination;
 	const char *hex;
 } written[] = {
-	{ "up, IPv4", PROXY2_UP, &device, &service, SIGNATURE "21 12 0019" ENDS4 OURS_UP },
-	{ "down, IPv4", PROXY2_DOWN, &service, &device,
+	{ "up, IPv4", PROXY2_UP, PROXY2_V1, &device, &service, SIGNATURE "21 12 0019" ENDS4 OURS_UP },
+	{ "down, IPv4", PROXY2_DOWN, PROXY2_V1, &service, &device,
 	  SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 11 01 094165044dd71593" },
-	{ "up, IPv6", PROXY2_UP, &device6, &service6,
+	{ "up, IPv6", PROXY2_UP, PROXY2_V1, &device6, &service6,
 	  SIGNATURE "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634 e0000a 10 "
 		    "01 941979f479ae92af" },
+	{ "version 2, up, IPv4", PROXY2_UP, PROXY2_V2, &device, &service, SIGNATURE "21 12 0019" ENDS4 OURS_UP_2 },
+	{ "version 2, down, IPv4", PROXY2_DOWN, PROXY2_V2, &service, &device,
+	  SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 21 01 70431882d44ffe49" },
+	{ "version 2, up, IPv6", PROXY2_UP, PROXY2_V2, &device6, &service6,
+	  SIGNATURE "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634 e0000a 20 "
+		    "01 7dd06c825b758ef0" },
+	{ "version 2, down, IPv6", PROXY2_DOWN, PROXY2_V2, &service6, &device6,
+	  SIGNATURE "21 22 0031 20010db8ffff00000000000000000007 20010db8000000000000000000000001 1634 dc04 e0000a 21 "
+		    "01 9366cbaac52c74da" },
+	{ "version 2, up, IPv4 device, IPv6 service", PROXY2_UP, PROXY2_V2, &device, &service6,
+	  SIGNATURE "21 22 0031 00000000000000000000ffffc0000201 20010db8ffff00000000000000000007 dc04 1634 e0000a 20 "
+		    "01 74ae288500964787" },
 };
 
 START_TEST(written_as)
 {
-	const struct proxy2_ends ends = { *written[_i].source, *written[_i].destination, 0 };
+	const struct proxy2_ends ends = { *written[_i].source, *written[_i].destination, 0,
+					  (uint8_t)written[_i].version };
 	const struct octets expected = octets_of(written[_i].hex);
 	uint8_t out[PROXY2_MAX_OCTETS];
 	struct proxy2_ends read;
@@ -58,7 +74,76 @@ START_TEST(written_as)
 			 PROXY2_GOOD);
 	ck_assert_uint_eq(octets, expected.len);
 	assert_ends(&read, &ends.source, &ends.destination);
+	ck_assert_uint_eq(read.version, written[_i].version);
 	free(expected.at);
+}
+END_TEST
+
+/* A reader of before skips the TLV, as it skips others. Whoever answers knows it. */
+START_TEST(offered)
+{
+	const struct proxy2_ends ends = { device, service, 0, PROXY2_V1_OFFER };
+	const struct proxy2_ends back = { service, device, 0, PROXY2_V1_OFFER };
+	const struct octets up = octets_of(SIGNATURE "21 12 001c" ENDS4 OFFER OURS_UP);
+	const struct octets down = octets_of(written[4].hex);
+	uint8_t out[PROXY2_MAX_OCTETS];
+
+	ck_assert_uint_eq(proxy2_write(out, &keys, PROXY2_UP, &ends), PROXY2_V4_OCTETS + PROXY2_OFFER_OCTETS);
+	ck_assert_mem_eq(out, up.at, up.len);
+	ck_assert_uint_eq(proxy2_write(out, &keys, PROXY2_DOWN, &back), PROXY2_V4_OCTETS);
+	ck_assert_mem_eq(out, down.at, down.len);
+	ck_assert_uint_eq(
+		proxy2_write(out, &keys, PROXY2_UP, &(struct proxy2_ends){ device6, service6, 0, PROXY2_V1_OFFER }),
+		PROXY2_MAX_OCTETS);
+	free(up.at);
+	free(down.at);
+}
+END_TEST
+
+/* What is kept of a tag is the right part of the right one: many services, keys and devices, in turn and at random. */
+START_TEST(memo)
+{
+	static struct proxy2_memo memos[2];
+	uint64_t random = 88172645463325252;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		const bool up = i % 2 == 0;
+		const struct proxy2_party party = { &keys, up ? PROXY2_UP : PROXY2_DOWN, &memos[0] },
+					  reader = { &keys, party.direction, &memos[1] };
+		struct addr from = random & 1 ? device : device6, to = random & 2 ? service : service6;
+		uint8_t out[PROXY2_MAX_OCTETS], expected[PROXY2_MAX_OCTETS];
+		struct proxy2_ends read;
+		size_t octets;
+
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		from.ip[15] = (uint8_t)(random >> 8);
+		from.port = (uint16_t)(random >> 16);
+		to.ip[15] = (uint8_t)(random >> 32 & 3);
+		to.port = (uint16_t)(random >> 40 & 0x11);
+		const struct proxy2_ends ends = { up ? from : to, up ? to : from, random >> 50 & 1,
+						  (uint8_t)((random >> 52) % 3) };
+		const size_t len = proxy2_party_write(out, &party, &ends);
+		ck_assert_uint_eq(len, proxy2_write(expected, &keys, party.direction, &ends));
+		ck_assert_mem_eq(out, expected, len);
+		ck_assert_int_eq(proxy2_party_read(&read, &octets, &reader, out, len), PROXY2_GOOD);
+		ck_assert_uint_eq(read.key, ends.key);
+		assert_ends(&read, &ends.source, &ends.destination);
+		out[len - 1] ^= 1;
+		ck_assert_int_eq(proxy2_party_read(&read, &octets, &reader, out, len), PROXY2_TAG);
+	}
+}
+END_TEST
+
+/* What the fast path keeps for each service address. */
+START_TEST(half)
+{
+	const struct proxy2_half up = proxy2_half_make(&keys.keys[0], PROXY2_UP, &service);
+	const struct proxy2_half down = proxy2_half_make(&keys.keys[0], PROXY2_DOWN, &service6);
+
+	ck_assert_uint_eq(proxy2_half_end(&up, &device), 0x1556afd337bf40ec);
+	ck_assert_uint_eq(proxy2_half_end(&down, &device6), 0xda742cc5aacb6693);
 }
 END_TEST
 
@@ -74,6 +159,10 @@ static const struct {
 	{ "CRC32C before, not checked", PROXY2_GOOD, 48, SIGNATURE "21 12 0020" ENDS4 "030004 0e6ce81a" OURS_UP "ff" },
 	{ "CRC32C after", PROXY2_GOOD, 48, SIGNATURE "21 12 0020" ENDS4 OURS_UP "030004 0e6ce81a ff" },
 	{ "empty TLVs about", PROXY2_GOOD, 47, SIGNATURE "21 12 001f" ENDS4 "040000" OURS_UP "ef0000" },
+	{ "version 2", PROXY2_GOOD, 41, SIGNATURE "21 12 0019" ENDS4 OURS_UP_2 },
+	{ "version 2, the other key", PROXY2_GOOD, 41, SIGNATURE "21 12 0019" ENDS4 "e0000a 20 c8 a1bc24cb1987ee2c" },
+	{ "an offer", PROXY2_GOOD, 44, SIGNATURE "21 12 001c" ENDS4 OFFER OURS_UP "19fefd00" },
+	{ "an offer that has octets", PROXY2_GOOD, 45, SIGNATURE "21 12 001d" ENDS4 "e1000100" OURS_UP },
 	{ "the other key", PROXY2_GOOD, 41, SIGNATURE "21 12 0019" ENDS4 "e0000a 10 c8 7695de1601a85eba" },
 	{ "nothing", PROXY2_NO_HEADER, 0, "" },
 	{ "a DTLS record", PROXY2_NO_HEADER, 0, "19fefd00010000000000010720b1d07b359d3c00200001000000000001a324" },
@@ -105,7 +194,12 @@ static const struct {
 	{ "11 octets", PROXY2_NO_TAG, 0, SIGNATURE "21 12 001a" ENDS4 "e0000b 10 01 " TAG_UP "00" },
 	{ "0 octets", PROXY2_NO_TAG, 0, SIGNATURE "21 12 000f" ENDS4 "e00000" },
 	{ "version 0", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 00 01 " TAG_UP },
-	{ "version 2", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 20 01 " TAG_UP },
+	{ "version 3", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 30 01 " TAG_UP },
+	{ "version 2 with the tag of version 1", PROXY2_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 20 01 " TAG_UP },
+	{ "version 1 with the tag of version 2", PROXY2_TAG, 0,
+	  SIGNATURE "21 12 0019" ENDS4 "e0000a 10 01 ec40bf37d3af5615" },
+	{ "an offer that lies", PROXY2_LENGTH, 0, SIGNATURE "21 12 001c" ENDS4 OURS_UP "e10001" },
+	{ "an offer alone", PROXY2_NO_TAG, 0, SIGNATURE "21 12 000f" ENDS4 OFFER },
 	{ "twice", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0026" ENDS4 OURS_UP OURS_UP },
 	{ "type e1", PROXY2_NO_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e1000a 10 01 " TAG_UP },
 	{ "down", PROXY2_DIRECTION, 0,
@@ -182,7 +276,7 @@ END_TEST
 
 START_TEST(mixed_families_are_ipv6)
 {
-	const struct proxy2_ends ends = { device, service6, 0 };
+	const struct proxy2_ends ends = { device, service6, 0, PROXY2_V1 };
 	uint8_t out[PROXY2_MAX_OCTETS];
 	struct proxy2_ends read;
 	size_t octets;
@@ -196,7 +290,7 @@ END_TEST
 START_TEST(old_key_is_gone)
 {
 	struct proxy2_keys rotated = { .keys = { keys.keys[1] }, .count = 1 };
-	const struct proxy2_ends ends = { device, service, 0 };
+	const struct proxy2_ends ends = { device, service, 0, PROXY2_V1 };
 	uint8_t out[PROXY2_MAX_OCTETS];
 	struct proxy2_ends read;
 	size_t octets;
@@ -210,9 +304,9 @@ END_TEST
 
 START_TEST(answers_have_the_key_of_the_datagram)
 {
-	for (uint16_t key = 0; key < 2; key++) {
+	for (uint8_t key = 0; key < 2; key++) {
 		const struct proxy2_keys only = { .keys = { keys.keys[key] }, .count = 1 };
-		const struct proxy2_ends ends = { device, service, 0 };
+		const struct proxy2_ends ends = { device, service, 0, PROXY2_V1 };
 		uint8_t out[PROXY2_MAX_OCTETS];
 		struct proxy2_ends read;
 		size_t octets;
@@ -220,7 +314,7 @@ START_TEST(answers_have_the_key_of_the_datagram)
 		size_t len = proxy2_write(out, &only, PROXY2_UP, &ends);
 		ck_assert_int_eq(proxy2_read(&read, &octets, &keys, PROXY2_UP, out, len), PROXY2_GOOD);
 		ck_assert_uint_eq(read.key, key);
-		const struct proxy2_ends back = { read.destination, read.source, read.key };
+		const struct proxy2_ends back = { read.destination, read.source, read.key, read.version };
 		len = proxy2_write(out, &keys, PROXY2_DOWN, &back);
 		ck_assert_int_eq(proxy2_read(&read, &octets, &only, PROXY2_DOWN, out, len), PROXY2_GOOD);
 		ck_assert_uint_eq(read.key, 0);
@@ -231,7 +325,7 @@ END_TEST
 /* Pools that know nothing of each other both call their key 1. */
 START_TEST(keys_of_one_id)
 {
-	const struct proxy2_ends ends = { device, service, 0 };
+	const struct proxy2_ends ends = { device, service, 0, PROXY2_V1 };
 	uint8_t out[PROXY2_MAX_OCTETS];
 	struct proxy2_keys both;
 	struct proxy2_ends read;
@@ -305,6 +399,9 @@ void suite(TCase *tests)
 {
 	tcase_add_unchecked_fixture(tests, set_up, NULL);
 	tcase_add_loop_test(tests, written_as, 0, COUNT_OF(written));
+	tcase_add_test(tests, offered);
+	tcase_add_test(tests, memo);
+	tcase_add_test(tests, half);
 	tcase_add_loop_test(tests, read_as, 0, COUNT_OF(rows));
 	tcase_add_loop_test(tests, every_prefix_is_refused, 0, COUNT_OF(written));
 	tcase_add_loop_test(tests, every_bit_counts, 0, COUNT_OF(written));

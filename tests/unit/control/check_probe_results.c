@@ -1,4 +1,5 @@
-/* What is logged of the words in servers' answers: they may change with each probe. */
+/* What becomes of probes' results: what is logged of the words in servers' answers, which may change with each probe;
+ * and what workers are told. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,23 @@ void __wrap_log_fields(const struct log_what *what, const char *format, ...)
 	vsnprintf(said, sizeof said, format, args);
 	va_end(args);
 	lines++;
+}
+
+static unsigned told;
+static uint16_t told_of;
+static enum proxy2_version told_version;
+
+/* In place of the function of this name. */
+void __wrap_worker_hear_version(struct worker *const *workers, unsigned count, uint16_t backend,
+				enum proxy2_version version);
+void __wrap_worker_hear_version(struct worker *const *workers, unsigned count, uint16_t backend,
+				enum proxy2_version version)
+{
+	ck_assert_ptr_eq(workers, control->workers);
+	ck_assert_uint_eq(count, control->worker_count);
+	told++;
+	told_of = backend;
+	told_version = version;
 }
 
 static void setup(void)
@@ -95,8 +113,37 @@ START_TEST(words_that_change_are_told_of_once)
 }
 END_TEST
 
+static void probed(bool ok, bool tunnelled, enum proxy2_version version)
+{
+	probe_results_take(
+		control, control->spec.backends[0].uid,
+		&(struct health_result){ .ok = ok, .reason = "", .tunnelled = tunnelled, .version = version });
+}
+
+START_TEST(workers_are_told_what_a_server_reads)
+{
+	probed(true, true, PROXY2_V2);
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(told_of, control->spec.backends[0].uid);
+	ck_assert_int_eq(told_version, PROXY2_V2);
+	/* A probe that asks another port says nothing of it. */
+	probed(true, false, PROXY2_V1);
+	ck_assert_uint_eq(told, 1);
+	probed(true, true, PROXY2_V1);
+	ck_assert_uint_eq(told, 2);
+	ck_assert_int_eq(told_version, PROXY2_V1);
+	probed(false, true, PROXY2_V1);
+	ck_assert_uint_eq(told, 3);
+	/* Nor does one of an address that is not its own any more. */
+	control->backends[control->spec.backends[0].uid].has_moved = true;
+	probed(true, true, PROXY2_V2);
+	ck_assert_uint_eq(told, 3);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, words_that_change_are_told_of_once);
+	tcase_add_test(tests, workers_are_told_what_a_server_reads);
 }

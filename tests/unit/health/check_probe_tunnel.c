@@ -61,13 +61,14 @@ static struct {
 	uint16_t outer[MOST_ASKED];
 	size_t asked;
 	enum answer answer;
+	enum proxy2_version version; /* in which it answers */
 	struct inner inner[MOST_ASKED];
 	size_t count;
 } end;
 
 static void answer(const struct addr *device, const uint8_t *data, size_t len)
 {
-	struct proxy2_ends ends = { target.tunnel.service, *device, 0 };
+	struct proxy2_ends ends = { target.tunnel.service, *device, 0, (uint8_t)end.version };
 	uint8_t out[WITH_HEADER];
 	size_t head_len;
 
@@ -126,6 +127,7 @@ static void on_end(evutil_socket_t fd, short events, void *ctx)
 	(void)ctx;
 	ck_assert_int_ge(n, 0);
 	ck_assert_int_eq(proxy2_read(&ends, &head_len, &both_keys, PROXY2_UP, data, (size_t)n), PROXY2_GOOD);
+	ck_assert_int_eq(ends.version, PROXY2_V1_OFFER);
 	ck_assert_uint_lt(end.asked, MOST_ASKED);
 	end.outer[end.asked++] = ntohs(in->sin_port);
 	ck_assert(addr_equal(&ends.destination, &target.tunnel.service));
@@ -277,6 +279,28 @@ START_TEST(what_is_no_answer)
 }
 END_TEST
 
+/* Every server reads what probes are written in, and its answer says what else it reads. */
+START_TEST(says_what_the_server_reads)
+{
+	static const enum proxy2_version answers[] = { PROXY2_V1, PROXY2_V2, PROXY2_V1 };
+	const struct seen *one;
+
+	probe_start();
+	for (int i = 0; i < (int)(sizeof answers / sizeof *answers); i++) {
+		end.version = answers[i];
+		one = probe_run(1);
+		ck_assert(one->ok && one->tunnelled);
+		ck_assert_int_eq(one->version, answers[i]);
+	}
+	end.version = PROXY2_V2;
+	ck_assert_int_eq(probe_run(1)->version, PROXY2_V2);
+	end.answer = ANSWER_OTHER_KEY;
+	one = probe_run(1);
+	ck_assert(!one->ok && one->tunnelled);
+	ck_assert_int_eq(one->version, PROXY2_V1);
+}
+END_TEST
+
 START_TEST(nobody_there)
 {
 	target.addr = free_addr(loopback[0]);
@@ -338,6 +362,7 @@ START_TEST(a_port_of_its_own_is_asked_directly)
 	ck_assert_int_eq(recv(fd, data, sizeof data, 0), 4);
 	ck_assert_uint_eq(data[0], 0x40);
 	ck_assert_uint_eq(end.asked, 0);
+	ck_assert(!seen[seen_count - 1].tunnelled);
 	close(fd);
 }
 END_TEST
@@ -388,6 +413,7 @@ void suite(TCase *tests)
 	tcase_set_timeout(coap_v4, 60);
 	tcase_add_checked_fixture(coap_v4, setup, finish);
 	tcase_add_loop_test(coap_v4, what_is_no_answer, ANSWER + 1, ANSWERS);
+	tcase_add_test(coap_v4, says_what_the_server_reads);
 	tcase_add_test(coap_v4, nobody_there);
 	tcase_add_test(coap_v4, backends_are_apart);
 	tcase_add_test(coap_v4, local_port_is_taken);

@@ -19,6 +19,12 @@
 #define DOWN_ENDS "c6336407 c0000201 1634 dc04"
 #define DOWN_TAG  "094165044dd71593"
 #define DOWN      SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 11 01" DOWN_TAG
+#define DOWN_2    SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 21 01 70431882d44ffe49"
+
+/* The other way round. Version 1 has the offer of version 2. */
+#define UP_ENDS "c0000201 c6336407 dc04 1634"
+#define UP      SIGNATURE "21 12 001c" UP_ENDS "e10000 e0000a 10 01 a9750b7c3742f7a0"
+#define UP_2    SIGNATURE "21 12 0019" UP_ENDS "e0000a 20 01 ec40bf37d3af5615"
 
 static struct path_bed bed;
 static int server; /* backend "a" */
@@ -97,7 +103,7 @@ static void assert_silence(int fd)
 START_TEST(header_in_front)
 {
 	receive("192.0.2.1:56324", NULL, RECORD);
-	assert_arrives(server, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" RECORD);
+	assert_arrives(server, UP RECORD);
 	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 1);
 	ck_assert_uint_eq(bed.path->stats.verdicts[bed.configured.listener_uid][VERDICT_CID], 1);
 	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).flows[FLOW_CLASS_HANDSHAKE], 0);
@@ -110,13 +116,13 @@ START_TEST(header_of_a_wildcard_listener)
 	ck_assert_int_eq(addr_parse(&bed.configured.listener.addr, "0.0.0.0:5684"), 0);
 	publish();
 	receive("192.0.2.1:56324", "198.51.100.7", RECORD);
-	assert_arrives(server, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" RECORD);
+	assert_arrives(server, UP RECORD);
 	ck_assert_int_eq(addr_parse(&bed.configured.listener.addr, "[::]:5684"), 0);
 	publish();
 	receive("[2001:db8::1]:56324", "2001:db8:ffff::7", RECORD);
 	assert_arrives(server, SIGNATURE
-		       "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634"
-		       "e0000a 10 01 941979f479ae92af" RECORD);
+		       "21 22 0034 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634"
+		       "e10000 e0000a 10 01 941979f479ae92af" RECORD);
 	/* No numbers are given out for addresses that strangers choose. */
 	ck_assert_uint_lt(service_addrs_number(bed.shared.service_addrs, bed.configured.listener_uid,
 					       bed.configured.listener.addr.ip),
@@ -131,7 +137,8 @@ START_TEST(the_first_key_signs)
 			 0);
 	publish();
 	receive("192.0.2.1:56324", NULL, RECORD);
-	assert_arrives(server, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 c8 7695de1601a85eba" RECORD);
+	assert_arrives(server,
+		       SIGNATURE "21 12 001c c0000201 c6336407 dc04 1634 e10000 e0000a 10 c8 7695de1601a85eba" RECORD);
 }
 END_TEST
 
@@ -224,8 +231,7 @@ START_TEST(no_hint)
 		bed.configured.backend[i].weight = 0;
 	publish();
 	receive("192.0.2.1:56324", NULL, "16fefd0001000000000001 0004 00112233");
-	assert_arrives(server, SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0"
-					 "16fefd0001000000000001 0004 00112233");
+	assert_arrives(server, UP "16fefd0001000000000001 0004 00112233");
 	ck_assert_uint_eq(bed.path->stats.verdicts[bed.configured.listener_uid][VERDICT_HASH], 1);
 }
 END_TEST
@@ -244,8 +250,7 @@ START_TEST(a_batch)
 	io_flush(bed.path->outbox);
 	free(in.at);
 	for (int i = 0; i < COUNT_OF(datagrams); i++)
-		assert_arrives(server,
-			       SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" RECORD);
+		assert_arrives(server, UP RECORD);
 	ck_assert_uint_eq(bed.path->stats.tunnel_segmented[bed.configured.pool_uid], 4);
 	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 4);
 }
@@ -303,6 +308,7 @@ static const struct {
 } replies[] = {
 	{ "good", PROXY2_GOOD, DOWN "17fefd" },
 	{ "good and empty", PROXY2_GOOD, DOWN },
+	{ "version 2", PROXY2_GOOD, DOWN_2 "17fefd" },
 	{ "nothing at all", PROXY2_NO_HEADER, "" },
 	{ "no header", PROXY2_NO_HEADER, "17fefd00010000000000010004aabbccdd" },
 	{ "lies about its length", PROXY2_LENGTH, SIGNATURE "21 12 0020" DOWN_ENDS "e0000a 11 01" DOWN_TAG },
@@ -434,6 +440,60 @@ START_TEST(taken_apart)
 }
 END_TEST
 
+/* Version 2 is written to a server that has answered in it, for as long as it does. */
+START_TEST(version_of_a_server)
+{
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP RECORD);
+	reply(&bed.configured.backend[0].addr, DOWN, 0);
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP RECORD);
+	reply(&bed.configured.backend[1].addr, DOWN_2, 0);
+	reply(&bed.configured.backend[0].addr, DOWN_2 "17", 0);
+	ck_assert_uint_eq(bed.path->stats.replies[bed.configured.pool_uid], 3);
+	ck_assert_uint_eq(dropped_in_all(), 0);
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP_2 RECORD);
+	/* It was replaced by one that says nothing of what is sent to it. */
+	bed.path->clock_ms += 1000 * PATH_V2_S;
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP_2 RECORD);
+	bed.path->clock_ms += 1000;
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP RECORD);
+	/* By one that answers in version 1, and back. */
+	reply(&bed.configured.backend[0].addr, DOWN_2, 0);
+	reply(&bed.configured.backend[0].addr, DOWN, 0);
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP RECORD);
+	reply(&bed.configured.backend[0].addr, DOWN_2, 0);
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP_2 RECORD);
+}
+END_TEST
+
+/* What has a bad tag says nothing; and another address may be another server. */
+START_TEST(version_of_another_server)
+{
+	struct addr before = bed.configured.backend[0].addr;
+
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP RECORD);
+	reply(&bed.configured.backend[0].addr, SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 21 01 70431882d44ffe48", 0);
+	reply(&bed.configured.backend[0].addr, SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 21 01" DOWN_TAG, 0);
+	ck_assert_uint_eq(dropped(PROXY2_TAG), 2);
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP RECORD);
+	reply(&bed.configured.backend[0].addr, DOWN_2, 0);
+	close(server);
+	server = open_socket("127.0.0.1", SOCKET_LISTENER, &bed.configured.backend[0].addr);
+	ck_assert(!addr_equal(&before, &bed.configured.backend[0].addr));
+	publish();
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP RECORD);
+}
+END_TEST
+
 /* It arrives at a device of this host, from the address that the device sent to. */
 START_TEST(arrives)
 {
@@ -486,5 +546,7 @@ void suite(TCase *tests)
 	tcase_add_test(tests, outer_source);
 	tcase_add_test(tests, service_of_a_wildcard_listener);
 	tcase_add_test(tests, taken_apart);
+	tcase_add_test(tests, version_of_a_server);
+	tcase_add_test(tests, version_of_another_server);
 	tcase_add_test(tests, arrives);
 }

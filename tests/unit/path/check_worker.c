@@ -152,11 +152,37 @@ START_TEST(serial_numbers)
 }
 END_TEST
 
+/* Of several, one that has heard a server is enough for those who ask for all. */
+START_TEST(versions_of_a_tunnel)
+{
+	struct worker *second;
+	const uint16_t uid = bed.configured.uid[0], other_uid = bed.configured.uid[1];
+
+	rcu_thread_online();
+	ck_assert_int_eq(worker_new(&second, &bed.shared), 0);
+	struct worker *const both[] = { worker, second };
+	ck_assert_int_eq(worker_version_for(both, 2, uid), PROXY2_V1_OFFER);
+	worker_hear_version(both, 2, uid, PROXY2_V2);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(worker_version_for(&both[i], 1, uid), PROXY2_V2);
+	path_hear_version(&worker->path, uid, PROXY2_V1, 1);
+	ck_assert_int_eq(worker_version_for(both, 1, uid), PROXY2_V1_OFFER);
+	ck_assert_int_eq(worker_version_for(both, 2, uid), PROXY2_V2);
+	worker_hear_version(both, 2, uid, PROXY2_V1);
+	ck_assert_int_eq(worker_version_for(both, 2, uid), PROXY2_V1_OFFER);
+	ck_assert_int_eq(worker_version_for(both, 2, other_uid), PROXY2_V1_OFFER);
+	worker_free(second);
+	worker_free(worker);
+	rcu_thread_offline();
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, event_of_a_socket_that_is_gone);
 	tcase_add_test(tests, event_of_a_socket_that_stays);
+	tcase_add_test(tests, versions_of_a_tunnel);
 	tcase_add_test(tests, serial_numbers);
 }

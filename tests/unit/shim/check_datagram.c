@@ -260,6 +260,35 @@ START_TEST(copies_by_each_service_address)
 }
 END_TEST
 
+static void ask_in(enum proxy2_version version, enum proxy2_version expected)
+{
+	struct msghdr msg = { 0 };
+	struct proxy2_ends ends;
+	uint8_t datagram[256];
+	char buffer[16];
+	size_t octets;
+
+	up_version = version;
+	send_up(node, &device, &service, "up");
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 2);
+	ck_assert_mem_eq(buffer, "up", 2);
+	send_down(&device, NULL);
+	const ssize_t len = recv(node, datagram, sizeof datagram, 0);
+	ck_assert_int_eq(len, PROXY2_V4_OCTETS + 4);
+	ck_assert_int_eq(proxy2_read(&ends, &octets, &shim.settings.keys, PROXY2_DOWN, datagram, (size_t)len),
+			 PROXY2_GOOD);
+	ck_assert_int_eq(ends.version, expected);
+}
+
+START_TEST(answers_in_a_version_that_the_node_reads)
+{
+	ask_in(PROXY2_V1_OFFER, PROXY2_V2);
+	ask_in(PROXY2_V2, PROXY2_V2);
+	ask_in(PROXY2_V1, PROXY2_V1);
+	ask_in(PROXY2_V1_OFFER, PROXY2_V1); /* other nodes may have this address: versions.h */
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -270,4 +299,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, not_sent);
 	tcase_add_test(tests, threads_share_a_socket);
 	tcase_add_test(tests, copies_by_each_service_address);
+	tcase_add_test(tests, answers_in_a_version_that_the_node_reads);
 }

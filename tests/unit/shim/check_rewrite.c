@@ -87,7 +87,7 @@ static enum proxy2_result unwrap(struct proxy2_ends *ends, size_t *octets, const
 
 START_TEST(payload_is_where_it_belongs)
 {
-	const struct proxy2_ends ends = { *scatters[_i].source, *scatters[_i].destination, 0 };
+	const struct proxy2_ends ends = { *scatters[_i].source, *scatters[_i].destination, 0, PROXY2_V1 };
 	struct proxy2_keys keys;
 	struct proxy2_ends read;
 	size_t octets, done = 0;
@@ -114,7 +114,7 @@ END_TEST
 START_TEST(longer_header_is_not_taken)
 {
 	static const size_t sizes[] = { 100 };
-	const struct proxy2_ends ends = { device, service, 0 };
+	const struct proxy2_ends ends = { device, service, 0, PROXY2_V1 };
 	struct proxy2_keys keys;
 	struct proxy2_ends read;
 	size_t octets;

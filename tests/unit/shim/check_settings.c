@@ -147,14 +147,14 @@ START_TEST(ports_and_nodes)
 	ck_assert_int_eq(settings_port(&settings, 5683), 1);
 	ck_assert_int_eq(settings_port(&settings, 5685), -1);
 	for (outer.port = 7199; outer.port <= 7204; outer.port++)
-		ck_assert(settings_is_node(&settings, &outer) == (outer.port >= 7200 && outer.port <= 7203));
+		ck_assert_int_eq(settings_node(&settings, &outer), outer.port >= 7200 && outer.port <= 7203 ? 0 : -1);
 	outer = node;
 	outer.ip[15]++;
-	ck_assert(!settings_is_node(&settings, &outer));
+	ck_assert_int_eq(settings_node(&settings, &outer), -1);
 	outer = (struct addr){ { 0x20, 0x01, 0x0d, 0xb8, [15] = 2 }, 7200 };
-	ck_assert(settings_is_node(&settings, &outer));
+	ck_assert_int_eq(settings_node(&settings, &outer), 1);
 	outer.port++;
-	ck_assert(!settings_is_node(&settings, &outer));
+	ck_assert_int_eq(settings_node(&settings, &outer), -1);
 }
 END_TEST
 

@@ -9,7 +9,7 @@
 
 static void send_forged(void)
 {
-	const struct proxy2_ends ends = { device, service, 0 };
+	const struct proxy2_ends ends = { device, service, 0, PROXY2_V1 };
 	const struct proxy2_keys keys = { .keys = { { .id = 1 } }, .count = 1 };
 	uint8_t datagram[PROXY2_MAX_OCTETS];
 	const size_t octets = proxy2_write(datagram, &keys, PROXY2_UP, &ends);
@@ -153,7 +153,7 @@ static void *run_flood(void *argument)
 	struct sender *sender = argument;
 
 	for (int i = 0; !sender->ends && i < FLOOD; i++) {
-		const struct proxy2_ends ends = { device, service, 0 };
+		const struct proxy2_ends ends = { device, service, 0, PROXY2_V1 };
 		uint8_t datagram[PROXY2_MAX_OCTETS] = { 0 };
 		proxy2_write(datagram, &(struct proxy2_keys){ .count = 1 }, PROXY2_UP, &ends);
 		(void)!send(node, datagram, PROXY2_V4_OCTETS, 0);
