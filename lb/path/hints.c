@@ -29,17 +29,19 @@ enum hello_step hints_hello_look(struct path *path, struct uplink *up)
 	return handshakes_look(path->handshakes, &hello);
 }
 
-/* The CID of the datagram is not known, or two servers have given it out. What is known of its source helps. */
+/* What is known of the source leads the CID: its handshake under way, else a hint if two servers have given it out. */
 static void cid_recall(struct path *path, struct uplink *up, struct route_in *in)
 {
-	uint16_t backend = ROUTE_NO_HINT;
+	uint16_t backend = ROUTE_NO_HINT, at;
 	uint8_t len;
 
 	up->handshake = handshakes_source(path->handshakes, up->pool->uid, &in->source);
-	if (in->learned_at == SNAPSHOT_NO_BACKEND &&
-	    pending_cids_find(handshakes_pending(path->handshakes), up->handshake, in, &backend, &len)) {
-		in->learned_at = snapshot_backend_of_uid(up->pool, backend);
-		in->learned_len = len;
+	if (pending_cids_find(handshakes_pending(path->handshakes), up->handshake, in, &backend, &len)) {
+		at = snapshot_backend_of_uid(up->pool, backend);
+		if (at != SNAPSHOT_NO_BACKEND) {
+			in->learned_at = at;
+			in->learned_len = len;
+		}
 		return;
 	}
 	in->hint = handshakes_hint(path->handshakes, up->handshake, now_s(path));
@@ -47,13 +49,17 @@ static void cid_recall(struct path *path, struct uplink *up, struct route_in *in
 		in->learned_at = up->shared;
 }
 
+/* Nearly all CIDs are known, and at one server: they need nothing else. */
 static void cids_recall(struct path *path, struct batch *batch)
 {
+	const bool contested = pending_cids_contested(handshakes_pending(path->handshakes), now_s(path));
+
 	for (size_t i = 0; i < batch->count; i++) {
 		struct route_in *in = &batch->in[i];
 
 		if (in->view.kind == DTLS_CID &&
-		    (in->learned_at == SNAPSHOT_NO_BACKEND || batch->up[i].shared != SNAPSHOT_NO_BACKEND))
+		    (contested || in->view.flight || in->learned_at == SNAPSHOT_NO_BACKEND ||
+		     batch->up[i].shared != SNAPSHOT_NO_BACKEND))
 			cid_recall(path, &batch->up[i], in);
 	}
 }
@@ -113,10 +119,21 @@ static void learn(struct path *path, const struct hints_reply *reply)
 		.len = reply->len,
 		.now_s = now_s(path),
 	};
+	struct pending_cids *pending = handshakes_pending(path->handshakes);
 	struct hello_cid cid;
 
-	if (pending_cids_reply(handshakes_pending(path->handshakes), &path->hello_key, &datagram, &cid))
+	switch (pending_cids_reply(pending, &path->hello_key, &datagram, &cid)) {
+	case PENDING_NOTHING:
+		break;
+	case PENDING_GIVEN:
+		learned_cids_offer(reply->learned, pending,
+				   &(struct given_cid){ reply->pool, reply->backend, cid.octets, cid.len },
+				   now_s(path));
+		break;
+	case PENDING_OVER:
 		learned_cids_add(reply->learned, reply->pool, reply->backend, cid.octets, cid.len);
+		break;
+	}
 }
 
 void hints_reply(struct path *path, const struct hints_reply *reply)

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "path/forward.h"
+#include "path/given_cid.h"
+#include "path/pending_cids.h"
 
 /* There are many more numbers than servers, so they only run out after thousands of renamed ones. */
 static void members_make_room(const struct snapshot_pool *pool, struct learned *cids)
@@ -121,15 +123,35 @@ void learned_cids_recall(struct batch *batch)
 		else
 			asking[left++] = asking[i];
 	}
-	for (size_t i = 0; i < left; i++)
+	for (size_t i = 0; i < left; i++) {
+		const struct route_in *in = &batch->in[asking[i].at];
+
+		if (in->learned_at != SNAPSHOT_NO_BACKEND && in->learned_len > asking[i].len)
+			continue;
 		if (learned_find_second(cids, &asking[i].place, &by))
 			answer(batch, &asking[i], &by);
+	}
 }
 
 bool learned_cids_is(const struct route_in *in, const uint8_t *cid, uint8_t len)
 {
 	return len > 0 && in->len - in->view.cid_at >= len && memcmp(in->data + in->view.cid_at, cid, len) == 0 &&
 	       fits(in, len);
+}
+
+void learned_cids_offer(const struct learned_servers *servers, struct pending_cids *pending,
+			const struct given_cid *given, uint32_t now_s)
+{
+	const uint16_t at = snapshot_backend_of_uid(given->pool, given->backend);
+	struct learned_place place;
+	struct learned_by by;
+
+	if (!servers || given->len == 0 || at == SNAPSHOT_NO_BACKEND)
+		return;
+	place = learned_look(servers->cids, given->octets, given->len);
+	if (learned_find(servers->cids, &place, &by) &&
+	    (by.last != servers->members[at] || by.before != LEARNED_NOBODY))
+		pending_cids_contest(pending, now_s);
 }
 
 void learned_cids_add(const struct learned_servers *servers, const struct snapshot_pool *pool, uint16_t backend,

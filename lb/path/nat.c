@@ -18,13 +18,16 @@ static void services_recall(struct path *path, struct batch *batch)
 	}
 }
 
-/* True: what is known of the source decides on the datagram, or leads it. */
-static bool asks_source(const struct snapshot_pool *pool, const struct uplink *up, const struct route_in *in)
+/* True: what is known of the source decides on the datagram, or leads it. `contested`: whoever shows a CID that is
+ * known may mean another server all the same. */
+static bool asks_source(const struct snapshot_pool *pool, const struct uplink *up, const struct route_in *in,
+			bool contested)
 {
 	const struct dtls_view *view = &in->view;
 
 	return pool->protocol == POOL_UDP ||
-	       (view->kind >= DTLS_HELLO && (view->flight || !route_by_cid(pool, view) || nat_cid_is_unknown(up, in)));
+	       (view->kind >= DTLS_HELLO &&
+		(contested || view->flight || !route_by_cid(pool, view) || nat_cid_is_unknown(up, in)));
 }
 
 static void sources_recall(struct path *path, struct batch *batch)
@@ -32,11 +35,12 @@ static void sources_recall(struct path *path, struct batch *batch)
 	uint32_t hashes[IO_BATCH];
 	uint8_t asking[IO_BATCH];
 	size_t asked = 0;
+	const bool contested = batch->settings->learned && nat_cids_are_contested(path);
 
 	for (size_t i = 0; i < batch->count; i++) {
 		struct uplink *up = &batch->up[i];
 
-		up->of_source = asks_source(batch->pool, up, &batch->in[i]);
+		up->of_source = asks_source(batch->pool, up, &batch->in[i], contested);
 		if (!up->of_source)
 			continue;
 		up->flow_hash = hashes[asked] = nat_hash_source(path, up);

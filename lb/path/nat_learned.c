@@ -3,12 +3,20 @@
 
 #include "flows/flows.h"
 #include "path/learned_cids.h"
+#include "path/pending_cids.h"
+
+bool nat_cids_are_contested(const struct path *path)
+{
+	return pending_cids_contested(handshakes_pending(path->handshakes), (uint32_t)(path->clock_ms / 1000));
+}
 
 void nat_pending_recall(const struct uplink *up, const struct flow *flow, struct route_in *in)
 {
-	if (!flow->handshake.given || !learned_cids_is(in, flow->cid, flow->cid_len))
+	const uint16_t at = snapshot_backend_of_uid(up->pool, flow->backend);
+
+	if (at == SNAPSHOT_NO_BACKEND || !flow->handshake.given || !learned_cids_is(in, flow->cid, flow->cid_len))
 		return;
-	in->learned_at = snapshot_backend_of_uid(up->pool, flow->backend);
+	in->learned_at = at;
 	in->learned_len = flow->cid_len;
 }
 

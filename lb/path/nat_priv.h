@@ -102,7 +102,11 @@ static inline bool nat_cid_is_unknown(const struct uplink *up, const struct rout
 	return up->settings->learned && in->learned_at == SNAPSHOT_NO_BACKEND;
 }
 
-/* If the handshake on the flow, whose lock is held, has given out the CID of the datagram, it leads there. */
+/* True: a server is giving out a CID that another one gave out before (pending_cids.h). */
+bool nat_cids_are_contested(const struct path *path);
+
+/* If the handshake on the flow, whose lock is held, has given out the CID of the datagram, it leads there, whoever else
+ * gave it out before. */
 void nat_pending_recall(const struct uplink *up, const struct flow *flow, struct route_in *in);
 
 /* Two servers have given out the CID: chooses the one whose session the source has. */

@@ -105,6 +105,15 @@ static void handshake_made(const struct reply *reply)
 	learned_cids_add(reply->settings->learned, reply->pool, flow->backend, flow->cid, flow->cid_len);
 }
 
+static void cid_given(const struct reply *reply, const struct given_cid *given)
+{
+	struct path *path = reply->path;
+
+	given_cid_note(path, given);
+	learned_cids_offer(reply->settings->learned, handshakes_pending(path->handshakes), given,
+			   (uint32_t)(path->clock_ms / 1000));
+}
+
 static void handshake_take(struct reply *reply, struct turn *turn)
 {
 	struct path *path = reply->path;
@@ -125,7 +134,7 @@ static void handshake_take(struct reply *reply, struct turn *turn)
 	if (news.over && hello_rrc(&flow->handshake.hello))
 		stats_add(&path->stats.rrc[flow->pool], 1);
 	if (news.gave)
-		given_cid_note(path, &(struct given_cid){ reply->pool, flow->backend, flow->cid, flow->cid_len });
+		cid_given(reply, &(struct given_cid){ reply->pool, flow->backend, flow->cid, flow->cid_len });
 	turn->goes_on = was_over && is_protected(reply->datagram);
 	turn->succeeds = news.served && flow->kind == FLOW_HELLO;
 	turn->renews = news.gave && reply->settings->forwarder == &forward_nat_follow;

@@ -58,7 +58,7 @@ void nat_source_recall(struct path *path, struct uplink *up, struct route_in *in
 			in->view.hello_first = false;
 	} else if (up->flow && flow_lock(up->flow)) {
 		in->hint = up->flow->backend;
-		if (in->view.kind == DTLS_CID && nat_cid_is_unknown(up, in))
+		if (in->view.kind == DTLS_CID && up->settings->learned)
 			nat_pending_recall(up, up->flow, in);
 		flow_unlock(up->flow);
 	}

@@ -19,6 +19,7 @@ struct pending {
 _Static_assert(sizeof(struct pending) <= 96, "as the header says");
 
 struct pending_cids {
+	_Atomic uint32_t contested_until_s; /* 0: nobody has contested any */
 	struct set {
 		atomic_bool locked;
 		struct pending ways[WAYS];
@@ -91,6 +92,16 @@ bool pending_cids_find(struct pending_cids *pending, uint64_t source, const stru
 	return gave;
 }
 
+void pending_cids_contest(struct pending_cids *pending, uint32_t now_s)
+{
+	atomic_store_explicit(&pending->contested_until_s, now_s + PENDING_CONTEST_S, memory_order_relaxed);
+}
+
+bool pending_cids_contested(const struct pending_cids *pending, uint32_t now_s)
+{
+	return now_s < atomic_load_explicit(&pending->contested_until_s, memory_order_relaxed);
+}
+
 static bool is_server_hello(const struct pending_reply *reply)
 {
 	return dtls_answers_hello(reply->data, reply->len) && reply->data[0] == DTLS_HANDSHAKE &&
@@ -112,25 +123,27 @@ static struct pending *pending_of(struct set *set, const struct pending_reply *r
 }
 
 /* No ClientHello went through here (handshake.begun), so nothing is held back. */
-static bool take(struct pending *pending, const struct hello_key *key, const struct pending_reply *reply)
+static enum pending_step take(struct pending *pending, const struct hello_key *key, const struct pending_reply *reply)
 {
 	const struct handshake_datagram down = { reply->data, reply->len, reply->now_s };
 	const struct handshake_news news = handshake_reply(&pending->handshake, key, &down, NULL, NULL);
 
 	pending->known = !news.over;
-	return news.over && pending->handshake.given;
+	if (news.over && pending->handshake.given)
+		return PENDING_OVER;
+	return news.gave ? PENDING_GIVEN : PENDING_NOTHING;
 }
 
-bool pending_cids_reply(struct pending_cids *pending, const struct hello_key *key, const struct pending_reply *reply,
-			struct hello_cid *cid)
+enum pending_step pending_cids_reply(struct pending_cids *pending, const struct hello_key *key,
+				     const struct pending_reply *reply, struct hello_cid *cid)
 {
 	struct set *set = set_lock(pending, reply->source);
 	struct pending *of = set ? pending_of(set, reply) : NULL;
-	const bool over = of && take(of, key, reply);
+	const enum pending_step step = of ? take(of, key, reply) : PENDING_NOTHING;
 
-	if (over)
+	if (step != PENDING_NOTHING)
 		*cid = of->handshake.cid;
 	if (set)
 		set_unlock(set);
-	return over;
+	return step;
 }

@@ -11,7 +11,10 @@
 #include "common/handshake.h"
 #include "common/route.h"
 
-enum { PENDING_CIDS = 65536 /* of 96 octets, which take up memory once they are used */ };
+enum {
+	PENDING_CIDS = 65536,    /* of 96 octets, which take up memory once they are used */
+	PENDING_CONTEST_S = 300, /* as long as the rest of a handshake is hinted: HANDSHAKES_HINT_S */
+};
 
 struct pending_cids;
 
@@ -24,6 +27,11 @@ void pending_cids_free(struct pending_cids *pending);
 bool pending_cids_find(struct pending_cids *pending, uint64_t source, const struct route_in *in, uint16_t *backend,
 		       uint8_t *len);
 
+/* A server is giving out a CID that another one gave out before. For PENDING_CONTEST_S this is so: a datagram whose CID
+ * is known may belong to a handshake under way all the same. */
+void pending_cids_contest(struct pending_cids *pending, uint32_t now_s);
+bool pending_cids_contested(const struct pending_cids *pending, uint32_t now_s);
+
 /* A datagram on its way to this source. */
 struct pending_reply {
 	uint64_t source;
@@ -33,8 +41,14 @@ struct pending_reply {
 	uint32_t now_s;
 };
 
-/* True: with it the handshake is over, and *cid is what the server gave out in it. It is pending no longer. */
-bool pending_cids_reply(struct pending_cids *pending, const struct hello_key *key, const struct pending_reply *reply,
-			struct hello_cid *cid);
+/* What a datagram is to the handshake of its source. */
+enum pending_step {
+	PENDING_NOTHING,
+	PENDING_GIVEN, /* with it the server gives out *cid */
+	PENDING_OVER,  /* with it the handshake is over, in which the server gave out *cid. It is pending no longer */
+};
+
+enum pending_step pending_cids_reply(struct pending_cids *pending, const struct hello_key *key,
+				     const struct pending_reply *reply, struct hello_cid *cid);
 
 #endif

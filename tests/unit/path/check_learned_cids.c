@@ -196,6 +196,80 @@ START_TEST(two_servers)
 }
 END_TEST
 
+/* A server gives out the CID of another one's session, which is well known. Its own handshake comes up all the same,
+ * also if Finished comes alone, and the session goes on. */
+START_TEST(contested)
+{
+	char first[32], second[32];
+	unsigned port = 5000;
+	struct arrival a, b, at, finished;
+
+	learn_begin(_i % 2);
+	learn(source_to(0, &port, first), "?", RANDOM_CID);
+	a = data(first, RANDOM_CID);
+	ck_assert_str_eq(down(&a, DATA), "?");
+	at = offer(source_to(1, &port, second), "?", RANDOM_CID);
+	if (_i < 2) {
+		finished = up(second, FLIGHT_OF(RANDOM_CID));
+	} else {
+		up(second, KEY_EXCHANGE);
+		finished = up(second, FINISHED_OF(RANDOM_CID));
+	}
+	assert_same(at, finished);
+	ck_assert_uint_eq(learned.counts.shared, 0);
+	ck_assert_str_eq(down(&at, CHANGE FINISHED), "?");
+	ck_assert_uint_eq(learned.counts.shared, 1);
+	for (int i = 0; i < 3; i++) {
+		b = data(second, RANDOM_CID);
+		ck_assert_int_eq(b.at, 1);
+		ck_assert_str_eq(down(&b, DATA), "?");
+		a = data(first, RANDOM_CID);
+		ck_assert_int_eq(a.at, 0);
+		ck_assert_str_eq(down(&a, DATA), "?");
+	}
+}
+END_TEST
+
+/* Other CIDs take up the first bucket of this one. */
+static void crowd(const char *hex)
+{
+	const struct octets cid = octets_of(hex);
+	const uint32_t bucket = learned_look(&learned, cid.at, cid.len).buckets[0];
+	uint64_t other = 1;
+
+	for (int left = LEARNED_WAYS; left > 0; other++) {
+		if (learned_look(&learned, (const uint8_t *)&other, sizeof other).buckets[0] != bucket)
+			continue;
+		ck_assert_int_eq(learned_add(&learned, (const uint8_t *)&other, sizeof other, 0), LEARNED_ADDED);
+		left--;
+	}
+	free(cid.at);
+}
+
+/* Of two CIDs that a record may begin with it is the longer one, wherever both are found in the table. Behind the
+ * shorter one the record has 256 octets, behind the longer one 255. */
+START_TEST(longest)
+{
+	static const char head[] = "19fefd0001000000000001", longer[] = "000101010101", shorter[] = "0001010101";
+	char both[1024], one[128];
+	struct octets cid;
+
+	learn_begin(_i % 2);
+	if (_i / 2 & 1)
+		crowd(longer);
+	if (_i / 4)
+		crowd(shorter);
+	cid = octets_of(longer);
+	learned_add(&learned, cid.at, cid.len, learned_member(&learned, bed.configured.backend[1].name));
+	learned_add(&learned, cid.at, cid.len - 1, learned_member(&learned, bed.configured.backend[0].name));
+	free(cid.at);
+	snprintf(both, sizeof both, "%s%s00ff%0510d", head, longer, 0);
+	snprintf(one, sizeof one, "%s%s0010%032d", head, shorter, 0);
+	ck_assert_int_eq(up(Y, both).at, 1);
+	ck_assert_int_eq(up(Y, one).at, 0);
+}
+END_TEST
+
 /* A server that is gone takes along what it gave out, and brings it back. One that is down keeps it. */
 START_TEST(servers_go)
 {
@@ -250,6 +324,8 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, no_keys, 0, 2);
 	tcase_add_loop_test(tests, mixed, 0, 2);
 	tcase_add_loop_test(tests, two_servers, 0, 2);
+	tcase_add_loop_test(tests, contested, 0, 4);
+	tcase_add_loop_test(tests, longest, 0, 8);
 	tcase_add_loop_test(tests, servers_go, 0, 2);
 	tcase_add_loop_test(tests, by_source, 0, 2);
 }

@@ -33,29 +33,48 @@ static void tear_down(void)
 	pending_cids_free(pending);
 }
 
-/* The server answers. True: the handshake is over, and its CID is this. */
-static bool down(uint64_t source, uint16_t backend, const char *hex, const char *cid)
+/* The server answers. Whatever is said of a CID is said of this one. */
+static enum pending_step answer(uint64_t source, uint16_t backend, const char *hex, const char *cid)
 {
 	const struct octets octets = octets_of(hex), wanted = octets_of(cid);
 	const struct pending_reply reply = { source, backend, octets.at, octets.len, now_s };
 	struct hello_cid got = { 0 };
-	const bool over = pending_cids_reply(pending, &key, &reply, &got);
+	const enum pending_step step = pending_cids_reply(pending, &key, &reply, &got);
 
-	if (over) {
+	if (step != PENDING_NOTHING) {
 		ck_assert_uint_eq(got.len, wanted.len);
 		ck_assert_mem_eq(got.octets, wanted.at, wanted.len);
 	}
 	free(octets.at);
 	free(wanted.at);
-	return over;
+	return step;
 }
 
-/* All that the server says up to its ServerHello, which gives out the CID. */
+/* True: the handshake is over, and its CID is this. */
+static bool down(uint64_t source, uint16_t backend, const char *hex, const char *cid)
+{
+	return answer(source, backend, hex, cid) == PENDING_OVER;
+}
+
+/* All that the server says up to its ServerHello, which gives out the CID, if there is one. */
 static void offer(uint64_t source, uint16_t backend, const struct handshake_seen *of)
 {
-	for (int i = 0; of->datagrams[i]; i++)
-		if (of->datagrams[i][0] == '<')
-			ck_assert(!down(source, backend, of->datagrams[i] + 1, of->cid));
+	bool given = false;
+
+	for (int i = 0; of->datagrams[i]; i++) {
+		if (of->datagrams[i][0] != '<')
+			continue;
+		switch (answer(source, backend, of->datagrams[i] + 1, of->cid)) {
+		case PENDING_NOTHING:
+			break;
+		case PENDING_GIVEN:
+			given = true;
+			break;
+		case PENDING_OVER:
+			ck_abort();
+		}
+	}
+	ck_assert_int_eq(given, *of->cid != '\0');
 }
 
 /* Which server a record of epoch 1 with this CID leads to, alone. 0: to none. */
@@ -132,6 +151,17 @@ START_TEST(other_server)
 }
 END_TEST
 
+START_TEST(contested)
+{
+	ck_assert(!pending_cids_contested(pending, 0));
+	ck_assert(!pending_cids_contested(pending, now_s));
+	pending_cids_contest(pending, now_s);
+	ck_assert(pending_cids_contested(pending, now_s));
+	ck_assert(pending_cids_contested(pending, now_s + PENDING_CONTEST_S - 1));
+	ck_assert(!pending_cids_contested(pending, now_s + PENDING_CONTEST_S));
+}
+END_TEST
+
 /* Of a set that is full the oldest goes. */
 START_TEST(full)
 {
@@ -151,5 +181,6 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, every_kind, 0, KINDS);
 	tcase_add_test(tests, not_before_the_device);
 	tcase_add_test(tests, other_server);
+	tcase_add_test(tests, contested);
 	tcase_add_test(tests, full);
 }
