@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """A pool that learns CIDs, and two servers that give out the same ones: both are kept, and what is known of a source
-decides. The servers play DTLS 1.2 without keys: cidlb has none either, and sees nothing that it would not see of others.
-"""
+decides. The servers play DTLS 1.2 without keys. cidlb has none either, and sees what it would see of others."""
 
 import os
 import struct

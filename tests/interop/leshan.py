@@ -4,9 +4,11 @@ any two of these. Their registrations are asked of Leshan, their handshakes coun
 
 from lwm2m.stand import Stand
 
+from cids import LEARNED, NODE_ID, THINGSBOARD, ways
 from harness import FULL, main, wait_until
 
 DEVICES, MOVES = 50, 30 if FULL else 10
+FEWER = (DEVICES, MOVES) if FULL else (30, 4)
 
 
 def sleep_for_an_hour(stand):
@@ -35,8 +37,8 @@ def kill_cidlb(stand):
     stand.all_of(stand.devices, stand.read)
 
 
-def sessions(mode, devices=DEVICES, moves=MOVES, **options):
-    with Stand(mode, devices, **options) as stand:
+def sessions(mode, cids, devices=DEVICES, moves=MOVES, **options):
+    with Stand(mode, devices, cids=cids, **options) as stand:
         assert len({device.server for device in stand.devices}) == 3, "all servers have devices"
         stand.wander(moves)
         stand.check_kept()
@@ -49,26 +51,40 @@ def sessions(mode, devices=DEVICES, moves=MOVES, **options):
         stand.check_kept()
         assert stand.handshakes() == devices, f"{stand.handshakes()} handshakes of {devices} devices"
         stand.lb.assert_identities()
+        print(f"    {mode}, {cids.title}: {devices} devices, 0 sessions lost")
 
 
 def case_nat():
-    sessions("nat")
+    for cids in ways(LEARNED):
+        sessions("nat", cids)
 
 
 def case_tunnel():
-    sessions("tunnel")
+    for cids in ways(LEARNED):
+        sessions("tunnel", cids)
 
 
 def case_nat_single_address():
     """A port for each endpoint."""
-    sessions("nat", 40, 6, nat={"sources": ("127.0.0.1",), "ports": "20000-20999", "max_flows": 900})
+    for cids in ways(NODE_ID):
+        nat = {"sources": ("127.0.0.1",), "ports": "20000-20999", "max_flows": 900}
+        sessions("nat", cids, 40, 6, nat=nat)
 
 
-def plain(mode):
+def case_nat_thingsboard():
+    """One id at all servers."""
+    sessions("nat", THINGSBOARD, *FEWER)
+
+
+def case_tunnel_thingsboard():
+    sessions("tunnel", THINGSBOARD, *FEWER)
+
+
+def plain(mode, cids):
     """CoAP on port 5683. What the server knows of a device is its port: one that its NAT has changed is known once the
     device has sent its Update, and observations begin anew. The registration stays. In mode tunnel one process has both
     ports, and answers on each with its pool's key."""
-    with Stand(mode) as stand:
+    with Stand(mode, cids=cids) as stand:
         devices = stand.join(range(1, 10), secure=False)
         others = stand.join(range(11, 14))  # of the same servers, with DTLS
         assert len({device.server for device in devices}) == 3, "all servers have devices"
@@ -85,11 +101,13 @@ def plain(mode):
 
 
 def case_nat_plain():
-    plain("nat")
+    for cids in ways(NODE_ID):
+        plain("nat", cids)
 
 
 def case_tunnel_plain():
-    plain("tunnel")
+    for cids in ways(NODE_ID):
+        plain("tunnel", cids)
 
 
 if __name__ == "__main__":

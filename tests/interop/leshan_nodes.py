@@ -8,6 +8,7 @@ Here the router is told by hand, as BGP and BFD would tell it: it is Leshan that
 from lwm2m.apart import StandApart
 from lwm2m.leshan import START_S
 
+from cids import NODE_ID
 from harness import AS_ROOT, Cidlb, Skip, main
 from lab import nodes
 from lab.nodes import SERVICE, SHARED, Network
@@ -26,11 +27,11 @@ ANSWERED = {
 
 
 class Node(Cidlb):
-    def __init__(self, scene, network, number, mode, servers):
+    def __init__(self, scene, network, number, mode, servers, cids=NODE_ID):
         self.network, self.host = network, f"node{number}"
         pool = {
             "name": "lwm2m",
-            "cid": {"scheme": "node-id", "length": 6},
+            **({"cid": cids.pool} if cids.pool else {}),
             "health": {"interval_ms": 500, "timeout_ms": 5000},
             "backends": [server.entry() for server in servers],
         }

@@ -6,6 +6,7 @@ import threading
 
 from lwm2m.stand import Stand
 
+from cids import LEARNED, NODE_ID, ways
 from control import ctl
 from harness import main, wait_until
 
@@ -85,8 +86,8 @@ def killed(stand):
     stand.check_kept()
 
 
-def servers(mode):
-    with Stand(mode, DEVICES, join=QUICK) as stand:
+def servers(mode, cids):
+    with Stand(mode, DEVICES, join=QUICK, cids=cids) as stand:
         drained(stand)
         added(stand)
         restarted(stand)
@@ -95,11 +96,13 @@ def servers(mode):
 
 
 def case_nat():
-    servers("nat")
+    for cids in ways(LEARNED):
+        servers("nat", cids)
 
 
 def case_tunnel():
-    servers("tunnel")
+    for cids in ways(NODE_ID):
+        servers("tunnel", cids)
 
 
 if __name__ == "__main__":

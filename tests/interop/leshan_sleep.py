@@ -7,6 +7,7 @@ instead of 10."""
 
 from lwm2m.stand import Stand
 
+from cids import LEARNED, NODE_ID, ways
 from harness import FULL, main, wait_until
 
 DEVICES, AWAKE_MS, FORGET_S = 20, 2500, 5
@@ -22,9 +23,9 @@ def slept(stand, devices, before):
     wait_until(lambda: all(device.nat.has_forgotten() for device in devices), 60, "all NATs have forgotten")
 
 
-def naps(mode):
+def naps(mode, cids):
     join = {"queue": True, "forget_s": FORGET_S}
-    with Stand(mode, DEVICES, server_options=(f"awake={AWAKE_MS}",), join=join) as stand:
+    with Stand(mode, DEVICES, server_options=(f"awake={AWAKE_MS}",), join=join, cids=cids) as stand:
         devices, woken = stand.devices, {device: 0 for device in stand.devices}
         for nap in range(NAPS):
             slept(stand, devices, woken)
@@ -50,11 +51,13 @@ def naps(mode):
 
 
 def case_nat():
-    naps("nat")
+    for cids in ways(NODE_ID):
+        naps("nat", cids)
 
 
 def case_tunnel():
-    naps("tunnel")
+    for cids in ways(LEARNED):
+        naps("tunnel", cids)
 
 
 if __name__ == "__main__":

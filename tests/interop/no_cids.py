@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
+from cids import learners
 from harness import Scene, Skip, main
 from lab.peers import KINDS
 from lab.talk import Clock, Devices, Server
@@ -22,8 +23,9 @@ SILENCE_S = 2  # for which who has lost his session is not answered
 class Party:
     """Two servers of a kind, which are a pool, and devices: `devices` behind cidlb, and `all`."""
 
-    def __init__(self, stand, name, first):
-        self.stand, self.name, self.kind, self.first = stand, name, KINDS[name], first
+    def __init__(self, stand, name, number):
+        self.stand, self.name, self.kind, self.first = stand, name, KINDS[name], number * 16
+        self.cid = {"cid": None} if stand.learns(number) else {}
         self.servers = [Server(stand.scene, f"{name}-{number}", self.kind, number) for number in (1, 2)]
         self.tunnel = tunnel() if stand.mode == "tunnel" else None
         for server in self.servers:
@@ -36,11 +38,12 @@ class Party:
         entries = [server.entry() for server in self.servers]
         health = {"probe": "dtls", "interval_ms": 1000, "timeout_ms": 5000}
         if self.tunnel:
-            return tunnel_pool(self.stand.scene, self.name, entries, self.tunnel, health=health)
+            return tunnel_pool(self.stand.scene, self.name, entries, self.tunnel, health=health, **self.cid)
         if self.stand.mode == "plain":
             plain = {"protocol": "udp", "cid": None, "health": {**health, "probe": "coap"}}
             return self.stand.scene.pool(self.name, entries, **plain)
-        return self.stand.scene.pool(self.name, entries, nat={"rebind": self.stand.mode}, health=health)
+        nat = {"rebind": self.stand.mode}
+        return self.stand.scene.pool(self.name, entries, nat=nat, health=health, **self.cid)
 
     def join(self):
         self.peers.start()
@@ -71,7 +74,7 @@ class Pools(Stand):
             self.parties, self.absent = [], []
             for name in self.kinds:
                 try:
-                    self.parties.append(Party(self, name, len(self.parties) * 16))
+                    self.parties.append(Party(self, name, len(self.parties)))
                 except Skip as reason:
                     self.absent.append(str(reason))
             if not self.parties:
@@ -166,7 +169,12 @@ class Pools(Stand):
 
 
 def lost_and_new(mode, kinds):
-    with Pools(mode, dict.fromkeys(kinds)) as stand:
+    for learns in learners(mode != "backend"):
+        lost_and_new_where(mode, kinds, learns)
+
+
+def lost_and_new_where(mode, kinds, learns):
+    with Pools(mode, dict.fromkeys(kinds), learns) as stand:
         stand.ask(stand.all)
         stand.check(1)
         stand.kill()

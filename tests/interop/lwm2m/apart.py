@@ -28,10 +28,11 @@ class StandApart(Stand):
 
     def new_server(self, number):
         place = {"ip": self.server_ip(number), "prefix": self.network.on("servers")}
+        options = self.options_of(number)
         if self.mode == "tunnel":
-            server = TunnelledServer(self.scene, number, self.tunnels, self.keys, self.server_options, **place)
+            server = TunnelledServer(self.scene, number, self.tunnels, self.keys, options, **place)
         else:
-            server = Server(self.scene, number, self.server_options, **place).start()
+            server = Server(self.scene, number, options, **place).start()
         server.enter = lambda call: self.network.inside("servers", call)
         return server
 

@@ -1,7 +1,7 @@
 """Eclipse Leshan (tests/interop/peers/leshan): a server with the REST paths of its demo, and many devices in one
 process.
 
-    server = Server(scene, 1).start()
+    server = Server(scene, 1, ["node-id=1"]).start()
     server.wait_ready()
     devices = Devices(scene).start()
     server.secure(1)
@@ -35,14 +35,14 @@ class Api:
 
     enter = staticmethod(lambda call: call())  # how to do something in the server's network
 
-    def place(self, number, ip):
-        """Gives it a number, which its CIDs begin with, and its ports."""
-        self.number, self.ip = number, ip
-        self.coap, self.coaps, self.http = (free_ports() for _ in range(3))
+    def place(self, number, ip, bind=None, ports=None):
+        """Gives it a number, the address that it binds if that is another one, and its ports."""
+        self.number, self.ip, self.bind = number, ip, bind or ip
+        self.ports = self.coap, self.coaps, self.http = ports or [free_ports() for _ in range(3)]
         self.notified, self.events = {}, []  # the last value of an endpoint; [(event, what it says)]
 
     def arguments(self, options):
-        return [*leshan("Server"), self.ip, self.coap, self.coaps, self.number, self.http, *options]
+        return [*leshan("Server"), self.bind, self.coap, self.coaps, self.http, *options]
 
     def entry(self, secure=True):
         return {"name": self.name, "id": self.number, "address": self.at(self.coaps if secure else self.coap)}
@@ -123,7 +123,14 @@ class Api:
 
     def handshakes(self):
         """How many Californium has finished."""
-        status, said = self.ask("GET", "/handshakes")
+        return self.counted("handshakes")
+
+    def loaded(self):
+        """How many sessions it has of its predecessor."""
+        return self.counted("loaded")
+
+    def counted(self, what):
+        status, said = self.ask("GET", f"/{what}")
         assert status == 200, (status, said)
         return said
 
@@ -138,8 +145,8 @@ class Api:
 class Server(Api, Process):
     """`prefix`: a command to run it by, as in another network."""
 
-    def __init__(self, scene, number, options=(), ip="127.0.0.1", prefix=()):
-        self.place(number, ip)
+    def __init__(self, scene, number, options=(), ip="127.0.0.1", prefix=(), **place):
+        self.place(number, ip, **place)
         Process.__init__(self, scene, chr(ord("a") + number - 1), [*prefix, *self.arguments(options)])
 
 

@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from harness import Scene, free_ports, wait_until
 from tunnel import KEY, OTHER, tunnel, tunnel_pool
 
+from cids import NODE_ID
+
 from lwm2m.leshan import START_S, Devices, Server, TunnelledServer
 from lwm2m.nat import Nat
 
@@ -24,10 +26,11 @@ MOVE_S = 2
 
 
 class Stand:
-    """`mode`: nat or tunnel. `options`: of the pool of 5684; that of 5683 is `plain`."""
+    """`mode`: nat or tunnel. `cids`: of cids.py. `options`: of the pool of 5684; that of 5683 is `plain`."""
 
-    def __init__(self, mode, devices=0, servers=3, server_options=(), join=None, **options):
+    def __init__(self, mode, devices=0, servers=3, server_options=(), join=None, cids=NODE_ID, **options):
         self.mode, self.count, self.server_count, self.joining = mode, devices, servers, join or {}
+        self.cids = cids
         self.server_options, self.options, self.stack, self.devices = server_options, options, ExitStack(), []
         if mode == "tunnel":
             self.server_options = ("update-on-notify", *server_options)
@@ -61,15 +64,21 @@ class Stand:
 
     def new_server(self, number):
         """Started. What it knows of devices it is told when they join, and in make_known()."""
+        options = self.options_of(number)
         if self.mode == "nat":
-            return Server(self.scene, number, self.server_options).start()
+            return Server(self.scene, number, options).start()
         nodes = [f"127.0.0.1:{first}-{first + 2}" for first in self.local.values()]
-        return TunnelledServer(self.scene, number, nodes, dict(KEYS.values()), self.server_options)
+        return TunnelledServer(self.scene, number, nodes, dict(KEYS.values()), options)
+
+    def options_of(self, number):
+        """Of the server with this number."""
+        return [option.replace("%d", str(number)) for option in (*self.cids.leshan, *self.server_options)]
 
     def pool(self, name):
         secure = name == "lwm2m"
         entries = [server.entry(secure) for server in self.servers]
-        options = self.options if secure else {"protocol": "udp", "affinity": "address", "cid": None}
+        cid = {"cid": self.cids.pool}
+        options = {**cid, **self.options} if secure else {"protocol": "udp", "affinity": "address", "cid": None}
         health = {"probe": "dtls" if secure else "coap", "interval_ms": 500, "timeout_ms": 5000}
         options = {"health": health, **options}
         if self.mode == "nat":

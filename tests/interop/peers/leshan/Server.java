@@ -3,14 +3,18 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Iterator;
+import java.util.Map;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 
 import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.DtlsHealthLogger;
 import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.californium.scandium.config.DtlsConnectorConfig;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
@@ -37,7 +41,8 @@ import com.sun.net.httpserver.HttpServer;
 /** An LwM2M server with Leshan's libraries, and of its demo's REST paths those that the tests need. */
 class Server {
 
-	private static final String USAGE = "usage: Server ADDRESS COAP-PORT COAPS-PORT NODE-ID HTTP-PORT [awake=MS] [update-on-notify]";
+	private static final String USAGE = "usage: Server ADDRESS COAP-PORT COAPS-PORT HTTP-PORT [node-id=N] [cid-length=N] [awake=MS]\n"
+			+ "              [update-on-notify] [saved=FOLDER]";
 
 	/* Californium's own count of handshakes. */
 	private static class Handshakes extends DtlsHealthLogger {
@@ -59,6 +64,7 @@ class Server {
 	private final Handshakes handshakes = new Handshakes();
 	private final InMemorySecurityStore security = new InMemorySecurityStore();
 	private LeshanServer leshan;
+	private int loaded; /* sessions of its predecessor */
 
 	private static void answer(HttpExchange exchange, int status, Object said) throws IOException {
 		byte[] text = String.valueOf(said).getBytes(StandardCharsets.UTF_8);
@@ -142,43 +148,79 @@ class Server {
 		});
 	}
 
-	private void run(InetAddress at, String[] args) throws Exception {
-		CaliforniumServerEndpointsProvider.Builder endpoints = new CaliforniumServerEndpointsProvider.Builder(
-				new CoapServerProtocolProvider(), new CoapsServerProtocolProvider(dtls -> dtls.setHealthHandler(handshakes)));
-		Configuration configuration = endpoints.createDefaultConfiguration();
-		configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, 6);
-		configuration.set(DtlsConfig.DTLS_CONNECTION_ID_NODE_ID, Integer.valueOf(args[3]));
-		endpoints.setConfiguration(configuration);
-		endpoints.addEndpoint(new InetSocketAddress(at, Integer.parseInt(args[1])), Protocol.COAP);
-		endpoints.addEndpoint(new InetSocketAddress(at, Integer.parseInt(args[2])), Protocol.COAPS);
-		LeshanServerBuilder builder = new LeshanServerBuilder();
-		builder.setSecurityStore(security);
-		for (int i = 5; i < args.length; i++) {
-			if (args[i].startsWith("awake=")) {
-				builder.setClientAwakeTimeProvider(new StaticClientAwakeTimeProvider(Integer.parseInt(args[i].substring(6))));
-			} else if (args[i].equals("update-on-notify")) {
-				builder.setUpdateRegistrationOnNotification(true);
-			}
+	/* Without them Californium draws CIDs of six random octets. */
+	private static void setCids(Configuration configuration, Map<String, String> options) {
+		if (options.containsKey("cid-length")) {
+			configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, Integer.valueOf(options.get("cid-length")));
 		}
-		builder.setEndpointsProviders(endpoints.build());
-		leshan = builder.build();
+		if (options.containsKey("node-id")) {
+			configuration.set(DtlsConfig.DTLS_CONNECTION_ID_NODE_ID, Integer.valueOf(options.get("node-id")));
+		}
+	}
+
+	/* Its successor goes on with its sessions, at this address or another. */
+	private void saveAtEnd(Saved saved) {
+		Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+			leshan.stop();
+			try {
+				saved.save();
+			} catch (IOException error) {
+				error.printStackTrace();
+			}
+		}));
+	}
+
+	private void setDtls(DtlsConnectorConfig.Builder dtls) {
+		dtls.setHealthHandler(handshakes);
+		dtls.setSerializationLabel("coaps");
+	}
+
+	private void run(InetAddress at, String[] args, Map<String, String> options) throws Exception {
+		CaliforniumServerEndpointsProvider.Builder builder = new CaliforniumServerEndpointsProvider.Builder(
+				new CoapServerProtocolProvider(), new CoapsServerProtocolProvider(this::setDtls));
+		Configuration configuration = builder.createDefaultConfiguration();
+		setCids(configuration, options);
+		builder.setConfiguration(configuration);
+		builder.addEndpoint(new InetSocketAddress(at, Integer.parseInt(args[1])), Protocol.COAP);
+		builder.addEndpoint(new InetSocketAddress(at, Integer.parseInt(args[2])), Protocol.COAPS);
+		LeshanServerBuilder server = new LeshanServerBuilder();
+		server.setSecurityStore(security);
+		if (options.containsKey("awake")) {
+			server.setClientAwakeTimeProvider(new StaticClientAwakeTimeProvider(Integer.parseInt(options.get("awake"))));
+		}
+		server.setUpdateRegistrationOnNotification(options.containsKey("update-on-notify"));
+		CaliforniumServerEndpointsProvider endpoints = builder.build();
+		server.setEndpointsProviders(endpoints);
+		leshan = server.build();
 		Events events = new Events(leshan);
-		leshan.start();
-		HttpServer http = HttpServer.create(new InetSocketAddress(at, Integer.parseInt(args[4])), 100);
+		HttpServer http = HttpServer.create(new InetSocketAddress(at, Integer.parseInt(args[3])), 100);
 		http.setExecutor(Executors.newCachedThreadPool());
 		serve(http, "/api/clients", this::clients);
 		serve(http, "/api/security/clients", this::secure);
 		serve(http, "/api/event", events::serve);
 		serve(http, "/handshakes", exchange -> answer(exchange, 200, handshakes.done));
+		serve(http, "/loaded", exchange -> answer(exchange, 200, loaded));
+		if (options.containsKey("saved")) {
+			Saved saved = new Saved(Path.of(options.get("saved")), endpoints.getCoapServer(), security,
+					leshan.getRegistrationStore());
+			loaded = saved.load();
+			saveAtEnd(saved);
+		}
+		leshan.start();
 		http.start();
 		System.out.println("ready");
 	}
 
 	public static void main(String[] args) throws Exception {
-		if (args.length < 5) {
+		if (args.length < 4) {
 			System.err.println(USAGE);
 			System.exit(2);
 		}
-		new Server().run(InetAddress.getByName(args[0]), args);
+		Map<String, String> options = new HashMap<>();
+		for (int i = 4; i < args.length; i++) {
+			String[] words = args[i].split("=", 2);
+			options.put(words[0], words.length > 1 ? words[1] : "");
+		}
+		new Server().run(InetAddress.getByName(args[0]), args, options);
 	}
 }
