@@ -75,7 +75,7 @@ class Party:
 
     def __init__(self, stand, name, number, options):
         # None: cidlb is told nothing of their CIDs, and learns them.
-        self.cid = {"cid": None} if stand.learns(number) else {}
+        self.cid = {"cid": None, "unknown_cid": stand.unknown_cid} if stand.learns(number) else {}
         self.stand, self.name, self.kind, self.options = stand, name, KINDS[name], options
         self.server = Server(stand.scene, name, self.kind)
         self.first = number * DEVICES
@@ -122,10 +122,10 @@ class Party:
 
 class Stand:
     """Several kinds at once. `mode`: follow, backend (both of nat) or tunnel. `parties`: {kind: settings of nat}.
-    learns(number): whether the CIDs of that one are learned."""
+    learns(number): whether the CIDs of that one are learned. `unknown_cid`: what becomes of others then."""
 
-    def __init__(self, mode, parties, learns=lambda number: False):
-        self.learns = learns
+    def __init__(self, mode, parties, learns=lambda number: False, unknown_cid="drop"):
+        self.learns, self.unknown_cid = learns, unknown_cid
         self.mode, self.kinds, self.stack, self.moved = mode, parties, ExitStack(), 0
         self.endpoints = 2  # that a server sees of one session in mode follow: the handshake's, then the CID's
 
@@ -315,6 +315,16 @@ def case_follow_rotation():
 
 def case_backend_rotation():
     rotated("backend")
+
+
+def case_learned_rotation():
+    """Of a CID that was agreed in secret cidlb learns nothing. With unknown_cid = "hash" it is found by its address."""
+    with Stand("follow", {"rrc13": {}, "rrc13_cid": {}}, lambda _: True, "hash") as stand:
+        for _ in range(MOVES):
+            stand.change_cids()
+            stand.endpoints += 1
+            stand.ask()
+        stand.check_kept()
 
 
 def case_never_follows():
