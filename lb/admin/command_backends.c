@@ -1,9 +1,7 @@
-#include <stdlib.h>
 #include <time.h>
 
 #include "admin/command_priv.h"
-#include "flows/flows_habits.h"
-#include "path/worker.h"
+#include "admin/forecast.h"
 
 static json_t *finding_json(enum health_finding finding, const char *good, const char *bad, const char *reason)
 {
@@ -98,41 +96,18 @@ json_t *command_backend_json(const struct view_backend *backend, const struct st
 	return row;
 }
 
-static bool has_forecast(const struct view_backend *backend)
+/* For the servers that drain. Without memory there is none. */
+static void add_forecasts(const struct request *request, const struct view *view, json_t *rows)
 {
-	return backend_state_admin(&backend->state) == BACKEND_DRAIN && backend->flows > 0;
-}
+	json_t *forecasts = forecasts_new(request->control, view);
 
-/* When devices will have spoken, by the intervals seen so far. `late`: silent for longer than ever; `new`: without an
- * interval; by_s: until then each of the others has spoken or is late. */
-static json_t *forecast_json(const struct flows_habits *habits)
-{
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "half_s", (json_int_t)flows_habit_s(habits, 50), "all_s",
-			 (json_int_t)flows_habit_s(habits, 100), "late", (json_int_t)habits->late, "new",
-			 (json_int_t)habits->counts[0], "by_s", (json_int_t)(habits->due_ms + 999) / 1000);
-}
-
-/* For the servers that drain, in one walk through the flows. Without memory there is none. */
-static void add_forecasts(struct request *request, const struct view *view, json_t *rows)
-{
-	struct flows_habits *habits[STATS_BACKENDS] = { NULL };
-	bool any = false;
-
-	for (size_t at = 0; at < view->backend_count; at++)
-		if (has_forecast(&view->backends[at])) {
-			habits[view->backends[at].uid] = calloc(1, sizeof *habits[0]);
-			any = true;
-		}
-	if (any)
-		flows_habits(control_flows(request->control), habits, worker_clock_ms());
 	for (size_t at = 0; at < view->backend_count; at++) {
-		struct flows_habits *of = habits[view->backends[at].uid];
+		json_t *forecast = forecasts_find(forecasts, &view->backends[at]);
 
-		if (of)
-			json_object_set_new(json_object_get(json_array_get(rows, at), "drain"), "forecast",
-					    forecast_json(of));
-		free(of);
+		if (forecast)
+			json_object_set(json_object_get(json_array_get(rows, at), "drain"), "forecast", forecast);
 	}
+	json_decref(forecasts);
 }
 
 /* Without a name also forecasts, which nobody waits for again and again. */

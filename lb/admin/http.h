@@ -1,4 +1,5 @@
-/* The read-only HTTP door (admin.http): /healthz, /readyz, /metrics. Control thread, non-blocking on its event loop.
+/* The read-only HTTP door (admin.http): /healthz, /readyz, /metrics, and the dashboard at / with its files and
+ * /status.json, which it shows. Control thread, non-blocking on its event loop.
  *
  * Each connection has one request and one answer, and little time for either. There are ADMIN_HTTP_CLIENTS at most. One
  * more ends the one that has been idle longest, of those that had some milliseconds. What a connection asks when it is
@@ -7,7 +8,8 @@
  * One descriptor is kept in reserve, so that somebody can be let in when there are none left.
  *
  * Host must be an IP literal, localhost or a name in admin.hosts, so that a page in a browser cannot reach it by DNS
- * rebinding. Origin is checked as well. The three pages for monitors do without. */
+ * rebinding. Origin is checked as well. The three pages for monitors do without. The dashboard may load nothing from
+ * elsewhere, and no page may frame it. */
 #ifndef CIDLB_ADMIN_HTTP_H
 #define CIDLB_ADMIN_HTTP_H
 
@@ -23,6 +25,7 @@ struct admin_http;
 struct admin_http_source {
 	bool (*ready)(void *ctx, struct evbuffer *out);   /* fills in a line that says what keeps it from being ready */
 	void (*metrics)(void *ctx, struct evbuffer *out); /* Prometheus text format 0.0.4 */
+	void (*status)(void *ctx, struct evbuffer *out);  /* JSON for the dashboard; nothing: out of memory */
 	bool (*is_host)(void *ctx, const char *name);     /* it is in admin.hosts */
 	void *ctx;
 };

@@ -44,6 +44,7 @@ struct view_pool {
 	bool counts_sessions;
 	bool has_cids;                 /* of these sessions, those of a CID have their moves counted */
 	bool dtls;                     /* so there are handshakes */
+	bool limits_hellos;            /* hello_rate has a limit */
 	uint32_t max_flows;            /* 0: the pool has no flows */
 	const struct learned *learned; /* NULL: the pool does not learn CIDs */
 	uint32_t learned_room;         /* so many CIDs are kept */

@@ -33,6 +33,7 @@ void view_pool(struct control *control, size_t at, struct view_pool *out)
 		.counts_sessions = sessions,
 		.has_cids = sessions && pool->protocol == POOL_DTLS,
 		.dtls = pool->protocol == POOL_DTLS,
+		.limits_hellos = pool->hello_rate.pool || pool->hello_rate.backend || pool->hello_rate.prefix,
 		.max_flows = has_flows(control, at) ? pool->nat.max_flows : 0,
 		.id_moves = known->id_moves,
 		.ids_contested = ids_contested(control, uid),

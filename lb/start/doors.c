@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/command.h"
+#include "admin/dashboard.h"
 #include "admin/http.h"
 #include "admin/metrics.h"
 #include "admin/socket.h"
@@ -25,6 +26,7 @@ struct doors {
 	struct admin_http *http, *http_next; /* NULL: it is closed; there is none to come */
 	struct addr http_addr;               /* where http listens */
 	bool http_yields;                    /* to http_next, which is at the same port */
+	struct dashboard *dashboard;
 	struct commands *commands;
 	struct admin_socket *socket;
 	struct event *look;
@@ -54,6 +56,13 @@ static void on_metrics(void *ctx, struct evbuffer *out)
 		return;
 	metrics_write(out, view, admin_http_stalls());
 	view_free(view);
+}
+
+static void on_status(void *ctx, struct evbuffer *out)
+{
+	struct doors *doors = ctx;
+
+	dashboard_write(doors->dashboard, out);
 }
 
 /* In small letters there. */
@@ -88,7 +97,7 @@ static void http_resume(struct doors *doors)
 static int http_prepare(void *ctx, struct apply_step *step)
 {
 	struct doors *doors = ctx;
-	const struct admin_http_source source = { on_ready, on_metrics, on_host, doors };
+	const struct admin_http_source source = { on_ready, on_metrics, on_status, on_host, doors };
 	int err;
 
 	if (!step->conf->has_http || http_stays(doors, step->conf))
@@ -145,8 +154,9 @@ static int doors_start(struct doors *doors)
 	const struct apply_part http = { "admin.http", http_prepare, http_commit, http_abandon, doors };
 
 	doors->commands = commands_new(doors->control, doors->base);
+	doors->dashboard = dashboard_new(doors->control);
 	doors->look = event_new(doors->base, -1, EV_PERSIST, on_look, doors);
-	if (!doors->commands || !doors->look || event_add(doors->look, &second) < 0)
+	if (!doors->commands || !doors->dashboard || !doors->look || event_add(doors->look, &second) < 0)
 		return -ENOMEM;
 	return apply_register(doors->control, &http);
 }
@@ -198,6 +208,7 @@ void doors_free(struct doors *doors)
 	commands_free(doors->commands);
 	admin_socket_close(doors->socket);
 	admin_http_free(doors->http);
+	dashboard_free(doors->dashboard);
 	if (doors->look)
 		event_free(doors->look);
 	free(doors);

@@ -244,4 +244,5 @@ def case_admin():
         lb.assert_identities()
 
 
-main(globals())
+if __name__ == "__main__":
+    main(globals())

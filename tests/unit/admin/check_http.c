@@ -28,6 +28,14 @@ static void metrics(void *ctx, struct evbuffer *out)
 	evbuffer_add_printf(out, "%s 1\n", (const char *)ctx);
 }
 
+static const char *status_text = "{}";
+
+static void status(void *ctx, struct evbuffer *out)
+{
+	(void)ctx;
+	evbuffer_add_printf(out, "%s", status_text);
+}
+
 /* A port that was free a moment ago. */
 static uint16_t free_port(void)
 {
@@ -82,7 +90,7 @@ static void ask(const char *request)
 	struct event_base *base = event_base_new();
 	struct addr addr = { .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, .port = port = free_port() };
 	struct admin_http_source source = {
-		.ready = ready, .metrics = metrics, .is_host = is_host, .ctx = "cidlb_test"
+		.ready = ready, .metrics = metrics, .status = status, .is_host = is_host, .ctx = "cidlb_test"
 	};
 	struct timeval limit = { .tv_sec = 8 };
 	struct admin_http *admin;
@@ -124,9 +132,6 @@ static const char *body(void)
 
 START_TEST(test_pages)
 {
-	ask("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-	assert_status(200);
-	ck_assert_ptr_nonnull(strstr(body(), "/metrics"));
 	ask("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
 	assert_status(200);
 	ck_assert_str_eq(body(), "ok\n");
@@ -135,6 +140,49 @@ START_TEST(test_pages)
 	ck_assert_str_eq(body(), "cidlb_test 1\n");
 	ck_assert_ptr_nonnull(strstr(answer, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
 	ck_assert_ptr_nonnull(strstr(answer, "Connection: close\r\n"));
+}
+END_TEST
+
+/* The dashboard's files and what it asks for: for those who may see them, and with what a browser has to heed. */
+START_TEST(test_dashboard)
+{
+	static const struct {
+		const char *path, *type, *begins;
+	} files[] = {
+		{ "/", "text/html; charset=utf-8", "<!doctype html>" },
+		{ "/dashboard.css", "text/css; charset=utf-8", "/*" },
+		{ "/dashboard.js", "text/javascript; charset=utf-8", "/*" },
+		{ "/samples.js", "text/javascript; charset=utf-8", "/*" },
+		{ "/words.js", "text/javascript; charset=utf-8", "/*" },
+		{ "/icon.svg", "image/svg+xml", "<svg" },
+		{ "/status.json", "application/json", "{}" },
+	};
+	char request[128], line[128];
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", files[i].path);
+		ask(request);
+		assert_status(200);
+		ck_assert_int_eq(strncmp(body(), files[i].begins, strlen(files[i].begins)), 0);
+		snprintf(line, sizeof line, "\r\nContent-Type: %s\r\n", files[i].type);
+		ck_assert_ptr_nonnull(strstr(answer, line));
+		snprintf(line, sizeof line, "\r\nContent-Length: %zu\r\n", strlen(body()));
+		ck_assert_ptr_nonnull(strstr(answer, line));
+		ck_assert_ptr_nonnull(strstr(answer, "\r\nContent-Security-Policy: default-src 'none'; "));
+		ck_assert_ptr_nonnull(strstr(answer, "\r\nX-Frame-Options: DENY\r\n"));
+		ck_assert_ptr_nonnull(strstr(answer, "\r\nX-Content-Type-Options: nosniff\r\n"));
+		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: evil.example\r\n\r\n", files[i].path);
+		ask(request);
+		assert_status(403);
+		snprintf(request, sizeof request, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", files[i].path);
+		ask(request);
+		assert_status(405);
+	}
+	ask("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+	ck_assert_ptr_null(strstr(answer, "Content-Security-Policy"));
+	status_text = "";
+	ask("GET /status.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+	assert_status(503);
 }
 END_TEST
 
@@ -297,6 +345,7 @@ void suite(TCase *tests)
 	signal(SIGPIPE, SIG_IGN);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, test_pages);
+	tcase_add_test(tests, test_dashboard);
 	tcase_add_test(tests, test_ready);
 	tcase_add_test(tests, test_head);
 	tcase_add_test(tests, test_methods);
