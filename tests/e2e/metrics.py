@@ -241,4 +241,5 @@ def case_prometheus():
         assert len(rules) == 11 and all(rule["health"] == "ok" for rule in rules), rules
 
 
-main(globals())
+if __name__ == "__main__":
+    main(globals())
