@@ -165,6 +165,36 @@ void bad_sources_free(struct bad_sources *sources)
 	free(sources);
 }
 
+static void visit_mask(const struct mask *mask, bad_sources_visit *visit, void *ctx)
+{
+	struct bad_prefix prefix = { .bits = (uint8_t)(__builtin_popcountll(mask->mask[0]) +
+						       __builtin_popcountll(mask->mask[1])) };
+
+	memcpy(prefix.addr.ip, mask->value, sizeof prefix.addr.ip);
+	prefix.addr.port = mask->port;
+	if (addr_is_v4(&prefix.addr) && prefix.bits >= V4_BITS_BEFORE)
+		prefix.bits = (uint8_t)(prefix.bits - V4_BITS_BEFORE);
+	visit(ctx, &prefix);
+}
+
+void bad_sources_each(const struct bad_sources *sources, bad_sources_visit *visit, void *ctx)
+{
+	for (size_t row = 0; row <= sources->row_mask; row++)
+		if (sources->rows[row].port) {
+			const struct addr *pair = &sources->rows[row];
+
+			visit(ctx, &(struct bad_prefix){ *pair, addr_is_v4(pair) ? 32 : 128 });
+		}
+	for (size_t i = 0; i < sources->mask_count; i++)
+		visit_mask(&sources->masks[i], visit, ctx);
+	for (size_t i = 0; i < sources->single_count; i++) {
+		struct addr addr = sources->singles[i].addr;
+
+		addr.port = 0;
+		visit(ctx, &(struct bad_prefix){ addr, addr_is_v4(&addr) ? 32 : 128 });
+	}
+}
+
 const struct bad_marks *bad_sources_marks(const struct bad_sources *sources)
 {
 	return &sources->marks;

@@ -74,6 +74,11 @@ struct bad_marks {
 /* Marks those of no host. */
 extern const struct bad_marks bad_marks_always;
 
+/* Shows `visit` what the specification had: each pair and each single address as a prefix that is as long as its
+ * address, the latter with port 0. Not those of no host. */
+typedef void bad_sources_visit(void *ctx, const struct bad_prefix *prefix);
+void bad_sources_each(const struct bad_sources *sources, bad_sources_visit *visit, void *ctx);
+
 const struct bad_marks *bad_sources_marks(const struct bad_sources *sources);
 
 /* For bad_sources_have(). `sources` NULL: only those of no host. */

@@ -180,6 +180,27 @@ static bool pool_fill_ids(struct snapshot_pool *pool, const struct snapshot_pool
 	return true;
 }
 
+void snapshot_each_id(const struct snapshot_pool *pool, snapshot_visit_id *visit, void *ctx)
+{
+	const size_t rows = pool->index_of_id ? (size_t)1 << 8 * pool->id_octets : pool->ids ? pool->ids->mask + 1 : 0;
+
+	for (size_t row = 0; row < rows; row++) {
+		struct server_id id = { .len = pool->id_octets };
+		uint16_t backend;
+
+		if (pool->index_of_id) {
+			backend = pool->index_of_id[row];
+			id.octets[0] = (uint8_t)(pool->id_octets == 1 ? row : row >> 8);
+			id.octets[1] = (uint8_t)(pool->id_octets == 1 ? 0 : row);
+		} else {
+			id = pool->ids->rows[row].id;
+			backend = id.len ? pool->ids->rows[row].backend : SNAPSHOT_NO_BACKEND;
+		}
+		if (backend != SNAPSHOT_NO_BACKEND)
+			visit(ctx, &id, backend);
+	}
+}
+
 static enum verdict verdict_of_cid(const struct snapshot_backend *backend)
 {
 	if (backend->admin == BACKEND_MAINT)

@@ -145,6 +145,10 @@ static inline uint16_t snapshot_backend_of_id(const struct snapshot_pool *pool, 
 	return snapshot_backend_of_id_at(pool, snapshot_prefetch_id(pool, id), id);
 }
 
+/* Shows `visit` each server id that leads to a backend (index). Off the packet path. */
+typedef void snapshot_visit_id(void *ctx, const struct server_id *id, uint16_t backend);
+void snapshot_each_id(const struct snapshot_pool *pool, snapshot_visit_id *visit, void *ctx);
+
 /* The index of the backend with this uid, or SNAPSHOT_NO_BACKEND if this pool has no such backend (any more). */
 static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool, uint16_t uid)
 {

@@ -185,6 +185,58 @@ START_TEST(marks_hide_nothing)
 }
 END_TEST
 
+struct visited {
+	size_t count;
+	struct bad_prefix prefixes[1100];
+};
+
+static void note(void *ctx, const struct bad_prefix *prefix)
+{
+	struct visited *visited = ctx;
+
+	ck_assert_uint_lt(visited->count, sizeof visited->prefixes / sizeof *visited->prefixes);
+	visited->prefixes[visited->count++] = *prefix;
+}
+
+static bool was_visited(const struct visited *visited, const char *text, uint16_t port, uint8_t bits)
+{
+	struct addr addr = addr_of(text);
+
+	addr.port = port;
+	for (size_t i = 0; i < visited->count; i++)
+		if (visited->prefixes[i].bits == bits && addr_equal(&visited->prefixes[i].addr, &addr))
+			return true;
+	return false;
+}
+
+/* All of the specification is shown: pairs once, prefixes and single addresses. */
+START_TEST(each_is_shown)
+{
+	static struct visited visited;
+	size_t pairs = 0;
+
+	bad_sources_each(sources, note, &visited);
+	ck_assert(was_visited(&visited, "127.64.0.0:1", 0, 10));
+	ck_assert(was_visited(&visited, "10.128.0.0:1", 0, 9));
+	ck_assert(was_visited(&visited, "[2001:db8:7::]:1", 0, 64));
+	ck_assert(was_visited(&visited, "127.0.0.0:1", 5684, 8));
+	ck_assert(was_visited(&visited, "[64:ff9b::]:1", 0, 96));
+	ck_assert(was_visited(&visited, "192.0.2.8:1", 0, 30));
+	ck_assert(was_visited(&visited, "198.51.100.9:1", 0, 32));
+	ck_assert(was_visited(&visited, "[2001:db8::9]:1", 0, 128));
+	for (size_t i = 0; i < visited.count; i++) {
+		struct bad_prefix *prefix = &visited.prefixes[i];
+
+		if (prefix->addr.port && prefix->bits >= 32) {
+			ck_assert_msg(have(&prefix->addr), "pair %zu", i);
+			pairs++;
+		}
+	}
+	ck_assert_uint_ge(pairs, 1000);
+	ck_assert_uint_eq(visited.count, pairs + 8);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -194,4 +246,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, always);
 	tcase_add_test(tests, port_is_opened);
 	tcase_add_test(tests, marks_hide_nothing);
+	tcase_add_test(tests, each_is_shown);
 }

@@ -111,6 +111,31 @@ START_TEST(uids_lead_to_their_backends)
 }
 END_TEST
 
+static size_t shown;
+
+static void note(void *ctx, const struct server_id *id, uint16_t backend)
+{
+	const struct snapshot_pool *pool = ctx;
+
+	ck_assert_uint_eq(snapshot_backend_of_id(pool, id), backend);
+	shown++;
+}
+
+START_TEST(each_id_is_shown)
+{
+	struct snapshot_pool_spec spec = spec_of(id_tables[_i].backends, id_tables[_i].octets);
+	struct snapshot *snapshot;
+
+	for (size_t i = 0; i < spec.backend_count; i++)
+		backends[i].weight = i == 0;
+	snapshot = build(&spec, NULL);
+	shown = 0;
+	snapshot_each_id(&snapshot->pools[0], note, &snapshot->pools[0]);
+	ck_assert_uint_eq(shown, spec.id_count);
+	snapshot_free(snapshot);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -119,4 +144,5 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, a_backend_has_several_ids, 0, sizeof several_octets);
 	tcase_add_test(tests, one_backend_has_all_ids);
 	tcase_add_test(tests, uids_lead_to_their_backends);
+	tcase_add_loop_test(tests, each_id_is_shown, 0, sizeof id_tables / sizeof *id_tables);
 }
