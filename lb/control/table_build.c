@@ -70,6 +70,7 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 	if (conf->pools[pool].forward == FORWARD_TUNNEL) {
 		out->forwarder = &forward_tunnel;
 		out->tunnel_keys = conf->pools[pool].tunnel.keys;
+		out->tunnel_local = conf->pools[pool].tunnel.local;
 	} else if (stateless_listener(conf, pool)) {
 		out->forwarder = &forward_nat_stateless;
 		out->stateless = stateless_make(conf, pool, listener_uids);

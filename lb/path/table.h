@@ -50,6 +50,7 @@ struct table_pool {
 	struct backend_by_addr *backend_by_addr; /* NULL: the forwarder has flows */
 	struct stateless stateless;              /* forward_nat_stateless */
 	struct proxy2_keys tunnel_keys;          /* forward_tunnel */
+	struct addr tunnel_local;                /* forward_tunnel: of the first worker */
 };
 
 struct table_listener {

@@ -1,0 +1,19 @@
+/* The parts of fast_fill(). For the files of xdp/ only. */
+#ifndef CIDLB_XDP_FILL_PARTS_H
+#define CIDLB_XDP_FILL_PARTS_H
+
+#include "common/proxy2_memo.h"
+#include "path/forward.h"
+#include "xdp/fill.h"
+
+/* What waits at an address of ours. False: there is no row left for it. */
+bool fast_fill_addr(struct fast_table *out, const struct addr *at, enum fast_at what, uint8_t index);
+
+/* Sources that are passed up. Both may be NULL. */
+void fast_fill_sources(struct fast_table *out, const struct bad_sources *sources, const struct host_addrs *host);
+
+/* Listeners and tunnels. whole[i]: every server id of the pool (by index) has a row. Returns how many found no
+ * place. */
+unsigned fast_fill_services(struct fast_table *out, const struct fast_fill *fill, const bool whole[static STATS_POOLS]);
+
+#endif

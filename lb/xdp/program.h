@@ -1,0 +1,59 @@
+/* The program of the fast path in the kernel: loaded, attached to interfaces, and its maps in memory.
+ *
+ * Owner: the control thread. Loading and attaching need CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, so they come before
+ * root is given up. Afterwards the maps are plain memory.
+ */
+#ifndef CIDLB_XDP_PROGRAM_H
+#define CIDLB_XDP_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xdp/fast_map.h"
+
+struct fast_program;
+
+/* True: cidlb was built with it. */
+bool fast_program_is_built(void);
+
+enum { FAST_WHY_OCTETS = 256 };
+
+/* Loads the program; it is attached to nothing, and its tables are empty. -ENOTSUP: not built. Other -errno: the kernel
+ * refuses it, and `why` says more ("" if it does not). */
+int fast_program_load(struct fast_program **out, char why[static FAST_WHY_OCTETS]);
+
+/* Detaches it, unless a table could still be in use elsewhere. NULL is fine. */
+void fast_program_free(struct fast_program *program);
+
+enum fast_attach { FAST_ATTACH_AUTO, FAST_ATTACH_NATIVE, FAST_ATTACH_GENERIC };
+
+/* Attaches it to an interface, for as long as this process lives. Returns how: FAST_ATTACH_NATIVE or
+ * FAST_ATTACH_GENERIC. -EBUSY: another program is there. Other -errno: neither is to be had. */
+int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fast_attach how);
+
+/* Frames may leave through this interface, by the number `device` (below FAST_INTERFACES). 0 or -errno. */
+int fast_program_add_device(struct fast_program *program, uint8_t device, uint32_t ifindex);
+
+/* The maps, in memory until the program is freed. */
+struct fast_control *fast_program_control(struct fast_program *program);
+struct fast_cid_set *fast_program_cids(struct fast_program *program);
+
+/* The table that nobody reads, for fast_program_publish(). */
+struct fast_table *fast_program_spare_table(struct fast_program *program);
+
+/* From now on the program reads the table that was spare. Returns when nobody reads the other one any more. 0, or
+ * -errno: there was no grace period to be had, so wait before filling the spare table again. */
+int fast_program_publish(struct fast_program *program);
+
+/* Adds the counts of all CPUs to `sum`. */
+void fast_program_sum(struct fast_counts *sum, const struct fast_program *program);
+
+/* For tests. Runs it once on a frame of `octets`, without any interface (BPF_PROG_TEST_RUN). Returns the action, and
+ * the frame as it is afterwards in `out`, which has room for `room` octets; -errno: it did not run. */
+int fast_program_try(const struct fast_program *program, const uint8_t *frame, size_t octets, uint8_t *out, size_t room,
+		     size_t *out_octets);
+/* The counts of a CPU. */
+const struct fast_counts *fast_program_counts(const struct fast_program *program, unsigned cpu);
+
+#endif
