@@ -5,7 +5,7 @@ cost."""
 import signal
 import time
 
-from harness import FULL, Scene, ip, main, told, total, wait_all_joined, wait_until
+from harness import FULL, Scene, ip, main, told, total, wait_all_joined, wait_until, wide
 from udp import Relay
 
 DEVICES, MOVES = (1000, 20) if FULL else (100, 6)
@@ -84,7 +84,7 @@ def case_moves_and_loss():
 def case_kill_add_drain():
     with Scene() as scene:
         a, b, c = (scene.backend(number) for number in (1, 2, 3))
-        lb = scene.cidlb([scene.pool("p", [a, b, c])])
+        lb = scene.cidlb([scene.pool("p", [a, b, c], nat=wide())])
         story = scene.dir / "story"
         fleet = scene.fleet(
             lb.address(), devices=DEVICES, duration=3600, rebind_every=REBIND_EVERY, loss=10, story=story, **TRAFFIC
@@ -122,15 +122,15 @@ def case_kill_add_drain():
         assert reports[3]["handshakes"] > 0, "the new server got nobody"
 
 
-def rebind(mode, **nat):
+def rebind(mode, every_s):
     """A server behind cidlb with nat.rebind = mode; 10 devices that move three times, and cidlb killed in between: the
     server's report."""
     with Scene() as scene:
         a = scene.backend(1)
-        lb = scene.cidlb([scene.pool("p", [a], nat={"rebind": mode, **nat})])
+        lb = scene.cidlb([scene.pool("p", [a], nat={**wide(), "rebind": mode})])
         story = scene.dir / "story"
-        fleet = scene.fleet(lb.address(), devices=10, rebinds=3, rebind_every=1, story=story, **QUICK)
-        wait_until(lambda: told(story, "rebinds") >= 10, 20, "the devices have moved")
+        fleet = scene.fleet(lb.address(), devices=10, rebinds=3, rebind_every=every_s, story=story, **QUICK)
+        wait_until(lambda: told(story, "rebinds") >= 10, 30, "the devices have moved")
         lb.assert_identities()
         lb.restart()
         assert_survived(fleet.report(), 10)
@@ -141,13 +141,13 @@ def rebind(mode, **nat):
 
 
 def case_follow_shows_one_change():
-    report = rebind("follow")
+    report = rebind("follow", 1)
     assert report["sessions_by_changes"] == [0, 10], report
 
 
 def case_backend_shows_every_change():
-    report = rebind("backend")
-    # Three moves, and from the handshake's endpoint to the first of the session.
+    # Three moves, and from the handshake's endpoint to the first of the session. Nobody moves twice while cidlb is away.
+    report = rebind("backend", 5)
     assert report["sessions_by_changes"] == [0, 0, 0, 0, 10], report
 
 
@@ -156,9 +156,11 @@ def case_follow_after_eviction():
     matters."""
     with Scene() as scene:
         a = scene.backend(1)
-        lb = scene.cidlb([scene.pool("p", [a], nat={"idle_s": 1, "cid_idle_s": 1})])
+        lb = scene.cidlb([scene.pool("p", [a], nat={**wide(), "idle_s": 1, "cid_idle_s": 1})])
+        story = scene.dir / "story"
         fleet = scene.fleet(
-            lb.address(), devices=8, ramp_ms=0, rebinds=2, nat_timeout=3.5, interval_ms=6000, ack_timeout_ms=300
+            lb.address(), devices=8, ramp_ms=0, rebinds=2, nat_timeout=3.5, interval_ms=6000, ack_timeout_ms=300,
+            story=story,
         )
         flows = []
 
@@ -166,8 +168,8 @@ def case_follow_after_eviction():
             flows.append(lb.metric("cidlb_flows"))
             return 0 in flows[1:] and any(flows[flows.index(0, 1) :])
 
-        wait_until(lambda: lb.metric("cidlb_flows") >= 8, 20, "the devices have flows")
-        wait_until(evicted_and_back, 20, "all flows were evicted and came back")
+        wait_all_joined(story, 8)
+        wait_until(evicted_and_back, 40, "all flows were evicted and came back")
         assert_survived(fleet.report(), 8)
         lb.assert_identities()
         report = a.report()
