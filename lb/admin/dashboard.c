@@ -28,7 +28,17 @@ struct dashboard {
 	uint64_t events_at; /* log_recent_next() */
 	json_t *forecasts;
 	int64_t forecasts_at_s; /* 0: none was made */
+	struct event *timer;
+	struct history history;
 };
+
+static int64_t unix_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void answer_release(struct answer *answer)
 {
@@ -86,7 +96,7 @@ static void forecasts_follow(struct dashboard *dashboard, const struct view *vie
 
 static void answer_make(struct dashboard *dashboard)
 {
-	struct timespec now;
+	const int64_t now_ms = unix_ms();
 	struct view *view;
 
 	/* It shows what is in force, even if that has changed in this turn. */
@@ -95,15 +105,15 @@ static void answer_make(struct dashboard *dashboard)
 	dashboard->answer = NULL;
 	if (view_new(&view, dashboard->control))
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
 	events_follow(dashboard);
-	forecasts_follow(dashboard, view, now.tv_sec);
-	dashboard->answer = answer_new(dashboard_json(
-		view, &(struct dashboard_rest){ .node = dashboard->node,
-						.at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
-						.events = dashboard->events,
-						.forecasts = dashboard->forecasts,
-						.forecasts_at_s = dashboard->forecasts_at_s }));
+	forecasts_follow(dashboard, view, now_ms / 1000);
+	dashboard->answer = answer_new(
+		dashboard_json(view, &(struct dashboard_rest){ .node = dashboard->node,
+							       .at_ms = now_ms,
+							       .events = dashboard->events,
+							       .history = &dashboard->history,
+							       .forecasts = dashboard->forecasts,
+							       .forecasts_at_s = dashboard->forecasts_at_s }));
 	dashboard->made_ms = clock_ms();
 	view_free(view);
 }
@@ -119,18 +129,34 @@ void dashboard_write(struct dashboard *dashboard, struct evbuffer *out)
 		answer_release(dashboard->answer);
 }
 
-struct dashboard *dashboard_new(struct control *control)
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
+	struct dashboard *dashboard = ctx;
+	struct stats *sum = aligned_alloc(_Alignof(struct stats), sizeof *sum);
+
+	(void)fd;
+	(void)what;
+	if (!sum)
+		return;
+	view_stats(sum, dashboard->control);
+	history_add(&dashboard->history, unix_ms(), sum);
+	free(sum);
+}
+
+struct dashboard *dashboard_new(struct control *control, struct event_base *base)
+{
+	static const struct timeval period = { .tv_sec = HISTORY_S };
 	struct dashboard *dashboard = calloc(1, sizeof *dashboard);
 
 	if (!dashboard)
 		return NULL;
 	dashboard->control = control;
-	dashboard->events = json_array();
 	if (gethostname(dashboard->node, sizeof dashboard->node - 1))
 		dashboard->node[0] = '\0';
-	if (!dashboard->events) {
-		free(dashboard);
+	dashboard->events = json_array();
+	dashboard->timer = event_new(base, -1, EV_PERSIST, on_timer, dashboard);
+	if (!dashboard->events || !dashboard->timer || event_add(dashboard->timer, &period) < 0) {
+		dashboard_free(dashboard);
 		return NULL;
 	}
 	return dashboard;
@@ -140,6 +166,8 @@ void dashboard_free(struct dashboard *dashboard)
 {
 	if (!dashboard)
 		return;
+	if (dashboard->timer)
+		event_free(dashboard->timer);
 	answer_release(dashboard->answer);
 	json_decref(dashboard->events);
 	json_decref(dashboard->forecasts);

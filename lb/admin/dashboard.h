@@ -8,8 +8,10 @@
 #define CIDLB_ADMIN_DASHBOARD_H
 
 #include <event2/buffer.h>
+#include <event2/event.h>
 #include <jansson.h>
 
+#include "admin/history.h"
 #include "control/view.h"
 
 struct control;
@@ -21,8 +23,8 @@ enum {
 	DASHBOARD_FORECAST_S = 60 /* so long forecasts do, for each of which the whole flow table is read */
 };
 
-/* NULL: out of memory. */
-struct dashboard *dashboard_new(struct control *control);
+/* Notes what happens from now on, each HISTORY_S. NULL: out of memory. */
+struct dashboard *dashboard_new(struct control *control, struct event_base *base);
 void dashboard_free(struct dashboard *dashboard);
 
 /* Adds the answer to `out`, which may outlive the dashboard. Without memory it adds nothing. */
@@ -30,9 +32,10 @@ void dashboard_write(struct dashboard *dashboard, struct evbuffer *out);
 
 /* What there is besides a view. Borrowed. */
 struct dashboard_rest {
-	const char *node;       /* the name of the host */
-	int64_t at_ms;          /* Unix time of the view */
-	json_t *events;         /* an array, the oldest first */
+	const char *node; /* the name of the host */
+	int64_t at_ms;    /* Unix time of the view */
+	json_t *events;   /* an array, the oldest first */
+	const struct history *history;
 	json_t *forecasts;      /* forecasts_new() */
 	int64_t forecasts_at_s; /* when that was, Unix time */
 };

@@ -160,10 +160,10 @@ json_t *dashboard_json(const struct view *view, const struct dashboard_rest *res
 
 	for (size_t i = 0; i < view->pool_count; i++)
 		json_array_append_new(pools, pool_json(view, &view->pools[i], rest, &next));
-	json = json_pack("{s:I, s:s, s:s, s:I, s:i, s:s, s:b, s:o, s:O}", "at_ms", (json_int_t)rest->at_ms, "node",
+	json = json_pack("{s:I, s:s, s:s, s:I, s:i, s:s, s:b, s:o, s:O, s:o}", "at_ms", (json_int_t)rest->at_ms, "node",
 			 rest->node, "version", CIDLB_VERSION, "started_s", (json_int_t)view->started_at, "workers",
 			 (int)view->workers, "fingerprint", view->fingerprint, "ready", (int)view->ready, "pools",
-			 pools, "events", rest->events);
+			 pools, "events", rest->events, "history", history_json(rest->history));
 	if (!json)
 		return NULL;
 	if (!view->ready)

@@ -154,7 +154,7 @@ static int doors_start(struct doors *doors)
 	const struct apply_part http = { "admin.http", http_prepare, http_commit, http_abandon, doors };
 
 	doors->commands = commands_new(doors->control, doors->base);
-	doors->dashboard = dashboard_new(doors->control);
+	doors->dashboard = dashboard_new(doors->control, doors->base);
 	doors->look = event_new(doors->base, -1, EV_PERSIST, on_look, doors);
 	if (!doors->commands || !doors->dashboard || !doors->look || event_add(doors->look, &second) < 0)
 		return -ENOMEM;

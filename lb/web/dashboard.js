@@ -387,7 +387,7 @@ async function ask() {
 async function go() {
 	if (!document.hidden)
 		await ask();
-	setTimeout(go, history.length ? EVERY_MS : SOON_MS);
+	setTimeout(go, perSecond(received) === null ? SOON_MS : EVERY_MS);
 }
 
 function turn(by) {

@@ -34,9 +34,26 @@ export const begun = (status) => total(status, (pool) => pool.handshakes);
 
 /* How much more a second, from one answer to a later one. null: that cannot be told. */
 export function perSecond(read, from = recent[0], to = recent.at(-1)) {
+	if (!from)
+		return null;
 	const seconds = (to.at_ms - from.at_ms) / 1000, before = read(from), after = read(to);
 
 	return seconds > 0 && before !== undefined && after >= before ? (after - before) / seconds : null;
+}
+
+/* What cidlb itself has noted of the last minutes, by the order of GROUPS, and last the sessions that began. */
+function noted(moments) {
+	return moments.slice(1).map((moment, i) => {
+		const seconds = (moment[0] - moments[i][0]) / 1000;
+		const rates = moment.slice(1).map((count, k) => Math.max(0, count - moments[i][k + 1]) / seconds);
+
+		return {
+			at: moment[0],
+			groups: Object.fromEntries(GROUPS.map((group, k) => [group, rates[k]])),
+			received: rates.slice(0, GROUPS.length).reduce((sum, rate) => sum + rate, 0),
+			begun: rates[GROUPS.length],
+		};
+	}).filter((one) => Number.isFinite(one.received));
 }
 
 export function take(status) {
@@ -45,9 +62,10 @@ export function take(status) {
 	if (last && last.at_ms === status.at_ms)
 		return;
 	/* Counters begin anew with each cidlb. */
-	if (last && (last.started_s !== status.started_s || status.at_ms < last.at_ms))
-		recent = [];
-	else if (last)
+	const anew = last && (last.started_s !== status.started_s || status.at_ms < last.at_ms);
+	if (!last || status.at_ms - last.at_ms > RECENT_MS)
+		history = noted(status.history);
+	else if (!anew)
 		history.push({
 			at: status.at_ms,
 			groups: Object.fromEntries(GROUPS.map((group) =>
@@ -55,6 +73,8 @@ export function take(status) {
 			received: perSecond(received, last, status) || 0,
 			begun: perSecond(begun, last, status) || 0,
 		});
+	if (anew)
+		recent = [];
 	recent.push(status);
 	recent = recent.filter((one) => one.at_ms >= status.at_ms - RECENT_MS);
 	history = history.filter((one) => one.at >= status.at_ms - SHOWN_MS);

@@ -5,6 +5,7 @@ should in all states and sizes. CIDLB_SHOTS=DIRECTORY keeps pictures of it."""
 import contextlib
 import http.server
 import json
+import math
 import os
 import re
 import socket
@@ -231,7 +232,7 @@ class StandHandler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def made_up(text=str, servers=3, **changes):
+def made_up(text=str, servers=3):
     """A status in which every text is what `text` makes of it."""
     now = time.time()
 
@@ -245,6 +246,8 @@ def made_up(text=str, servers=3, **changes):
             "half_s": 60, "all_s": 3600, "late": 2, "new": 1, "by_s": 3600}}}
         return row | (bad if at % 3 == 2 else drain if at % 3 == 1 else {})
 
+    past = [[int(1000 * (now - 5 * ago)), 4000 - 60 * ago + int(60 * math.sin(ago / 3)), 900 - 9 * ago, 3, 60 - ago,
+             40 - ago // 2] for ago in range(60, 0, -1)]
     event = {"time": "2026-11-29T12:00:00.000Z", "level": "warning", "event": text("backend_down"), "pool": text("p"),
              "backend": text("s2"), "reason": text("no answer"), text("more"): text("words")}
     pool = {"name": text("p"), "accepting": servers, "sessions": 33, "rescued": 4, "moves": 9, "handshakes": 40,
@@ -252,8 +255,8 @@ def made_up(text=str, servers=3, **changes):
             "backends": [server(at) for at in range(servers)]}
     return {"at_ms": int(now * 1000), "node": text("lb1"), "version": text("0.1.0"), "started_s": int(now) - 3600,
             "workers": 2, "fingerprint": text("0123456789abcdef"), "ready": False, "unready": text("no backend"),
-            "reload_refused": True, "kernel_drops": 2, "forecasts_s": int(now), "events": [event], "pools": [pool],
-            **changes}
+            "reload_refused": True, "kernel_drops": 2, "forecasts_s": int(now), "events": [event], "history": past,
+            "pools": [pool]}
 
 
 def case_hostile_texts():
@@ -274,9 +277,9 @@ def case_hostile_texts():
         assert not page.complaints() or all("404" in str(one) for one in page.complaints()), page.complaints()
 
 
-def case_looks():
-    """Light and dark, wide and phone: from one server to a thousand, all well and everything down."""
-    with Scene() as scene, Stand() as stand, Browser(scene) as browser:
+def case_everything_down():
+    """Light and dark, wide and phone: no server of one, and none of 200."""
+    with Scene() as scene, Browser(scene) as browser:
         for count in (1, 200):
             closed = free_ports()
             entries = [{"name": f"meter-gateway-{n:03}", "id": n, "address": f"127.0.{n >> 8}.{n & 255}:{closed}"}
@@ -292,11 +295,18 @@ def case_looks():
                 assert page.run("document.title").startswith(f"{count} down · "), page.run("document.title")
                 look(shows(page), f"down-{count}-{size}-{'dark' if dark else 'light'}")
             lb.stop()
+
+
+def case_many_servers():
+    """From three to a thousand, of which each is something else."""
+    with Scene() as scene, Stand() as stand, Browser(scene) as browser:
         for count in (3, 200, 1000):
             stand.status = made_up(servers=count)
             for size, dark in (("wide", False), ("phone", True)):
                 page = browser.page(stand.url(), dark=dark, **SIZES[size])
                 page.wait(f"document.querySelectorAll('#rows tr').length === {min(count, ROWS[size])}")
+                assert page.text("#stream-begin") == "4 min ago", "cidlb has told what went before"
+                assert page.run("document.querySelector('#stream .by-cid').getAttribute('d').length") > 500
                 look(page, f"made-up-{count}-{size}-{'dark' if dark else 'light'}")
 
 
@@ -305,8 +315,8 @@ def focused(page):
 
 
 def case_hands():
-    """By keyboard alone: everything that can be done is reached, is seen to be, and does what it says. And what a screen
-    reader goes by is there."""
+    """By keyboard alone: everything that can be done is reached, is seen to be, and does what it says. What a screen
+    reader goes by is there, too."""
     with Scene() as scene, Stand() as stand, Browser(scene) as browser:
         stand.status = made_up(servers=60)
         page = browser.page(stand.url())
@@ -342,9 +352,9 @@ def case_hands():
         assert page.run("document.getAnimations().length") == 0
         # News is told once it is new.
         assert page.text("#news") == ""
-        newer = {"time": "2026-11-29T12:00:09.000Z", "level": "info", "event": "backend_up", "pool": "p", "backend": "s2"}
+        newer = {"time": "2026-11-29T12:00:09.000Z", "level": "info", "event": "backend_up"}
         now = made_up(servers=60)
-        stand.status = {**now, "events": [*now["events"], newer]}
+        stand.status = {**now, "events": [*now["events"], {**newer, "pool": "p", "backend": "s2"}]}
         page.wait("document.querySelector('#news').textContent === 'p/s2: up'")
         assert not page.complaints(), page.complaints()
 
@@ -364,7 +374,8 @@ def case_gone_and_back():
         shows(page)
         assert page.text("#chip") == "ready" and page.run("document.querySelector('#alarms').hidden")
         page.wait("document.querySelector('#received-rate').textContent === '0'")
-        assert "NaN" not in page.run("document.body.innerText") and "undefined" not in page.run("document.body.innerText")
+        shown = page.run("document.body.innerText")
+        assert "NaN" not in shown and "undefined" not in shown, shown
 
 
 def case_says_no_secret():
@@ -391,7 +402,8 @@ def case_says_no_secret():
         # What it is made of loads nothing from elsewhere.
         for name in FILES.values():
             text = (WEB / name).read_text().replace("http://www.w3.org/2000/svg", "")
-            assert not re.search(r"https?:|//[a-z]|@import|url\(|<style|<script>| style=| on\w+=|innerHTML|eval\(", text), name
+            elsewhere = re.findall(r"https?:|//[a-z]|@import|url\(|<style|<script>| style=| on\w+=|innerHTML|eval\(", text)
+            assert not elsewhere, (name, elsewhere)
 
 
 class Browsers:
@@ -447,7 +459,8 @@ def case_twenty_browsers():
             took, made = took + browsers.took, made + len(times)
         load.stop(60)
         counters = load.counters()
-        print(f"    {len(took)} asked, {made} made, {octets >> 10} KiB at most, median {1000 * statistics.median(took):.1f} ms")
+        median_ms = 1000 * statistics.median(took)
+        print(f"    {len(took)} asked, {made} made, {octets >> 10} KiB at most, median {median_ms:.1f} ms")
         report(quiet, watched)
         assert not load.wrong() and counters["sent"] == counters["returned"], counters
         assert octets < 300 * 1000, "a server costs some hundred octets"

@@ -68,13 +68,17 @@ static json_t *make(void)
 	};
 	json_t *events = json_pack("[{s:s}]", "event", "started");
 	json_t *forecasts = json_pack("{s:{s:i}}", "p/a", "half_s", 90);
+	struct history history = { 0 };
 	const struct dashboard_rest rest = { .node = "lb1",
+					     .history = &history,
 					     .at_ms = 1700000123456,
 					     .events = events,
 					     .forecasts = forecasts,
 					     .forecasts_at_s = 1700000100 };
-	json_t *json = dashboard_json(&view, &rest);
+	json_t *json;
 
+	history_add(&history, 1700000120000, &sum);
+	json = dashboard_json(&view, &rest);
 	json_decref(events);
 	json_decref(forecasts);
 	ck_assert_ptr_nonnull(json);
@@ -115,6 +119,7 @@ START_TEST(test_everything_is_there)
 		    " \"started_s\": 1700000000, \"workers\": 2, \"fingerprint\": \"0123456789abcdef\","
 		    " \"ready\": false, \"unready\": \"no backend is up\", \"reload_refused\": true,"
 		    " \"kernel_drops\": 5, \"forecasts_s\": 1700000100, \"events\": [{\"event\": \"started\"}],"
+		    " \"history\": [[1700000120000, 99, 4, 10, 0, 31]],"
 		    " \"pools\": [{\"name\": \"p\", \"accepting\": 1, \"sessions\": 58, \"rescued\": 34, \"moves\": 33,"
 		    "  \"handshakes\": 31, \"hello_rate\": true, \"refused_up\": 5, \"refused_down\": 6,"
 		    "  \"verdicts\": {\"cid\": 99, \"limited\": 10},"
@@ -172,7 +177,7 @@ uint64_t __wrap_clock_ms(void)
 
 START_TEST(test_one_answer_a_second)
 {
-	struct dashboard *dashboard = dashboard_new(control);
+	struct dashboard *dashboard = dashboard_new(control, base);
 	json_t *first = ask_dashboard(dashboard), *again;
 
 	ck_assert_str_eq(json_string_value(json_object_get(first, "version")), CIDLB_VERSION);
@@ -193,7 +198,7 @@ END_TEST
 
 START_TEST(test_answers_outlive_it)
 {
-	struct dashboard *dashboard = dashboard_new(control);
+	struct dashboard *dashboard = dashboard_new(control, base);
 	struct evbuffer *slow[3] = { evbuffer_new(), evbuffer_new(), evbuffer_new() };
 	char *texts[3];
 
@@ -215,7 +220,7 @@ END_TEST
 
 START_TEST(test_the_last_events)
 {
-	struct dashboard *dashboard = dashboard_new(control);
+	struct dashboard *dashboard = dashboard_new(control, base);
 	json_t *json, *events;
 
 	for (int i = 0; i < DASHBOARD_EVENTS + 5; i++)
@@ -242,7 +247,7 @@ END_TEST
 /* A server that drains has what may be said of that, and its pool's others have nothing of it. */
 START_TEST(test_drain)
 {
-	struct dashboard *dashboard = dashboard_new(control);
+	struct dashboard *dashboard = dashboard_new(control, base);
 	json_t *json, *rows;
 
 	ask_ok("{\"command\": \"drain\", \"name\": \"p/a\"}");
@@ -259,12 +264,58 @@ START_TEST(test_drain)
 }
 END_TEST
 
+START_TEST(test_history)
+{
+	struct history history = { 0 };
+	struct stats counts = { 0 };
+	json_t *json = history_json(&history);
+
+	assert_json(json, "[]");
+	json_decref(json);
+	for (enum verdict verdict = 0; verdict < VERDICTS; verdict++)
+		counts.verdicts[verdict % STATS_LISTENERS][verdict] = (uint64_t)1 << verdict;
+	counts.handshakes_begun[STATS_POOLS - 1] = 7;
+	history_add(&history, 1, &counts);
+	json = history_json(&history);
+	/* Three by CID, three without, those that are limited, and the rest. */
+	assert_json(json, "[[1, 7, 56, 16384, 16320, 7]]");
+	json_decref(json);
+	for (int64_t at = 2; at < 2 * HISTORY_MOMENTS; at++)
+		history_add(&history, at, &counts);
+	json = history_json(&history);
+	ck_assert_uint_eq(json_array_size(json), HISTORY_MOMENTS);
+	for (size_t i = 0; i < HISTORY_MOMENTS; i++)
+		ck_assert_int_eq(json_integer_value(json_array_get(json_array_get(json, i), 0)),
+				 (json_int_t)(HISTORY_MOMENTS + i));
+	json_decref(json);
+}
+END_TEST
+
+/* It notes them by itself. */
+START_TEST(test_history_goes_on)
+{
+	const struct timeval limit = { .tv_sec = HISTORY_S, .tv_usec = 500000 };
+	struct dashboard *dashboard = dashboard_new(control, base);
+	json_t *json;
+
+	event_base_loopexit(base, &limit);
+	event_base_dispatch(base);
+	json = ask_dashboard(dashboard);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "history")), 1);
+	json_decref(json);
+	dashboard_free(dashboard);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
+	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, test_everything_is_there);
 	tcase_add_test(tests, test_one_answer_a_second);
 	tcase_add_test(tests, test_answers_outlive_it);
 	tcase_add_test(tests, test_the_last_events);
 	tcase_add_test(tests, test_drain);
+	tcase_add_test(tests, test_history);
+	tcase_add_test(tests, test_history_goes_on);
 }
