@@ -30,6 +30,7 @@ DEVICES, NEW_DEVICES, LOSS_PERCENT, NAT_TIMEOUT_S, SEED, HERO = 50, 10, 10, 5, 1
 KILL_S, DRAIN_S, END_S = 20, 28, 46
 SETTLED_S = 7  # after this every device has sent again
 NEW_DEVICES_S = 6
+LINE_EVERY_S = 5  # where no table can be drawn
 READING_MS = 6500  # on average, so that the NAT has forgotten before most readings
 ACK_TIMEOUT_MS = 200
 # "Possibly lost" is what glibc keeps of the stacks of threads that have ended.
@@ -136,9 +137,14 @@ class Stage:
         self.wrap = VALGRIND if valgrind else []
         self.programs = []
         self.conf = self.dir / "demo.conf"
+        self.socket = self.dir / "admin.sock"
 
     def open(self):
-        self.write_conf(CONF.read_text())
+        admin = re.compile(r"(?m)^admin = \{ (http = .*?;) \};$")
+        text, count = admin.subn(rf'admin = {{ \1 socket = "{self.socket}"; }};', CONF.read_text())
+        if count != 1:
+            raise Failure(f"{CONF.name} has no line for admin")
+        self.write_conf(text)
         for number, name in SERVERS.items():
             argv = ["--listen", f"127.0.0.1:{6000 + number}", "--id", number, "--cid-length", 6, "--psk", PSK]
             Program(self, f"server-{name}", BIN / "cidlb-backend", *argv)
@@ -218,7 +224,7 @@ class Screen:
 
     def __init__(self):
         self.live = sys.stdout.isatty()
-        self.height = 0
+        self.height, self.next_s = 0, 0
         self.notes = []
 
     def note(self, line):
@@ -226,7 +232,11 @@ class Screen:
         if not self.live:
             print(line, flush=True)
 
-    def draw(self, table):
+    def draw(self, table, now=None):
+        """`now`: the same in a line, for where nothing can be drawn over."""
+        if now and not self.live and now[0] >= self.next_s:
+            self.next_s = now[0] + LINE_EVERY_S
+            print(f"  {now[0]:2.0f} s  {now[1]}", flush=True)
         if self.live:
             lines = [*table, *self.notes]
             sys.stdout.write((f"\x1b[{self.height}F\x1b[J" if self.height else "") + "\n".join(lines) + "\n")
@@ -255,6 +265,12 @@ def table(fleets):
     return [*lines, f"{f'device {HERO}  {ports}':41}{server}"]
 
 
+def line(fleets):
+    """The table in short."""
+    alive = [f"{fleet.now['alive']} of {DEVICES}" for fleet in fleets]
+    return f"{fleets[0].now['rebinds']} moves: {alive[0]} first sessions alive; by address {alive[1]}"
+
+
 class Story:
     """What happens when."""
 
@@ -275,7 +291,7 @@ class Story:
             self.stage.check()
             for fleet in self.fleets:
                 fleet.listen()
-            self.screen.draw(table(self.fleets))
+            self.screen.draw(table(self.fleets), (time.monotonic() - self.started, line(self.fleets)))
             time.sleep(min(left, 0.5))
 
     def alive(self):
@@ -330,6 +346,36 @@ class Story:
         return f"PASS  {result}"
 
 
+def to_try(stage):
+    """Commands, and what they show."""
+    ctl = f"build/bin/cidlbctl --socket {stage.socket}"
+    return (
+        (f"{ctl} backends", "health, sessions and last word of each server"),
+        (f"{ctl} flows --sort moves --limit 3", "the devices that have moved most"),
+        (f"{ctl} drain lwm2m/c", "look at the page: it keeps its sessions"),
+    )
+
+
+def try_all(stage):
+    """What is told to be there is, and what is told to try works."""
+    if "<!doctype html>" not in (stage.get("/") or ""):
+        raise Failure(f"there is no dashboard at {HTTP}/")
+    for command, _ in to_try(stage):
+        done = subprocess.run(command.split(), cwd=ROOT, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0 or not done.stdout:
+            raise Failure(f"{command}: {done.stdout}{done.stderr}")
+
+
+def show_dashboard():
+    """In the browser of whoever sits at a desktop."""
+    desktop = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if desktop and sys.stdout.isatty() and shutil.which("xdg-open"):
+        subprocess.Popen(
+            ["xdg-open", f"{HTTP}/"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
 def stay(stage):
     """Devices go on until Ctrl-C, and cidlb comes back whenever somebody kills it."""
     forever_s = 10**6
@@ -337,7 +383,9 @@ def stay(stage):
         stage, "devices-forever", COLUMNS["cidlb :5684"], DEVICES, forever_s, "--nat-timeout", NAT_TIMEOUT_S,
         "--interval-ms", READING_MS,
     )
-    print(f"still running: {HTTP}/ · kill -9 {stage.cidlb.child.pid} · Ctrl-C ends", flush=True)
+    print(f"still running: {HTTP}/ · kill -9 {stage.cidlb.child.pid} · Ctrl-C ends\nto try, from {ROOT}:")
+    for command, what in to_try(stage):
+        print(f"  {command}  # {what}", flush=True)
     while True:
         if not stage.cidlb.alive():
             stage.cidlb.start()
@@ -361,9 +409,14 @@ def main():
     )
     try:
         stage.open()
+        print(f"to watch: {HTTP}/", flush=True)
+        if not options.once:
+            show_dashboard()
         last = Story(stage, screen).tell()
-        if options.once and (bad := stage.end()):
-            raise Failure("; ".join(bad))
+        if options.once:
+            try_all(stage)
+            if bad := stage.end():
+                raise Failure("; ".join(bad))
         print(last, flush=True)
         status = 0
         if not options.once:
