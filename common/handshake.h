@@ -21,10 +21,12 @@
 
 #include "hello.h"
 #include "ownership.h"
+#include "resume.h"
 
 /* All zero: nothing was seen. A copy by assignment is another handshake with the same past. */
 struct handshake {
 	struct hello hello;
+	struct resume resume;     /* the caller's: what its server has given out */
 	struct hello_cid reading; /* the CID of the ServerHello that is being read */
 	struct hello_cid cid;     /* the CID of its sessions; len 0: none is known */
 	struct ownership_account account;
@@ -35,6 +37,7 @@ struct handshake {
 	bool refused : 1;   /* the ServerHello gives out no CID */
 	bool followed : 1;  /* an uplink followed the ServerHello */
 	bool over : 1;
+	bool led : 1; /* the caller's: its ClientHello offers to resume a session, and went where that leads */
 };
 
 struct handshake_datagram {

@@ -1,4 +1,5 @@
-/* The octets of one hello, read in order, in as many parts as they come. For hello.c alone.
+/* The octets of one hello, read in order, in as many parts as they come. For hello.c; resume.c takes the messages of a
+ * datagram apart with it.
  *
  * Pure. A reader is a small value; its owner may put it away between two parts of a message.
  */

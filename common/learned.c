@@ -156,12 +156,17 @@ void learned_tidy(struct learned *learned)
 	}
 }
 
+uint32_t learned_count_of(const struct learned *learned, uint8_t len)
+{
+	return atomic_load_explicit(&learned->of_length[len], memory_order_relaxed);
+}
+
 uint32_t learned_count(const struct learned *learned)
 {
 	uint32_t count = 0;
 
-	for (size_t len = 1; len <= LEARNED_CID_MAX; len++)
-		count += atomic_load_explicit(&learned->of_length[len], memory_order_relaxed);
+	for (uint8_t len = 1; len <= LEARNED_CID_MAX; len++)
+		count += learned_count_of(learned, len);
 	return count;
 }
 

@@ -91,6 +91,9 @@ void learned_forget_members(struct learned *learned, const bool keep[static LEAR
 /* CIDs in the table. */
 uint32_t learned_count(const struct learned *learned);
 
+/* Those of so many octets. */
+uint32_t learned_count_of(const struct learned *learned, uint8_t len);
+
 /* Bit n: there may be CIDs of n octets. At most LEARNED_LENGTHS bits are set. */
 static inline uint32_t learned_lengths(const struct learned *learned)
 {

@@ -1,4 +1,5 @@
 #include "admin/command_priv.h"
+#include "path/resumed.h"
 
 static json_t *verdicts_json(const uint64_t *counts)
 {
@@ -50,7 +51,7 @@ static json_t *stateless_json(const struct view_pool *pool, const struct stats *
 /* null: the pool does not learn CIDs. */
 static json_t *learned_json(const struct view_pool *pool)
 {
-	const struct learned *learned = pool->learned;
+	const struct learned *learned = pool->learned[LEARNED_CIDS];
 	json_t *lengths = json_array();
 
 	if (!learned) {
@@ -61,10 +62,25 @@ static json_t *learned_json(const struct view_pool *pool)
 		if (learned_lengths(learned) >> len & 1)
 			json_array_append_new(lengths, json_integer(len));
 	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "cids", (json_int_t)learned_count(learned), "max_cids",
-			 (json_int_t)pool->learned_room, "lengths", lengths, "added",
+			 (json_int_t)pool->learned_room[LEARNED_CIDS], "lengths", lengths, "added",
 			 answer_counter(&learned->counts.added), "evicted", answer_counter(&learned->counts.evicted),
 			 "shared", answer_counter(&learned->counts.shared), "refused",
 			 answer_counter(&learned->counts.refused));
+}
+
+/* null: the pool does not learn what devices resume. */
+static json_t *resumable_json(const struct view_pool *pool, const struct stats *sum)
+{
+	const struct learned *learned = pool->learned[LEARNED_SESSIONS];
+
+	if (!learned)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "sessions",
+			 (json_int_t)learned_count_of(learned, RESUMED_SESSION_OCTETS), "addresses",
+			 (json_int_t)learned_count_of(learned, RESUMED_ADDRESS_OCTETS), "max_resumable",
+			 (json_int_t)pool->learned_room[LEARNED_SESSIONS], "added",
+			 answer_counter(&learned->counts.added), "evicted", answer_counter(&learned->counts.evicted),
+			 "led", answer_counter(&sum->handshakes_led[pool->uid]));
 }
 
 static json_t *flows_json(const struct flows_count *count)
@@ -80,15 +96,15 @@ static json_t *pool_json(const struct view_pool *pool, const struct stats *sum)
 {
 	const uint16_t uid = pool->uid;
 
-	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 pool->name, "forward", pool->tunnel ? "tunnel" : "nat", "backends", (int)pool->backend_count,
 			 "accepting", (int)pool->accepting, "id_moves", (json_int_t)pool->id_moves, "ids_contested",
 			 (int)pool->ids_contested, "flows", flows_json(&pool->flows), "stateless",
-			 stateless_json(pool, sum), "learned", learned_json(pool), "replies",
-			 answer_counter(&sum->replies[uid]), "copies", answer_counter(&sum->copies[uid]), "withheld",
-			 answer_counter(&sum->withheld[uid]), "own_endpoint", answer_counter(&sum->own_endpoint[uid]),
-			 "refused_up", refused_json(sum->refused_up[uid]), "refused_down",
-			 refused_json(sum->refused_down[uid]));
+			 stateless_json(pool, sum), "learned", learned_json(pool), "resumable",
+			 resumable_json(pool, sum), "replies", answer_counter(&sum->replies[uid]), "copies",
+			 answer_counter(&sum->copies[uid]), "withheld", answer_counter(&sum->withheld[uid]),
+			 "own_endpoint", answer_counter(&sum->own_endpoint[uid]), "refused_up",
+			 refused_json(sum->refused_up[uid]), "refused_down", refused_json(sum->refused_down[uid]));
 }
 
 static json_t *buffers_json(const struct view *view)

@@ -1,5 +1,6 @@
 #include "admin/metrics_parts.h"
 #include "admin/metrics_text.h"
+#include "path/resumed.h"
 
 /* By class of flows. */
 static void write_classes(struct evbuffer *out, const struct view *view, const char *name, bool evicted)
@@ -40,8 +41,10 @@ static void write_of_sessions(struct evbuffer *out, const struct view *view, con
 
 static void write_handshakes(struct evbuffer *out, const struct view *view)
 {
-	metrics_head(out, "cidlb_handshakes_total", "counter",
-		     "DTLS handshakes that began and, in mode nat with a table, those that reached their end.");
+	metrics_head(
+		out, "cidlb_handshakes_total", "counter",
+		"DTLS handshakes that began; of these, those that were led to the server which can resume what they "
+		"offered; and, in mode nat with a table, those that reached their end.");
 	for (size_t i = 0; i < view->pool_count; i++) {
 		const struct view_pool *p = &view->pools[i];
 
@@ -49,21 +52,25 @@ static void write_handshakes(struct evbuffer *out, const struct view *view)
 			continue;
 		METRICS_SAMPLE(out, "cidlb_handshakes_total", stats_read(&view->sum->handshakes_begun[p->uid]),
 			       { "pool", p->name }, { "stage", "begun" });
+		if (p->learned[LEARNED_SESSIONS])
+			METRICS_SAMPLE(out, "cidlb_handshakes_total", stats_read(&view->sum->handshakes_led[p->uid]),
+				       { "pool", p->name }, { "stage", "led" });
 		if (p->max_flows)
 			METRICS_SAMPLE(out, "cidlb_handshakes_total", stats_read(&view->sum->handshakes_over[p->uid]),
 				       { "pool", p->name }, { "stage", "finished" });
 	}
 }
 
-static void write_learned(struct evbuffer *out, const struct view *view, const char *name, bool room)
+static void write_rooms(struct evbuffer *out, const struct view *view, const char *name, enum learned_kind kind)
 {
-	for (size_t i = 0; i < view->pool_count; i++) {
-		const struct view_pool *p = &view->pools[i];
+	for (size_t i = 0; i < view->pool_count; i++)
+		if (view->pools[i].learned[kind])
+			METRICS_SAMPLE(out, name, view->pools[i].learned_room[kind], { "pool", view->pools[i].name });
+}
 
-		if (p->learned)
-			METRICS_SAMPLE(out, name, room ? p->learned_room : learned_count(p->learned),
-				       { "pool", p->name });
-	}
+static uint64_t count(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 static void write_learned_counts(struct evbuffer *out, const char *pool, const struct learned_counts *counts)
@@ -79,8 +86,7 @@ static void write_learned_counts(struct evbuffer *out, const char *pool, const s
 	};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		METRICS_SAMPLE(out, "cidlb_learned_cids_total",
-			       atomic_load_explicit(all[i].count, memory_order_relaxed), { "pool", pool },
+		METRICS_SAMPLE(out, "cidlb_learned_cids_total", count(all[i].count), { "pool", pool },
 			       { "what", all[i].what });
 }
 
@@ -88,21 +94,57 @@ static void write_learned_counts(struct evbuffer *out, const char *pool, const s
 static void metrics_learned(struct evbuffer *out, const struct view *view)
 {
 	metrics_head(out, "cidlb_learned_cids", "gauge", "CIDs that servers were seen to give out.");
-	write_learned(out, view, "cidlb_learned_cids", false);
+	for (size_t i = 0; i < view->pool_count; i++)
+		if (view->pools[i].learned[LEARNED_CIDS])
+			METRICS_SAMPLE(out, "cidlb_learned_cids", learned_count(view->pools[i].learned[LEARNED_CIDS]),
+				       { "pool", view->pools[i].name });
 	metrics_head(out, "cidlb_learned_cids_limit", "gauge", "How many CIDs a pool keeps: cid.max_cids.");
-	write_learned(out, view, "cidlb_learned_cids_limit", true);
+	write_rooms(out, view, "cidlb_learned_cids_limit", LEARNED_CIDS);
 	metrics_head(
 		out, "cidlb_learned_cids_total", "counter",
 		"CIDs that were learned, forgotten to make room, given out by a second server, and not learned for "
 		"being of a fifth length.");
 	for (size_t i = 0; i < view->pool_count; i++)
-		if (view->pools[i].learned)
-			write_learned_counts(out, view->pools[i].name, &view->pools[i].learned->counts);
+		if (view->pools[i].learned[LEARNED_CIDS])
+			write_learned_counts(out, view->pools[i].name, &view->pools[i].learned[LEARNED_CIDS]->counts);
+}
+
+/* What devices without CIDs resume. */
+static void metrics_resumable(struct evbuffer *out, const struct view *view)
+{
+	metrics_head(
+		out, "cidlb_resumable", "gauge",
+		"Session ids and tickets that servers were seen to give out, and addresses with a session that was "
+		"resumed elsewhere than by their hash.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct learned *learned = view->pools[i].learned[LEARNED_SESSIONS];
+
+		if (!learned)
+			continue;
+		METRICS_SAMPLE(out, "cidlb_resumable", learned_count_of(learned, RESUMED_SESSION_OCTETS),
+			       { "pool", view->pools[i].name }, { "kind", "session" });
+		METRICS_SAMPLE(out, "cidlb_resumable", learned_count_of(learned, RESUMED_ADDRESS_OCTETS),
+			       { "pool", view->pools[i].name }, { "kind", "address" });
+	}
+	metrics_head(out, "cidlb_resumable_limit", "gauge", "How many of both a pool keeps: max_resumable.");
+	write_rooms(out, view, "cidlb_resumable_limit", LEARNED_SESSIONS);
+	metrics_head(out, "cidlb_resumable_total", "counter", "Of both, those learned, and forgotten to make room.");
+	for (size_t i = 0; i < view->pool_count; i++) {
+		const struct learned *learned = view->pools[i].learned[LEARNED_SESSIONS];
+
+		if (!learned)
+			continue;
+		METRICS_SAMPLE(out, "cidlb_resumable_total", count(&learned->counts.added),
+			       { "pool", view->pools[i].name }, { "what", "added" });
+		METRICS_SAMPLE(out, "cidlb_resumable_total", count(&learned->counts.evicted),
+			       { "pool", view->pools[i].name }, { "what", "evicted" });
+	}
 }
 
 void metrics_flows(struct evbuffer *out, const struct view *view)
 {
 	metrics_learned(out, view);
+	metrics_resumable(out, view);
 	metrics_head(out, "cidlb_flows", "gauge",
 		     "Flows: under a handshake, of an address without a CID, and of a CID.");
 	write_classes(out, view, "cidlb_flows", false);

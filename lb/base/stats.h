@@ -71,6 +71,7 @@ struct stats {
 						 it had shown nothing: handshake.h */
 	stats_counter rrc[STATS_POOLS];       /* handshakes over whose server checks return routability (RFC 9853) */
 	stats_counter handshakes_begun[STATS_POOLS];
+	stats_counter handshakes_led[STATS_POOLS];  /* of those that began: by what they offered to resume */
 	stats_counter handshakes_over[STATS_POOLS]; /* mode nat: the backend has spoken under the keys of the session */
 	stats_counter moves[STATS_POOLS];           /* mode nat: changes of address after which a session went on */
 	stats_counter rescued[STATS_POOLS];         /* mode nat: sessions that went on after one */

@@ -107,7 +107,8 @@ struct conf_pool {
 	enum unknown_cid unknown_cid;
 	enum all_down all_down;
 	struct cid_layout layout;
-	uint32_t max_cids; /* scheme "learned": so many are kept; else 0 */
+	uint32_t max_cids;      /* scheme "learned": so many are kept; else 0 */
+	uint32_t max_resumable; /* session ids and tickets that are kept; 0: none, and in udp pools */
 	enum conf_forward forward;
 	struct conf_nat nat;       /* FORWARD_NAT; else all zero */
 	struct conf_tunnel tunnel; /* FORWARD_TUNNEL; else all zero */

@@ -1,3 +1,4 @@
+#include "common/learned.h"
 #include "common/limit.h"
 #include "conf/read.h"
 
@@ -8,6 +9,7 @@ enum {
 	POOL_AFFINITY,
 	POOL_UNKNOWN_CID,
 	POOL_CID,
+	POOL_MAX_RESUMABLE,
 	POOL_NAT,
 	POOL_TUNNEL,
 	POOL_HEALTH,
@@ -26,6 +28,8 @@ static const struct conf_option pool_options[POOL_OPTIONS] = {
 	[POOL_UNKNOWN_CID] = { "unknown_cid", .type = CONF_WORD,
 			       .words = { [UNKNOWN_CID_DROP] = "drop", [UNKNOWN_CID_HASH] = "hash" } },
 	[POOL_CID] = { "cid", .type = CONF_GROUP },
+	[POOL_MAX_RESUMABLE] = { "max_resumable", .type = CONF_NUMBER, .min = 0, .max = LEARNED_MAX_CIDS,
+				 .fallback = 100000 },
 	[POOL_NAT] = { "nat", .type = CONF_GROUP },
 	[POOL_TUNNEL] = { "tunnel", .type = CONF_GROUP },
 	[POOL_HEALTH] = { "health", .type = CONF_GROUP },
@@ -65,6 +69,25 @@ static void read_hello_rate(struct conf_reader *reader, const struct conf_value 
 	};
 }
 
+static void read_max_resumable(struct conf_reader *reader, const struct conf_value *protocol,
+			       const struct conf_value *max, struct conf_pool *pool)
+{
+	if (protocol->found == CONF_WRONG || max->found == CONF_WRONG)
+		return;
+	if (pool->protocol == POOL_UDP) {
+		if (max->found == CONF_GOOD)
+			conf_error(reader, max->place,
+				   "a udp pool has no sessions to resume; remove it, or say protocol = \"dtls\"");
+		return;
+	}
+	if (max->number > 0 && max->number < LEARNED_MIN_CIDS) {
+		conf_error(reader, max->place, "%d is out of range; accepted: 0, %d..%d", (int)max->number,
+			   LEARNED_MIN_CIDS, LEARNED_MAX_CIDS);
+		return;
+	}
+	pool->max_resumable = (uint32_t)max->number;
+}
+
 static void read_forward(struct conf_reader *reader, const struct conf_value *forward, const struct conf_value *nat,
 			 const struct conf_value *tunnel, struct conf_pool *pool)
 {
@@ -93,6 +116,7 @@ void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct 
 	pool->affinity = (enum pool_affinity)values[POOL_AFFINITY].number;
 	pool->unknown_cid = (enum unknown_cid)values[POOL_UNKNOWN_CID].number;
 	const bool layout_known = conf_cid_read(reader, &values[POOL_PROTOCOL], &values[POOL_CID], pool);
+	read_max_resumable(reader, &values[POOL_PROTOCOL], &values[POOL_MAX_RESUMABLE], pool);
 	conf_health_read(reader, &values[POOL_HEALTH], pool);
 	read_hello_rate(reader, &values[POOL_PROTOCOL], &values[POOL_HELLO_RATE], pool);
 	conf_backends_read(reader, &values[POOL_BACKENDS], layout_known ? &pool->layout : NULL, pool);

@@ -253,6 +253,7 @@ void settings_of_pool(struct settings *out, const struct conf_pool *pool)
 	add_word(out, "affinity", &conf_section_pool, true, pool->affinity);
 	add_word(out, "unknown_cid", &conf_section_pool, true, pool->unknown_cid);
 	add_cid(out, pool);
+	add_number(out, "max_resumable", pool->protocol == POOL_DTLS, pool->max_resumable);
 	add_nat(out, pool);
 	add_tunnel(out, pool);
 	add_health(out, pool);

@@ -283,7 +283,8 @@ void control_free(struct control *control)
 	free(control->sum);
 	for (size_t i = 0; i < STATS_POOLS; i++) {
 		claims_free(&control->pools[i].claims);
-		learned_table_free(control->pools[i].learned);
+		for (enum learned_kind kind = 0; kind < LEARNED_KINDS; kind++)
+			learned_table_free(control->pools[i].learned[kind]);
 	}
 	table_spec_free(&control->spec);
 	conf_free(control->conf);

@@ -10,21 +10,37 @@
 #include "base/log.h"
 #include "base/state_file.h"
 
+/* How the files differ. */
+static const struct kind {
+	const char *suffix;
+	const char *has;     /* what is in it, as messages say it */
+	const char *counted; /* the same, as a field of the log */
+	const char *lost;    /* what a damaged file costs */
+} kinds[LEARNED_KINDS] = {
+	[LEARNED_CIDS] = { "cids", "CIDs", "cids", "devices whose CIDs are in it need a new handshake" },
+	[LEARNED_SESSIONS] = { "sessions", "session ids, tickets and addresses", "resumable",
+			       "devices without CIDs that resume may be led to a server that cannot" },
+};
+
 /* FILE and its temporary successor. */
 struct names {
+	const struct kind *kind;
 	const char *pool;
 	char file[PATH_MAX], next[PATH_MAX];
 };
 
-static int names_make(struct names *names, const char *state_file, const char *pool)
+static int names_make(struct names *names, const struct learned_file *of)
 {
-	const int directory = (int)(strrchr(state_file, '/') - state_file);
-	const int octets = snprintf(names->next, sizeof names->next, "%.*s/%s.cids.tmp", directory, state_file, pool);
+	const int directory = (int)(strrchr(of->state_file, '/') - of->state_file);
+	const struct kind *kind = &kinds[of->kind];
+	const int octets = snprintf(names->next, sizeof names->next, "%.*s/%s.%s.tmp", directory, of->state_file,
+				    of->pool, kind->suffix);
 
 	if (octets >= (int)sizeof names->next)
 		return -ENAMETOOLONG;
-	names->pool = pool;
-	snprintf(names->file, sizeof names->file, "%.*s/%s.cids", directory, state_file, pool);
+	names->kind = kind;
+	names->pool = of->pool;
+	snprintf(names->file, sizeof names->file, "%.*s/%s.%s", directory, of->state_file, of->pool, kind->suffix);
 	return 0;
 }
 
@@ -58,8 +74,8 @@ static void set_aside(const struct names *names, const char *fault)
 	log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "learned_file", names->pool, NULL,
 				       LOG_FIELDS(LOG_TEXT("file", names->file), LOG_TEXT("reason", fault),
 						  LOG_TEXT("aside", err ? "" : aside)) },
-		   "%s is refused (%s)%s%s: devices whose CIDs are in it need a new handshake", names->file, fault,
-		   err ? " and replaced" : ": set aside as ", err ? "" : aside);
+		   "%s is refused (%s)%s%s: %s", names->file, fault, err ? " and replaced" : ": set aside as ",
+		   err ? "" : aside, names->kind->lost);
 }
 
 /* The file is there, and `file` has it. */
@@ -83,34 +99,33 @@ static int take_up(struct mapped_file *file, struct learned *cids, const struct 
 	return err;
 }
 
-int learned_file_open(struct mapped_file *out, struct learned *cids, const char *state_file, const char *pool,
-		      uint32_t max_cids)
+int learned_file_open(struct mapped_file *out, struct learned *learned, const struct learned_file *file)
 {
 	struct names names;
-	int err = names_make(&names, state_file, pool);
+	int err = names_make(&names, file);
 
 	*out = (struct mapped_file){ .fd = -1 };
 	if (!err)
 		err = mapped_file_open(out, names.file);
 	if (!err) {
-		err = take_up(out, cids, &names, max_cids);
+		err = take_up(out, learned, &names, file->max);
 	} else if (err == -ENOENT) {
-		err = replace(out, cids, &names, max_cids, NULL);
+		err = replace(out, learned, &names, file->max, NULL);
 	} else if (err == -EINVAL) {
 		set_aside(&names, "it is no file, or empty");
-		err = replace(out, cids, &names, max_cids, NULL);
+		err = replace(out, learned, &names, file->max, NULL);
 	}
 	if (err)
-		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "learned_file", pool, NULL,
+		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "learned_file", file->pool, NULL,
 					       LOG_FIELDS(LOG_TEXT("file", names.file),
 							  LOG_TEXT("error", err == -EAGAIN ? "another process has it"
 											   : strerror(-err))) },
 			   "what is learned will not outlive a restart: %s: %s", names.file,
 			   err == -EAGAIN ? "another process has it" : strerror(-err));
 	else
-		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "learned_file", pool, NULL,
+		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "learned_file", file->pool, NULL,
 					       LOG_FIELDS(LOG_TEXT("file", names.file),
-							  LOG_NUMBER("cids", learned_count(cids))) },
-			   "%s: %" PRIu32 " CIDs", names.file, learned_count(cids));
+							  LOG_NUMBER(names.kind->counted, learned_count(learned))) },
+			   "%s: %" PRIu32 " %s", names.file, learned_count(learned), names.kind->has);
 	return err;
 }

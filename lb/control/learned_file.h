@@ -1,5 +1,6 @@
-/* The file in which a pool keeps the CIDs that it has learned: beside the state file, by the name of the pool. What is
- * learned is in it at once, so cidlb may be killed at any moment. Control thread. */
+/* The files in which a pool keeps what it has learned: POOL.cids has the CIDs, POOL.sessions what devices without CIDs
+ * resume (path/resumed.h). They are beside the state file. What is learned is in them at once, so cidlb may be killed
+ * at any moment. Control thread. */
 #ifndef CIDLB_CONTROL_LEARNED_FILE_H
 #define CIDLB_CONTROL_LEARNED_FILE_H
 
@@ -8,10 +9,18 @@
 #include "base/mapped_file.h"
 #include "common/learned.h"
 
-/* Takes up what is in the file of this pool, and makes the file if there is none. A damaged one is set aside, and one
- * for another number of CIDs is replaced by one for max_cids with what it had. What is wrong is logged. -errno: there
- * is no file; then the pool keeps its CIDs in memory alone. */
-int learned_file_open(struct mapped_file *out, struct learned *cids, const char *state_file, const char *pool,
-		      uint32_t max_cids);
+enum learned_kind { LEARNED_CIDS, LEARNED_SESSIONS, LEARNED_KINDS };
+
+/* Which file, and how much it has room for. */
+struct learned_file {
+	enum learned_kind kind;
+	const char *state_file, *pool;
+	uint32_t max;
+};
+
+/* Takes up what is in the file, and makes it if there is none. A damaged one is set aside, and one for another number
+ * is replaced by one for `max` with what it had. What is wrong is logged. -errno: there is no file; then the pool keeps
+ * what it learns in memory alone. */
+int learned_file_open(struct mapped_file *out, struct learned *learned, const struct learned_file *file);
 
 #endif

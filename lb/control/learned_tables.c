@@ -8,39 +8,37 @@
 #include "base/log.h"
 #include "base/mapped_file.h"
 #include "base/pages.h"
-#include "control/learned_file.h"
 #include "control/state.h"
 
 struct learned_table {
-	struct learned cids;
-	struct mapped_file file; /* none: they are in `pages` */
+	struct learned learned;
+	struct mapped_file file; /* none: it is in `pages` */
 	void *pages;
 	size_t octets; /* of `pages` */
 };
 
-static int keep_in_memory(struct learned_table *table, uint32_t max_cids)
+static int keep_in_memory(struct learned_table *table, uint32_t max)
 {
 	uint8_t secret[16];
 
-	table->octets = learned_octets(max_cids);
+	table->octets = learned_octets(max);
 	table->pages = pages_take(table->octets);
 	if (!table->pages || getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -ENOMEM;
-	learned_begin(&table->cids, table->pages, max_cids, secret);
+	learned_begin(&table->learned, table->pages, max, secret);
 	return 0;
 }
 
-/* `state_file` NULL: in memory. */
-static int table_new(struct learned_table **out, const char *state_file, const struct conf_pool *pool)
+/* `file->state_file` NULL: in memory. */
+static int table_new(struct learned_table **out, const struct learned_file *file)
 {
 	struct learned_table *table = calloc(1, sizeof *table);
 
 	if (!table)
 		return -ENOMEM;
 	table->file.fd = -1;
-	if ((!state_file ||
-	     learned_file_open(&table->file, &table->cids, state_file, pool->name, pool->max_cids) != 0) &&
-	    keep_in_memory(table, pool->max_cids) != 0) {
+	if ((!file->state_file || learned_file_open(&table->file, &table->learned, file) != 0) &&
+	    keep_in_memory(table, file->max) != 0) {
 		learned_table_free(table);
 		return -ENOMEM;
 	}
@@ -57,34 +55,52 @@ void learned_table_free(struct learned_table *table)
 	free(table);
 }
 
-struct learned *learned_table_cids(struct learned_table *table)
-{
-	return &table->cids;
-}
-
 uint32_t learned_table_room(const struct learned_table *table)
 {
-	return learned_max_cids(&table->cids);
+	return learned_max_cids(&table->learned);
+}
+
+/* How much the pool is to keep; 0: nothing. */
+static uint32_t wanted(const struct conf_pool *pool, enum learned_kind kind)
+{
+	if (kind == LEARNED_SESSIONS)
+		return pool->max_resumable;
+	return pool->layout.scheme == CID_LAYOUT_LEARNED ? pool->max_cids : 0;
+}
+
+static int give(struct control *control, const struct conf *conf, struct table_spec *spec, size_t at)
+{
+	static const char *const options[LEARNED_KINDS] = { "cid.max_cids", "max_resumable" };
+	static const char *const fields[LEARNED_KINDS] = { "max_cids", "max_resumable" };
+	struct learned_table **tables = control->pools[spec->pools[at].uid].learned;
+	const char *name = conf->pools[at].name;
+
+	for (enum learned_kind kind = 0; kind < LEARNED_KINDS; kind++) {
+		const struct learned_file file = { kind, control->began.state_file, name,
+						   wanted(&conf->pools[at], kind) };
+
+		if (file.max == 0)
+			continue;
+		if (!tables[kind] && table_new(&tables[kind], &file))
+			return -ENOMEM;
+		const uint32_t room = learned_table_room(tables[kind]);
+
+		if (room != file.max)
+			log_fields(&(struct log_what){ LOG_LEVEL_INFO, "learned", name, NULL,
+						       LOG_FIELDS(LOG_NUMBER(fields[kind], room)) },
+				   "%s stays %" PRIu32 " until the next start", options[kind], room);
+		spec->learned[at].of[kind] = &tables[kind]->learned;
+	}
+	return 0;
 }
 
 int learned_tables_give(struct control *control, const struct conf *conf, struct table_spec *spec)
 {
-	for (size_t i = 0; i < conf->pool_count; i++) {
-		struct learned_table **table = &control->pools[spec->pools[i].uid].learned;
+	int err = 0;
 
-		if (conf->pools[i].layout.scheme != CID_LAYOUT_LEARNED)
-			continue;
-		if (!*table && table_new(table, control->began.state_file, &conf->pools[i]))
-			return -ENOMEM;
-		const uint32_t room = learned_table_room(*table);
-
-		if (room != conf->pools[i].max_cids)
-			log_fields(&(struct log_what){ LOG_LEVEL_INFO, "learned", conf->pools[i].name, NULL,
-						       LOG_FIELDS(LOG_NUMBER("max_cids", room)) },
-				   "cid.max_cids stays %" PRIu32 " until the next start", room);
-		spec->learned[i] = &(*table)->cids;
-	}
-	return 0;
+	for (size_t i = 0; !err && i < conf->pool_count; i++)
+		err = give(control, conf, spec, i);
+	return err;
 }
 
 static uint64_t read_count(const _Atomic uint64_t *count)
@@ -92,22 +108,24 @@ static uint64_t read_count(const _Atomic uint64_t *count)
 	return atomic_load_explicit(count, memory_order_relaxed);
 }
 
+static void watch_cids(struct control_pool *known, const char *name, struct learned *cids)
+{
+	learned_tidy(cids);
+	shortage_tell(&known->learned_evicted, read_count(&cids->counts.evicted), "learned_evicted", name,
+		      "more CIDs than cid.max_cids are in use: those that nobody asked for are forgotten, and "
+		      "their devices lose their sessions when they come back");
+	shortage_tell(&known->learned_refused, read_count(&cids->counts.refused), "learned_refused", name,
+		      "servers give out CIDs of more than four lengths: those of a fifth are not learned, and "
+		      "their sessions are lost behind the handshake");
+}
+
 void learned_tables_watch(struct control *control)
 {
 	for (size_t i = 0; i < control->spec.pool_count; i++) {
 		struct control_pool *known = &control->pools[control->spec.pools[i].uid];
-		const char *name = control->conf->pools[i].name;
-		struct learned *cids;
+		struct learned *const *learned = control->spec.learned[i].of;
 
-		if (!known->learned || control->conf->pools[i].layout.scheme != CID_LAYOUT_LEARNED)
-			continue;
-		cids = &known->learned->cids;
-		learned_tidy(cids);
-		shortage_tell(&known->learned_evicted, read_count(&cids->counts.evicted), "learned_evicted", name,
-			      "more CIDs than cid.max_cids are in use: those that nobody asked for are forgotten, and "
-			      "their devices lose their sessions when they come back");
-		shortage_tell(&known->learned_refused, read_count(&cids->counts.refused), "learned_refused", name,
-			      "servers give out CIDs of more than four lengths: those of a fifth are not learned, and "
-			      "their sessions are lost behind the handshake");
+		if (learned[LEARNED_CIDS])
+			watch_cids(known, control->conf->pools[i].name, learned[LEARNED_CIDS]);
 	}
 }

@@ -9,7 +9,8 @@ static void forget(struct control *control, const struct uids_in_use *used)
 		if (used->pools[i])
 			continue;
 		claims_free(&control->pools[i].claims);
-		learned_table_free(control->pools[i].learned);
+		for (enum learned_kind kind = 0; kind < LEARNED_KINDS; kind++)
+			learned_table_free(control->pools[i].learned[kind]);
 		control->pools[i] = (struct control_pool){ 0 };
 	}
 	for (size_t i = 0; i < STATS_LISTENERS; i++)

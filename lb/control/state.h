@@ -46,7 +46,7 @@ struct control_pool {
 	struct log_quota unanswered_lines;
 	bool no_backend; /* none can take new sessions, or could not at the last look */
 	struct shortage flows, evicted[FLOW_CLASSES], sends, forged, elsewhere, withheld, reflected, limited;
-	struct learned_table *learned; /* NULL: it has never learned CIDs */
+	struct learned_table *learned[LEARNED_KINDS]; /* NULL: it has never learned such */
 	struct shortage learned_evicted, learned_refused;
 	uint64_t rrc; /* handshakes with such servers when it was last looked at */
 };

@@ -85,12 +85,22 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 }
 
 /* False: out of memory. */
-static bool learned_fill(struct table *table, size_t pool, struct learned *cids)
+static bool learned_fill(struct table *table, size_t at, const struct table_spec_learned *learned)
 {
-	if (!cids)
-		return true;
-	table->pools[pool].learned = learned_servers_new(&table->snapshot->pools[pool], cids);
-	return table->pools[pool].learned;
+	const struct snapshot_pool *snapshot = &table->snapshot->pools[at];
+	struct table_pool *pool = &table->pools[at];
+
+	if (learned->of[LEARNED_CIDS]) {
+		pool->learned = learned_servers_new(snapshot, learned->of[LEARNED_CIDS]);
+		if (!pool->learned)
+			return false;
+	}
+	if (learned->of[LEARNED_SESSIONS]) {
+		pool->sessions = learned_servers_new(snapshot, learned->of[LEARNED_SESSIONS]);
+		pool->session_key = siphash_key_derive(&snapshot->hash_key, "sessions");
+		return pool->sessions;
+	}
+	return true;
 }
 
 static struct limit_rates hello_rates(const struct conf_hello_rate *rate)
@@ -137,7 +147,7 @@ struct table *table_build(const struct conf *conf, const struct table_spec *spec
 		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
 		if (!ports_fill(table, i, nat, previous) || !forwarder_fill(table, i, conf, listener_uids) ||
-		    !learned_fill(table, i, spec->learned[i])) {
+		    !learned_fill(table, i, &spec->learned[i])) {
 			table_free(table);
 			return NULL;
 		}

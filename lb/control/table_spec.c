@@ -72,7 +72,7 @@ int table_spec_make(struct table_spec *out, const struct conf *conf, struct uids
 		.backends = calloc(backend_count + 1, sizeof *out->backends),
 		.of_file = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 		.ids = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
-		.learned = calloc(conf->pool_count + 1, sizeof(struct learned *)),
+		.learned = calloc(conf->pool_count + 1, sizeof *out->learned),
 	};
 	if (!out->pools || !out->backends || !out->of_file || !out->ids || !out->learned)
 		err = -ENOMEM;

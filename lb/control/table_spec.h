@@ -13,17 +13,23 @@
 #include "common/learned.h"
 #include "common/snapshot.h"
 #include "conf/conf.h"
+#include "control/learned_file.h"
 #include "control/uids.h"
+
+/* Where a pool keeps what it learns, by enum learned_kind: a loan. NULL: it does not learn. */
+struct table_spec_learned {
+	struct learned *of[LEARNED_KINDS];
+};
 
 struct table_spec {
 	struct snapshot_pool_spec *pools; /* in the order of conf->pools */
 	size_t pool_count;
 	struct snapshot_backend *backends; /* of all pools, one after the other; pools[i].backends points in here */
 	size_t backend_count;
-	struct snapshot_id **of_file; /* per pool: the ids of the configuration; one of length 0 ends them */
-	struct snapshot_id **ids;     /* per pool: from table_spec_set_ids(), or NULL */
-	struct learned **learned;     /* per pool: where its CIDs are kept, a loan; NULL: it does not learn */
-	struct host_addrs host;       /* a loan of the caller's; none after table_spec_make() */
+	struct snapshot_id **of_file;       /* per pool: the ids of the configuration; one of length 0 ends them */
+	struct snapshot_id **ids;           /* per pool: from table_spec_set_ids(), or NULL */
+	struct table_spec_learned *learned; /* per pool */
+	struct host_addrs host;             /* a loan of the caller's; none after table_spec_make() */
 };
 
 /* Makes the spec of `conf`. Every backend begins as up, in the administrative state of the file, and owns the id that

@@ -106,6 +106,7 @@ static void clear_pool(struct stats *stats, size_t pool)
 	clear(&stats->reflected[pool], 1);
 	clear(&stats->rrc[pool], 1);
 	clear(&stats->handshakes_begun[pool], 1);
+	clear(&stats->handshakes_led[pool], 1);
 	clear(&stats->handshakes_over[pool], 1);
 	clear(&stats->moves[pool], 1);
 	clear(&stats->rescued[pool], 1);

@@ -12,8 +12,10 @@
 
 #include "base/stats.h"
 #include "common/addr.h"
+#include "common/learned.h"
 #include "common/pool.h"
 #include "common/snapshot.h"
+#include "control/learned_file.h"
 #include "control/probe_times.h"
 #include "control/ready.h"
 #include "control/sockets.h"
@@ -42,12 +44,12 @@ struct view_pool {
 	/* Each of these flows but those under a handshake is a session. Not so where each address of a session has a
 	 * flow, or nothing has. */
 	bool counts_sessions;
-	bool has_cids;                 /* of these sessions, those of a CID have their moves counted */
-	bool dtls;                     /* so there are handshakes */
-	bool limits_hellos;            /* hello_rate has a limit */
-	uint32_t max_flows;            /* 0: the pool has no flows */
-	const struct learned *learned; /* NULL: the pool does not learn CIDs */
-	uint32_t learned_room;         /* so many CIDs are kept */
+	bool has_cids;                                /* of these sessions, those of a CID have their moves counted */
+	bool dtls;                                    /* so there are handshakes */
+	bool limits_hellos;                           /* hello_rate has a limit */
+	uint32_t max_flows;                           /* 0: the pool has no flows */
+	const struct learned *learned[LEARNED_KINDS]; /* NULL: the pool does not learn such */
+	uint32_t learned_room[LEARNED_KINDS];         /* so many are kept */
 	uint64_t id_moves, ids_contested, claims_refused;
 	uint64_t probes[2]; /* those that failed, those that succeeded */
 	const struct probe_times *probe_times;

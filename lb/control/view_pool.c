@@ -42,10 +42,11 @@ void view_pool(struct control *control, size_t at, struct view_pool *out)
 		.probe_times = &known->probe_times,
 		.probe_sessions_lost = known->probe_sessions_lost,
 	};
-	if (known->learned && pool->layout.scheme == CID_LAYOUT_LEARNED) {
-		out->learned = learned_table_cids(known->learned);
-		out->learned_room = learned_table_room(known->learned);
-	}
+	for (enum learned_kind kind = 0; kind < LEARNED_KINDS; kind++)
+		if (control->spec.learned[at].of[kind]) {
+			out->learned[kind] = control->spec.learned[at].of[kind];
+			out->learned_room[kind] = learned_table_room(known->learned[kind]);
+		}
 	if (out->stateless)
 		stateless_explain(out->how, control->conf, at);
 }

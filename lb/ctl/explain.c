@@ -1,6 +1,7 @@
 #include "ctl/explain.h"
 
 #include "common/bytes.h"
+#include "common/resume.h"
 #include "common/siphash.h"
 
 enum { UNIFIED_CID = 0x10, UNIFIED_EPOCH = 0x03 }; /* RFC 9147, section 4 */
@@ -112,6 +113,11 @@ void explain_make(struct explanation *out, const struct explain_question *questi
 		out->by_cid = route_by_cid(pool, &in.view);
 	}
 	out->view = in.view;
+	if (in.view.kind == DTLS_HELLO && question->learns_sessions) {
+		struct resume_names offer;
+
+		out->resumes = resume_read_offer(&offer, &pool->hash_key, data, len);
+	}
 	if (out->by_cid && pool->layout.scheme == CID_LAYOUT_LEARNED) {
 		out->opened = (struct cid_opened){ .result = CID_MISFIT, .cid = data + in.view.cid_at };
 		out->cid_lengths = dtls_cid_lengths(&in.view, data, len);

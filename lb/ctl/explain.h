@@ -36,6 +36,7 @@ struct explanation {
 	struct cid_opened opened;
 	bool learned; /* by a CID that only the running cidlb knows: opened.cid_len is 0, and `out` is of one that is
 		       * not known */
+	bool resumes; /* a ClientHello that offers to resume a session: only the running cidlb knows who can */
 	uint64_t cid_lengths;
 	bool has_source;
 	struct addr source;
@@ -52,6 +53,7 @@ struct explain_question {
 	const uint8_t *data;
 	size_t len;                /* octets */
 	const struct addr *source; /* NULL: not known */
+	bool learns_sessions;      /* the pool does (max_resumable) */
 };
 
 void explain_make(struct explanation *out, const struct explain_question *question);

@@ -177,6 +177,10 @@ void explain_print_text(const struct explanation *e, FILE *out)
 	if (e->pool->protocol == POOL_DTLS)
 		print_records(e, out);
 	print_cid(e, out);
+	if (e->resumes)
+		fprintf(out,
+			"session   it offers to resume one: the running cidlb leads it to the server that gave that "
+			"out, if it has seen it, with verdict hint\n");
 	fprintf(out, "verdict   %s: %s\n", verdict_name(e->out.verdict), verdict_words(e));
 	if (e->out.verdict == VERDICT_HASH && !(e->view.kind == DTLS_HELLO && e->view.hello_first))
 		fprintf(out, "          (what is remembered of this device would keep it on its backend)\n");
@@ -257,6 +261,8 @@ int explain_print_json(const struct explanation *e, FILE *out)
 		json_object_set_new(root, "records", explain_records_json(e->records, e->record_count));
 	if (e->by_cid)
 		json_object_set_new(root, "cid", json_cid(e));
+	if (e->resumes)
+		json_object_set_new(root, "offers_to_resume", json_true());
 	if (e->has_source)
 		json_object_set_new(root, "from", json_string(addr_format(&e->source, text)));
 	if (e->by_hash && !backend_is_open(e))

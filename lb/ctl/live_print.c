@@ -69,6 +69,20 @@ static void note_learned(json_t *row, const json_t *learned)
 		  live_number(learned, "evicted"), live_number(learned, "shared"), live_number(learned, "refused"));
 }
 
+/* "resumable 120 sessions, 40 addresses, of 100000; forgotten 0; led 80 handshakes" */
+static void note_resumable(json_t *row, const json_t *resumable)
+{
+	if (live_number(resumable, "added") == 0 && live_number(resumable, "sessions") == 0)
+		return;
+	live_note(row,
+		  "resumable %" JSON_INTEGER_FORMAT " sessions, %" JSON_INTEGER_FORMAT
+		  " addresses, of %" JSON_INTEGER_FORMAT "; forgotten %" JSON_INTEGER_FORMAT
+		  "; led %" JSON_INTEGER_FORMAT " handshakes",
+		  live_number(resumable, "sessions"), live_number(resumable, "addresses"),
+		  live_number(resumable, "max_resumable"), live_number(resumable, "evicted"),
+		  live_number(resumable, "led"));
+}
+
 static void note_pool(json_t *row)
 {
 	const json_t *stateless = json_object_get(row, "stateless");
@@ -80,6 +94,8 @@ static void note_pool(json_t *row)
 		live_note(row, "%s", live_text(stateless, "how"));
 	if (json_is_object(json_object_get(row, "learned")))
 		note_learned(row, json_object_get(row, "learned"));
+	if (json_is_object(json_object_get(row, "resumable")))
+		note_resumable(row, json_object_get(row, "resumable"));
 	if (forged || foreign)
 		live_note(row,
 			  "dropped at endpoints: check failed %" JSON_INTEGER_FORMAT

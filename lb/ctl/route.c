@@ -126,11 +126,13 @@ static enum ctl_exit explain(const struct conf *conf, const struct datagram *dat
 	struct snapshot *snapshot = build(conf);
 	if (!snapshot)
 		return CTL_REFUSED;
-	explain_make(&explanation, &(struct explain_question){ .listener = listener,
-							       .pool = &snapshot->pools[listener->pool],
-							       .data = datagram->data,
-							       .len = datagram->len,
-							       .source = from });
+	explain_make(&explanation,
+		     &(struct explain_question){ .listener = listener,
+						 .pool = &snapshot->pools[listener->pool],
+						 .data = datagram->data,
+						 .len = datagram->len,
+						 .source = from,
+						 .learns_sessions = conf->pools[listener->pool].max_resumable > 0 });
 	if (options->json)
 		err = explain_print_json(&explanation, stdout);
 	else

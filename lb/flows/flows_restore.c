@@ -38,6 +38,7 @@ uint64_t flows_layout(void)
 		sizeof(struct ownership_place),
 		sizeof(struct ownership_own),
 		sizeof(struct handshake),
+		offsetof(struct handshake, resume),
 		offsetof(struct handshake, cid),
 		offsetof(struct handshake, account),
 		sizeof(struct hello),

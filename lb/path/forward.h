@@ -34,7 +34,8 @@ struct uplink {
 	 * is routed, `recall` may choose it. SNAPSHOT_NO_BACKEND: there is none. */
 	uint16_t shared;
 	/* The forwarder's own, from `recall` on. */
-	uint64_t handshake; /* handshakes_source(), from hints_recall() */
+	uint64_t handshake; /* handshakes_source() or handshakes_led(), from hints_recall() */
+	bool led;           /* a ClientHello that offers to resume what some server can (resumed.h) */
 	uint16_t only;      /* mode nat: flow_key.only */
 	bool of_source;     /* mode nat: it goes by the flow of its source; else by that of its session */
 	uint32_t flow_hash;
@@ -104,6 +105,12 @@ extern const struct forwarder forward_tunnel;        /* tunnel.c */
 /* The forwarders that replies and errors at endpoints are shown to, in this order, up to NULL. The last one counts the
  * replies that nobody takes. */
 extern const struct forwarder *const forward_at_endpoints[];
+
+/* True: the ClientHello goes where what it offers to resume leads. */
+static inline bool uplink_is_led(const struct uplink *up)
+{
+	return up->led && up->decision->verdict == VERDICT_HINT;
+}
 
 /* False: the datagram was not routed and goes no further. The trace, if one runs, is told. */
 static inline bool uplink_routed_or_traced(const struct path *path, const struct uplink *up)

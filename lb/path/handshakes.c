@@ -188,12 +188,19 @@ static void keep(struct handshakes *handshakes, const struct found *found, uint6
 	entry_write(&handshakes->sets[source & (SETS - 1)].ways[found->way], &words);
 }
 
-uint16_t handshakes_hint(const struct handshakes *handshakes, uint64_t source, uint32_t now_s)
+struct handshakes_known handshakes_know(const struct handshakes *handshakes, uint64_t source, uint32_t now_s)
 {
 	const struct found found = find(handshakes, source);
+	const uint16_t age_s = (uint16_t)(now_s - found.hello.began_s);
 
-	return found.known && (uint16_t)(now_s - found.hello.began_s) <= HANDSHAKES_HINT_S ? found.backend
-											   : HANDSHAKES_NO_HINT;
+	if (!found.known || age_s > HANDSHAKES_HINT_S)
+		return (struct handshakes_known){ .backend = HANDSHAKES_NO_HINT };
+	return (struct handshakes_known){ found.backend, age_s, found.hello.stage == HELLO_STAGE_CONFIRMED };
+}
+
+uint16_t handshakes_hint(const struct handshakes *handshakes, uint64_t source, uint32_t now_s)
+{
+	return handshakes_know(handshakes, source, now_s).backend;
 }
 
 enum hello_step handshakes_look(const struct handshakes *handshakes, const struct handshakes_datagram *hello)

@@ -20,6 +20,7 @@
 #ifndef CIDLB_PATH_HANDSHAKES_H
 #define CIDLB_PATH_HANDSHAKES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,10 +57,25 @@ struct handshakes_datagram {
 /* Whose handshake it is: a keyed hash of the pool's uid and the device's address and port. */
 uint64_t handshakes_source(const struct handshakes *handshakes, uint16_t pool, const struct addr *device);
 
+/* The same for a handshake that is led elsewhere by what its ClientHello offers to resume. Anybody can send one in the
+ * name of a source, so it has an entry of its own (in the same set), and leaves that of the source alone. */
+static inline uint64_t handshakes_led(uint64_t source)
+{
+	return source ^ UINT64_C(1) << 47;
+}
+
 void handshakes_prefetch(const struct handshakes *handshakes, uint64_t source);
 
 /* The uid of the backend that the source's handshake is with, or HANDSHAKES_NO_HINT. */
 uint16_t handshakes_hint(const struct handshakes *handshakes, uint64_t source, uint32_t now_s);
+
+/* The same, and more of it. */
+struct handshakes_known {
+	uint16_t backend; /* uid, or HANDSHAKES_NO_HINT: there is none */
+	uint16_t age_s;
+	bool confirmed; /* its source has repeated the cookie that it was sent */
+};
+struct handshakes_known handshakes_know(const struct handshakes *handshakes, uint64_t source, uint32_t now_s);
 
 /* hello_look() of a ClientHello. */
 enum hello_step handshakes_look(const struct handshakes *handshakes, const struct handshakes_datagram *hello);

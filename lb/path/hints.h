@@ -20,12 +20,12 @@ struct hints_reply {
 	const struct addr *device;
 	const uint8_t *data;
 	size_t len;
-	const struct learned_servers *learned; /* NULL: the pool does not learn CIDs */
+	const struct table_pool *settings;
 };
 
 /* Counts the first answers to handshakes. If one asks the device for a cookie, remembers which. If it is a ServerHello
- * that gives out a CID, looks where that leads; in fragments it is not read. Cheap
- * for all other replies. In a pool that learns CIDs each is held against the handshakes under way. */
+ * that gives out a CID, looks where that leads; in fragments it is not read. In a pool that learns CIDs or sessions
+ * each reply is held against the handshakes under way. */
 void hints_reply(struct path *path, const struct hints_reply *reply);
 
 #endif

@@ -4,6 +4,7 @@
 #include "common/allowance.h"
 #include "flows/flows.h"
 #include "path/given_cid.h"
+#include "path/resumed.h"
 
 /* One reply whose flow was found. */
 struct reply {
@@ -114,6 +115,31 @@ static void cid_given(const struct reply *reply, const struct given_cid *given)
 			   (uint32_t)(path->clock_ms / 1000));
 }
 
+/* What the backend gives out to a device without a CID. True: it has shown that the device has the keys. The lock is
+ * held. */
+static bool resume_take(const struct reply *reply)
+{
+	struct flow *flow = reply->flow;
+	const struct table_pool *settings = reply->settings;
+	struct resumed_session session = { settings, reply->pool, flow->backend, &flow->source.device, { 0 } };
+
+	if (!settings->sessions || flow->handshake.given ||
+	    !resume_reply(&flow->handshake.resume, &settings->session_key, reply->datagram->data, reply->datagram->len,
+			  &session.given))
+		return false;
+	resumed_learn(&session);
+	return true;
+}
+
+/* The lock is held. A handshake that was led to its backend by what its ClientHello offers may be anybody's, until the
+ * source has repeated a cookie or has shown the keys. */
+static bool hello_succeeds(const struct flow *flow, const struct handshake_news *news, bool shown)
+{
+	if (flow->kind != FLOW_HELLO)
+		return false;
+	return shown || (news->served && (!flow->handshake.led || hello_confirmed(&flow->handshake.hello)));
+}
+
 static void handshake_take(struct reply *reply, struct turn *turn)
 {
 	struct path *path = reply->path;
@@ -136,7 +162,7 @@ static void handshake_take(struct reply *reply, struct turn *turn)
 	if (news.gave)
 		cid_given(reply, &(struct given_cid){ reply->pool, flow->backend, flow->cid, flow->cid_len });
 	turn->goes_on = was_over && is_protected(reply->datagram);
-	turn->succeeds = news.served && flow->kind == FLOW_HELLO;
+	turn->succeeds = hello_succeeds(flow, &news, news.pass != HANDSHAKE_WITHHELD && resume_take(reply));
 	turn->renews = news.gave && reply->settings->forwarder == &forward_nat_follow;
 	turn->proves = news.over && flow->handshake.given && reply->settings->forwarder == &forward_nat_follow;
 	if (news.over && flow->handshake.given)

@@ -4,6 +4,7 @@
 #include "path/nat_priv.h"
 
 #include "flows/flows.h"
+#include "path/resumed.h"
 
 uint32_t nat_hash_source(const struct path *path, const struct uplink *up)
 {
@@ -48,14 +49,42 @@ static enum hello_step hello_find(struct path *path, struct uplink *up, uint16_t
 	return HELLO_GOES_ON;
 }
 
+/* A ClientHello that does not go on with a handshake is led to the server that can resume what it offers. */
+static void hello_recall(struct path *path, struct uplink *up, struct route_in *in)
+{
+	uint16_t offered = ROUTE_NO_HINT;
+
+	if (hello_find(path, up, &in->hint) == HELLO_GOES_ON)
+		in->view.hello_first = false;
+	else
+		offered = resumed_offer(up->settings, up->pool, in->data, in->len);
+	if (offered == ROUTE_NO_HINT)
+		return;
+	in->hint = offered;
+	in->view.hello_first = false;
+	up->led = true;
+}
+
+/* Where the session of a source without a flow is, if it is not where its address leads. */
+static void home_recall(const struct uplink *up, struct route_in *in)
+{
+	struct learned_place place;
+
+	if (up->pool->protocol != POOL_DTLS || !resumed_has_addresses(up->settings))
+		return;
+	place = resumed_look(up->settings, &in->source);
+	in->hint = resumed_find(up->settings, up->pool, &place);
+}
+
 void nat_source_recall(struct path *path, struct uplink *up, struct route_in *in)
 {
 	const struct flow_key key = nat_address_key(FLOW_ADDRESS, up);
 
 	up->flow = flows_find_hashed(path->flows, &key, up->flow_hash);
 	if (is_hello(up)) {
-		if (hello_find(path, up, &in->hint) == HELLO_GOES_ON)
-			in->view.hello_first = false;
+		hello_recall(path, up, in);
+	} else if (!up->flow) {
+		home_recall(up, in);
 	} else if (up->flow && flow_lock(up->flow)) {
 		in->hint = up->flow->backend;
 		if (in->view.kind == DTLS_CID && up->settings->learned)
@@ -116,7 +145,8 @@ bool nat_flight_belongs(struct path *path, const struct uplink *up)
 
 /* The flow that a ClientHello goes by, locked, or NULL. It leaves the live flow of its source alone if that leads
  * elsewhere, or has handed its endpoint on to a session, because anybody can send one. Then it gets a flow of its own
- * kind, which takes the place of the other when the backend goes on with the handshake. */
+ * kind, which takes the place of the other when the backend goes on with the handshake. One that is led by what it
+ * offers to resume leaves a handshake alone, too, because who sends it can choose where. */
 static struct flow *hello_lock(struct path *path, const struct uplink *up, struct flow_key *key)
 {
 	struct flow *flow = up->flow;
@@ -126,7 +156,7 @@ static struct flow *hello_lock(struct path *path, const struct uplink *up, struc
 		return nat_lock(path, up, flow);
 	if (nat_leads_there(flow, up) && !flow->handed)
 		return flow;
-	spared = flow->class != FLOW_CLASS_HANDSHAKE || flow->handed;
+	spared = flow->class != FLOW_CLASS_HANDSHAKE || flow->handed || uplink_is_led(up);
 	flow_unlock(flow);
 	if (!spared) {
 		flows_end(path->flows, flow);
@@ -134,6 +164,18 @@ static struct flow *hello_lock(struct path *path, const struct uplink *up, struc
 	}
 	key->kind = FLOW_HELLO;
 	return nat_lock(path, up, flows_find(path->flows, key));
+}
+
+/* The lock of its flow is held. */
+static void hello_begins(struct path *path, const struct uplink *up)
+{
+	struct flow *flow = up->flow;
+
+	flow->handshake.led = uplink_is_led(up);
+	stats_add(&path->stats.begun[flow->backend], 1);
+	stats_add(&path->stats.handshakes_begun[flow->pool], 1);
+	if (flow->handshake.led)
+		stats_add(&path->stats.handshakes_led[flow->pool], 1);
 }
 
 void nat_hello_take(struct path *path, struct uplink *up)
@@ -146,10 +188,8 @@ void nat_hello_take(struct path *path, struct uplink *up)
 		up->flow = nat_make(path, up, &key);
 	if (!up->flow)
 		return;
-	if (handshake_hello(&up->flow->handshake, &path->hello_key, &datagram) == HELLO_BEGINS) {
-		stats_add(&path->stats.begun[up->flow->backend], 1);
-		stats_add(&path->stats.handshakes_begun[up->flow->pool], 1);
-	}
+	if (handshake_hello(&up->flow->handshake, &path->hello_key, &datagram) == HELLO_BEGINS)
+		hello_begins(path, up);
 	flow_unlock(up->flow);
 }
 
@@ -167,8 +207,10 @@ static struct flow *hello_flow(struct path *path, const struct uplink *up)
 		return up->flow;
 	key = nat_address_key((enum flow_kind)up->flow->kind, up);
 	flow = nat_make(path, up, &key);
-	if (flow)
-		(void)handshake_hello(&flow->handshake, &path->hello_key, &datagram);
+	if (!flow)
+		return NULL;
+	flow->handshake.led = uplink_is_led(up);
+	(void)handshake_hello(&flow->handshake, &path->hello_key, &datagram);
 	return flow;
 }
 

@@ -51,7 +51,7 @@ static void send_down(struct path *path, const struct table_pool *settings, cons
 		      const struct io_datagram *reply, const struct ends *ends)
 {
 	hints_reply(path, &(struct hints_reply){ pool, pool->backends[ends->backend].uid, &ends->device, reply->data,
-						 reply->len, settings->learned });
+						 reply->len, settings });
 	stats_add(&path->stats.replies[pool->uid], 1);
 	io_queue(path->outbox,
 		 &(struct io_send){

@@ -16,15 +16,17 @@ struct pending {
 	bool known;
 	struct handshake handshake;
 };
-_Static_assert(sizeof(struct pending) <= 96, "as the header says");
 
 struct pending_cids {
 	_Atomic uint32_t contested_until_s; /* 0: nobody has contested any */
 	struct set {
 		atomic_bool locked;
+		_Atomic uint32_t tags[WAYS]; /* of the sources of `ways`; 0: none. Written under the lock */
 		struct pending ways[WAYS];
 	} sets[SETS];
 };
+
+_Static_assert(sizeof(struct set) <= 112 * WAYS, "as the header says");
 
 struct pending_cids *pending_cids_new(void)
 {
@@ -36,11 +38,28 @@ void pending_cids_free(struct pending_cids *pending)
 	free(pending);
 }
 
-/* The set of a source, locked. NULL: who has it was put to sleep. Then this datagram does without: it is repeated. */
-static struct set *set_lock(struct pending_cids *pending, uint64_t source)
+static struct set *set_of(struct pending_cids *pending, uint64_t source)
 {
-	struct set *set = &pending->sets[source & (SETS - 1)];
+	return &pending->sets[source & (SETS - 1)];
+}
 
+static uint32_t tag_of(uint64_t source)
+{
+	return (uint32_t)(source >> 32) | 1;
+}
+
+/* False: nothing is known of the source. */
+static bool set_has(struct set *set, uint64_t source)
+{
+	for (size_t way = 0; way < WAYS; way++)
+		if (atomic_load_explicit(&set->tags[way], memory_order_relaxed) == tag_of(source))
+			return true;
+	return false;
+}
+
+/* NULL: who has it was put to sleep. Then this datagram does without: it is repeated. */
+static struct set *set_lock(struct set *set)
+{
 	for (int i = 0; i < SPINS; i++)
 		if (!atomic_exchange_explicit(&set->locked, true, memory_order_acquire))
 			return set;
@@ -49,6 +68,9 @@ static struct set *set_lock(struct pending_cids *pending, uint64_t source)
 
 static void set_unlock(struct set *set)
 {
+	for (size_t way = 0; way < WAYS; way++)
+		atomic_store_explicit(&set->tags[way], set->ways[way].known ? tag_of(set->ways[way].source) : 0,
+				      memory_order_relaxed);
 	atomic_store_explicit(&set->locked, false, memory_order_release);
 }
 
@@ -77,18 +99,21 @@ bool pending_cids_find(struct pending_cids *pending, uint64_t source, const stru
 		       uint8_t *len)
 {
 	const struct handshake_datagram up = { in->data, in->len, 0 };
-	struct set *set = set_lock(pending, source);
-	struct pending *found = set ? find(set, source) : NULL;
-	const bool gave = found && found->handshake.given &&
-			  learned_cids_is(in, found->handshake.cid.octets, found->handshake.cid.len);
+	struct set *set = set_of(pending, source);
+	struct pending *found;
+	bool gave;
 
+	if (!set_has(set, source) || !set_lock(set))
+		return false;
+	found = find(set, source);
+	gave = found && found->handshake.given &&
+	       learned_cids_is(in, found->handshake.cid.octets, found->handshake.cid.len);
 	if (gave) {
 		*backend = found->backend;
 		*len = found->handshake.cid.len;
 		handshake_show(&found->handshake, found->handshake.cid.octets, *len, &up);
 	}
-	if (set)
-		set_unlock(set);
+	set_unlock(set);
 	return gave;
 }
 
@@ -123,27 +148,38 @@ static struct pending *pending_of(struct set *set, const struct pending_reply *r
 }
 
 /* No ClientHello went through here (handshake.begun), so nothing is held back. */
-static enum pending_step take(struct pending *pending, const struct hello_key *key, const struct pending_reply *reply)
+static enum pending_step take(struct pending *pending, const struct hello_key *key, const struct pending_reply *reply,
+			      struct pending_said *said)
 {
+	struct handshake *handshake = &pending->handshake;
 	const struct handshake_datagram down = { reply->data, reply->len, reply->now_s };
-	const struct handshake_news news = handshake_reply(&pending->handshake, key, &down, NULL, NULL);
+	const struct handshake_news news = handshake_reply(handshake, key, &down, NULL, NULL);
+	bool over_without = false;
 
-	pending->known = !news.over;
-	if (news.over && pending->handshake.given)
+	if (reply->names && !handshake->given)
+		over_without = resume_reply(&handshake->resume, reply->names, reply->data, reply->len, &said->given);
+	/* In a pool that does not learn CIDs nothing more is to be learned of a session that has one. */
+	pending->known = !news.over && !over_without && (reply->learns_cids || !handshake->given);
+	said->cid = handshake->cid;
+	if (over_without)
+		return PENDING_OVER_WITHOUT_CID;
+	if (news.over && handshake->given)
 		return PENDING_OVER;
 	return news.gave ? PENDING_GIVEN : PENDING_NOTHING;
 }
 
 enum pending_step pending_cids_reply(struct pending_cids *pending, const struct hello_key *key,
-				     const struct pending_reply *reply, struct hello_cid *cid)
+				     const struct pending_reply *reply, struct pending_said *said)
 {
-	struct set *set = set_lock(pending, reply->source);
-	struct pending *of = set ? pending_of(set, reply) : NULL;
-	const enum pending_step step = of ? take(of, key, reply) : PENDING_NOTHING;
+	struct set *set = set_of(pending, reply->source);
+	enum pending_step step = PENDING_NOTHING;
+	struct pending *of;
 
-	if (step != PENDING_NOTHING)
-		*cid = of->handshake.cid;
-	if (set)
-		set_unlock(set);
+	if ((!set_has(set, reply->source) && !is_server_hello(reply)) || !set_lock(set))
+		return PENDING_NOTHING;
+	of = pending_of(set, reply);
+	if (of)
+		step = take(of, key, reply, said);
+	set_unlock(set);
 	return step;
 }

@@ -1,6 +1,7 @@
-/* CIDs that servers have just given out, in the modes that keep no flows and in pools that learn CIDs: until the
- * handshake is over, they lead the datagrams of its source alone. A cache of fixed size, two to a set, for all workers.
- * A new handshake takes the place of the older one of its set. A set has a lock, which nobody holds for long. */
+/* What servers have just given out, in the modes that keep no flows and in pools that learn it: CIDs, and what devices
+ * without CIDs resume (common/resume.h). Until the handshake is over, a CID leads the datagrams of its source alone. A
+ * cache of fixed size, two to a set, for all workers. A new handshake takes the place of the older one of its set. A
+ * set has a lock, which nobody holds for long, and which who asks in vain does not need. */
 #ifndef CIDLB_PATH_PENDING_CIDS_H
 #define CIDLB_PATH_PENDING_CIDS_H
 
@@ -12,7 +13,7 @@
 #include "common/route.h"
 
 enum {
-	PENDING_CIDS = 65536,    /* of 96 octets, which take up memory once they are used */
+	PENDING_CIDS = 65536,    /* of 112 octets, which take up memory once they are used */
 	PENDING_CONTEST_S = 300, /* as long as the rest of a handshake is hinted: HANDSHAKES_HINT_S */
 };
 
@@ -39,16 +40,25 @@ struct pending_reply {
 	const uint8_t *data;
 	size_t len; /* octets */
 	uint32_t now_s;
+	bool learns_cids;                /* the pool does */
+	const struct siphash_key *names; /* hashes what devices resume; NULL: the pool does not learn that */
 };
 
 /* What a datagram is to the handshake of its source. */
 enum pending_step {
 	PENDING_NOTHING,
-	PENDING_GIVEN, /* with it the server gives out *cid */
-	PENDING_OVER,  /* with it the handshake is over, in which the server gave out *cid. It is pending no longer */
+	PENDING_GIVEN,            /* with it the server gives out `cid` */
+	PENDING_OVER,             /* with it the handshake is over, in which the server gave out `cid` */
+	PENDING_OVER_WITHOUT_CID, /* the same, without a CID; `given` is what it gave out to be resumed */
 };
 
+struct pending_said {
+	struct hello_cid cid;
+	struct resume_names given;
+};
+
+/* A handshake that is over is pending no longer. */
 enum pending_step pending_cids_reply(struct pending_cids *pending, const struct hello_key *key,
-				     const struct pending_reply *reply, struct hello_cid *cid);
+				     const struct pending_reply *reply, struct pending_said *said);
 
 #endif

@@ -16,6 +16,7 @@ void table_free(struct table *table)
 			port_sockets_drop(table->pools[i].ports[family]);
 		backend_by_addr_free(table->pools[i].backend_by_addr);
 		learned_servers_free(table->pools[i].learned);
+		learned_servers_free(table->pools[i].sessions);
 	}
 	backend_ifaces_free(table->ifaces);
 	/* Both hold keys. */

@@ -47,6 +47,8 @@ struct table_pool {
 	struct siphash_key endpoint_key;         /* hashes its CIDs to endpoints */
 	struct limit_rates hello_rates;
 	struct learned_servers *learned;         /* NULL: the pool does not learn CIDs */
+	struct learned_servers *sessions;        /* resumed.h; NULL: the pool does not learn sessions */
+	struct siphash_key session_key;          /* hashes what devices resume */
 	struct backend_by_addr *backend_by_addr; /* NULL: the forwarder has flows */
 	struct stateless stateless;              /* forward_nat_stateless */
 	struct proxy2_keys tunnel_keys;          /* forward_tunnel */

@@ -131,7 +131,7 @@ static unsigned reply_take(struct path *path, const struct sender *sender, const
 	if (listener == STATS_LISTENERS)
 		return TUNNEL_SERVICE;
 	hints_reply(path, &(struct hints_reply){ pool, pool->backends[sender->backend].uid, &ends.destination,
-						 data + head_len, len - head_len, table->pools[sender->pool].learned });
+						 data + head_len, len - head_len, &table->pools[sender->pool] });
 	stats_add(&path->stats.replies[pool->uid], 1);
 	io_queue(path->outbox,
 		 &(struct io_send){

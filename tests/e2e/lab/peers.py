@@ -160,6 +160,24 @@ KINDS |= {
     "aiocoap": _without_cids(_AIOCOAP, _AIOCOAP),
     "aiocoap_libcoap": _without_cids(_AIOCOAP, _LIBCOAP),
     "libcoap_aiocoap": _without_cids(_LIBCOAP, _AIOCOAP),
+    # These resume sessions, by session id or by ticket.
+    "openssl_ids": Kind(
+        "OpenSSL 3.0, session ids", "openssl_lines", before=("server",), behind=("ids",),
+        device=("openssl_lines", "device", "resumes"),
+    ),
+    "openssl_tickets": Kind(
+        "OpenSSL 3.0, tickets", "openssl_lines", before=("server",), behind=("tickets",),
+        device=("openssl_lines", "device", "resumes"),
+    ),
+    "mbedtls_ids": Kind("Mbed TLS 3.6, session ids", "mbed_server", behind=("ids",)),
+    "mbedtls_tickets": Kind("Mbed TLS 3.6, tickets", "mbed_server", behind=("tickets",)),
+    "mbedtls_openssl_ids": Kind(
+        "Mbed TLS 3.6, session ids, devices of OpenSSL 3.0", "mbed_server", behind=("ids",),
+        device=("openssl_lines", "device", "resumes"),
+    ),
+    "openssl_mbedtls_tickets": Kind(
+        "OpenSSL 3.0, tickets, devices of Mbed TLS 3.6", "openssl_lines", before=("server",), behind=("tickets",)
+    ),
     "libcoap_plain": _without_cids(_LIBCOAP_PLAIN, _LIBCOAP_PLAIN),
     "aiocoap_plain": _without_cids(_AIOCOAP_PLAIN, _AIOCOAP_PLAIN),
 }

@@ -1,5 +1,6 @@
 /* A DTLS 1.2 server with Mbed TLS, PSK, cookies, a session cache and CIDs: one socket, any number of sessions. With
- * `move-first` it moves a session's address before it verifies, as libcoap up to 4.3.5 does. */
+ * `move-first` it moves a session's address before it verifies, as libcoap up to 4.3.5 does. With `ids` it has no CIDs,
+ * and with `tickets` neither CIDs nor a session cache, but tickets. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include <mbedtls/ssl_cache.h>
 #include <mbedtls/ssl_cookie.h>
+#include <mbedtls/ssl_ticket.h>
 
 #include "tests/interop/peers/lines.h"
 #include "tests/interop/peers/mbed_lines.h"
@@ -18,7 +20,8 @@ static mbedtls_ssl_cookie_ctx cookies;
 static mbedtls_ssl_cache_context cache;
 static struct line_session *sessions[LINES_SESSIONS + 1]; /* [0] listens */
 static unsigned last, own_id;
-static bool move_first;
+static mbedtls_ssl_ticket_context tickets;
+static bool move_first, has_cids, has_tickets;
 static int fd;
 
 static void listen_again(void)
@@ -28,7 +31,7 @@ static void listen_again(void)
 		exit(1);
 	sessions[0]->fd = fd;
 	lines_mint(own_id, sessions[0]->cid);
-	mbed_begin(sessions[0], &config, LINES_CID_OCTETS);
+	mbed_begin(sessions[0], &config, has_cids ? LINES_CID_OCTETS : 0);
 }
 
 static struct line_session *find(const struct sockaddr_in *from, const unsigned char *cid)
@@ -152,11 +155,19 @@ static void set_up(void)
 	mbed_config(&config, MBEDTLS_SSL_IS_SERVER);
 	mbedtls_ssl_cookie_init(&cookies);
 	mbedtls_ssl_cache_init(&cache);
+	mbedtls_ssl_ticket_init(&tickets);
 	if (mbedtls_ssl_cookie_setup(&cookies, mbed_random, NULL) != 0 ||
-	    mbedtls_ssl_conf_cid(&config, LINES_CID_OCTETS, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE) != 0)
+	    mbedtls_ssl_conf_cid(&config, has_cids ? LINES_CID_OCTETS : 0, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE) != 0)
 		exit(1);
 	mbedtls_ssl_conf_dtls_cookies(&config, mbedtls_ssl_cookie_write, mbedtls_ssl_cookie_check, &cookies);
-	mbedtls_ssl_conf_session_cache(&config, &cache, mbedtls_ssl_cache_get, mbedtls_ssl_cache_set);
+	mbedtls_ssl_cache_set_max_entries(&cache, LINES_SESSIONS);
+	if (!has_tickets)
+		mbedtls_ssl_conf_session_cache(&config, &cache, mbedtls_ssl_cache_get, mbedtls_ssl_cache_set);
+	else if (mbedtls_ssl_ticket_setup(&tickets, mbed_random, NULL, MBEDTLS_CIPHER_AES_256_GCM, 86400) != 0)
+		exit(1);
+	else
+		mbedtls_ssl_conf_session_tickets_cb(&config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
+						    &tickets);
 	listen_again();
 }
 
@@ -165,11 +176,13 @@ int main(int argc, char **argv)
 	struct pollfd polled[] = { { .events = POLLIN }, { .fd = STDIN_FILENO, .events = POLLIN } };
 
 	if (argc != 3 && argc != 4) {
-		fputs("usage: mbed_server PORT ID [move-first]\n", stderr);
+		fputs("usage: mbed_server PORT ID [move-first|ids|tickets]\n", stderr);
 		return 2;
 	}
 	own_id = (unsigned)atoi(argv[2]);
-	move_first = argc == 4;
+	move_first = argc == 4 && strcmp(argv[3], "move-first") == 0;
+	has_tickets = argc == 4 && strcmp(argv[3], "tickets") == 0;
+	has_cids = argc == 3 || move_first;
 	polled[0].fd = fd = lines_socket("127.0.0.1", (unsigned)atoi(argv[1]));
 	set_up();
 	puts("ready");

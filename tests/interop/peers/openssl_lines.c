@@ -1,5 +1,6 @@
 /* A DTLS 1.2 server, or devices, with OpenSSL and PSK. OpenSSL has no CIDs: the server knows a session by its address.
- * It says and takes the lines of lines.h and of device.c. */
+ * It says and takes the lines of lines.h and of device.c. With `ids` or `tickets` the server resumes sessions, by what
+ * it keeps or by what the device keeps; with `resumes` devices offer that when they begin again. */
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 #include "tests/interop/peers/lines.h"
 
-enum { SESSIONS = 256, RECORD_OCTETS = 1400 };
+enum { SESSIONS = 1024, RECORD_OCTETS = 1400 };
 
 struct session {
 	unsigned number; /* 0: unused */
@@ -33,6 +34,7 @@ static unsigned char secret[32];           /* of cookies */
 static BIO_METHOD *method;
 static SSL_CTX *context;
 static int listener;
+static bool resumes;
 
 static unsigned give_psk(SSL *ssl, const char *hint, char *identity, unsigned identity_max, unsigned char *psk,
 			 unsigned psk_max)
@@ -194,6 +196,20 @@ static void begin_device(unsigned number, const char *target)
 	feed(device, NULL, 0);
 }
 
+static void begin_again(struct session *device)
+{
+	SSL_SESSION *known = resumes ? SSL_get1_session(device->ssl) : NULL;
+
+	/* A session that was not shut down counts as broken, and is not resumed. */
+	SSL_set_shutdown(device->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(device->ssl);
+	begin(device, false);
+	if (known)
+		SSL_set_session(device->ssl, known);
+	SSL_SESSION_free(known);
+	feed(device, NULL, 0);
+}
+
 static void command(char *line)
 {
 	static unsigned char data[RECORD_OCTETS];
@@ -207,23 +223,27 @@ static void command(char *line)
 	if (strcmp(verb, "new") == 0 && !session) {
 		begin_device(number, line + at);
 	} else if (strcmp(verb, "again") == 0 && session) {
-		SSL_free(session->ssl);
-		begin(session, false);
-		feed(session, NULL, 0);
+		begin_again(session);
 	} else if (strcmp(verb, "send") == 0 && session && session->established) {
 		SSL_write(session->ssl, data, (int)lines_octets(line + at, data, sizeof data));
 		ERR_clear_error();
 	}
 }
 
-static void set_up(bool is_server)
+/* `how`: NULL, or as the command line says. */
+static void set_up(bool is_server, const char *how)
 {
+	static const unsigned char name[] = "lines";
+	const bool by_id = how && strcmp(how, "ids") == 0, by_ticket = how && !by_id;
+
 	context = SSL_CTX_new(is_server ? DTLS_server_method() : DTLS_client_method());
 	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "datagrams to one peer");
 	BIO_meth_set_write(method, bio_write);
 	BIO_meth_set_ctrl(method, bio_ctrl);
-	SSL_CTX_set_options(context, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET);
-	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_options(context, SSL_OP_NO_QUERY_MTU | (by_ticket ? 0 : SSL_OP_NO_TICKET));
+	SSL_CTX_set_session_cache_mode(context, by_id ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_id_context(context, name, sizeof name - 1);
+	resumes = how != NULL;
 	SSL_CTX_set_psk_client_callback(context, give_psk);
 	SSL_CTX_set_psk_server_callback(context, find_psk);
 	if (is_server) {
@@ -238,14 +258,15 @@ static void set_up(bool is_server)
 
 int main(int argc, char **argv)
 {
-	const bool is_server = argc == 4 && strcmp(argv[1], "server") == 0;
+	const bool is_server = argc >= 4 && strcmp(argv[1], "server") == 0;
+	const int words = is_server ? 4 : 2;
 	struct pollfd polled[SESSIONS];
 
-	if (!is_server && (argc != 2 || strcmp(argv[1], "device") != 0)) {
-		fputs("usage: openssl_lines server PORT ID | device\n", stderr);
+	if (argc < words || argc > words + 1 || (!is_server && strcmp(argv[1], "device") != 0)) {
+		fputs("usage: openssl_lines server PORT ID [ids|tickets] | device [resumes]\n", stderr);
 		return 2;
 	}
-	set_up(is_server);
+	set_up(is_server, argc > words ? argv[words] : NULL);
 	listener = is_server ? lines_socket("127.0.0.1", (unsigned)atoi(argv[2])) : -1;
 	puts("ready");
 	fflush(stdout);

@@ -21,7 +21,7 @@ static void learn_begin(int rebind)
 	learned_begin(&learned, memory, LEARNED_MIN_CIDS, secret);
 	bed.configured.pool.layout = (struct cid_layout){ .scheme = CID_LAYOUT_LEARNED };
 	bed.configured.pool.nat.rebind = rebind ? REBIND_BACKEND : REBIND_FOLLOW;
-	bed.configured.learned = &learned;
+	bed.configured.learned.of[LEARNED_CIDS] = &learned;
 	publish();
 }
 

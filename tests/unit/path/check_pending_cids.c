@@ -37,13 +37,13 @@ static void tear_down(void)
 static enum pending_step answer(uint64_t source, uint16_t backend, const char *hex, const char *cid)
 {
 	const struct octets octets = octets_of(hex), wanted = octets_of(cid);
-	const struct pending_reply reply = { source, backend, octets.at, octets.len, now_s };
-	struct hello_cid got = { 0 };
+	const struct pending_reply reply = { source, backend, octets.at, octets.len, now_s, true, NULL };
+	struct pending_said got = { 0 };
 	const enum pending_step step = pending_cids_reply(pending, &key, &reply, &got);
 
 	if (step != PENDING_NOTHING) {
-		ck_assert_uint_eq(got.len, wanted.len);
-		ck_assert_mem_eq(got.octets, wanted.at, wanted.len);
+		ck_assert_uint_eq(got.cid.len, wanted.len);
+		ck_assert_mem_eq(got.cid.octets, wanted.at, wanted.len);
 	}
 	free(octets.at);
 	free(wanted.at);
