@@ -123,9 +123,9 @@ void learned_tables_watch(struct control *control)
 {
 	for (size_t i = 0; i < control->spec.pool_count; i++) {
 		struct control_pool *known = &control->pools[control->spec.pools[i].uid];
-		struct learned *const *learned = control->spec.learned[i].of;
+		struct learned_table *cids = known->learned[LEARNED_CIDS];
 
-		if (learned[LEARNED_CIDS])
-			watch_cids(known, control->conf->pools[i].name, learned[LEARNED_CIDS]);
+		if (cids && wanted(&control->conf->pools[i], LEARNED_CIDS))
+			watch_cids(known, control->conf->pools[i].name, &cids->learned);
 	}
 }

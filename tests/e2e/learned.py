@@ -156,6 +156,27 @@ def case_damaged_file():
         other.stop()
 
 
+def case_damaged_sessions():
+    """The same holds for the file of what devices without CIDs resume; max_resumable = 0 has none."""
+    with Scene() as scene:
+        one = server(scene, 1, 6)
+        lb = scene.cidlb([pool_of(scene, [one], max_resumable=SMALL)])
+        file = Path(lb.config["state_file"]).parent / "coaps.sessions"
+        lb.stop()
+        whole = file.read_bytes()
+        assert file.stat().st_mode & 0o777 == 0o600 and len(whole) <= 31 * SMALL + 40_000, len(whole)
+        file.write_bytes(whole[:5000])
+        lb.start()
+        lb.wait_log("coaps.sessions is refused .*its size is wrong.*: set aside as .*coaps.sessions.bad.*resume")
+        assert any(bad.read_bytes() == whole[:5000] for bad in file.parent.glob("coaps.sessions.bad*"))
+        assert ctl(lb, "status")["pools"][0]["resumable"]["max_resumable"] == SMALL
+        lb.stop()
+        file.unlink()
+        lb.config["pools"][0]["max_resumable"] = 0
+        lb.start()
+        assert not file.exists() and ctl(lb, "status")["pools"][0]["resumable"] is None
+
+
 def ask_for_session(device, service):
     """A handshake up to the ServerHello, with the cookie, from somebody who has no keys."""
     random = os.urandom(32)

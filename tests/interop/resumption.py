@@ -3,6 +3,8 @@
 the session id or the ticket that it offers. Servers and devices are of others, and what an abbreviated handshake is (RFC
 5246, section 7.3) the wire says: a ServerHello without a ServerHelloDone."""
 
+import copy
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,11 +16,17 @@ from lab.peers import KINDS
 from lab.talk import Clock, Devices, Server
 from peers import ANSWER_S, Nat, put_shim_before
 from tunnel import tunnel, tunnel_pool
+from udp import open_socket, parse_address
 
 DEVICES = 100 if FULL else 30
 SERVERS = 3
-HANDSHAKE, RECORD_OCTETS = 22, 13
-SERVER_HELLO, SERVER_HELLO_DONE = 2, 14
+FLOOD = 20_000 if FULL else 1100
+SMALL = 1024  # max_resumable
+HANDSHAKE, RECORD_OCTETS, HEADERS = 22, 13, 13 + 12
+CLIENT_HELLO, SERVER_HELLO, HELLO_VERIFY_REQUEST, SERVER_HELLO_DONE = 1, 2, 3, 14
+TICKET = 35  # RFC 5077, section 3.2
+# A ChangeCipherSpec, and a Finished that nobody verifies.
+FORGED_END = bytes.fromhex("14fefd00000000000000020001" "01" "16fefd00010000000000000028") + bytes(40)
 
 
 def handshake_messages(datagram):
@@ -26,6 +34,41 @@ def handshake_messages(datagram):
     while len(datagram) > RECORD_OCTETS and datagram[0] == HANDSHAKE and datagram[3:5] == bytes(2):
         yield datagram[RECORD_OCTETS]
         datagram = datagram[RECORD_OCTETS + int.from_bytes(datagram[11:13], "big") :]
+
+
+def vector(body, octets=1):
+    """What stands behind a length of so many octets, and what follows it."""
+    end = octets + int.from_bytes(body[:octets], "big")
+    return body[octets:end], body[end:]
+
+
+class Hello:
+    """A ClientHello that was seen, to be sent with other values in its place."""
+
+    def __init__(self, datagram):
+        body = datagram[HEADERS:]
+        self.version, self.random = body[:2], body[2:34]
+        self.session_id, rest = vector(body[34:])
+        _, rest = vector(rest)
+        suites, rest = vector(rest, 2)
+        methods, rest = vector(rest)
+        self.middle = len(suites).to_bytes(2, "big") + suites + bytes([len(methods)]) + methods
+        self.extensions = {}
+        extensions, _ = vector(rest, 2)
+        while extensions:
+            number = int.from_bytes(extensions[:2], "big")
+            self.extensions[number], extensions = vector(extensions[2:], 2)
+
+    def datagram(self, seq=0, cookie=b""):
+        extensions = b"".join(
+            number.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value
+            for number, value in self.extensions.items()
+        )
+        body = self.version + self.random + bytes([len(self.session_id)]) + self.session_id
+        body += bytes([len(cookie)]) + cookie + self.middle + len(extensions).to_bytes(2, "big") + extensions
+        octets = len(body).to_bytes(3, "big")
+        message = bytes([CLIENT_HELLO]) + octets + seq.to_bytes(2, "big") + bytes(3) + octets + body
+        return b"\x16\xfe\xfd" + bytes(7) + bytes([seq]) + len(message).to_bytes(2, "big") + message
 
 
 class Watched(Nat):
@@ -160,6 +203,71 @@ def case_tunnel_openssl():
 
 def case_tunnel_mbedtls():
     led("tunnel", "mbedtls_ids", "mbedtls_tickets")
+
+
+def case_follow_californium():
+    """It asks for no cookie when it knows the session id."""
+    led("follow", "californium_openssl_ids")
+
+
+def case_tunnel_californium():
+    led("tunnel", "californium_openssl_ids")
+
+
+def answer_to(sock, service, datagram):
+    sock.sendto(datagram, service)
+    return sock.recv(2048)
+
+
+def flood(pool, copies):
+    """FLOOD handshakes from somebody without keys, who repeats each cookie; every other one offers what some device was
+    seen to offer."""
+    service = parse_address(pool.lb.address())
+    said = {True: [], False: []}
+    for n in range(FLOOD):
+        hello, copied = copy.copy(copies[n % len(copies)]), n % 2 == 0
+        hello.random = os.urandom(32)
+        if not copied:
+            hello.session_id = os.urandom(len(hello.session_id))
+            hello.extensions = {k: os.urandom(len(v)) if k == TICKET else v for k, v in hello.extensions.items()}
+        with open_socket("127.0.0.1") as sock:
+            sock.setblocking(True)
+            sock.settimeout(30)
+            asked = answer_to(sock, service, hello.datagram())
+            assert asked[RECORD_OCTETS] == HELLO_VERIFY_REQUEST, asked.hex()
+            said[copied].append(len(asked))
+            cookie, _ = vector(asked[HEADERS + 2 :])
+            answer = answer_to(sock, service, hello.datagram(1, cookie))
+            assert answer[RECORD_OCTETS] == SERVER_HELLO, answer.hex()
+            sock.sendto(FORGED_END, service)
+    assert set(said[True]) == set(said[False]), "what is offered makes the first answer longer"
+
+
+def flushes_nothing(mode, kind):
+    with Pool(mode, kind, max_resumable=SMALL) as pool:
+        assert pool.move() == DEVICES
+        copies = []
+        for device in pool.devices:
+            hellos = [up for _, up in device.nat.uplinks if up[:1] == b"\x16" and up[RECORD_OCTETS] == CLIENT_HELLO]
+            copies.append(Hello(hellos[-1]))
+        assert all(hello.session_id for hello in copies)
+        before = {what: pool.lb.metric("cidlb_resumable_total", what=what) for what in ("added", "evicted")}
+        led_before = pool.lb.metric("cidlb_handshakes_total", stage="led")
+        flood(pool, copies)
+        after = {what: pool.lb.metric("cidlb_resumable_total", what=what) for what in before}
+        assert FLOOD > SMALL and after == before and after["evicted"] == 0, (before, after)
+        assert pool.lb.metric("cidlb_handshakes_total", stage="led") - led_before >= FLOOD // 2
+        assert pool.move() == DEVICES
+        pool.lb.assert_identities()
+        print(f"    {mode}: {FLOOD} handshakes without keys, 0 learned, 0 forgotten: {pool.kind.title}")
+
+
+def case_no_keys_follow():
+    flushes_nothing("follow", "openssl_tickets")
+
+
+def case_no_keys_tunnel():
+    flushes_nothing("tunnel", "mbedtls_ids")
 
 
 def case_by_hash():

@@ -175,6 +175,10 @@ KINDS |= {
         "Mbed TLS 3.6, session ids, devices of OpenSSL 3.0", "mbed_server", behind=("ids",),
         device=("openssl_lines", "device", "resumes"),
     ),
+    "californium_openssl_ids": Kind(
+        "Californium 4.0.0-M6, session ids, devices of OpenSSL 3.0", "scandium",
+        device=("openssl_lines", "device", "resumes"),
+    ),
     "openssl_mbedtls_tickets": Kind(
         "OpenSSL 3.0, tickets, devices of Mbed TLS 3.6", "openssl_lines", before=("server",), behind=("tickets",)
     ),

@@ -147,6 +147,24 @@ static struct session *find(const struct sockaddr_in *addr)
 	return NULL;
 }
 
+/* A number that no session has, or that of one that has not come up: the next in turn. */
+static unsigned free_number(void)
+{
+	static unsigned next;
+
+	if (last + 2 < SESSIONS)
+		return ++last;
+	for (unsigned tries = 0; tries < last; tries++) {
+		next = next % last + 1;
+		if (!sessions[next]->established) {
+			SSL_free(sessions[next]->ssl);
+			free(sessions[next]);
+			return next;
+		}
+	}
+	exit(1);
+}
+
 static void input_server(void)
 {
 	static unsigned char data[LINES_DATAGRAM_OCTETS];
@@ -159,15 +177,15 @@ static void input_server(void)
 	const unsigned char *random = lines_hello_random(data, (size_t)len);
 	struct session *session = find(&from);
 	if (random && (!session || memcmp(session->hello_random, random, sizeof session->hello_random) != 0)) {
-		session = last + 2 < SESSIONS ? calloc(1, sizeof *session) : NULL;
+		session = calloc(1, sizeof *session);
 		if (!session)
 			exit(1);
-		session->number = ++last;
+		session->number = free_number();
 		session->fd = listener;
 		session->addr = from;
 		memcpy(session->hello_random, random, sizeof session->hello_random);
 		begin(session, true);
-		sessions[last] = session;
+		sessions[session->number] = session;
 	}
 	if (session)
 		feed(session, data, (size_t)len);

@@ -255,14 +255,18 @@ static uint32_t random_next(uint32_t *state)
 /* Any octets, and good ones with some changed, in memory that ends where they do. */
 START_TEST(any_octets)
 {
-	const char *const good[] = { client_hello_text(&(struct offer_text){ 1, 3, ID, COOKIE, TICKET }),
-				     full_hello_text(ID), resumed_hello_text(ID), server_end_text(TICKET) };
+	const struct octets good[] = {
+		octets_of(client_hello_text(&(struct offer_text){ 1, 3, ID, COOKIE, TICKET })),
+		octets_of(full_hello_text(ID)),
+		octets_of(resumed_hello_text(ID)),
+		octets_of(server_end_text(TICKET)),
+	};
 	struct resume resume = { 0 };
 	struct resume_names out;
 	uint32_t state = (uint32_t)_i + 1;
 
 	for (int round = 0; round < 1000; round++) {
-		const struct octets from = octets_of(good[random_next(&state) % 4]);
+		const struct octets from = good[random_next(&state) % 4];
 		const size_t len = random_next(&state) % (from.len + 1);
 		const struct octets in = octets_copy(from.at, len);
 
@@ -273,9 +277,10 @@ START_TEST(any_octets)
 		ck_assert(resume_read_offer(&out, &key, in.at, in.len) == (out.session_id || out.ticket));
 		(void)resume_reply(&resume, &key, in.at, in.len, &out);
 		ck_assert(resume.served || (!resume.full && !resume.given.session_id && !resume.given.ticket));
-		free(from.at);
 		free(in.at);
 	}
+	for (size_t i = 0; i < 4; i++)
+		free(good[i].at);
 }
 END_TEST
 

@@ -130,6 +130,17 @@ static const struct mistake cases[] = {
 	{ .pool = CID HEALTH("dtls", "path = \"x\";"), .errors = "t.conf:2: pools[0].health.path: " NO_PATH },
 	{ .pool = CID "health = { all_down = \"up\"; };",
 	  .errors = "t.conf:2: pools[0].health.all_down: \"up\" is unknown; accepted: hash, drop" },
+	/* max_resumable */
+	{ .pool = CID "max_resumable = 0;", .errors = "" },
+	{ .pool = CID "max_resumable = 1024;", .errors = "" },
+	{ .pool = CID "max_resumable = 1023;",
+	  .errors = "t.conf:2: pools[0].max_resumable: 1023 is out of range; accepted: 0, 1024..100000000" },
+	{ .pool = CID "max_resumable = -1;",
+	  .errors = "t.conf:2: pools[0].max_resumable: -1 is out of range; accepted: 0..100000000" },
+	{ .pool = "protocol = \"udp\"; max_resumable = 2000;",
+	  .errors = "t.conf:2: pools[0].max_resumable: a udp pool has no sessions to resume; remove it, or say "
+		    "protocol = "
+		    "\"dtls\"" },
 	/* hello_rate */
 	{ .pool = CID "hello_rate = 100;", .errors = "t.conf:2: pools[0].hello_rate: not a group { ... }" },
 	{ .pool = CID "hello_rate = { backends = 100; };",

@@ -44,6 +44,7 @@ START_TEST(defaults)
 	ck_assert_int_eq(pool->nat.contest, CONTEST_OWN);
 	ck_assert_int_eq(pool->nat.endpoint, ENDPOINT_CID);
 	ck_assert_uint_eq(pool->nat.unproven_rate, 1250000);
+	ck_assert_uint_eq(pool->max_resumable, 100000);
 	ck_assert_uint_eq(pool->hello_rate.pool, 0);
 	ck_assert_uint_eq(pool->hello_rate.backend, 0);
 	ck_assert_uint_eq(pool->hello_rate.prefix, 0);

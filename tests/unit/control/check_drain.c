@@ -75,6 +75,7 @@ static void teardown(void)
 	event_base_free(base);
 	rcu_unregister_thread();
 	unlink(state_file);
+	unlink("p.sessions");
 	conf_dir_leave();
 }
 

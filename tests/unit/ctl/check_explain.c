@@ -9,6 +9,7 @@
 
 #include "ctl/explain.h"
 #include "ctl/route.h"
+#include "tests/fixtures/resume_texts.h"
 #include "tests/unit/suite.h"
 
 /* Last handshake flight of Mbed TLS: ClientKeyExchange at 0, ChangeCipherSpec at 32, Finished with CID 0720b1d07b359d3c
@@ -69,7 +70,8 @@ static void explain(const char *hex, const char *from)
 							       .pool = &snapshot->pools[0],
 							       .data = data,
 							       .len = len,
-							       .source = from ? &source : NULL });
+							       .source = from ? &source : NULL,
+							       .learns_sessions = true });
 }
 
 static void print(void)
@@ -90,6 +92,27 @@ static json_t *print_json(void)
 	ck_assert_ptr_nonnull(root);
 	return root;
 }
+
+/* Who can resume what a ClientHello offers, only the running cidlb knows. */
+START_TEST(test_offer)
+{
+	static const char id[] = "000102030405060708090a0b0c0d0e0f";
+
+	explain(client_hello_text(&(struct offer_text){ 0, 1, "", "", "" }), "192.0.2.7:4000");
+	ck_assert(!explanation.resumes);
+	explain(client_hello_text(&(struct offer_text){ 0, 1, id, "", "" }), "192.0.2.7:4000");
+	ck_assert(explanation.resumes);
+	ck_assert_int_eq(explanation.out.verdict, VERDICT_HASH);
+	print();
+	ck_assert_ptr_nonnull(strstr(text, "session   it offers to resume one: "));
+	free(text);
+	json_t *root = print_json();
+	ck_assert(json_is_true(json_object_get(root, "offers_to_resume")));
+	json_decref(root);
+	explain(flight_5, NULL);
+	ck_assert(!explanation.resumes);
+}
+END_TEST
 
 START_TEST(test_flight)
 {
@@ -263,6 +286,7 @@ END_TEST
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, test_offer);
 	tcase_add_test(tests, test_flight);
 	tcase_add_test(tests, test_mixed);
 	tcase_add_test(tests, test_bad_source);

@@ -102,7 +102,7 @@ START_TEST(hints)
 
 		for (int at = 0; at < 2; at++)
 			hints_reply(bed.path, &(struct hints_reply){ pool, bed.configured.uid[at], &device, octets.at,
-								     octets.len, NULL });
+								     octets.len, &path_bed_table(&bed)->pools[0] });
 		free(octets.at);
 	}
 	ck_assert_uint_eq(foreign(0), 1);

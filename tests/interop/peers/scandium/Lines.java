@@ -88,11 +88,22 @@ class Lines implements ConnectionListener {
 		return false;
 	}
 
+	/* Of a device without a CID its address is all that is known. */
+	private Session newestOf(InetSocketAddress address) {
+		Session newest = null;
+		for (Session session : byNumber.values()) {
+			if (session.address.equals(address) && (newest == null || session.number > newest.number)) {
+				newest = session;
+			}
+		}
+		return newest;
+	}
+
 	/* Scandium moves the address itself, on records that are the newest. Answers go where the session is. */
 	private synchronized void receive(RawData data) {
 		EndpointContext context = data.getEndpointContext();
 		Bytes cid = context.get(DtlsEndpointContext.KEY_READ_CONNECTION_ID);
-		Session session = cid == null ? null : byCid.get(cid.getAsString());
+		Session session = cid == null ? newestOf(context.getPeerAddress()) : byCid.get(cid.getAsString());
 		if (session == null) {
 			return;
 		}
