@@ -13,6 +13,8 @@ from harness import AS_ROOT, FULL, Skip, main, wait_until
 from lab.nodes import Network
 
 DEVICES, MOVES, SERVERS = (50, 6, 3) if FULL else (20, 2, 2)
+# Devices repeat what they say for 60 s and more, and wait twice as long each time: a JVM begins within START_S.
+PATIENT, HEARD_S = {"ack_timeout_ms": 4000}, 2 * START_S
 
 
 class Pool(Stand):
@@ -27,19 +29,19 @@ class Pool(Stand):
 def replace(stand, server):
     """Devices move meanwhile, and half of them speak: they repeat what nobody has heard."""
     mine = stand.at(server)
-    server.stop()
+    server.stop(START_S)
     stand.all_of(mine, stand.move)
     early = [(device, device.change()) for device in mine[::2]]
     server.start()
     server.wait_ready()
     assert server.loaded() == len(mine) > 0, (server.loaded(), len(mine))
     for device, value in early:
-        wait_until(lambda: server.notified.get(device.endpoint) == value, 60, f"{device.endpoint} is heard")
+        wait_until(lambda: server.notified.get(device.endpoint) == value, HEARD_S, f"{device.endpoint} is heard")
 
 
 def replaced(mode, cids):
     """At their addresses, one after the other: registrations and observations go on as well."""
-    with Pool(mode, DEVICES, SERVERS, cids=cids) as stand:
+    with Pool(mode, DEVICES, SERVERS, join=PATIENT, cids=cids) as stand:
         stand.wander(MOVES)
         assert stand.handshakes() == DEVICES
         for server in stand.servers:
@@ -90,7 +92,7 @@ class Apart(Pair):
     def succeed(self):
         """The server ends, its successor begins on another host, and cidlb is told where."""
         server = self.servers[0]
-        server.stop()
+        server.stop(START_S)
         successor = self.server_on("node2", "10.0.2.2", server.ports).wait_ready()
         self.lb.config["pools"][0]["backends"] = [successor.entry()]
         self.lb.reload()
@@ -140,7 +142,7 @@ def case_another_address():
             stand.wander(MOVES)
             server = stand.servers[0]
             mine = stand.at(server)
-            server.stop()
+            server.stop(START_S)
             stand.all_of(mine, stand.move)
             stand.servers[0] = successor = stand.new_server(1).wait_ready()
             assert successor.loaded() == len(mine) > 0
@@ -156,7 +158,7 @@ def case_sessions_alone():
     with Pool("nat", DEVICES, servers=2, cids=LEARNED) as stand:
         server = stand.servers[0]
         mine = stand.at(server)
-        server.stop()
+        server.stop(START_S)
         rest = stand.scene.dir / "saved1" / "rest.json"
         rest.write_text(json.dumps({**json.loads(rest.read_text()), "registrations": [], "observations": []}))
         server.start()

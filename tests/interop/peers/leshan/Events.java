@@ -1,10 +1,12 @@
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 
 import org.eclipse.leshan.core.observation.CompositeObservation;
@@ -25,7 +27,8 @@ import com.sun.net.httpserver.HttpExchange;
 /** What happens at the server, as server-sent events: the names are those of Leshan's demo. */
 class Events implements RegistrationListener, ObservationListener, PresenceListener {
 
-	private final Set<BlockingQueue<String>> streams = ConcurrentHashMap.newKeySet();
+	private final List<String> past = new ArrayList<>();
+	private final Set<BlockingQueue<String>> streams = new HashSet<>();
 
 	Events(LeshanServer leshan) {
 		leshan.getRegistrationService().addListener(this);
@@ -33,24 +36,34 @@ class Events implements RegistrationListener, ObservationListener, PresenceListe
 		leshan.getPresenceService().addListener(this);
 	}
 
-	private void tell(String event, ObjectNode data) {
+	private synchronized void tell(String event, ObjectNode data) {
 		String text = "event: " + event + "\ndata: " + data + "\n\n";
+		past.add(text);
 		streams.forEach(stream -> stream.add(text));
 	}
 
-	/* Until whoever listens has gone. */
+	private synchronized BlockingQueue<String> open() {
+		BlockingQueue<String> stream = new LinkedBlockingQueue<>(past);
+		streams.add(stream);
+		return stream;
+	}
+
+	private synchronized void close(BlockingQueue<String> stream) {
+		streams.remove(stream);
+	}
+
+	/* All that has happened and happens, until whoever listens has gone. */
 	void serve(HttpExchange exchange) throws IOException, InterruptedException {
-		BlockingQueue<String> stream = new LinkedBlockingQueue<>();
 		exchange.getResponseHeaders().add("Content-Type", "text/event-stream");
 		exchange.sendResponseHeaders(200, 0);
-		streams.add(stream);
+		BlockingQueue<String> stream = open();
 		try (OutputStream out = exchange.getResponseBody()) {
 			for (String text = ": listening\n\n";; text = stream.take()) {
 				out.write(text.getBytes(StandardCharsets.UTF_8));
 				out.flush();
 			}
 		} finally {
-			streams.remove(stream);
+			close(stream);
 		}
 	}
 
