@@ -43,21 +43,6 @@ void learned_begin(struct learned *learned, void *memory, uint32_t max_cids, con
 	learned_use(learned, block);
 }
 
-struct learned_place learned_place_at(const struct learned *learned, uint64_t hash, uint8_t len)
-{
-	return (struct learned_place){
-		.hash = hash,
-		.buckets = { (uint32_t)((hash & UINT32_MAX) * learned->buckets >> 32),
-			     (uint32_t)((hash >> 32) * learned->buckets >> 32) },
-		.len = len,
-	};
-}
-
-static struct learned_place place_of(const struct learned *learned, const uint8_t *cid, size_t len)
-{
-	return learned_place_at(learned, siphash24(&learned->key, cid, len), (uint8_t)len);
-}
-
 uint64_t learned_state(const struct learned_place *place, struct learned_by by)
 {
 	const uint64_t state = (uint64_t)place->len << LEARNED_LEN_AT | (uint64_t)by.last << LEARNED_LAST_AT |
@@ -67,28 +52,38 @@ uint64_t learned_state(const struct learned_place *place, struct learned_by by)
 	return state | check << LEARNED_CHECK_AT;
 }
 
-bool learned_read(const struct learned_entry *entry, struct learned_seen *out)
-{
-	uint64_t again;
-
-	out->state = atomic_load_explicit(&entry->state, memory_order_acquire);
-	out->hash = atomic_load_explicit(&entry->hash, memory_order_acquire);
-	again = atomic_load_explicit(&entry->state, memory_order_relaxed);
-	return !(again & LEARNED_WRITING) && (out->state & LEARNED_VERSION) == (again & LEARNED_VERSION);
-}
-
 bool learned_claim(struct learned_entry *entry, uint64_t state)
 {
 	return atomic_compare_exchange_strong_explicit(&entry->state, &state, state | LEARNED_WRITING,
 						       memory_order_acquire, memory_order_relaxed);
 }
 
-void learned_write(struct learned_entry *entry, uint64_t was, const struct learned_place *place, struct learned_by by)
+/* Another server for a CID that is there is written at once, and so never half. */
+static void write_at(struct learned_entry *entry, uint64_t writing, const struct learned_place *place, uint64_t state)
 {
-	const uint64_t version = ((was | LEARNED_WRITING) + 1) & LEARNED_VERSION;
+	if (atomic_load_explicit(&entry->hash, memory_order_relaxed) != place->hash) {
+		atomic_store_explicit(&entry->state, writing, memory_order_release);
+		atomic_store_explicit(&entry->hash, place->hash, memory_order_release);
+	}
+	atomic_store_explicit(&entry->state, state, memory_order_release);
+}
 
-	atomic_store_explicit(&entry->hash, place->hash, memory_order_release);
-	atomic_store_explicit(&entry->state, learned_state(place, by) | version, memory_order_release);
+static struct learned_entry *kept_of(const struct learned *learned, const struct learned_entry *entry)
+{
+	const size_t at = (size_t)(entry - learned->block->buckets[0].ways);
+
+	return &learned->kept->buckets[at / LEARNED_WAYS].ways[at % LEARNED_WAYS];
+}
+
+void learned_write(struct learned *learned, struct learned_entry *entry, uint64_t was,
+		   const struct learned_place *place, struct learned_by by)
+{
+	const uint64_t writing = (was | LEARNED_WRITING) & LEARNED_VERSION;
+	const uint64_t state = learned_state(place, by) | ((writing + 1) & LEARNED_VERSION);
+
+	if (learned->kept)
+		write_at(kept_of(learned, entry), writing, place, state);
+	write_at(entry, writing, place, state);
 }
 
 static void release(struct learned_entry *entry, uint64_t was)
@@ -117,7 +112,7 @@ void learned_erase(struct learned *learned, struct learned_entry *entry, uint64_
 	static const struct learned_place nowhere;
 
 	length_drop(learned, learned_len_of(was));
-	learned_write(entry, was, &nowhere, (struct learned_by){ LEARNED_NOBODY, LEARNED_NOBODY });
+	learned_write(learned, entry, was, &nowhere, (struct learned_by){ LEARNED_NOBODY, LEARNED_NOBODY });
 }
 
 static unsigned bits_of(uint32_t set)
@@ -170,46 +165,31 @@ uint32_t learned_count(const struct learned *learned)
 	return count;
 }
 
-static void prefetch(const struct learned *learned, uint32_t bucket)
-{
-	const struct learned_bucket *at = &learned->block->buckets[bucket];
-
-	__builtin_prefetch(at);
-}
-
-struct learned_place learned_look(const struct learned *learned, const uint8_t *cid, size_t len)
-{
-	const struct learned_place place = place_of(learned, cid, len);
-
-	prefetch(learned, place.buckets[0]);
-	return place;
-}
-
 /* The entry of a CID in a bucket, as it was seen, or NULL. Which way it is in nobody can predict, so all are compared.
  */
-static struct learned_entry *entry_in(const struct learned *learned, uint32_t bucket, const struct learned_place *place,
-				      struct learned_seen *seen)
+static inline struct learned_entry *entry_in(const struct learned *learned, uint32_t bucket, uint64_t hash, uint8_t len,
+					     struct learned_seen *seen)
 {
 	struct learned_bucket *in = &learned->block->buckets[bucket];
 	unsigned same = 0;
 
 	for (int way = 0; way < LEARNED_WAYS; way++)
-		same |= (unsigned)(atomic_load_explicit(&in->ways[way].hash, memory_order_relaxed) == place->hash)
-			<< way;
+		same |= (unsigned)(atomic_load_explicit(&in->ways[way].hash, memory_order_relaxed) == hash) << way;
 	for (; same; same &= same - 1) {
 		struct learned_entry *entry = &in->ways[__builtin_ctz(same)];
 
-		if (learned_read(entry, seen) && seen->hash == place->hash && learned_len_of(seen->state) == place->len)
+		if (learned_read(entry, seen) && seen->hash == hash && learned_len_of(seen->state) == len)
 			return entry;
 	}
 	return NULL;
 }
 
-static bool find_in(const struct learned *learned, uint32_t bucket, const struct learned_place *place,
-		    struct learned_by *by)
+/* Says that it was asked for, without writing each time. */
+static inline bool find_in(const struct learned *learned, uint32_t bucket, uint64_t hash, uint8_t len,
+			   struct learned_by *by)
 {
 	struct learned_seen seen;
-	struct learned_entry *entry = entry_in(learned, bucket, place, &seen);
+	struct learned_entry *entry = entry_in(learned, bucket, hash, len, &seen);
 
 	if (!entry)
 		return false;
@@ -219,26 +199,62 @@ static bool find_in(const struct learned *learned, uint32_t bucket, const struct
 	return true;
 }
 
-bool learned_find_first(const struct learned *learned, const struct learned_place *place, struct learned_by *by)
+static struct learned_place place_at(const struct learned *learned, uint64_t hash, uint8_t len)
 {
-	if (find_in(learned, place->buckets[0], place, by))
-		return true;
-	prefetch(learned, place->buckets[1]);
-	return false;
+	return (struct learned_place){
+		.hash = hash,
+		.buckets = { learned_first_bucket(learned, hash), learned_second_bucket(learned, hash) },
+		.len = len,
+	};
 }
 
-bool learned_find_second(const struct learned *learned, const struct learned_place *place, struct learned_by *by)
+struct learned_place learned_look(const struct learned *learned, const uint8_t *cid, size_t len)
 {
-	return find_in(learned, place->buckets[1], place, by);
+	const uint64_t hash = siphash24(&learned->key, cid, len);
+
+	__builtin_prefetch(&learned->block->buckets[learned_first_bucket(learned, hash)]);
+	return place_at(learned, hash, (uint8_t)len);
+}
+
+bool learned_find(const struct learned *learned, const struct learned_place *place, struct learned_by *by)
+{
+	return find_in(learned, place->buckets[0], place->hash, place->len, by) ||
+	       find_in(learned, place->buckets[1], place->hash, place->len, by);
+}
+
+void learned_find_all(const struct learned *learned, struct learned_asked *asked, struct learned_by *by, size_t count)
+{
+	const struct learned_bucket *buckets = learned->block->buckets;
+	uint8_t left[LEARNED_AT_ONCE];
+	size_t seconds = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		asked[i].hash = siphash24(&learned->key, asked[i].cid, asked[i].len);
+		__builtin_prefetch(&buckets[learned_first_bucket(learned, asked[i].hash)]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t hash = asked[i].hash;
+
+		by[i] = (struct learned_by){ LEARNED_NOBODY, LEARNED_NOBODY };
+		if (find_in(learned, learned_first_bucket(learned, hash), hash, asked[i].len, &by[i]))
+			continue;
+		left[seconds++] = (uint8_t)i;
+		__builtin_prefetch(&buckets[learned_second_bucket(learned, hash)]);
+	}
+	for (size_t i = 0; i < seconds; i++) {
+		const uint64_t hash = asked[left[i]].hash;
+
+		(void)find_in(learned, learned_second_bucket(learned, hash), hash, asked[left[i]].len, &by[left[i]]);
+	}
 }
 
 /* The entry of a CID, as it was seen, or NULL. */
 static struct learned_entry *entry_find(const struct learned *learned, const struct learned_place *place,
 					struct learned_seen *seen)
 {
-	struct learned_entry *entry = entry_in(learned, place->buckets[0], place, seen);
+	struct learned_entry *entry = entry_in(learned, place->buckets[0], place->hash, place->len, seen);
 
-	return entry ? entry : entry_in(learned, place->buckets[1], place, seen);
+	return entry ? entry : entry_in(learned, place->buckets[1], place->hash, place->len, seen);
 }
 
 /* A free entry of the bucket, or NULL. *state: what it says. */
@@ -263,16 +279,19 @@ static struct learned_entry *move_on(struct learned *learned, uint32_t bucket, u
 		struct learned_place place;
 		struct learned_seen seen;
 		uint64_t free_state;
+		uint32_t first;
 
 		if (!learned_read(entry, &seen) || learned_len_of(seen.state) == 0)
 			continue;
-		place = learned_place_at(learned, seen.hash, learned_len_of(seen.state));
-		other = free_in(learned, place.buckets[place.buckets[0] == bucket], &free_state);
+		place = (struct learned_place){ .hash = seen.hash, .len = learned_len_of(seen.state) };
+		first = learned_first_bucket(learned, seen.hash);
+		other = free_in(learned, first == bucket ? learned_second_bucket(learned, seen.hash) : first,
+				&free_state);
 		if (!other || !learned_claim(entry, seen.state))
 			continue;
 		*state = seen.state;
 		if (learned_claim(other, free_state)) {
-			learned_write(other, free_state, &place, learned_by_of(seen.state));
+			learned_write(learned, other, free_state, &place, learned_by_of(seen.state));
 			return entry;
 		}
 		release(entry, seen.state);
@@ -281,7 +300,7 @@ static struct learned_entry *move_on(struct learned *learned, uint32_t bucket, u
 }
 
 /* CLOCK, among the entries of both buckets. Returns one, claimed, whose CID is forgotten; NULL: others are at it. */
-static struct learned_entry *evict(struct learned *learned, const struct learned_place *place, uint64_t *state)
+static struct learned_entry *evict(struct learned *learned, const uint32_t buckets[static 2], uint64_t *state)
 {
 	enum { ENTRIES = 2 * LEARNED_WAYS };
 	const unsigned hand = atomic_fetch_add_explicit(&learned->hand, 1, memory_order_relaxed);
@@ -289,7 +308,7 @@ static struct learned_entry *evict(struct learned *learned, const struct learned
 	for (unsigned i = 0; i < 2 * ENTRIES; i++) {
 		const unsigned at = (hand + i) % ENTRIES;
 		struct learned_entry *entry =
-			&learned->block->buckets[place->buckets[at / LEARNED_WAYS]].ways[at % LEARNED_WAYS];
+			&learned->block->buckets[buckets[at / LEARNED_WAYS]].ways[at % LEARNED_WAYS];
 
 		*state = atomic_load_explicit(&entry->state, memory_order_relaxed);
 		if (*state & LEARNED_ASKED) {
@@ -310,19 +329,21 @@ static struct learned_entry *evict(struct learned *learned, const struct learned
 /* An entry to write to, claimed, or NULL. */
 static struct learned_entry *room_for(struct learned *learned, const struct learned_place *place, uint64_t *state)
 {
+	const uint32_t buckets[] = { learned_first_bucket(learned, place->hash),
+				     learned_second_bucket(learned, place->hash) };
 	struct learned_entry *entry;
 
 	for (int i = 0; i < 2; i++) {
-		entry = free_in(learned, place->buckets[i], state);
+		entry = free_in(learned, buckets[i], state);
 		if (entry && learned_claim(entry, *state))
 			return entry;
 	}
 	for (int i = 0; i < 2; i++) {
-		entry = move_on(learned, place->buckets[i], state);
+		entry = move_on(learned, buckets[i], state);
 		if (entry)
 			return entry;
 	}
-	return evict(learned, place, state);
+	return evict(learned, buckets, state);
 }
 
 void learned_put(struct learned *learned, const struct learned_place *place, struct learned_by by)
@@ -333,13 +354,13 @@ void learned_put(struct learned *learned, const struct learned_place *place, str
 	do {
 		entry = room_for(learned, place, &state);
 	} while (!entry);
-	learned_write(entry, state, place, by);
+	learned_write(learned, entry, state, place, by);
 	length_add(learned, place->len);
 }
 
 enum learned_added learned_add(struct learned *learned, const uint8_t *cid, size_t len, uint16_t member)
 {
-	const struct learned_place place = place_of(learned, cid, len);
+	const struct learned_place place = learned_look(learned, cid, len);
 	struct learned_by by = { member, LEARNED_NOBODY };
 	struct learned_seen seen;
 	struct learned_entry *entry;
@@ -350,7 +371,7 @@ enum learned_added learned_add(struct learned *learned, const uint8_t *cid, size
 			return LEARNED_KNOWN;
 		if (!learned_claim(entry, seen.state))
 			continue;
-		learned_write(entry, seen.state, &place, by);
+		learned_write(learned, entry, seen.state, &place, by);
 		atomic_fetch_add_explicit(&learned->counts.shared, 1, memory_order_relaxed);
 		return LEARNED_SHARED;
 	}

@@ -12,7 +12,7 @@
  * nobody asked for since the hand passed last (CLOCK), if there is one.
  *
  * The memory may be a mapped file, which another process takes up after this one was killed: what it finds half written
- * it tells from the rest. All numbers are this machine's.
+ * it tells from the rest. learned_load() has a second copy for look-ups. All numbers are this machine's.
  *
  * Pure. Any number of threads may look up and add at once, without a lock. Who looks up while an entry is being moved
  * may miss it. Members come and go on one thread.
@@ -31,6 +31,7 @@ enum {
 	LEARNED_CID_MAX = 20, /* octets: LBCID_MAX_OCTETS */
 	LEARNED_LENGTHS = 4,  /* of CIDs in one table, at most */
 	LEARNED_WAYS = 4,     /* entries of a bucket */
+	LEARNED_AT_ONCE = 32, /* CIDs that are looked up together, at most */
 	LEARNED_PER_16 = 30,  /* entries for 16 CIDs */
 	LEARNED_MEMBERS = 4096,
 	LEARNED_MIN_CIDS = 1024,
@@ -53,6 +54,7 @@ struct learned_counts {
 /* The members are for learned*.c. */
 struct learned {
 	struct learned_block *block;
+	struct learned_block *kept; /* what is written to `block` goes here, too; NULL: nowhere */
 	uint32_t buckets;
 	struct siphash_key key;
 	_Atomic uint32_t lengths; /* bit n: CIDs of n octets were added. learned_lengths() */
@@ -71,6 +73,11 @@ void learned_begin(struct learned *learned, void *memory, uint32_t max_cids, con
 /* Takes up a table that another process left; no other thread uses it. NULL, or what is wrong with it. Then nothing was
  * changed. */
 const char *learned_resume(struct learned *learned, void *memory, size_t octets);
+
+/* Copies the table into `memory`, which is like that of learned_begin() and stays the caller's. From now on it is
+ * looked up there, and what it learns is written to both. So the first memory may be a file: no look-up waits for its
+ * pages, or writes to them. No other thread uses the table. */
+void learned_load(struct learned *learned, void *memory);
 
 /* How many CIDs the table was made for, and its secret. */
 uint32_t learned_max_cids(const struct learned *learned);
@@ -103,34 +110,34 @@ static inline uint32_t learned_lengths(const struct learned *learned)
 /* Gives back lengths of which there are no CIDs any more. One thread, now and then. */
 void learned_tidy(struct learned *learned);
 
-/* One look-up, in steps: so several can be under way at once, and wait for memory together. Nearly all CIDs are in the
- * first of their buckets. */
+/* Where a CID would be: what is left of a look-up that others come before. */
 struct learned_place {
 	uint64_t hash; /* of the CID */
 	uint32_t buckets[2];
 	uint8_t len;
 };
 
-/* Where the CID of `len` (1..LEARNED_CID_MAX) octets would be. Prefetches its first bucket. */
+/* Where the CID of `len` (1..LEARNED_CID_MAX) octets would be. Prefetches its first bucket, in which nearly all are. */
 struct learned_place learned_look(const struct learned *learned, const uint8_t *cid, size_t len);
 
 /* Who gave out a CID. */
 struct learned_by {
-	uint16_t last;   /* the last one that did */
+	uint16_t last;   /* the last one that did. LEARNED_NOBODY: the CID is not known */
 	uint16_t before; /* another one that did before, or LEARNED_NOBODY */
 };
 
-/* False: it is not in its first bucket, and the second is prefetched. */
-bool learned_find_first(const struct learned *learned, const struct learned_place *place, struct learned_by *by);
+/* False: the CID is not known. */
+bool learned_find(const struct learned *learned, const struct learned_place *place, struct learned_by *by);
 
-/* False: it is not in its second bucket either. */
-bool learned_find_second(const struct learned *learned, const struct learned_place *place, struct learned_by *by);
+/* One of several CIDs that are looked up together. */
+struct learned_asked {
+	const uint8_t *cid;
+	uint8_t len;   /* 1..LEARNED_CID_MAX octets */
+	uint64_t hash; /* written */
+};
 
-/* Both. False: the CID is not known. */
-static inline bool learned_find(const struct learned *learned, const struct learned_place *place, struct learned_by *by)
-{
-	return learned_find_first(learned, place, by) || learned_find_second(learned, place, by);
-}
+/* Looks up `count` CIDs (0..LEARNED_AT_ONCE), which wait for memory together. */
+void learned_find_all(const struct learned *learned, struct learned_asked *asked, struct learned_by *by, size_t count);
 
 enum learned_added {
 	LEARNED_ADDED,

@@ -5,14 +5,30 @@
 
 static uint64_t name_hash(const struct learned *learned, const char *name)
 {
-	return siphash24(&learned->key, name, strlen(name)) | 1;
+	return siphash24(&learned->key, name, strlen(name)) >> LEARNED_NAME_CHECK_BITS | 1;
+}
+
+uint64_t learned_named(uint64_t hash, uint16_t at)
+{
+	const uint64_t check = (hash + at + 1) * UINT64_C(0x9e3779b97f4a7c15) >> LEARNED_NAME_BITS;
+
+	return hash << LEARNED_NAME_CHECK_BITS | check;
+}
+
+void learned_name(struct learned *learned, uint16_t at, uint64_t name)
+{
+	if (learned->kept)
+		atomic_store_explicit(&learned->kept->members[at], name, memory_order_release);
+	atomic_store_explicit(&learned->block->members[at], name, memory_order_release);
 }
 
 /* Where the hash stands first, or LEARNED_NOBODY. */
 static uint16_t find(const struct learned *learned, uint64_t hash)
 {
 	for (uint16_t i = 0; i < LEARNED_MEMBERS; i++)
-		if (atomic_load_explicit(&learned->block->members[i], memory_order_relaxed) == hash)
+		if (atomic_load_explicit(&learned->block->members[i], memory_order_relaxed) >>
+			    LEARNED_NAME_CHECK_BITS ==
+		    hash)
 			return i;
 	return LEARNED_NOBODY;
 }
@@ -30,7 +46,7 @@ uint16_t learned_member(struct learned *learned, const char *name)
 		return at;
 	at = find(learned, 0);
 	if (at != LEARNED_NOBODY)
-		atomic_store_explicit(&learned->block->members[at], name_hash(learned, name), memory_order_release);
+		learned_name(learned, at, learned_named(name_hash(learned, name), at));
 	return at;
 }
 
@@ -54,9 +70,9 @@ static void entry_keep(struct learned *learned, struct learned_entry *entry, con
 			learned_erase(learned, entry, seen.state);
 			return;
 		}
-		place = learned_place_at(learned, seen.hash, learned_len_of(seen.state));
+		place = (struct learned_place){ .hash = seen.hash, .len = learned_len_of(seen.state) };
 		by = (struct learned_by){ last ? by.last : by.before, LEARNED_NOBODY };
-		learned_write(entry, seen.state, &place, by);
+		learned_write(learned, entry, seen.state, &place, by);
 	}
 }
 
@@ -67,5 +83,5 @@ void learned_forget_members(struct learned *learned, const bool keep[static LEAR
 			entry_keep(learned, &learned->block->buckets[i].ways[way], keep);
 	for (uint16_t i = 0; i < LEARNED_MEMBERS; i++)
 		if (!keep[i])
-			atomic_store_explicit(&learned->block->members[i], 0, memory_order_release);
+			learned_name(learned, i, 0);
 }

@@ -11,6 +11,16 @@ void *pages_take(size_t octets)
 	return pages;
 }
 
+void *pages_take_large(size_t octets)
+{
+	void *pages = pages_take(octets);
+
+	/* Where the kernel has none, they are of the usual size. */
+	if (pages && octets >= PAGES_LARGE)
+		(void)madvise(pages, octets, MADV_HUGEPAGE);
+	return pages;
+}
+
 void pages_return(void *pages, size_t octets)
 {
 	if (pages)

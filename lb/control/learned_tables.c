@@ -12,9 +12,9 @@
 
 struct learned_table {
 	struct learned learned;
-	struct mapped_file file; /* none: it is in `pages` */
-	void *pages;
-	size_t octets; /* of `pages` */
+	struct mapped_file file; /* a copy; none: it is in `pages` alone */
+	void *pages;             /* where it is looked up; NULL: in the file */
+	size_t octets;           /* of `pages` */
 };
 
 static int keep_in_memory(struct learned_table *table, uint32_t max)
@@ -22,10 +22,23 @@ static int keep_in_memory(struct learned_table *table, uint32_t max)
 	uint8_t secret[16];
 
 	table->octets = learned_octets(max);
-	table->pages = pages_take(table->octets);
+	table->pages = pages_take_large(table->octets);
 	if (!table->pages || getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -ENOMEM;
 	learned_begin(&table->learned, table->pages, max, secret);
+	return 0;
+}
+
+static int keep_in_file(struct learned_table *table, const struct learned_file *file)
+{
+	const int err = learned_file_open(&table->file, &table->learned, file);
+
+	if (err)
+		return err;
+	table->octets = table->file.octets;
+	table->pages = pages_take_large(table->octets);
+	if (table->pages)
+		learned_load(&table->learned, table->pages);
 	return 0;
 }
 
@@ -37,8 +50,7 @@ static int table_new(struct learned_table **out, const struct learned_file *file
 	if (!table)
 		return -ENOMEM;
 	table->file.fd = -1;
-	if ((!file->state_file || learned_file_open(&table->file, &table->learned, file) != 0) &&
-	    keep_in_memory(table, file->max) != 0) {
+	if ((!file->state_file || keep_in_file(table, file) != 0) && keep_in_memory(table, file->max) != 0) {
 		learned_table_free(table);
 		return -ENOMEM;
 	}

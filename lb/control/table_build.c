@@ -84,19 +84,34 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 	return out->backend_by_addr;
 }
 
+static const struct learned_servers *servers_in(const struct table *table, const struct learned *learned)
+{
+	for (size_t i = 0; table && i < STATS_POOLS; i++) {
+		const struct table_pool *pool = &table->pools[i];
+
+		if (pool->learned && pool->learned->cids == learned)
+			return pool->learned;
+		if (pool->sessions && pool->sessions->cids == learned)
+			return pool->sessions;
+	}
+	return NULL;
+}
+
 /* False: out of memory. */
-static bool learned_fill(struct table *table, size_t at, const struct table_spec_learned *learned)
+static bool learned_fill(struct table *table, size_t at, const struct table_spec_learned *learned,
+			 const struct table *previous)
 {
 	const struct snapshot_pool *snapshot = &table->snapshot->pools[at];
+	struct learned *cids = learned->of[LEARNED_CIDS], *sessions = learned->of[LEARNED_SESSIONS];
 	struct table_pool *pool = &table->pools[at];
 
-	if (learned->of[LEARNED_CIDS]) {
-		pool->learned = learned_servers_new(snapshot, learned->of[LEARNED_CIDS]);
+	if (cids) {
+		pool->learned = learned_servers_new(snapshot, cids, servers_in(previous, cids));
 		if (!pool->learned)
 			return false;
 	}
-	if (learned->of[LEARNED_SESSIONS]) {
-		pool->sessions = learned_servers_new(snapshot, learned->of[LEARNED_SESSIONS]);
+	if (sessions) {
+		pool->sessions = learned_servers_new(snapshot, sessions, servers_in(previous, sessions));
 		pool->session_key = siphash_key_derive(&snapshot->hash_key, "sessions");
 		return pool->sessions;
 	}
@@ -147,7 +162,7 @@ struct table *table_build(const struct conf *conf, const struct table_spec *spec
 		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
 		if (!ports_fill(table, i, nat, previous) || !forwarder_fill(table, i, conf, listener_uids) ||
-		    !learned_fill(table, i, &spec->learned[i])) {
+		    !learned_fill(table, i, &spec->learned[i], previous)) {
 			table_free(table);
 			return NULL;
 		}

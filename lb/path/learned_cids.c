@@ -7,8 +7,10 @@
 #include "path/given_cid.h"
 #include "path/pending_cids.h"
 
-/* There are many more numbers than servers, so they only run out after thousands of renamed ones. */
-static void members_make_room(const struct snapshot_pool *pool, struct learned *cids)
+/* There are many more numbers than servers, so they only run out after thousands of renamed ones. A server that workers
+ * still know keeps its number, as they may learn what it gives out. */
+static void members_make_room(const struct snapshot_pool *pool, struct learned *cids,
+			      const struct learned_servers *previous)
 {
 	bool *keep = calloc(LEARNED_MEMBERS, sizeof *keep);
 
@@ -18,12 +20,15 @@ static void members_make_room(const struct snapshot_pool *pool, struct learned *
 		if (member != LEARNED_NOBODY)
 			keep[member] = true;
 	}
+	for (size_t i = 0; keep && previous && i < LEARNED_MEMBERS; i++)
+		keep[i] |= previous->at[i] != SNAPSHOT_NO_BACKEND;
 	if (keep)
 		learned_forget_members(cids, keep);
 	free(keep);
 }
 
-struct learned_servers *learned_servers_new(const struct snapshot_pool *pool, struct learned *cids)
+struct learned_servers *learned_servers_new(const struct snapshot_pool *pool, struct learned *cids,
+					    const struct learned_servers *previous)
 {
 	struct learned_servers *servers = malloc(sizeof *servers + pool->backend_count * sizeof servers->members[0]);
 
@@ -36,7 +41,7 @@ struct learned_servers *learned_servers_new(const struct snapshot_pool *pool, st
 		uint16_t member = learned_member(cids, pool->backends[i].name);
 
 		if (member == LEARNED_NOBODY) {
-			members_make_room(pool, cids);
+			members_make_room(pool, cids, previous);
 			member = learned_member(cids, pool->backends[i].name);
 		}
 		servers->members[i] = member;
@@ -51,12 +56,13 @@ void learned_servers_free(struct learned_servers *servers)
 	free(servers);
 }
 
-/* A look-up that is under way. */
+/* Look-ups for a batch: for each datagram the lengths that fit, the longest first. */
 struct asking {
-	struct learned_place place;
-	uint8_t at; /* in the batch */
-	uint8_t len;
+	struct learned_asked asked[LEARNED_AT_ONCE];
+	uint8_t at[LEARNED_AT_ONCE]; /* in the batch */
+	size_t count;
 };
+_Static_assert(LEARNED_AT_ONCE >= LEARNED_LENGTHS, "one datagram has room");
 
 /* True: with a CID of `len` octets the record is whole. */
 static bool fits(const struct route_in *in, uint8_t len)
@@ -64,19 +70,20 @@ static bool fits(const struct route_in *in, uint8_t len)
 	return dtls_cid_octets(&in->view, in->data, in->len, len) != 0;
 }
 
-/* The lengths that fit, the longest first. */
-static size_t ask(struct asking *asking, const struct learned *cids, uint32_t lengths, struct route_in *in, uint8_t at)
+static void ask(struct asking *asking, uint32_t lengths, struct route_in *in, uint8_t at)
 {
-	size_t count = 0;
+	for (uint32_t left = lengths; left;) {
+		const uint8_t len = (uint8_t)(31 - __builtin_clz(left));
 
-	for (uint8_t len = LEARNED_CID_MAX; len > 0; len--) {
-		if (!(lengths >> len & 1) || !fits(in, len))
+		left ^= UINT32_C(1) << len;
+		if (!fits(in, len))
 			continue;
-		asking[count++] = (struct asking){ learned_look(cids, in->data + in->view.cid_at, len), at, len };
+		asking->asked[asking->count].cid = in->data + in->view.cid_at;
+		asking->asked[asking->count].len = len;
+		asking->at[asking->count++] = at;
 		if (in->learned_len == 0)
 			in->learned_len = len;
 	}
-	return count;
 }
 
 static uint16_t at_of(const struct learned_servers *servers, uint16_t member)
@@ -84,53 +91,50 @@ static uint16_t at_of(const struct learned_servers *servers, uint16_t member)
 	return member < LEARNED_MEMBERS ? servers->at[member] : SNAPSHOT_NO_BACKEND;
 }
 
-static void answer(struct batch *batch, const struct asking *asking, const struct learned_by *by)
+static void answer(struct batch *batch, const struct learned_asked *asked, uint8_t of, const struct learned_by *by)
 {
 	const struct learned_servers *servers = batch->settings->learned;
 	const uint16_t last = at_of(servers, by->last), before = at_of(servers, by->before);
-	struct route_in *in = &batch->in[asking->at];
+	struct route_in *in = &batch->in[of];
 
 	if (last == SNAPSHOT_NO_BACKEND && before == SNAPSHOT_NO_BACKEND)
 		return;
-	in->learned_len = asking->len;
+	in->learned_len = asked->len;
 	in->learned_at = last == SNAPSHOT_NO_BACKEND ? before : last;
-	batch->up[asking->at].shared =
+	batch->up[of].shared =
 		last != SNAPSHOT_NO_BACKEND && before != SNAPSHOT_NO_BACKEND ? before : SNAPSHOT_NO_BACKEND;
+}
+
+static void look_up(struct batch *batch, struct asking *asking)
+{
+	struct learned_by by[LEARNED_AT_ONCE];
+
+	learned_find_all(batch->settings->learned->cids, asking->asked, by, asking->count);
+	for (size_t i = 0; i < asking->count; i++)
+		if (batch->in[asking->at[i]].learned_at == SNAPSHOT_NO_BACKEND)
+			answer(batch, &asking->asked[i], asking->at[i], &by[i]);
+	asking->count = 0;
 }
 
 void learned_cids_recall(struct batch *batch)
 {
-	const struct learned *cids = batch->settings->learned->cids;
-	const uint32_t lengths = learned_lengths(cids);
-	struct asking asking[IO_BATCH * LEARNED_LENGTHS];
-	struct learned_by by;
-	size_t asked = 0, left = 0;
+	const uint32_t lengths = learned_lengths(batch->settings->learned->cids);
+	struct asking asking;
 
+	asking.count = 0;
 	for (size_t i = 0; i < batch->count; i++) {
 		struct route_in *in = &batch->in[i];
 
 		in->learned_at = SNAPSHOT_NO_BACKEND;
 		in->learned_len = 0;
 		batch->up[i].shared = SNAPSHOT_NO_BACKEND;
-		if (in->view.kind == DTLS_CID)
-			asked += ask(&asking[asked], cids, lengths, in, (uint8_t)i);
-	}
-	for (size_t i = 0; i < asked; i++) {
-		if (batch->in[asking[i].at].learned_at != SNAPSHOT_NO_BACKEND)
+		if (in->view.kind != DTLS_CID)
 			continue;
-		if (learned_find_first(cids, &asking[i].place, &by))
-			answer(batch, &asking[i], &by);
-		else
-			asking[left++] = asking[i];
+		if (asking.count > LEARNED_AT_ONCE - LEARNED_LENGTHS)
+			look_up(batch, &asking);
+		ask(&asking, lengths, in, (uint8_t)i);
 	}
-	for (size_t i = 0; i < left; i++) {
-		const struct route_in *in = &batch->in[asking[i].at];
-
-		if (in->learned_at != SNAPSHOT_NO_BACKEND && in->learned_len > asking[i].len)
-			continue;
-		if (learned_find_second(cids, &asking[i].place, &by))
-			answer(batch, &asking[i], &by);
-	}
+	look_up(batch, &asking);
 }
 
 bool learned_cids_is(const struct route_in *in, const uint8_t *cid, uint8_t len)

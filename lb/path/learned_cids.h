@@ -28,8 +28,9 @@ struct learned_servers {
 	uint16_t members[];           /* by index in the pool's backends */
 };
 
-/* NULL: out of memory. Control thread. */
-struct learned_servers *learned_servers_new(const struct snapshot_pool *pool, struct learned *cids);
+/* `previous`: what workers may still use, or NULL. NULL: out of memory. Control thread. */
+struct learned_servers *learned_servers_new(const struct snapshot_pool *pool, struct learned *cids,
+					    const struct learned_servers *previous);
 void learned_servers_free(struct learned_servers *servers);
 
 /* Before a batch of a pool that learns is routed: fills route_in.learned_…, and uplink.shared. */

@@ -82,27 +82,20 @@ static void learned_cid(uint8_t cid[static LEARNED_CID_OCTETS], uint32_t number)
 static uint64_t find_learned(void *ctx, size_t operations)
 {
 	const struct learned_bed *of = ctx;
-	struct learned_place places[LEARNED_BATCH];
-	uint8_t cid[LEARNED_CID_OCTETS], second[LEARNED_BATCH];
-	struct learned_by by;
+	uint8_t cids[LEARNED_BATCH][LEARNED_CID_OCTETS];
+	struct learned_asked asked[LEARNED_BATCH];
+	struct learned_by by[LEARNED_BATCH];
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < operations; i += of->batch) {
-		size_t seconds = 0;
-
 		for (size_t j = 0; j < of->batch; j++) {
-			learned_cid(cid, of->order[(i + j) % KEYS]);
-			places[j] = learned_look(&of->learned, cid, sizeof cid);
+			learned_cid(cids[j], of->order[(i + j) % KEYS]);
+			asked[j].cid = cids[j];
+			asked[j].len = LEARNED_CID_OCTETS;
 		}
-		for (size_t j = 0; j < of->batch; j++) {
-			if (learned_find_first(&of->learned, &places[j], &by))
-				sum += by.last;
-			else
-				second[seconds++] = (uint8_t)j;
-		}
-		for (size_t j = 0; j < seconds; j++)
-			if (learned_find_second(&of->learned, &places[second[j]], &by))
-				sum += by.last;
+		learned_find_all(&of->learned, asked, by, of->batch);
+		for (size_t j = 0; j < of->batch; j++)
+			sum += by[j].last;
 	}
 	return sum;
 }
@@ -115,7 +108,7 @@ static void learned_case(const struct core_case *this, enum measure_effort effor
 
 	of->cids = (uint32_t)this->of;
 	of->batch = this->batch;
-	of->memory = pages_take(learned_octets(of->cids));
+	of->memory = pages_take_large(learned_octets(of->cids));
 	measure_require(of->memory, this->name);
 	learned_begin(&of->learned, of->memory, of->cids, secret);
 	for (uint32_t i = 0; i < of->cids; i++) {

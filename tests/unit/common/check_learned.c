@@ -226,117 +226,6 @@ START_TEST(members)
 }
 END_TEST
 
-/* Another process takes it up. */
-static const char *resume(struct learned *as)
-{
-	return learned_resume(as, memory, learned_octets(SMALL));
-}
-
-START_TEST(taken_up)
-{
-	struct learned again;
-	struct learned_by by;
-	struct learned_place place;
-
-	for (uint32_t i = 0; i < SMALL; i++)
-		add(i, (uint16_t)(i % 1000));
-	add(1, 7);
-	learned_add(&learned, cid_of(1).octets, 5, 3);
-	ck_assert_ptr_null(resume(&again));
-	ck_assert_uint_eq(learned_count(&again), SMALL + 1);
-	ck_assert_uint_eq(learned_lengths(&again), 1U << CID_OCTETS | 1U << 5);
-	ck_assert_uint_eq(learned_max_cids(&again), SMALL);
-	for (uint32_t i = 0; i < SMALL; i++) {
-		place = learned_look(&again, cid_of(i).octets, CID_OCTETS);
-		ck_assert(learned_find(&again, &place, &by));
-		ck_assert_uint_eq(by.last, i == 1 ? 7 : i % 1000);
-	}
-}
-END_TEST
-
-/* A table for more CIDs, or for fewer: as many as have room. */
-START_TEST(copied)
-{
-	enum { MANY = 2 * SMALL - 200 };
-	const uint32_t had = _i ? SMALL : MANY;
-	struct learned_by by;
-	struct learned from;
-	void *old;
-
-	tear_down();
-	begin(_i ? SMALL : 2 * SMALL);
-	from = learned;
-	old = memory;
-	learned_member(&from, "a");
-	for (uint32_t i = 0; i < had; i++)
-		learned_add(&from, cid_of(i).octets, CID_OCTETS, 5);
-	begin(_i ? 2 * SMALL : SMALL);
-	learned_copy(&learned, &from);
-	free(old);
-	ck_assert_uint_eq(learned_member_known(&learned, "a"), 0);
-	ck_assert_uint_eq(learned_lengths(&learned), 1U << CID_OCTETS);
-	for (uint32_t i = 0; i < had && _i; i++)
-		ck_assert(find(i, &by));
-	ck_assert_uint_eq(learned_count(&learned) + learned.counts.evicted, had);
-}
-END_TEST
-
-/* Killed while it wrote: the entry is what it was, or is free. Nothing else is lost. */
-START_TEST(half_written)
-{
-	const size_t entries = (learned_octets(SMALL) - learned_octets(SMALL) % 64) / 8;
-	uint64_t *words = memory;
-	struct learned again;
-	struct learned_by by;
-	struct learned_place place;
-
-	for (uint32_t i = 0; i < 300; i++)
-		add(i, 5);
-	for (size_t i = entries; i-- > 0;)
-		if (words[i] >> 32 == (UINT64_C(0xffff) << 16 | 5)) {
-			words[i] |= 1;
-			words[i - 1] ^= _i ? 0x10 : 0;
-			break;
-		}
-	ck_assert_ptr_null(resume(&again));
-	ck_assert_uint_eq(learned_count(&again), _i ? 299 : 300);
-	for (uint32_t i = 300; i < 300 + SMALL / 2; i++)
-		ck_assert_int_eq(learned_add(&again, cid_of(i).octets, CID_OCTETS, 6), LEARNED_ADDED);
-	ck_assert_uint_eq(again.counts.evicted, 0);
-	place = learned_look(&again, cid_of(299 + SMALL / 2).octets, CID_OCTETS);
-	ck_assert(learned_find(&again, &place, &by));
-}
-END_TEST
-
-/* One bit of it is another. Then it is refused, or has all that it had, but for what was half written. */
-START_TEST(damaged)
-{
-	const size_t octets = learned_octets(SMALL);
-	uint8_t *at = memory;
-	struct learned again;
-	uint32_t refused = 0, roll = 1;
-
-	for (uint32_t i = 0; i < SMALL; i++)
-		add(i, 5);
-	ck_assert_ptr_nonnull(learned_resume(&again, memory, octets - 64));
-	ck_assert_ptr_nonnull(learned_resume(&again, memory, 40));
-	for (int i = 0; i < 3000; i++) {
-		roll = roll * 1664525 + 1013904223;
-		const size_t bit = (size_t)((uint64_t)roll * (octets * 8) >> 32);
-
-		at[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		if (resume(&again))
-			refused++;
-		else
-			ck_assert_uint_eq(learned_count(&again), SMALL);
-		at[bit / 8] ^= (uint8_t)(1 << bit % 8);
-	}
-	ck_assert_uint_gt(refused, 600);
-	memset(at, 0, 8);
-	ck_assert_ptr_nonnull(resume(&again));
-}
-END_TEST
-
 /* Whoever is found was added, with the server that each CID has here. */
 static void *work(void *ctx)
 {
@@ -394,9 +283,5 @@ void suite(TCase *tests)
 	tcase_add_loop_test(tests, room, 0, 2);
 	tcase_add_loop_test(tests, asked_for, 0, 2);
 	tcase_add_test(tests, members);
-	tcase_add_test(tests, taken_up);
-	tcase_add_loop_test(tests, copied, 0, 2);
-	tcase_add_loop_test(tests, half_written, 0, 2);
-	tcase_add_test(tests, damaged);
 	tcase_add_loop_test(tests, many_threads, 0, 2);
 }
