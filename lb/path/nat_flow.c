@@ -20,23 +20,6 @@ struct flow_key nat_address_key(enum flow_kind kind, const struct uplink *up)
 	};
 }
 
-struct flow_key nat_cid_key(enum flow_kind kind, const struct uplink *up)
-{
-	struct flow_key key = {
-		.kind = kind,
-		.pool = up->pool->uid,
-		.cid_len = up->decision->cid_len,
-		.cid = up->decision->cid,
-		.only = up->only,
-	};
-
-	if (kind == FLOW_SOURCE) {
-		key.service = up->service;
-		key.source = up->datagram->from;
-	}
-	return key;
-}
-
 /* Hashes the CID, or the source and the address that it sent to, or the CID and the source. All keys come from the
  * configuration, so the result is the same on every node and after every start.
  *

@@ -7,12 +7,30 @@
 #ifndef CIDLB_PATH_NAT_PRIV_H
 #define CIDLB_PATH_NAT_PRIV_H
 
+#include "flows/flows.h"
 #include "path/forward.h"
 
 /* nat_flow.c: one flow for one datagram. */
 
 struct flow_key nat_address_key(enum flow_kind kind, const struct uplink *up); /* ADDRESS, HELLO */
-struct flow_key nat_cid_key(enum flow_kind kind, const struct uplink *up);     /* CID, SOURCE */
+
+/* CID, SOURCE. In the header because every datagram of a session has two made. */
+static inline struct flow_key nat_cid_key(enum flow_kind kind, const struct uplink *up)
+{
+	struct flow_key key = {
+		.kind = kind,
+		.pool = up->pool->uid,
+		.cid_len = up->decision->cid_len,
+		.cid = up->decision->cid,
+		.only = up->only,
+	};
+
+	if (kind == FLOW_SOURCE) {
+		key.service = up->service;
+		key.source = up->datagram->from;
+	}
+	return key;
+}
 
 static inline struct ownership_pair nat_pair(const struct uplink *up)
 {

@@ -149,9 +149,17 @@ static struct flow *session_make(struct path *path, const struct uplink *up, str
 	return session ? session : nat_make(path, up, &key);
 }
 
+/* Apart from nat_follow_uplink(), which hardly ever needs it. */
+static struct flow *find_own(struct path *path, const struct uplink *up)
+{
+	const struct flow_key key = nat_cid_key(FLOW_SOURCE, up);
+
+	return flows_find(path->flows, &key);
+}
+
 void nat_follow_uplink(struct path *path, const struct uplink *up)
 {
-	const struct flow_key key = nat_cid_key(FLOW_CID, up), own_key = nat_cid_key(FLOW_SOURCE, up);
+	const struct flow_key key = nat_cid_key(FLOW_CID, up);
 	const struct ownership_datagram datagram = { nat_pair(up), (uint32_t)up->datagram->len, path->now_ms };
 	enum nat_handshake said;
 	struct flow *session = find_beyond_handshake(path, up, &key, &said), *own = NULL;
@@ -177,7 +185,7 @@ void nat_follow_uplink(struct path *path, const struct uplink *up)
 		return;
 	}
 	if (ownership_asks_own(&session->session, &datagram))
-		own = flows_find(path->flows, &own_key);
+		own = find_own(path, up);
 	way = ask_way(session, own, &datagram);
 	if (way == OWNERSHIP_HOME)
 		nat_send_up(path, up, session);
