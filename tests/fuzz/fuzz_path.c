@@ -5,7 +5,7 @@
  * refused, replies + copies = sent down + refused down. Flows are bounded. Nothing leaves for an address that sent
  * nothing, or that cannot be answered. Nothing in the clear leaves beside a CID, but flights, which leave as
  * handshakes do. Through a session's endpoints an address that cannot be proven gets at most three times what it sent,
- * and its allowances. */
+ * and its allowances. In a pool that learns, a CID leads nowhere but to a backend that has given it out. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,6 +261,7 @@ static void reply(void)
 		datagram.from = source_addr((int)(from % SOURCES));
 	else if (from >= 224)
 		datagram.from = fuzz.bed.backends[from % BED_POOLS][from / 2 % BED_BACKENDS].addr;
+	fuzz.batch[0].backend = bed_backend_at(&fuzz.bed, BED_DTLS, &datagram.from);
 	fuzz.batch[0].end = end_at(&end->endpoint, &datagram.from);
 	memcpy(datagram.local, end->endpoint.ip, sizeof datagram.local);
 	fuzz.answered++;
@@ -317,6 +318,8 @@ static void restart(void)
 			struct account *account = &fuzz.accounts[i][cid];
 
 			account->shown = account->greeted = account->ensued = account->proven = false;
+			memset(account->given, 0, sizeof account->given);
+			memset(account->shown_to, 0, sizeof account->shown_to);
 		}
 	}
 	memset(fuzz.received, 0, sizeof fuzz.received);
@@ -391,6 +394,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	fuzz.bed.contest = mode % 4 == 2 ? CONTEST_HOME : CONTEST_OWN;
 	fuzz.bed.endpoint = mode % 4 == 2 && mode & 8 ? ENDPOINT_HANDSHAKE : ENDPOINT_CID;
 	fuzz.bed.hello_rate = mode & 4 ? 2 : 0;
+	fuzz.bed.learns = mode & 16;
 	fuzz.bed.now_ms = (UINT64_C(1) << 32) - (UINT64_C(1) << take() % 20);
 	settings_read();
 	bed_begin(&fuzz.bed);

@@ -24,6 +24,7 @@ static struct {
 	struct uids *pools, *backends, *listeners;
 	struct table *first_table;
 	struct path *path;
+	void *cids; /* memory of their table */
 } lasting;
 
 static struct bed *current;
@@ -107,7 +108,8 @@ static void lasting_begin(void)
 	lasting.backends = uids_new(BED_POOLS * BED_BACKENDS);
 	lasting.listeners = uids_new(STATS_LISTENERS);
 	lasting.path = aligned_alloc(_Alignof(struct path), sizeof *lasting.path);
-	if (!lasting.pools || !lasting.backends || !lasting.listeners || !lasting.path)
+	lasting.cids = aligned_alloc(64, (learned_octets(BED_MAX_CIDS) + 63) / 64 * 64);
+	if (!lasting.pools || !lasting.backends || !lasting.listeners || !lasting.path || !lasting.cids)
 		abort();
 	memset(lasting.path, 0, sizeof *lasting.path);
 	if (path_begin(lasting.path, &none, &io))
@@ -146,6 +148,8 @@ static void pool_write(const struct bed *bed, int at, struct conf_pool *pool, st
 	*pool = (struct conf_pool){ .name = pool_names[at], .nat = nat_of(bed), .backends = backends };
 	if (at == BED_UDP)
 		pool->protocol = POOL_UDP;
+	else if (bed->learns)
+		pool->layout = (struct cid_layout){ .scheme = CID_LAYOUT_LEARNED };
 	else
 		pool->layout = (struct cid_layout){ .scheme = CID_LAYOUT_ID,
 						    .lbcid = { .length = BED_CID_OCTETS, .size = 1 },
@@ -156,7 +160,7 @@ static void pool_write(const struct bed *bed, int at, struct conf_pool *pool, st
 		if (!bed->backends[at][i].absent)
 			backends[pool->backend_count++] = (struct conf_backend){
 				.name = backend_names[i],
-				.has_id = at == BED_DTLS,
+				.has_id = at == BED_DTLS && !bed->learns,
 				.id = { 1, { bed_server_id(i) } },
 				.addr = bed->backends[at][i].addr,
 				.weight = 100,
@@ -212,6 +216,8 @@ void bed_reload(struct bed *bed)
 	host[0].addr.port = host[1].addr.port = 0;
 	spec.host = (struct host_addrs){ host, sizeof host / sizeof host[0] };
 	spec_note(bed, &spec);
+	if (bed->learns)
+		spec.learned[BED_DTLS].of[LEARNED_CIDS] = &bed->learned;
 	table = table_build(&conf, &spec, bed->listener_uids, previous ? previous : lasting.first_table);
 	if (!table)
 		abort();
@@ -265,6 +271,8 @@ void bed_begin(struct bed *bed)
 			bed->backends[pool][i] = (struct bed_backend){ .health = BACKEND_UP,
 								       .admin = BACKEND_READY,
 								       .addr = backend_addr(pool, i) };
+	memset(lasting.cids, 0, learned_octets(BED_MAX_CIDS));
+	learned_begin(&bed->learned, lasting.cids, BED_MAX_CIDS, secret);
 	start(bed);
 }
 
@@ -276,6 +284,8 @@ void bed_end(struct bed *bed)
 void bed_restart(struct bed *bed)
 {
 	stop(bed);
+	if (learned_resume(&bed->learned, lasting.cids, learned_octets(BED_MAX_CIDS)))
+		abort();
 	start(bed);
 }
 

@@ -12,7 +12,7 @@
 #include "path/path.h"
 
 enum { BED_DTLS, BED_UDP, BED_POOLS };
-enum { BED_BACKENDS = 3, BED_CID_OCTETS = 8, BED_LISTENERS = 3 };
+enum { BED_BACKENDS = 3, BED_CID_OCTETS = 8, BED_LISTENERS = 3, BED_MAX_CIDS = LEARNED_MIN_CIDS };
 /* Listener 0 and 1 are the DTLS pool's; 1 is on the wildcard address and has services 1 and 2. Listener 2 is the UDP
  * pool's. */
 enum { BED_SERVICES = 4 };
@@ -30,6 +30,8 @@ struct bed {
 	enum conf_rebind rebind;
 	enum conf_contest contest;
 	enum conf_endpoint endpoint;
+	bool learns; /* the DTLS pool; else its CIDs bear ids */
+	struct learned learned;
 	uint32_t max_flows, unproven_rate, hello_rate;
 	struct bed_backend backends[BED_POOLS][BED_BACKENDS];
 
@@ -50,7 +52,7 @@ uint8_t bed_server_id(int backend);
 /* The backend that has this address; -1: none. */
 int bed_backend_at(const struct bed *bed, int pool, const struct addr *addr);
 
-/* Begins with no flow, and ends so. */
+/* Begins with no flow and no CID, and ends so. A restart keeps CIDs, as they are in a file. */
 void bed_begin(struct bed *bed);
 void bed_end(struct bed *bed);
 void bed_restart(struct bed *bed);

@@ -50,8 +50,22 @@ static int source_at(const struct addr *addr)
 struct wire_cid cid_at(int cid)
 {
 	return (struct wire_cid){
-		BED_CID_OCTETS, { bed_server_id(cid % BED_BACKENDS), (uint8_t)cid, 0xc1, 0xc1, 0xc1, 0xc1, 0xc1, 0xc1 }
+		(uint8_t)(BED_CID_OCTETS - (fuzz.bed.learns ? cid % 4 : 0)),
+		{ bed_server_id(cid % BED_BACKENDS), (uint8_t)cid, 0xc1, 0xc1, 0xc1, 0xc1, 0xc1, 0xc1 },
 	};
+}
+
+/* How long the CID is that the first record with one shows. */
+static uint8_t cid_len_of(const struct wire *wire)
+{
+	for (int i = 0; i < CIDS && fuzz.bed.learns; i++) {
+		const struct wire_cid cid = cid_at(i);
+		const struct wire_shape shape = wire_shape(wire, cid.len);
+
+		if (shape.has_cid && memcmp(shape.cid.octets, cid.octets, cid.len) == 0)
+			return cid.len;
+	}
+	return BED_CID_OCTETS;
 }
 
 static int cid_index(const struct wire_cid *cid)
@@ -59,7 +73,7 @@ static int cid_index(const struct wire_cid *cid)
 	for (int i = 0; i < CIDS; i++) {
 		const struct wire_cid there = cid_at(i);
 
-		if (memcmp(there.octets, cid->octets, sizeof there.octets) == 0)
+		if (memcmp(there.octets, cid->octets, there.len) == 0)
 			return i;
 	}
 	return -1;
@@ -100,11 +114,32 @@ static struct wire wire_of(const struct flying *flying)
 	return wire;
 }
 
+/* A CID that is learned leads to one that has given it out, in a handshake whose device has shown it and was answered
+ * under keys. Until then only its own source is led there. */
+static void check_learned(const struct flying *flying, int cid, int backend)
+{
+	struct account *account;
+
+	require(cid >= 0);
+	account = &fuzz.accounts[flying->source][cid];
+	require(fuzz.may_learn[cid][backend] || account->given[backend]);
+	account->shown_to[backend] |= account->given[backend];
+}
+
+static void check_given(int source, const struct flying *flying)
+{
+	require(flying->backend >= 0);
+	if (flying->greets >= 0)
+		fuzz.accounts[source][flying->greets].given[flying->backend] = true;
+	for (int i = 0; i < CIDS && flying->protected; i++)
+		fuzz.may_learn[i][flying->backend] |= fuzz.accounts[source][i].shown_to[flying->backend];
+}
+
 /* What leaves beside a CID, and through which endpoint. */
-static void check_shape(const struct flying *flying, struct end *end)
+static void check_shape(const struct flying *flying, struct end *end, int backend)
 {
 	const struct wire wire = wire_of(flying);
-	const struct wire_shape shape = wire_shape(&wire, BED_CID_OCTETS);
+	const struct wire_shape shape = wire_shape(&wire, cid_len_of(&wire));
 	const int cid = shape.has_cid ? cid_index(&shape.cid) : -1;
 	struct account *account;
 
@@ -117,6 +152,8 @@ static void check_shape(const struct flying *flying, struct end *end)
 		end->session = true;
 		end->cid = cid;
 	}
+	if (shape.has_cid && fuzz.bed.learns)
+		check_learned(flying, cid, backend);
 	if (cid < 0)
 		return;
 	account = &fuzz.accounts[flying->source][cid];
@@ -139,7 +176,7 @@ void check_up(struct bed *bed, const struct io_send *send, const struct addr *en
 	require(flying->source < BAD_SOURCES);
 	require(backend >= 0 && !bed->backends[pool][backend].absent);
 	if (end && pool == BED_DTLS)
-		check_shape(flying, end);
+		check_shape(flying, end, backend);
 }
 
 void check_down(struct bed *bed, const struct io_send *send, int service, bool sent)
@@ -156,6 +193,7 @@ void check_down(struct bed *bed, const struct io_send *send, int service, bool s
 	flying->sent_to[source] |= (uint8_t)(1U << service);
 	require(++flying->sends <= WAYS && end);
 	if (end->greets && bed_pool(service) == BED_DTLS) {
+		check_given(source, flying);
 		if (flying->greets >= 0)
 			fuzz.accounts[source][flying->greets].greeted = true;
 		for (int i = 0; i < CIDS && flying->protected; i++)
@@ -202,6 +240,16 @@ static uint64_t check_pool(int pool)
 	return replies;
 }
 
+static void check_cids(void)
+{
+	const struct learned *learned = &fuzz.bed.learned;
+	uint32_t most = 0;
+
+	for (int i = 0; i < CIDS; i++)
+		most += fuzz.may_learn[i][0] || fuzz.may_learn[i][1] || fuzz.may_learn[i][2];
+	require(learned_count(learned) <= most && learned->counts.evicted == 0 && learned->counts.refused == 0);
+}
+
 void check_counts(void)
 {
 	const struct stats *stats = &fuzz.bed.path->stats;
@@ -216,4 +264,5 @@ void check_counts(void)
 	for (int pool = 0; pool < BED_POOLS; pool++)
 		answered += check_pool(pool);
 	require(answered == fuzz.answered);
+	check_cids();
 }

@@ -31,6 +31,8 @@ struct account {
 	bool greeted; /* a ServerHello with it went there; since the last restart */
 	bool ensued;  /* then it sent the CID */
 	bool proven;  /* then something protected went to its handshake: it may be proven */
+	/* The same of one backend: which of them has given it out there, and that its source has shown it since. */
+	bool given[BED_BACKENDS], shown_to[BED_BACKENDS];
 };
 
 /* A datagram of the batch under way. */
@@ -39,6 +41,7 @@ struct flying {
 	size_t len;
 	int source, service; /* uplinks */
 	int greets;          /* replies: the index of a CID that it gives out, or -1 */
+	int backend;         /* replies: the one that it comes from, or -1 */
 	bool protected;
 	const struct end *end; /* replies */
 	unsigned sends;
@@ -51,7 +54,8 @@ struct fuzz {
 	struct end ends[ENDS];
 	size_t end_count;
 	struct account accounts[SOURCES][CIDS];
-	uint8_t addressed[SOURCES]; /* bit n: service n; since the last restart */
+	bool may_learn[CIDS][BED_BACKENDS]; /* … and then said something protected: over restarts, too */
+	uint8_t addressed[SOURCES];         /* bit n: service n; since the last restart */
 	uint64_t cookies[SOURCES];
 	uint64_t received[BED_LISTENERS], answered;
 	uint32_t most_flows, most_rate;
@@ -64,6 +68,7 @@ extern struct fuzz fuzz;
 
 void require(bool holds);
 struct addr source_addr(int source);
+/* In a pool that learns they have four lengths. */
 struct wire_cid cid_at(int cid);
 /* The endpoint if something has left through it for this backend, or NULL. */
 struct end *end_at(const struct addr *endpoint, const struct addr *backend);

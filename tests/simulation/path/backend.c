@@ -147,6 +147,7 @@ static void take_finished(struct world *world, int member, struct session *sessi
 		if (!shared && !addr_equal(&session->peer, &datagram->from))
 			return;
 		session->state = SESSION_ESTABLISHED;
+		givens_keyed(world, session);
 		session->window = 1;
 		session->member = member;
 		session->peer = session->first = datagram->from;

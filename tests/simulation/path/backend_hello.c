@@ -87,6 +87,8 @@ static void answer_stranger(struct world *world, int member, const struct datagr
 					  .cid = cid_mint(world, member, client->random * 5) };
 	const struct wire_seal seal = { client->v13, WIRE_HANDSHAKE, client->v13 ? 2 : 1, NULL, client->random, 1 };
 
+	if (hello.has_cid)
+		givens_gave(world, member, datagram, &hello.cid);
 	say_hello(world, backend_reply(world, member, &datagram->from, NULL), &hello, &seal,
 		  client->random % WIRE_CUTS);
 }
@@ -131,6 +133,7 @@ static void session_begin(struct world *world, int member, const struct datagram
 	session->cut = dice_below(&world->dice, WIRE_CUTS);
 	session->peer = session->first = datagram->from;
 	invariants_session_begins(world, slot, datagram);
+	givens_gave(world, member, datagram, &session->cid);
 	answer_hello(world, session);
 	world_schedule(world, FLIGHT_AGAIN_MS, EVENT_FLIGHT, slot, generation);
 }

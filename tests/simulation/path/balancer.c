@@ -7,6 +7,8 @@
 #include "path/batch.h"
 #include "tests/simulation/path/world.h"
 
+enum { CRAMPED_CIDS = 16 };
+
 static const uint8_t secret[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 
 #define NODE_ID(length_, offset_, size_)                                                                               \
@@ -26,17 +28,19 @@ static const struct {
 	[POOL_HASH] = { "hash", POOL_DTLS, REBIND_FOLLOW, { .scheme = CID_LAYOUT_HASH, .length = 5 } },
 	[POOL_PLAIN] = { "plain", POOL_UDP, REBIND_FOLLOW, { 0 } },
 	[POOL_HOME] = { "home", POOL_DTLS, REBIND_FOLLOW, NODE_ID(7, 2, 1) },
+	[POOL_LEARNED] = { "learned", POOL_DTLS, REBIND_FOLLOW, { .scheme = CID_LAYOUT_LEARNED, .length = 8 } },
 };
 
-static const size_t pool_of_listener[LISTENERS] = { POOL_FOLLOW, POOL_FOLLOW, POOL_BACKEND,
-						    POOL_HASH,   POOL_PLAIN,  POOL_HOME };
-static char *const listener_names[LISTENERS] = { "l0", "l1", "l2", "l3", "l4", "l5" };
+static const size_t pool_of_listener[LISTENERS] = { POOL_FOLLOW, POOL_FOLLOW, POOL_BACKEND, POOL_HASH,
+						    POOL_PLAIN,  POOL_HOME,   POOL_LEARNED };
+static char *const listener_names[LISTENERS] = { "l0", "l1", "l2", "l3", "l4", "l5", "l6" };
 static char *const member_names[POOL_MEMBERS] = { "a", "b", "c", "d", "e" };
 
 /* The first world's table. Filling the slots of a table takes longer than running a world, so all later worlds share
  * them. */
 static struct table *first_table;
 static struct path *the_path;
+static void *learned_memory;
 
 int balancer_pool(int service)
 {
@@ -151,9 +155,9 @@ static void conf_write(struct world *world)
 	for (int i = 0; i < POOLS; i++) {
 		struct conf_pool *pool = &balancer->pools[i];
 
-		*pool = (struct conf_pool){ .name = shapes[i].name,
-					    .protocol = shapes[i].protocol,
-					    .layout = shapes[i].layout };
+		*pool = (struct conf_pool){ .name = shapes[i].name, .protocol = shapes[i].protocol };
+		pool->layout =
+			i == POOL_LEARNED ? (struct cid_layout){ .scheme = CID_LAYOUT_LEARNED } : shapes[i].layout;
 		pool->nat = nat_of(world, i);
 		if (shapes[i].protocol == POOL_DTLS)
 			pool->hello_rate = (struct conf_hello_rate){ .prefix = world->traits.hello_rate };
@@ -215,6 +219,7 @@ void balancer_reload(struct world *world)
 	host[0].addr.port = host[1].addr.port = 0;
 	spec.host = (struct host_addrs){ host, sizeof host / sizeof host[0] };
 	uids_note(balancer, &spec);
+	spec.learned[POOL_LEARNED].of[LEARNED_CIDS] = &balancer->learned;
 	for (int i = 0; i < LISTENERS; i++)
 		balancer->listener_uids[i] = uids_give(balancer->listener_names, 0, listener_names[i]);
 	table = table_build(&balancer->conf, &spec, balancer->listener_uids, previous ? previous : first_table);
@@ -245,6 +250,32 @@ static struct path *path_make(void)
 	return path;
 }
 
+/* A table that is much too small cannot be taken up again. It stays what it is. */
+static void learned_make(struct world *world)
+{
+	const size_t octets = (learned_octets(LEARNED_MIN_CIDS) + 63) / 64 * 64;
+	const bool cramped = world->invariants.class == WORLD_CRAMPED;
+
+	if (!learned_memory)
+		learned_memory = aligned_alloc(64, octets);
+	if (!learned_memory)
+		abort();
+	memset(learned_memory, 0, octets);
+	learned_begin(&world->balancer.learned, learned_memory, cramped ? CRAMPED_CIDS : LEARNED_MIN_CIDS, secret);
+}
+
+static void learned_take_up(struct world *world)
+{
+	struct learned *learned = &world->balancer.learned;
+	const uint32_t before = learned_count(learned);
+
+	if (learned_max_cids(learned) < LEARNED_MIN_CIDS)
+		return;
+	if (learned_resume(learned, learned_memory, learned_octets(LEARNED_MIN_CIDS)) ||
+	    learned_count(learned) != before)
+		invariants_expect(world, false, "16: what was learned is not there after a restart");
+}
+
 void balancer_begin(struct world *world)
 {
 	struct balancer *balancer = &world->balancer;
@@ -259,6 +290,7 @@ void balancer_begin(struct world *world)
 	if (!the_path)
 		the_path = path_make();
 	balancer->path = the_path;
+	learned_make(world);
 	balancer_start(world);
 }
 
@@ -282,6 +314,7 @@ void balancer_start(struct world *world)
 	for (int i = 0; i < MEMBERS; i++)
 		balancer->members[i].uid = UIDS_FULL;
 	memset(&path->stats, 0, sizeof path->stats);
+	learned_take_up(world);
 	path->publisher = &balancer->publisher;
 	balancer_reload(world);
 	balancer->running = true;

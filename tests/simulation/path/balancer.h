@@ -17,9 +17,9 @@
 
 struct world;
 
-/* POOL_HOME: contest = "home", and in some worlds endpoint = "handshake". */
-enum { POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN, POOL_HOME, POOLS };
-enum { LISTENERS = 6, POOL_MEMBERS = 5, MEMBERS = POOLS * POOL_MEMBERS };
+/* POOL_HOME: contest = "home", and in some worlds endpoint = "handshake". POOL_LEARNED: its CIDs say nothing. */
+enum { POOL_FOLLOW, POOL_BACKEND, POOL_HASH, POOL_PLAIN, POOL_HOME, POOL_LEARNED, POOLS };
+enum { LISTENERS = 7, POOL_MEMBERS = 5, MEMBERS = POOLS * POOL_MEMBERS };
 
 /* Handles: a listener's number, an endpoint's port. */
 enum { BALANCER_LISTENERS = 1000, BALANCER_ENDPOINTS = 100000 };
@@ -50,6 +50,7 @@ struct balancer {
 	struct limit *limit;
 	struct allowances *allowances;
 	struct handshakes *handshakes;
+	struct learned learned; /* as in a file: a restart finds it again */
 	struct path *path;
 };
 
@@ -57,6 +58,7 @@ int balancer_pool(int service);
 /* The service of a listener at a local address (NULL: its own address). NOBODY: there is none. */
 int balancer_service(int listener, const uint8_t *local);
 int balancer_member(const struct balancer *balancer, const struct addr *addr); /* NOBODY: no backend's address */
+/* What servers of the pool know of their CIDs. That of POOL_LEARNED the balancer is not told. */
 const struct cid_layout *balancer_layout(int pool);
 struct server_id balancer_server_id(int number);
 int balancer_owner(const struct balancer *balancer, int number); /* the member */

@@ -28,7 +28,7 @@
  *      from anywhere with contest = "home". A server that moves before it verifies would follow it.
  *
  * What addresses get, and through which endpoints: invariants_limits.c. Counters and bounds: invariants_count.c. When a
- * device is answered: invariants_answer.c. */
+ * device is answered: invariants_answer.c. What is learned: invariants_learned.c. */
 #include <string.h>
 
 #include "tests/simulation/path/world.h"
@@ -79,7 +79,7 @@ void invariants_session_begins(struct world *world, int slot, const struct datag
 
 	memset(invariants->accounts[slot], 0, sizeof invariants->accounts[slot]);
 	memset(invariants->home[slot], 0, sizeof invariants->home[slot]);
-	invariants->excused[slot] = false;
+	invariants->excused[slot] = invariants->learned[slot] = false;
 	invariants->proofs[slot] = (struct proof){ .address = hello->address, .service = hello->service };
 }
 
@@ -268,6 +268,8 @@ static void batch_end_up(struct world *world, const struct datagram *datagram, u
 		else if (world->invariants.class != WORLD_CRAMPED)
 			invariants_expect(world, sends == 1, "1: a CID does not reach its owner");
 	}
+	if (is_clean_cid(datagram) && pool == POOL_LEARNED)
+		givens_batch_ends(world, invariants_session_of(world, datagram), sends);
 	if (is_clean_hello(datagram) && any_accepts(&world->balancer, pool) && !world->traits.hello_rate &&
 	    world->invariants.class != WORLD_CRAMPED)
 		invariants_expect(world, sends == 1, "2: a ClientHello reaches nobody");
@@ -338,6 +340,8 @@ void invariants_sent_up(struct world *world, const struct datagram *datagram, co
 	if (datagram->shape.has_cid && reads_id(datagram))
 		invariants_expect(world, member == named_by(&world->balancer, pool, &datagram->shape.cid),
 				  "1: a CID reaches another than its owner");
+	if (datagram->shape.has_cid && pool == POOL_LEARNED)
+		givens_uplink(world, datagram, member);
 	if (is_clean_hello(datagram) && datagram->shape.hello_begins)
 		invariants_expect(world,
 				  balancer_accepts(&world->balancer.members[member]) ||

@@ -1,6 +1,6 @@
 /* What must hold after every step, whatever is drawn. All of it is computed from what crosses the simulated wire, and
- * from what the two ends of a session know. The lists are in invariants.c, invariants_limits.c, invariants_answer.c and
- * invariants_count.c. */
+ * from what the two ends of a session know. The lists are in invariants.c, invariants_limits.c, invariants_answer.c,
+ * invariants_count.c and invariants_learned.c. */
 #ifndef CIDLB_TESTS_SIMULATION_PATH_INVARIANTS_H
 #define CIDLB_TESTS_SIMULATION_PATH_INVARIANTS_H
 
@@ -72,6 +72,23 @@ struct bucket {
 	uint64_t at_ms;
 };
 
+/* A CID of POOL_LEARNED that a server has given out. */
+struct given {
+	struct wire_cid cid;
+	int member, address, service; /* of its handshake */
+	bool keyed; /* the server had a record of its peer that verified, or spoke to it under keys of another session
+		     */
+	int next;   /* with the same hash */
+};
+
+enum { GIVENS = 16384, GIVEN_HASHES = 1024 };
+
+struct givens {
+	struct given all[GIVENS];
+	int count, keyed;
+	int first[GIVEN_HASHES]; /* one more than an index; 0: none */
+};
+
 enum world_class { WORLD_QUIET, WORLD_CONTESTED, WORLD_ATTACKED, WORLD_LOSSY, WORLD_CRAMPED, WORLD_CLASSES };
 
 enum { ENOUGH_RATE = 125000 /* of allowances, octets a second, for all devices of a world */ };
@@ -81,6 +98,8 @@ struct invariants {
 	struct account accounts[SESSIONS][ADDRESSES];
 	struct greeting greetings[ADDRESSES][SERVICES];
 	struct proof proofs[SESSIONS];
+	struct givens givens;
+	bool learned[SESSIONS]; /* the balancer has seen all that it needs to know the session's CID for good */
 	struct bucket pool_buckets[POOLS], address_buckets[POOLS][ADDRESSES];
 	struct addr home[SESSIONS][IO_FAMILIES];           /* E0; port 0: not seen yet */
 	bool excused[SESSIONS];                            /* an endpoint of its own was right for someone */
@@ -130,6 +149,17 @@ void invariants_verified(struct world *world, int slot, const struct datagram *d
 void invariants_moved(struct world *world, const struct session *session);
 /* The session that the datagram shows a CID of; NOBODY: none. */
 int invariants_session_of(const struct world *world, const struct datagram *datagram);
+
+/* The books of invariants_learned.c. A server of POOL_LEARNED gives out a CID to whoever sent the ClientHello; a
+ * session's device has shown its keys; its CID leaves for a member. */
+void givens_gave(struct world *world, int member, const struct datagram *hello, const struct wire_cid *cid);
+void givens_keyed(struct world *world, const struct session *session);
+void givens_uplink(struct world *world, const struct datagram *datagram, int member);
+/* A datagram with the CID of the session in `slot` (NOBODY: of none) has been served. */
+void givens_batch_ends(struct world *world, int slot, unsigned sends);
+/* `member` speaks under keys of the session in `slot` where handshakes of this address are. */
+void givens_beside(struct world *world, int member, int address, int service, int slot);
+void givens_check(struct world *world);
 
 /* The books of invariants_limits.c. `endpoint`: of the datagram. */
 void limits_uplink(struct world *world, int slot, const struct datagram *datagram, const struct addr *endpoint);

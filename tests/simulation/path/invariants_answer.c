@@ -48,6 +48,8 @@ static bool is_served(const struct world *world, const struct device *device)
 	if (!world->balancer.running || device->interrupted)
 		return false;
 	if (device->state == DEVICE_READY && device->session != NOBODY) {
+		if (pool == POOL_LEARNED && !world->invariants.learned[device->session])
+			return false;
 		if (pool != POOL_HASH)
 			return session->state == SESSION_ESTABLISHED &&
 			       balancer_serves(&world->balancer, session->member);

@@ -117,4 +117,5 @@ void invariants_check(struct world *world)
 	invariants_expect(world, answered == world->invariants.answered,
 			  "7: replies and strays are not what arrived at endpoints");
 	check_flows(world);
+	givens_check(world);
 }

@@ -47,6 +47,9 @@ static bool is_interrupted(const struct world *world, const struct device *devic
 {
 	if (device->state != DEVICE_COOKIE && device->state != DEVICE_FINISHING)
 		return false;
+	/* Nobody knows where its CID leads, however it is shown. */
+	if (balancer_pool(device->service) == POOL_LEARNED)
+		return got_server_hello(world, device);
 	return (balancer_pool(device->service) == POOL_HOME || shows_cid_alone(device)) &&
 	       got_server_hello(world, device);
 }
@@ -304,6 +307,9 @@ static void note_said(struct world *world, const struct datagram *datagram, int 
 		else
 			note_beside(world, slot, balancer_pool(service), said);
 	}
+	if (of_session && said->protected)
+		givens_beside(world, world->sessions[datagram->session.slot].member, address, service,
+			      datagram->session.slot);
 }
 
 static void greeting_downlink(struct world *world, const struct datagram *datagram, int address, int service)

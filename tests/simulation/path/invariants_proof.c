@@ -94,6 +94,8 @@ void proof_downlink(struct world *world, int slot, int pool, const struct said *
 	if (proof->stage == PROOF_SHOWN && said->protected)
 		proof->stage = PROOF_OVER;
 	proof->doubtful |= proof->stage == PROOF_OVER && proof->parts < 2;
+	if (proof->stage == PROOF_OVER && !proof->doubtful && proof->evicted == evicted(world, pool))
+		world->invariants.learned[slot] = true;
 }
 
 /* 5b, after a downlink of a session's endpoint. */

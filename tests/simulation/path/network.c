@@ -55,7 +55,7 @@ static const struct {
 	uint8_t host;
 	uint16_t port;
 } services[SERVICES] = { { 0, 1, 5684 }, { 1, 1, 5685 }, { 1, 2, 5685 }, { 2, 1, 5686 },
-			 { 3, 1, 5687 }, { 4, 1, 5683 }, { 5, 1, 5688 } };
+			 { 3, 1, 5687 }, { 4, 1, 5683 }, { 5, 1, 5688 }, { 6, 1, 5689 } };
 
 struct addr network_service(int service)
 {

@@ -23,7 +23,7 @@ enum {
 };
 
 /* Where devices send to: a listener at one of its local addresses. */
-enum { SERVICES = 7 };
+enum { SERVICES = 8 };
 
 enum leg { LEG_LISTENER, LEG_BACKEND, LEG_ENDPOINT, LEG_DEVICE };
 

@@ -17,7 +17,7 @@ enum { ATTACKS = 2 };
 
 static struct row rows[POOLS][SERVER_KINDS][ATTACKS];
 static const char *const kinds[SERVER_KINDS] = { "verifies", "leshan", "rrc", "stays", "premature", "rejects" };
-static const char *const pools[POOLS] = { "own", "backend", "hash", "plain", "home" };
+static const char *const pools[POOLS] = { "own", "backend", "hash", "plain", "home", "learned" };
 
 /* NULL: this world is not counted. */
 static struct row *row_of(const struct world *world, const struct session *session)

@@ -63,6 +63,7 @@ static void servers_draw(struct world *world)
 	world->traits.kinds[POOL_HOME] = home[dice_below(&world->dice, 3)];
 	world->traits.kinds[POOL_BACKEND] = backend[dice_below(&world->dice, 3)];
 	world->traits.kinds[POOL_HASH] = SERVER_VERIFIES;
+	world->traits.kinds[POOL_LEARNED] = follow[dice_below(&world->dice, 3)];
 }
 
 /* Servers that take no other address, at the endpoints of handshakes. Only flows know these, so nothing ends flows. */
