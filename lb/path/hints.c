@@ -97,14 +97,13 @@ static void hello_recall(struct path *path, struct uplink *up, struct route_in *
 	const uint64_t source = up->handshake;
 	uint16_t led;
 
-	if (offer_recall(path, up, in))
-		return;
 	in->hint = handshakes_hint(path->handshakes, source, now_s(path));
-	if (in->view.hello_first) {
-		if (in->hint != ROUTE_NO_HINT && hints_hello_look(path, up) == HELLO_GOES_ON)
-			in->view.hello_first = false;
+	if (in->hint != ROUTE_NO_HINT && hints_hello_look(path, up) == HELLO_GOES_ON) {
+		in->view.hello_first = false;
 		return;
 	}
+	if (offer_recall(path, up, in) || in->view.hello_first)
+		return;
 	/* A later fragment does not show what is offered. */
 	led = handshakes_hint(path->handshakes, handshakes_led(source), now_s(path));
 	if (in->hint == ROUTE_NO_HINT && led != ROUTE_NO_HINT) {
@@ -116,17 +115,18 @@ static void hello_recall(struct path *path, struct uplink *up, struct route_in *
 /* The source may have two handshakes, `own` and `led`, and at `home` a session since before. Whose the datagram is its
  * records do not say. Anybody can send a ClientHello in the name of a source. So until the source has repeated a
  * cookie, a handshake has only what is new: epoch 0, and the first records behind it. What a session sends that has
- * been there for longer goes home, or where its address leads. */
+ * been there for longer goes home, or where its address leads. Of DTLS 1.3, which resumes otherwise, nobody can tell.
+ */
 static uint16_t hint_of(const struct handshakes_known *own, const struct handshakes_known *led, uint16_t home,
-			bool settled)
+			const struct route_in *in)
 {
 	const bool has_own = own->backend != ROUTE_NO_HINT, has_led = led->backend != ROUTE_NO_HINT;
-
+	const bool settled = resume_is_settled(in->data, in->len), is_dtls12 = in->data[0] <= DTLS_RRC;
 	const bool newer = has_own && own->age_s < led->age_s && (own->confirmed || !settled);
 
 	if (has_led && led->confirmed && !newer)
 		return led->backend;
-	if (has_led && !has_own && !settled)
+	if (has_led && !has_own && !settled && is_dtls12)
 		return led->backend;
 	if (has_own && (own->confirmed || !settled || home == ROUTE_NO_HINT))
 		return own->backend;
@@ -140,7 +140,7 @@ static void source_recall(struct path *path, struct uplink *up, struct route_in 
 				      led = handshakes_know(path->handshakes, handshakes_led(source), now_s(path));
 	const uint16_t home = place ? resumed_find(up->settings, up->pool, place) : ROUTE_NO_HINT;
 
-	in->hint = hint_of(&own, &led, home, resume_is_settled(in->data, in->len));
+	in->hint = hint_of(&own, &led, home, in);
 }
 
 void hints_recall(struct path *path, struct batch *batch)
