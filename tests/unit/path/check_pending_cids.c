@@ -8,6 +8,7 @@
 #include "common/dtls.h"
 #include "tests/fixtures/handshakes_seen.h"
 #include "tests/fixtures/octets.h"
+#include "tests/fixtures/resume_texts.h"
 #include "tests/unit/suite.h"
 
 enum { MBEDTLS = 3, KINDS = sizeof handshakes_seen / sizeof *handshakes_seen, A = 11, B = 12, X = 1000, Y = 2000 };
@@ -71,6 +72,7 @@ static void offer(uint64_t source, uint16_t backend, const struct handshake_seen
 			given = true;
 			break;
 		case PENDING_OVER:
+		case PENDING_OVER_WITHOUT_CID:
 			ck_abort();
 		}
 	}
@@ -175,9 +177,39 @@ START_TEST(full)
 }
 END_TEST
 
+static enum pending_step said(uint16_t backend, const char *hex, struct pending_said *got)
+{
+	static const struct siphash_key names = { 3, 4 };
+	const struct octets octets = octets_of(hex);
+	const struct pending_reply reply = { X, backend, octets.at, octets.len, now_s, false, &names };
+	const enum pending_step step = pending_cids_reply(pending, &key, &reply, got);
+
+	free(octets.at);
+	return step;
+}
+
+/* A session without a CID: what its server gives out to be resumed counts once, when it has shown the keys. In a pool
+ * that does not learn CIDs a handshake that gives one out is not followed. */
+START_TEST(without_cid)
+{
+	static const char id[] = "000102030405060708090a0b0c0d0e0f";
+	struct pending_said got = { 0 };
+
+	ck_assert_int_eq(said(A, server_end_text(""), &got), PENDING_NOTHING);
+	ck_assert_int_eq(said(A, full_hello_text(id), &got), PENDING_NOTHING);
+	ck_assert_int_eq(said(B, server_end_text(""), &got), PENDING_NOTHING);
+	ck_assert_int_eq(said(A, server_end_text(""), &got), PENDING_OVER_WITHOUT_CID);
+	ck_assert(got.given.session_id && !got.given.ticket && got.cid.len == 0);
+	ck_assert_int_eq(said(A, server_end_text(""), &got), PENDING_NOTHING);
+	ck_assert_int_eq(said(A, handshakes_seen[MBEDTLS].datagrams[3] + 1, &got), PENDING_GIVEN);
+	ck_assert_int_eq(said(A, server_end_text(id), &got), PENDING_NOTHING);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, without_cid);
 	tcase_add_loop_test(tests, every_kind, 0, KINDS);
 	tcase_add_test(tests, not_before_the_device);
 	tcase_add_test(tests, other_server);
