@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "learned_news.h"
 #include "learned_priv.h"
 
 enum { CHECK_BITS = LEARNED_LAST_AT - LEARNED_CHECK_AT };
@@ -358,7 +359,7 @@ void learned_put(struct learned *learned, const struct learned_place *place, str
 	length_add(learned, place->len);
 }
 
-enum learned_added learned_add(struct learned *learned, const uint8_t *cid, size_t len, uint16_t member)
+static enum learned_added add(struct learned *learned, const uint8_t *cid, size_t len, uint16_t member, bool told)
 {
 	const struct learned_place place = learned_look(learned, cid, len);
 	struct learned_by by = { member, LEARNED_NOBODY };
@@ -367,7 +368,7 @@ enum learned_added learned_add(struct learned *learned, const uint8_t *cid, size
 
 	while ((entry = entry_find(learned, &place, &seen))) {
 		by.before = learned_by_of(seen.state).last;
-		if (by.before == member)
+		if (by.before == member || (told && learned_by_of(seen.state).before == member))
 			return LEARNED_KNOWN;
 		if (!learned_claim(entry, seen.state))
 			continue;
@@ -382,4 +383,18 @@ enum learned_added learned_add(struct learned *learned, const uint8_t *cid, size
 	learned_put(learned, &place, by);
 	atomic_fetch_add_explicit(&learned->counts.added, 1, memory_order_relaxed);
 	return LEARNED_ADDED;
+}
+
+enum learned_added learned_add(struct learned *learned, const uint8_t *cid, size_t len, uint16_t member)
+{
+	const enum learned_added added = add(learned, cid, len, member, false);
+
+	if (learned->news && (added == LEARNED_ADDED || added == LEARNED_SHARED))
+		learned_news_post(learned->news, cid, len, member);
+	return added;
+}
+
+enum learned_added learned_add_told(struct learned *learned, const uint8_t *cid, size_t len, uint16_t member)
+{
+	return add(learned, cid, len, member, true);
 }

@@ -42,6 +42,7 @@ enum {
 #define LEARNED_NOBODY UINT16_MAX
 
 struct learned_block;
+struct learned_news; /* learned_news.h */
 
 /* Counted since learned_begin() or learned_resume(). */
 struct learned_counts {
@@ -61,6 +62,7 @@ struct learned {
 	_Atomic uint32_t of_length[LEARNED_CID_MAX + 1];
 	_Atomic uint32_t hand;
 	struct learned_counts counts;
+	struct learned_news *news; /* the caller's, who may set it; NULL: none */
 };
 
 /* Octets of a table for so many CIDs (LEARNED_MIN_CIDS .. LEARNED_MAX_CIDS). */
@@ -146,7 +148,11 @@ enum learned_added {
 	LEARNED_REFUSED, /* its length would be one too many */
 };
 
-/* `member` has given out this CID, and has shown to the caller that its device has the keys. */
+/* `member` has given out this CID, and has shown to the caller that its device has the keys. What changes the table is
+ * posted to learned->news. */
 enum learned_added learned_add(struct learned *learned, const uint8_t *cid, size_t len, uint16_t member);
+
+/* The same, as another node saw it at some time. Nothing changes if `member` is one of those that are known. */
+enum learned_added learned_add_told(struct learned *learned, const uint8_t *cid, size_t len, uint16_t member);
 
 #endif
