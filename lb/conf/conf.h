@@ -29,8 +29,9 @@ enum {
 	CONF_HTTP_CLIENTS = 32,   /* the same of admin.http */
 };
 
-#define CONF_SOCKET     "/run/cidlb/admin.sock"
-#define CONF_STATE_FILE "/var/lib/cidlb/state.json"
+#define CONF_SOCKET       "/run/cidlb/admin.sock"
+#define CONF_STATE_FILE   "/var/lib/cidlb/state.json"
+#define CONF_REDIS_PREFIX "cidlb"
 
 enum conf_forward { FORWARD_NAT, FORWARD_TUNNEL };
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
@@ -38,7 +39,7 @@ enum conf_contest { CONTEST_OWN, CONTEST_HOME };
 enum conf_endpoint { ENDPOINT_CID, ENDPOINT_HANDSHAKE };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };
 
-enum { CONF_PSK_OCTETS = 32, CONF_IDENTITY_OCTETS = 128 };
+enum { CONF_PSK_OCTETS = 32, CONF_IDENTITY_OCTETS = 128, CONF_PASSWORD_OCTETS = 128, CONF_REDIS_WORD_OCTETS = 64 };
 
 struct conf_prefix {
 	struct addr addr; /* host bits and port are 0 */
@@ -125,6 +126,15 @@ struct conf_listener {
 	size_t pool;   /* index in conf->pools */
 };
 
+/* Where nodes share what they learn. */
+struct conf_redis {
+	struct addr addr;
+	char *user; /* NULL: the default one */
+	uint8_t password[CONF_PASSWORD_OCTETS];
+	uint8_t password_len; /* octets; 0: none */
+	char *prefix;         /* of its keys */
+};
+
 struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
@@ -140,6 +150,8 @@ struct conf {
 	char *socket;        /* of commands, an absolute path; NULL: none */
 	bool socket_default; /* not in the file: where it cannot be made, cidlb does without */
 	char *state_file;    /* of saved.h, an absolute path; NULL: none */
+	bool has_redis;
+	struct conf_redis redis; /* else all zero */
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_pool *pools;

@@ -147,6 +147,8 @@ void conf_free(struct conf *conf)
 	free(conf->hosts);
 	free(conf->socket);
 	free(conf->state_file);
+	free(conf->redis.user);
+	free(conf->redis.prefix);
 	free(conf->file);
 	free_wiped(conf, sizeof *conf);
 }

@@ -9,11 +9,12 @@
 #include "common/hex.h"
 #include "conf/read.h"
 
-enum { HASH_KEY_OCTETS = 16 };
+enum { HASH_KEY_OCTETS = 16, FILE_OCTETS = 256 };
 
 struct key {
 	uint8_t *octets;
 	size_t min, max, len;        /* octets */
+	bool plain;                  /* the text itself, not hex */
 	const char *wanted, *advice; /* for messages */
 };
 
@@ -44,11 +45,36 @@ bool conf_user_find(struct conf_reader *reader, const struct conf_value *value)
 	return !err;
 }
 
+size_t conf_password_span(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] >= ' ' && text[len] <= '~')
+		len++;
+	return len;
+}
+
+static bool parse_plain(const char *text, struct key *key)
+{
+	const size_t span = conf_password_span(text);
+	size_t len = span;
+
+	while (len > 0 && text[len - 1] == ' ')
+		len--;
+	if (len < key->min || len > key->max || text[span + strspn(text + span, " \t\r\n")] != '\0')
+		return false;
+	memcpy(key->octets, text, len);
+	key->len = len;
+	return true;
+}
+
 /* Editors and openssl leave white space at the end. */
 static bool parse_key(const char *text, struct key *key)
 {
 	const size_t digits = hex_span(text);
 
+	if (key->plain)
+		return parse_plain(text, key);
 	if (digits < 2 * key->min || text[digits + strspn(text + digits, " \t\r\n")] != '\0' ||
 	    hex_read(key->octets, key->max, text, digits) < 0)
 		return false;
@@ -65,7 +91,7 @@ static const char *const others_why[] = {
  * does not block it, and a change between check and use does not fool it. */
 static const char *read_key_file(const struct conf_user *user, const char *path, struct key *key, bool *parsed)
 {
-	char text[128];
+	char text[FILE_OCTETS];
 	struct conf_access access;
 	enum conf_others others;
 	const char *why = NULL;
@@ -137,6 +163,23 @@ bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, u
 		.octets = octets, .min = 1, .max = CONF_PSK_OCTETS, .wanted = "hex digits of 1..32 octets", .advice = ""
 	};
 	_Static_assert(CONF_PSK_OCTETS == 32, "as the message says");
+
+	if (!read_key(reader, value, &key))
+		return false;
+	*len = (uint8_t)key.len;
+	return true;
+}
+
+bool conf_password_read(struct conf_reader *reader, const struct conf_value *value,
+			uint8_t octets[static CONF_PASSWORD_OCTETS], uint8_t *len)
+{
+	struct key key = { .octets = octets,
+			   .min = 1,
+			   .max = CONF_PASSWORD_OCTETS,
+			   .plain = true,
+			   .wanted = "a password of 1..128 printable octets",
+			   .advice = "" };
+	_Static_assert(CONF_PASSWORD_OCTETS == 128, "as the message says");
 
 	if (!read_key(reader, value, &key))
 		return false;

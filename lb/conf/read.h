@@ -199,6 +199,13 @@ bool conf_key_read(struct conf_reader *reader, const struct conf_value *value, u
 bool conf_psk_read(struct conf_reader *reader, const struct conf_value *value, uint8_t octets[static CONF_PSK_OCTETS],
 		   uint8_t *len);
 
+/* Reads a password of 1..CONF_PASSWORD_OCTETS printable octets in the same way; white space at its end is not of it. */
+bool conf_password_read(struct conf_reader *reader, const struct conf_value *value,
+			uint8_t octets[static CONF_PASSWORD_OCTETS], uint8_t *len);
+
+/* How many octets at the beginning are printable ASCII, blanks included. */
+size_t conf_password_span(const char *text);
+
 /* True: the key is in the file itself, and others can access that (reported). */
 bool conf_key_is_exposed(struct conf_reader *reader, const struct conf_value *value);
 
@@ -285,6 +292,10 @@ void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list
 
 /* loops.c: the second pass. Refuses backends of the pools in `pools` whose address is cidlb's own. */
 void conf_loops_check(struct conf_reader *reader, const config_setting_t *pools, const struct conf_machine *machine);
+
+/* redis.c: fills conf->redis. The pools have been read. */
+extern const struct conf_section conf_section_redis;
+void conf_redis_read(struct conf_reader *reader, const struct conf_value *redis);
 
 /* root.c: the two passes. */
 extern const struct conf_section conf_section_root, conf_section_admin, conf_section_listener;

@@ -17,6 +17,7 @@ enum {
 	ROOT_HASH_KEY_PREVIOUS,
 	ROOT_STATE_FILE,
 	ROOT_ADMIN,
+	ROOT_REDIS,
 	ROOT_LISTENERS,
 	ROOT_POOLS,
 	ROOT_OPTIONS
@@ -31,6 +32,7 @@ static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_HASH_KEY_PREVIOUS] = { "hash_key_previous", .type = CONF_TEXT },
 	[ROOT_STATE_FILE] = { "state_file", .type = CONF_TEXT },
 	[ROOT_ADMIN] = { "admin", .type = CONF_GROUP },
+	[ROOT_REDIS] = { "redis", .type = CONF_GROUP },
 	[ROOT_LISTENERS] = { "listeners", .type = CONF_LIST, .required = true },
 	[ROOT_POOLS] = { "pools", .type = CONF_LIST, .required = true },
 };
@@ -309,6 +311,7 @@ void conf_root_read(struct conf_reader *reader, const config_setting_t *root)
 	read_pools(reader, &values[ROOT_POOLS]);
 	if (conf->listener_count && conf->pool_count)
 		join(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
+	conf_redis_read(reader, &values[ROOT_REDIS]);
 	read_hash_keys(reader, &values[ROOT_HASH_KEY], &values[ROOT_HASH_KEY_PREVIOUS]);
 }
 

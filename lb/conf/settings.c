@@ -136,6 +136,10 @@ void settings_of_file(struct settings *out, const struct conf *conf)
 		words_add(&hosts, "%s", conf->hosts[i]);
 	add_words(out, "admin.hosts", &hosts);
 	add_text(out, "admin.socket", conf->socket);
+	add_addr(out, "redis.address", conf->has_redis, &conf->redis.addr);
+	add_text(out, "redis.user", conf->redis.user);
+	add_secret(out, "redis.password", conf->redis.password, conf->redis.password_len);
+	add_text(out, "redis.prefix", conf->redis.prefix);
 }
 
 void settings_of_listener(struct settings *out, const struct conf *conf, const struct conf_listener *listener)

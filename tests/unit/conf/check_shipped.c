@@ -95,7 +95,8 @@ START_TEST(cidlb_conf_names_every_option_with_its_default)
 	static const struct conf_section *const sections[] = {
 		&conf_section_root,       &conf_section_admin,      &conf_section_listener,   &conf_section_pool,
 		&conf_section_cid,        &conf_section_cid_config, &conf_section_nat,        &conf_section_health,
-		&conf_section_hello_rate, &conf_section_tunnel,     &conf_section_tunnel_key, &conf_section_backend
+		&conf_section_hello_rate, &conf_section_tunnel,     &conf_section_tunnel_key, &conf_section_backend,
+		&conf_section_redis
 	};
 	char *text = shipped("cidlb.conf", "# cidlb", "# cidlb");
 
