@@ -118,6 +118,18 @@ static json_t *buffers_json(const struct view *view)
 	return buffers;
 }
 
+/* null: nothing is shared. */
+static json_t *redis_json(const struct view_redis *redis)
+{
+	if (!redis->configured)
+		return json_null();
+	return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "address", redis->address, "connected",
+			 (int)redis->connected, "reason", redis->reason, "waiting", (json_int_t)redis->waiting,
+			 "pushed", (json_int_t)redis->pushed, "dropped", (json_int_t)redis->dropped, "taken",
+			 (json_int_t)redis->taken, "foreign", (json_int_t)redis->foreign, "malformed",
+			 (json_int_t)redis->malformed, "behind_s", (json_int_t)redis->behind_s);
+}
+
 json_t *command_status(struct request *request)
 {
 	uint64_t total[VERDICTS] = { 0 };
@@ -141,6 +153,7 @@ json_t *command_status(struct request *request)
 		json_object_set_new(status, "left", json_boolean(view->left));
 		json_object_set_new(status, "unready", json_string(view->ready ? "" : view->unready));
 		json_object_set_new(status, "receive_buffers", buffers_json(view));
+		json_object_set_new(status, "redis", redis_json(&view->redis));
 	}
 	view_free(view);
 	return status;

@@ -141,10 +141,35 @@ static void metrics_resumable(struct evbuffer *out, const struct view *view)
 	}
 }
 
+/* Where learned CIDs are shared. */
+static void metrics_redis(struct evbuffer *out, const struct view_redis *redis)
+{
+	if (!redis->configured)
+		return;
+	metrics_single(out, "cidlb_redis_connected", "gauge", "1: learned CIDs are pushed and read; 0: they are not.",
+		       redis->connected);
+	metrics_single(out, "cidlb_redis_behind_seconds", "gauge",
+		       "How long ago this node had last read all that nodes have pushed.", redis->behind_s);
+	metrics_single(out, "cidlb_redis_waiting", "gauge", "Learned CIDs that Redis has not confirmed yet.",
+		       redis->waiting);
+	metrics_single(out, "cidlb_redis_pushed_total", "counter", "Learned CIDs that Redis has confirmed.",
+		       redis->pushed);
+	metrics_single(out, "cidlb_redis_dropped_total", "counter",
+		       "Learned CIDs that other nodes will not hear of, because too many were waiting.",
+		       redis->dropped);
+	metrics_head(out, "cidlb_redis_read_total", "counter",
+		     "Entries read, this node's own among them: taken, of servers that this node does not have, and "
+		     "such as are none.");
+	METRICS_SAMPLE(out, "cidlb_redis_read_total", redis->taken, { "what", "taken" });
+	METRICS_SAMPLE(out, "cidlb_redis_read_total", redis->foreign, { "what", "foreign" });
+	METRICS_SAMPLE(out, "cidlb_redis_read_total", redis->malformed, { "what", "malformed" });
+}
+
 void metrics_flows(struct evbuffer *out, const struct view *view)
 {
 	metrics_learned(out, view);
 	metrics_resumable(out, view);
+	metrics_redis(out, &view->redis);
 	metrics_head(out, "cidlb_flows", "gauge",
 		     "Flows: under a handshake, of an address without a CID, and of a CID.");
 	write_classes(out, view, "cidlb_flows", false);

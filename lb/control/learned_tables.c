@@ -8,13 +8,15 @@
 #include "base/log.h"
 #include "base/mapped_file.h"
 #include "base/pages.h"
+#include "common/learned_news.h"
 #include "control/state.h"
 
 struct learned_table {
 	struct learned learned;
-	struct mapped_file file; /* a copy; none: it is in `pages` alone */
-	void *pages;             /* where it is looked up; NULL: in the file */
-	size_t octets;           /* of `pages` */
+	struct mapped_file file;  /* a copy; none: it is in `pages` alone */
+	void *pages;              /* where it is looked up; NULL: in the file */
+	size_t octets;            /* of `pages` */
+	struct learned_news news; /* of CIDs, for other nodes */
 };
 
 static int keep_in_memory(struct learned_table *table, uint32_t max)
@@ -54,6 +56,7 @@ static int table_new(struct learned_table **out, const struct learned_file *file
 		learned_table_free(table);
 		return -ENOMEM;
 	}
+	table->learned.news = &table->news;
 	*out = table;
 	return 0;
 }

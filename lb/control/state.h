@@ -26,6 +26,7 @@
 #include "control/sockets.h"
 #include "control/table_spec.h"
 #include "control/unanswered.h"
+#include "control/view.h"
 #include "flows/flows.h"
 #include "health/health.h"
 #include "health/resolve.h"
@@ -126,6 +127,8 @@ struct control {
 	struct publisher publisher;
 	struct apply_part parts[APPLY_REGISTERED]; /* those of other folders */
 	size_t part_count;
+	view_redis_look *redis_look; /* NULL: nobody knows of any sharing */
+	void *redis_ctx;
 	char refusal[APPLY_REFUSAL_OCTETS]; /* of the last configuration; "": it was applied */
 	struct settle settle;
 	struct event *events[CONTROL_EVENTS];

@@ -87,8 +87,16 @@ static void memory_fill(struct memory *memory, struct control *control)
 		.rcvbuf_asked = control->conf->rcvbuf_octets,
 	};
 	memory->view.ready = ready_is(control, memory->view.unready);
+	if (control->redis_look)
+		control->redis_look(control->redis_ctx, &memory->view.redis);
 	for (enum slot_kind kind = 0; kind <= SLOT_TUNNEL; kind++)
 		memory->view.rcvbuf[kind] = sockets_rcvbuf(control->sockets, kind);
+}
+
+void view_redis_from(struct control *control, view_redis_look *look, void *ctx)
+{
+	control->redis_look = look;
+	control->redis_ctx = ctx;
 }
 
 int view_new(struct view **out, struct control *control)

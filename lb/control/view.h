@@ -86,6 +86,16 @@ struct view_backend {
 	int64_t cid_ago_s;       /* how long ago that is */
 };
 
+/* Learned CIDs that are shared with other nodes. */
+enum { VIEW_REDIS_REASON_OCTETS = 96 };
+struct view_redis {
+	bool configured; /* else all is zero */
+	bool connected;
+	char address[ADDR_TEXT_OCTETS];
+	char reason[VIEW_REDIS_REASON_OCTETS]; /* why it is not connected; "": not known yet */
+	uint64_t waiting, pushed, dropped, taken, foreign, malformed, behind_s;
+};
+
 struct view {
 	const struct stats *sum; /* of all workers */
 	const struct view_listener *listeners;
@@ -106,11 +116,16 @@ struct view {
 	/* Receive buffers in octets: as configured, and the smallest by enum slot_kind. UINT32_MAX: there are none.
 	 */
 	uint32_t rcvbuf_asked, rcvbuf[SLOT_KINDS];
+	struct view_redis redis;
 };
 
 /* To be freed by view_free(). 0 or -ENOMEM. */
 int view_new(struct view **out, struct control *control);
 void view_free(struct view *view);
+
+/* From now on look(ctx, …) fills view.redis, which is all zero. */
+typedef void view_redis_look(void *ctx, struct view_redis *out);
+void view_redis_from(struct control *control, view_redis_look *look, void *ctx);
 
 /* Adds up the workers' counters. */
 void view_stats(struct stats *sum, const struct control *control);

@@ -155,6 +155,28 @@ static void print_buffers(json_t *buffers, FILE *out)
 	fprintf(out, "%s asked for\n", live_octets(text, live_number(buffers, "asked")));
 }
 
+/* "redis 10.0.0.5:6379: connected; pushed 12, waiting 0, dropped 0; read 40, foreign 0, malformed 0" */
+static void print_redis(const json_t *redis, FILE *out)
+{
+	const char *reason = live_text(redis, "reason");
+
+	if (!json_is_object(redis))
+		return;
+	fprintf(out, "redis %s: ", live_text(redis, "address"));
+	if (json_is_true(json_object_get(redis, "connected")))
+		fputs("connected", out);
+	else
+		fprintf(out, "not connected%s%s, behind ", *reason ? ": " : "", reason);
+	if (!json_is_true(json_object_get(redis, "connected")))
+		print_duration(out, live_number(redis, "behind_s"));
+	fprintf(out,
+		"; pushed %" JSON_INTEGER_FORMAT ", waiting %" JSON_INTEGER_FORMAT ", dropped %" JSON_INTEGER_FORMAT
+		"; read %" JSON_INTEGER_FORMAT ", foreign %" JSON_INTEGER_FORMAT ", malformed %" JSON_INTEGER_FORMAT
+		"\n",
+		live_number(redis, "pushed"), live_number(redis, "waiting"), live_number(redis, "dropped"),
+		live_number(redis, "taken"), live_number(redis, "foreign"), live_number(redis, "malformed"));
+}
+
 static void print_status(const json_t *status, FILE *out)
 {
 	static const struct live_column listeners[] = {
@@ -169,6 +191,7 @@ static void print_status(const json_t *status, FILE *out)
 	fprintf(out, "configuration %s, fingerprint %s, routing table %" JSON_INTEGER_FORMAT "\n",
 		live_text(status, "file"), live_text(status, "fingerprint"), live_number(status, "generation"));
 	print_buffers(json_object_get(status, "receive_buffers"), out);
+	print_redis(json_object_get(status, "redis"), out);
 	fputc('\n', out);
 	LIVE_TABLE_PRINT(out, json_object_get(status, "listeners"), listeners);
 	fputc('\n', out);

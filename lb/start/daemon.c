@@ -21,6 +21,7 @@
 #include "start/rp_filter.h"
 #include "start/sandbox.h"
 #include "start/service.h"
+#include "start/sharing.h"
 #include "start/store.h"
 
 enum { SIGNALS = 3 };
@@ -34,6 +35,7 @@ struct daemon {
 	struct notify *notify; /* NULL: nobody listens */
 	struct service *service;
 	struct store *store;
+	struct sharing *sharing;
 	bool serves;
 	struct doors *doors;
 	struct event *signals[SIGNALS];
@@ -140,6 +142,18 @@ static int service_up(struct daemon *daemon)
 static void service_down(struct daemon *daemon)
 {
 	service_free(daemon->service);
+}
+
+static int sharing_up(struct daemon *daemon)
+{
+	int err = sharing_new(&daemon->sharing, daemon->control, daemon->base);
+
+	return err ? fail("cannot start", err) : 0;
+}
+
+static void sharing_down(struct daemon *daemon)
+{
+	sharing_free(daemon->sharing);
 }
 
 static int doors_up(struct daemon *daemon)
@@ -289,6 +303,7 @@ static const struct rung {
 	{ store_up, store_down },
 	{ signals_up, signals_down },
 	{ service_up, service_down },
+	{ sharing_up, sharing_down },
 	{ doors_up, doors_down },
 	{ warnings_up, NULL },
 	{ conf_up, NULL },

@@ -1,0 +1,78 @@
+/* What a Redis server answers to who reads learned CIDs. Input: replies, as they come. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/resp.h"
+#include "learned/share_priv.h"
+
+enum { SMALL = LEARNED_MIN_CIDS };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static struct learned learned;
+static struct learned_news news;
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* A node that reads for one pool, with the servers a and b, and is not connected. */
+static struct share *begin(void)
+{
+	static struct conf_backend backends[] = { { .name = "a" }, { .name = "b" } };
+	static struct conf_pool pool = { .name = "p", .max_cids = SMALL, .backends = backends, .backend_count = 2 };
+	static const struct conf conf = { .pools = &pool, .pool_count = 1, .has_redis = true, .redis.prefix = "cidlb" };
+	static const uint8_t secret[16];
+	struct learned *of_pool = &learned;
+	static void *memory;
+	struct share *share = calloc(1, sizeof *share);
+	const size_t octets = (learned_octets(SMALL) + 63) / 64 * 64;
+
+	if (!memory) {
+		memory = aligned_alloc(64, octets);
+		require(memory);
+		memset(memory, 0, octets);
+		learned_begin(&learned, memory, SMALL, secret);
+		learned.news = &news;
+		(void)learned_member(&learned, "a");
+		(void)learned_member(&learned, "b");
+		addr_parse(&backends[0].addr, "10.0.0.1:5684");
+		addr_parse(&backends[1].addr, "10.0.0.2:5684");
+	}
+	require(share && share_plan_new(&share->plan, &conf, &of_pool) == 0);
+	share->told_foreign = share->told = share->told_works = true; /* no lines of the log */
+	return share;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct event_base *base = event_base_new();
+	struct share *share = begin();
+	struct resp_item first;
+	const char *fault = NULL;
+	size_t at = 0;
+	long octets;
+
+	share->to_works = true;
+	share->from = redis_link_new(base, &share_read_calls, share);
+	require(share->from);
+	share->checks = len > 0 && data[0] == '*' && len % 2; /* the first is the answer to an XRANGE */
+	share->plan->pools[0].last.ms = share->checks;
+	while (!fault && at < len && (octets = resp_reply_octets(data + at, len - at)) > 0) {
+		struct bytes reply = { data + at, (size_t)octets };
+		struct bytes again = reply;
+
+		require((size_t)octets <= len - at && resp_skip(&again) && again.left == 0);
+		require(resp_next(&reply, &first));
+		fault = share_read_calls.reply(share, &first, reply);
+		at += (size_t)octets;
+	}
+	require(learned_count(&learned) <= SMALL * 2);
+	redis_link_free(share->from);
+	share_plan_free(share->plan);
+	free(share);
+	event_base_free(base);
+	return 0;
+}
