@@ -59,7 +59,7 @@ def running(scene):
         tunnel_pool(scene, "t", [tunnelled]),
         scene.pool("l", [dict(plain)], cid={"scheme": "learned"}, health={"probe": "none"}),
         scene.pool("u", [plain], protocol="udp", cid=None, health={"probe": "none"}),
-    ])
+    ], redis={"address": "127.0.0.1:1"})
     wait_until(lambda: lb.metric("cidlb_backend_rebinding") == 2, 10, "the probes' sessions have moved")
     return lb
 
