@@ -259,11 +259,9 @@ struct fast_control {
 /* A light hash. The key is random, and nobody outside sees what comes of it. */
 static inline __attribute__((always_inline)) __u64 fast_hash(__u64 key, __u64 a, __u64 b)
 {
-	__u64 hash = (a ^ key) * 0xbf58476d1ce4e5b9ULL;
+	__u64 hash = (a ^ key) * 0xbf58476d1ce4e5b9ULL ^ (b + key) * 0x94d049bb133111ebULL;
 
 	hash ^= hash >> 32;
-	hash = (hash ^ b) * 0x94d049bb133111ebULL;
-	hash ^= hash >> 29;
 	return hash * 0xbf58476d1ce4e5b9ULL >> 16; /* 48 bits */
 }
 

@@ -179,7 +179,7 @@ int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fas
 	if (link < 0)
 		return link;
 	program->links[program->link_count++] = link;
-	return found;
+	return (int)found;
 }
 
 int fast_program_add_device(struct fast_program *program, uint8_t device, uint32_t ifindex)

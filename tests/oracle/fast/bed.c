@@ -218,8 +218,8 @@ static void learned_make(struct bed *bed)
 		session->len = i % 3 ? 8 : 5;
 		for (int octet = 0; octet < session->len; octet++)
 			session->cid[octet] = (uint8_t)roll(bed, 256);
-		learned_cids_add(bed->table->pools[POOL_LEARNED].learned, pool, bed_uid(POOL_LEARNED, i % CASTS),
-				 session->cid, session->len);
+		learned_cids_add(bed->table->pools[POOL_LEARNED].learned, pool,
+				 bed_uid(POOL_LEARNED, (enum cast)(i % CASTS)), session->cid, session->len);
 	}
 }
 
@@ -241,8 +241,8 @@ static void sessions_make(struct bed *bed, enum pool_kind kind)
 
 		session->len = config ? config->length : 8;
 		random_octets_of(bed, session->cid, session->len);
-		if (config && lbcid_mint(config, id_of(&pool->layout, i % CASTS).octets, random_octets_of, bed,
-					 session->cid) != 0)
+		if (config && lbcid_mint(config, id_of(&pool->layout, (enum cast)(i % CASTS)).octets, random_octets_of,
+					 bed, session->cid) != 0)
 			abort();
 	}
 }
