@@ -352,17 +352,38 @@ static void net_make(struct bed *bed)
 	net->route_count[1] = 2;
 }
 
-static void publish(struct bed *bed)
+static void fill_spare(struct bed *bed)
 {
 	const struct fast_fill fill = { bed->table, bed->net, bed->cids.key, bed->cids.generation };
-	struct fast_control *control = fast_program_control(bed->program);
 
 	if (fast_fill(fast_program_spare_table(bed->program), &fill) != 0)
 		abort();
+}
+
+int bed_publish(struct bed *bed)
+{
+	fill_spare(bed);
+	return fast_program_publish(bed->program);
+}
+
+int bed_overwrite(struct bed *bed)
+{
+	const struct fast_control *control = fast_program_control(bed->program);
+	struct fast_table *spare = fast_program_spare_table(bed->program);
+
+	fill_spare(bed);
+	memcpy(control->table ? spare + 1 : spare - 1, spare, sizeof *spare);
+	return 0;
+}
+
+static void publish(struct bed *bed)
+{
+	struct fast_control *control = fast_program_control(bed->program);
+
 	for (int pool = 0; pool < POOL_KINDS; pool++)
 		for (int cast = 0; cast < CASTS; cast++)
 			control->reads_v2[bed_uid((enum pool_kind)pool, (enum cast)cast)] = cast != CAST_OLD;
-	fast_program_publish(bed->program);
+	(void)bed_publish(bed);
 }
 
 /* The counts of one CPU are read, so this thread stays on it. */
@@ -375,6 +396,17 @@ static void stay(struct bed *bed)
 	CPU_SET(bed->cpu, &cpus);
 	if (sched_setaffinity(0, sizeof cpus, &cpus) != 0)
 		abort();
+}
+
+void bed_leave(struct bed *bed)
+{
+	cpu_set_t cpus;
+
+	(void)bed;
+	CPU_ZERO(&cpus);
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		CPU_SET(cpu, &cpus);
+	(void)sched_setaffinity(0, sizeof cpus, &cpus);
 }
 
 int bed_open(struct bed *bed, uint64_t seed, char why[static FAST_WHY_OCTETS])

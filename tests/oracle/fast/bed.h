@@ -67,6 +67,14 @@ struct bed {
 int bed_open(struct bed *bed, uint64_t seed, char why[static FAST_WHY_OCTETS]);
 void bed_close(struct bed *bed);
 
+/* Publishes the table anew, as it is now. 0, or -errno: without a grace period. The second writes over the one that is
+ * read, which is wrong. */
+int bed_publish(struct bed *bed);
+int bed_overwrite(struct bed *bed);
+
+/* This thread may run on any CPU from now on. bed_counts() is of no use any more. */
+void bed_leave(struct bed *bed);
+
 /* Below `below`. */
 unsigned roll(struct bed *bed, unsigned below);
 static inline bool one_in(struct bed *bed, unsigned n)

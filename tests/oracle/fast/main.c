@@ -1,7 +1,9 @@
 /* The program of the fast path against the C core: random frames, and the corpora of the fuzz targets. Verdict,
  * backend, headers, tags, checksums, payload and counts must be the same, and what is passed up must be unchanged.
  *
- * usage: fast_oracle [--frames N] [--seed N] [CORPUS…]
+ * usage: fast_oracle [--frames N] [--seed N] [--race SECONDS] [--torn SECONDS] [CORPUS…]
+ *   --race  tables are published meanwhile, for so many seconds; no frames and corpora then
+ *   --torn  the same, but the table that is read is written over: that is found out, so the exit status is 1
  * Exit status: 0 good, 1 a difference, 2 usage, 77 there is no bpf() here (skipped). */
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #include "tests/oracle/fast/make.h"
+#include "tests/oracle/fast/race.h"
 
 enum { SKIPPED = 77, FRAMES = 40000 };
 
@@ -140,7 +143,8 @@ static unsigned long number(const char *text)
 
 int main(int argc, char **argv)
 {
-	unsigned long frames = FRAMES, files = 0;
+	unsigned long frames = FRAMES, files = 0, race_s = 0;
+	bool publishes = true;
 	uint64_t seed = 1;
 	char why[FAST_WHY_OCTETS];
 	int at = 1, err, status;
@@ -150,6 +154,8 @@ int main(int argc, char **argv)
 			frames = number(argv[at + 1]);
 		else if (strcmp(argv[at], "--seed") == 0)
 			seed = number(argv[at + 1]);
+		else if (strcmp(argv[at], "--race") == 0 || strcmp(argv[at], "--torn") == 0)
+			publishes = argv[at][2] == 'r', race_s = number(argv[at + 1]);
 		else
 			return 2;
 	}
@@ -163,6 +169,8 @@ int main(int argc, char **argv)
 		printf("the kernel refuses the program: %s %s\n", strerror(-err), why);
 		return EXIT_FAILURE;
 	}
+	if (race_s)
+		return race_run(&bed, (unsigned)race_s, publishes) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	for (; at < argc; at++)
 		files += replay_all(argv[at]);
 	random_frames(frames);
