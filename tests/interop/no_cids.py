@@ -10,13 +10,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from cids import learners
-from harness import Scene, Skip, main
+from harness import Scene, Skip, main, wide
 from lab.peers import KINDS
 from lab.talk import Clock, Devices, Server
-from peers import Nat, Stand, put_shim_before
+from peers import SESSION_S, Nat, Stand, put_shim_before
 from tunnel import tunnel, tunnel_pool
 
-DEVICES = 24  # of all kinds, behind cidlb; in mode nat one more of each is at a server without cidlb
+# So many devices of all kinds behind cidlb, beside the first of each: that every pool has all of its own at one of its
+# two servers has a chance of 1 in 2**MORE. In mode nat one more of each kind is at a server without cidlb.
+MORE = 20
 SILENCE_S = 2  # for which who has lost his session is not answered
 
 
@@ -24,7 +26,7 @@ class Party:
     """Two servers of a kind, which are a pool, and devices: `devices` behind cidlb, and `all`."""
 
     def __init__(self, stand, name, number):
-        self.stand, self.name, self.kind, self.first = stand, name, KINDS[name], number * 16
+        self.stand, self.name, self.kind, self.first = stand, name, KINDS[name], number * (MORE + 2)
         self.cid = {"cid": None} if stand.learns(number) else {}
         self.servers = [Server(stand.scene, f"{name}-{number}", self.kind, number) for number in (1, 2)]
         self.tunnel = tunnel() if stand.mode == "tunnel" else None
@@ -40,9 +42,9 @@ class Party:
         if self.tunnel:
             return tunnel_pool(self.stand.scene, self.name, entries, self.tunnel, health=health, **self.cid)
         if self.stand.mode == "plain":
-            plain = {"protocol": "udp", "cid": None, "health": {**health, "probe": "coap"}}
+            plain = {"protocol": "udp", "cid": None, "health": {**health, "probe": "coap"}, "nat": wide(8)}
             return self.stand.scene.pool(self.name, entries, **plain)
-        nat = {"rebind": self.stand.mode}
+        nat = {**wide(8), "rebind": self.stand.mode}
         return self.stand.scene.pool(self.name, entries, nat=nat, health=health, **self.cid)
 
     def join(self):
@@ -79,8 +81,7 @@ class Pools(Stand):
                     self.absent.append(str(reason))
             if not self.parties:
                 raise Skip("; ".join(dict.fromkeys(self.absent)))
-            # That all devices of every pool are at one of its two servers has a chance of 1 in 2**20.
-            self.count = max(4, min(14, DEVICES // len(self.parties)))
+            self.count = max(4, 1 - -MORE // len(self.parties))
             self.lb = self.scene.cidlb([party.pool() for party in self.parties])
             for party in self.parties:
                 party.join()
@@ -94,7 +95,7 @@ class Pools(Stand):
 
     def greet(self, count):
         """Each has its session number `count`, and says at its server whose it is."""
-        self.wait_all(lambda device: device.opened == count, "has a session", self.all)
+        self.wait_all(lambda device: device.opened == count, "has a session", self.all, SESSION_S)
         for device in self.all:
             device.devices.greet(device, None)
         self.wait_all(lambda device: len(device.party.sessions(device)) == count, "is known", self.all)

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from cids import learners
-from harness import FULL, Scene, Skip, main, wait_until
+from harness import FULL, Scene, Skip, main, wait_until, wide
 from lab.peers import KINDS
 from lab.shimmed import SHIM
 from lab.talk import Clock, Devices, Server
@@ -21,6 +21,7 @@ from udp import TLS12_CID, Relay, parse_address
 DEVICES, MOVES = (20, 6) if FULL else (6, 4)
 MOVE_S = 2.5  # from move to move
 ANSWER_S = 20  # requests are repeated for 15 s
+SESSION_S = 60  # for handshakes of all at once, with virtual machines that have just begun
 
 SERVER_HELLO, OFFSET_AT, RANDOM_AT, RANDOM_OCTETS = 2, 13 + 6, 13 + 12 + 2, 32  # RFC 6347, section 4.2.2
 UNIFIED, UNIFIED_WITH_CID, CID_OCTETS = 0xF0, 0x30, 6  # RFC 9147, section 4
@@ -91,7 +92,7 @@ class Party:
         health = {"probe": "dtls", "interval_ms": 1000, "timeout_ms": 5000}
         if self.stand.mode == "tunnel":
             return tunnel_pool(self.stand.scene, self.name, entries, self.tunnel, health=health, **self.cid)
-        nat = {"rebind": self.stand.mode, **self.options}
+        nat = {**wide(8), "rebind": self.stand.mode, **self.options}
         return self.stand.scene.pool(self.name, entries, nat=nat, health=health, **self.cid)
 
     def join(self):
@@ -148,7 +149,7 @@ class Stand:
                 party.join()
                 self.open(Clock(party.server, party.peers))
             self.devices = [device for party in self.parties for device in party.devices]
-            self.wait_all(lambda device: device.opened, "has a session")
+            self.wait_all(lambda device: device.opened, "has a session", timeout=SESSION_S)
             for device in self.devices:
                 device.devices.greet(device, None)
             self.ask()
@@ -162,7 +163,7 @@ class Stand:
             raise Skip("; ".join(dict.fromkeys(self.absent)))
         return handled
 
-    def wait_all(self, done, what, devices=None):
+    def wait_all(self, done, what, devices=None, timeout=ANSWER_S):
         """Fails with those of whom done(device) has not become true."""
         left = list(self.devices if devices is None else devices)
 
@@ -171,7 +172,7 @@ class Stand:
             return not left
 
         try:
-            wait_until(all_done, ANSWER_S, what)
+            wait_until(all_done, timeout, what)
         except TimeoutError:
             names = sorted(f"{party.name} {device.number}" for party in self.parties for device in left
                            if device in party.peers.all.values())
