@@ -34,11 +34,12 @@ def kill_cidlb(stand):
     for device, value in early:
         wait_until(lambda: device.server.notified.get(device.endpoint) == value, 60, f"{device.endpoint} is heard")
     stand.all_of(stand.devices[1::2], stand.notify)
-    stand.all_of(stand.devices, stand.read)
+    stand.all_of(stand.devices, stand.read_at_once)
 
 
-def sessions(mode, cids, devices=DEVICES, moves=MOVES, **options):
+def sessions(mode, cids, devices=DEVICES, moves=MOVES, most_met=0, **options):
     with Stand(mode, devices, cids=cids, **options) as stand:
+        stand.most_met = most_met
         assert len({device.server for device in stand.devices}) == 3, "all servers have devices"
         stand.wander(moves)
         stand.check_kept()
@@ -65,10 +66,11 @@ def case_tunnel():
 
 
 def case_nat_single_address():
-    """A port for each endpoint."""
+    """A port for each endpoint. Of a dozen sessions at each of three servers two meet at one in 2 of 100 runs. That more
+    than two pairs do has a chance of 1 in a million."""
     for cids in ways(NODE_ID):
-        nat = {"sources": ("127.0.0.1",), "ports": "20000-20999", "max_flows": 900}
-        sessions("nat", cids, 40, 6, nat=nat)
+        nat = {"sources": ("127.0.0.1",), "ports": "20000-32767", "max_flows": 900}
+        sessions("nat", cids, 40, 6, most_met=4, nat=nat)
 
 
 def case_nat_thingsboard():

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from harness import Scene, free_ports, wait_until
+from harness import Scene, free_ports, wait_until, wide
 from tunnel import KEY, OTHER, tunnel, tunnel_pool
 
 from cids import NODE_ID
@@ -32,6 +32,7 @@ class Stand:
         self.mode, self.count, self.server_count, self.joining = mode, devices, servers, join or {}
         self.cids = cids
         self.server_options, self.options, self.stack, self.devices = server_options, options, ExitStack(), []
+        self.met, self.most_met = set(), 0  # devices that met another, see met_another(); how many may
         if mode == "tunnel":
             self.server_options = ("update-on-notify", *server_options)
 
@@ -82,7 +83,7 @@ class Stand:
         health = {"probe": "dtls" if secure else "coap", "interval_ms": 500, "timeout_ms": 5000}
         options = {"health": health, **options}
         if self.mode == "nat":
-            return self.scene.pool(name, entries, **options)
+            return self.scene.pool(name, entries, **{"nat": wide(), **options})
         settings = tunnel(KEYS[name])
         settings["local"] = f"127.0.0.1:{self.local[name]}"
         return tunnel_pool(self.scene, name, entries, settings, **options)
@@ -195,13 +196,34 @@ class Stand:
 
         self.all_of(self.devices if devices is None else devices, walk)
 
+    def read_at_once(self, device):
+        """Right after a word of the device."""
+        try:
+            self.read(device)
+        except AssertionError:
+            if not self.most_met:
+                raise
+            self.met_another(device)
+
+    def met_another(self, device):
+        """Where endpoints are few, as with a single source address, sessions of a server may meet at one. Who speaks
+        first has it: after a restart that may be the other one. What such a device says next comes from another
+        endpoint, and Leshan answers there once it has sent an Update. Any other reason for no answer is a failure."""
+        self.met.add(device.endpoint)
+        assert len(self.met) <= self.most_met, f"{len(self.met)} devices met another: {self.met}"
+        address = lambda: device.server.registrations()[device.endpoint]["address"]
+        before = address()
+        self.update(device)
+        assert address() != before, f"{device.endpoint} was not answered at {before}, where it is"
+        self.read(device)
+
     def move_and_read(self, devices=None):
         """A Read right after a Notify from a new address."""
 
         def act(device):
             self.move(device)
             self.notify(device)
-            self.read(device)
+            self.read_at_once(device)
 
         self.all_of(self.devices if devices is None else devices, act)
 
