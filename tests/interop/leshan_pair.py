@@ -6,7 +6,7 @@ over the way back too.
     devices                  node1    192.0.2.2  10.0.0.2                  servers
     192.0.2.100 ── 192.0.2.1                              10.0.0.1 ── 10.0.0.11-13  a, b, c
                              node2    192.0.2.3  10.0.0.3
-                             both     local 10.64.0.0/16: what the servers see
+                             both     local 10.64.0.0/10: what the servers see
 """
 
 import os
@@ -23,6 +23,8 @@ from lab.nodes import Network
 from readiness import KEEPALIVED
 
 SERVICE, GATEWAY = "192.0.2.1", "10.0.0.1"
+# So many that no two sessions meet at one: they would change places with the node.
+ENDPOINTS, PORTS = "10.64.0.0/10", "20000-20063"
 DEVICES = 100 if FULL else 50
 
 
@@ -37,9 +39,9 @@ class Hosts(Network):
                 nodes.ip("-n", name, "link", "set", "lo", "up")
             self.bridge("devices", "eth0", "192.0.2.", [100])
             self.bridge("servers", "eth1", "10.0.0.", [11, 12, 13])
-            nodes.ip("-n", self.name["servers"], "route", "add", "10.64.0.0/16", "via", GATEWAY)
+            nodes.ip("-n", self.name["servers"], "route", "add", ENDPOINTS, "via", GATEWAY)
             for node in ("node1", "node2"):
-                nodes.ip("-n", self.name[node], "route", "add", "local", "10.64.0.0/16", "dev", "lo")
+                nodes.ip("-n", self.name[node], "route", "add", "local", ENDPOINTS, "dev", "lo")
         except BaseException:
             self.__exit__()
             raise
@@ -66,7 +68,7 @@ class Node(Cidlb):
         pool = {
             "name": "lwm2m",
             "cid": {"scheme": "node-id", "length": 6},
-            "nat": {"sources": ("10.64.0.0/16",), "max_flows": 2000},
+            "nat": {"sources": (ENDPOINTS,), "ports": PORTS, "max_flows": 2000},
             "health": {"interval_ms": 500, "timeout_ms": 5000},
             "backends": [server.entry() for server in servers],
         }
