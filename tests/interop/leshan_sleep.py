@@ -2,7 +2,7 @@
 """LwM2M's queue mode: a device of Leshan sleeps, and its NAT forgets it. It wakes up with a word from another address,
 and for as long as it is awake the server may ask.
 
-All is compressed fourfold: NATs that forget after 20 s do so after 5 s, and Leshan takes a device to be awake for 2.5 s
+All is compressed twofold: NATs that forget after 20 s do so after 10 s, and Leshan takes a device to be awake for 5 s
 instead of 10."""
 
 from lwm2m.stand import Stand
@@ -10,7 +10,7 @@ from lwm2m.stand import Stand
 from cids import LEARNED, NODE_ID, ways
 from harness import FULL, main, wait_until
 
-DEVICES, AWAKE_MS, FORGET_S = 20, 2500, 5
+DEVICES, AWAKE_MS, FORGET_S = 20, 5000, 10
 NAPS = 10 if FULL else 3
 
 
