@@ -24,7 +24,7 @@ import threading
 import time
 from collections import namedtuple
 
-from harness import free_ports
+from harness import free_ports, wait_until
 
 TLS12_CID = 25  # RFC 9146, section 4
 COAP_EMPTY_CON, COAP_RST = 0x40, 0x70  # RFC 7252, section 4.3
@@ -130,18 +130,19 @@ class Relay:
         """Sends to cidlb from the device's present address, as someone behind the same NAT could, or a replay."""
         self.outside[-1].sendto(datagram, self.target)
 
-    def wait_record(self, cid_length, after=0, timeout=10):
-        """The newest CID record of the device, once it has sent more than `after` datagrams."""
+    def wait_record(self, cid_length, after=0, timeout=30):
+        """The newest CID record of the device, once it has sent more than `after` datagrams. Not that of its handshake,
+        which has others before it: it may be repeated."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             for _, datagram in reversed(self.uplinks[after:]):
-                for record in reversed(records(datagram, cid_length)):
-                    if record.type == TLS12_CID:
-                        return record
+                found = records(datagram, cid_length)
+                if found and found[0].type == TLS12_CID:
+                    return found[-1]
             time.sleep(0.01)
         raise TimeoutError(f"the device sent no record with a CID within {timeout} s")
 
-    def wait_downlink(self, after, timeout=10):
+    def wait_downlink(self, after, timeout=30):
         """Waits until more than `after` datagrams went to the device; how many did."""
         end = time.monotonic() + timeout
         while len(self.downlinks) <= after:
@@ -221,6 +222,7 @@ class Echo:
         self.sockets = {name: open_socket("127.0.0.1", free_ports()) for name in names}
         self.got = {name: 0 for name in names}
         self.last = None  # who was answered last
+        self.rounds = 0
         self.running = True
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -242,12 +244,14 @@ class Echo:
     def refuse(self, name):
         """Closes its socket: whoever sends to it gets an ICMP error. Returns when."""
         sock = self.sockets.pop(name)
-        time.sleep(0.1)  # the thread waits at most half of it
+        over = self.rounds + 2  # then the thread looks at it no more
+        wait_until(lambda: self.rounds >= over, 20, "the servers' thread has come round")
         sock.close()
         return time.monotonic()
 
     def _run(self):
         while self.running:
+            self.rounds += 1
             names = dict(self.sockets)
             ready, _, _ = select.select(names.values(), [], [], 0.05)
             for name, sock in names.items():
