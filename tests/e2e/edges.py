@@ -31,8 +31,14 @@ def answered(clients, seconds=0.5, per_second=400):
         waiting.clear()
     clients.server.clear()
     clients.run(seconds, per_second)
-    with contextlib.suppress(TimeoutError):
-        wait_until(lambda: clients.collect() or len(clients.server) == len(clients.sockets), 10, "answers")
+    everybody = lambda: clients.collect() or len(clients.server) == len(clients.sockets)
+    for _ in range(5):
+        with contextlib.suppress(TimeoutError):
+            wait_until(everybody, 2, "answers")
+            break
+        # On a busy machine the flow of one may have made room for that of another before its answer came.
+        for index in set(range(len(clients.sockets))) - set(clients.server):
+            clients.send(index)
     return len(clients.server)
 
 
@@ -47,6 +53,17 @@ def introduce(clients, count=None):
             clients.collect()
 
 
+def end_idle_flows(lb):
+    """Of all that are silent, by a reload with a short idle_s, which is taken back: until then none ends, however slow a
+    machine is."""
+    nat = lb.config["pools"][0]["nat"]
+    nat["idle_s"] = 1
+    lb.reload()
+    wait_until(lambda: not lb.metric("cidlb_flows", kind="address"), 30, "idle flows have ended")
+    del nat["idle_s"]
+    lb.reload()
+
+
 def logged(lb, event, *more):
     return sum(
         1
@@ -59,7 +76,7 @@ def case_full_table():
     """max_flows are in use: a further one takes the place of the one that was silent longest, and that one comes back when
     it speaks."""
     with Scene() as scene, Echo("a") as servers:
-        lb = scene.cidlb([udp_pool(scene, servers, {"max_flows": 16, "idle_s": 6})])
+        lb = scene.cidlb([udp_pool(scene, servers, {"max_flows": 16})])
         with Clients(lb.address(), 16) as first, Clients(lb.address(), 30) as more:
             introduce(first)
             assert lb.metric("cidlb_flows", kind="address") == 16
@@ -71,7 +88,7 @@ def case_full_table():
             introduce(more)
             assert logged(lb, "flows_evicted", "in use") == 1
         with Clients(lb.address(), 8) as later:
-            wait_until(lambda: not lb.metric("cidlb_flows", kind="address"), 20, "idle flows have ended")
+            end_idle_flows(lb)
             introduce(later)
             assert lb.metric("cidlb_flows", kind="address") == 8
         lb.wait_log("flows_evicted pool=u: over; it happened [0-9]+ times?", 20)
@@ -106,7 +123,7 @@ def case_flows_of_nobody():
 def eight_endpoints(nat):
     """All taken: the ninth session is refused, until one is free."""
     with Scene() as scene, Echo("a") as servers:
-        lb = scene.cidlb([udp_pool(scene, servers, {**nat, "max_flows": 8, "idle_s": 6})])
+        lb = scene.cidlb([udp_pool(scene, servers, {**nat, "max_flows": 8})])
         with Clients(lb.address(), 8) as first, Clients(lb.address(), 20) as more:
             introduce(first)
             more.run(1.2, 200)
@@ -116,7 +133,7 @@ def eight_endpoints(nat):
             lb.wait_log("flows_refused pool=u: ")
             assert logged(lb, "flows_refused") == 1
             assert answered(first) == 8
-            wait_until(lambda: not lb.metric("cidlb_flows", kind="address"), 20, "idle flows have ended")
+            end_idle_flows(lb)
             introduce(more, 8)
         lb.assert_identities()
 
@@ -138,14 +155,14 @@ def case_descriptors_of_an_address():
         lb = scene.cidlb([udp_pool(scene, servers, nat)])
         with Clients(lb.address(), 10) as old, Clients(lb.address(), 40) as new:
             introduce(old)
-            with limited(lb, resource.RLIMIT_NOFILE, len(os.listdir(f"/proc/{lb.pid}/fd"))):
+            with limited(lb, resource.RLIMIT_NOFILE, settled(lambda: descriptors(lb))):
                 new.run(1, 200)
                 refused = lambda: lb.metric("cidlb_refused_total", pool="u", direction="up", reason="flows")
                 wait_until(lambda: refused() == new.sent, 20, f"{new.sent} are refused")
                 assert len(new.server) == 0
                 assert answered(old) == 10
             lb.wait_log("flows_refused pool=u: ")
-            assert answered(new) == 40
+            introduce(new)
         lb.assert_identities()
 
 
@@ -157,7 +174,7 @@ def case_descriptors():
         http = lb.config["admin"]["http"]
         with Clients(lb.address(), 20) as clients:
             assert answered(clients) == 20
-            used = len(os.listdir(f"/proc/{lb.pid}/fd"))
+            used = settled(lambda: descriptors(lb))
             with limited(lb, resource.RLIMIT_NOFILE, used):
                 held = [socket.create_connection(http.split(":")) for _ in range(5)]
                 assert all(lb.get("/metrics")[0] == 200 for _ in range(20)), "one descriptor is kept for who asks"
