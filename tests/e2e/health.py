@@ -15,7 +15,8 @@ from harness import BIN, FULL, PSK, Scene, free_ports, limited, main, release_on
 from udp import COAP_RST, drain, open_socket
 
 PSK_IDENTITY, PSK_KEY = PSK
-COAPS = {"probe": "coaps", "interval_ms": 200, "timeout_ms": 1000, "psk_identity": PSK_IDENTITY, "psk_key": PSK_KEY}
+# Who does not answer for so long is gone, and not only slow.
+COAPS = {"probe": "coaps", "interval_ms": 200, "timeout_ms": 5000, "psk_identity": PSK_IDENTITY, "psk_key": PSK_KEY}
 
 
 def ctl(lb, *command):
@@ -51,7 +52,7 @@ def case_one_of_three_is_killed():
         lb = scene.cidlb([scene.pool("p", backends, health=health)])
         story = scene.dir / "story"
         fleet = scene.fleet(
-            lb.address(), devices=devices, duration=12, interval_ms=300, ack_timeout_ms=100, give_up=2, story=story
+            lb.address(), devices=devices, duration=600, interval_ms=300, ack_timeout_ms=100, give_up=2, story=story
         )
         wait_all_joined(story, devices)
         hit = backends[1].counters()["sessions"]
@@ -68,6 +69,7 @@ def case_one_of_three_is_killed():
             lb.address(), name="late", devices=more, rebinds=1, rebind_every=0.3, interval_ms=200
         ).report()
         assert late["survived"] == late["handshakes"] == more and late["exchanges_lost"] == 0, late
+        fleet.child.send_signal(signal.SIGTERM)
         report = fleet.report()
         # A device of b tries again elsewhere, which is a handshake more.
         assert devices - hit <= report["survived"], (report, hit)
@@ -83,11 +85,11 @@ def case_one_of_three_is_silent():
     devices, more, fall, rise = *((300, 100) if FULL else (60, 20)), 3, 2
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2, 3)]
-        health = {"probe": "dtls", "interval_ms": 1000, "timeout_ms": 1000, "fall": fall, "rise": rise}
+        health = {"probe": "dtls", "interval_ms": 1000, "timeout_ms": 3000, "fall": fall, "rise": rise}
         lb = scene.cidlb([scene.pool("p", backends, health=health)])
         story = scene.dir / "story"
         fleet = scene.fleet(
-            lb.address(), devices=devices, duration=25, interval_ms=300, ack_timeout_ms=500, give_up=1000, story=story
+            lb.address(), devices=devices, duration=600, interval_ms=300, ack_timeout_ms=500, give_up=1000, story=story
         )
         wait_all_joined(story, devices)
         counted = [backend.counters() for backend in backends]
@@ -109,11 +111,8 @@ def case_one_of_three_is_silent():
                 assert down == (failed >= before[0] + fall), f"{failed - before[0]} failed probes, down: {down}"
                 return down
 
-            wait_until(went_down, 20, "b is down")
-            print(
-                f"   down {time.monotonic() - begin:.1f} s after its last word; "
-                f"fall × interval + timeout is {fall + 1} s"
-            )
+            wait_until(went_down, 60, "b is down")
+            print(f"   down {time.monotonic() - begin:.1f} s after its last word; fall × timeout is {3 * fall} s")
             good = seen()[1]
             wait_until(lambda: verdicts(lb, "cid_down") > 0, 20, "its CIDs are counted")
             late = scene.fleet(
@@ -128,7 +127,8 @@ def case_one_of_three_is_silent():
             assert down == (ok < good + rise), f"{ok - good} good probes, down: {down}"
             return not down
 
-        wait_until(came_up, 20, "b is up")
+        wait_until(came_up, 60, "b is up")
+        fleet.child.send_signal(signal.SIGTERM)
         report = fleet.report()
         assert report["survived"] == report["handshakes"] == devices, report
         now = [backend.counters() for backend in backends]
@@ -154,7 +154,7 @@ def case_findings():
             one = lb.backend(name)
             return one["probes_ok"] + one["probes_failed"] >= 2
 
-        wait_until(lambda: all(map(probed_twice, names)), 30, "two probes each")
+        wait_until(lambda: all(map(probed_twice, names)), 90, "two probes each")
 
         one = row(lb, "a")
         assert one["health"] == "up" and one["rebinding"] == {"finding": "yes"} and one["cid"] == {"finding": "ok"}, one
@@ -190,7 +190,7 @@ def case_a_backend_steers_itself():
         def says(text, **expected):
             words.write_text(text)
             wait_until(
-                lambda: all(row(lb, "a")[key] == value for key, value in expected.items()), 10,
+                lambda: all(row(lb, "a")[key] == value for key, value in expected.items()), 30,
                 f"{text!r} counts: {row(lb, 'a')}",
             )
 
@@ -221,7 +221,7 @@ def case_another_probe():
         wait_until(lambda: row(lb, "a")["state"] == "drain" and "steering" in row(lb, "a"), 20, "it drains")
         b.kill()
         wait_until(lambda: is_down(lb, "b"), 20, "b is down")
-        for health in ({"probe": "dtls", "interval_ms": 200, "rise": 200}, {"probe": "none"}):
+        for health in ({"probe": "dtls", "interval_ms": 200, "timeout_ms": 5000, "rise": 200}, {"probe": "none"}):
             lb.config["pools"][0]["health"] = health
             lb.reload()
             wait_until(lambda: lb.get("/readyz")[0] == 200, 20, "every server was probed")
@@ -275,10 +275,11 @@ def case_may_it_be_stopped():
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2)]
         lb = scene.cidlb([scene.pool("p", backends, nat={"cid_idle_s": 3, "idle_s": 3})])
-        fleet = scene.fleet(lb.address(), devices=30, rebinds=3, rebind_every=1, interval_ms=200)
-        wait_until(lambda: row(lb, "a")["flows"] > 0, 20, "it has sessions")
+        fleet = scene.fleet(lb.address(), devices=30, rebinds=1000, rebind_every=1, interval_ms=200)
+        wait_until(lambda: row(lb, "a")["last_cid_s"] is not None, 20, "it has sessions")
         ctl(lb, "drain", "a")
-        assert row(lb, "a")["last_cid_s"] <= 2
+        wait_until(lambda: row(lb, "a")["last_cid_s"] <= 2, 20, "they speak")
+        fleet.child.send_signal(signal.SIGTERM)
         fleet.report()
         wait_until(lambda: row(lb, "a")["flows"] == 0 and row(lb, "a")["last_cid_s"] >= 2, 30, "nobody is left")
         lb.assert_identities()
@@ -292,7 +293,7 @@ def case_two_hundred_backends():
         # Fifty names a server: as many sessions as backends.
         entries = [{**servers[n % 4].entry(), "name": f"b{n}", "id": n} for n in range(200)]
         lb = scene.cidlb([scene.pool("p", entries, health={**COAPS, "interval_ms": 1000, "timeout_ms": 5000})])
-        wait_until(lambda: lb.metric("cidlb_probes_total", result="ok") >= 400, 30, "every backend was probed twice")
+        wait_until(lambda: lb.metric("cidlb_probes_total", result="ok") >= 400, 60, "every backend was probed twice")
 
         def cpu():
             ticks = open(f"/proc/{lb.child.pid}/stat").read().rsplit(")", 1)[1].split()
@@ -303,7 +304,7 @@ def case_two_hundred_backends():
         share = (cpu() - before) / (time.monotonic() - begin)
         probes = lb.metric("cidlb_probes_total", result="ok") - count
         print(f"   {probes:.0f} probes, {100 * share:.1f} % of one core")
-        wait_until(lambda: lb.metric("cidlb_probes_total", result="ok") >= count + 4 * 200, 30, "probes go on")
+        wait_until(lambda: lb.metric("cidlb_probes_total", result="ok") >= count + 4 * 200, 60, "probes go on")
         assert lb.metric("cidlb_probes_total", result="failed") == 0
 
 
@@ -354,7 +355,7 @@ def case_two_hundred_go_down_at_once():
         health = {"probe": "coap", "interval_ms": 2000, "timeout_ms": 5000, "rise": 1, "fall": 1}
         pool = scene.pool("p", servers.entries(), protocol="udp", cid=None, health=health)
         lb = scene.cidlb([pool], start=False).start(ready=False)
-        servers.pump_until(lb.probed, 15, "every backend was probed")
+        servers.pump_until(lb.probed, 60, "every backend was probed")
         assert lb.down() == 0
         before = lb.metric("cidlb_snapshot_generation")
         # It stands still at a moment at which it waits for no answer. When it goes on, every probe is due, and all are
