@@ -540,11 +540,11 @@ def case_ready_once_all_are_probed():
     with Scene() as scene, open_socket("127.0.0.1") as silent:
         a = scene.backend(1)
         mute = {"name": "mute", "id": 2, "address": "127.0.0.1:%d" % silent.getsockname()[1]}
-        health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 3000}
+        health = {"probe": "dtls", "interval_ms": 300, "timeout_ms": 8000}
         lb = scene.cidlb([scene.pool("p", [a, mute], health=health)], start=False).start(ready=False)
         wait_until(lambda: lb.get("/healthz")[0] == 200, 20, "the door is open")
         assert lb.get("/readyz")[0] == 503
-        wait_until(lambda: lb.get("/readyz")[0] == 200, 20, "both were probed")
+        wait_until(lambda: lb.get("/readyz")[0] == 200, 60, "both were probed")
         assert state(lb, a) == "up" and lb.down(backend="mute") == 1
         assert lb.get("/nonsense")[0] == 404
 

@@ -29,7 +29,7 @@ def is_ready(lb):
 
 
 def wait_ready(lb, why):
-    wait_until(lambda: is_ready(lb) == why, 15, f"/readyz says {why}")
+    wait_until(lambda: is_ready(lb) == why, 60, f"/readyz says {why}")
     assert lb.metric("cidlb_ready") == (why is None)
     told = ask(lb, "status")
     assert told["ready"] == (why is None) and told["unready"] == (why or ""), told
@@ -64,7 +64,8 @@ def case_not_probed_yet():
     """A reload that adds a server takes readiness away until that was probed, whatever came of it."""
     with Scene() as scene, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        lb = scene.cidlb([scene.pool("p", [scene.backend(1)])])
+        health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 10_000}
+        lb = scene.cidlb([scene.pool("p", [scene.backend(1)], health=health)])
         late = {"name": "late", "id": 2, "address": "127.0.0.1:%d" % silent.getsockname()[1]}
         lb.config["pools"][0]["backends"].append(late)
         lb.write()
@@ -167,7 +168,7 @@ class Pair:
             argv = ["ip", "-n", self.names[of], "address", "show", "dev", "eth0"]
             return " 192.0.2.1/32 " in subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
-        wait_until(lambda: holds(number) and not holds(1 - number), 30, f"node {number} alone has the address")
+        wait_until(lambda: holds(number) and not holds(1 - number), 60, f"node {number} alone has the address")
 
 
 @release_only  # the hosts are entered as root, which cidlb then is
