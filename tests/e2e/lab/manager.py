@@ -92,11 +92,19 @@ class Manager:
         """The last STATUS=."""
         return next((line.removeprefix("STATUS=") for _, line in reversed(self.said) if line.startswith("STATUS=")), "")
 
-    def wait_status(self, words, timeout=10):
+    def hear_all(self):
+        """What was said before this is heard first, as systemd sees to it."""
+        before = self.count("HEARD=1")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"HEARD=1", str(self.path))
+        wait_until(lambda: self.count("HEARD=1") > before, 20, "the manager has heard all")
+
+    def wait_status(self, words, timeout=20):
         wait_until(lambda: words in self.status(), timeout, f"STATUS= says {words!r}")
 
     def start(self):
         """As systemd would, without waiting."""
+        self.hear_all()
         lb, env = self.lb, {"NOTIFY_SOCKET": str(self.path)}
         if self.watchdog_s:
             env["WATCHDOG_USEC"] = str(int(self.watchdog_s * 1e6))
@@ -115,7 +123,7 @@ class Manager:
         lb.user = USER if AS_ROOT and SANITIZE else None
         lb.start(ready=False)
 
-    def wait_ready(self, before=0, timeout=15):
+    def wait_ready(self, before=0, timeout=30):
         wait_until(lambda: self.count("READY=1") > before or not self.lb.alive(), timeout, "cidlb says that it serves")
         assert self.lb.alive(), f"cidlb ended with status {self.lb.child.returncode}"
 
@@ -126,8 +134,7 @@ class Manager:
             self.lb.stop()
         else:
             self.lb.kill()
-        # What it said before its end is heard first, as systemd sees to it.
-        time.sleep(0.05)
+        self.hear_all()
         begin = time.monotonic()
         self.start()
         self.wait_ready(before)
