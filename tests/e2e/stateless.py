@@ -50,13 +50,13 @@ def case_killed_every_two_seconds():
             "devices": DEVICES, "rebinds": MOVES, "rebind_every": 1, "loss": 10, "story": story, "max_seconds": 300
         }
         fleet = scene.fleet(lb.address(), **options, **TRAFFIC)
-        kills = 0
+        kills, took = 0, 0
         while fleet.alive():
-            time.sleep(2)
+            time.sleep(max(0.5, 2 - took))  # so that there are some kills on a machine that is slow to start it
             if fleet.alive():
                 lb.assert_identities()
                 assert lb.metric("cidlb_flows") == 0 and lb.metric("cidlb_stateless_dropped_total") == 0
-                lb.restart()
+                took = lb.restart()
                 kills += 1
         report = fleet.report()
         assert report["survived"] == report["sessions"] == report["handshakes"] == DEVICES, report
@@ -276,7 +276,7 @@ def case_refusing_server():
         wait_until(
             lambda: device.sendto(record(1), parse_address(lb.address()))
             and lb.metric("cidlb_icmp_errors_total", pool="p"),
-            5,
+            20,
             "an error",
         )
         wait_until(lambda: lb.down(backend="a") == 1, 20, "the server is down")
@@ -291,7 +291,7 @@ def case_traced():
         with Relay(lb.address()) as relay:
             fleet = scene.fleet(relay.address, devices=1, duration=600, **TRAFFIC)
             cid = relay.wait_record(6).cid.hex()
-            out = ctl(lb, "trace", "--cid", cid, "--for", "2s")
+            out = ctl(lb, "trace", "--cid", cid, "--for", "5s")
             fleet.kill()
             device = ipaddress.IPv4Address(relay.source[0]).packed + struct.pack(">H", relay.source[1])
             seen = [ipaddress.IPv6Address(text).packed for text in re.findall(r"fd00:c1d:1b[0-9a-f:]+", out)]
