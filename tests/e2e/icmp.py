@@ -58,7 +58,10 @@ def case_refusing_for_good():
             clients.run(1, 600)
             wait_until(lambda: clients.collect() or len(clients.server) == 60, 20, "every client has its server")
             servers.refuse("c")
-            clients.run(3, 3_000)
+            rounds = 0
+            while clients.lost_to("c") <= 1_000 and rounds < 30:  # a busy machine takes longer
+                clients.run(3, 3_000)
+                rounds += 1
             wait_until(lambda: clients.collect() or not clients.lost_to("ab"), 20, "the others' datagrams arrive")
             refused = clients.lost_to("c")
             many = lambda: lb.backend("c")["icmp_errors"] >= 0.9 * refused
