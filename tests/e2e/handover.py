@@ -91,6 +91,8 @@ def replace_all(loss):
         }
         fleet = scene.fleet(lb.address(), **options, **TRAFFIC)
         wait_all_joined(story, DEVICES, 120)
+        # A session of which its server has heard nothing yet cannot be saved.
+        wait_until(lambda: lb.metric("cidlb_flows", kind="cid") >= DEVICES, 120, "every session was answered")
         wait_exchanges(story, 10 * DEVICES)
         generations = {server: [] for server in servers}
         for server in servers:
