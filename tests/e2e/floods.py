@@ -142,7 +142,7 @@ def second_hellos(rates, sources, flood_sources):
                 random = os.urandom(RANDOM_OCTETS)
                 with open_socket(sources(n)) as device:
                     tries += ask_for_cookie(device, random, service)
-        settle(lb, "p")
+        settle(lb, "p", flood.sent)
         admitted, seconds = flood.sent - limited(), time.monotonic() - start
         print(
             f"    {count} served, after {tries} first ClientHellos beside {flood.sent} spoofed ones in "
