@@ -10,7 +10,8 @@ from dns import Dns
 from harness import Scene, free_ports, main, wait_all_joined, wait_until
 
 DEVICES = 40
-TRAFFIC = {"interval_ms": 300, "ack_timeout_ms": 300, "duration": 120}
+# Who does not hear from his server while its address is not known yet goes on to ask it.
+TRAFFIC = {"interval_ms": 300, "ack_timeout_ms": 300, "duration": 600, "give_up": 20}
 HEALTH = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
 SOURCES = ("127.64.0.0/10",)
 
@@ -34,7 +35,7 @@ def is_up(lb, backend):
     return lb.metric("cidlb_backend_up", backend=backend) == 1
 
 
-def wait_is_up(lb, backend, up=True, timeout=15):
+def wait_is_up(lb, backend, up=True, timeout=30):
     wait_until(lambda: is_up(lb, backend) == up, timeout, f"{backend} is {'up' if up else 'down'}")
 
 
