@@ -7,6 +7,7 @@
 #include "base/sockaddr.h"
 #include "bench/programs/backend/server.h"
 #include "common/proxy2.h"
+#include "tests/fixtures/bind_apart.h"
 #include "tests/fixtures/probe_fixture.h"
 #include "tests/unit/suite.h"
 
@@ -29,8 +30,7 @@ static int open_udp(const char *ip, struct addr *out)
 	out->port = 0;
 	len = sockaddr_write(&sa, out);
 	fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	bind_apart(fd, &sa, len);
 	out->port = ntohs(((struct sockaddr_in *)&sa)->sin_port); /* at the same place in both */
 	return fd;
 }

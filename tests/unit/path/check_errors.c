@@ -26,7 +26,7 @@ static void set_up(void)
 	endpoint = open_socket("0.0.0.0", SOCKET_ENDPOINT, &addr);
 	bed.configured.pool.nat.port_first = bed.configured.pool.nat.port_last = addr.port;
 	bed.path->endpoint_handles[IO_V4][addr.port] = endpoint;
-	close(open_socket("127.0.0.1", SOCKET_LISTENER, &bed.configured.backend[0].addr));
+	ck_assert_int_eq(addr_parse(&bed.configured.backend[0].addr, "127.0.0.1:1"), 0); /* nobody listens there */
 	to = open_socket("127.0.0.1", SOCKET_LISTENER, &bed.configured.backend[1].addr);
 	path_bed_publish(&bed);
 }
