@@ -92,7 +92,7 @@ static void ask(const char *request)
 	struct admin_http_source source = {
 		.ready = ready, .metrics = metrics, .status = status, .is_host = is_host, .ctx = "cidlb_test"
 	};
-	struct timeval limit = { .tv_sec = 8 };
+	struct timeval limit = { .tv_sec = 30 };
 	struct admin_http *admin;
 	int fds[2];
 

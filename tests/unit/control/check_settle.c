@@ -295,6 +295,7 @@ END_TEST
 
 void suite(TCase *tests)
 {
+	tcase_set_timeout(tests, 60); /* with a thread sanitizer */
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, results_of_one_turn_make_one_table);
 	tcase_add_test(tests, tables_are_apart);

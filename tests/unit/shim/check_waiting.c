@@ -147,12 +147,12 @@ END_TEST
 
 enum { FLOOD = 50000 };
 
-/* Perhaps faster than they are looked at. One signal comes. */
+/* Perhaps faster than they are looked at. One signal comes, and so many of them after it. */
 static void *run_flood(void *argument)
 {
 	struct sender *sender = argument;
 
-	for (int i = 0; !sender->ends && i < FLOOD; i++) {
+	for (int after = 0; !sender->ends && after < FLOOD; after += sender->signals) {
 		const struct proxy2_ends ends = { device, service, 0, PROXY2_V1 };
 		uint8_t datagram[PROXY2_MAX_OCTETS] = { 0 };
 		proxy2_write(datagram, &(struct proxy2_keys){ .count = 1 }, PROXY2_UP, &ends);
