@@ -7,8 +7,9 @@ from harness import FULL, Scene, main, wait_until
 from tunnel import arrives
 from udp import open_socket, parse_address
 
-DEVICES = 500 if FULL else 48
-RAMP_MS = 200  # so that few handshakes are under way at one time: max_flows / 16 may be
+DEVICES = 500 if FULL else 96
+# So that few handshakes are under way at one time: max_flows / 16 may be, so each has a second and a half.
+RAMP_MS = 250
 TRAFFIC = {"interval_ms": 1000, "ack_timeout_ms": 1000, "max_seconds": 200}
 
 
