@@ -67,17 +67,29 @@ static void serve(struct handshake *handshake, enum hello_said said)
 	handshake->followed = false;
 	if (said == HELLO_SAID_CID) {
 		if (!handshake->given || !is_cid(handshake, reading->octets, reading->len))
-			handshake->over = false;
+			handshake->over = handshake->early = false;
 		handshake->cid = *reading;
 		handshake->given = true;
 		handshake->refused = false;
 	} else if (said == HELLO_SAID_NO_CID) {
 		if (!handshake->refused)
-			handshake->over = false;
+			handshake->over = handshake->early = false;
 		handshake->cid.len = 0;
 		handshake->given = false;
 		handshake->refused = true;
 	}
+	handshake->repeated = handshake->early;
+}
+
+/* A downlink under application keys. True: it shows that the device has them, too. */
+static bool ends(struct handshake *handshake)
+{
+	const bool repeated = handshake->repeated;
+
+	handshake->repeated = false;
+	if (!handshake->followed)
+		handshake->early = handshake->served;
+	return handshake->followed && !repeated;
 }
 
 /* Without a cookie it is sent in any case, so it takes nothing from what others need. */
@@ -112,8 +124,8 @@ struct handshake_news handshake_reply(struct handshake *handshake, const struct 
 		news.served = true;
 		news.gave = said == HELLO_SAID_CID;
 	}
-	if (handshake->followed && !handshake->over && dtls_read_reply(down->data, down->len) == DTLS_REPLY_PROTECTED)
-		handshake->over = news.over = true;
+	if (!handshake->over && dtls_read_reply(down->data, down->len) == DTLS_REPLY_PROTECTED)
+		handshake->over = news.over = ends(handshake);
 	news.pass = pass(handshake, (uint32_t)down->len, to, purse);
 	/* What the device never gets says nothing of it. */
 	if (news.pass == HANDSHAKE_WITHHELD) {

@@ -4,7 +4,8 @@
  * A handshake is over once a downlink under application keys has followed an uplink that followed the ServerHello. If
  * the ServerHello gave out a CID, that uplink must bear it. Without any ServerHello it is a session from before. A
  * server that resumes a session sends its Finished right behind the ServerHello, to whoever replayed a ClientHello. So
- * each ServerHello waits for an uplink anew.
+ * each ServerHello waits for an uplink anew. When such a server repeats its flight, an uplink may come between two
+ * datagrams of it, and so the first of them that is under keys shows nothing.
  *
  * While the source has shown nothing, it gets three times what it sent and an allowance (ownership.h). It has shown
  * that it is reachable once it repeated the cookie that it was sent. A server that asks for no cookie sends to
@@ -37,7 +38,9 @@ struct handshake {
 	bool refused : 1;   /* the ServerHello gives out no CID */
 	bool followed : 1;  /* an uplink followed the ServerHello */
 	bool over : 1;
-	bool led : 1; /* the caller's: its ClientHello offers to resume a session, and went where that leads */
+	bool led : 1;      /* the caller's: its ClientHello offers to resume a session, and went where that leads */
+	bool early : 1;    /* the server spoke under keys before any uplink followed its ServerHello */
+	bool repeated : 1; /* … and its ServerHello came again, but what it said under keys did not yet */
 };
 
 struct handshake_datagram {

@@ -61,6 +61,7 @@ struct proof {
 	int address, service; /* of the handshake */
 	unsigned parts;       /* of the ServerHello that went down, in their order: 1: the beginning, 2: all */
 	bool helloed, shown,
+		early, /* something under application keys went down before the CID came up, as in a resumption */
 		maybe; /* the first three stages once were: it may be proven, whatever is lost or repeated */
 	bool doubtful; /* something was refused, evicted, or took too long */
 	uint64_t last_ms, evicted;

@@ -85,6 +85,9 @@ void proof_downlink(struct world *world, int slot, int pool, const struct said *
 		proof->stage = PROOF_HELLO;
 		proof->evicted = evicted(world, pool);
 	}
+	/* What comes first under keys may be a part of the repeated flight, or not if that is lost. */
+	proof->doubtful |= said->hello && proof->early && proof->stage < PROOF_OVER;
+	proof->early |= said->protected && proof->stage < PROOF_SHOWN;
 	/* The reader need not take fragments that come in another order. */
 	proof->doubtful |= said->hello_ends && !said->hello_begins && proof->parts == 0;
 	if (said->hello_begins && proof->parts < 2)

@@ -107,17 +107,27 @@ static void add_protected(struct wire *wire, const struct wire_cid *cid, uint8_t
 	wire_add_protected(wire, &seal, &message, WIRE_LEAST);
 }
 
-/* The first flight of a server; of one that resumes a session, with its Finished. */
-static void add_server_flight(struct wire *wire, const struct wire_hello *hello)
+static void add_server_hello(struct wire *wire, const struct wire_hello *hello)
 {
 	struct wire wires[2] = { 0 };
 
 	wire_add_server_hello(wires, hello, WIRE_PLAIN);
 	*wire = wires[0];
-	if (!hello->ticket)
-		return;
+}
+
+/* Of a server that resumes a session: what follows its ServerHello. */
+static void add_server_finished(struct wire *wire)
+{
 	wire_add_change_cipher(wire);
 	add_protected(wire, NULL, WIRE_HANDSHAKE, 0);
+}
+
+/* The first flight of a server. */
+static void add_server_flight(struct wire *wire, const struct wire_hello *hello)
+{
+	add_server_hello(wire, hello);
+	if (hello->ticket)
+		add_server_finished(wire);
 }
 
 /* Up to the ServerHello. Returns where the server is. */
@@ -190,6 +200,22 @@ static void devices_are_served(uint32_t moved_to)
 	}
 }
 
+/* Some servers send each message in a datagram of its own. When they repeat their flight, the stranger knows the CID.
+ */
+static void stranger_comes_between(const struct addr *from, const struct arrival *at, const struct wire_hello *server)
+{
+	struct wire wire = { 0 };
+
+	for (uint64_t again = 0; again < 3; again++) {
+		add_server_hello(&wire, server);
+		(void)send_down(at, &wire);
+		add_protected(&wire, &server->cid, WIRE_DATA, again + 20);
+		(void)send_up(from, &wire);
+		add_server_finished(&wire);
+		(void)send_down(at, &wire);
+	}
+}
+
 /* What its server says is repeated, and the stranger goes on about it. */
 static void stranger_goes_on(const struct addr *from, const struct arrival *at, const struct wire_hello *server)
 {
@@ -206,6 +232,8 @@ static void stranger_goes_on(const struct addr *from, const struct arrival *at, 
 		add_server_flight(&wire, server);
 		(void)send_down(at, &wire);
 	}
+	if (server->ticket)
+		stranger_comes_between(from, at, server);
 }
 
 /* rebind = "follow", and "backend". */
