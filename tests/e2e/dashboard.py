@@ -286,7 +286,7 @@ def case_everything_down():
                        for n in range(1, count + 1)]
             pools = [scene.pool("p", entries, health={"probe": "dtls", "interval_ms": 500, "timeout_ms": 400})]
             lb = scene.cidlb(pools, name=f"down-{count}")
-            wait_until(lambda: lb.down() == count, 60, "everything is down")
+            wait_until(lambda: lb.down() == count, 120, "everything is down")
             for size, dark in (("wide", False), ("wide", True), ("phone", False)):
                 page = browser.page(url(lb), dark=dark, **SIZES[size])
                 page.wait(f"document.querySelectorAll('#rows tr').length === {min(count, ROWS[size])}")
