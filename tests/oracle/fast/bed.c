@@ -211,7 +211,7 @@ static void learned_make(struct bed *bed)
 		abort();
 	memset(memory, 0, learned_octets(LEARNED_CIDS));
 	learned_begin(&learned, memory, LEARNED_CIDS, secret);
-	bed->table->pools[POOL_LEARNED].learned = learned_servers_new(pool, &learned);
+	bed->table->pools[POOL_LEARNED].learned = learned_servers_new(pool, &learned, NULL);
 	for (int i = 0; i < SESSIONS; i++) {
 		struct session *session = &bed->sessions[POOL_LEARNED][i];
 
