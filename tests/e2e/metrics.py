@@ -60,7 +60,7 @@ def running(scene):
         scene.pool("l", [dict(plain)], cid={"scheme": "learned"}, health={"probe": "none"}),
         scene.pool("u", [plain], protocol="udp", cid=None, health={"probe": "none"}),
     ], redis={"address": "127.0.0.1:1"})
-    wait_until(lambda: lb.metric("cidlb_backend_rebinding") == 2, 10, "the probes' sessions have moved")
+    wait_until(lambda: lb.metric("cidlb_backend_rebinding") == 2, 30, "the probes' sessions have moved")
     return lb
 
 
@@ -113,7 +113,9 @@ def case_sessions_that_move():
     with Scene() as scene:
         backends = [scene.backend(number) for number in (1, 2, 3)]
         lb = scene.cidlb([scene.pool("p", backends)])
-        report = scene.fleet(lb.address(), devices=devices, rebinds=rebinds, rebind_every=1, seed=6).report()
+        report = scene.fleet(
+            lb.address(), devices=devices, rebinds=rebinds, rebind_every=4, interval_ms=500, seed=6
+        ).report()
         assert report["exit"] == 0 and report["handshakes"] == devices, report
         metrics = lb.metrics()
         handshakes = [total(metrics, "cidlb_handshakes_total", stage=stage) for stage in ("begun", "finished")]
@@ -144,13 +146,13 @@ def case_reload_is_told():
 
         begun = lb.metric("process_start_time_seconds")
         good, at = said()
-        assert good == 1 and begun <= at <= begun + 5, (begun, at)
+        assert good == 1 and begun <= at <= begun + 20, (begun, at)
         lb.config["workers"], workers = -1, lb.config["workers"]
         lb.write()
         ctl(lb, "reload", status=1)
         assert said() == [0, at]
         lb.config["workers"] = workers
-        wait_until(lambda: time.time() >= at + 1, 5, "a second has passed")
+        wait_until(lambda: time.time() >= at + 1, 20, "a second has passed")
         lb.reload()
         assert said()[0] == 1 and said()[1] > at
 
@@ -222,21 +224,21 @@ def case_prometheus():
         lb = scene.cidlb([scene.pool("p", [a, b], health=COAPS)])
         prometheus = Prometheus(scene, lb)
         instance = "lb1.example:" + lb.config["admin"]["http"].rsplit(":", 1)[1]
-        wait_until(lambda: prometheus.up() == [(instance, "1")], 20, "up is 1")
+        wait_until(lambda: prometheus.up() == [(instance, "1")], 60, "up is 1")
         rules = prometheus.ask("rules")["groups"][0]["rules"]
-        wait_until(lambda: all(rule["lastEvaluation"] > "1" for rule in rules) and not prometheus.firing(), 10, "peace")
+        wait_until(lambda: all(rule["lastEvaluation"] > "1" for rule in rules) and not prometheus.firing(), 30, "peace")
         for name in "ab":
             ctl(lb, "maint", name)
-        wait_until(lambda: prometheus.firing() == {"PoolDown"}, 10, "PoolDown fires, and nothing else")
+        wait_until(lambda: prometheus.firing() == {"PoolDown"}, 30, "PoolDown fires, and nothing else")
         pool, lb.config["pools"][0]["protocol"] = lb.config["pools"][0]["protocol"], "nonsense"
         lb.write()
         ctl(lb, "reload", status=1)
-        wait_until(lambda: prometheus.firing() == {"PoolDown", "ReloadFailed"}, 10, "ReloadFailed, too")
+        wait_until(lambda: prometheus.firing() == {"PoolDown", "ReloadFailed"}, 30, "ReloadFailed, too")
         lb.config["pools"][0]["protocol"] = pool
         for name in "ab":
             ctl(lb, "ready", name)
         lb.reload()
-        wait_until(lambda: not prometheus.firing(), 10, "both are over")
+        wait_until(lambda: not prometheus.firing(), 30, "both are over")
         rules = prometheus.ask("rules")["groups"][0]["rules"]
         assert len(rules) == 11 and all(rule["health"] == "ok" for rule in rules), rules
 
