@@ -16,7 +16,7 @@ from lab.manager import Manager
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
 UNIT = PACKAGING / "systemd" / "cidlb.service"
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
-WATCHDOG_S = 0.9
+WATCHDOG_S = 2  # a thread of a busy machine does not wait for its turn so long
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -76,8 +76,9 @@ def ctl(lb, *words, status=0):
 
 def case_status_is_true():
     with Scene() as scene, managed(scene) as (lb, manager, (a, b)):
-        assert "not ready: not every backend was probed yet" in manager.status(), manager.status()
-        wait_until(lambda: "ready" not in manager.status(), 10, "it is ready")
+        first = next(line for _, line in manager.said if line.startswith("STATUS="))
+        assert "not ready: not every backend was probed yet" in first, first
+        wait_until(lambda: "ready" not in manager.status(), 30, "it is ready")
         assert manager.status() == "serves 1 listener, 1 pool: 2 of 2 servers up", manager.status()
         ctl(lb, "drain", "a")
         manager.wait_status("2 of 2 servers up, 1 draining")
@@ -87,7 +88,7 @@ def case_status_is_true():
         ctl(lb, "leave")
         manager.wait_status("; left: devices are to go to other nodes")
         ctl(lb, "join")
-        wait_until(lambda: "left" not in manager.status(), 10, "it has joined")
+        wait_until(lambda: "left" not in manager.status(), 30, "it has joined")
         good = lb.file.read_text()
         lb.file.write_text(good.replace('"node-id"', '"node id"'))
         assert "scheme" in ctl(lb, "reload", status=1)
@@ -95,9 +96,9 @@ def case_status_is_true():
         assert "scheme" in manager.status(), manager.status()
         lb.file.write_text(good)
         ctl(lb, "reload")
-        wait_until(lambda: "refused" not in manager.status(), 10, "it was not refused any more")
+        wait_until(lambda: "refused" not in manager.status(), 30, "it was not refused any more")
         lb.stop()
-        wait_until(lambda: manager.status() == "stopping", 5, "it stops")
+        wait_until(lambda: manager.status() == "stopping", 20, "it stops")
         assert manager.count("STOPPING=1") == 1
 
 
@@ -128,20 +129,20 @@ def case_watchdog_hears_of_each_worker():
         def fed():
             return manager.count("WATCHDOG=1")
 
-        wait_until(lambda: fed() >= 4, 10, "the watchdog is fed")
+        wait_until(lambda: fed() >= 4, 30, "the watchdog is fed")
         assert fed() <= 5 + 3 * (time.monotonic() - manager.said[0][0]) / WATCHDOG_S, "and not more often than needed"
         control, others = threads_of(lb)
         starving = []
         for thread in others:
             with held(thread):
-                time.sleep(0.4)  # what was on its way
+                time.sleep(0.45 * WATCHDOG_S)  # what was on its way
                 before = fed()
                 time.sleep(1.2 * WATCHDOG_S)
                 if fed() == before:
                     starving.append(thread)
                     assert lb.get("/healthz")[0] == 200
             before = fed()
-            wait_until(lambda: fed() > before, 10, "it is fed again")
+            wait_until(lambda: fed() > before, 30, "it is fed again")
         assert len(starving) == lb.config["workers"], (starving, others)
         assert len(re.findall("error watchdog: 1 workers do not come round", lb.log_text())) == 2, lb.log_text()
         with held(control):
