@@ -140,7 +140,7 @@ def case_starts_with_an_outcome():
         path = scene.dir / "notify"
         systemd.bind(str(path))
         path.chmod(0o777)
-        systemd.settimeout(10)
+        systemd.settimeout(30)
         lb = scene.cidlb([scene.pool("p", [scene.backend(1)])], start=False)
         good = lb.config["hash_key"]
         lb.config["hash_key"] = "00"
@@ -156,7 +156,7 @@ def case_starts_with_an_outcome():
         systemd.close()  # and with it the sockets that it was sent, and never took
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abstract:
             abstract.bind(f"\0{path}")
-            abstract.settimeout(10)
+            abstract.settimeout(30)
             lb.argv[1] = f"NOTIFY_SOCKET=@{path}"
             lb.start(ready=False)
             assert abstract.recv(1000).startswith(b"READY=1\n")
@@ -243,7 +243,7 @@ def case_trace_of_an_address():
     with Scene() as scene:
         lb = scene.cidlb([scene.pool("p", [scene.backend(1)])])
         pcap = scene.dir / "trace.pcap"
-        argv = [BIN / "cidlbctl", "trace", "--from", "127.0.0.9", "--for", "8s", "--pcap", pcap, "--socket"]
+        argv = [BIN / "cidlbctl", "trace", "--from", "127.0.0.9", "--for", "15s", "--pcap", pcap, "--socket"]
         trace = scene.process("trace", *argv, lb.config["admin"]["socket"])
         address, port = lb.address().split(":")
 

@@ -117,7 +117,7 @@ class Pod:
         key.chmod(0o440)
         os.chown(key, 0, self.group)
         self.process = self.scene.process(f"cidlb{self.started}", *self.argv(self.container["command"]))
-        wait_until(lambda: self.get("readinessProbe") == 200, 15, "the pod is ready")
+        wait_until(lambda: self.get("readinessProbe") == 200, 30, "the pod is ready")
 
     def configure(self):
         """The ConfigMap comes to the node."""
@@ -133,7 +133,7 @@ class Pod:
         return done.stdout
 
     def at_home(self, text):
-        for there, here in (("/mnt/", f"{self.scene.dir}/"), ("/run/cidlb", f"{self.run}"), ("sleep 60", "sleep 2")):
+        for there, here in (("/mnt/", f"{self.scene.dir}/"), ("/run/cidlb", f"{self.run}"), ("sleep 60", "sleep 8")):
             text = text.replace(there, here)
         return text
 
@@ -155,9 +155,9 @@ class Pod:
         """As a kubelet does: the hook, then SIGTERM."""
         command = self.container["lifecycle"]["preStop"]["exec"]["command"]
         hook = self.scene.process("hook", *self.argv(command))
-        wait_until(lambda: self.get("readinessProbe") == 503, 1.5, "devices are to be led elsewhere")
+        wait_until(lambda: self.get("readinessProbe") == 503, 7, "devices are to be led elsewhere")
         assert self.get("livenessProbe") == 200 and hook.alive()
-        assert hook.wait(10) == 0, hook.log_text()
+        assert hook.wait(30) == 0, hook.log_text()
         self.process.stop()
 
 
@@ -197,7 +197,7 @@ def case_pod():
                 serve(number)
             pod, story = Pod(scene, found), scene.dir / "story"
             pod.start()
-            traffic = {"interval_ms": 200, "ack_timeout_ms": 300, "duration": 60, "story": story}
+            traffic = {"interval_ms": 200, "ack_timeout_ms": 300, "duration": 600, "story": story}
             fleet = scene.fleet(f"{NODE}:5684", devices=DEVICES, rebinds=1000, rebind_every=1, **traffic)
             wait_all_joined(story, DEVICES)
             status = Path(f"/proc/{pod.process.pid}/status").read_text()
@@ -211,11 +211,11 @@ def case_pod():
             shown, reload = executed()
             said = pod.exec(reload)
             assert "reloaded" in said and f"+lwm2m/lwm2m-{count}" in said, said
-            wait_until(lambda: pod.get("readinessProbe") == 200, 5, "the DNS was asked")
+            wait_until(lambda: pod.get("readinessProbe") == 200, 30, "the DNS was asked")
             late = re.compile(rf"^lwm2m/lwm2m-{count} +(\w+)", re.M)
             assert late.search(pod.exec(shown))[1] == "down", pod.exec(shown)
             serve(count)
-            wait_until(lambda: late.search(pod.exec(shown))[1] == "up", 15, "the new server is up")
+            wait_until(lambda: late.search(pod.exec(shown))[1] == "up", 30, "the new server is up")
             time.sleep(2)  # all have moved and spoken
             fleet.child.send_signal(signal.SIGTERM)
             report = fleet.report(30)

@@ -80,7 +80,7 @@ def case_coaps():
             assert devices["survived"] == devices["handshakes"] == 5, devices
             lb.config["pools"][0]["tunnel"]["keys"].append({"id": 2, "key": "00" * 16})
             lb.reload()
-            probed(lb, 3)
+            probed(lb, 6)
             counted = server.counters()
             assert counted["handshakes"] == 6 and counted["bad_headers"] == 0, counted
             assert counted["max_address_changes_per_session"] >= 5, counted
