@@ -97,7 +97,7 @@ def case_without_cid_devices_begin_anew():
     with Scene() as scene:
         _, target = start_backend(scene)
         options = {
-            "duration": 10, "rebinds": 1, "rebind_every": 0.3, "no_cid": True, "interval_ms": 150, "ack_timeout_ms": 100
+            "duration": 15, "rebinds": 1, "rebind_every": 0.3, "no_cid": True, "interval_ms": 150, "ack_timeout_ms": 100
         }
         report = scene.fleet(target, devices=5, **options).report(60)
         assert report["exit"] == 1 and report["survived"] == 0, report
