@@ -8,7 +8,7 @@ from cids import LEARNED, NODE_ID, THINGSBOARD, ways
 from harness import FULL, main, wait_until
 
 DEVICES, MOVES = 50, 30 if FULL else 10
-FEWER = (DEVICES, MOVES) if FULL else (36, 4)
+FEWER = (DEVICES, MOVES) if FULL else (40, 4)
 
 
 def sleep_for_an_hour(stand):
