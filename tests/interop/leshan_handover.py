@@ -12,7 +12,7 @@ from cids import LEARNED, ways
 from harness import AS_ROOT, FULL, Skip, main, wait_until
 from lab.nodes import Network
 
-DEVICES, MOVES, SERVERS = (50, 6, 3) if FULL else (20, 2, 2)
+DEVICES, MOVES, SERVERS = (50, 6, 3) if FULL else (24, 2, 2)
 # Devices repeat what they say for 60 s and more, and wait twice as long each time: a JVM begins within START_S.
 PATIENT, HEARD_S = {"ack_timeout_ms": 4000}, 2 * START_S
 
