@@ -386,7 +386,7 @@ def case_says_no_secret():
         lb = scene.cidlb([scene.pool("p", [server], health={**COAPS, "psk_identity": identity, "psk_key": PSK[1]})])
         fleet = scene.fleet(lb.address(), devices=3, rebinds=1, rebind_every=1, psk=f"{identity}:{PSK[1]}")
         assert fleet.report(60)["exit"] == 0
-        assert lb.metric("cidlb_backend_rebinding") == 1, "the probe's identity is in use"
+        wait_until(lambda: lb.metric("cidlb_backend_rebinding") == 1, 30, "the probe's identity is in use")
         head = "Host: 127.0.0.1\r\n"
         for path in (*FILES, "/status.json"):
             status, answer = request(lb, f"GET {path} HTTP/1.1\r\n{head}\r\n")

@@ -69,7 +69,7 @@ class Server:
     def answer(self, service, device, payload):
         self.send(self.header(service, device) + payload)
 
-    def wait(self, count, timeout=10):
+    def wait(self, count, timeout=30):
         wait_until(lambda: len(self.got) >= count, timeout, f"{count} datagrams at the server")
         return self.got
 
@@ -116,7 +116,7 @@ def started(scene, pools, listeners=None, **options):
     return lb.start()
 
 
-def arrives(sock, timeout=10):
+def arrives(sock, timeout=30):
     """The next datagram and where it is from."""
     wait_until(lambda: _readable(sock), timeout, "a datagram arrives")
     datagram, source = sock.recvfrom(65536)
