@@ -52,6 +52,8 @@ static void probe_json(json_t *row, const struct view_backend *backend)
 		json_object_set_new(row, "steering", json_string(backend->words));
 	if (backend->name_reason[0])
 		json_object_set_new(row, "name_reason", json_string(backend->name_reason));
+	if (backend->next_hop)
+		json_object_set_new(row, "next_hop", json_string(backend->next_hop));
 }
 
 /* May it be stopped? `not_before`: Unix time; null: it may, or flows alone are in the way, and nobody knows. */

@@ -70,7 +70,7 @@ static json_t *handshakes_json(const struct device *device)
 
 	for (size_t i = 0; request->from_text && request->from.port && i < device->view->pool_count; i++) {
 		const struct view_pool *pool = &device->view->pools[i];
-		const char *backend = pool->tunnel || pool->stateless
+		const char *backend = pool->tunnel || pool->dsr || pool->stateless
 					      ? view_handshake(request->control, pool->uid, &request->from)
 					      : NULL;
 
@@ -104,7 +104,7 @@ static json_t *pools_without_flows(const struct device *device)
 	json_t *pools = command_stateless_json(device->view);
 
 	for (size_t i = 0; i < device->view->pool_count; i++)
-		if (device->view->pools[i].tunnel)
+		if (device->view->pools[i].tunnel || device->view->pools[i].dsr)
 			json_array_append_new(pools, json_string(device->view->pools[i].name));
 	return pools;
 }

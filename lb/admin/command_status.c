@@ -97,8 +97,8 @@ static json_t *pool_json(const struct view_pool *pool, const struct stats *sum)
 	const uint16_t uid = pool->uid;
 
 	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			 pool->name, "forward", pool->tunnel ? "tunnel" : "nat", "backends", (int)pool->backend_count,
-			 "accepting", (int)pool->accepting, "id_moves", (json_int_t)pool->id_moves, "ids_contested",
+			 pool->name, "forward", pool->forward, "backends", (int)pool->backend_count, "accepting",
+			 (int)pool->accepting, "id_moves", (json_int_t)pool->id_moves, "ids_contested",
 			 (int)pool->ids_contested, "flows", flows_json(&pool->flows), "stateless",
 			 stateless_json(pool, sum), "learned", learned_json(pool), "resumable",
 			 resumable_json(pool, sum), "replies", answer_counter(&sum->replies[uid]), "copies",

@@ -57,6 +57,19 @@ static void write_pool_counter(struct evbuffer *out, const struct view *view, co
 		METRICS_SAMPLE(out, name, stats_read(&counters[view->pools[i].uid]), { "pool", view->pools[i].name });
 }
 
+static void write_dsr(struct evbuffer *out, const struct view *view)
+{
+	metrics_head(
+		out, "cidlb_dsr_fragmented_total", "counter",
+		"Datagrams that left in fragments, because with what is before them they are larger than the MTU of "
+		"the link.");
+	for (size_t i = 0; i < view->pool_count; i++)
+		if (view->pools[i].dsr)
+			METRICS_SAMPLE(out, "cidlb_dsr_fragmented_total",
+				       stats_read(&view->sum->dsr_fragmented[view->pools[i].uid]),
+				       { "pool", view->pools[i].name });
+}
+
 static void write_tunnels(struct evbuffer *out, const struct view *view)
 {
 	metrics_head(out, "cidlb_tunnel_dropped_total", "counter",
@@ -188,6 +201,7 @@ void metrics_write(struct evbuffer *out, const struct view *view, uint64_t http_
 		       "Datagrams and ICMP errors that reached an endpoint and belong to no flow.",
 		       stats_read(&view->sum->strays));
 	write_tunnels(out, view);
+	write_dsr(out, view);
 	write_stateless(out, view);
 	metrics_flows(out, view);
 	write_shortages(out, http_stalls);

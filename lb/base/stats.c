@@ -16,9 +16,13 @@ void stats_sum(struct stats *sum, const struct stats *one)
 const char *refused_name(enum refused reason)
 {
 	static const char *const names[REFUSED_REASONS] = {
-		[REFUSED_FLOWS] = "flows",           [REFUSED_SEND] = "send",
-		[REFUSED_BUDGET] = "budget",         [REFUSED_PLAINTEXT] = "plaintext",
+		[REFUSED_FLOWS] = "flows",
+		[REFUSED_SEND] = "send",
+		[REFUSED_BUDGET] = "budget",
+		[REFUSED_PLAINTEXT] = "plaintext",
 		[REFUSED_NO_ADDRESS] = "no_address",
+		[REFUSED_NEXT_HOP] = "next_hop",
+		[REFUSED_TTL] = "ttl",
 	};
 
 	return names[reason];

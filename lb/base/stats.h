@@ -25,6 +25,8 @@ enum refused {
 	REFUSED_BUDGET,     /* downlink: only addresses that may get no more (ownership.h) */
 	REFUSED_PLAINTEXT,  /* downlink: on the endpoint of a session, and protected by no key */
 	REFUSED_NO_ADDRESS, /* uplink: the name of the backend has never been resolved */
+	REFUSED_NEXT_HOP,   /* uplink, mode dsr: there is no route to the backend, or no neighbour has its address */
+	REFUSED_TTL,        /* uplink, mode dsr: it has passed too many hops, and may be in a loop */
 	REFUSED_REASONS,
 };
 
@@ -83,6 +85,7 @@ struct stats {
 	stats_counter tunnel_dropped[STATS_POOLS][TUNNEL_DROPS];
 	stats_counter tunnel_segmented[STATS_POOLS];  /* uplink datagrams that left several in one send */
 	stats_counter tunnel_fragmented[STATS_POOLS]; /* uplink datagrams that were too large for the path */
+	stats_counter dsr_fragmented[STATS_POOLS];    /* uplink datagrams that left in fragments */
 	stats_counter batches[STATS_BATCH_SIZES];     /* receives that gave something, by size */
 	stats_counter batched;                        /* datagrams in them */
 	stats_counter endpoint_drops;                 /* by the kernel, of datagrams from backends */

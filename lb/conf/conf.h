@@ -33,7 +33,8 @@ enum {
 #define CONF_STATE_FILE   "/var/lib/cidlb/state.json"
 #define CONF_REDIS_PREFIX "cidlb"
 
-enum conf_forward { FORWARD_NAT, FORWARD_TUNNEL };
+enum conf_forward { FORWARD_NAT, FORWARD_TUNNEL, FORWARD_DSR };
+enum conf_encap { ENCAP_L2, ENCAP_IPIP };
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_contest { CONTEST_OWN, CONTEST_HOME };
 enum conf_endpoint { ENDPOINT_CID, ENDPOINT_HANDSHAKE };
@@ -69,6 +70,12 @@ struct conf_tunnel {
 	struct addr local; /* of the first worker; the others have the next ports, and probes the one after these */
 	struct proxy2_keys keys;
 	uint32_t cid_idle_s; /* so long a session may be silent: of a server that drains */
+};
+
+struct conf_dsr {
+	enum conf_encap encap;
+	bool v6;             /* the version of its listeners and backends */
+	uint32_t cid_idle_s; /* as in conf_tunnel */
 };
 
 struct conf_health {
@@ -113,6 +120,7 @@ struct conf_pool {
 	enum conf_forward forward;
 	struct conf_nat nat;       /* FORWARD_NAT; else all zero */
 	struct conf_tunnel tunnel; /* FORWARD_TUNNEL; else all zero */
+	struct conf_dsr dsr;       /* FORWARD_DSR; else all zero */
 	struct conf_health health;
 	struct conf_hello_rate hello_rate;
 	struct conf_backend *backends;
@@ -159,7 +167,7 @@ struct conf {
 };
 
 /* Whether the names of the pool's backends are asked for IPv6 addresses. In mode nat they are asked for IPv4 if there
- * is a source for it; in mode tunnel they have the tunnel's family. */
+ * is a source for it; in mode tunnel they have the tunnel's family, in mode dsr that of the listeners. */
 bool conf_pool_asks_v6(const struct conf_pool *pool);
 
 /* Each entry is one line without its newline. They stand in the order of the file. Warnings never refuse a file.

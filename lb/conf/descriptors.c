@@ -23,6 +23,7 @@ enum {
 	ALARM = 1,       /* icmp.h */
 	ROUTES = 2,      /* netlink.h */
 	HOST = 1,        /* host_addrs.h */
+	OF_DSR = 5,      /* of mode dsr: dsr.h */
 	OF_WORKER = 2,   /* epoll, and what wakes it */
 	MOMENTARY = 8,   /* files that are read and written, and what libraries open */
 	OF_DOOR = 2,     /* what listens, and one in reserve */
@@ -30,10 +31,19 @@ enum {
 	NAMESERVERS = 2, /* asked for each: health/nameservers.h */
 };
 
+/* The sockets of control/dsr.h. */
+static uint64_t count_dsr(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->pool_count; i++)
+		if (conf->pools[i].forward == FORWARD_DSR)
+			return OF_DSR;
+	return 0;
+}
+
 /* Descriptors that are there in any case. The rest of the file may not be read yet. */
 static uint64_t count_others(const struct conf *conf)
 {
-	uint64_t count = STANDARD + LOOP + ALARM + ROUTES + HOST + MOMENTARY;
+	uint64_t count = count_dsr(conf) + STANDARD + LOOP + ALARM + ROUTES + HOST + MOMENTARY;
 
 	count += conf->socket ? OF_DOOR + CONF_SOCKET_CLIENTS : 0;
 	count += conf->has_http ? OF_DOOR + CONF_HTTP_CLIENTS : 0;

@@ -15,6 +15,8 @@ static bool family_has_source(const struct conf_nat *nat, bool v4)
 
 bool conf_pool_asks_v6(const struct conf_pool *pool)
 {
+	if (pool->forward == FORWARD_DSR)
+		return pool->dsr.v6;
 	if (pool->forward == FORWARD_TUNNEL)
 		return pool->tunnel.local.port && !addr_is_v4(&pool->tunnel.local);
 	return pool->nat.source_count > 0 && !family_has_source(&pool->nat, true);

@@ -12,6 +12,7 @@ enum {
 	POOL_MAX_RESUMABLE,
 	POOL_NAT,
 	POOL_TUNNEL,
+	POOL_DSR,
 	POOL_HEALTH,
 	POOL_HELLO_RATE,
 	POOL_BACKENDS,
@@ -22,7 +23,7 @@ static const struct conf_option pool_options[POOL_OPTIONS] = {
 	[POOL_NAME] = { "name", .type = CONF_TEXT, .required = true },
 	[POOL_PROTOCOL] = { "protocol", .type = CONF_WORD, .words = { [POOL_DTLS] = "dtls", [POOL_UDP] = "udp" } },
 	[POOL_FORWARD] = { "forward", .type = CONF_WORD,
-			   .words = { [FORWARD_NAT] = "nat", [FORWARD_TUNNEL] = "tunnel" }, .later = { "dsr" } },
+			   .words = { [FORWARD_NAT] = "nat", [FORWARD_TUNNEL] = "tunnel", [FORWARD_DSR] = "dsr" } },
 	[POOL_AFFINITY] = { "affinity", .type = CONF_WORD,
 			    .words = { [AFFINITY_ADDRESS_PORT] = "address-port", [AFFINITY_ADDRESS] = "address" } },
 	[POOL_UNKNOWN_CID] = { "unknown_cid", .type = CONF_WORD,
@@ -32,6 +33,7 @@ static const struct conf_option pool_options[POOL_OPTIONS] = {
 				 .fallback = 100000 },
 	[POOL_NAT] = { "nat", .type = CONF_GROUP },
 	[POOL_TUNNEL] = { "tunnel", .type = CONF_GROUP },
+	[POOL_DSR] = { "dsr", .type = CONF_GROUP },
 	[POOL_HEALTH] = { "health", .type = CONF_GROUP },
 	[POOL_HELLO_RATE] = { "hello_rate", .type = CONF_GROUP },
 	[POOL_BACKENDS] = { "backends", .type = CONF_LIST, .required = true },
@@ -88,22 +90,33 @@ static void read_max_resumable(struct conf_reader *reader, const struct conf_val
 	pool->max_resumable = (uint32_t)max->number;
 }
 
-static void read_forward(struct conf_reader *reader, const struct conf_value *forward, const struct conf_value *nat,
-			 const struct conf_value *tunnel, struct conf_pool *pool)
+/* The group of the pool's mode is read; those of other modes do nothing. */
+static void read_forward(struct conf_reader *reader, const struct conf_value *values, struct conf_pool *pool)
 {
-	pool->forward = (enum conf_forward)forward->number;
-	const struct conf_value *own = pool->forward == FORWARD_TUNNEL ? tunnel : nat;
-	const struct conf_value *other = pool->forward == FORWARD_TUNNEL ? nat : tunnel;
+	static void (*const read[])(struct conf_reader *, struct conf_place, struct conf_pool *) = {
+		[FORWARD_NAT] = conf_nat_read,
+		[FORWARD_TUNNEL] = conf_tunnel_read,
+		[FORWARD_DSR] = conf_dsr_read,
+	};
+	static const unsigned groups[] = {
+		[FORWARD_NAT] = POOL_NAT,
+		[FORWARD_TUNNEL] = POOL_TUNNEL,
+		[FORWARD_DSR] = POOL_DSR,
+	};
 
-	if (other->found == CONF_GOOD)
-		conf_warn(reader, other->place, "no effect with forward = \"%s\"",
-			  pool->forward == FORWARD_TUNNEL ? "tunnel" : "nat");
-	if (own->found == CONF_WRONG)
-		return;
-	if (pool->forward == FORWARD_TUNNEL)
-		conf_tunnel_read(reader, own->place, pool);
-	else
-		conf_nat_read(reader, own->place, pool);
+	pool->forward = (enum conf_forward)values[POOL_FORWARD].number;
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+		if (i != pool->forward && values[groups[i]].found == CONF_GOOD)
+			conf_warn(reader, values[groups[i]].place, "no effect with forward = \"%s\"",
+				  pool_options[POOL_FORWARD].words[pool->forward]);
+	/* What servers give out does not pass cidlb there. */
+	if (pool->forward == FORWARD_DSR) {
+		pool->max_resumable = 0;
+		if (values[POOL_MAX_RESUMABLE].found == CONF_GOOD && values[POOL_MAX_RESUMABLE].number > 0)
+			conf_warn(reader, values[POOL_MAX_RESUMABLE].place, "no effect with forward = \"dsr\"");
+	}
+	if (values[groups[pool->forward]].found != CONF_WRONG)
+		read[pool->forward](reader, values[groups[pool->forward]].place, pool);
 }
 
 void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)
@@ -121,5 +134,5 @@ void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct 
 	read_hello_rate(reader, &values[POOL_PROTOCOL], &values[POOL_HELLO_RATE], pool);
 	conf_backends_read(reader, &values[POOL_BACKENDS], layout_known ? &pool->layout : NULL, pool);
 	if (values[POOL_FORWARD].found != CONF_WRONG)
-		read_forward(reader, &values[POOL_FORWARD], &values[POOL_NAT], &values[POOL_TUNNEL], pool);
+		read_forward(reader, values, pool);
 }

@@ -40,7 +40,7 @@ static const char *home_of(const char *name)
 	static const struct conf_section *const sections[] = {
 		&conf_section_root,   &conf_section_admin,      &conf_section_pool,       &conf_section_cid,
 		&conf_section_nat,    &conf_section_tunnel,     &conf_section_tunnel_key, &conf_section_cid_config,
-		&conf_section_health, &conf_section_hello_rate, &conf_section_redis,
+		&conf_section_health, &conf_section_hello_rate, &conf_section_redis,      &conf_section_dsr,
 	};
 	const struct conf_section *home = NULL;
 

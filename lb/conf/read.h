@@ -290,6 +290,15 @@ void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struc
  * listeners and the endpoints of mode nat. */
 void conf_tunnels_check(struct conf_reader *reader, const config_setting_t *list);
 
+/* dsr.c */
+extern const struct conf_section conf_section_dsr;
+
+/* Fills pool->dsr, but for the version. */
+void conf_dsr_read(struct conf_reader *reader, struct conf_place group, struct conf_pool *pool);
+
+/* Once listeners are tied to pools: fills that in. Holds the pools of mode dsr against their listeners and backends. */
+void conf_dsrs_check(struct conf_reader *reader, const config_setting_t *listeners, const config_setting_t *pools);
+
 /* loops.c: the second pass. Refuses backends of the pools in `pools` whose address is cidlb's own. */
 void conf_loops_check(struct conf_reader *reader, const config_setting_t *pools, const struct conf_machine *machine);
 

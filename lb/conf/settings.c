@@ -232,6 +232,14 @@ static void add_tunnel(struct settings *to, const struct conf_pool *pool)
 	add_number(to, "tunnel.cid_idle_s", is_tunnel, tunnel->cid_idle_s);
 }
 
+static void add_dsr(struct settings *to, const struct conf_pool *pool)
+{
+	const bool is_dsr = pool->forward == FORWARD_DSR;
+
+	add_word(to, "dsr.encap", &conf_section_dsr, is_dsr, pool->dsr.encap);
+	add_number(to, "dsr.cid_idle_s", is_dsr, pool->dsr.cid_idle_s);
+}
+
 static void add_health(struct settings *to, const struct conf_pool *pool)
 {
 	const struct conf_health *health = &pool->health;
@@ -260,6 +268,7 @@ void settings_of_pool(struct settings *out, const struct conf_pool *pool)
 	add_number(out, "max_resumable", pool->protocol == POOL_DTLS, pool->max_resumable);
 	add_nat(out, pool);
 	add_tunnel(out, pool);
+	add_dsr(out, pool);
 	add_health(out, pool);
 	add_number(out, "hello_rate.pool", true, pool->hello_rate.pool);
 	add_number(out, "hello_rate.backend", true, pool->hello_rate.backend);

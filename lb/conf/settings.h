@@ -11,7 +11,7 @@
 
 #include "conf/conf.h"
 
-enum { SETTINGS_MAX = 40 /* options of one thing */ };
+enum { SETTINGS_MAX = 48 /* options of one thing */ };
 
 struct setting {
 	const char *option; /* "nat.idle_s" */

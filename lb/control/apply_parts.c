@@ -159,6 +159,7 @@ static int new_table_prepare(void *ctx, struct apply_step *step)
 
 	reach_forget(control);
 	reach_find(control, step->conf, &step->spec);
+	dsr_find(control, step->conf, &step->spec);
 	step->spec.host = control->host;
 	step->table = table_build(step->conf, &step->spec, step->listener_uids, publisher_read(&control->publisher));
 	return step->table ? 0 : apply_refuse(step, -ENOMEM, "out of memory");
@@ -234,6 +235,7 @@ static void limits_commit(void *ctx, struct apply_step *step)
  * after that. */
 const struct apply_part apply_parts[APPLY_PARTS] = {
 	{ .name = "numbers", .prepare = numbers_prepare, .abandon = numbers_abandon },
+	{ .name = "bare sockets", .prepare = dsr_prepare },
 	{ "new sockets", new_sockets_prepare, new_sockets_commit, new_sockets_abandon, NULL },
 	{ "states", states_prepare, states_commit, states_abandon, NULL },
 	{ "table", new_table_prepare, new_table_commit, new_table_abandon, NULL },

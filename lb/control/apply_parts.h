@@ -5,8 +5,8 @@
 #include "control/apply.h"
 
 enum {
-	APPLY_PARTS = 7,
-	APPLY_EARLY = 5, /* so many of them stand before those of other folders */
+	APPLY_PARTS = 8,
+	APPLY_EARLY = 6, /* so many of them stand before those of other folders */
 };
 
 /* Their context is the control. */

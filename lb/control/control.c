@@ -38,6 +38,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	cid_hint_tick(control);
 	ids_tick(control);
 	watch_tick(control);
+	dsr_tick(control);
 	drain_tick(control);
 	(void)saved_save(control->saved);
 }
@@ -180,6 +181,7 @@ int control_new(struct control **out, struct event_base *base, const struct conf
 	if (!control)
 		return -ENOMEM;
 	control->base = base;
+	dsr_open(&control->dsr);
 	control->started_s = clock_s();
 	control->started_at = control->applied_at = time(NULL);
 	err = parts_open(control, conf);
@@ -275,6 +277,7 @@ void control_free(struct control *control)
 	while (control->event_count > 0)
 		event_free(control->events[--control->event_count]);
 	reach_close(control);
+	dsr_close(&control->dsr);
 	resolve_free(control->resolve);
 	health_free(control->health);
 	path_close(control);

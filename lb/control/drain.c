@@ -18,8 +18,10 @@ static int64_t later(int64_t a, int64_t b)
 int64_t drain_window_s(const struct conf_pool *pool)
 {
 	if (cid_id_octets(&pool->layout) == 0 && pool->layout.scheme != CID_LAYOUT_LEARNED)
-		return pool->forward == FORWARD_TUNNEL ? HANDSHAKES_HINT_S : pool->nat.idle_s;
-	return pool->forward == FORWARD_TUNNEL ? pool->tunnel.cid_idle_s : pool->nat.cid_idle_s;
+		return pool->forward == FORWARD_NAT ? pool->nat.idle_s : HANDSHAKES_HINT_S;
+	return pool->forward == FORWARD_TUNNEL ? pool->tunnel.cid_idle_s
+	       : pool->forward == FORWARD_DSR  ? pool->dsr.cid_idle_s
+					       : pool->nat.cid_idle_s;
 }
 
 void drain_follow(struct control *control)

@@ -84,6 +84,8 @@ static void add_pool(struct fingerprint *to, const struct conf_pool *pool)
 		 cid_layout_hash(&pool->layout, &to->key));
 	if (pool->forward == FORWARD_TUNNEL)
 		add_tunnel(to, pool);
+	if (pool->forward == FORWARD_DSR)
+		add_line(to, "dsr %s", pool->name);
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		add_backend(to, pool, &pool->backends[i]);
 		add_may_claim(to, pool, &pool->backends[i]);

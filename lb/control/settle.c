@@ -92,6 +92,7 @@ static int publish(struct control *control)
 		apply_in_force(backend, &control->states[backend->uid], control->weights[backend->uid]);
 	}
 	reach_find(control, control->conf, &control->spec);
+	dsr_find(control, control->conf, &control->spec);
 	control->spec.host = control->host;
 	if (ids_to_spec(control, control->conf, &control->spec) == 0)
 		table = table_build(control->conf, &control->spec, control->listener_uids,

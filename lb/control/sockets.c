@@ -96,10 +96,12 @@ static int wanted_fill(struct sockets_change *change, const struct sockets_of *o
 	if (!change->wanted)
 		return -ENOMEM;
 	for (size_t i = 0; i < conf->listener_count; i++)
-		wanted_add(change, &(struct slot){ .kind = SLOT_LISTENER,
-						   .number = of->listener_uids[i],
-						   .addr = conf->listeners[i].addr,
-						   .freebind = conf->listeners[i].freebind });
+		wanted_add(change,
+			   &(struct slot){ .kind = SLOT_LISTENER,
+					   .number = of->listener_uids[i],
+					   .addr = conf->listeners[i].addr,
+					   .freebind = conf->listeners[i].freebind,
+					   .ttl = conf->pools[conf->listeners[i].pool].forward == FORWARD_DSR });
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
@@ -358,6 +360,9 @@ void sockets_remove(struct sockets *sockets, struct sockets_change *change)
 	sockets->slots = change->wanted;
 	sockets->count = change->wanted_count;
 	change->wanted = NULL;
+	for (size_t i = 0; i < sockets->count; i++)
+		for (unsigned w = 0; sockets->slots[i].ttl && w < slot_size(sockets, &sockets->slots[i]); w++)
+			socket_tell_ttl(slot_handle(sockets, &sockets->slots[i], w));
 	change_free(change);
 }
 

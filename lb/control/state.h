@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "control/apply.h"
 #include "control/control.h"
+#include "control/dsr.h"
 #include "control/learned_tables.h"
 #include "control/numbers.h"
 #include "control/probe_times.h"
@@ -45,6 +46,7 @@ struct control_pool {
 	uint64_t probe_sessions_lost;
 	struct log_quota id_lines; /* for log lines about claims, which backends can trigger */
 	struct log_quota unanswered_lines;
+	struct log_quota hop_lines;
 	bool no_backend; /* none can take new sessions, or could not at the last look */
 	struct shortage flows, evicted[FLOW_CLASSES], sends, forged, elsewhere, withheld, reflected, limited;
 	struct learned_table *learned[LEARNED_KINDS]; /* NULL: it has never learned such */
@@ -71,10 +73,12 @@ struct control_backend {
 	struct shortage silent;           /* sessions, right behind their handshakes */
 	uint64_t silent_before, answered; /* such sessions and others, as they were when it last answered one */
 	struct shortage foreign;          /* CIDs that it gives out and that are not its own */
-	bool drains;                      /* by the published table */
-	bool told_drained;                /* the log says that it may be stopped */
-	int64_t drains_since_s;           /* monotonic: since when it drains and cidlb watches (drain.h) */
-	bool has_moved;                   /* its address is new, and its probes are still those of the address before */
+	const char *no_hop;     /* why mode dsr cannot send to it, a constant; NULL: it can, or was not asked */
+	uint32_t no_hop_looks;  /* that found nothing else in a row */
+	bool drains;            /* by the published table */
+	bool told_drained;      /* the log says that it may be stopped */
+	int64_t drains_since_s; /* monotonic: since when it drains and cidlb watches (drain.h) */
+	bool has_moved;         /* its address is new, and its probes are still those of the address before */
 	bool has_findings;
 	struct health_findings findings;
 	char words[64];                         /* the beginning of what it said of itself */
@@ -124,6 +128,7 @@ struct control {
 	unsigned worker_count;
 	struct resolve *resolve; /* NULL: no backend has a name */
 	struct reach reach;
+	struct dsr dsr;
 	struct publisher publisher;
 	struct apply_part parts[APPLY_REGISTERED]; /* those of other folders */
 	size_t part_count;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "control/stateless.h"
 #include "control/table_bad_sources.h"
@@ -71,6 +72,10 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 		out->forwarder = &forward_tunnel;
 		out->tunnel_keys = conf->pools[pool].tunnel.keys;
 		out->tunnel_local = conf->pools[pool].tunnel.local;
+	} else if (conf->pools[pool].forward == FORWARD_DSR) {
+		out->forwarder = &forward_dsr;
+		out->dsr_encap = conf->pools[pool].dsr.encap == ENCAP_L2 ? TABLE_L2 : TABLE_IPIP;
+		return true;
 	} else if (stateless_listener(conf, pool)) {
 		out->forwarder = &forward_nat_stateless;
 		out->stateless = stateless_make(conf, pool, listener_uids);
@@ -82,6 +87,18 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 	}
 	out->backend_by_addr = backend_by_addr_new(&table->snapshot->pools[pool]);
 	return out->backend_by_addr;
+}
+
+/* False: out of memory. */
+static bool hops_fill(struct table *table, size_t pool, const struct table_spec *spec)
+{
+	const struct snapshot_pool_spec *from = &spec->pools[pool];
+	struct table_hop *hops = calloc(from->backend_count, sizeof *hops);
+
+	if (hops)
+		memcpy(hops, &spec->hops[from->backends - spec->backends], from->backend_count * sizeof *hops);
+	table->pools[pool].hops = hops;
+	return hops;
 }
 
 static const struct learned_servers *servers_in(const struct table *table, const struct learned *learned)
@@ -162,7 +179,8 @@ struct table *table_build(const struct conf *conf, const struct table_spec *spec
 		pool->single = nat->single;
 		pool->hello_rates = hello_rates(&conf->pools[i].hello_rate);
 		if (!ports_fill(table, i, nat, previous) || !forwarder_fill(table, i, conf, listener_uids) ||
-		    !learned_fill(table, i, &spec->learned[i], previous)) {
+		    !learned_fill(table, i, &spec->learned[i], previous) ||
+		    (conf->pools[i].forward == FORWARD_DSR && !hops_fill(table, i, spec))) {
 			table_free(table);
 			return NULL;
 		}

@@ -70,11 +70,12 @@ int table_spec_make(struct table_spec *out, const struct conf *conf, struct uids
 	*out = (struct table_spec){
 		.pools = calloc(conf->pool_count + 1, sizeof *out->pools),
 		.backends = calloc(backend_count + 1, sizeof *out->backends),
+		.hops = calloc(backend_count + 1, sizeof *out->hops),
 		.of_file = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 		.ids = calloc(conf->pool_count + 1, sizeof(struct snapshot_id *)),
 		.learned = calloc(conf->pool_count + 1, sizeof *out->learned),
 	};
-	if (!out->pools || !out->backends || !out->of_file || !out->ids || !out->learned)
+	if (!out->pools || !out->backends || !out->hops || !out->of_file || !out->ids || !out->learned)
 		err = -ENOMEM;
 	for (size_t i = 0; !err && i < conf->pool_count; i++)
 		err = add_pool(out, &conf->pools[i], pools, backends);
@@ -137,5 +138,6 @@ void table_spec_free(struct table_spec *spec)
 	free(spec->learned);
 	free(spec->pools);
 	free(spec->backends);
+	free(spec->hops);
 	*spec = (struct table_spec){ 0 };
 }

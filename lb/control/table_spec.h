@@ -15,6 +15,7 @@
 #include "conf/conf.h"
 #include "control/learned_file.h"
 #include "control/uids.h"
+#include "path/table.h"
 
 /* Where a pool keeps what it learns, by enum learned_kind: a loan. NULL: it does not learn. */
 struct table_spec_learned {
@@ -28,6 +29,7 @@ struct table_spec {
 	size_t backend_count;
 	struct snapshot_id **of_file;       /* per pool: the ids of the configuration; one of length 0 ends them */
 	struct snapshot_id **ids;           /* per pool: from table_spec_set_ids(), or NULL */
+	struct table_hop *hops;             /* of each of `backends`; of mode dsr: dsr.h */
 	struct table_spec_learned *learned; /* per pool */
 	struct host_addrs host;             /* a loan of the caller's; none after table_spec_make() */
 };

@@ -114,6 +114,7 @@ static void clear_pool(struct stats *stats, size_t pool)
 	clear(stats->tunnel_dropped[pool], TUNNEL_DROPS);
 	clear(&stats->tunnel_segmented[pool], 1);
 	clear(&stats->tunnel_fragmented[pool], 1);
+	clear(&stats->dsr_fragmented[pool], 1);
 }
 
 static void clear_backend(struct worker *worker, size_t backend)

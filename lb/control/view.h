@@ -35,7 +35,8 @@ struct view_listener {
 struct view_pool {
 	uint16_t uid;
 	const char *name;
-	bool tunnel;                     /* mode tunnel, else nat */
+	const char *forward;             /* as in the configuration */
+	bool tunnel, dsr;                /* modes without flows */
 	bool stateless;                  /* mode nat without a table */
 	char how[STATELESS_TEXT_OCTETS]; /* stateless: in words */
 	size_t backend_count;
@@ -75,6 +76,7 @@ struct view_backend {
 	struct health_findings findings;
 	const char *words;       /* the beginning of what it said of itself */
 	const char *name_reason; /* why its name gives no address now; "": it does */
+	const char *next_hop;    /* why mode dsr cannot send to it; NULL: it can, or is another mode */
 	uint64_t unanswered;     /* new sessions in a row that got no answer, if they are told of; else 0 */
 	uint64_t flows;          /* beyond class handshake */
 	uint64_t silent;         /* flows_silent() */

@@ -17,6 +17,15 @@ static const struct snapshot_pool_spec *pool_of(const struct control *control, c
 	return &control->spec.pools[backend->pool - control->conf->pools];
 }
 
+/* What the running table has. */
+static const char *next_hop(const struct control *control, const struct running_backend *backend,
+			    const struct control_backend *known)
+{
+	if (backend->pool->forward != FORWARD_DSR || control->spec.hops[backend->at].mtu > 0)
+		return NULL;
+	return known->no_hop ? known->no_hop : "it was not asked yet";
+}
+
 void view_backend(struct control *control, size_t at, struct view_backend *out)
 {
 	const struct running_backend backend = running_backend_at(control, at);
@@ -48,6 +57,7 @@ void view_backend(struct control *control, size_t at, struct view_backend *out)
 		.findings = known->findings,
 		.words = known->words,
 		.name_reason = known->name_reason,
+		.next_hop = next_hop(control, &backend, known),
 		.unanswered = known->unanswered.told ? known->unanswered.in_a_row : 0,
 		.flows = flows,
 		.silent = flows_silent(control->flows, uid),

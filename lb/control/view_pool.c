@@ -15,6 +15,15 @@ static bool counts_sessions(const struct control *control, size_t at)
 	return has_flows(control, at) && (pool->protocol == POOL_UDP || pool->nat.rebind == REBIND_FOLLOW);
 }
 
+static const char *forward_name(enum conf_forward forward)
+{
+	static const char *const names[] = {
+		[FORWARD_NAT] = "nat", [FORWARD_TUNNEL] = "tunnel", [FORWARD_DSR] = "dsr"
+	};
+
+	return names[forward];
+}
+
 void view_pool(struct control *control, size_t at, struct view_pool *out)
 {
 	const struct conf_pool *pool = &control->conf->pools[at];
@@ -25,7 +34,9 @@ void view_pool(struct control *control, size_t at, struct view_pool *out)
 	*out = (struct view_pool){
 		.uid = uid,
 		.name = pool->name,
+		.forward = forward_name(pool->forward),
 		.tunnel = pool->forward == FORWARD_TUNNEL,
+		.dsr = pool->forward == FORWARD_DSR,
 		.stateless = stateless_listener(control->conf, at) != NULL,
 		.backend_count = pool->backend_count,
 		.accepting = view_accepting(control, at),

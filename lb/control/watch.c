@@ -87,8 +87,9 @@ static void watch_answers(struct control *control, const struct stats *sum, size
 		const uint16_t uid = spec->backends[i].uid;
 		struct unanswered *unanswered = &control->backends[uid].unanswered;
 
-		/* Nodes without a table can share the sources: what one asks another may hear. */
-		if (stateless) {
+		/* Nodes without a table can share the sources: what one asks another may hear. In mode dsr none hears.
+		 */
+		if (stateless || control->conf->pools[pool].forward == FORWARD_DSR) {
 			*unanswered = (struct unanswered){ 0 };
 			continue;
 		}

@@ -29,7 +29,8 @@ struct io_datagram {
 	struct addr from;
 	uint8_t local[16]; /* the address it was sent to */
 	uint32_t iface;    /* index of the interface it came in on; 0: unknown */
-	bool to_group;     /* `local` is a multicast or broadcast address, so nothing can be sent from it */
+	uint8_t ttl; /* or hop limit, with which it came in; 0: unknown, as the socket was not told to say (socket.h) */
+	bool to_group; /* `local` is a multicast or broadcast address, so nothing can be sent from it */
 	/* Octets. If not 0, these are several datagrams of one sender. Each has this size; only the last may be
 	 * shorter. */
 	size_t segment;
@@ -45,6 +46,12 @@ struct io_pmtu {
 	stats_counter *fragmented; /* datagrams that were too large */
 };
 
+/* A neighbour on a link. */
+struct io_link {
+	uint32_t iface; /* index of the interface */
+	uint8_t mac[6];
+};
+
 /* One datagram to be sent. The payload stays where it is until io_flush(). */
 struct io_send {
 	int handle;          /* what it leaves through; -1: nothing, so it is refused */
@@ -58,9 +65,14 @@ struct io_send {
 	 * is at least one octet of head or data. */
 	struct io_pmtu *pmtu;
 	uint64_t stream; /* with `pmtu`: datagrams of one stream keep their order */
-	uint32_t queue;  /* what io_drain is told of the handle's errors; 0: it has none, or nobody reads them */
+	/* NULL, or the handle is a BARE_LINK (bare.h), head and data are an IP packet, and `to` tells only its version.
+	 * Valid until io_flush(). */
+	const struct io_link *link;
+	uint32_t queue; /* what io_drain is told of the handle's errors; 0: it has none, or nobody reads them */
+	/* Both NULL: it is a part of a datagram, whose last part counts for all. */
 	struct stats_sent *sent;
 	stats_counter *refused;
+	size_t before; /* octets of the parts before this one, which are counted with it */
 };
 
 struct gso;        /* gso.h */

@@ -1,5 +1,7 @@
 #include "io/messages.h"
 
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -54,6 +56,23 @@ static struct iovec *payload_write(struct iovec *next, const struct io_send *sen
 	return next;
 }
 
+static socklen_t link_write(struct sockaddr_storage *out, const struct io_link *link, bool v4)
+{
+	struct sockaddr_ll name = { .sll_family = AF_PACKET,
+				    .sll_protocol = htons(v4 ? ETH_P_IP : ETH_P_IPV6),
+				    .sll_ifindex = (int)link->iface,
+				    .sll_halen = sizeof link->mac };
+
+	memcpy(name.sll_addr, link->mac, sizeof link->mac);
+	memcpy(out, &name, sizeof name);
+	return sizeof name;
+}
+
+static socklen_t name_write(struct sockaddr_storage *out, const struct io_send *send)
+{
+	return send->link ? link_write(out, send->link, addr_is_v4(&send->to)) : sockaddr_write(out, &send->to);
+}
+
 void messages_write(struct messages *out, const struct io_send *sends, const struct gso *groups)
 {
 	struct iovec *vectors = out->vectors;
@@ -66,7 +85,7 @@ void messages_write(struct messages *out, const struct io_send *sends, const str
 
 		out->headers[i].msg_hdr = (struct msghdr){
 			.msg_name = &out->to[i],
-			.msg_namelen = sockaddr_write(&out->to[i], &leader->to),
+			.msg_namelen = name_write(&out->to[i], leader),
 			.msg_iov = vectors,
 			.msg_iovlen = (size_t)(next - vectors),
 			.msg_control = control_len ? out->control[i] : NULL,

@@ -1,8 +1,6 @@
-#include "io/netlink.h"
+#include "io/netlink_priv.h"
 
 #include <errno.h>
-#include <linux/if_addr.h>
-#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -13,29 +11,6 @@
 #include "base/sockaddr.h"
 #include "common/addr.h"
 
-enum {
-	ANSWER_OCTETS = 32768, /* the kernel makes no part of an answer larger */
-	CHANGES = 64,          /* receives per call of netlink_read_changes() */
-};
-
-struct netlink {
-	int questions, changes;
-	uint32_t serial; /* of the last question */
-	_Alignas(struct nlmsghdr) uint8_t answer[ANSWER_OCTETS];
-};
-
-/* A question. */
-struct question {
-	struct nlmsghdr header;
-	union {
-		struct {
-			struct rtmsg body;
-			uint8_t attributes[2 * RTA_SPACE(16)];
-		} route;
-		struct ifaddrmsg address;
-		struct ifinfomsg link;
-	};
-};
 _Static_assert(sizeof(struct rtmsg) == NLMSG_ALIGN(sizeof(struct rtmsg)), "nothing stands before the attributes");
 
 static int socket_open(uint32_t groups)
@@ -98,7 +73,7 @@ void netlink_read_changes(struct netlink *netlink)
 			return;
 }
 
-static int question_send(struct netlink *netlink, struct question *question)
+int netlink_question_send(struct netlink *netlink, struct netlink_question *question)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t sent;
@@ -122,9 +97,7 @@ static struct nlmsghdr *message_at(struct netlink *netlink, size_t at, size_t le
 		       : NULL;
 }
 
-/* The attribute after `before`, or with NULL the first one, which stands behind a body of so many octets. NULL: there
- * is none. */
-static const struct rtattr *attribute_next(const struct nlmsghdr *message, size_t body, const struct rtattr *before)
+const struct rtattr *netlink_attribute_next(const struct nlmsghdr *message, size_t body, const struct rtattr *before)
 {
 	const uint8_t *const begin = (const uint8_t *)message;
 	const size_t at =
@@ -137,8 +110,7 @@ static const struct rtattr *attribute_next(const struct nlmsghdr *message, size_
 		       : NULL;
 }
 
-/* Shows `visit` each message of the answer to the last question. 0, or -errno: the kernel refused, or left off. */
-static int answer_read(struct netlink *netlink, void (*visit)(void *ctx, struct nlmsghdr *message), void *ctx)
+int netlink_answer_read(struct netlink *netlink, void (*visit)(void *ctx, struct nlmsghdr *message), void *ctx)
 {
 	struct sockaddr_nl from = { 0 };
 
@@ -169,7 +141,7 @@ static int answer_read(struct netlink *netlink, void (*visit)(void *ctx, struct 
 	}
 }
 
-static uint32_t attribute_u32(const struct rtattr *attribute)
+uint32_t netlink_attribute_u32(const struct rtattr *attribute)
 {
 	uint32_t value = 0;
 
@@ -192,11 +164,12 @@ static void route_read(void *ctx, struct nlmsghdr *message)
 
 	if (message->nlmsg_type != RTM_NEWROUTE)
 		return;
-	for (const struct rtattr *attribute = NULL; (attribute = attribute_next(message, sizeof *body, attribute));) {
+	for (const struct rtattr *attribute = NULL;
+	     (attribute = netlink_attribute_next(message, sizeof *body, attribute));) {
 		if (attribute->rta_type == RTA_OIF)
-			route->is.iface = attribute_u32(attribute);
+			route->is.iface = netlink_attribute_u32(attribute);
 		else if (attribute->rta_type == RTA_TABLE)
-			table = attribute_u32(attribute);
+			table = netlink_attribute_u32(attribute);
 		else if (attribute->rta_type == RTA_MULTIPATH)
 			several = true;
 	}
@@ -205,8 +178,7 @@ static void route_read(void *ctx, struct nlmsghdr *message)
 			 (table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT || table == RT_TABLE_LOCAL);
 }
 
-/* Adds an address, of which the last octets count. */
-static void address_add(struct question *question, unsigned short type, const uint8_t *ip, unsigned octets)
+void netlink_address_add(struct netlink_question *question, unsigned short type, const uint8_t *ip, unsigned octets)
 {
 	const struct rtattr attribute = { .rta_type = type, .rta_len = (unsigned short)RTA_LENGTH(octets) };
 	uint8_t *at = (uint8_t *)question + question->header.nlmsg_len, bare[16];
@@ -223,9 +195,9 @@ struct netlink_route netlink_route(struct netlink *netlink, const uint8_t to[sta
 {
 	struct route route = { 0 };
 	struct addr addr = { .port = 0 };
-	struct question question = { .header = { .nlmsg_len = NLMSG_LENGTH(sizeof question.route.body),
-						 .nlmsg_type = RTM_GETROUTE,
-						 .nlmsg_flags = NLM_F_REQUEST } };
+	struct netlink_question question = { .header = { .nlmsg_len = NLMSG_LENGTH(sizeof question.route.body),
+							 .nlmsg_type = RTM_GETROUTE,
+							 .nlmsg_flags = NLM_F_REQUEST } };
 
 	memcpy(addr.ip, to, sizeof addr.ip);
 	/* It says itself where it is. */
@@ -237,10 +209,11 @@ struct netlink_route netlink_route(struct netlink *netlink, const uint8_t to[sta
 					      .rtm_dst_len = (uint8_t)(8 * octets),
 					      .rtm_src_len = from ? (uint8_t)(8 * octets) : 0,
 					      .rtm_flags = RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE };
-	address_add(&question, RTA_DST, to, octets);
+	netlink_address_add(&question, RTA_DST, to, octets);
 	if (from)
-		address_add(&question, RTA_SRC, from, octets);
-	if (question_send(netlink, &question) || answer_read(netlink, route_read, &route) || !route.certain)
+		netlink_address_add(&question, RTA_SRC, from, octets);
+	if (netlink_question_send(netlink, &question) || netlink_answer_read(netlink, route_read, &route) ||
+	    !route.certain)
 		route.is.iface = 0;
 	return route.is;
 }
@@ -252,7 +225,7 @@ static void name_read(void *ctx, struct nlmsghdr *message)
 	if (message->nlmsg_type != RTM_NEWLINK)
 		return;
 	for (const struct rtattr *attribute = NULL;
-	     (attribute = attribute_next(message, sizeof(struct ifinfomsg), attribute));)
+	     (attribute = netlink_attribute_next(message, sizeof(struct ifinfomsg), attribute));)
 		if (attribute->rta_type == IFLA_IFNAME && RTA_PAYLOAD(attribute) <= IF_NAMESIZE)
 			memcpy(out, RTA_DATA(attribute), RTA_PAYLOAD(attribute));
 	out[IF_NAMESIZE - 1] = '\0';
@@ -260,7 +233,7 @@ static void name_read(void *ctx, struct nlmsghdr *message)
 
 const char *netlink_name(struct netlink *netlink, uint32_t iface, char out[static IF_NAMESIZE])
 {
-	struct question question = {
+	struct netlink_question question = {
 		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
 			    .nlmsg_type = RTM_GETLINK,
 			    .nlmsg_flags = NLM_F_REQUEST },
@@ -268,8 +241,8 @@ const char *netlink_name(struct netlink *netlink, uint32_t iface, char out[stati
 	};
 
 	out[0] = '\0';
-	if (question_send(netlink, &question) == 0)
-		(void)answer_read(netlink, name_read, out);
+	if (netlink_question_send(netlink, &question) == 0)
+		(void)netlink_answer_read(netlink, name_read, out);
 	return out;
 }
 
@@ -288,7 +261,8 @@ static void address_read(void *ctx, struct nlmsghdr *message)
 
 	if (message->nlmsg_type != RTM_NEWADDR)
 		return;
-	for (const struct rtattr *attribute = NULL; (attribute = attribute_next(message, sizeof *body, attribute));) {
+	for (const struct rtattr *attribute = NULL;
+	     (attribute = netlink_attribute_next(message, sizeof *body, attribute));) {
 		if (attribute->rta_type == IFA_LOCAL)
 			local = attribute;
 		else if (attribute->rta_type == IFA_ADDRESS)
@@ -312,13 +286,13 @@ static void address_read(void *ctx, struct nlmsghdr *message)
 int netlink_addresses(struct netlink *netlink, netlink_visit *visit, void *ctx)
 {
 	struct addresses addresses = { visit, ctx };
-	struct question question = {
+	struct netlink_question question = {
 		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)),
 			    .nlmsg_type = RTM_GETADDR,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.address = { .ifa_family = AF_UNSPEC },
 	};
-	int err = question_send(netlink, &question);
+	int err = netlink_question_send(netlink, &question);
 
-	return err ? err : answer_read(netlink, address_read, &addresses);
+	return err ? err : netlink_answer_read(netlink, address_read, &addresses);
 }

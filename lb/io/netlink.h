@@ -36,6 +36,18 @@ struct netlink_route {
  * NULL: from wherever the kernel likes. Both are as in struct addr. */
 struct netlink_route netlink_route(struct netlink *netlink, const uint8_t to[static 16], const uint8_t *from);
 
+/* The next hop to an address. */
+struct netlink_hop {
+	uint32_t iface;      /* 0: there is no route, or the address is this host's own */
+	uint16_t mtu;        /* of the link */
+	bool behind_gateway; /* a router stands between */
+	bool has_mac;        /* the kernel knows its neighbour of that address; never behind a gateway */
+	bool is_sure;        /* and has seen it lately */
+	uint8_t mac[6];
+};
+
+struct netlink_hop netlink_hop(struct netlink *netlink, const uint8_t to[static 16]);
+
 /* The name of an interface, or "". Returns `out`. */
 const char *netlink_name(struct netlink *netlink, uint32_t iface, char out[static IF_NAMESIZE]);
 

@@ -56,8 +56,10 @@ static void count_sent(const struct io_send *send, const struct gso_send *group)
 {
 	const struct io_pmtu *pmtu = send->pmtu;
 
+	if (!send->sent)
+		return;
 	stats_add(&send->sent->datagrams, 1);
-	stats_add(&send->sent->octets, send->len);
+	stats_add(&send->sent->octets, send->before + send->len);
 	if (pmtu && group->count > 1)
 		stats_add(pmtu->segmented, 1);
 	if (pmtu && pmtu->most && gso_octets(send) > pmtu->most)
@@ -71,7 +73,7 @@ static void group_end(struct io_outbox *outbox, const struct gso_send *group, bo
 		outbox->done[at] = true;
 		if (sent)
 			count_sent(&outbox->sends[at], group);
-		else
+		else if (outbox->sends[at].refused)
 			stats_add(outbox->sends[at].refused, 1);
 	}
 }

@@ -111,6 +111,13 @@ void socket_set_rcvbuf(int fd, uint32_t octets)
 		(void)option_set(fd, SOL_SOCKET, SO_RCVBUF, (int)octets);
 }
 
+/* The kernel refuses the one that is not of its family. */
+void socket_tell_ttl(int fd)
+{
+	(void)option_set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+	(void)option_set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+}
+
 void socket_yield(int fd, bool yields)
 {
 	(void)option_set(fd, SOL_SOCKET, SO_REUSEADDR, yields);

@@ -48,6 +48,10 @@ int socket_open_group(int fd);
 /* The address that a UDP socket is bound to. -errno; -EPROTOTYPE: it is none. */
 int socket_name(int fd, struct addr *out);
 
+/* From now on it tells the TTL of each datagram, for mode dsr. It costs the others some nanoseconds each, so not all
+ * are told to. */
+void socket_tell_ttl(int fd);
+
 /* Lets SOCKET_BESIDE bind where this socket is (true), or nobody (false). In between, anybody on this host could bind
  * there. */
 void socket_yield(int fd, bool yields);

@@ -60,6 +60,19 @@ static void segment_read(const struct cmsghdr *c, struct io_datagram *datagram)
 	datagram->segment = (size_t)segment;
 }
 
+/* False: it is no TTL. */
+static bool ttl_read(const struct cmsghdr *c, struct io_datagram *datagram)
+{
+	int ttl;
+
+	if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) &&
+	    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
+		return false;
+	memcpy(&ttl, CMSG_DATA(c), sizeof ttl);
+	datagram->ttl = (uint8_t)ttl;
+	return true;
+}
+
 static void local_read(const struct cmsghdr *c, struct io_datagram *datagram)
 {
 	socket_read_local(c, datagram->local, &datagram->iface);
@@ -73,7 +86,7 @@ static void control_read(struct msghdr *header, struct io_datagram *datagram, ui
 			memcpy(kernel_drops, CMSG_DATA(c), sizeof *kernel_drops);
 		else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
 			segment_read(c, datagram);
-		else
+		else if (!ttl_read(c, datagram))
 			local_read(c, datagram);
 	}
 }
@@ -97,6 +110,7 @@ size_t socket_receive(struct io *io, int fd, struct io_datagram **out, uint32_t 
 		datagram->len = inbox->headers[i].msg_len;
 		datagram->segment = 0;
 		datagram->iface = 0;
+		datagram->ttl = 0;
 		datagram->to_group = false;
 		datagram->from = sockaddr_read(&inbox->from[i]);
 		control_read(&inbox->headers[i].msg_hdr, datagram, kernel_drops);

@@ -17,6 +17,19 @@ static uint16_t backend_of(struct path *path, const struct undelivered *datagram
 	return backend;
 }
 
+/* Of the pools of mode dsr, the first that has the backend. */
+static uint16_t backend_of_bare(struct path *path, struct undelivered *datagram)
+{
+	uint16_t backend = SNAPSHOT_NO_BACKEND;
+
+	for (size_t i = 0; backend == SNAPSHOT_NO_BACKEND && i < datagram->table->snapshot->pool_count; i++) {
+		datagram->pool = (uint16_t)i;
+		if (datagram->table->pools[i].forwarder == &forward_dsr)
+			backend = forward_dsr.error(path, datagram);
+	}
+	return backend;
+}
+
 /* True: a reload has since taken the pool, or its socket. */
 static bool is_gone(const struct table *table, uint16_t at)
 {
@@ -28,13 +41,15 @@ static void error_take(struct path *path, const struct table *table, uint32_t qu
 	struct undelivered datagram = { .table = table, .error = error, .pool = TABLE_NONE };
 	uint16_t backend = SNAPSHOT_NO_BACKEND;
 
-	if (queue & ERRORS_POOL) {
+	if (queue == ERRORS_BARE) {
+		backend = backend_of_bare(path, &datagram);
+	} else if (queue & ERRORS_POOL) {
 		datagram.pool = table->pool_of_uid[(uint16_t)queue];
 	} else {
 		datagram.endpoint.port = (uint16_t)queue;
 		memcpy(datagram.endpoint.ip, error->local, sizeof datagram.endpoint.ip);
 	}
-	if (!(queue & ERRORS_POOL) || !is_gone(table, datagram.pool))
+	if (queue != ERRORS_BARE && (!(queue & ERRORS_POOL) || !is_gone(table, datagram.pool)))
 		backend = backend_of(path, &datagram);
 	if (backend == SNAPSHOT_NO_BACKEND) {
 		stats_add(&path->stats.strays, 1);

@@ -12,7 +12,11 @@
 
 /* Whose queue it is (io_send.queue). The low 16 bits are the port of an endpoint, or the uid of a pool with a socket of
  * its own. */
-enum { ERRORS_ENDPOINT = 1 << 16, ERRORS_POOL = 2 << 16 };
+enum {
+	ERRORS_ENDPOINT = 1 << 16,
+	ERRORS_POOL = 2 << 16,
+	ERRORS_BARE = 3 << 16, /* of a socket that all pools of mode dsr share, and all workers */
+};
 
 /* Reads a bounded number of errors of `handle`. The caller holds no flow's lock. Returns how many there were. */
 size_t errors_drain(struct path *path, const struct table *table, uint32_t queue, int handle);

@@ -2,8 +2,8 @@
  * of its own. On the packet path a datagram of a known flow costs no allocation, no log line and no shared lock.
  *
  * To add a mode: a file here, a row below, and a line in control/table_build.c that chooses it. `recall`, `admit` and
- * both functions for ClientHellos may be NULL. The other three are required. A mode without `own_socket` also needs a
- * place in forward_at_endpoints.
+ * both functions for ClientHellos may be NULL. `uplinks` and `error` are required, and so is `replies` if answers come
+ * back. Then a mode without `own_socket` also needs a place in forward_at_endpoints.
  */
 #ifndef CIDLB_PATH_FORWARD_H
 #define CIDLB_PATH_FORWARD_H
@@ -70,7 +70,8 @@ struct replies {
 struct undelivered {
 	const struct table *table;
 	const struct icmp_error *error;
-	uint16_t pool;        /* index of the pool through whose own socket it left; TABLE_NONE: through an endpoint */
+	uint16_t pool; /* index of the pool through whose own socket it left, or whose it may be of those that share
+			  one; TABLE_NONE: through an endpoint */
 	struct addr endpoint; /* the endpoint it left through, if it left through one */
 };
 
@@ -91,7 +92,7 @@ struct forwarder {
 	void (*hello_take)(struct path *path, struct uplink *up);
 	/* Behind hello_rate: queues each datagram that was routed to its backend, or counts it as refused. */
 	void (*uplinks)(struct path *path, struct batch *batch);
-	/* Queues each reply to its device, or counts why it does not. */
+	/* Queues each reply to its device, or counts why it does not. NULL: none comes back. */
 	void (*replies)(struct path *path, struct replies *replies);
 	/* The uid of the backend that a datagram was for. SNAPSHOT_NO_BACKEND: it was not one of this mode's. */
 	uint16_t (*error)(struct path *path, const struct undelivered *datagram);
@@ -101,6 +102,7 @@ extern const struct forwarder forward_nat_follow;    /* nat.c; rebind = "follow"
 extern const struct forwarder forward_nat_backend;   /* nat.c; rebind = "backend" */
 extern const struct forwarder forward_nat_stateless; /* nat_stateless.c */
 extern const struct forwarder forward_tunnel;        /* tunnel.c */
+extern const struct forwarder forward_dsr;           /* dsr.c */
 
 /* The forwarders that replies and errors at endpoints are shown to, in this order, up to NULL. The last one counts the
  * replies that nobody takes. */

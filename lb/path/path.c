@@ -18,6 +18,8 @@ static void handles_begin(struct path *path)
 		atomic_init(&path->listener_handles[i], -1);
 	for (size_t i = 0; i < STATS_POOLS; i++)
 		atomic_init(&path->pool_handles[i], -1);
+	for (size_t i = 0; i < BARES; i++)
+		atomic_init(&path->bare_handles[i], -1);
 	for (size_t family = 0; family < IO_FAMILIES; family++)
 		for (size_t port = 0; port < 1 << 16; port++)
 			atomic_init(&path->endpoint_handles[family][port], -1);
@@ -40,6 +42,8 @@ int path_begin(struct path *path, const struct path_shared *shared, struct io *i
 	path->limit = shared->limit;
 	path->allowances = shared->allowances;
 	path->hello_key = shared->hello_key;
+	/* Of two workers' packets between the same two addresses no fragments may be taken for each other's. */
+	path->fragment_id = (uint32_t)siphash24(&path->hello_key.random, &path, sizeof path);
 	path->alarm = shared->alarm;
 	path->handshakes = shared->handshakes;
 	path->open_port = no_port;

@@ -18,6 +18,7 @@
 #include "common/limit.h"
 #include "common/proxy2_memo.h"
 #include "flows/flows.h"
+#include "io/bare.h"
 #include "io/icmp.h"
 #include "io/io.h"
 #include "path/drops.h"
@@ -65,6 +66,8 @@ struct path {
 	_Atomic int listener_handles[STATS_LISTENERS];      /* by uid; -1: none */
 	_Atomic int endpoint_handles[IO_FAMILIES][1 << 16]; /* by port; -1: none */
 	_Atomic int pool_handles[STATS_POOLS]; /* by uid; -1: none, as in modes without a socket per pool */
+	_Atomic int bare_handles[BARES];       /* -1: none. All workers have the same, on loan */
+	uint32_t fragment_id;                  /* of the next packet that is cut up */
 	struct io *io;
 	struct io_outbox *outbox;             /* sends through `io` */
 	uint64_t clock_ms;                    /* read once per wake-up */

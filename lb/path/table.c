@@ -17,6 +17,7 @@ void table_free(struct table *table)
 		backend_by_addr_free(table->pools[i].backend_by_addr);
 		learned_servers_free(table->pools[i].learned);
 		learned_servers_free(table->pools[i].sessions);
+		free(table->pools[i].hops);
 	}
 	backend_ifaces_free(table->ifaces);
 	/* Both hold keys. */

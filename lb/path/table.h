@@ -34,6 +34,14 @@ struct stateless {
 	uint16_t listener; /* uid */
 };
 
+/* Where mode dsr sends what is for a backend. */
+struct table_hop {
+	struct io_link link; /* encap = "l2" */
+	uint16_t mtu;        /* octets; 0: there is no way now */
+};
+
+enum table_encap { TABLE_L2, TABLE_IPIP };
+
 /* How a pool forwards, and how much. It stands at the same index as in snapshot->pools. */
 struct table_pool {
 	const struct forwarder *forwarder;
@@ -53,6 +61,8 @@ struct table_pool {
 	struct stateless stateless;              /* forward_nat_stateless */
 	struct proxy2_keys tunnel_keys;          /* forward_tunnel */
 	struct addr tunnel_local;                /* forward_tunnel: of the first worker */
+	enum table_encap dsr_encap;              /* forward_dsr */
+	struct table_hop *hops;                  /* forward_dsr, by index of the backend; else NULL */
 };
 
 struct table_listener {

@@ -76,6 +76,9 @@ int worker_set_listener(struct worker *worker, uint16_t listener, int fd);
 int worker_set_endpoint(struct worker *worker, enum io_family family, uint16_t port, int fd);
 int worker_set_pool(struct worker *worker, uint16_t pool, int fd); /* for a pool of forwarder.own_socket */
 
+/* Has it send through a socket that all workers share (io/bare.h). Before the thread starts. It does not own it. */
+void worker_lend_bare(struct worker *worker, enum bare which, int fd);
+
 /* Which of a worker's sockets; with the number that its setter above takes. */
 enum worker_end { WORKER_LISTENER, WORKER_ENDPOINT_V4, WORKER_ENDPOINT_V6, WORKER_POOL };
 

@@ -71,6 +71,11 @@ int worker_set_pool(struct worker *worker, uint16_t pool, int fd)
 	return descriptor_set(worker, &worker->path.pool_handles[pool], fd, tag_make(TAG_POOL, pool));
 }
 
+void worker_lend_bare(struct worker *worker, enum bare which, int fd)
+{
+	atomic_store_explicit(&worker->path.bare_handles[which], fd, memory_order_release);
+}
+
 int worker_add_surplus(struct worker *worker, enum worker_end end, uint16_t number, int fd)
 {
 	static const enum tag tags[] = {

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/priv.h"
+#include "io/bare.h"
 
 /* Cuts `path` down to its directory. */
 static void to_directory(char *path)
@@ -51,6 +52,17 @@ static size_t check_port(const struct conf *conf, const struct addr *addr)
 	return priv_binds(addr->port) ? 0 : say(conf, "cannot bind", addr_format(addr, text), -EACCES);
 }
 
+/* What a pool of mode dsr sends through. */
+static size_t check_dsr(const struct conf *conf, const struct conf_pool *pool)
+{
+	const int fd = bare_open(pool->dsr.encap == ENCAP_L2 ? BARE_LINK : pool->dsr.v6 ? BARE_IPIP_V6 : BARE_IPIP_V4);
+
+	if (fd < 0)
+		return say(conf, "cannot open the socket that takes root, of mode dsr of pool", pool->name, fd);
+	close(fd);
+	return 0;
+}
+
 size_t check_start(const struct conf *conf)
 {
 	size_t refused = 0;
@@ -61,6 +73,9 @@ size_t check_start(const struct conf *conf)
 	for (size_t i = 0; i < conf->pool_count; i++)
 		if (conf->pools[i].forward == FORWARD_TUNNEL)
 			refused += check_port(conf, &conf->pools[i].tunnel.local);
+	for (size_t i = 0; i < conf->pool_count; i++)
+		if (conf->pools[i].forward == FORWARD_DSR)
+			refused += check_dsr(conf, &conf->pools[i]);
 	if (conf->has_http)
 		refused += check_port(conf, &conf->http);
 	/* Without the usual socket, cidlb starts as well. */

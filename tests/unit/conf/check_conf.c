@@ -93,8 +93,6 @@ static const struct mistake cases[] = {
 	  .errors = "t.conf:2: pools[0].protocol: \"tcp\" is unknown; accepted: dtls, udp" },
 	{ .pool = CID "protocol = 1;",
 	  .errors = "t.conf:2: pools[0].protocol: not a text in quotes; accepted: dtls, udp" },
-	{ .pool = CID "forward = \"dsr\";",
-	  .errors = "t.conf:2: pools[0].forward: \"dsr\" is not built yet; accepted: nat, tunnel" },
 	{ .pool = CID "affinity = \"port\";",
 	  .errors = "t.conf:2: pools[0].affinity: \"port\" is unknown; accepted: address-port, address" },
 	{ .pool = CID "unknown_cid = \"keep\";",

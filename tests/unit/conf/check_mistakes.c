@@ -102,7 +102,7 @@ static const struct {
 	{ "protocol = \"dtls\"", "protocol = \"udp\"",
 	  "t.conf:12: pools[0].cid: a udp pool has no CIDs; remove it, or say protocol = \"dtls\"" },
 	{ "forward = \"nat\"", "forward = \"NAT\"",
-	  "t.conf:11: pools[0].forward: \"NAT\" is unknown; accepted: nat, tunnel" },
+	  "t.conf:11: pools[0].forward: \"NAT\" is unknown; accepted: nat, tunnel, dsr" },
 	{ "forward = \"nat\"", "forward = \"tunnel\"",
 	  "t.conf:8: pools[0].tunnel: missing: forward = \"tunnel\" needs its local address and keys" },
 	{ "scheme = \"node-id\"", "scheme = \"node_id\"",

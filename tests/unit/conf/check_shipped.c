@@ -14,8 +14,8 @@ static void expect_good(char *text)
 
 START_TEST(shipped_files_load)
 {
-	static const char *const names[] = { "cidlb.conf", "lwm2m.conf", "nat.conf", "nat-backend.conf",
-					     "stateless.conf" };
+	static const char *const names[] = { "cidlb.conf", "dsr.conf",         "lwm2m.conf",
+					     "nat.conf",   "nat-backend.conf", "stateless.conf" };
 
 	write_file("k.key", 0600, KEY);
 	for (int i = 0; i < COUNT_OF(names); i++) {
@@ -96,7 +96,7 @@ START_TEST(cidlb_conf_names_every_option_with_its_default)
 		&conf_section_root,       &conf_section_admin,      &conf_section_listener,   &conf_section_pool,
 		&conf_section_cid,        &conf_section_cid_config, &conf_section_nat,        &conf_section_health,
 		&conf_section_hello_rate, &conf_section_tunnel,     &conf_section_tunnel_key, &conf_section_backend,
-		&conf_section_redis
+		&conf_section_redis,      &conf_section_dsr,
 	};
 	char *text = shipped("cidlb.conf", "# cidlb", "# cidlb");
 

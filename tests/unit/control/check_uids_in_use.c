@@ -239,8 +239,9 @@ START_TEST(test_clear_spares_what_is_used)
 	ck_assert_uint_eq(stats->replies[2] + stats->copies[2] + stats->withheld[2] + stats->own_endpoint[2] +
 				  stats->reflected[2] + stats->rrc[2],
 			  6);
-	ck_assert_uint_eq(
-		stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] + stats->tunnel_fragmented[2], 3);
+	ck_assert_uint_eq(stats->tunnel_dropped[2][TUNNEL_SERVICE] + stats->tunnel_segmented[2] +
+				  stats->tunnel_fragmented[2] + stats->dsr_fragmented[2],
+			  4);
 	ck_assert_uint_eq(stats->handshakes_begun[2] + stats->handshakes_led[2] + stats->handshakes_over[2] +
 				  stats->moves[2] + stats->rescued[2],
 			  5);
@@ -252,7 +253,7 @@ START_TEST(test_clear_spares_what_is_used)
 				  stats->foreign_cids[STATS_BACKENDS - 1] + stats->sessions[STATS_BACKENDS - 1],
 			  4);
 	ck_assert_uint_eq(counted(worker), NOBODYS + (2 + VERDICTS) +
-						   (11 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) +
+						   (12 + 2 * REFUSED_REASONS + STATELESS_DROPS + TUNNEL_DROPS + 2) +
 						   10);
 	ck_assert_uint_eq(worker->path.cid_last_s[STATS_BACKENDS - 1], 1);
 	ck_assert_uint_eq(worker->path.cid_last_s[STATS_BACKENDS - 2], 0);

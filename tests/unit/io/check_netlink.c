@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -211,6 +212,61 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+static struct netlink_hop hop_to(const char *text)
+{
+	struct addr addr;
+
+	ck_assert_int_eq(addr_parse_ip(&addr, text), 0);
+	return netlink_hop(netlink, addr.ip);
+}
+
+static void assert_neighbour(const char *text, const char *mac, bool is_sure)
+{
+	const struct netlink_hop hop = hop_to(text);
+	char found[18];
+
+	ck_assert_msg(hop.has_mac && !hop.behind_gateway, "%s", text);
+	snprintf(found, sizeof found, "%02x:%02x:%02x:%02x:%02x:%02x", hop.mac[0], hop.mac[1], hop.mac[2], hop.mac[3],
+		 hop.mac[4], hop.mac[5]);
+	ck_assert_str_eq(found, mac);
+	ck_assert(hop.is_sure == is_sure);
+}
+
+START_TEST(test_hops)
+{
+	char name[IF_NAMESIZE];
+
+	if (!own_network())
+		return;
+	ck_assert_int_eq(netlink_open(&netlink), 0);
+	/* This host's own, nobody's, and a neighbour that nobody has asked for. */
+	ck_assert_uint_eq(hop_to("10.1.0.1").iface, 0);
+	ck_assert_uint_eq(hop_to("203.0.113.1").iface, 0);
+	command("ip link set one mtu 1400");
+	struct netlink_hop hop = hop_to("10.1.0.2");
+	ck_assert_str_eq(netlink_name(netlink, hop.iface, name), "one");
+	ck_assert_uint_eq(hop.mtu, 1400);
+	ck_assert(!hop.has_mac && !hop.behind_gateway);
+	command("ip neighbour add 10.1.0.2 lladdr 02:00:00:00:00:02 dev one nud permanent");
+	assert_neighbour("10.1.0.2", "02:00:00:00:00:02", true);
+	command("ip neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:03 dev one nud stale");
+	assert_neighbour("10.1.0.2", "02:00:00:00:00:03", false);
+	command("ip neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:03 dev one nud failed");
+	ck_assert(!hop_to("10.1.0.2").has_mac);
+	command("ip neighbour add fd02::2 lladdr 02:00:00:00:00:06 dev two nud permanent");
+	assert_neighbour("fd02::2", "02:00:00:00:00:06", true);
+	/* A router's address is not that of who is behind it. */
+	command("ip route add 10.7.0.0/16 via 10.1.0.2 && ip route add 10.8.0.0/16 via inet6 fd02::2");
+	hop = hop_to("10.7.0.1");
+	ck_assert_str_eq(netlink_name(netlink, hop.iface, name), "one");
+	ck_assert(hop.behind_gateway && !hop.has_mac);
+	hop = hop_to("10.8.0.1");
+	ck_assert_str_eq(netlink_name(netlink, hop.iface, name), "two");
+	ck_assert(hop.behind_gateway && !hop.has_mac);
+	netlink_close(netlink);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -220,4 +276,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, test_rules_of_sources);
 	tcase_add_test(tests, test_changes);
 	tcase_add_test(tests, test_addresses);
+	tcase_add_test(tests, test_hops);
 }

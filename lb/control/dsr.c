@@ -1,0 +1,192 @@
+#include "control/dsr.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sockaddr.h"
+#include "control/state.h"
+
+enum {
+	EVERY = 4,   /* ticks between two looks, as long as every next hop is known */
+	LOOKS = 4,   /* that find a next hop missing before the log is told */
+	DISCARD = 9, /* RFC 863 */
+};
+
+void dsr_open(struct dsr *dsr)
+{
+	for (size_t i = 0; i < BARES; i++)
+		dsr->bare[i] = -1;
+	for (size_t i = 0; i < IO_FAMILIES; i++)
+		dsr->asker[i] = -1;
+}
+
+void dsr_close(struct dsr *dsr)
+{
+	for (size_t i = 0; i < BARES; i++)
+		if (dsr->bare[i] >= 0)
+			close(dsr->bare[i]);
+	for (size_t i = 0; i < IO_FAMILIES; i++)
+		if (dsr->asker[i] >= 0)
+			close(dsr->asker[i]);
+}
+
+static enum bare bare_of(const struct conf_pool *pool)
+{
+	if (pool->dsr.encap == ENCAP_L2)
+		return BARE_LINK;
+	return pool->dsr.v6 ? BARE_IPIP_V6 : BARE_IPIP_V4;
+}
+
+/* Later it cannot be had any more, so it is opened for what a reload may ask for, too. */
+static void open_all(struct control *control)
+{
+	for (enum bare i = 0; i < BARES; i++) {
+		if (control->dsr.bare[i] < 0)
+			control->dsr.bare[i] = bare_open(i);
+		for (unsigned w = 0; control->dsr.bare[i] >= 0 && w < control->worker_count; w++)
+			worker_lend_bare(control->workers[w], i, control->dsr.bare[i]);
+	}
+}
+
+int dsr_prepare(void *ctx, struct apply_step *step)
+{
+	struct control *control = ctx;
+
+	for (size_t i = 0; i < step->conf->pool_count; i++) {
+		const struct conf_pool *pool = &step->conf->pools[i];
+
+		if (pool->forward != FORWARD_DSR)
+			continue;
+		open_all(control);
+		const int err = control->dsr.bare[bare_of(pool)];
+		if (err < 0 && control->conf)
+			return apply_refuse(
+				step, err,
+				"pools[%zu].forward: dsr needs a socket that takes root to open, which cidlb "
+				"has only while it starts: restart it",
+				i);
+		if (err < 0)
+			return apply_refuse(step, err,
+					    "pools[%zu].forward: dsr needs a socket that takes root to open: %s; start "
+					    "cidlb as root, or with CAP_NET_RAW",
+					    i, strerror(-err));
+	}
+	return 0;
+}
+
+/* Nothing is expected to come back, and what fails is tried again. */
+static void ask_for_neighbour(struct control *control, const struct addr *backend)
+{
+	int *asker = &control->dsr.asker[addr_is_v4(backend) ? IO_V4 : IO_V6];
+	struct sockaddr_storage name;
+	struct addr to = *backend;
+	socklen_t len;
+
+	to.port = DISCARD;
+	len = sockaddr_write(&name, &to);
+	if (*asker < 0)
+		*asker = socket(name.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*asker >= 0)
+		(void)sendto(*asker, "", 0, MSG_DONTWAIT, (struct sockaddr *)&name, len);
+}
+
+/* NULL: it is known. Else why it is not. */
+static const char *look(struct control *control, const struct conf_pool *pool, const struct addr *backend,
+			struct table_hop *out)
+{
+	struct netlink_hop hop;
+
+	*out = (struct table_hop){ .mtu = 0 };
+	if (addr_is_wildcard(backend))
+		return "its name has no address yet";
+	if (!control->reach.netlink)
+		return "the kernel does not tell its routes";
+	hop = netlink_hop(control->reach.netlink, backend->ip);
+	if (hop.iface == 0)
+		return "this host has no route to it";
+	if (pool->dsr.encap == ENCAP_IPIP) {
+		out->mtu = hop.mtu;
+		return NULL;
+	}
+	if (hop.behind_gateway)
+		return "it is behind a router, where encap = \"l2\" does not reach; \"ipip\" does";
+	if (!hop.is_sure)
+		ask_for_neighbour(control, backend);
+	if (!hop.has_mac)
+		return "no neighbour has its address";
+	out->link.iface = hop.iface;
+	memcpy(out->link.mac, hop.mac, sizeof out->link.mac);
+	out->mtu = hop.mtu;
+	return NULL;
+}
+
+/* Tells the log what stands in the way, once it has for a while: a neighbour answers only when it has been asked. */
+static void tell(struct control *control, const struct conf_pool *pool, size_t at, uint16_t uid, const char *why)
+{
+	struct control_backend *backend = &control->backends[uid];
+	struct control_pool *known = &control->pools[uids_scope(control->numbers.backends, uid)];
+	const char *name = pool->backends[at].name;
+
+	const bool told = backend->no_hop_looks >= LOOKS;
+
+	backend->no_hop_looks = !why ? 0 : why != backend->no_hop ? 1 : backend->no_hop_looks + 1;
+	backend->no_hop = why;
+	if ((why ? backend->no_hop_looks != LOOKS : !told) || !log_quota_take(&known->hop_lines, clock_s()))
+		return;
+	if (why)
+		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "next_hop", pool->name, name,
+					       LOG_FIELDS(LOG_TEXT("phase", "begins"), LOG_TEXT("reason", why)) },
+			   "nothing can be sent to it: %s", why);
+	else
+		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "next_hop", pool->name, name,
+					       LOG_FIELDS(LOG_TEXT("phase", "over")) },
+			   "the next hop to it is known");
+}
+
+static bool same_hop(const struct table_hop *a, const struct table_hop *b)
+{
+	return a->mtu == b->mtu && a->link.iface == b->link.iface &&
+	       memcmp(a->link.mac, b->link.mac, sizeof a->link.mac) == 0;
+}
+
+/* Returns whether some hop is another than before. */
+static bool find(struct control *control, const struct conf *conf, struct table_spec *spec)
+{
+	size_t at = 0;
+	bool news = false;
+
+	control->dsr.missing = false;
+	for (size_t i = 0; i < spec->pool_count; i++) {
+		for (size_t j = 0; j < spec->pools[i].backend_count; j++, at++) {
+			struct table_hop hop;
+
+			if (conf->pools[i].forward != FORWARD_DSR) {
+				control->backends[spec->backends[at].uid].no_hop = NULL;
+				continue;
+			}
+			const char *why = look(control, &conf->pools[i], &spec->backends[at].addr, &hop);
+			tell(control, &conf->pools[i], j, spec->backends[at].uid, why);
+			news |= !same_hop(&hop, &spec->hops[at]);
+			control->dsr.missing |= why != NULL;
+			spec->hops[at] = hop;
+		}
+	}
+	return news;
+}
+
+void dsr_find(struct control *control, const struct conf *conf, struct table_spec *spec)
+{
+	(void)find(control, conf, spec);
+}
+
+void dsr_tick(struct control *control)
+{
+	if (!control->conf || (!control->dsr.missing && ++control->dsr.ticks % EVERY != 0))
+		return;
+	if (find(control, control->conf, &control->spec))
+		settle_mark(control, SETTLE_TABLE);
+}

@@ -1,0 +1,143 @@
+/* Checksums and fragments were computed by another implementation, in Python. */
+#include "common/udp_packet.h"
+#include "tests/fixtures/octets.h"
+#include "tests/unit/suite.h"
+
+static const struct addr device = { { [10] = 0xff, 0xff, 192, 0, 2, 1 }, 56324 };
+static const struct addr service = { { [10] = 0xff, 0xff, 198, 51, 100, 7 }, 5684 };
+static const struct addr device6 = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, 56324 };
+static const struct addr service6 = { { 0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, [15] = 7 }, 5684 };
+
+#define IPS4  "c0000201 c6336407"
+#define IPS6  "20010db8000000000000000000000001 20010db8ffff00000000000000000007"
+#define PORTS "dc04 1634"
+
+static const struct {
+	const char *name;
+	const struct addr *from, *to;
+	const char *payload, *head;
+} wholes[] = {
+	{ "nothing", &device, &service, "", "4500001c000040003f114f95" IPS4 PORTS "0008 2169" },
+	{ "one octet", &device, &service, "19", "4500001d000040003f114f94" IPS4 PORTS "0009 0867" },
+	{ "three octets", &device, &service, "19fefd", "4500001f000040003f114f92" IPS4 PORTS "000b 0a64" },
+	{ "eight octets", &device, &service, "0102030405060708", "45000024000040003f114f8d" IPS4 PORTS "0010 1145" },
+	{ "a sum of 0", &device, &service, "2165", "4500001e000040003f114f93" IPS4 PORTS "000a ffff" },
+	{ "nothing, IPv6", &device6, &service6, "", "600000000008113f" IPS6 PORTS "0008 b22b" },
+	{ "one octet, IPv6", &device6, &service6, "19", "600000000009113f" IPS6 PORTS "0009 9929" },
+	{ "three octets, IPv6", &device6, &service6, "19fefd", "60000000000b113f" IPS6 PORTS "000b 9b26" },
+	{ "eight octets, IPv6", &device6, &service6, "0102030405060708", "600000000010113f" IPS6 PORTS "0010 a207" },
+};
+
+static void assert_part(const struct udp_packet_part *part, const char *head, const uint8_t *data, size_t len)
+{
+	const struct octets expected = octets_of(head);
+
+	ck_assert_uint_eq(part->head_len, expected.len);
+	ck_assert_mem_eq(part->head, expected.at, expected.len);
+	ck_assert_ptr_eq(part->data, data);
+	ck_assert_uint_eq(part->len, len);
+	free(expected.at);
+}
+
+START_TEST(whole)
+{
+	const struct octets payload = octets_of(wholes[_i].payload);
+	const struct udp_packet packet = { *wholes[_i].from, *wholes[_i].to, 63, payload.at, payload.len };
+	struct udp_packet_part part;
+
+	udp_packet_whole(&part, &packet);
+	assert_part(&part, wholes[_i].head, payload.at, payload.len);
+	ck_assert_uint_eq(udp_packet_octets(&packet), part.head_len + part.len);
+	free(payload.at);
+}
+END_TEST
+
+/* A device's address of a link has the number of an interface here, and none on the wire. */
+START_TEST(scopes_stay_here)
+{
+	struct udp_packet packet = { { { 0xfe, 0x80, [15] = 1 }, 1 }, service6, 63, (const uint8_t *)"", 0 };
+	struct udp_packet_part bare, scoped;
+
+	udp_packet_whole(&bare, &packet);
+	addr_set_scope(packet.from.ip, 3);
+	udp_packet_whole(&scoped, &packet);
+	ck_assert_mem_eq(scoped.head, bare.head, bare.head_len);
+}
+END_TEST
+
+enum { LARGE = 1300 };
+
+static void fill(uint8_t data[static LARGE])
+{
+	for (size_t i = 0; i < LARGE; i++)
+		data[i] = (uint8_t)(i * 7 + 3);
+}
+
+START_TEST(fragments)
+{
+	uint8_t data[LARGE];
+	const struct udp_packet packet = { device, service, 63, data, sizeof data };
+	struct udp_packet_cut cut = { .mtu = 576, .id = 0x1234 };
+	struct udp_packet_part part;
+
+	fill(data);
+	ck_assert(udp_packet_next(&part, &packet, &cut));
+	assert_part(&part, "4500023c123420003f115b41" IPS4 PORTS "051c 41a3", data, 544);
+	ck_assert(udp_packet_next(&part, &packet, &cut));
+	assert_part(&part, "4500023c123420453f115afc" IPS4, data + 544, 552);
+	ck_assert(udp_packet_next(&part, &packet, &cut));
+	assert_part(&part, "450000e01234008a3f117c13" IPS4, data + 1096, 204);
+	ck_assert(!udp_packet_next(&part, &packet, &cut));
+}
+END_TEST
+
+START_TEST(fragments_of_ipv6)
+{
+	uint8_t data[LARGE];
+	const struct udp_packet packet = { device6, service6, 63, data, sizeof data };
+	struct udp_packet_cut cut = { .mtu = 1280, .id = 0xabcd1234 };
+	struct udp_packet_part part;
+
+	fill(data);
+	ck_assert(udp_packet_next(&part, &packet, &cut));
+	assert_part(&part, "6000000004d82c3f" IPS6 "11000001abcd1234" PORTS "051c d265", data, 1224);
+	ck_assert(udp_packet_next(&part, &packet, &cut));
+	assert_part(&part, "6000000000542c3f" IPS6 "110004d0abcd1234", data + 1224, 76);
+	ck_assert(!udp_packet_next(&part, &packet, &cut));
+}
+END_TEST
+
+/* Whatever the sizes: no fragment is larger than the MTU, all but the last end at a multiple of 8, and together they
+ * are the payload. */
+START_TEST(any_size)
+{
+	static uint8_t data[4000];
+
+	for (uint16_t mtu = 576; mtu < 620; mtu++) {
+		for (size_t len = 1; len < sizeof data; len += 61) {
+			const struct udp_packet packet = { device, service, 63, data, len };
+			struct udp_packet_cut cut = { .mtu = mtu };
+			struct udp_packet_part part;
+			size_t done = 0;
+
+			while (udp_packet_next(&part, &packet, &cut)) {
+				ck_assert_uint_le(part.head_len + part.len, mtu);
+				ck_assert_ptr_eq(part.data, data + done);
+				done += part.len;
+				ck_assert(done == len || (8 + done) % 8 == 0);
+				ck_assert(done == len || part.head_len + part.len > mtu - 8U);
+			}
+			ck_assert_uint_eq(done, len);
+		}
+	}
+}
+END_TEST
+
+void suite(TCase *tests)
+{
+	tcase_add_loop_test(tests, whole, 0, COUNT_OF(wholes));
+	tcase_add_test(tests, scopes_stay_here);
+	tcase_add_test(tests, fragments);
+	tcase_add_test(tests, fragments_of_ipv6);
+	tcase_add_test(tests, any_size);
+}
