@@ -343,12 +343,12 @@ static void take_protected(struct world *world, struct device *device, const str
 
 	if (device->state == DEVICE_FINISHING && ends)
 		finish(world, device, datagram);
+	if (message->op == WIRE_CHALLENGE && (device->state == DEVICE_READY || device->resumed))
+		send_message(world, device, (struct wire_message){ WIRE_RESPONSE, message->number, 0 }, WIRE_LEAST);
 	if (device->state != DEVICE_READY)
 		return;
 	if (message->op == WIRE_NOTIFY)
 		send_message(world, device, (struct wire_message){ WIRE_ACK, message->number, 0 }, WIRE_LEAST);
-	if (message->op == WIRE_CHALLENGE)
-		send_message(world, device, (struct wire_message){ WIRE_RESPONSE, message->number, 0 }, WIRE_LEAST);
 	take_answer(world, device, message);
 }
 

@@ -44,6 +44,7 @@ struct greeting {
 	uint64_t cookies[GREETING_COOKIES]; /* that went there: the last ones */
 	unsigned cookie_count;              /* of all that went there */
 	bool reachable;                     /* it sent one of them back */
+	uint64_t random, hello_ms;          /* of its last ClientHello without a cookie */
 };
 
 /* How far the handshake of a session has come, as the balancer could see it. Begins anew with a restart. */
