@@ -87,8 +87,8 @@ static struct fast_service service_of(const struct services *services, uint16_t 
 	if (table->pools[at].forwarder != &forward_tunnel)
 		return service;
 	fill_tunnel(&service, &table->pools[at], addr);
-	/* The replies of a pool that learns CIDs may give some out. */
-	service.replies = pool->layout.scheme != CID_LAYOUT_LEARNED;
+	/* The replies of a pool that learns CIDs, or sessions, are what it learns from. */
+	service.replies = pool->layout.scheme != CID_LAYOUT_LEARNED && !table->pools[at].sessions;
 	if (pool->layout.scheme == CID_LAYOUT_LEARNED)
 		fill_learned(&service, table->pools[at].learned);
 	else if (pool->opens_cids)
