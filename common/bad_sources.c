@@ -8,6 +8,7 @@ enum { V4_AT = 12, V4_BITS_BEFORE = 8 * V4_AT };
 struct mask {
 	uint64_t value[2], mask[2]; /* of the address */
 	uint16_t port;              /* 0: any */
+	uint8_t bits;               /* of the address family */
 };
 
 struct bad_sources {
@@ -41,7 +42,7 @@ static struct mask mask_of(const struct bad_prefix *prefix)
 {
 	const size_t bits = prefix->bits + (addr_is_v4(&prefix->addr) ? (size_t)V4_BITS_BEFORE : 0);
 	uint8_t octets[16];
-	struct mask mask = { .port = prefix->addr.port };
+	struct mask mask = { .port = prefix->addr.port, .bits = prefix->bits };
 
 	for (size_t i = 0; i < sizeof octets; i++) {
 		const size_t left = bits > 8 * i ? bits - 8 * i : 0;
@@ -167,13 +168,10 @@ void bad_sources_free(struct bad_sources *sources)
 
 static void visit_mask(const struct mask *mask, bad_sources_visit *visit, void *ctx)
 {
-	struct bad_prefix prefix = { .bits = (uint8_t)(__builtin_popcountll(mask->mask[0]) +
-						       __builtin_popcountll(mask->mask[1])) };
+	struct bad_prefix prefix = { .bits = mask->bits };
 
 	memcpy(prefix.addr.ip, mask->value, sizeof prefix.addr.ip);
 	prefix.addr.port = mask->port;
-	if (addr_is_v4(&prefix.addr) && prefix.bits >= V4_BITS_BEFORE)
-		prefix.bits = (uint8_t)(prefix.bits - V4_BITS_BEFORE);
 	visit(ctx, &prefix);
 }
 
