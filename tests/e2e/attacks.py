@@ -30,8 +30,7 @@ def attacked(name, mode="follow", **nat):
     limits = ("proven", "moved")
     with Stage(name, nat={"rebind": mode, **nat}) as stage:
         one = ("one address",) if mode == "follow" else ()
-        # Below 16,384 octets a second, and below half of it where a busy machine may have blocks repeated.
-        stage.run("none", attacks.nothing, SECONDS, (*limits, *one), Loads(*BLOCKS, lag_s=0.075 if FULL else 0.15))
+        stage.run("none", attacks.nothing, SECONDS, (*limits, *one), Loads(*BLOCKS, lag_s=0.075))
         stage.run("none, downloads in haste", attacks.nothing, SECONDS, limits, Loads(*BLOCKS, lag_s=0))
         # A server that does not check return routability, and is to decide itself, follows whoever repeats a record first.
         decides = mode == "backend" and not name.startswith("rrc")

@@ -54,8 +54,8 @@ class People:
     def missed(self, devices):
         """How many notifications were sent to them, and how many of these did not come, as long as a busy machine may
         take for that."""
-        sessions = [(device, self.server.of_device(device.number)) for device in devices if device.opened]
-        sent = [(device, n) for device, session in sessions for n in list(session.sent)]
+        sessions = [(device, self.server.of_device(device.number)) for device in devices]
+        sent = [(device, n) for device, session in sessions if session for n in list(session.sent)]
         lost = lambda: sum(n not in device.heard for device, n in sent)
         with suppress(TimeoutError):
             wait_until(lambda: not lost(), 10, "all are heard")

@@ -19,6 +19,7 @@ from lab.talk import BLOCK, Clock, Devices, Server, message
 OBSERVE = (100, 20)  # ms between notifications, and their octets
 SPEAK_S, MOVERS = 0.3, 3
 SETTLE_S, ALIVE_S = 0.4, 15
+PLACE_S = 5  # for which an address has its place after it spoke; a session has four
 MOVED_MISSED, MOVED_MISSED_QUIET, FAILED = 0.15, 0.05, 0.01  # of design section 5 and the issue
 
 _addresses = itertools.count(1)
@@ -168,7 +169,9 @@ class Stage:
         with ExitStack() as opened:
             self.open, self.joined, self.attacking, self.loaders = opened.enter_context, [], [], []
             self.home, self.talker = self.join(), self.join(SPEAK_S)
-            self.movers = [self.join(SPEAK_S, seconds / 2) for _ in range(MOVERS)]
+            # Oftener, and a session has no place free for the next address, should the cell last longer.
+            every_s = max(seconds / 2, PLACE_S / 2) if "one address" in limits else seconds / 2
+            self.movers = [self.join(SPEAK_S, every_s) for _ in range(MOVERS)]
             self.run_cell(cell, attack, seconds, limits, loads)
             self.judge(cell, limits, attack is nothing)
             for device in self.joined:
