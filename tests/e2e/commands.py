@@ -42,6 +42,9 @@ NOT_HERE = (
     (r"ssh -N -L .*", "no second machine to come from; dashboard.py asks for the page by the address that it gives"),
     (r"sysctl --system", "it would set all that the machine has in its files"),
     (r"git worktree .*|cmake .*/tmp/before.*|bench/run .*/tmp/before.*", "bench.py compares a build with itself"),
+    (r"modprobe ip\S+ && ip link set \S+ up|sysctl -w net\.ipv4\.conf\.tunl0\..*",
+     "not every kernel has ipip; dsr.py decapsulates"),
+    (r"ip address add \S+ dev (lo|eth0)\b.*|sysctl .*arp_ignore.*", "for servers; dsr.py gives them other addresses"),
 )
 
 

@@ -495,6 +495,7 @@ def case_json_logs():
             assert all(isinstance(value, (str, int)) for value in event.values()), event
             datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
         assert [event["event"] for event in events if event["event"] != "configuration"] == [
+            "learned_file",
             "started",
             "reload_refused",
             "reloaded",

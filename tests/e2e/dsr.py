@@ -250,11 +250,11 @@ def case_behind_a_router():
         ip("route", "add", "10.8.0.1/32", "via", one.ip4)
         lb.config["pools"][0]["backends"][0]["address"] = text_of("10.8.0.1")
         lb.start()
-        assert "behind a router" in missing(lb, one)
+        wait_until(lambda: "behind a router" in (missing(lb, one) or ""), 30, "the server is known to be elsewhere")
         one.decapsulate(scene)
         lb.config["pools"][0]["dsr"] = {"encap": "ipip"}
         lb.reload()
-        assert not missing(lb, one)
+        wait_until(lambda: not missing(lb, one), 30, "the way to it is known")
         with server_socket(one, False) as server, segment.devices.socket("10.9.1.3") as device:
             reaches(lb, device, server)
         lb.assert_identities()

@@ -4,7 +4,7 @@ any two of these. Their registrations are asked of Leshan, their handshakes coun
 
 from lwm2m.stand import Stand
 
-from cids import LEARNED, NODE_ID, THINGSBOARD, ways
+from lab.cids import LEARNED, NODE_ID, THINGSBOARD, ways
 from harness import FULL, main, wait_until
 
 DEVICES, MOVES = 50, 30 if FULL else 10

@@ -8,7 +8,7 @@ from leshan_nodes import Node, Pair
 from lwm2m.leshan import START_S, Server
 from lwm2m.stand import Stand
 
-from cids import LEARNED, ways
+from lab.cids import LEARNED, ways
 from harness import AS_ROOT, FULL, Skip, main, wait_until
 from lab.nodes import Network
 

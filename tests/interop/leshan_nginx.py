@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lwm2m.stand import Stand
 
-from cids import LEARNED, NODE_ID, ways
+from lab.cids import LEARNED, NODE_ID, ways
 from harness import Skip, free_ports, main, wait_until
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))

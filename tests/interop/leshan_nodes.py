@@ -8,7 +8,7 @@ Here the router is told by hand, as BGP and BFD would tell it: it is Leshan that
 from lwm2m.apart import StandApart
 from lwm2m.leshan import START_S
 
-from cids import NODE_ID
+from lab.cids import NODE_ID
 from harness import AS_ROOT, Cidlb, Skip, main
 from lab import nodes
 from lab.nodes import SERVICE, SHARED, Network

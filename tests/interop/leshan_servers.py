@@ -6,7 +6,7 @@ import threading
 
 from lwm2m.stand import Stand
 
-from cids import LEARNED, NODE_ID, ways
+from lab.cids import LEARNED, NODE_ID, ways
 from control import ctl
 from harness import main, wait_until
 

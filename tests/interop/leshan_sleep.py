@@ -7,7 +7,7 @@ instead of 10."""
 
 from lwm2m.stand import Stand
 
-from cids import LEARNED, NODE_ID, ways
+from lab.cids import LEARNED, NODE_ID, ways
 from harness import FULL, main, wait_until
 
 DEVICES, AWAKE_MS, FORGET_S = 20, 5000, 10

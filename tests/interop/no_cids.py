@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from cids import learners
+from lab.cids import learners
 from harness import Scene, Skip, main, wide
 from lab.peers import KINDS
 from lab.talk import Clock, Devices, Server

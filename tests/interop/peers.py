@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from cids import learners
+from lab.cids import learners
 from harness import FULL, Scene, Skip, main, wait_until, wide
 from lab.peers import KINDS
 from lab.shimmed import SHIM

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from harness import Scene, free_ports, wait_until, wide
 from tunnel import KEY, OTHER, tunnel, tunnel_pool
 
-from cids import NODE_ID
+from lab.cids import NODE_ID
 
 from lwm2m.leshan import START_S, Devices, Server, TunnelledServer
 from lwm2m.nat import Nat
