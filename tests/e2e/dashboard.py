@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import signal
 import socket
 import statistics
 import threading
@@ -18,9 +19,10 @@ from pathlib import Path
 from control import ctl
 from crowds import p99, report, standing
 from doors import request
-from harness import FULL, PSK, Scene, free_ports, main, release_only, total, wait_until
+from harness import FULL, PSK, Scene, free_ports, main, release_only, total, wait_all_joined, wait_until
 from health import COAPS
 from lab.browser import Browser
+from lab.png import with_palette
 from pages import ROOT
 from tunnel import key_file, tunnel_pool
 
@@ -196,6 +198,35 @@ def case_figures():
         look(page, "figures-light")
         page.prefer(dark=True)
         look(page, "figures-dark")
+
+
+def case_readme():
+    """A page with something to see on it, as the README shows it: devices that move, and a server that drains.
+    What CIDLB_SHOTS keeps of it is small enough for packaging/guide/pictures/."""
+    with Scene() as scene, Browser(scene) as browser:
+        devices, seconds = (100, 130) if SHOTS else (60, 3)  # so many that each server has some
+        pool = scene.pool("lwm2m", [scene.backend(n) for n in (1, 2, 3)], health=COAPS, hello_rate={"pool": 50})
+        lb = scene.cidlb([pool])
+        story = scene.dir / "story"
+        fleet = scene.fleet(lb.address(), devices=devices, rebind_every=2, interval_ms=1500, duration=600, story=story)
+        wait_all_joined(story, devices)
+        time.sleep(seconds)
+        ctl(lb, "weight", "lwm2m/c", "50")
+        ctl(lb, "drain", "lwm2m/b")
+        page = browser.page(url(lb))
+        page.call("Emulation.setScrollbarsHidden", hidden=True)
+        page.wait("/^[1-9]/.test(document.querySelector('#received-rate').textContent)")
+        page.wait("document.querySelector('#rows tr').textContent.includes('sessions left')")
+        wait_until(lambda: number(page.text("#rescued")) == devices, 60, "every device has moved")
+        for dark, name in ((False, "dashboard"), (True, "dashboard-dark")):
+            page.prefer(dark)
+            look(page, name)
+        for picture in Path(SHOTS).glob("dashboard*.png") if SHOTS else ():
+            picture.write_bytes(with_palette(picture.read_bytes()))
+        fleet.child.send_signal(signal.SIGTERM)
+        told = fleet.report()
+        assert told["survived"] == told["handshakes"] == devices, told
+        lb.assert_identities()
 
 
 class Stand(http.server.ThreadingHTTPServer):
