@@ -150,7 +150,7 @@ static void take_finished(struct world *world, int member, struct session *sessi
 		givens_keyed(world, session);
 		session->window = 1;
 		session->member = member;
-		session->peer = session->first = datagram->from;
+		session->peer = datagram->from;
 		world_schedule(world, dice_between(&world->dice, 1000, world->traits.hasty ? 3000 : 60000),
 			       EVENT_NOTIFY, backend_slot(world, session), session->generation);
 	}
