@@ -13,6 +13,8 @@
  *      belongs to one address goes only to it. A downlink of no session goes to the address whose endpoint it came to.
  *      After a restart an address must send the CID anew, but for what comes to its endpoint for handshakes. That is
  *      computed from the address, and a server may have moved there before the restart.
+ *      With endpoint = "handshake" a session of which the balancer never saw the handshake's end leaves its endpoint to
+ *      the next one from the same address. What still comes for it is judged as if it was for that one.
  *
  *  12  Nothing that comes from where nobody can be answered leaves, and nothing is sent there: no loops. (What a
  * backend is configured for later, or was, may get a downlink. Its answer does not leave.)
@@ -377,7 +379,7 @@ void invariants_sent_up(struct world *world, const struct datagram *datagram, co
 static void session_downlink(struct world *world, const struct datagram *datagram, int address, int service)
 {
 	struct invariants *invariants = &world->invariants;
-	int slot = datagram->session.slot;
+	const int slot = limits_holder(world, datagram->session.slot, address, service, &datagram->to);
 	const struct account *account = &invariants->accounts[slot][address];
 	const struct proof *proof = &invariants->proofs[slot];
 	enum io_family family = family_of(&datagram->to);

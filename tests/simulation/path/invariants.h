@@ -174,6 +174,10 @@ bool limits_is_way(const struct world *world, int address, int service, const st
 bool limits_is_at_handshake(const struct world *world, int pool);
 /* … so it is lost if the device moves before the balancer has seen that the handshake is over. */
 bool limits_loses(const struct world *world, const struct device *device);
+/* … and a device that begins again from there does so at the same endpoint. A server may keep both sessions, and what
+ * it says of the first then comes to the second's places: nobody without keys can tell them apart. The session whose
+ * books count for a downlink of `slot` that goes to the address. */
+int limits_holder(const struct world *world, int slot, int address, int service, const struct addr *endpoint);
 /* The balancer may have forgotten the flow. */
 void limits_doubt(struct proof *proof);
 /* The most octets of allowances that one address had within about a second, in any world. */

@@ -86,14 +86,6 @@ bool limits_is_at_handshake(const struct world *world, int pool)
 	return pool == POOL_HOME && world->traits.rejects;
 }
 
-bool limits_loses(const struct world *world, const struct device *device)
-{
-	const struct proof *proof = &world->invariants.proofs[device->session == NOBODY ? 0 : device->session];
-
-	return limits_is_at_handshake(world, balancer_pool(device->service)) && device->state == DEVICE_READY &&
-	       (proof->stage < PROOF_OVER || (proof->doubtful && proof->stage < PROOF_STRICT));
-}
-
 double limits_most;
 
 static void drip(struct world *world, struct bucket *bucket, double rate, uint64_t octets, const char *what)
@@ -339,10 +331,11 @@ void limits_refused(struct world *world, const struct datagram *datagram, int ad
 
 void limits_downlink(struct world *world, const struct datagram *datagram, int address, int service)
 {
-	const int pool = balancer_pool(service), slot = datagram->session.slot;
+	const int pool = balancer_pool(service);
 	struct invariants *invariants = &world->invariants;
 	struct account *account;
 	struct proof *proof;
+	int slot = datagram->session.slot;
 
 	if (pool == POOL_PLAIN)
 		return;
@@ -352,6 +345,7 @@ void limits_downlink(struct world *world, const struct datagram *datagram, int a
 	}
 	if (pool == POOL_BACKEND || !backend_session(world, datagram->session))
 		return;
+	slot = limits_holder(world, slot, address, service, &datagram->to);
 	account = &invariants->accounts[slot][address];
 	proof = &invariants->proofs[slot];
 	if (proof->address == address && proof->service == service && proof->maybe)

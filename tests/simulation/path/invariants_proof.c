@@ -119,3 +119,41 @@ void proof_check(struct world *world, const struct session *session, const struc
 	else if (proof->stage == PROOF_USED && got)
 		proof->stage = PROOF_STRICT;
 }
+
+/* The balancer may not know that the handshake is over. */
+static bool is_lost(const struct proof *proof)
+{
+	return proof->stage < PROOF_OVER || (proof->doubtful && proof->stage < PROOF_STRICT);
+}
+
+bool limits_loses(const struct world *world, const struct device *device)
+{
+	return limits_is_at_handshake(world, balancer_pool(device->service)) && device->state == DEVICE_READY &&
+	       is_lost(&world->invariants.proofs[device->session == NOBODY ? 0 : device->session]);
+}
+
+/* The handshakes of both were at one endpoint, and the balancer may know of the other's that it is over. */
+static bool has_followed(const struct world *world, int slot, int other, const struct addr *endpoint)
+{
+	const struct invariants *invariants = &world->invariants;
+	const struct proof *proof = &invariants->proofs[slot], *next = &invariants->proofs[other];
+
+	return other != slot && next->maybe && next->address == proof->address && next->service == proof->service &&
+	       world->sessions[other].member == world->sessions[slot].member &&
+	       addr_equal(&invariants->home[other][family_of(endpoint)], endpoint);
+}
+
+int limits_holder(const struct world *world, int slot, int address, int service, const struct addr *endpoint)
+{
+	const struct invariants *invariants = &world->invariants;
+	int holder = slot;
+
+	if (!limits_is_at_handshake(world, balancer_pool(service)) || !is_lost(&invariants->proofs[slot]))
+		return slot;
+	for (int other = 0; other < SESSIONS; other++)
+		if (has_followed(world, slot, other, endpoint) &&
+		    invariants->accounts[other][address].shown & 1U << service &&
+		    (holder == slot || !is_lost(&invariants->proofs[other])))
+			holder = other;
+	return holder;
+}
