@@ -288,7 +288,7 @@ def case_doors_have_little_time():
     with Scene() as scene, Echo("a") as servers:
         many = [dict(entry, name=f"server-{n}") for n in range(900) for entry in servers.entries()]
         pool = scene.pool("u", many, protocol="udp", cid=None, health=NO_PROBES)
-        lb = scene.cidlb([pool])
+        lb = scene.cidlb([pool], start=False).start(timeout=120)  # 900 servers, under sanitizers
         before = settled(lambda: descriptors(lb))  # the probe of readiness is over
         with dial(lb) as slow, dial(lb, REQUEST + b"\r\n", 1):
             wait_until(lambda: descriptors(lb) == before + 2, 20, "both are in")
