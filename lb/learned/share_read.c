@@ -60,16 +60,16 @@ static void ask_for_more(struct share *share)
 {
 	const struct share_plan *plan = share->plan;
 	char each[16], ids[CONF_MAX_POOLS][SHARE_ID_OCTETS];
-	struct redis_word words[WORDS] = { redis_text("XREAD"),
-					   redis_text("COUNT"),
-					   redis_text(each),
-					   redis_text("BLOCK"),
-					   redis_text(share->from_works ? WAIT_MS : SOON_MS),
-					   redis_text("STREAMS") };
-	size_t count = 6;
+	struct redis_word words[WORDS];
+	size_t count = 0;
 
 	snprintf(each, sizeof each, "%u", entries_each(share));
-	words[2] = redis_text(each);
+	words[count++] = redis_text("XREAD");
+	words[count++] = redis_text("COUNT");
+	words[count++] = redis_text(each);
+	words[count++] = redis_text("BLOCK");
+	words[count++] = redis_text(share->from_works ? WAIT_MS : SOON_MS);
+	words[count++] = redis_text("STREAMS");
 	for (size_t i = 0; i < plan->pool_count; i++)
 		words[count++] = redis_text(plan->pools[i].key);
 	for (size_t i = 0; i < plan->pool_count; i++)

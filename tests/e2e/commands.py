@@ -19,6 +19,7 @@ KNOWN = set(
 ELSEWHERE = (
     (r"packaging/demo( --once)?", "tests/run"),
     (r"(CIDLB_BIN=\S+ )?bench/run\b.*", "tests/e2e/bench.py"),
+    (r"packaging/demo_recording\.py record", "tests/e2e/pictures.py"),
     (r"git clone", "tests/fresh"),
     (r"birdc .*|ip route show 192\.0\.2\.1", "tests/e2e/lab/nodes.py"),
     (r"cidlb --no-sandbox", "tests/e2e/commands.py"),

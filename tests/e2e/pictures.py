@@ -17,7 +17,7 @@ from lab.browser import Browser
 from lab.png import HEAD, PREDICT, chunk, chunks, pixels, with_palette
 from pages import GUIDE, README, ROOT, pages
 
-PICTURES, SCRIPT, CAST = GUIDE / "pictures", ROOT / "packaging" / "demo_recording.py", ROOT / "packaging" / "demo.cast"
+PICTURES, SCRIPT, CAST = GUIDE / "pictures", ROOT / "packaging/demo_recording.py", ROOT / "packaging/demo.cast"
 SVG = "{http://www.w3.org/2000/svg}"
 KNOWN = {"svg", "title", "desc", "style", "defs", "g", "rect", "path", "text", "use"}
 KILOBYTES = {".svg": 100, ".png": 150}
