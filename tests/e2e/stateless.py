@@ -153,7 +153,7 @@ def case_memory():
         exchange(source, server, 1000, SOURCES)
         many = resident_kib(lb)
         print(f"    resident after 1,000 sources: {few} KiB; after {SOURCES:,}: {many} KiB")
-        # Batches grow when the machine is busy, and touch more of the buffers. A flow for each source would take 22,000 KiB.
+        # Batches grow when the machine is busy, and touch more of the buffers. Flows would take 22,000 KiB.
         assert abs(many - few) <= 2048, (few, many)
         assert lb.metric("cidlb_replies_total") >= SOURCES and lb.metric("cidlb_flows") == 0
         lb.assert_identities()
