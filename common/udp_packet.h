@@ -15,6 +15,9 @@ enum {
 	UDP_PACKET_V6_OCTETS = 40 + 8,
 	UDP_PACKET_HEAD_OCTETS =
 		40 + 8 + 8, /* the most that stands before a part of the payload: of IPv6, in fragments */
+	/* The least that a link carries (RFC 791, section 3.2; RFC 8200, section 5). */
+	UDP_PACKET_V4_MTU = 68,
+	UDP_PACKET_V6_MTU = 1280,
 };
 
 /* Both ends are of one IP version. The payload fits a UDP datagram of it, as whatever came in one does. */
@@ -42,7 +45,7 @@ void udp_packet_whole(struct udp_packet_part *out, const struct udp_packet *pack
 
 /* The same in fragments. `id` tells those of one packet from those of others. */
 struct udp_packet_cut {
-	uint16_t mtu; /* octets that a fragment may have, >= 576 in IPv4, >= 1280 in IPv6 */
+	uint16_t mtu; /* octets that a fragment may have, >= UDP_PACKET_V4_MTU or UDP_PACKET_V6_MTU */
 	uint32_t id;
 	size_t done;       /* octets behind the IP header that fragments have had; 0: none was made */
 	uint16_t checksum; /* of UDP; kept from the first on */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sockaddr.h"
+#include "common/udp_packet.h"
 #include "control/state.h"
 
 enum {
@@ -108,6 +109,8 @@ static const char *look(struct control *control, const struct conf_pool *pool, c
 	hop = netlink_hop(control->reach.netlink, backend->ip);
 	if (hop.iface == 0)
 		return "this host has no route to it";
+	if (hop.mtu < (addr_is_v4(backend) ? UDP_PACKET_V4_MTU : UDP_PACKET_V6_MTU))
+		return "the MTU of the link to it is less than IP needs (68, in IPv6 1280)";
 	if (pool->dsr.encap == ENCAP_IPIP) {
 		out->mtu = hop.mtu;
 		return NULL;

@@ -113,7 +113,7 @@ START_TEST(any_size)
 {
 	static uint8_t data[4000];
 
-	for (uint16_t mtu = 576; mtu < 620; mtu++) {
+	for (uint16_t mtu = UDP_PACKET_V4_MTU; mtu < 620; mtu++) {
 		for (size_t len = 1; len < sizeof data; len += 61) {
 			const struct udp_packet packet = { device, service, 63, data, len };
 			struct udp_packet_cut cut = { .mtu = mtu };
