@@ -2,10 +2,7 @@
 """The page at / of admin.http, in a browser: it says what /metrics says, shows what it is told as text, and looks as it
 should in all states and sizes. CIDLB_SHOTS=DIRECTORY keeps pictures of it."""
 
-import contextlib
-import http.server
 import json
-import math
 import os
 import re
 import signal
@@ -22,13 +19,10 @@ from doors import request
 from harness import FULL, PSK, Scene, free_ports, main, release_only, total, wait_all_joined, wait_until
 from health import COAPS
 from lab.browser import Browser
+from lab.dashboard_stand import FILES, WEB, Stand, made_up
 from lab.png import with_palette
-from pages import ROOT
 from tunnel import key_file, tunnel_pool
 
-WEB = ROOT / "lb" / "web"
-FILES = {"/": "dashboard.html", "/dashboard.css": "dashboard.css", "/dashboard.js": "dashboard.js",
-         "/samples.js": "samples.js", "/words.js": "words.js", "/icon.svg": "icon.svg"}
 POLICY = {"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
           "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"}
 SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -229,68 +223,6 @@ def case_readme():
         lb.assert_identities()
 
 
-class Stand(http.server.ThreadingHTTPServer):
-    """The page's own files, with whatever a test wants for /status.json."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        self.status, self.pages = {}, []
-        super().__init__(("127.0.0.1", 0), StandHandler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}/"
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
-
-
-class StandHandler(http.server.BaseHTTPRequestHandler):
-    TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-
-    def do_GET(self):
-        name = FILES.get(self.path)
-        body = (WEB / name).read_bytes() if name else json.dumps(self.server.status).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", self.TYPES[Path(name).suffix] if name else "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(BrokenPipeError):  # the page is closed
-            self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-def made_up(text=str, servers=3):
-    """A status in which every text is what `text` makes of it."""
-    now = time.time()
-
-    def server(at):
-        row = {"name": text(f"s{at}"), "weight": 100, "flows": 10 + at, "sent_up": 1000 * at, "sent_down": 900 * at,
-               "cid_at_s": int(now) - at, "rebinding": True}
-        bad = {"down": True, "down_s": 90, "reason": text("no answer"), "name_reason": text("no such name"),
-               "rebinding": False, "rebinding_reason": text("needed a handshake"), "cid": False,
-               "cid_reason": text("length 8, configured 6"), "unanswered": 12}
-        drain = {"state": "drain", "drain": {"not_before_s": int(now) + 900, "forecast": {
-            "half_s": 60, "all_s": 3600, "late": 2, "new": 1, "by_s": 3600}}}
-        return row | (bad if at % 3 == 2 else drain if at % 3 == 1 else {})
-
-    past = [[int(1000 * (now - 5 * ago)), 4000 - 60 * ago + int(60 * math.sin(ago / 3)), 900 - 9 * ago, 3, 60 - ago,
-             40 - ago // 2] for ago in range(60, 0, -1)]
-    event = {"time": "2026-11-29T12:00:00.000Z", "level": "warning", "event": text("backend_down"), "pool": text("p"),
-             "backend": text("s2"), "reason": text("no answer"), text("more"): text("words")}
-    pool = {"name": text("p"), "accepting": servers, "sessions": 33, "rescued": 4, "moves": 9, "handshakes": 40,
-            "hello_rate": True, "verdicts": {"cid": 1000, "hash": 50, "limited": 3, "type": 7},
-            "backends": [server(at) for at in range(servers)]}
-    return {"at_ms": int(now * 1000), "node": text("lb1"), "version": text("0.1.0"), "started_s": int(now) - 3600,
-            "workers": 2, "fingerprint": text("0123456789abcdef"), "ready": False, "unready": text("no backend"),
-            "reload_refused": True, "kernel_drops": 2, "forecasts_s": int(now), "events": [event], "history": past,
-            "pools": [pool]}
-
-
 def case_hostile_texts():
     """Markup in any text is shown as it stands, also where no Content-Security-Policy would keep it from running."""
     evil = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>&amp;"\'><b>'
@@ -440,7 +372,7 @@ def case_says_no_secret():
 
 
 class Browsers:
-    """As many as are said ask as the page does, in a process each second one … until it is left."""
+    """So many threads ask for the status as the page does, every two seconds, until it is left."""
 
     def __init__(self, lb, count):
         self.url, self.over, self.wrong, self.seen, self.took = url(lb) + "status.json", threading.Event(), [], [], []
