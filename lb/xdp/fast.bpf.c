@@ -4,6 +4,7 @@
  *
  * A datagram is counted here when it is forwarded or dropped here, and by the packet path when it is passed up.
  */
+#include "xdp/nat.bpf.h"
 #include "xdp/tunnel.bpf.h"
 
 /* True: the datagram is passed up though it would be dropped, because the log wants to see some. */
@@ -134,14 +135,20 @@ static __always_inline int uplink_send(struct xdp_md *ctx, const struct packet *
 {
 	const struct fast_backend *backend = &table->backends[below(uid, FAST_BACKENDS)];
 	const bool outer_v6 = (backend->ip.words[1] & 0xffffffff) != FAST_V4_MAPPED || backend->ip.words[0] != 0;
+	const bool tunnels = service->kind == FAST_TUNNELS;
 	const __u32 verdict = backend->verdict;
 	int sent;
 
 	if (verdict > VERDICT_CID_DOWN || backend->pool != service->pool || backend->hop.mtu == 0 ||
-	    !control->reads_v2[below(uid, FAST_BACKENDS)])
+	    (tunnels && !control->reads_v2[below(uid, FAST_BACKENDS)]))
 		return pass(counts, service, FAST_PASSED_BACKEND);
-	sent = outer_v6 ? tunnel_up(ctx, packet, service, backend, counts, v6, true)
-			: tunnel_up(ctx, packet, service, backend, counts, v6, false);
+	if (tunnels)
+		sent = outer_v6 ? tunnel_up(ctx, packet, service, backend, counts, v6, true)
+				: tunnel_up(ctx, packet, service, backend, counts, v6, false);
+	else
+		sent = !v6 && outer_v6
+			       ? nat_up(ctx, packet, &table->embeds[service->embed & (FAST_EMBEDS - 1)], backend)
+			       : FAST_PASSED_BACKEND;
 	if (sent < FAST_PASSES)
 		return pass(counts, service, sent);
 	count(counts, service, verdict);
@@ -171,7 +178,7 @@ static __always_inline int uplink(struct xdp_md *ctx, const struct packet *packe
 		return drop(counts, service, first);
 	if (first == WALK_OTHER || (void *)(data + CID_AT + 1 + 2) > end)
 		return pass(counts, service, FAST_PASSED_RECORDS);
-	if (service->kind != FAST_TUNNELS)
+	if (service->kind == FAST_DROPS)
 		return pass(counts, service, FAST_PASSED_CID);
 	led = is_unified(data[0]) ? lead(table, service, data, end, len, true)
 				  : lead(table, service, data, end, len, false);
@@ -189,7 +196,7 @@ static __always_inline int downlink(struct xdp_md *ctx, const struct packet *pac
 	const __u32 uid = origin_find(table, &packet->source, packet->source_port, pool);
 	const struct fast_backend *backend = &table->backends[below(uid, FAST_BACKENDS)];
 
-	if (uid == NOBODY || (backend->from_device != FAST_ANY_DEVICE && backend->from_device != packet->device) ||
+	if (uid == NOBODY || !comes_from(packet, backend) ||
 	    (void *)(head + PROXY_ADDRESSES_AT) > (void *)(long)ctx->data_end)
 		return XDP_PASS;
 	return U64(head + 8) == PROXY_PREFIX_V6 ? tunnel_down(ctx, packet, table, counts, uid, pool, true, outer_v6)
@@ -212,12 +219,14 @@ static __always_inline int handle(struct xdp_md *ctx, const bool v6)
 	if (!table)
 		return XDP_PASS;
 	row = addr_find(table, &packet.to, packet.to_port);
-	if (!row)
+	if (!row && (!v6 || table->embed_count == 0))
 		return XDP_PASS;
 	counts = bpf_map_lookup_elem(&fast_counts, &cpu);
 	if (!counts)
 		return XDP_PASS;
 	const bool whole = packet_find_device(&packet, ctx, table) && packet_is_whole(&packet, ctx, v6);
+	if (!row)
+		return whole ? nat_down(ctx, &packet, table, counts) : XDP_PASS;
 	if (row->at == FAST_AT_TUNNEL)
 		return whole ? downlink(ctx, &packet, table, counts, row->index, v6) : XDP_PASS;
 	const struct fast_service *service = &table->services[row->index];

@@ -32,6 +32,7 @@ enum {
 	FAST_HOPS = 1024,
 	FAST_ROUTES = 32,
 	FAST_MASKS = 32,
+	FAST_EMBEDS = 8,
 	/* Rows of tables that are searched by hash: FAST_PROBES rows from that of the hash on. */
 	FAST_ADDR_ROWS = 1024,
 	FAST_ID_ROWS = 16384,
@@ -87,8 +88,9 @@ enum fast_cid_how {
 };
 
 enum fast_service_kind {
-	FAST_DROPS,   /* only what is not DTLS is handled: it is dropped */
-	FAST_TUNNELS, /* mode tunnel */
+	FAST_DROPS,          /* only what is not DTLS is handled: it is dropped */
+	FAST_TUNNELS,        /* mode tunnel */
+	FAST_EMBEDS_DEVICES, /* mode nat without a table */
 };
 
 /* A listener at one of its addresses. */
@@ -111,11 +113,26 @@ struct fast_service {
 	 * SipHash makes of that is here. */
 	__u8 key_count; /* the first key signs */
 	__u8 key_ids[FAST_KEYS];
-	__u8 unused[3];
+	__u8 embed; /* index in embeds; mode nat without a table */
+	__u8 unused[2];
 	__u32 local_port; /* of the tunnel, network order; the address is that of the backend's row */
 	__u32 tag_middle; /* IPv6: struct proxy2_half.middle */
 	struct siphash_state tag_up;
 	struct siphash_state tag_down[FAST_KEYS];
+};
+
+/* Mode nat without a table: the addresses that carry a device's (common/embed.h). What is keyed is 12 octets: address
+ * and port of the device and of the service. */
+struct fast_embed {
+	struct fast_ip prefix, mask;
+	__u32 check_mask;                     /* the bits of the check */
+	__u16 port;                           /* of all these addresses, network order */
+	__u16 service;                        /* index in services */
+	__u16 service_head;                   /* the first two of the service's six octets */
+	__u8 pool;                            /* uid */
+	__u8 key_count;                       /* the first key writes, all read */
+	__u32 service_tail;                   /* the other four */
+	struct siphash_state keys[FAST_KEYS]; /* begun */
 };
 
 /* A backend, by its uid. */
@@ -188,12 +205,13 @@ struct fast_table {
 	struct fast_mask masks[FAST_MASKS];
 	__u32 mask_count;
 	__u32 route_count[2]; /* 0: IPv4, 1: IPv6; 0 routes: replies are passed up */
-	__u32 unused;
+	__u32 embed_count;
 	struct fast_route routes[2][FAST_ROUTES];
 	__u64 odd[FAST_ODD_WORDS];
 	struct fast_hop hops[FAST_HOPS];
 	struct fast_addr_row addrs[FAST_ADDR_ROWS];
 	struct fast_service services[FAST_SERVICES];
+	struct fast_embed embeds[FAST_EMBEDS];
 	struct fast_neighbour_row neighbours[FAST_NEIGHBOUR_ROWS];
 	struct fast_origin_row origins[FAST_ORIGIN_ROWS];
 	struct fast_id_row ids[FAST_ID_ROWS];

@@ -9,7 +9,8 @@ _Static_assert((int)FAST_LISTENERS == (int)STATS_LISTENERS && (int)FAST_POOLS ==
 		       (int)FAST_BACKENDS == (int)STATS_BACKENDS && (int)VERDICTS <= (int)FAST_VERDICTS,
 	       "a counter for each");
 _Static_assert((int)FAST_CID_OCTETS == (int)LBCID_MAX_OCTETS && (int)FAST_CID_LENGTHS == (int)LEARNED_LENGTHS &&
-		       (int)FAST_KEYS == (int)PROXY2_POOL_KEYS && FAST_CID_ROTATIONS > LBCID_ROTATIONS,
+		       (int)FAST_KEYS == (int)PROXY2_POOL_KEYS && (int)FAST_KEYS == (int)EMBED_KEYS &&
+		       FAST_CID_ROTATIONS > LBCID_ROTATIONS,
 	       "what a pool may have");
 
 bool fast_fill_addr(struct fast_table *out, const struct addr *at, enum fast_at what, uint8_t index)
@@ -166,7 +167,7 @@ unsigned fast_fill(struct fast_table *out, const struct fast_fill *fill)
 	for (size_t i = 0; i < snapshot->pool_count; i++) {
 		struct ids ids = { out, &snapshot->pools[i], 0 };
 
-		if (fill->table->pools[i].forwarder != &forward_tunnel)
+		if (!fast_handles(&fill->table->pools[i]))
 			continue;
 		left_out += fill_backends(out, fill, i);
 		if (ids.pool->opens_cids)

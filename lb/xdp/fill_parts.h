@@ -6,6 +6,12 @@
 #include "path/forward.h"
 #include "xdp/fill.h"
 
+/* True: what has a CID is forwarded by the program. Of other pools it only drops what is no DTLS. */
+static inline bool fast_handles(const struct table_pool *pool)
+{
+	return pool->forwarder == &forward_tunnel || pool->forwarder == &forward_nat_stateless;
+}
+
 /* What waits at an address of ours. False: there is no row left for it. */
 bool fast_fill_addr(struct fast_table *out, const struct addr *at, enum fast_at what, uint8_t index);
 

@@ -70,7 +70,51 @@ static void fill_tunnel(struct fast_service *service, const struct table_pool *p
 	service->tag_up = half_of(&pool->tunnel_keys.keys[0], PROXY2_UP, addr, &service->tag_middle);
 }
 
-static struct fast_service service_of(const struct services *services, uint16_t uid, const struct addr *addr)
+static struct fast_ip prefix_mask(unsigned bits)
+{
+	uint8_t mask[16] = { 0 };
+
+	memset(mask, 0xff, bits / 8);
+	if (bits % 8)
+		mask[bits / 8] = (uint8_t)(0xff00 >> bits % 8);
+	return fast_ip_of(mask);
+}
+
+/* The embeds are in the order in which the packet path asks them. False: there is no room for this one. */
+static bool fill_embed(struct services *services, struct fast_service *service, size_t pool)
+{
+	const struct table *table = services->fill->table;
+	const struct stateless *stateless = &table->pools[pool].stateless;
+	const uint8_t *octets = stateless->embed.service;
+	struct fast_embed *embed;
+	uint8_t at = 0;
+
+	while (at < table->stateless_count && table->stateless_pools[at] != pool)
+		at++;
+	if (at >= FAST_EMBEDS)
+		return false;
+	service->kind = FAST_EMBEDS_DEVICES;
+	service->embed = at;
+	embed = &services->out->embeds[at];
+	*embed = (struct fast_embed){
+		.prefix = fast_ip_of(stateless->embed.prefix),
+		.mask = prefix_mask(stateless->embed.bits),
+		.check_mask = (UINT32_C(1) << embed_check_bits(stateless->embed.bits)) - 1,
+		.port = htons(stateless->port),
+		.service = (uint16_t)services->count,
+		.pool = service->pool,
+		.key_count = (uint8_t)stateless->embed.key_count,
+	};
+	memcpy(&embed->service_head, octets, sizeof embed->service_head);
+	memcpy(&embed->service_tail, octets + sizeof embed->service_head, sizeof embed->service_tail);
+	for (size_t i = 0; i < stateless->embed.key_count && i < FAST_KEYS; i++)
+		embed->keys[i] = siphash_begin(stateless->embed.keys[i].k0, stateless->embed.keys[i].k1);
+	if (services->out->embed_count <= at)
+		services->out->embed_count = at + 1U;
+	return true;
+}
+
+static struct fast_service service_of(struct services *services, uint16_t uid, const struct addr *addr)
 {
 	const struct table *table = services->fill->table;
 	const size_t at = table->listeners[uid].pool;
@@ -84,9 +128,14 @@ static struct fast_service service_of(const struct services *services, uint16_t 
 		.cid_generation = services->fill->generation,
 	};
 
-	if (table->pools[at].forwarder != &forward_tunnel)
+	if (!fast_handles(&table->pools[at]))
 		return service;
-	fill_tunnel(&service, &table->pools[at], addr);
+	if (table->pools[at].forwarder == &forward_tunnel) {
+		fill_tunnel(&service, &table->pools[at], addr);
+	} else if (!fill_embed(services, &service, at)) {
+		services->left_out++;
+		return service;
+	}
 	/* The replies of a pool that learns CIDs, or sessions, are what it learns from. */
 	service.replies = pool->layout.scheme != CID_LAYOUT_LEARNED && !table->pools[at].sessions;
 	if (pool->layout.scheme == CID_LAYOUT_LEARNED)

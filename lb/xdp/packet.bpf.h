@@ -39,6 +39,7 @@ struct packet {
 	__u16 udp_octets;           /* with its header */
 	__u32 octets;               /* of the frame */
 	__u8 device;                /* that it came in through */
+	__u8 hops;                  /* that it may still go: TTL */
 };
 
 static __always_inline __u32 sum_fold(__u64 sum)
@@ -76,12 +77,14 @@ static __always_inline bool packet_read(struct packet *packet, struct xdp_md *ct
 	if (v6) {
 		if (ip[0] >> 4 != 6 || ip[V6_NEXT_AT] != IPPROTO_UDP)
 			return false;
+		packet->hops = ip[V6_LIMIT_AT];
 		packet->source = (struct fast_ip){ { U64(ip + V6_SOURCE_AT), U64(ip + V6_SOURCE_AT + 8) } };
 		packet->to = (struct fast_ip){ { U64(ip + V6_TO_AT), U64(ip + V6_TO_AT + 8) } };
 	} else {
 		if (ip[0] != V4_WHOLE || ip[V4_PROTOCOL_AT] != IPPROTO_UDP ||
 		    (U16(ip + V4_FRAGMENT_AT) & bpf_htons(V4_FRAGMENTS)))
 			return false;
+		packet->hops = ip[V4_TTL_AT];
 		packet->source = ip_of_v4(U32(ip + V4_SOURCE_AT));
 		packet->to = ip_of_v4(U32(ip + V4_TO_AT));
 	}
@@ -125,16 +128,16 @@ static __always_inline bool packet_is_whole(const struct packet *packet, struct 
 	if (v6) {
 		octets = V6_OCTETS + bpf_ntohs(U16(ip + V6_LENGTH_AT));
 		/* RFC 8200, section 8.1: no datagram without a checksum. */
-		if (ip[V6_LIMIT_AT] < 2 || packet->check == 0)
+		if (packet->check == 0)
 			return false;
 	} else {
 		octets = bpf_ntohs(U16(ip + V4_LENGTH_AT));
-		if (ip[V4_TTL_AT] < 2 ||
-		    sum_fold((__u64)U32(ip) + U32(ip + 4) + U32(ip + 8) + U32(ip + 12) + U32(ip + 16)) != 0xffff)
+		if (sum_fold((__u64)U32(ip) + U32(ip + 4) + U32(ip + 8) + U32(ip + 12) + U32(ip + 16)) != 0xffff)
 			return false;
 	}
-	return ETHERNET_OCTETS + octets == packet->octets && (__u32)IP_OCTETS(v6) + packet->udp_octets == octets &&
-	       packet->udp_octets >= UDP_OCTETS && packet->udp_octets <= UDP_OCTETS + FAST_DATAGRAM_OCTETS;
+	return packet->hops >= 2 && ETHERNET_OCTETS + octets == packet->octets &&
+	       (__u32)IP_OCTETS(v6) + packet->udp_octets == octets && packet->udp_octets >= UDP_OCTETS &&
+	       packet->udp_octets <= UDP_OCTETS + FAST_DATAGRAM_OCTETS;
 }
 
 #endif

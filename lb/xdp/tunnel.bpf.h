@@ -3,6 +3,7 @@
 #ifndef CIDLB_XDP_TUNNEL_BPF_H
 #define CIDLB_XDP_TUNNEL_BPF_H
 
+#include "xdp/leave.bpf.h"
 #include "xdp/walk.bpf.h"
 
 /* clang-format off */
@@ -94,70 +95,10 @@ static __always_inline bool proxy_read(struct proxy *proxy, const __u8 *in, cons
 	return proxy->last >> 32 == PROXY_TLV(MARKS_DOWN) >> 32;
 }
 
-/* What a datagram's pseudo header and header add to its checksum, without the field of the checksum itself. */
-static __always_inline __u64 udp_sum(const struct packet *packet, const bool v6)
-{
-	return sum_of_ip(&packet->source, v6) + sum_of_ip(&packet->to, v6) + packet->source_port + packet->to_port +
-	       2 * (__u64)bpf_htons(packet->udp_octets) + bpf_htons(IPPROTO_UDP);
-}
-
 /* The sum of the payload behind (or before) a header of odd length: its octets change places. */
 static __always_inline __u32 sum_swap(__u32 sum)
 {
 	return (sum & 0xff) << 8 | sum >> 8;
-}
-
-static __always_inline __u16 check_of(__u64 sum)
-{
-	const __u16 check = ~sum_fold(sum);
-
-	return check ? check : 0xffff;
-}
-
-/* Writes all headers up to that of UDP. There must be room for them. */
-static __always_inline void headers_write(__u8 *frame, const struct packet *out, const struct fast_hop *hop, __u16 id,
-					  const bool v6)
-{
-	__u8 *ip = frame + ETHERNET_OCTETS;
-	__u8 *udp = ip + IP_OCTETS(v6);
-
-	U64(frame) = *(const __u64 *)hop->to;
-	U32(frame + 8) = *(const __u32 *)(hop->from + 2);
-	U16(frame + ETHERTYPE_AT) = v6 ? bpf_htons(ETHERTYPE_V6) : bpf_htons(ETHERTYPE_V4);
-	if (v6) {
-		U32(ip) = 0x60;
-		U32(ip + V6_LENGTH_AT) = bpf_htons(out->udp_octets) | IPPROTO_UDP << 16 | HOPS_OF_OURS << 24;
-		U64(ip + V6_SOURCE_AT) = out->source.words[0];
-		U64(ip + V6_SOURCE_AT + 8) = out->source.words[1];
-		U64(ip + V6_TO_AT) = out->to.words[0];
-		U64(ip + V6_TO_AT + 8) = out->to.words[1];
-	} else {
-		const __u32 first = V4_WHOLE | (__u32)bpf_htons(V4_OCTETS + out->udp_octets) << 16;
-		const __u32 from = out->source.words[1] >> 32, to = out->to.words[1] >> 32;
-		const __u32 third = HOPS_OF_OURS | IPPROTO_UDP << 8;
-		const __u16 check = ~sum_fold((__u64)first + id + third + from + to);
-
-		U32(ip) = first;
-		U32(ip + 4) = id; /* may be fragmented on its way, as what leaves a socket of ours */
-		U32(ip + 8) = third | (__u32)check << 16;
-		U32(ip + V4_SOURCE_AT) = from;
-		U32(ip + V4_TO_AT) = to;
-	}
-	U32(udp) = out->source_port | (__u32)out->to_port << 16;
-	U32(udp + UDP_LENGTH_AT) = bpf_htons(out->udp_octets) | (__u32)out->check << 16;
-}
-
-/* To the next hop. XDP_ABORTED: it cannot be sent there. */
-static __always_inline int send_to(const struct packet *packet, const struct fast_hop *hop)
-{
-	if (hop->device == packet->device)
-		return XDP_TX;
-	return bpf_redirect_map(&fast_devices, hop->device, XDP_ABORTED);
-}
-
-static __always_inline __u16 next_id(struct fast_counts *counts)
-{
-	return counts->packet_id++;
 }
 
 /* Sends an uplink to its backend. FAST_PASSES and more: the action. Less: nothing has changed, and that is why it is
@@ -173,6 +114,7 @@ static __always_inline int tunnel_up(struct xdp_md *ctx, const struct packet *pa
 		.source_port = service->local_port,
 		.to_port = backend->port,
 		.udp_octets = packet->udp_octets + PROXY_OCTETS(v6),
+		.hops = HOPS_OF_OURS,
 	};
 	const struct proxy proxy = {
 		.source = packet->source,
@@ -189,7 +131,7 @@ static __always_inline int tunnel_up(struct xdp_md *ctx, const struct packet *pa
 	if (outer_v6 && packet->check == 0)
 		return FAST_PASSED_FRAME;
 	if (packet->check) {
-		const __u32 payload = sum_fold((__u16)~packet->check + (__u64)(__u16)~sum_fold(udp_sum(packet, v6)));
+		const __u32 payload = payload_sum(packet, udp_sum(packet, v6));
 
 		out.check = check_of(udp_sum(&out, outer_v6) + proxy_sum(&proxy, v6) + sum_swap(payload));
 	}
@@ -202,14 +144,6 @@ static __always_inline int tunnel_up(struct xdp_md *ctx, const struct packet *pa
 	headers_write(frame, &out, &backend->hop, next_id(counts), outer_v6);
 	proxy_write(frame + head, &proxy, v6);
 	return FAST_PASSES + send_to(packet, &backend->hop);
-}
-
-/* True: the daemon need not see it. It is no part of a handshake that is under way. */
-static __always_inline bool reply_is_plain(const __u8 *payload)
-{
-	if (payload[0] == TLS12_CID || is_unified(payload[0]))
-		return true;
-	return payload[0] >= CHANGE_CIPHER_SPEC && payload[0] <= RRC && U16(payload + EPOCH_AT) != 0;
 }
 
 static __always_inline bool tag_is_good(const struct fast_service *service, const struct proxy *proxy, const bool v6)
@@ -250,13 +184,13 @@ static __always_inline int tunnel_down(struct xdp_md *ctx, const struct packet *
 		.source_port = service->port,
 		.to_port = proxy.last >> 16,
 		.udp_octets = packet->udp_octets - PROXY_OCTETS(v6),
+		.hops = HOPS_OF_OURS,
 	};
 	hop = hop_find(table, &out.to, v6);
 	if (!hop || ip_is_odd(table, &out.to, v6) || out.to_port == 0 || IP_OCTETS(v6) + out.udp_octets > hop->mtu)
 		return XDP_PASS;
 	if (packet->check) {
-		const __u64 before = udp_sum(packet, outer_v6) + proxy_sum(&proxy, v6);
-		const __u32 payload = sum_fold((__u16)~packet->check + (__u64)(__u16)~sum_fold(before));
+		const __u32 payload = payload_sum(packet, udp_sum(packet, outer_v6) + proxy_sum(&proxy, v6));
 
 		out.check = check_of(udp_sum(&out, v6) + sum_swap(payload));
 	} else if (v6) {
@@ -269,13 +203,7 @@ static __always_inline int tunnel_down(struct xdp_md *ctx, const struct packet *
 		return XDP_ABORTED;
 	headers_write(frame, &out, hop, next_id(counts), v6);
 	action = send_to(packet, hop);
-	counts->replies[below(pool, FAST_POOLS)]++;
-	if (action == XDP_ABORTED) {
-		counts->refused_down[below(pool, FAST_POOLS)]++;
-	} else {
-		counts->sent_down[below(backend, FAST_BACKENDS)].datagrams++;
-		counts->sent_down[below(backend, FAST_BACKENDS)].octets += out.udp_octets - UDP_OCTETS;
-	}
+	count_reply(counts, pool, backend, out.udp_octets - UDP_OCTETS, action);
 	return action;
 }
 

@@ -111,6 +111,14 @@ static __always_inline __u32 record_octets(const __u8 *record, const void *end, 
 	return ciphertext >= least ? header + ciphertext : 0;
 }
 
+/* True: the daemon need not see it. It is no part of a handshake that is under way. */
+static __always_inline bool reply_is_plain(const __u8 *payload)
+{
+	if (payload[0] == TLS12_CID || is_unified(payload[0]))
+		return true;
+	return payload[0] >= CHANGE_CIPHER_SPEC && payload[0] <= RRC && U16(payload + EPOCH_AT) != 0;
+}
+
 struct cid {
 	__u64 words[3]; /* zeros behind the CID */
 };

@@ -43,17 +43,17 @@ uint16_t bed_listener(enum pool_kind pool, bool v6)
 	return (uint16_t)(2 * pool + v6);
 }
 
-static bool outer_v6(enum pool_kind pool)
+bool bed_outer_v6(enum pool_kind pool)
 {
-	return pool == POOL_NODE_ID_HASHED;
+	return pool == POOL_NODE_ID_HASHED || pool == POOL_STATELESS;
 }
 
 struct addr bed_backend_addr(enum pool_kind pool, enum cast cast)
 {
-	struct addr addr = addr_of(outer_v6(pool) ? "[2001:db8:2::100]:1" : "10.2.0.100:1");
+	struct addr addr = addr_of(bed_outer_v6(pool) ? "[2001:db8:2::100]:1" : "10.2.0.100:1");
 
 	if (cast == CAST_NOWHERE)
-		addr = addr_of(outer_v6(pool) ? "[::]:1" : "0.0.0.0:1");
+		addr = addr_of(bed_outer_v6(pool) ? "[::]:1" : "0.0.0.0:1");
 	else
 		addr.ip[15] = (uint8_t)(100 + cast);
 	addr.port = (uint16_t)(6000 + pool);
@@ -79,6 +79,7 @@ static struct cid_layout layout_of(enum pool_kind pool)
 
 	switch (pool) {
 	case POOL_NODE_ID:
+	case POOL_STATELESS:
 	case POOL_NAT:
 		layout.scheme = CID_LAYOUT_ID;
 		layout.length = 8;
@@ -117,7 +118,7 @@ static struct server_id id_of(const struct cid_layout *layout, enum cast cast)
 
 static void snapshot_make(struct bed *bed)
 {
-	static const char *const pool_names[] = { "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7" };
+	static const char *const pool_names[] = { "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8" };
 	static const char *const names[] = { "up",  "drains", "down",   "maint",   "nowhere",
 					     "old", "narrow", "broken", "another", "elsewhere" };
 	static struct snapshot_backend backends[POOL_KINDS][CASTS];
@@ -168,7 +169,7 @@ static void bad_sources_make(struct bed *bed)
 	struct addr pairs[2 * POOL_KINDS + POOL_KINDS * CASTS + POOL_KINDS + 2];
 	const struct bad_prefix prefixes[] = { { addr_of("10.64.0.0:1"), 16 },
 					       { addr_of("127.0.0.0:5700"), 8 },
-					       { addr_of("[2001:db8:64::]:1"), 64 } };
+					       { addr_of("[2001:db8:64::]:1"), 56 } };
 	struct bad_prefix any_port[3];
 	size_t count = 0;
 
@@ -247,6 +248,21 @@ static void sessions_make(struct bed *bed, enum pool_kind kind)
 	}
 }
 
+static void embed_pool_make(struct bed *bed, enum pool_kind pool)
+{
+	const struct addr prefix = addr_of("[2001:db8:64::]:1"), service = bed_service(bed, pool, false);
+	struct table *table = bed->table;
+	struct stateless *stateless = &table->pools[pool].stateless;
+
+	table->pools[pool].forwarder = &forward_nat_stateless;
+	stateless->embed = embed_make(&prefix, 56, &service);
+	stateless->embed.keys[stateless->embed.key_count++] = (struct siphash_key){ 20, 21 };
+	stateless->embed.keys[stateless->embed.key_count++] = (struct siphash_key){ 22, 23 };
+	stateless->port = EMBED_PORT;
+	stateless->listener = bed_listener(pool, false);
+	table->stateless_pools[table->stateless_count++] = (uint16_t)pool;
+}
+
 static void listener_make(struct table *table, uint16_t uid, enum pool_kind pool, struct addr addr)
 {
 	table->listeners[uid] =
@@ -265,15 +281,17 @@ static void table_make(struct bed *bed)
 	for (int pool = 0; pool < POOL_KINDS; pool++) {
 		table->pools[pool].forwarder = pool == POOL_NAT ? &forward_nat_follow : &forward_tunnel;
 		table->pools[pool].tunnel_local =
-			addr_of(outer_v6((enum pool_kind)pool) ? "[2001:db8:1::1]:1" : "10.1.0.1:1");
+			addr_of(bed_outer_v6((enum pool_kind)pool) ? "[2001:db8:1::1]:1" : "10.1.0.1:1");
 		table->pools[pool].tunnel_local.port = (uint16_t)(TUNNEL_PORT + pool);
 		table->pools[pool].backend_by_addr = backend_by_addr_new(&table->snapshot->pools[pool]);
 		if (!table->pools[pool].backend_by_addr)
 			abort();
 		keys_make(&table->pools[pool]);
-		for (int v6 = 0; v6 < 2; v6++)
+		for (int v6 = 0; v6 < (pool == POOL_STATELESS ? 1 : 2); v6++)
 			listener_make(table, bed_listener((enum pool_kind)pool, v6), (enum pool_kind)pool,
 				      bed_service(bed, (enum pool_kind)pool, v6));
+		if (pool == POOL_STATELESS)
+			embed_pool_make(bed, POOL_STATELESS);
 		if (pool == POOL_LEARNED)
 			learned_make(bed);
 		else

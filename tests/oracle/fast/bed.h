@@ -17,9 +17,10 @@ enum pool_kind {
 	POOL_NODE_ID_HASHED, /* unknown CIDs are hashed; ids of two octets in the middle; tunnel over IPv6 */
 	POOL_QUIC_LB,        /* three rotations: plain, encrypted in four passes, encrypted in one */
 	POOL_LEARNED,
+	POOL_STATELESS, /* mode nat without a table; node ids, devices over IPv4 only */
 	POOL_NONE,
 	POOL_HASHED,
-	POOL_NAT,   /* node ids; only what is not DTLS is handled */
+	POOL_NAT,   /* with flows; node ids; only what is not DTLS is handled */
 	POOL_PLAIN, /* UDP; nothing is handled */
 	POOL_KINDS,
 };
@@ -45,6 +46,7 @@ enum {
 	FIRST_PORT = 5680,    /* of listeners; that of pool i is this and i */
 	WILDCARD_PORT = 5700, /* of a wildcard listener of pool POOL_NODE_ID, over IPv4 */
 	TUNNEL_PORT = 7200,   /* of the tunnels, likewise and i */
+	EMBED_PORT = 7300,    /* of the addresses that carry a device's */
 	SESSIONS = 64,        /* CIDs of a pool that show up again and again */
 };
 
@@ -85,6 +87,8 @@ static inline bool one_in(struct bed *bed, unsigned n)
 /* The service address of a pool, and the listener there. */
 struct addr bed_service(const struct bed *bed, enum pool_kind pool, bool v6);
 uint16_t bed_listener(enum pool_kind pool, bool v6);
+/* The pool's datagrams leave for a backend over IPv6. */
+bool bed_outer_v6(enum pool_kind pool);
 struct addr bed_backend_addr(enum pool_kind pool, enum cast cast);
 uint16_t bed_uid(enum pool_kind pool, enum cast cast);
 extern const uint8_t bed_mac[6], bed_gateway_mac[6], bed_backend_mac[6];

@@ -39,7 +39,7 @@ static bool is_unchanged(const struct seen *seen)
 }
 
 /* The frame that should have left, but for the number of the IPv4 packet and a checksum that is wrong in both. */
-static void compare(struct seen *seen, const struct datagram *datagram)
+static void compare(struct seen *seen, const struct datagram *datagram, bool tunnelled)
 {
 	static struct frame expected, got;
 	struct datagram right = *datagram;
@@ -57,8 +57,8 @@ static void compare(struct seen *seen, const struct datagram *datagram)
 		frame_check_ip(&expected);
 	}
 	if (datagram->check == CHECK_WRONG) {
-		/* The header is of odd length, so what was wrong in one octet is wrong in the other. */
-		if (frame_check_error(&got) != (uint32_t)frame_check_error(seen->in) * 256 % 0xffff)
+		/* The tunnel's header is of odd length, so what was wrong in one octet is wrong in the other. */
+		if (frame_check_error(&got) != (uint32_t)frame_check_error(seen->in) * (tunnelled ? 256 : 1) % 0xffff)
 			wrong(seen, "another error of the checksum");
 		memcpy(got.octets + frame_udp_at(&got) + 6, expected.octets + frame_udp_at(&got) + 6, 2);
 	}
@@ -103,19 +103,21 @@ static bool is_by_cache(const struct bed *bed, const struct up *up)
 		up->payload[up->payload[0] == DTLS_TLS12_CID ? DTLS_CID_AT : DTLS_UNIFIED_CID_AT] >> 5 != 0);
 }
 
-static bool is_sent(enum cast cast)
+static bool is_sent(enum pool_kind pool, enum cast cast)
 {
-	return cast != CAST_MAINT && cast != CAST_NOWHERE && cast != CAST_OLD;
+	return cast != CAST_MAINT && cast != CAST_NOWHERE && (cast != CAST_OLD || pool == POOL_STATELESS);
 }
 
 static size_t header_octets(const struct up *up)
 {
+	if (up->pool == POOL_STATELESS)
+		return 0;
 	return addr_is_v4(&up->datagram.source) ? PROXY2_V4_OCTETS : PROXY2_V6_OCTETS;
 }
 
 static size_t outer_octets(const struct up *up)
 {
-	return (up->pool == POOL_NODE_ID_HASHED ? 48U : 28U) + header_octets(up) + up->datagram.len;
+	return (bed_outer_v6(up->pool) ? 48U : 28U) + header_octets(up) + up->datagram.len;
 }
 
 /* Two of the lengths of learned CIDs fit. */
@@ -132,9 +134,9 @@ static bool must_be_sent(const struct bed *bed, const struct up *up, const struc
 	const enum cast cast = (enum cast)out->backend;
 	const size_t read_from = in->view.cid_at + (up->pool == POOL_NODE_ID_HASHED ? 3U : 0U);
 
-	return !up->unhandled && up->single && up->pool <= POOL_LEARNED && out->verdict <= VERDICT_CID_DOWN &&
-	       in->view.record_at == 0 && read_from + READ_OCTETS <= in->len && is_sent(cast) &&
-	       !(up->datagram.check == CHECK_ZERO && up->pool == POOL_NODE_ID_HASHED) &&
+	return !up->unhandled && up->single && up->pool <= POOL_STATELESS && out->verdict <= VERDICT_CID_DOWN &&
+	       in->view.record_at == 0 && read_from + READ_OCTETS <= in->len && is_sent(up->pool, cast) &&
+	       !(up->datagram.check == CHECK_ZERO && bed_outer_v6(up->pool)) &&
 	       outer_octets(up) <= (cast == CAST_NARROW ? NARROW_MTU : MTU) && (cached || !is_by_cache(bed, up)) &&
 	       !is_ambiguous(up, in);
 }
@@ -146,8 +148,32 @@ static bool must_be_dropped(const struct up *up, const struct route_out *out, co
 	if (in->len == 0 || in->data[0] < 20 || in->data[0] > 63 || (in->data[0] >= 28 && in->data[0] < 32))
 		return true;
 	if (out->verdict == VERDICT_UNKNOWN_CID)
-		return up->single && up->pool == POOL_NODE_ID && in->len >= in->view.cid_at + (size_t)READ_OCTETS;
+		return up->single && (up->pool == POOL_NODE_ID || up->pool == POOL_STATELESS) &&
+		       in->len >= in->view.cid_at + (size_t)READ_OCTETS;
 	return up->single;
+}
+
+/* Writes where it should have come from, and its payload. */
+static void expect_tunnelled(const struct bed *bed, const struct up *up, struct datagram *expected, uint8_t *payload)
+{
+	const struct proxy2_ends ends = { .source = up->datagram.source,
+					  .destination = up->datagram.to,
+					  .version = PROXY2_V2 };
+
+	expected->source = bed->table->pools[up->pool].tunnel_local;
+	expected->hops = 64;
+	expected->len = proxy2_write(payload, &bed->table->pools[up->pool].tunnel_keys, PROXY2_UP, &ends);
+	memcpy(payload + expected->len, up->payload, up->datagram.len);
+	expected->len += up->datagram.len;
+}
+
+static void expect_embedded(const struct bed *bed, const struct up *up, struct datagram *expected, uint8_t *payload)
+{
+	embed_write(expected->source.ip, &bed->table->pools[up->pool].stateless.embed, &up->datagram.source);
+	expected->source.port = EMBED_PORT;
+	expected->hops = (uint8_t)(up->datagram.hops - 1);
+	expected->len = up->datagram.len;
+	memcpy(payload, up->payload, up->datagram.len);
 }
 
 static void check_sent_up(struct bed *bed, const struct up *up, struct seen *seen, const struct route_out *out)
@@ -155,18 +181,14 @@ static void check_sent_up(struct bed *bed, const struct up *up, struct seen *see
 	static uint8_t payload[FRAME_MAX];
 	const enum cast cast = (enum cast)out->backend;
 	const unsigned action = cast == CAST_BROKEN ? XDP_ABORTED : cast == CAST_ANOTHER ? XDP_REDIRECT : XDP_TX;
-	const struct proxy2_ends ends = { .source = up->datagram.source,
-					  .destination = up->datagram.to,
-					  .version = PROXY2_V2 };
+	const bool tunnelled = up->pool != POOL_STATELESS;
 	struct datagram expected = {
-		.source = bed->table->pools[up->pool].tunnel_local,
 		.to = bed_backend_addr(up->pool, cast),
 		.payload = payload,
 		.check = up->datagram.check,
-		.hops = 64,
 	};
 
-	if (up->unhandled || out->verdict > VERDICT_CID_DOWN || !is_sent(cast)) {
+	if (up->unhandled || out->verdict > VERDICT_CID_DOWN || !is_sent(up->pool, cast)) {
 		wrong(seen, "sent what must be passed up");
 		return;
 	}
@@ -174,12 +196,13 @@ static void check_sent_up(struct bed *bed, const struct up *up, struct seen *see
 		wrong(seen, "another way out");
 	if (seen->out.action == XDP_ABORTED)
 		return;
-	expected.len = proxy2_write(payload, &bed->table->pools[up->pool].tunnel_keys, PROXY2_UP, &ends);
-	memcpy(payload + expected.len, up->payload, up->datagram.len);
-	expected.len += up->datagram.len;
+	if (tunnelled)
+		expect_tunnelled(bed, up, &expected, payload);
+	else
+		expect_embedded(bed, up, &expected, payload);
 	memcpy(expected.to_mac, bed_backend_mac, 6);
 	memcpy(expected.from_mac, bed_mac, 6);
-	compare(seen, &expected);
+	compare(seen, &expected, tunnelled);
 }
 
 /* What the counts must have become. */
@@ -287,13 +310,14 @@ static bool is_unreachable(const struct addr *device)
 static void check_sent_down(struct bed *bed, const struct down *down, struct seen *seen, const struct proxy2_ends *ends,
 			    size_t head)
 {
+	const bool tunnelled = down->pool != POOL_STATELESS;
 	struct datagram expected = {
 		.source = ends->source,
 		.to = ends->destination,
 		.payload = down->payload + head,
 		.len = down->datagram.len - head,
 		.check = down->datagram.check,
-		.hops = 64,
+		.hops = tunnelled ? 64 : (uint8_t)(down->datagram.hops - 1),
 	};
 
 	(void)bed;
@@ -301,7 +325,7 @@ static void check_sent_down(struct bed *bed, const struct down *down, struct see
 	memcpy(expected.from_mac, bed_mac, 6);
 	if (seen->out.action != XDP_TX)
 		wrong(seen, "another way out");
-	compare(seen, &expected);
+	compare(seen, &expected, tunnelled);
 }
 
 static bool of_pool(const struct bed *bed, const struct down *down, const struct addr *service)
@@ -314,21 +338,34 @@ static bool of_pool(const struct bed *bed, const struct down *down, const struct
 		service->ip[15] == 1);
 }
 
+/* What the C core makes of the header, or of the address. False: it is none of ours. */
+static bool read_ends(const struct bed *bed, const struct down *down, struct proxy2_ends *ends, size_t *head)
+{
+	const struct table_pool *pool = &bed->table->pools[down->pool];
+
+	if (down->pool == POOL_STATELESS) {
+		*ends = (struct proxy2_ends){ .source = bed_service(bed, POOL_STATELESS, false), .version = PROXY2_V2 };
+		return down->datagram.to.port == EMBED_PORT &&
+		       embed_contains(&pool->stateless.embed, down->datagram.to.ip) &&
+		       embed_read(&ends->destination, &pool->stateless.embed, down->datagram.to.ip);
+	}
+	return proxy2_read(ends, head, &pool->tunnel_keys, PROXY2_DOWN, down->payload, down->datagram.len) ==
+		       PROXY2_GOOD &&
+	       of_pool(bed, down, &ends->source) && down->pool != POOL_LEARNED && down->pool != POOL_PLAIN &&
+	       down->pool != POOL_NAT;
+}
+
 void judge_down(struct bed *bed, const struct down *down, struct tally *tally)
 {
 	static struct fast_counts before;
-	const struct proxy2_keys *keys = &bed->table->pools[down->pool].tunnel_keys;
 	const uint16_t backend =
 		backend_by_addr_find(bed->table->pools[down->pool].backend_by_addr, &down->datagram.source);
 	struct seen seen = { .in = &down->frame, .tally = tally, .who = "downlink", .verdict = VERDICTS - 1 };
 	struct proxy2_ends ends = { .version = PROXY2_V1 };
 	size_t head = 0;
-	const enum proxy2_result result =
-		proxy2_read(&ends, &head, keys, PROXY2_DOWN, down->payload, down->datagram.len);
-	const bool good = !down->unhandled && result == PROXY2_GOOD && of_pool(bed, down, &ends.source) &&
-			  backend != SNAPSHOT_NO_BACKEND && backend != CAST_ELSEWHERE && down->pool != POOL_LEARNED &&
-			  down->pool != POOL_PLAIN && down->pool != POOL_NAT;
-	const bool reachable = good && !is_unreachable(&ends.destination) &&
+	const bool good = read_ends(bed, down, &ends, &head) && !down->unhandled && backend != SNAPSHOT_NO_BACKEND &&
+			  backend != CAST_ELSEWHERE;
+	const bool reachable = good && !down->odd && !is_unreachable(&ends.destination) &&
 			       (addr_is_v4(&ends.destination) ? 28U : 48U) + down->datagram.len - head <=
 				       (is_narrow(&ends.destination) ? NARROW_MTU : MTU);
 
@@ -348,6 +385,7 @@ void judge_down(struct bed *bed, const struct down *down, struct tally *tally)
 		return;
 	}
 	tally->sent++;
+	tally->replies[down->pool]++;
 	if (!reachable || ends.version != PROXY2_V2 || !is_plain_reply(down->payload + head, down->datagram.len - head))
 		wrong(&seen, "sent what must be passed up");
 	else

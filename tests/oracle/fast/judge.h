@@ -10,6 +10,7 @@ struct tally {
 	unsigned long odd; /* passed up since the source has a bit in common with one that is odd */
 	unsigned long by[POOL_KINDS][VERDICTS];
 	unsigned long handled[POOL_KINDS][VERDICTS];
+	unsigned long replies[POOL_KINDS]; /* sent */
 	unsigned long wrong;
 };
 
@@ -29,10 +30,11 @@ void judge_up(struct bed *bed, const struct up *up, struct tally *tally);
 /* A frame of a backend. */
 struct down {
 	struct frame frame;
-	struct datagram datagram; /* to the tunnel */
+	struct datagram datagram; /* to the tunnel, or to an address that carries a device's */
 	enum pool_kind pool;
 	bool unhandled;
-	bool untouched; /* the header is as proxy2_write() wrote it */
+	bool odd;       /* no device is where it goes */
+	bool untouched; /* the header, or the address, is as the C core wrote it */
 	uint8_t payload[PAYLOAD_MAX];
 };
 void judge_down(struct bed *bed, const struct down *down, struct tally *tally);

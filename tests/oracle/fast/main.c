@@ -74,33 +74,32 @@ static void random_frames(unsigned long frames)
 	}
 }
 
-/* Each verdict that the program may give was given. */
+/* Each verdict that the program may give was given, and replies of each kind were sent. Returns how many were not. */
 static unsigned missing(void)
 {
 	static const struct {
 		enum pool_kind pool;
 		enum verdict verdict;
 	} wanted[] = {
-		{ POOL_NODE_ID, VERDICT_CID },
-		{ POOL_NODE_ID, VERDICT_CID_DRAINING },
-		{ POOL_NODE_ID, VERDICT_CID_DOWN },
-		{ POOL_NODE_ID, VERDICT_MIXED },
-		{ POOL_NODE_ID, VERDICT_UNKNOWN_CID },
-		{ POOL_NODE_ID, VERDICT_TYPE },
-		{ POOL_NODE_ID, VERDICT_MALFORMED },
-		{ POOL_NODE_ID, VERDICT_EPOCH0_DATA },
-		{ POOL_NODE_ID_HASHED, VERDICT_CID },
-		{ POOL_NODE_ID_HASHED, VERDICT_MIXED },
-		{ POOL_QUIC_LB, VERDICT_CID },
-		{ POOL_QUIC_LB, VERDICT_CID_DRAINING },
-		{ POOL_LEARNED, VERDICT_CID },
-		{ POOL_LEARNED, VERDICT_CID_DOWN },
-		{ POOL_NONE, VERDICT_TYPE },
-		{ POOL_HASHED, VERDICT_MALFORMED },
-		{ POOL_NAT, VERDICT_TYPE },
+		{ POOL_NODE_ID, VERDICT_CID },           { POOL_NODE_ID, VERDICT_CID_DRAINING },
+		{ POOL_NODE_ID, VERDICT_CID_DOWN },      { POOL_NODE_ID, VERDICT_MIXED },
+		{ POOL_NODE_ID, VERDICT_UNKNOWN_CID },   { POOL_NODE_ID, VERDICT_TYPE },
+		{ POOL_NODE_ID, VERDICT_MALFORMED },     { POOL_NODE_ID, VERDICT_EPOCH0_DATA },
+		{ POOL_NODE_ID_HASHED, VERDICT_CID },    { POOL_NODE_ID_HASHED, VERDICT_MIXED },
+		{ POOL_QUIC_LB, VERDICT_CID },           { POOL_QUIC_LB, VERDICT_CID_DRAINING },
+		{ POOL_LEARNED, VERDICT_CID },           { POOL_LEARNED, VERDICT_CID_DOWN },
+		{ POOL_STATELESS, VERDICT_CID },         { POOL_STATELESS, VERDICT_CID_DRAINING },
+		{ POOL_STATELESS, VERDICT_UNKNOWN_CID }, { POOL_NONE, VERDICT_TYPE },
+		{ POOL_HASHED, VERDICT_MALFORMED },      { POOL_NAT, VERDICT_TYPE },
 	};
+	static const enum pool_kind reply[] = { POOL_NODE_ID, POOL_NODE_ID_HASHED, POOL_QUIC_LB, POOL_STATELESS };
 	unsigned count = 0;
 
+	for (size_t i = 0; i < sizeof reply / sizeof *reply; i++)
+		if (tally.replies[reply[i]] == 0) {
+			printf("no reply of pool %d\n", reply[i]);
+			count++;
+		}
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		if (tally.handled[wanted[i].pool][wanted[i].verdict] == 0) {
 			printf("no %s in pool %d\n", verdict_name(wanted[i].verdict), wanted[i].pool);
@@ -114,7 +113,7 @@ static int report(unsigned long files)
 	printf("%lu frames, %lu files: %lu sent, %lu dropped, %lu passed up, %lu of these by an odd bit; %lu wrong\n",
 	       tally.frames, files, tally.sent, tally.dropped, tally.passed, tally.odd, tally.wrong);
 	for (int pool = 0; pool < POOL_KINDS; pool++) {
-		printf("pool %d:", pool);
+		printf("pool %d: %lu replies,", pool, tally.replies[pool]);
 		for (int verdict = 0; verdict < VERDICTS; verdict++)
 			if (tally.by[pool][verdict])
 				printf(" %s %lu of %lu", verdict_name((enum verdict)verdict),

@@ -248,6 +248,7 @@ static void finish_up(struct bed *bed, struct up *up, bool v6)
 	memcpy(datagram->to_mac, bed_mac, 6);
 	memcpy(datagram->from_mac, bed_gateway_mac, 6);
 	frame_make(&up->frame, datagram);
+	up->unhandled |= up->pool == POOL_STATELESS && v6;
 	if (!up->unhandled && one_in(bed, 12)) {
 		up->unhandled = true;
 		spoil(bed, &up->frame);
@@ -270,7 +271,7 @@ void make_up(struct bed *bed, struct up *up)
 {
 	const bool v6 = one_in(bed, 3);
 
-	up->pool = (enum pool_kind)(one_in(bed, 3) ? roll(bed, POOL_KINDS) : roll(bed, POOL_LEARNED + 1));
+	up->pool = (enum pool_kind)(one_in(bed, 3) ? roll(bed, POOL_KINDS) : roll(bed, POOL_STATELESS + 1));
 	begin_up(bed, up, v6);
 	up->datagram.len = put_records(bed, up->pool, up->payload, &up->single);
 	finish_up(bed, up, v6);
@@ -288,7 +289,7 @@ void make_up_of(struct bed *bed, struct up *up, enum pool_kind pool, const uint8
 	finish_up(bed, up, v6);
 }
 
-static void finish_down(struct bed *bed, struct down *down)
+static void finish_down(struct bed *bed, struct down *down, const struct addr *to)
 {
 	struct datagram *datagram = &down->datagram;
 	const enum cast cast = one_in(bed, 4) ? (enum cast)roll(bed, CASTS) : CAST_UP;
@@ -296,7 +297,7 @@ static void finish_down(struct bed *bed, struct down *down)
 	datagram->source = bed_backend_addr(down->pool, cast == CAST_NOWHERE ? CAST_UP : cast);
 	if (one_in(bed, 12))
 		datagram->source.port ^= 1;
-	datagram->to = bed->table->pools[down->pool].tunnel_local;
+	datagram->to = *to;
 	datagram->payload = down->payload;
 	datagram->hops = (uint8_t)(2 + roll(bed, 200));
 	datagram->tos = (uint8_t)roll(bed, 256);
@@ -311,10 +312,13 @@ static void finish_down(struct bed *bed, struct down *down)
 		spoil(bed, &down->frame);
 }
 
-static struct addr rolled_device(struct bed *bed, bool v6)
+static struct addr rolled_device(struct bed *bed, struct down *down, bool v6)
 {
 	struct addr device = rolled(bed, v6);
 
+	down->odd = one_in(bed, 20);
+	if (down->odd)
+		return odd_source(bed, v6);
 	if (!v6 && one_in(bed, 8))
 		memcpy(device.ip + 12,
 		       one_in(bed, 2) ? (const uint8_t[]){ 203, 0, 113 } : (const uint8_t[]){ 198, 51, 100 }, 3);
@@ -323,34 +327,74 @@ static struct addr rolled_device(struct bed *bed, bool v6)
 	return device;
 }
 
-void make_down(struct bed *bed, struct down *down)
+/* The address of a device, as one of the keys writes it. */
+static struct addr embedded(struct bed *bed, struct down *down)
+{
+	struct embed embed = bed->table->pools[POOL_STATELESS].stateless.embed;
+	const struct addr device = rolled_device(bed, down, false);
+	struct addr to = { .port = EMBED_PORT };
+
+	embed.keys[0] = embed.keys[roll(bed, 2)];
+	embed_write(to.ip, &embed, &device);
+	down->untouched = !one_in(bed, 6);
+	if (!down->untouched)
+		to.ip[roll(bed, 15)] ^= (uint8_t)(1U << roll(bed, 8)); /* not where spoil() would mend it */
+	return to;
+}
+
+static void make_reply(struct bed *bed, struct down *down)
+{
+	const struct addr to = embedded(bed, down);
+	bool single;
+
+	down->pool = POOL_STATELESS;
+	down->datagram.len = put_records(bed, POOL_STATELESS, down->payload, &single);
+	finish_down(bed, down, &to);
+}
+
+static void make_tunnelled(struct bed *bed, struct down *down)
 {
 	const bool v6 = one_in(bed, 2);
 	struct proxy2_ends ends = { .version = one_in(bed, 8) ? PROXY2_V1 : PROXY2_V2, .key = (uint8_t)roll(bed, 2) };
 	size_t head;
 	bool single;
 
-	down->pool = (enum pool_kind)(one_in(bed, 4) ? roll(bed, POOL_KINDS) : roll(bed, POOL_LEARNED));
+	do
+		down->pool = (enum pool_kind)(one_in(bed, 4) ? roll(bed, POOL_KINDS) : roll(bed, POOL_LEARNED));
+	while (down->pool == POOL_STATELESS);
 	ends.source = bed_service(bed, one_in(bed, 12) ? (enum pool_kind)roll(bed, POOL_KINDS) : down->pool, v6);
 	if (!v6 && one_in(bed, 8)) {
 		ends.source.port = WILDCARD_PORT;
 		ends.source.ip[13] = one_in(bed, 2) ? 1 : 9;
 	}
-	ends.destination = rolled_device(bed, v6);
+	ends.destination = rolled_device(bed, down, v6);
 	head = proxy2_write(down->payload, &bed->table->pools[down->pool].tunnel_keys,
 			    one_in(bed, 20) ? PROXY2_UP : PROXY2_DOWN, &ends);
 	down->datagram.len = head + put_records(bed, down->pool, down->payload + head, &single);
 	down->untouched = !one_in(bed, 6);
 	if (!down->untouched)
 		down->payload[roll(bed, (unsigned)head)] ^= (uint8_t)(1U << roll(bed, 8));
-	finish_down(bed, down);
+	finish_down(bed, down, &bed->table->pools[down->pool].tunnel_local);
+}
+
+void make_down(struct bed *bed, struct down *down)
+{
+	if (one_in(bed, 4))
+		make_reply(bed, down);
+	else
+		make_tunnelled(bed, down);
 }
 
 void make_down_of(struct bed *bed, struct down *down, enum pool_kind pool, const uint8_t *payload, size_t len)
 {
+	struct addr to = bed->table->pools[pool].tunnel_local;
+
+	down->odd = false;
+	if (pool == POOL_STATELESS)
+		to = embedded(bed, down);
 	down->pool = pool;
 	down->untouched = false;
 	memcpy(down->payload, payload, len);
 	down->datagram.len = len;
-	finish_down(bed, down);
+	finish_down(bed, down, &to);
 }
