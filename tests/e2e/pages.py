@@ -74,5 +74,6 @@ def guide():
 
 def pages():
     """All pages that people write."""
-    others = [README, ROOT / "bench" / "README.md", ROOT / "tests" / "interop" / "peers" / "README.md"]
+    others = [README, ROOT / "bench" / "README.md", ROOT / "bench" / "REFERENCE.md"]
+    others += [ROOT / "tests" / "interop" / "peers" / "README.md"]
     return [Page(file) for file in others] + guide()
