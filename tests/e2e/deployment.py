@@ -56,10 +56,6 @@ case "$*" in
 	while kill -0 $pid 2>/dev/null; do sleep 0.05; done
 	begin ;;
 "reload cidlb") $(say ExecReload) ;;
-"restart cidlb")
-	pid=$(cat /run/cidlb.pid)
-	kill "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-	exec "$0" enable --now cidlb ;;
 *) echo "systemctl $*: not known here" >&2 && exit 1 ;;
 esac
 """
