@@ -16,12 +16,18 @@
 
 enum { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
-static const char usage[] = "usage: cidlb [-c FILE] [-t] [-V] [--log-format text|json] [--no-sandbox]\n"
-			    "  -c FILE       configuration (default " DEFAULT_FILE ")\n"
-			    "  -t            checks the configuration and ends: 0 good, 1 refused\n"
-			    "  -V, --version prints the version\n"
-			    "  --log-format  of the lines on stderr (default text)\n"
-			    "  --no-sandbox  keeps core dumps and all system calls, for debuggers\n";
+static const char usage[] =
+	"usage: cidlb [-c FILE] [-t] [-V] [--log-format text|json] [--no-sandbox]\n"
+	"\n"
+	"A load balancer for DTLS that routes by Connection ID. It runs in the foreground, and logs to\n"
+	"stderr. SIGHUP: reads the configuration again; SIGTERM: ends. cidlbctl asks and steers it.\n"
+	"  -c FILE        configuration (default " DEFAULT_FILE ")\n"
+	"  -t             checks the configuration and ends: 0 good, 1 refused\n"
+	"  -V, --version  prints the version\n"
+	"  -h, --help     prints this\n"
+	"  --log-format text|json\n"
+	"                 of the lines on stderr (default text)\n"
+	"  --no-sandbox   keeps core dumps and all system calls, for debuggers\n";
 
 /* `word`: the mistake; NULL: it was named before. */
 static int refuse(const char *word, const char *why)
