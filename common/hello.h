@@ -4,9 +4,9 @@
  * come in fragments. It is read as its fragments come in order; overlaps are fine. What comes out of order is left out
  * until it is repeated.
  *
- * It answers: may this ClientHello pass free of charge (hello_rate: design, rule 4); has the source shown that it gets
- * what is sent to it, by repeating a cookie; and which CID has the server given out, in extension 54 (RFC 9146, section
- * 3) of its ServerHello.
+ * It answers: may this ClientHello pass free of charge (hello_rate: limit.h); has the source shown that it gets what is
+ * sent to it, by repeating a cookie; and which CID has the server given out, in extension 54 (RFC 9146, section 3) of
+ * its ServerHello.
  *
  * Pure: no clock, no allocation. Any octets, in any order, are fine. They are never read beyond `len`; each is looked
  * at a bounded number of times, and every value of a struct hello is a valid one. A struct hello belongs to the caller,

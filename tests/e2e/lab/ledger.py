@@ -7,7 +7,7 @@ import time
 
 from udp import Forger, Relay, drain, open_socket
 
-# Promise a of design section 5, in octets: for a datagram sent; a second; a second, for all (nat.unproven_rate).
+# Promise a of common/ownership.h, in octets: for a datagram sent; a second; a second, for all (nat.unproven_rate).
 ALLOWANCE, RATE, POOL_RATE = 2560, 16384, 1250000
 RATE_SLACK_S = 1.5  # what a bucket of one second may hold, and a coarse clock
 

@@ -20,7 +20,7 @@ OBSERVE = (100, 20)  # ms between notifications, and their octets
 SPEAK_S, MOVERS = 0.3, 3
 SETTLE_S, ALIVE_S = 0.4, 15
 PLACE_S = 5  # for which an address has its place after it spoke; a session has four
-MOVED_MISSED, MOVED_MISSED_QUIET, FAILED = 0.15, 0.05, 0.01  # of design section 5 and the issue
+MOVED_MISSED, MOVED_MISSED_QUIET, FAILED = 0.15, 0.05, 0.01  # shares, at most
 
 _addresses = itertools.count(1)
 

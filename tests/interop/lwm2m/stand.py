@@ -20,8 +20,8 @@ from lwm2m.nat import Nat
 
 KEYS = {"lwm2m": (1, KEY), "plain": (2, OTHER)}  # of the tunnels
 AT_ONCE = 50  # devices that something is done with
-# From move to move. Of a device that had four more addresses in the last five seconds the server sees a new one (design
-# section 5), and Leshan takes an answer only from the address that it asked.
+# From move to move. Of a device that had four more addresses in the last five seconds the server sees a new one
+# (common/ownership.h), and Leshan takes an answer only from the address that it asked.
 MOVE_S = 2
 
 

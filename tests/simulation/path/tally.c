@@ -146,7 +146,8 @@ void tally_print(void)
 					row_print(pool, kind, attack);
 }
 
-/* Design section 5 and issue 12, for pools where nobody has an endpoint of his own for the asking. */
+/* What must hold in pools where nobody has an endpoint of his own for the asking: promise b of common/ownership.h, and
+ * how little devices that have moved may miss. */
 const char *tally_judge(void)
 {
 	for (int pool = 0; pool < POOLS; pool++) {

@@ -144,7 +144,7 @@ START_TEST(shown_early)
 }
 END_TEST
 
-/* Promises a and b of the design. */
+/* Promises a and b of common/ownership.h. */
 START_TEST(forgers)
 {
 	const struct arrival home = make_session_there();
