@@ -3,9 +3,8 @@
 #include "hello_read.h"
 
 enum {
-	FREE_UNIT = 32,    /* octets */
-	HEADERS = 13 + 12, /* of a ClientHello in one record */
-	HASH_PRIME = 16777213,
+	FREE_UNIT = 32,      /* octets */
+	HEADERS = 13 + 12,   /* of a ClientHello in one record */
 	POINT_MIN = 1 << 16, /* a small point would let short cookies be told apart by their size */
 	HASHED_OCTETS = 34,  /* version and random */
 };
@@ -19,7 +18,7 @@ struct hello_key hello_key_make(const uint8_t secret[static 16])
 
 	return (struct hello_key){
 		.random = siphash_key_derive(&key, "hello random"),
-		.cookie = POINT_MIN + (uint32_t)(siphash24(&key, "hello cookie", 12) % (HASH_PRIME - POINT_MIN)),
+		.cookie = POINT_MIN + (uint32_t)(siphash24(&key, "hello cookie", 12) % (HELLO_HASH_PRIME - POINT_MIN)),
 	};
 }
 

@@ -12,7 +12,6 @@ enum {
 	RANDOM_OCTETS = 32,
 	SUITE_OCTETS = 3, /* the one suite and the one compression method of a server */
 	HASH_BEGIN = 1,   /* so that zeros in front count, too */
-	HASH_PRIME = 16777213,
 };
 
 /* What `running` says where it is no hash. */
@@ -183,7 +182,7 @@ static void cookie_take(struct hello_reader *reader, uint32_t point, const uint8
 	uint64_t hash = reader->running;
 
 	for (size_t i = 0; i < n; i++)
-		hash = (hash * point + octets[i]) % HASH_PRIME;
+		hash = (hash * point + octets[i]) % HELLO_HASH_PRIME;
 	reader->running = (uint32_t)hash;
 }
 

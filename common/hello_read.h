@@ -16,6 +16,9 @@
 /* msg_type (RFC 6347, section 4.3.2). */
 enum { HELLO_CLIENT = 1, HELLO_SERVER = 2, HELLO_VERIFY = 3 };
 
+/* Cookies are kept as a hash modulo this: a polynomial in a secret point (struct hello_key). */
+enum { HELLO_HASH_PRIME = 16777213 };
+
 /* Whose message it is. A ServerHello is taken for a HelloRetryRequest until its random says otherwise. */
 enum hello_sender { SENDER_CLIENT, SENDER_VERIFY, SENDER_RETRY, SENDER_SERVER };
 

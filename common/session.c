@@ -162,11 +162,6 @@ void session_free(struct session *session)
 	free(session);
 }
 
-void session_set_ctx(struct session *session, void *ctx)
-{
-	session->ctx = ctx;
-}
-
 int session_set_peer(struct session *session, const uint8_t *id, size_t len)
 {
 	return mbedtls_ssl_set_client_transport_id(&session->ssl, id, len) == 0 ? 0 : -ENOMEM;

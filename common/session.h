@@ -79,9 +79,6 @@ int session_new(struct session **out, struct session_config *config, const uint8
 		const struct session_callbacks *callbacks, void *ctx);
 void session_free(struct session *session); /* in any state; sends nothing; NULL is fine */
 
-/* What the callbacks get from now on. */
-void session_set_ctx(struct session *session, void *ctx);
-
 /* Listening server: the transport address of the peer, to which its cookie is bound. -ENOMEM. */
 int session_set_peer(struct session *session, const uint8_t *id, size_t len);
 

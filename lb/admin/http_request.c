@@ -1,5 +1,6 @@
 #include "admin/http_request.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,7 +26,8 @@ static size_t token_len(const char *at, size_t len)
 	return n;
 }
 
-bool http_text_is(const struct http_text *text, const char *word)
+/* Whether `text` is `word`, whatever the case of its letters. */
+static bool text_is(const struct http_text *text, const char *word)
 {
 	return text->len == strlen(word) && strncasecmp(text->at, word, text->len) == 0;
 }
@@ -131,16 +133,16 @@ static bool header_read(struct http_request *out, struct headers *headers, const
 		value.len--;
 	while (value.len > 0 && strchr(" \t", value.at[value.len - 1]))
 		value.len--;
-	if (http_text_is(&name, "Host")) {
+	if (text_is(&name, "Host")) {
 		headers->hosts++;
 		if (!out->host.at) /* else the target has told it */
 			out->host = value;
-	} else if (http_text_is(&name, "Origin")) {
+	} else if (text_is(&name, "Origin")) {
 		out->origin = value;
-	} else if (http_text_is(&name, "Content-Length")) {
+	} else if (text_is(&name, "Content-Length")) {
 		headers->lengths++;
 		return length_read(headers, &value);
-	} else if (http_text_is(&name, "Transfer-Encoding")) {
+	} else if (text_is(&name, "Transfer-Encoding")) {
 		headers->coded = true;
 	}
 	return true;

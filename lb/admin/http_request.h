@@ -5,7 +5,6 @@
 #ifndef CIDLB_ADMIN_HTTP_REQUEST_H
 #define CIDLB_ADMIN_HTTP_REQUEST_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum { HTTP_HEAD_OCTETS = 8192, HTTP_BODY_OCTETS = 1024 /* no page takes a body */ };
@@ -29,8 +28,5 @@ size_t http_head_len(const char *data, size_t len);
 
 /* Reads a whole head. 0, or the HTTP status that refuses it: 400, 413, 501 or 505. */
 int http_request_read(struct http_request *out, const char *head, size_t len);
-
-/* Whether `text` is `word`, whatever the case of its letters. */
-bool http_text_is(const struct http_text *text, const char *word);
 
 #endif

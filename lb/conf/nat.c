@@ -53,7 +53,8 @@ bool conf_backend_has_address(const struct conf_backend *backend)
 	return backend->addr.port && !backend->host;
 }
 
-const struct conf_backend *conf_pool_first_remote(const struct conf_pool *pool)
+/* The first backend with an address that is not on loopback, or NULL. */
+static const struct conf_backend *first_remote(const struct conf_pool *pool)
 {
 	for (size_t i = 0; i < pool->backend_count; i++)
 		if (conf_backend_has_address(&pool->backends[i]) && !addr_is_loopback(&pool->backends[i].addr))
@@ -76,7 +77,7 @@ static bool default_sources(struct conf_reader *reader, struct conf_place place,
 				   pool->backends[i].entry);
 			return false;
 		}
-	pool->nat.single = conf_pool_first_remote(pool) != NULL;
+	pool->nat.single = first_remote(pool) != NULL;
 	if (pool->nat.single)
 		return true;
 	pool->nat.sources[0] = loopback;

@@ -256,9 +256,6 @@ void conf_nat_read(struct conf_reader *reader, struct conf_place group, struct c
 /* False: it is a name, and where that leads nobody knows yet. */
 bool conf_backend_has_address(const struct conf_backend *backend);
 
-/* The first backend with an address that is not on loopback, or NULL. */
-const struct conf_backend *conf_pool_first_remote(const struct conf_pool *pool);
-
 /* nat_source.c: fills nat->sources. False: some source is wrong (reported). */
 bool conf_nat_sources_read(struct conf_reader *reader, const struct conf_value *list, struct conf_nat *nat);
 

@@ -41,7 +41,8 @@ void sockets_free(struct sockets *sockets)
 	free(sockets);
 }
 
-bool slot_same(const struct slot *a, const struct slot *b)
+/* True if the workers keep both in one place, so that one replaces the other. */
+static bool slot_same(const struct slot *a, const struct slot *b)
 {
 	return a->kind == b->kind && a->number == b->number && a->family == b->family;
 }

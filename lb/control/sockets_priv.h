@@ -88,9 +88,6 @@ int surplus_handle(const struct sockets *sockets, const struct slot *slot, unsig
 /* How many sockets a slot has, one per worker and surplus ones. slot_handle() has a number for each. */
 unsigned slot_size(const struct sockets *sockets, const struct slot *slot);
 
-/* True if the workers keep both in one place, so that one replaces the other. */
-bool slot_same(const struct slot *a, const struct slot *b);
-
 /* The socket of worker `i`, or a surplus one. */
 int slot_handle(const struct sockets *sockets, const struct slot *slot, unsigned i);
 

@@ -52,8 +52,7 @@ void coaps_find_rebinding(struct coaps *coaps, enum health_finding finding, cons
 /* Judges by where the answer to a GET came, and moves the session there. */
 void coaps_judge_rebinding(struct coaps *coaps, const struct probe_port *port);
 
-/* Each ends the probe: the caller returns to the event loop at once (probe_finish()). */
-void coaps_finish(struct coaps *coaps, enum coaps_verdict verdict, const char *reason);
+/* Each of these ends the probe: the caller returns to the event loop at once (probe_finish()). */
 void coaps_finish_with(struct coaps *coaps, enum coaps_verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

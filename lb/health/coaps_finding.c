@@ -33,7 +33,7 @@ void coaps_judge_rebinding(struct coaps *coaps, const struct probe_port *port)
 	probe_port_close(coaps->dtls.away);
 }
 
-void coaps_finish(struct coaps *coaps, enum coaps_verdict verdict, const char *reason)
+static void finish(struct coaps *coaps, enum coaps_verdict verdict, const char *reason)
 {
 	struct health_result result = { .ok = verdict == COAPS_ALIVE, .reason = reason, .findings = &coaps->findings };
 
@@ -55,13 +55,13 @@ void coaps_finish_with(struct coaps *coaps, enum coaps_verdict verdict, const ch
 	va_start(args, format);
 	vsnprintf(reason, sizeof reason, format, args);
 	va_end(args);
-	coaps_finish(coaps, verdict, reason);
+	finish(coaps, verdict, reason);
 }
 
 void coaps_finish_without_session(struct coaps *coaps)
 {
 	if (coaps->refused)
-		coaps_finish(coaps, COAPS_DEAD, coaps->why);
+		finish(coaps, COAPS_DEAD, coaps->why);
 	else
 		coaps_finish_with(coaps, coaps->mute ? COAPS_DEAD : COAPS_ALIVE, "answers a ClientHello; %s",
 				  coaps->why);

@@ -1,4 +1,5 @@
 /* Heads of HTTP requests, as admin.http reads them from anybody who reaches it. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
