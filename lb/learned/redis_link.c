@@ -10,8 +10,12 @@
 
 #include "base/clock.h"
 #include "base/sockaddr.h"
+#include "learned/redis_reader.h"
 
-enum { STEADY_MS = 10000 /* ready for so long: the next failure is a first one */ };
+enum {
+	STEADY_MS = 10000, /* ready for so long: the next failure is a first one */
+	AT_ONCE_OCTETS = 16384,
+};
 
 enum state { CLOSED, CONNECTING, GREETING, READY };
 
@@ -21,6 +25,7 @@ struct redis_link {
 	void *ctx;
 	const struct conf_redis *server;
 	struct bufferevent *link; /* NULL: there is none */
+	struct redis_reader reader;
 	struct event *retry;
 	enum state state;
 	unsigned greetings; /* replies of the greeting that are still to come */
@@ -32,7 +37,7 @@ struct redis_link {
 
 static void connect_now(struct redis_link *link);
 
-const char *redis_error_text(const struct resp_item *error)
+const char *redis_error_text(const redisReply *error)
 {
 	static const struct {
 		const char *word, *text;
@@ -56,8 +61,8 @@ const char *redis_error_text(const struct resp_item *error)
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		const size_t len = strlen(known[i].word);
 
-		if (error->len >= len && memcmp(error->octets, known[i].word, len) == 0 &&
-		    (error->len == len || error->octets[len] == ' '))
+		if (error->len >= len && memcmp(error->str, known[i].word, len) == 0 &&
+		    (error->len == len || error->str[len] == ' '))
 			return known[i].text;
 	}
 	return "answers with an error";
@@ -68,6 +73,7 @@ static void hang_up(struct redis_link *link)
 	if (link->link)
 		bufferevent_free(link->link);
 	link->link = NULL;
+	redis_reader_end(&link->reader);
 	link->state = CLOSED;
 	link->asked = 0;
 	link->short_of_memory = false;
@@ -107,23 +113,35 @@ struct redis_word redis_text(const char *text)
 	return (struct redis_word){ .octets = text, .len = strlen(text) };
 }
 
+/* The password may be among them. */
+static void forget(const void *command, size_t len, void *ctx)
+{
+	(void)ctx;
+	explicit_bzero((void *)command, len);
+	redisFreeCommand((char *)command);
+}
+
 void redis_link_ask(struct redis_link *link, const struct redis_word *words, size_t count)
 {
-	struct evbuffer *out;
-	int bad;
+	const char *octets[REDIS_WORDS];
+	size_t lens[REDIS_WORDS];
+	char *command;
+	long long len;
 
 	if (!link->link)
 		return;
 	link->asked++;
-	out = bufferevent_get_output(link->link);
-	bad = evbuffer_add_printf(out, "*%zu\r\n", count) < 0;
 	for (size_t i = 0; i < count; i++) {
-		bad |= evbuffer_add_printf(out, "$%zu\r\n", words[i].len) < 0;
-		bad |= words[i].lent ? evbuffer_add_reference(out, words[i].octets, words[i].len, NULL, NULL) < 0
-				     : evbuffer_add(out, words[i].octets, words[i].len) < 0;
-		bad |= evbuffer_add(out, "\r\n", 2) < 0;
+		octets[i] = words[i].octets;
+		lens[i] = words[i].len;
 	}
-	link->short_of_memory |= bad;
+	len = redisFormatCommandArgv(&command, (int)count, octets, lens);
+	if (len < 0) {
+		link->short_of_memory = true;
+	} else if (evbuffer_add_reference(bufferevent_get_output(link->link), command, (size_t)len, forget, NULL) < 0) {
+		link->short_of_memory = true;
+		forget(command, (size_t)len, NULL);
+	}
 }
 
 static void greet(struct redis_link *link)
@@ -138,7 +156,7 @@ static void greet(struct redis_link *link)
 	if (server->password_len > 0) {
 		if (server->user)
 			words[count++] = redis_text(server->user);
-		words[count++] = (struct redis_word){ server->password, server->password_len, .lent = true };
+		words[count++] = (struct redis_word){ server->password, server->password_len };
 		redis_link_ask(link, words, count);
 		link->greetings++;
 	}
@@ -146,13 +164,13 @@ static void greet(struct redis_link *link)
 }
 
 /* NULL, or why the greeting has failed. */
-static const char *greeted(struct redis_link *link, const struct resp_item *reply)
+static const char *greeted(struct redis_link *link, const redisReply *reply)
 {
-	if (reply->type == RESP_ERROR && reply->len >= 3 && memcmp(reply->octets, "ERR", 3) == 0)
+	if (reply->type == REDIS_REPLY_ERROR && reply->len >= 3 && memcmp(reply->str, "ERR", 3) == 0)
 		return "has no password, or no such user, and refuses to be given one (ERR)";
-	if (reply->type == RESP_ERROR)
+	if (reply->type == REDIS_REPLY_ERROR)
 		return redis_error_text(reply);
-	if (reply->type != RESP_STATUS)
+	if (reply->type != REDIS_REPLY_STATUS)
 		return "answers what no Redis does";
 	if (--link->greetings > 0)
 		return NULL;
@@ -162,14 +180,29 @@ static const char *greeted(struct redis_link *link, const struct resp_item *repl
 	return NULL;
 }
 
-static const char *take(struct redis_link *link, const uint8_t *data, size_t len)
+/* NULL, or why what has come is a failure. `owed`: replies that are still to come. */
+static const char *take_replies(struct redis_link *link, unsigned *owed)
 {
-	struct bytes reply = { data, len };
-	struct resp_item first;
+	const char *fault = NULL;
+	redisReply *reply;
+	int taken = 0;
 
-	if (!resp_next(&reply, &first))
-		return "answers what no Redis does";
-	return link->state == GREETING ? greeted(link, &first) : link->calls->reply(link->ctx, &first, reply);
+	while (!fault && (taken = redis_reader_take(&link->reader, &reply)) > 0) {
+		if (*owed == 0)
+			fault = "answers what nobody asked";
+		else
+			fault = link->state == GREETING ? greeted(link, reply) : link->calls->reply(link->ctx, reply);
+		freeReplyObject(reply);
+		if (fault)
+			break;
+		--*owed;
+		link->asked--;
+	}
+	if (taken == -ENOMEM)
+		fault = "out of memory";
+	else if (taken < 0)
+		fault = "answers what no Redis does, or more than 1 MiB at once";
+	return fault;
 }
 
 static void on_read(struct bufferevent *bev, void *ctx)
@@ -178,28 +211,12 @@ static void on_read(struct bufferevent *bev, void *ctx)
 	struct evbuffer *in = bufferevent_get_input(bev);
 	unsigned owed = link->asked; /* what is asked from here on has no reply yet */
 	const char *fault = NULL;
-	const uint8_t *data;
-	long octets;
+	uint8_t octets[AT_ONCE_OCTETS];
+	int len;
 
-	while (!fault && evbuffer_get_length(in) > 0) {
-		data = evbuffer_pullup(in, -1);
-		octets = data ? resp_reply_octets(data, evbuffer_get_length(in)) : -ENOMEM;
-		if (octets == 0)
-			return;
-		if (octets == -ENOMEM)
-			fault = "out of memory";
-		else if (octets < 0)
-			fault = "answers what no Redis does, or more than 1 MiB at once";
-		else if (owed == 0)
-			fault = "answers what nobody asked";
-		else
-			fault = take(link, data, (size_t)octets);
-		if (fault)
-			break;
-		evbuffer_drain(in, (size_t)octets);
-		owed--;
-		link->asked--;
-	}
+	while (!fault && (len = evbuffer_remove(in, octets, sizeof octets)) > 0)
+		fault = redis_reader_feed(&link->reader, octets, (size_t)len) < 0 ? "out of memory"
+										  : take_replies(link, &owed);
 	if (!fault && link->short_of_memory)
 		fault = "out of memory";
 	if (fault)
@@ -235,7 +252,7 @@ static void connect_now(struct redis_link *link)
 
 	link->state = CONNECTING;
 	link->link = bufferevent_socket_new(link->base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-	if (!link->link) {
+	if (!link->link || redis_reader_begin(&link->reader) < 0) {
 		fail(link, "out of memory");
 		return;
 	}

@@ -1,9 +1,9 @@
 /* One connection to a Redis or Valkey server, on the event loop: it is made, greeted (AUTH, PING), and made again after
  * a failure, at first soon, then every few seconds. Nobody waits for it.
  *
- * What the server says is a remote party's. A reply of more than RESP_MAX_OCTETS, one that nobody waits for or that is
- * none, and silence for REDIS_SILENCE_S are failures. Reasons are in words of ours, because a server may repeat the
- * password in its own. Control thread.
+ * What the server says is a remote party's. A reply beyond the bounds of redis_reader.h, one that nobody waits for or
+ * that is none, and silence for REDIS_SILENCE_S are failures. Reasons are in words of ours, because a server may repeat
+ * the password in its own. Control thread.
  */
 #ifndef CIDLB_LEARNED_REDIS_LINK_H
 #define CIDLB_LEARNED_REDIS_LINK_H
@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #include <event2/event.h>
+#include <hiredis/hiredis.h>
 
-#include "common/resp.h"
 #include "conf/conf.h"
 
 enum {
@@ -22,6 +22,7 @@ enum {
 	REDIS_RETRY_MS = 250, /* after the first failure; doubled after each that follows */
 	REDIS_RETRY_MAX_MS = 4000,
 	REDIS_REASON_OCTETS = 96,
+	REDIS_WORDS = 6 + 2 * CONF_MAX_POOLS,
 };
 
 struct redis_link;
@@ -29,8 +30,8 @@ struct redis_link;
 struct redis_link_calls {
 	/* It may be asked from now on. */
 	void (*ready)(void *ctx);
-	/* The next reply, which is whole. Returns NULL, or why it is a failure: a text that stays. */
-	const char *(*reply)(void *ctx, const struct resp_item *first, struct bytes reply);
+	/* The next reply. Returns NULL, or why it is a failure: a text that stays. */
+	const char *(*reply)(void *ctx, const redisReply *reply);
 	/* It is gone; whatever was asked gets no answer. It will be made again. */
 	void (*down)(void *ctx, const char *reason);
 };
@@ -49,14 +50,13 @@ void redis_link_close(struct redis_link *link);
 struct redis_word {
 	const void *octets;
 	size_t len;
-	bool lent; /* not copied: it stays until the link is closed */
 };
 struct redis_word redis_text(const char *text);
 
-/* Asks. What cannot be sent for want of memory is a failure of the link, later. */
+/* Asks, with at most REDIS_WORDS words. What cannot be sent for want of memory is a failure of the link, later. */
 void redis_link_ask(struct redis_link *link, const struct redis_word *words, size_t count);
 
 /* What an error reply means, in our words: a text that stays. */
-const char *redis_error_text(const struct resp_item *error);
+const char *redis_error_text(const redisReply *error);
 
 #endif

@@ -113,17 +113,16 @@ static void on_ready(void *ctx)
 	share_push(share);
 }
 
-static const char *on_reply(void *ctx, const struct resp_item *first, struct bytes reply)
+static const char *on_reply(void *ctx, const redisReply *reply)
 {
 	struct share *share = ctx;
 	struct share_queue *queue = &share->queue;
 
-	(void)reply;
-	if (first->type == RESP_ERROR)
-		return redis_error_text(first);
-	if (first->type == RESP_STATUS && share->ping) {
+	if (reply->type == REDIS_REPLY_ERROR)
+		return redis_error_text(reply);
+	if (reply->type == REDIS_REPLY_STATUS && share->ping) {
 		share->ping = false;
-	} else if (first->type == RESP_TEXT && queue->head < queue->sent) {
+	} else if (reply->type == REDIS_REPLY_STRING && queue->head < queue->sent) {
 		queue->head++;
 		share->pushed++;
 	} else {

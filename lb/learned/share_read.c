@@ -9,7 +9,6 @@
 
 enum {
 	AT_ONCE = 512, /* entries of all streams in one reply, or somewhat more */
-	WORDS = 6 + 2 * CONF_MAX_POOLS,
 };
 #define WAIT_MS "1000"
 #define SOON_MS "1" /* the first time: whether it answers at all */
@@ -41,9 +40,13 @@ static bool number_read(const char **text, uint64_t *out)
 	return *text > begin;
 }
 
-static bool id_read(const char *text, struct share_id *out)
+/* hiredis puts a NUL behind each text. */
+static bool id_read(const redisReply *reply, struct share_id *out)
 {
-	return number_read(&text, &out->ms) && *text++ == '-' && number_read(&text, &out->number) && !*text;
+	const char *text = reply->str;
+
+	return reply->type == REDIS_REPLY_STRING && number_read(&text, &out->ms) && *text++ == '-' &&
+	       number_read(&text, &out->number) && text == reply->str + reply->len;
 }
 
 static bool id_is_after(const struct share_id *id, const struct share_id *other)
@@ -60,7 +63,7 @@ static void ask_for_more(struct share *share)
 {
 	const struct share_plan *plan = share->plan;
 	char each[16], ids[CONF_MAX_POOLS][SHARE_ID_OCTETS];
-	struct redis_word words[WORDS];
+	struct redis_word words[REDIS_WORDS];
 	size_t count = 0;
 
 	snprintf(each, sizeof each, "%u", entries_each(share));
@@ -104,15 +107,15 @@ static void on_ready(void *ctx)
 }
 
 /* Replies come in the order of the pools that were asked for. */
-static const char *take_last(struct share *share, const struct resp_item *first)
+static const char *take_last(struct share *share, const redisReply *reply)
 {
 	unsigned still = share->checks--;
 
-	if (first->type != RESP_ARRAY)
+	if (reply->type != REDIS_REPLY_ARRAY)
 		return nonsense;
 	for (size_t i = share->plan->pool_count; i-- > 0;)
 		if (!is_first(&share->plan->pools[i].last) && --still == 0) {
-			if (first->number == 0)
+			if (reply->elements == 0)
 				share->plan->pools[i].last = (struct share_id){ 0 };
 			break;
 		}
@@ -121,21 +124,20 @@ static const char *take_last(struct share *share, const struct resp_item *first)
 	return NULL;
 }
 
-/* Another of the pool's servers has that address. */
-static bool is_others(const struct share_pool *pool, const struct share_server *server, const struct resp_item *at)
+/* The text says just that. */
+static bool is_text(const redisReply *reply, const char *text)
 {
-	for (size_t i = 0; i < pool->count; i++) {
-		const char *has = pool->servers[i].at;
-
-		if (&pool->servers[i] != server && strlen(has) == at->len && memcmp(has, at->octets, at->len) == 0)
-			return true;
-	}
-	return false;
+	return reply->type == REDIS_REPLY_STRING && reply->len == strlen(text) &&
+	       memcmp(reply->str, text, reply->len) == 0;
 }
 
-static bool is_at(const struct share_server *server, const struct resp_item *at)
+/* Another of the pool's servers has that address. */
+static bool is_others(const struct share_pool *pool, const struct share_server *server, const redisReply *at)
 {
-	return strlen(server->at) == at->len && memcmp(server->at, at->octets, at->len) == 0;
+	for (size_t i = 0; i < pool->count; i++)
+		if (&pool->servers[i] != server && is_text(at, pool->servers[i].at))
+			return true;
+	return false;
 }
 
 static void tell_foreign(struct share *share, const struct share_pool *pool)
@@ -150,64 +152,65 @@ static void tell_foreign(struct share *share, const struct share_pool *pool)
 		  pool->key);
 }
 
-/* The fields of an entry. A missing one has no octets. */
+/* The fields of an entry, or NULL. */
 struct entry {
-	struct resp_item server, at, cid;
+	const redisReply *server, *at, *cid;
 };
 
-static bool is_named(const struct resp_item *item, const char *name)
+static bool fields_read(const redisReply *fields, struct entry *out)
 {
-	return item->type == RESP_TEXT && item->len == strlen(name) && memcmp(item->octets, name, item->len) == 0;
-}
-
-static bool fields_read(struct bytes *in, struct entry *out)
-{
-	struct resp_item name, value;
-	const int64_t count = resp_next_array(in);
-
 	*out = (struct entry){ 0 };
-	for (int64_t i = 0; i < count / 2; i++) {
-		if (!resp_next(in, &name) || !resp_next(in, &value) || name.type != RESP_TEXT ||
-		    value.type != RESP_TEXT)
+	if (fields->type != REDIS_REPLY_ARRAY || fields->elements % 2 != 0)
+		return false;
+	for (size_t i = 0; i < fields->elements; i += 2) {
+		const redisReply *name = fields->element[i], *value = fields->element[i + 1];
+
+		if (name->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING)
 			return false;
-		if (is_named(&name, "server"))
+		if (is_text(name, "server"))
 			out->server = value;
-		else if (is_named(&name, "at"))
+		else if (is_text(name, "at"))
 			out->at = value;
-		else if (is_named(&name, "cid"))
+		else if (is_text(name, "cid"))
 			out->cid = value;
 	}
-	return count >= 0 && count % 2 == 0;
+	return true;
 }
 
 static void take_entry(struct share *share, struct share_pool *pool, const struct entry *entry)
 {
 	const struct share_server *server;
 
-	if (!entry->server.octets || !entry->at.octets || entry->cid.len == 0 || entry->cid.len > LEARNED_CID_MAX) {
+	if (!entry->server || !entry->at || !entry->cid || entry->cid->len == 0 || entry->cid->len > LEARNED_CID_MAX) {
 		share->malformed++;
 		return;
 	}
-	server = share_plan_server(pool, entry->server.octets, entry->server.len);
+	server = share_plan_server(pool, (const uint8_t *)entry->server->str, entry->server->len);
 	if (!server || server->member == LEARNED_NOBODY ||
-	    (!is_at(server, &entry->at) && is_others(pool, server, &entry->at))) {
+	    (!is_text(entry->at, server->at) && is_others(pool, server, entry->at))) {
 		tell_foreign(share, pool);
 		return;
 	}
 	share->taken++;
-	(void)learned_add_told(pool->cids, entry->cid.octets, entry->cid.len, server->member);
+	(void)learned_add_told(pool->cids, (const uint8_t *)entry->cid->str, entry->cid->len, server->member);
+}
+
+static bool is_array(const redisReply *reply, size_t elements)
+{
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements == elements;
 }
 
 /* False: it is none. */
-static bool take_entries(struct share *share, struct share_pool *pool, struct bytes *in, int64_t count)
+static bool take_entries(struct share *share, struct share_pool *pool, const redisReply *entries)
 {
-	char text[SHARE_ID_OCTETS];
 	struct share_id id;
 	struct entry entry;
 
-	for (int64_t i = 0; i < count; i++) {
-		if (resp_next_array(in) != 2 || !resp_next_text(in, text, sizeof text) || !id_read(text, &id) ||
-		    !id_is_after(&id, &pool->last) || !fields_read(in, &entry))
+	for (size_t i = 0; i < entries->elements; i++) {
+		const redisReply *one = entries->element[i];
+
+		if (!is_array(one, 2) || !id_read(one->element[0], &id) || !id_is_after(&id, &pool->last) ||
+		    !fields_read(one->element[1], &entry))
 			return false;
 		pool->last = id;
 		take_entry(share, pool, &entry);
@@ -215,47 +218,44 @@ static bool take_entries(struct share *share, struct share_pool *pool, struct by
 	return true;
 }
 
-static struct share_pool *pool_of_key(const struct share *share, const struct resp_item *key)
+static struct share_pool *pool_of_key(const struct share *share, const redisReply *key)
 {
 	for (size_t i = 0; i < share->plan->pool_count; i++)
-		if (is_named(key, share->plan->pools[i].key))
+		if (is_text(key, share->plan->pools[i].key))
 			return &share->plan->pools[i];
 	return NULL;
 }
 
-static const char *take_streams(struct share *share, struct bytes *in, int64_t count)
+static const char *take_streams(struct share *share, const redisReply *streams)
 {
 	bool is_all = true;
 
-	for (int64_t i = 0; i < count; i++) {
-		struct resp_item key;
-		struct share_pool *pool;
-		int64_t entries;
+	for (size_t i = 0; i < streams->elements; i++) {
+		const redisReply *stream = streams->element[i];
+		struct share_pool *pool = is_array(stream, 2) ? pool_of_key(share, stream->element[0]) : NULL;
 
-		if (resp_next_array(in) != 2 || !resp_next(in, &key) || !(pool = pool_of_key(share, &key)))
+		if (!pool || stream->element[1]->type != REDIS_REPLY_ARRAY ||
+		    !take_entries(share, pool, stream->element[1]))
 			return nonsense;
-		entries = resp_next_array(in);
-		if (entries < 0 || !take_entries(share, pool, in, entries))
-			return nonsense;
-		is_all &= entries < entries_each(share);
+		is_all &= stream->element[1]->elements < entries_each(share);
 	}
 	if (is_all)
 		share->current_ms = clock_ms();
 	return NULL;
 }
 
-static const char *on_reply(void *ctx, const struct resp_item *first, struct bytes reply)
+static const char *on_reply(void *ctx, const redisReply *reply)
 {
 	struct share *share = ctx;
 	const char *fault;
 
-	if (first->type == RESP_ERROR)
-		return redis_error_text(first);
+	if (reply->type == REDIS_REPLY_ERROR)
+		return redis_error_text(reply);
 	if (share->checks > 0)
-		return take_last(share, first);
-	if (first->type != RESP_ARRAY && first->type != RESP_NOTHING)
+		return take_last(share, reply);
+	if (reply->type != REDIS_REPLY_ARRAY && reply->type != REDIS_REPLY_NIL)
 		return nonsense;
-	fault = take_streams(share, &reply, first->type == RESP_ARRAY ? first->number : 0);
+	fault = take_streams(share, reply);
 	if (fault)
 		return fault;
 	if (!share->from_works) {
@@ -263,7 +263,7 @@ static const char *on_reply(void *ctx, const struct resp_item *first, struct byt
 		share_tell(share, NULL);
 	}
 	/* A server that does not wait, though it is asked to, must not keep this thread busy. */
-	if (first->type == RESP_ARRAY && first->number > 0)
+	if (reply->elements > 0)
 		ask_for_more(share);
 	else
 		share->rests = true;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/resp.h"
+#include "learned/redis_reader.h"
 #include "learned/share_priv.h"
 
 enum { SMALL = LEARNED_MIN_CIDS };
@@ -50,25 +50,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct event_base *base = event_base_new();
 	struct share *share = begin();
-	struct resp_item first;
+	struct redis_reader reader;
 	const char *fault = NULL;
-	size_t at = 0;
-	long octets;
+	redisReply *reply;
+	int taken = 0;
 
 	share->to_works = true;
 	share->from = redis_link_new(base, &share_read_calls, share);
 	require(share->from);
 	share->checks = len > 0 && data[0] == '*' && len % 2; /* the first is the answer to an XRANGE */
 	share->plan->pools[0].last.ms = share->checks;
-	while (!fault && at < len && (octets = resp_reply_octets(data + at, len - at)) > 0) {
-		struct bytes reply = { data + at, (size_t)octets };
-		struct bytes again = reply;
-
-		require((size_t)octets <= len - at && resp_skip(&again) && again.left == 0);
-		require(resp_next(&reply, &first));
-		fault = share_read_calls.reply(share, &first, reply);
-		at += (size_t)octets;
+	require(redis_reader_begin(&reader) == 0);
+	/* In two pieces, wherever they meet. */
+	for (size_t at = 0, piece = len ? data[len - 1] % (len + 1) : 0; !fault && taken >= 0; piece = len - at) {
+		require(redis_reader_feed(&reader, data + at, piece) == 0);
+		at += piece;
+		while (!fault && (taken = redis_reader_take(&reader, &reply)) > 0) {
+			fault = share_read_calls.reply(share, reply);
+			freeReplyObject(reply);
+		}
+		if (at == len)
+			break;
 	}
+	redis_reader_end(&reader);
 	require(learned_count(&learned) <= SMALL * 2);
 	redis_link_free(share->from);
 	share_plan_free(share->plan);

@@ -256,7 +256,7 @@ static const struct {
 	HOSTILE("HTTP/1.1 400 Bad Request\r\n\r\n", no_redis_or_too_much),
 	HOSTILE("\0\0\0\0", no_redis_or_too_much),
 	HOSTILE("*999999999999\r\n", no_redis_or_too_much),
-	HOSTILE("$536870912\r\n", no_redis_or_too_much),
+	HOSTILE("$536870912\r\n", "does not answer"),
 	HOSTILE("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", no_redis_or_too_much),
 	HOSTILE("-GO away\r\n", "answers with an error"),
 	HOSTILE("-LOADING Redis is loading the dataset in memory\r\n", "is loading its data (LOADING)"),
