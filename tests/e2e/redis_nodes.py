@@ -24,13 +24,13 @@ FLEET = {"interval_ms": 400, "ack_timeout_ms": 400, "duration": 900, "max_second
 
 
 class Redis(Process):
-    """Keeps nothing on disk: it is empty after each start."""
+    """Keeps nothing on disk: it is empty after each start. `on` and `enter`: of the network that has the address."""
 
-    def __init__(self, scene, password=PASSWORD):
+    def __init__(self, scene, password=PASSWORD, host="127.0.0.1", on=(), enter=lambda call: call()):
         if not SERVER:
             raise Skip("needs redis-server or valkey-server")
-        self.password, self.port = password, free_ports()
-        argv = [SERVER, "--port", self.port, "--bind", "127.0.0.1", "--dir", scene.dir, "--requirepass", password]
+        self.password, self.host, self.port, self.enter = password, host, free_ports(), enter
+        argv = [*on, SERVER, "--port", self.port, "--bind", host, "--dir", scene.dir, "--requirepass", password]
         super().__init__(scene, "redis", [*argv, "--save", "", "--appendonly", "no"])
         self.start()
 
@@ -43,7 +43,7 @@ class Redis(Process):
             except OSError:
                 return not self.alive()
 
-        wait_until(answers, 30, "Redis answers")
+        wait_until(lambda: self.enter(answers), 30, "Redis answers")
         assert self.alive()
         return self
 
@@ -52,7 +52,7 @@ class Redis(Process):
 
     def ask_all(self, commands):
         """The answers: numbers, or what is behind the first octet of a line."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as link, link.makefile("rwb") as lines:
+        with socket.create_connection((self.host, self.port), timeout=30) as link, link.makefile("rwb") as lines:
             for one in (("AUTH", self.password), *commands):
                 lines.write(b"*%d\r\n" % len(one))
                 for word in map(str, one):
@@ -76,7 +76,7 @@ class Redis(Process):
         return path
 
     def settings(self, **more):
-        return {"address": f"127.0.0.1:{self.port}", "password": f"@{self.file()}", **more}
+        return {"address": f"{self.host}:{self.port}", "password": f"@{self.file()}", **more}
 
 
 class Road:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Two nodes of cidlb before servers of Leshan, in the network of tests/e2e/lab/nodes.py: which server-initiated Reads
 are answered right after a Notify, when the router has changed the node or the device its address. The table is in
-packaging/guide/nodes.md.
+packaging/guide/nodes.md. CIDs have server ids, or nodes learn them and tell each other through Redis.
 
 Here the router is told by hand, as BGP and BFD would tell it: it is Leshan that is tried."""
 
 from lwm2m.apart import StandApart
 from lwm2m.leshan import START_S
 
-from lab.cids import NODE_ID
+from lab.cids import LEARNED, NODE_ID, ways
 from harness import AS_ROOT, Cidlb, Skip, main
 from lab import nodes
 from lab.nodes import SERVICE, SHARED, Network
@@ -28,7 +28,7 @@ ANSWERED = {
 
 
 class Node(Cidlb):
-    def __init__(self, scene, network, number, mode, servers, cids=NODE_ID):
+    def __init__(self, scene, network, number, mode, servers, cids, store=None):
         self.network, self.host = network, f"node{number}"
         pool = {
             "name": "lwm2m",
@@ -50,6 +50,7 @@ class Node(Cidlb):
             "admin": {"http": "127.0.0.1:9180"},
             "listeners": [{"name": "lwm2m", "address": f"{SERVICE}:5684", "pool": "lwm2m"}],
             "pools": [pool],
+            **({"redis": store.settings()} if store else {}),
         }
         super().__init__(scene, self.host, config)
         self.argv = network.on(self.host, *self.argv)
@@ -67,7 +68,8 @@ class Pair(StandApart):
         return f"2001:db8:1::1{number}" if self.mode == "stateless" else super().server_ip(number)
 
     def balance(self):
-        self.nodes = {n: Node(self.scene, self.network, n, self.mode, self.servers) for n in NODES}
+        store = self.new_store()
+        self.nodes = {n: Node(self.scene, self.network, n, self.mode, self.servers, self.cids, store) for n in NODES}
         for n, node in self.nodes.items():
             self.route(f"10.64.{n}.0/24", n)
             node.start(timeout=START_S)
@@ -109,33 +111,41 @@ class Pair(StandApart):
         for node in self.nodes.values():
             if not node.alive():
                 node.start(timeout=START_S)
+        self.wait_shared(*self.nodes.values())
 
 
-def changes(mode):
+def changes(mode, cids):
     if not AS_ROOT:
         raise Skip("needs root for network namespaces")
     for options, expected in zip(((), ("update-on-notify",)), ANSWERED[mode]):
-        with Network() as network, Pair(network, mode, DEVICES, options) as pair:
+        with Network() as network, Pair(network, mode, DEVICES, options, cids=cids) as pair:
+            pair.wait_shared(*pair.nodes.values())
             for what in MOVES:
                 pair.change(what)
                 count = pair.answered(READ_S if what in expected else NO_READ_S)
-                print(f"    {mode} {' '.join(options)}: {what}: {count} of {DEVICES} Reads are answered", flush=True)
+                how = " ".join((mode, *options))
+                print(f"    {how}, {cids.title}: {what}: {count} of {DEVICES} Reads are answered", flush=True)
                 assert count == (DEVICES if what in expected else 0), (mode, options, what, count)
                 pair.settle()
             pair.check_kept()
             assert pair.handshakes() == DEVICES
+            for node in pair.nodes.values():
+                assert node.metric("cidlb_datagrams_total", verdict="unknown_cid") == 0
 
 
 def case_nat():
-    changes("nat")
+    for cids in ways(LEARNED):
+        changes("nat", cids)
 
 
 def case_stateless():
-    changes("stateless")
+    for cids in ways(NODE_ID):
+        changes("stateless", cids)
 
 
 def case_tunnel():
-    changes("tunnel")
+    for cids in ways(LEARNED):
+        changes("tunnel", cids)
 
 
 if __name__ == "__main__":
