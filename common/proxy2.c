@@ -20,7 +20,8 @@ enum {
 	OURS_OCTETS = 10, /* version and direction, key id, tag */
 	OURS_VERSION_1 = 0x10,
 	OURS_VERSION_2 = 0x20,
-	OFFER = 0xe1, /* version 2 is read, too */
+	UP_DIRECT = 2, /* a direction of version 2 */
+	OFFER = 0xe1,  /* version 2 is read, too */
 	TAG_OCTETS = 8,
 	KEY_OCTETS = 16,
 	V4_AT = 12, /* where a mapped IPv4 address starts in addr.ip */
@@ -53,7 +54,9 @@ size_t proxy2_party_write(uint8_t out[static PROXY2_MAX_OCTETS], const struct pr
 	const struct proxy2_key *key = &party->keys->keys[ends->key];
 	const bool offers = ends->version == PROXY2_V1_OFFER && party->direction == PROXY2_UP;
 	const bool first = ends->version == PROXY2_V1 || offers;
-	const uint8_t marks[2] = { (uint8_t)((first ? OURS_VERSION_1 : OURS_VERSION_2) | party->direction), key->id };
+	const bool direct = ends->version == PROXY2_V2_DIRECT && party->direction == PROXY2_UP;
+	const unsigned direction = direct ? UP_DIRECT : party->direction;
+	const uint8_t marks[2] = { (uint8_t)((first ? OURS_VERSION_1 : OURS_VERSION_2) | direction), key->id };
 	const uint64_t tag = proxy2_party_tag(party, &key->key, marks, ends);
 	const size_t tlvs = (offers ? TLV_OCTETS : 0) + TLV_OCTETS + OURS_OCTETS;
 	uint8_t *at = put(out, signature, sizeof signature);
@@ -124,6 +127,11 @@ static enum proxy2_result find_ours(const uint8_t **out, bool *offers, struct by
 	return version == OURS_VERSION_1 || version == OURS_VERSION_2 ? PROXY2_GOOD : PROXY2_NO_TAG;
 }
 
+static bool is_direct(const uint8_t ours[static OURS_OCTETS])
+{
+	return ours[0] == (OURS_VERSION_2 | UP_DIRECT);
+}
+
 /* Says in ends->key which key it was. */
 static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const struct proxy2_party *party,
 				 struct proxy2_ends *ends)
@@ -132,7 +140,7 @@ static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const s
 	enum proxy2_result result = PROXY2_KEY;
 	uint64_t tag = 0;
 
-	if ((ours[0] & 0x0f) != party->direction)
+	if ((ours[0] & 0x0f) != party->direction && !(party->direction == PROXY2_UP && is_direct(ours)))
 		return PROXY2_DIRECTION;
 	for (size_t i = 0; i < TAG_OCTETS; i++)
 		tag |= (uint64_t)ours[2 + i] << 8 * i;
@@ -147,6 +155,13 @@ static enum proxy2_result verify(const uint8_t ours[static OURS_OCTETS], const s
 		return PROXY2_GOOD;
 	}
 	return result;
+}
+
+static uint8_t version_of(const uint8_t ours[static OURS_OCTETS], bool offers)
+{
+	if ((ours[0] & 0xf0) != OURS_VERSION_2)
+		return offers ? PROXY2_V1_OFFER : PROXY2_V1;
+	return is_direct(ours) ? PROXY2_V2_DIRECT : PROXY2_V2;
 }
 
 enum proxy2_result proxy2_party_read(struct proxy2_ends *out, size_t *octets, const struct proxy2_party *party,
@@ -178,7 +193,7 @@ enum proxy2_result proxy2_party_read(struct proxy2_ends *out, size_t *octets, co
 	result = verify(ours, party, &ends);
 	if (result != PROXY2_GOOD)
 		return result;
-	ends.version = (ours[0] & 0xf0) == OURS_VERSION_2 ? PROXY2_V2 : offers ? PROXY2_V1_OFFER : PROXY2_V1;
+	ends.version = version_of(ours, offers);
 	*out = ends;
 	*octets = PREFIX_OCTETS + length;
 	return PROXY2_GOOD;

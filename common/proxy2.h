@@ -8,7 +8,10 @@
  *
  * One TLV has type e0 and 10 octets: two marks and a tag.
  *
- *   version, 1 or 2 (high nibble), and direction, 0 up or 1 down (low nibble) | key id | SipHash-2-4 tag, 8
+ *   version, 1 or 2 (high nibble), and direction (low nibble) | key id | SipHash-2-4 tag, 8
+ *
+ * The direction is 0 up, or 1 down. In version 2 it may also be 2: up, and the answer goes from the service address
+ * straight to the device, not back to the node. The tag covers it as well: nobody without a key turns an answer.
  *
  * The tag is over a text of 38 octets. Addresses in it have 16 octets (IPv4 mapped), ports 2, in network order:
  *
@@ -23,6 +26,7 @@
  *   cidlb writes version 1 with an empty TLV of type e1 before e0, which says: "I read version 2, too". Who does not
  *   know it skips it. To a server that has answered in version 2 lately, it writes version 2.
  *   A server writes the version that it was spoken to in; version 2 if TLV e1 was there.
+ *   Direction 2 is read by who knows it. To others its datagrams are of the wrong direction.
  *
  * The tag authenticates the pair of addresses, not the payload, so tunnels belong on a private network. The service
  * address is that of one pool, so the tag also says which pool it is, whether pools have keys of their own or not.
@@ -54,6 +58,7 @@ enum proxy2_version {
 	PROXY2_V1,       /* its writer may know no other */
 	PROXY2_V1_OFFER, /* version 1 with TLV e1: its writer reads version 2, too */
 	PROXY2_V2,
+	PROXY2_V2_DIRECT, /* version 2 up, of direction 2. Down it is written as PROXY2_V2 */
 };
 
 struct proxy2_key {

@@ -34,6 +34,7 @@ enum {
 #define CONF_REDIS_PREFIX "cidlb"
 
 enum conf_forward { FORWARD_NAT, FORWARD_TUNNEL, FORWARD_DSR };
+enum conf_reply { REPLY_NODE, REPLY_DIRECT }; /* where the server's end of a tunnel sends answers */
 enum conf_encap { ENCAP_L2, ENCAP_IPIP };
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_contest { CONTEST_OWN, CONTEST_HOME };
@@ -69,6 +70,7 @@ static inline size_t conf_nat_ports(const struct conf_nat *nat)
 struct conf_tunnel {
 	struct addr local; /* of the first worker; the others have the next ports, and probes the one after these */
 	struct proxy2_keys keys;
+	enum conf_reply reply;
 	uint32_t cid_idle_s; /* so long a session may be silent: of a server that drains */
 };
 
@@ -169,6 +171,9 @@ struct conf {
 /* Whether the names of the pool's backends are asked for IPv6 addresses. In mode nat they are asked for IPv4 if there
  * is a source for it; in mode tunnel they have the tunnel's family, in mode dsr that of the listeners. */
 bool conf_pool_asks_v6(const struct conf_pool *pool);
+
+/* Its servers answer devices themselves. No answer passes cidlb. */
+bool conf_pool_is_direct(const struct conf_pool *pool);
 
 /* Each entry is one line without its newline. They stand in the order of the file. Warnings never refuse a file.
  * Advice is for those who check one: what is good, but may not be meant. */

@@ -115,18 +115,6 @@ static void check_backend(struct conf_reader *reader, struct conf_place place, s
 			   "on loopback: dsr sends frames or packets to other hosts; give an address there");
 }
 
-static void check_layout(struct conf_reader *reader, const config_setting_t *group, const struct conf_pool *pool)
-{
-	const config_setting_t *cid = config_setting_get_member(group, "cid");
-
-	if (pool->protocol != POOL_DTLS || pool->layout.scheme != CID_LAYOUT_LEARNED)
-		return;
-	conf_error(
-		reader, cid ? conf_at(cid) : (struct conf_place){ group, "cid" },
-		"CIDs are learned from servers' answers, which do not pass cidlb with dsr; accepted: cid = { scheme = "
-		"\"node-id\"; … }, \"quic-lb\", \"hash\" or \"none\"");
-}
-
 static struct conf_place place_of(const config_setting_t *list, size_t at, const char *member)
 {
 	const config_setting_t *group = config_setting_get_elem(list, (unsigned)at);
@@ -150,7 +138,6 @@ void conf_dsrs_check(struct conf_reader *reader, const config_setting_t *listene
 		if (pool->forward != FORWARD_DSR || !config_setting_is_group(group))
 			continue;
 		pool->dsr.v6 = first && !addr_is_v4(&first->addr);
-		check_layout(reader, group, pool);
 		for (size_t j = 0; j < pool->backend_count; j++)
 			check_backend(reader,
 				      place_of(config_setting_get_member(group, "backends"), pool->backends[j].entry,

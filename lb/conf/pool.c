@@ -109,14 +109,16 @@ static void read_forward(struct conf_reader *reader, const struct conf_value *va
 		if (i != pool->forward && values[groups[i]].found == CONF_GOOD)
 			conf_warn(reader, values[groups[i]].place, "no effect with forward = \"%s\"",
 				  pool_options[POOL_FORWARD].words[pool->forward]);
-	/* What servers give out does not pass cidlb there. */
-	if (pool->forward == FORWARD_DSR) {
-		pool->max_resumable = 0;
-		if (values[POOL_MAX_RESUMABLE].found == CONF_GOOD && values[POOL_MAX_RESUMABLE].number > 0)
-			conf_warn(reader, values[POOL_MAX_RESUMABLE].place, "no effect with forward = \"dsr\"");
-	}
 	if (values[groups[pool->forward]].found != CONF_WRONG)
 		read[pool->forward](reader, values[groups[pool->forward]].place, pool);
+	/* What servers give out does not pass cidlb there. */
+	if (!conf_pool_is_direct(pool))
+		return;
+	pool->max_resumable = 0;
+	if (values[POOL_MAX_RESUMABLE].found == CONF_GOOD && values[POOL_MAX_RESUMABLE].number > 0)
+		conf_warn(reader, values[POOL_MAX_RESUMABLE].place, "no effect with %s%s",
+			  pool->forward == FORWARD_DSR ? "forward = " : "",
+			  pool->forward == FORWARD_DSR ? "\"dsr\"" : conf_direct_name(pool));
 }
 
 void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct conf_pool *pool)

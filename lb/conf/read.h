@@ -296,6 +296,14 @@ void conf_dsr_read(struct conf_reader *reader, struct conf_place group, struct c
 /* Once listeners are tied to pools: fills that in. Holds the pools of mode dsr against their listeners and backends. */
 void conf_dsrs_check(struct conf_reader *reader, const config_setting_t *listeners, const config_setting_t *pools);
 
+/* direct.c */
+
+/* How the file says that a pool's servers answer devices themselves. */
+const char *conf_direct_name(const struct conf_pool *pool);
+
+/* Once listeners are tied to pools. Holds such pools against what it takes. */
+void conf_direct_check(struct conf_reader *reader, const config_setting_t *listeners, const config_setting_t *pools);
+
 /* loops.c: the second pass. Refuses backends of the pools in `pools` whose address is cidlb's own. */
 void conf_loops_check(struct conf_reader *reader, const config_setting_t *pools, const struct conf_machine *machine);
 

@@ -311,8 +311,10 @@ void conf_root_read(struct conf_reader *reader, const config_setting_t *root)
 	read_pools(reader, &values[ROOT_POOLS]);
 	if (conf->listener_count && conf->pool_count)
 		join(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
-	if (conf->listener_count && conf->pool_count)
+	if (conf->listener_count && conf->pool_count) {
 		conf_dsrs_check(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
+		conf_direct_check(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
+	}
 	conf_redis_read(reader, &values[ROOT_REDIS]);
 	read_hash_keys(reader, &values[ROOT_HASH_KEY], &values[ROOT_HASH_KEY_PREVIOUS]);
 }

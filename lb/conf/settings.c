@@ -229,6 +229,7 @@ static void add_tunnel(struct settings *to, const struct conf_pool *pool)
 		words_add(&ids, "%u", tunnel->keys.keys[i].id);
 	add_words(to, "tunnel.keys.id", &ids);
 	add_secret(to, "tunnel.keys.key", keys, tunnel->keys.count * sizeof keys[0]);
+	add_word(to, "tunnel.reply", &conf_section_tunnel, is_tunnel, tunnel->reply);
 	add_number(to, "tunnel.cid_idle_s", is_tunnel, tunnel->cid_idle_s);
 }
 

@@ -3,11 +3,12 @@
 
 #include "conf/read.h"
 
-enum { TUNNEL_LOCAL, TUNNEL_KEYS, TUNNEL_CID_IDLE, TUNNEL_OPTIONS };
+enum { TUNNEL_LOCAL, TUNNEL_KEYS, TUNNEL_REPLY, TUNNEL_CID_IDLE, TUNNEL_OPTIONS };
 
 static const struct conf_option tunnel_options[TUNNEL_OPTIONS] = {
 	[TUNNEL_LOCAL] = { "local", .type = CONF_TEXT, .required = true },
 	[TUNNEL_KEYS] = { "keys", .type = CONF_LIST, .required = true },
+	[TUNNEL_REPLY] = { "reply", .type = CONF_WORD, .words = { [REPLY_NODE] = "node", [REPLY_DIRECT] = "direct" } },
 	[TUNNEL_CID_IDLE] = { "cid_idle_s", .type = CONF_NUMBER, .min = 1, .max = 2000000, .fallback = 86400,
 			      .unit = "s" },
 };
@@ -109,6 +110,7 @@ void conf_tunnel_read(struct conf_reader *reader, struct conf_place group, struc
 	conf_read_section(reader, group, &conf_section_tunnel, values);
 	read_local(reader, &values[TUNNEL_LOCAL], pool);
 	read_keys(reader, &values[TUNNEL_KEYS], &pool->tunnel.keys);
+	pool->tunnel.reply = (enum conf_reply)values[TUNNEL_REPLY].number;
 	pool->tunnel.cid_idle_s = (uint32_t)values[TUNNEL_CID_IDLE].number;
 }
 

@@ -55,7 +55,7 @@ static void add_tunnel(struct fingerprint *to, const struct conf_pool *pool)
 {
 	const struct proxy2_keys *keys = &pool->tunnel.keys;
 
-	add_line(to, "tunnel %s", pool->name);
+	add_line(to, "tunnel %s%s", pool->name, conf_pool_is_direct(pool) ? " direct" : "");
 	for (size_t i = 0; i < keys->count; i++)
 		add_line(to, "tunnel %s key %zu id %u %016" PRIx64, pool->name, i, keys->keys[i].id,
 			 siphash_key_derive(&keys->keys[i].key, "fingerprint").k0);

@@ -72,6 +72,7 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 		out->forwarder = &forward_tunnel;
 		out->tunnel_keys = conf->pools[pool].tunnel.keys;
 		out->tunnel_local = conf->pools[pool].tunnel.local;
+		out->tunnel_direct = conf_pool_is_direct(&conf->pools[pool]);
 	} else if (conf->pools[pool].forward == FORWARD_DSR) {
 		out->forwarder = &forward_dsr;
 		out->dsr_encap = conf->pools[pool].dsr.encap == ENCAP_L2 ? TABLE_L2 : TABLE_IPIP;

@@ -87,9 +87,9 @@ static void watch_answers(struct control *control, const struct stats *sum, size
 		const uint16_t uid = spec->backends[i].uid;
 		struct unanswered *unanswered = &control->backends[uid].unanswered;
 
-		/* Nodes without a table can share the sources: what one asks another may hear. In mode dsr none hears.
-		 */
-		if (stateless || control->conf->pools[pool].forward == FORWARD_DSR) {
+		/* Nodes without a table can share the sources: what one asks another may hear. Where servers answer
+		 * devices themselves none hears. */
+		if (stateless || conf_pool_is_direct(&control->conf->pools[pool])) {
 			*unanswered = (struct unanswered){ 0 };
 			continue;
 		}

@@ -61,6 +61,7 @@ struct table_pool {
 	struct stateless stateless;              /* forward_nat_stateless */
 	struct proxy2_keys tunnel_keys;          /* forward_tunnel */
 	struct addr tunnel_local;                /* forward_tunnel: of the first worker */
+	bool tunnel_direct;                      /* forward_tunnel: servers are asked to answer devices themselves */
 	enum table_encap dsr_encap;              /* forward_dsr */
 	struct table_hop *hops;                  /* forward_dsr, by index of the backend; else NULL */
 };

@@ -1,5 +1,7 @@
 /* Mode tunnel. Before each datagram to a backend, and before each reply, stands a header that names the device and the
- * service address (proxy2.h). So nothing is remembered of either but the handshakes under way (hints.h). */
+ * service address (proxy2.h). So nothing is remembered of either but the handshakes under way (hints.h).
+ *
+ * Servers may be asked to answer devices themselves. What comes back all the same is delivered as any other reply. */
 #include "path/forward.h"
 
 #include "common/proxy2.h"
@@ -42,6 +44,14 @@ static uint64_t stream_of(const uint8_t *head, size_t head_len)
 	return stream;
 }
 
+/* A device that has only an address of a link of ours is to be answered by us. */
+static enum proxy2_version version_for(const struct path *path, const struct uplink *up, uint16_t uid)
+{
+	if (up->settings->tunnel_direct && !addr_is_of_link(up->datagram->from.ip))
+		return PROXY2_V2_DIRECT;
+	return path_version_for(path, uid, now_s(path));
+}
+
 static void send_up(struct path *path, const struct uplink *up)
 {
 	const struct snapshot_backend *backend = &up->pool->backends[up->decision->backend];
@@ -62,7 +72,7 @@ static void send_up(struct path *path, const struct uplink *up)
 	if (up->listener->wildcard)
 		memcpy(ends.destination.ip, up->datagram->local, sizeof ends.destination.ip);
 	pmtu = pmtu_of(path, up, backend);
-	ends.version = (uint8_t)path_version_for(path, backend->uid, now_s(path));
+	ends.version = (uint8_t)version_for(path, up, backend->uid);
 	head_len = proxy2_party_write(head, &party, &ends);
 	io_queue(path->outbox,
 		 &(struct io_send){

@@ -140,8 +140,10 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 		return hand_over_end(&in, msg);
 	notice_kernel_drops(&shim->notice, fd);
 	versions_hear(&shim->versions, in.node, in.ends.version, now_s());
-	table_learn(&shim->table, mark_port(mark), &in.ends.source,
-		    &(struct table_way){ in.outer, in.ends.destination, in.ends.key }, now_s());
+	table_learn(
+		&shim->table, mark_port(mark), &in.ends.source,
+		&(struct table_way){ in.outer, in.ends.destination, in.ends.key, in.ends.version == PROXY2_V2_DIRECT },
+		now_s());
 	return hand_over(mark, &in, (size_t)len, msg, flags);
 }
 
@@ -185,7 +187,7 @@ struct outgoing {
 	struct addr device;
 	struct iovec pieces[DATAGRAM_PIECES + 1];
 	struct msghdr msg;
-	_Alignas(struct cmsghdr) char control[REWRITE_CONTROL_OCTETS];
+	_Alignas(struct cmsghdr) char control[REWRITE_CONTROL_OCTETS + REWRITE_SOURCE_OCTETS];
 };
 
 /* Its device is not known yet. */
@@ -199,8 +201,25 @@ static int prepare_outgoing(struct outgoing *out, const struct msghdr *msg)
 	return rewrite_sent_control(out->control, &out->msg.msg_controllen, msg);
 }
 
+/* How many octets were sent, or -1 with errno. */
+static ssize_t send_direct(const struct outgoing *out, const struct table_way *way, uint16_t port)
+{
+	struct sockaddr_storage name;
+	struct msghdr msg = out->msg;
+
+	if (way->service.port != port || !rewrite_name(&name, &msg.msg_namelen, out->family, &out->device)) {
+		errno = EADDRNOTAVAIL;
+		return -1;
+	}
+	msg.msg_name = &name;
+	msg.msg_iov++;
+	msg.msg_iovlen--;
+	rewrite_source_control(&msg, out->family, &way->service);
+	return real_calls()->sendmsg(out->fd, &msg, out->flags);
+}
+
 /* How many octets of the message were sent, or -1 with errno. */
-static ssize_t send_by(struct outgoing *out, const struct table_way *way, const struct shim *shim)
+static ssize_t send_to_node(struct outgoing *out, const struct table_way *way, const struct shim *shim)
 {
 	const int node = settings_node(&shim->settings, &way->node); /* the table has no others */
 	const struct proxy2_ends ends = { way->service, out->device, (uint8_t)way->key,
@@ -214,6 +233,23 @@ static ssize_t send_by(struct outgoing *out, const struct table_way *way, const 
 	rewrite_name(&name, &out->msg.msg_namelen, out->family, &way->node);
 	const ssize_t sent = real_calls()->sendmsg(out->fd, &out->msg, out->flags);
 	return sent < 0 ? -1 : sent - (ssize_t)octets;
+}
+
+/* The socket cannot send from there, as this errno says; or there is no route. Which one depends on the kernel. */
+static bool is_misplaced(int error)
+{
+	return error == EADDRNOTAVAIL || error == EINVAL || error == ENETUNREACH;
+}
+
+static ssize_t send_by(struct outgoing *out, const struct table_way *way, uint8_t mark, struct shim *shim)
+{
+	if (way->direct) {
+		const ssize_t sent = send_direct(out, way, shim->settings.ports[mark_port(mark)]);
+		if (sent >= 0 || !is_misplaced(errno))
+			return sent;
+		notice_not_direct(&shim->notice, &way->service, errno);
+	}
+	return send_to_node(out, way, shim);
 }
 
 ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msghdr *msg, int flags)
@@ -238,7 +274,7 @@ ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msgh
 		return -1;
 	}
 	for (int i = 0; i < count; i++) {
-		const ssize_t octets = send_by(&out, &ways[i], shim);
+		const ssize_t octets = send_by(&out, &ways[i], mark, shim);
 		sent = octets >= 0 ? octets : sent;
 	}
 	return sent;

@@ -34,7 +34,11 @@ ssize_t datagram_receive(struct shim *shim, int fd, uint8_t mark, struct msghdr 
 
 /* Sends by each way to the device (table.h). If the message names one of their service addresses, only by that. The
  * result is that of one that was sent, if any was. EHOSTUNREACH: no datagram has shown yet where any device is.
- * EOPNOTSUPP: MSG_MORE, MSG_ZEROCOPY. */
+ * EOPNOTSUPP: MSG_MORE, MSG_ZEROCOPY.
+ *
+ * A way that the node wants answered directly leaves without a header, from the service address to the device. That
+ * takes a socket on the service address' port, the address on this host, and a route. Else the node gets it, which
+ * delivers it as any other, and a line says so. */
 ssize_t datagram_send(struct shim *shim, int fd, uint8_t mark, const struct msghdr *msg, int flags);
 
 #endif

@@ -113,6 +113,16 @@ void notice_drop(struct notice *notice, unsigned drop, const struct addr *outer)
 			   count);
 }
 
+void notice_not_direct(struct notice *notice, const struct addr *service, int error)
+{
+	char text[ADDR_TEXT_OCTETS];
+
+	if (is_due(&notice->not_direct_s, now_s()))
+		notice_say("cannot answer devices from %s, so answers go to the node: %s; is the address on lo "
+			   "here, the port the server's, and a route there?",
+			   addr_format(service, text), strerror(error));
+}
+
 void notice_kernel_drops(struct notice *notice, int fd)
 {
 	const int saved = errno;

@@ -21,6 +21,7 @@ enum { NOTICE_LINES = 60, NOTICE_QUIET_S = 60 };
 struct notice {
 	atomic_ulong dropped[NOTICE_DROPS];
 	atomic_long said_s[NOTICE_DROPS]; /* monotonic, of the last line; 0: none */
+	atomic_long not_direct_s;         /* likewise, of the last line about an answer that went to the node */
 	atomic_long looked_s;             /* likewise, of the last look at what the kernel dropped */
 	atomic_uint kernel_dropped;       /* the number in the last line about it */
 };
@@ -34,6 +35,9 @@ void notice_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Counts a dropped datagram that came from `outer`, and reports it when it is time. */
 void notice_drop(struct notice *notice, unsigned drop, const struct addr *outer);
+
+/* Reports that an answer could not leave from the service address, when it is time. `error`: errno. */
+void notice_not_direct(struct notice *notice, const struct addr *service, int error);
 
 /* Reports what the kernel dropped before it reached this tunnelled socket, when it is time and there is something new:
  * what the filter kept out, and what found the receive buffer full. The kernel has one number for both. */

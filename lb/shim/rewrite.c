@@ -7,6 +7,10 @@
 
 enum { V4_AT = 12 /* where a mapped IPv4 address starts in addr.ip */ };
 
+_Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) <= REWRITE_SOURCE_OCTETS &&
+		       CMSG_SPACE(sizeof(struct in_pktinfo)) <= REWRITE_SOURCE_OCTETS,
+	       "there is room for it");
+
 /* A position in the pieces. */
 struct cursor {
 	const struct iovec *piece, *end;
@@ -183,4 +187,23 @@ int rewrite_sent_control(char out[static REWRITE_CONTROL_OCTETS], size_t *octets
 		*octets += space;
 	}
 	return 0;
+}
+
+void rewrite_source_control(struct msghdr *msg, sa_family_t family, const struct addr *source)
+{
+	struct cmsghdr *c = (struct cmsghdr *)((char *)msg->msg_control + msg->msg_controllen);
+	struct in_pktinfo info = { 0 };
+	/* An AF_INET6 socket is told a mapped IPv4 address, too. */
+	struct in6_pktinfo info6 = { 0 };
+	const bool v4 = family == AF_INET;
+	const size_t octets = v4 ? sizeof info : sizeof info6;
+
+	memcpy(&info.ipi_spec_dst, source->ip + V4_AT, sizeof info.ipi_spec_dst);
+	memcpy(&info6.ipi6_addr, source->ip, sizeof info6.ipi6_addr);
+	memset(c, 0, CMSG_SPACE(octets));
+	c->cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+	c->cmsg_type = v4 ? IP_PKTINFO : IPV6_PKTINFO;
+	c->cmsg_len = CMSG_LEN(octets);
+	memcpy(CMSG_DATA(c), v4 ? (const void *)&info : &info6, octets);
+	msg->msg_controllen += CMSG_SPACE(octets);
 }

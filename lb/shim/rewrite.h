@@ -21,6 +21,7 @@ enum {
 	REWRITE_HEADER_OCTETS = 256, /* a longer header is refused */
 	REWRITE_TAIL_OCTETS = REWRITE_HEADER_OCTETS - REWRITE_HEAD_OCTETS,
 	REWRITE_CONTROL_OCTETS = 512,
+	REWRITE_SOURCE_OCTETS = 64, /* of what rewrite_source_control() adds */
 };
 
 /* A datagram of `len` octets. The pieces hold as many of them as fit. */
@@ -51,5 +52,9 @@ bool rewrite_sent_source(struct addr *out, const struct msghdr *msg);
 /* Copies what a server asks for, without the source address. `out` is aligned as struct cmsghdr. -EINVAL: malformed,
  * too much, or UDP_SEGMENT, which would put the header only before the first segment. */
 int rewrite_sent_control(char out[static REWRITE_CONTROL_OCTETS], size_t *octets, const struct msghdr *msg);
+
+/* Adds the address that a message is to leave from, of a socket of that family, to the other control data, behind which
+ * there is room for REWRITE_SOURCE_OCTETS. */
+void rewrite_source_control(struct msghdr *msg, sa_family_t family, const struct addr *source);
 
 #endif

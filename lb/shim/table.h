@@ -46,7 +46,8 @@ enum {
 
 struct table_way {
 	struct addr node, service;
-	uint16_t key; /* index of the key that the node signed with: proxy2_ends.key */
+	uint8_t key;    /* index of the key that the node signed with: proxy2_ends.key */
+	uint8_t direct; /* not 0: its last datagram asked for answers that do not go back to the node */
 };
 
 /* Oldest first, each with another service address. */
@@ -71,7 +72,7 @@ struct table_set {
 /* A service address, and the key with which it was heard last. Port 0: none. */
 struct table_service {
 	struct addr service;
-	uint16_t key;
+	uint8_t key;
 };
 
 struct table_last {

@@ -6,10 +6,12 @@
 #include "path/forward.h"
 #include "xdp/fill.h"
 
-/* True: what has a CID is forwarded by the program. Of other pools it only drops what is no DTLS. */
+/* True: what has a CID is forwarded by the program. Of other pools it only drops what is no DTLS. A header that asks for
+ * direct answers is written by the C core alone. */
 static inline bool fast_handles(const struct table_pool *pool)
 {
-	return pool->forwarder == &forward_tunnel || pool->forwarder == &forward_nat_stateless;
+	return (pool->forwarder == &forward_tunnel && !pool->tunnel_direct) ||
+	       pool->forwarder == &forward_nat_stateless;
 }
 
 /* What waits at an address of ours. False: there is no row left for it. */

@@ -3,13 +3,14 @@
     header = write(KEY, 1, UP, ("192.0.2.1", 56324), ("198.51.100.7", 5684))
     source, destination, payload = read({1: KEY}, DOWN, datagram)
 
-Versions are those of the tag. OFFER is version 1 with the offer to read version 2.
+Versions are those of the tag. OFFER is version 1 with the offer to read version 2. DIRECT is version 2 up, of
+direction 2: answers are not to come back.
 """
 
 import ipaddress
 
 UP, DOWN = 0, 1
-V1, OFFER, V2 = "1", "1 or 2", "2"
+V1, OFFER, V2, DIRECT = "1", "1 or 2", "2", "2, direct"
 OFFER_TLV = (0xE1, b"")
 SIGNATURE = bytes.fromhex("0d0a0d0a000d0a515549540a")
 WORD = (1 << 64) - 1
@@ -62,7 +63,7 @@ def tag(key, marks, source, destination):
     if marks[0] >> 4 == 1:
         text = _mapped(_packed(source)) + _mapped(_packed(destination)) + _port(source) + _port(destination)
     else:
-        service, device = (destination, source) if marks[0] & 0x0F == UP else (source, destination)
+        service, device = (destination, source) if marks[0] & 0x0F != DOWN else (source, destination)
         text = _mapped(_packed(service)) + _port(service) + _mapped(_packed(device)) + _port(device)
     return siphash24(key, marks + text).to_bytes(8, "little")
 
@@ -75,7 +76,7 @@ def frame(family, addresses, tlvs):
 
 def write(key, key_id, direction, source, destination, before=(), after=(), version=V1):
     """`before`, `after`: other TLVs, as (type, value)."""
-    marks = bytes([(0x20 if version == V2 else 0x10) | direction, key_id])
+    marks = bytes([(0x20 if version in (V2, DIRECT) else 0x10) | (2 if version == DIRECT else direction), key_id])
     packed = _packed(source), _packed(destination)
     offer = [OFFER_TLV] if version == OFFER else []
     ours = (0xE0, marks + tag(key, marks, source, destination))
@@ -88,7 +89,7 @@ def version_of(datagram):
     at = 16 + (12 if datagram[13] == 0x12 else 36)
     if datagram[at : at + 3] == b"\xe1\0\0":
         return OFFER
-    return V2 if datagram[at + 3] >> 4 == 2 else V1
+    return {0x10: V1, 0x11: V1, 0x20: V2, 0x21: V2, 0x22: DIRECT}[datagram[at + 3]]
 
 
 def read(keys, direction, datagram):
@@ -107,7 +108,8 @@ def read(keys, direction, datagram):
     ports = [int.from_bytes(body[2 * size + 2 * i : 2 * size + 2 * i + 2], "big") for i in (0, 1)]
     source, destination = zip(addresses, ports)
     marks, found = body[at + 3 : at + 5], body[at + 5 :]
-    if marks[0] & 0x0F != direction or marks[0] >> 4 not in ((1,) if offers else (1, 2)):
+    marked = [0x10 | direction] + ([] if offers else [0x20 | direction] + ([0x22] if direction == UP else []))
+    if marks[0] not in marked:
         raise ValueError(f"version and direction {marks[0]:#x}")
     if found != tag(keys[marks[1]], marks, source, destination):
         raise ValueError(f"tag {found.hex()} of key {marks[1]}")

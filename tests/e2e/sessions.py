@@ -6,19 +6,13 @@ import signal
 import time
 
 from harness import FULL, Scene, ip, main, told, total, wait_all_joined, wait_until, wide
-from udp import Relay
+from udp import HELLO, Relay
 
 DEVICES, MOVES = (1000, 20) if FULL else (100, 6)
 REBIND_EVERY = 2.5  # s: four addresses have places, each for the five seconds after it spoke
 TRAFFIC = {"interval_ms": 1000, "ack_timeout_ms": 500} if FULL else {"interval_ms": 400, "ack_timeout_ms": 200}
 STAYING, LATE = 45, 10  # so many that each of three servers gets some of the first
 QUICK = {"interval_ms": 150, "ack_timeout_ms": 200, "max_seconds": 60}
-
-# A ClientHello without a cookie, of Mbed TLS.
-HELLO = bytes.fromhex(
-    "16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708d"
-    "a0292a981c00000004c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000"
-)
 
 
 def assert_survived(report, devices):

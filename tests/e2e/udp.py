@@ -28,6 +28,11 @@ from harness import free_ports, wait_until
 
 TLS12_CID = 25  # RFC 9146, section 4
 COAP_EMPTY_CON, COAP_RST = 0x40, 0x70  # RFC 7252, section 4.3
+# A ClientHello without a cookie, of Mbed TLS.
+HELLO = bytes.fromhex(
+    "16fefd0000000000000000005d010000510000000000000051fefd6b02c931da6fb8ae951071f14f33a687c2cb1ca5700ee11124708d"
+    "a0292a981c00000004c0a800ff01000023000d000e000c0603060105030501040304010036000100001600000017000000230000"
+)
 
 Record = namedtuple("Record", "type epoch seq cid length")
 

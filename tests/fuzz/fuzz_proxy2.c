@@ -25,7 +25,8 @@ static void check_again(const struct proxy2_keys *keys, enum proxy2_direction di
 	struct proxy2_ends expected = *ends, again;
 	size_t octets;
 
-	if (ends->version == PROXY2_V1_OFFER && !offers)
+	if ((ends->version == PROXY2_V1_OFFER && !offers) ||
+	    (ends->version == PROXY2_V2_DIRECT && direction == PROXY2_DOWN))
 		expected.version = PROXY2_V2;
 	require(len - (offers ? PROXY2_OFFER_OCTETS : 0) == PROXY2_V4_OCTETS ||
 		len - (offers ? PROXY2_OFFER_OCTETS : 0) == PROXY2_V6_OCTETS);
@@ -61,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len - 1 >= 2 * sizeof(struct addr)) {
 		memcpy(&ends, data + 1, 2 * sizeof(struct addr));
 		ends.key = data[0] >> 1 & 1;
-		ends.version = (data[0] >> 2) % 3;
+		ends.version = (data[0] >> 2) % 4;
 		check_again(&keys, direction, &ends);
 	}
 	return 0;

@@ -46,6 +46,11 @@ static const struct {
 	  SIGNATURE "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634 e0000a 10 "
 		    "01 941979f479ae92af" },
 	{ "version 2, up, IPv4", PROXY2_UP, PROXY2_V2, &device, &service, SIGNATURE "21 12 0019" ENDS4 OURS_UP_2 },
+	{ "version 2, direct, IPv4", PROXY2_UP, PROXY2_V2_DIRECT, &device, &service,
+	  SIGNATURE "21 12 0019" ENDS4 "e0000a 22 01 ce1658eca6c9a191" },
+	{ "version 2, direct, IPv6", PROXY2_UP, PROXY2_V2_DIRECT, &device6, &service6,
+	  SIGNATURE "21 22 0031 20010db8000000000000000000000001 20010db8ffff00000000000000000007 dc04 1634 e0000a 22 "
+		    "01 60df6506e1dfa871" },
 	{ "version 2, down, IPv4", PROXY2_DOWN, PROXY2_V2, &service, &device,
 	  SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 21 01 70431882d44ffe49" },
 	{ "version 2, up, IPv6", PROXY2_UP, PROXY2_V2, &device6, &service6,
@@ -84,13 +89,18 @@ START_TEST(offered)
 {
 	const struct proxy2_ends ends = { device, service, 0, PROXY2_V1_OFFER };
 	const struct proxy2_ends back = { service, device, 0, PROXY2_V1_OFFER };
+	const struct proxy2_ends back_direct = { service, device, 0, PROXY2_V2_DIRECT };
 	const struct octets up = octets_of(SIGNATURE "21 12 001c" ENDS4 OFFER OURS_UP);
-	const struct octets down = octets_of(written[4].hex);
+	const struct octets down =
+		octets_of(SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 21 01 70431882d44ffe49");
 	uint8_t out[PROXY2_MAX_OCTETS];
 
 	ck_assert_uint_eq(proxy2_write(out, &keys, PROXY2_UP, &ends), PROXY2_V4_OCTETS + PROXY2_OFFER_OCTETS);
 	ck_assert_mem_eq(out, up.at, up.len);
 	ck_assert_uint_eq(proxy2_write(out, &keys, PROXY2_DOWN, &back), PROXY2_V4_OCTETS);
+	ck_assert_mem_eq(out, down.at, down.len);
+	/* So does whoever does not care to answer directly. */
+	ck_assert_uint_eq(proxy2_write(out, &keys, PROXY2_DOWN, &back_direct), PROXY2_V4_OCTETS);
 	ck_assert_mem_eq(out, down.at, down.len);
 	ck_assert_uint_eq(
 		proxy2_write(out, &keys, PROXY2_UP, &(struct proxy2_ends){ device6, service6, 0, PROXY2_V1_OFFER }),
@@ -205,6 +215,9 @@ static const struct {
 	{ "down", PROXY2_DIRECTION, 0,
 	  SIGNATURE "21 12 0019 c6336407 c0000201 1634 dc04 e0000a 11 01 094165044dd71593" },
 	{ "direction 2", PROXY2_DIRECTION, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 12 01 " TAG_UP },
+	{ "a direct one without its tag", PROXY2_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 22 01 ec40bf37d3af5615" },
+	{ "the tag of a direct one", PROXY2_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 20 01 ce1658eca6c9a191" },
+	{ "version 2, direction 3", PROXY2_DIRECTION, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 23 01 ce1658eca6c9a191" },
 	{ "key 2", PROXY2_KEY, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 10 02 " TAG_UP },
 	{ "key 0", PROXY2_KEY, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 10 00 " TAG_UP },
 	{ "the other key's id", PROXY2_TAG, 0, SIGNATURE "21 12 0019" ENDS4 "e0000a 10 c8 " TAG_UP },

@@ -22,6 +22,12 @@
 #define WITH(tunnel)                FILE_OF(LISTENER("l", "10.0.0.2:5684", "p"), POOL("p", tunnel, BACKEND))
 #define WITH_BACKENDS(addr, all)                                                                                       \
 	FILE_OF(LISTENER("l", "10.0.0.2:5684", "p"), POOL("p", TUNNEL(LOCAL(addr) ONE_KEY), all))
+#define DIRECT(local, listeners_)                                                                                      \
+	FILE_OF(listeners_, POOL("p", TUNNEL(LOCAL(local) ONE_KEY "reply = \"direct\";"), BACKEND))
+#define DTLS(cid)                                                                                                      \
+	FILE_OF(LISTENER("l", "10.0.0.9:6001", "p"),                                                                   \
+		"{ name = \"p\"; forward = \"tunnel\"; " cid TUNNEL(                                                   \
+			LOCAL("10.0.0.2:7200") ONE_KEY "reply = \"direct\";") "backends = ( " BACKEND " ); }")
 #define TWO(listeners_, first, second)                                                                                 \
 	FILE_OF(LISTENER("l", "10.0.0.2:5684", "p") "," LISTENER("m", listeners_, "q"), first ",\n" second)
 
@@ -62,6 +68,29 @@ static const struct {
 	  "f.conf:3: pools[0].tunnel.local: on loopback, where backends[0] at 10.0.0.3:6001 cannot answer" },
 	{ WITH_BACKENDS("[::1]:7200", "{ name = \"b\"; address = \"[fd00::3]:6001\"; }"),
 	  "f.conf:3: pools[0].tunnel.local: on loopback, where backends[0] at [fd00::3]:6001 cannot answer" },
+	/* reply */
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") ONE_KEY "reply = \"node\";")), "" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") ONE_KEY "reply = \"lo\";")),
+	  "f.conf:3: pools[0].tunnel.reply: \"lo\" is unknown; accepted: node, direct" },
+	{ DIRECT("10.0.0.2:7200", LISTENER("l", "10.0.0.9:6001", "p")), "" },
+	{ DIRECT("10.0.0.2:7200", LISTENER("l", "[fd00::9]:6001", "p")), "" },
+	{ DIRECT("10.0.0.2:7200", LISTENER("l", "10.0.0.9:5684", "p")),
+	  "f.conf:4: pools[0].backends[0].address: port 6001: with tunnel.reply = \"direct\" servers answer from their "
+	  "own port, and devices expect that of listeners[0]; accepted: 5684" },
+	{ DIRECT("10.0.0.2:7200", LISTENER("l", "10.0.0.9:6001", "p") "," LISTENER("m", "10.0.0.9:6002", "p")),
+	  "f.conf:4: pools[0].backends[0].address: port 6001: with tunnel.reply = \"direct\" servers answer from their "
+	  "own port, and devices expect that of listeners[1]; accepted: 6002" },
+	{ DIRECT("10.0.0.2:7200", LISTENER("l", "0.0.0.0:6001", "p")),
+	  "f.conf:2: listeners[0].address: 0.0.0.0:6001: with tunnel.reply = \"direct\" the servers answer from the "
+	  "service address, so it cannot be every address of this host; give the one that they have on lo" },
+	{ DIRECT("10.0.0.2:7200", LISTENER("l", "127.0.0.9:6001", "p")),
+	  "f.conf:2: listeners[0].address: 127.0.0.9:6001: servers cannot answer devices from it; give an address that "
+	  "is routed" },
+	{ DTLS(""), "f.conf:3: pools[0].cid: CIDs are learned from servers' answers, which do not pass cidlb with "
+		    "tunnel.reply = \"direct\"; accepted: cid = { scheme = \"node-id\"; … }, \"quic-lb\", \"hash\" or "
+		    "\"none\"" },
+	{ DTLS("cid = { scheme = \"node-id\"; length = 6; };"),
+	  "f.conf:3: pools[0].backends[0].id: missing: scheme \"node-id\" needs one for each backend" },
 	/* keys: distinct ids within a pool; what other pools have does not matter */
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:7200") "keys = ( );")),
 	  "f.conf:3: pools[0].tunnel.keys: 0 entries; accepted: 1..2" },

@@ -22,9 +22,10 @@
 #define DOWN_2    SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 21 01 70431882d44ffe49"
 
 /* The other way round. Version 1 has the offer of version 2. */
-#define UP_ENDS "c0000201 c6336407 dc04 1634"
-#define UP      SIGNATURE "21 12 001c" UP_ENDS "e10000 e0000a 10 01 a9750b7c3742f7a0"
-#define UP_2    SIGNATURE "21 12 0019" UP_ENDS "e0000a 20 01 ec40bf37d3af5615"
+#define UP_ENDS   "c0000201 c6336407 dc04 1634"
+#define UP        SIGNATURE "21 12 001c" UP_ENDS "e10000 e0000a 10 01 a9750b7c3742f7a0"
+#define UP_DIRECT SIGNATURE "21 12 0019" UP_ENDS "e0000a 22 01 ce1658eca6c9a191"
+#define UP_2      SIGNATURE "21 12 0019" UP_ENDS "e0000a 20 01 ec40bf37d3af5615"
 
 static struct path_bed bed;
 static int server; /* backend "a" */
@@ -107,6 +108,21 @@ START_TEST(header_in_front)
 	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 1);
 	ck_assert_uint_eq(bed.path->stats.verdicts[bed.configured.listener_uid][VERDICT_CID], 1);
 	ck_assert_uint_eq(flows_count(bed.shared.flows, bed.configured.pool_uid).flows[FLOW_CLASS_HANDSHAKE], 0);
+}
+END_TEST
+
+/* Servers are asked to answer devices themselves, but those that only we reach. What comes back is delivered. */
+START_TEST(direct)
+{
+	struct addr device;
+	const int fd = open_socket("127.0.0.1", SOCKET_LISTENER, &device);
+
+	bed.configured.pool.tunnel.reply = REPLY_DIRECT;
+	publish();
+	receive("192.0.2.1:56324", NULL, RECORD);
+	assert_arrives(server, UP_DIRECT RECORD);
+	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 1);
+	close(fd);
 }
 END_TEST
 
@@ -533,6 +549,7 @@ void suite(TCase *tests)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, header_in_front);
+	tcase_add_test(tests, direct);
 	tcase_add_test(tests, header_of_a_wildcard_listener);
 	tcase_add_test(tests, the_first_key_signs);
 	tcase_add_test(tests, no_address);

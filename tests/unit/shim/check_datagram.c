@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -289,6 +290,139 @@ START_TEST(answers_in_a_version_that_the_node_reads)
 }
 END_TEST
 
+/* The server's own port on loopback, where every address can be a service address. */
+static struct addr service_at(const char *ip)
+{
+	struct sockaddr_in name;
+	socklen_t len = sizeof name;
+	struct addr at;
+
+	ck_assert_int_eq(getsockname(server, (struct sockaddr *)&name, &len), 0);
+	ck_assert_int_eq(addr_parse_ip(&at, ip), 0);
+	at.port = ntohs(name.sin_port);
+	shim.settings.ports[0] = at.port;
+	return at;
+}
+
+static bool is_silent(int fd)
+{
+	char octet;
+
+	return recv(fd, &octet, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+static void ask_directly(const struct addr *from, const struct addr *to)
+{
+	struct msghdr msg = { 0 };
+	char buffer[16];
+
+	up_version = PROXY2_V2_DIRECT;
+	send_up(node, from, to, "up");
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 2);
+}
+
+static void assert_direct(int fd, const struct addr *expected)
+{
+	struct sockaddr_in name;
+	socklen_t len = sizeof name;
+	char buffer[16];
+	struct addr from;
+
+	ck_assert_int_eq(recvfrom(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&name, &len), 4);
+	ck_assert_mem_eq(buffer, "down", 4);
+	ck_assert_int_eq(rewrite_addr(&from, (struct sockaddr *)&name, len), 0);
+	ck_assert(addr_equal(&from, expected));
+	ck_assert(is_silent(fd));
+}
+
+/* From the service address itself, without a header, and the node sees nothing of it. */
+START_TEST(straight_to_the_device)
+{
+	const struct addr at = service_at("127.0.0.2"), other = service_at("127.0.0.3");
+	struct sockaddr_in name;
+	struct addr from;
+	const int fd = bound(&name);
+
+	ck_assert_int_eq(rewrite_addr(&from, (struct sockaddr *)&name, sizeof name), 0);
+	ask_directly(&from, &at);
+	send_down(&from, NULL);
+	assert_direct(fd, &at);
+	/* As with nodes: by each service address that it used, or by the one that the server names. */
+	ask_directly(&from, &other);
+	send_down(&from, "127.0.0.3");
+	assert_direct(fd, &other);
+	ck_assert(is_silent(node));
+	/* The node wants its answers again. */
+	up_version = PROXY2_V2;
+	send_up(node, &from, &at, "up");
+	ck_assert_int_eq(take((char[16]){ 0 }, 16, 0, &(struct msghdr){ 0 }), 2);
+	send_down(&from, "127.0.0.2");
+	assert_down(&from, "2");
+	ck_assert(is_silent(fd));
+	ck_assert_int_eq(shim.notice.not_direct_s, 0);
+	close(fd);
+}
+END_TEST
+
+/* Where the socket cannot send from the service address, the node delivers, and it is said. */
+START_TEST(not_from_elsewhere)
+{
+	struct addr elsewhere = service_at("198.51.100.7"), other_port = service_at("127.0.0.4");
+	struct sockaddr_in name;
+	struct addr from;
+	const int fd = bound(&name);
+
+	ck_assert_int_eq(rewrite_addr(&from, (struct sockaddr *)&name, sizeof name), 0);
+	ask_directly(&from, &elsewhere);
+	send_down(&from, NULL);
+	assert_down(&from, "7");
+	ck_assert_int_ne(shim.notice.not_direct_s, 0);
+	other_port.port ^= 1;
+	ask_directly(&from, &other_port);
+	send_down(&from, "127.0.0.4");
+	assert_down(&from, "4");
+	ck_assert(is_silent(fd));
+	close(fd);
+}
+END_TEST
+
+/* Nobody without a key makes a server send anything, or turns where its answers go. */
+START_TEST(forged_ones_lead_nowhere)
+{
+	const struct addr at = service_at("127.0.0.2");
+	struct proxy2_ends ends = { device, at, 0, PROXY2_V2 };
+	struct sockaddr_in name;
+	uint8_t datagram[PROXY2_MAX_OCTETS];
+	struct msghdr msg = { 0 };
+	char buffer[16];
+	const int fd = bound(&name);
+
+	ck_assert_int_eq(rewrite_addr(&ends.source, (struct sockaddr *)&name, sizeof name), 0);
+	/* A header that was seen, with another direction. Behind that are the key's id and the tag. */
+	const size_t octets = proxy2_write(datagram, &shim.settings.keys, PROXY2_UP, &ends);
+	uint8_t *direction = datagram + octets - 10;
+	ck_assert_uint_eq(*direction, 0x20);
+	ck_assert_int_eq(send(node, datagram, octets, 0), (ssize_t)octets);
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), 0);
+	*direction = 0x22;
+	ck_assert_int_eq(send(node, datagram, octets, 0), (ssize_t)octets);
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), -1);
+	ck_assert_uint_eq(shim.notice.dropped[PROXY2_TAG], 1);
+	send_down(&ends.source, NULL);
+	assert_down(&ends.source, "2");
+	ck_assert(is_silent(fd));
+	/* A good one of a stranger. */
+	up_version = PROXY2_V2_DIRECT;
+	send_up(stranger, &ends.source, &at, "up");
+	ck_assert_int_eq(take(buffer, sizeof buffer, 0, &msg), -1);
+	ck_assert_uint_eq(shim.notice.dropped[NOTICE_FOREIGN], 1);
+	send_down(&ends.source, NULL);
+	assert_down(&ends.source, "2");
+	ck_assert(is_silent(fd));
+	close(fd);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -300,4 +434,7 @@ void suite(TCase *tests)
 	tcase_add_test(tests, threads_share_a_socket);
 	tcase_add_test(tests, copies_by_each_service_address);
 	tcase_add_test(tests, answers_in_a_version_that_the_node_reads);
+	tcase_add_test(tests, straight_to_the_device);
+	tcase_add_test(tests, not_from_elsewhere);
+	tcase_add_test(tests, forged_ones_lead_nowhere);
 }

@@ -22,7 +22,7 @@ static struct addr device_of(unsigned i)
 
 static struct table_way way_of(unsigned i)
 {
-	return (struct table_way){ { { MAPPED, 10, 0, 0, 2 }, (uint16_t)(i % 60000 + 1) }, service, 0 };
+	return (struct table_way){ { { MAPPED, 10, 0, 0, 2 }, (uint16_t)(i % 60000 + 1) }, service, 0, 0 };
 }
 
 static void assert_way(unsigned port, const struct addr *to, const struct table_way *expected)
@@ -43,7 +43,7 @@ static bool is_unknown(unsigned port, const struct addr *to)
 /* A way of each of these letters, by node 1: services 198.51.100.LETTER. */
 static struct table_way way_by(char letter)
 {
-	struct table_way way = { node, service, 0 };
+	struct table_way way = { node, service, 0, 0 };
 
 	way.service.ip[15] = (uint8_t)letter;
 	return way;
@@ -78,7 +78,8 @@ static void new_table(void)
 
 START_TEST(node_is_the_last_one)
 {
-	const struct table_way one = { node, service, 0 }, two = { { { MAPPED, 10, 0, 0, 3 }, 7200 }, service, 0 };
+	const struct table_way one = { node, service, 0, 0 },
+			       two = { { { MAPPED, 10, 0, 0, 3 }, 7200 }, service, 0, 0 };
 
 	ck_assert(is_unknown(0, &device));
 	table_learn(&table, 0, &device, &one, now_s);
@@ -92,8 +93,9 @@ END_TEST
 
 START_TEST(unknown_devices_go_the_way_of_the_last_datagram)
 {
-	const struct table_way one = { node, service, 0 }, two = { { { MAPPED, 10, 0, 0, 3 }, 7200 }, service, 0 };
-	const struct table_way six = { node, service6, 0 };
+	const struct table_way one = { node, service, 0, 0 },
+			       two = { { { MAPPED, 10, 0, 0, 3 }, 7200 }, service, 0, 0 };
+	const struct table_way six = { node, service6, 0, 0 };
 	const struct addr stranger = device_of(9);
 
 	table_learn(&table, 0, &device, &one, now_s);
@@ -111,8 +113,8 @@ END_TEST
 
 START_TEST(probes_are_followed_by_nobody_else)
 {
-	const struct table_way one = { node, service, 0 },
-			       of_probes = { { { MAPPED, 10, 0, 0, 2 }, 7204 }, service, 0 };
+	const struct table_way one = { node, service, 0, 0 },
+			       of_probes = { { { MAPPED, 10, 0, 0, 2 }, 7204 }, service, 0, 0 };
 	const struct addr probe = { { MAPPED, 10, 0, 0, 2 }, 1024 }, stranger = device_of(9);
 
 	/* But where nothing else is known. */
@@ -193,7 +195,7 @@ END_TEST
 
 START_TEST(node_changes_make_no_copies)
 {
-	struct table_way way = { node, service, 0 };
+	struct table_way way = { node, service, 0, 0 };
 
 	for (uint16_t i = 0; i < 100; i++) {
 		way.node.ip[15] = (uint8_t)(i % 7);
@@ -204,7 +206,7 @@ START_TEST(node_changes_make_no_copies)
 }
 END_TEST
 
-static void hear_key(const struct addr *from, char letter, uint16_t key)
+static void hear_key(const struct addr *from, char letter, uint8_t key)
 {
 	struct table_way way = way_by(letter);
 
@@ -245,12 +247,12 @@ END_TEST
 START_TEST(service_addresses_without_a_place_keep_their_key)
 {
 	enum { MANY = 4 * TABLE_SERVICES };
-	struct table_way way = { node, service, 0 };
+	struct table_way way = { node, service, 0, 0 };
 
 	for (unsigned i = 0; i < MANY; i++) {
 		const struct addr from = device_of(i);
 		way.service.port = (uint16_t)(i + 1);
-		way.key = (uint16_t)(i % 7);
+		way.key = (uint8_t)(i % 7);
 		table_learn(&table, 0, &from, &way, now_s);
 	}
 	for (unsigned i = 0; i < MANY; i++) {
@@ -262,8 +264,8 @@ END_TEST
 
 START_TEST(ports_are_apart)
 {
-	const struct table_way secure = { node, service, 0 };
-	const struct table_way plain = { node, { { MAPPED, 198, 51, 100, 7 }, 5683 }, 0 };
+	const struct table_way secure = { node, service, 0, 0 };
+	const struct table_way plain = { node, { { MAPPED, 198, 51, 100, 7 }, 5683 }, 0, 0 };
 
 	table_learn(&table, 0, &device, &secure, now_s);
 	ck_assert(is_unknown(15, &device));
@@ -281,12 +283,12 @@ START_TEST(oldest_of_a_set_makes_room)
 
 	for (unsigned i = 0; i < MANY; i++) {
 		const struct addr passing = device_of(i);
-		const struct table_way way = way_of(i), own = { node, service, 0 };
+		const struct table_way way = way_of(i), own = { node, service, 0, 0 };
 		table_learn(&table, 0, &passing, &way, now_s);
 		if (i % TABLE_SETS == 0)
 			table_learn(&table, 0, &device, &own, now_s);
 	}
-	assert_way(0, &device, &(struct table_way){ node, service, 0 });
+	assert_way(0, &device, &(struct table_way){ node, service, 0, 0 });
 	for (unsigned i = MANY - RECENT; i < MANY; i++) {
 		const struct addr passing = device_of(i);
 		const struct table_way expected = way_of(i);
@@ -301,7 +303,7 @@ END_TEST
 
 START_TEST(what_a_fork_caught_is_forgotten)
 {
-	const struct table_way one = { node, service, 0 };
+	const struct table_way one = { node, service, 0, 0 };
 	const struct addr other = device_of(1);
 
 	table_learn(&table, 0, &device, &one, now_s);
