@@ -393,6 +393,7 @@ def stay(stage):
     print(f"still running: {HTTP}/ · kill -9 {stage.cidlb.child.pid} · Ctrl-C ends\nto try, from {ROOT}:")
     for command, what in to_try(stage):
         print(f"  {command}  # {what}", flush=True)
+    print("with servers of your own: README.md, A first deployment", flush=True)
     while True:
         if not stage.cidlb.alive():
             stage.cidlb.start()
