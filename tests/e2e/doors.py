@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from control import ask, ctl
-from harness import AS_ROOT, BIN, PSK, SANITIZE, USER, Scene, Skip, free_ports, main, wait_until
+from harness import AS_ROOT, BIN, PSK, SANITIZE, USER, Scene, free_ports, main, wait_until
 
 PAGES = ("/healthz", "/readyz", "/metrics")
 PROMETHEUS = (

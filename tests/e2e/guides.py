@@ -5,7 +5,6 @@ they tell to run is run by deployment.py."""
 import os
 import re
 import subprocess
-from pathlib import Path
 
 from harness import BIN, Skip, main
 from pages import GUIDE, README, ROOT, Page, guide, pages

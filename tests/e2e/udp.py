@@ -147,15 +147,6 @@ class Relay:
             time.sleep(0.01)
         raise TimeoutError(f"the device sent no record with a CID within {timeout} s")
 
-    def wait_downlink(self, after, timeout=30):
-        """Waits until more than `after` datagrams went to the device; how many did."""
-        end = time.monotonic() + timeout
-        while len(self.downlinks) <= after:
-            if time.monotonic() > end:
-                raise TimeoutError(f"the device got nothing within {timeout} s")
-            time.sleep(0.01)
-        return len(self.downlinks)
-
     def _run(self):
         while self.running:
             ready, _, _ = select.select([self.inside, *self.outside], [], [], 0.05)

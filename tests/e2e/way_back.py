@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import harness
-from harness import BIN, PSK, Process, Scene, Skip, free_ports, main, wait_until
+from harness import BIN, PSK, Scene, Skip, free_ports, main, wait_until
 from udp import open_socket
 
 PREFIX_V4, PREFIX_V6 = "10.64.0.0/16", "fd64::/64"

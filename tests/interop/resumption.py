@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from harness import FULL, Scene, Skip, main, wait_until, wide
+from harness import FULL, Scene, main, wait_until, wide
 from lab.peers import KINDS
 from lab.talk import Clock, Devices, Server
 from peers import ANSWER_S, Nat, put_shim_before
