@@ -62,6 +62,11 @@ static json_t *drops_json(const struct device *device)
 	return rows;
 }
 
+static bool keeps_flows(const struct view_pool *pool)
+{
+	return !pool->tunnel && !pool->dsr && !pool->stateless;
+}
+
 /* In the modes without flows, where the address and port are known. */
 static json_t *handshakes_json(const struct device *device)
 {
@@ -70,9 +75,8 @@ static json_t *handshakes_json(const struct device *device)
 
 	for (size_t i = 0; request->from_text && request->from.port && i < device->view->pool_count; i++) {
 		const struct view_pool *pool = &device->view->pools[i];
-		const char *backend = pool->tunnel || pool->dsr || pool->stateless
-					      ? view_handshake(request->control, pool->uid, &request->from)
-					      : NULL;
+		const char *backend =
+			keeps_flows(pool) ? NULL : view_handshake(request->control, pool->uid, &request->from);
 
 		if (backend)
 			json_array_append_new(handshakes,
@@ -81,8 +85,20 @@ static json_t *handshakes_json(const struct device *device)
 	return handshakes;
 }
 
+/* Where its CID leads in a pool without flows, by the pool's index. */
+static enum view_cid cid_leads(const struct device *device, size_t pool, uint16_t *backend)
+{
+	return view_cid(device->request->control, pool, device->request->cid, device->request->cid_len, backend);
+}
+
 static bool serves(const struct device *device, uint16_t backend)
 {
+	uint16_t led_to;
+
+	for (size_t i = 0; device->request->cid_text && i < device->view->pool_count; i++)
+		if (!keeps_flows(&device->view->pools[i]) && cid_leads(device, i, &led_to) == VIEW_CID_LEADS &&
+		    led_to == backend)
+			return true;
 	for (size_t i = 0; i < device->count; i++)
 		if (device->flows[i].backend == backend)
 			return true;
@@ -99,13 +115,35 @@ static json_t *backends_json(const struct device *device)
 	return backends;
 }
 
+/* What can be said all the same: where its CID leads. */
+static json_t *pool_without_flows(const struct device *device, size_t at)
+{
+	static const char *const names[] = { [VIEW_CID_LEADS] = "leads",
+					     [VIEW_CID_UNREAD] = "unread",
+					     [VIEW_CID_MISFIT] = "misfit",
+					     [VIEW_CID_UNKNOWN] = "unknown",
+					     [VIEW_CID_NO_SERVER] = "no_server" };
+	const struct view_pool *pool = &device->view->pools[at];
+	json_t *row = json_pack("{s:s, s:s}", "pool", pool->name, "forward", pool->forward);
+	enum view_cid said;
+	uint16_t backend;
+
+	if (!device->request->cid_text)
+		return row;
+	said = cid_leads(device, at, &backend);
+	json_object_set_new(row, "cid", json_string(names[said]));
+	if (said == VIEW_CID_LEADS)
+		json_object_set_new(row, "backend", answer_text(view_backend_name(device->request->control, backend)));
+	return row;
+}
+
 static json_t *pools_without_flows(const struct device *device)
 {
-	json_t *pools = command_stateless_json(device->view);
+	json_t *pools = json_array();
 
 	for (size_t i = 0; i < device->view->pool_count; i++)
-		if (device->view->pools[i].tunnel || device->view->pools[i].dsr)
-			json_array_append_new(pools, json_string(device->view->pools[i].name));
+		if (!keeps_flows(&device->view->pools[i]))
+			json_array_append_new(pools, pool_without_flows(device, i));
 	return pools;
 }
 

@@ -164,6 +164,16 @@ size_t view_drops(const struct control *control, const uint8_t ip[static 16], st
 /* The name of the backend that a device's handshake is with, in the modes without flows. NULL: none is under way. */
 const char *view_handshake(struct control *control, uint16_t pool, const struct addr *device);
 
+/* Where a CID leads in a pool, by its index, by the table that runs. */
+enum view_cid {
+	VIEW_CID_LEADS,    /* *backend is set, a stable number */
+	VIEW_CID_UNREAD,   /* the pool does not read CIDs */
+	VIEW_CID_MISFIT,   /* it is none of the layout's, as by its length */
+	VIEW_CID_UNKNOWN,  /* no backend has its server id, or was seen to give it out */
+	VIEW_CID_NO_SERVER /* CIDs are hashed, and no backend takes new sessions */
+};
+enum view_cid view_cid(struct control *control, size_t pool, const uint8_t *cid, size_t len, uint16_t *backend);
+
 /* Names by stable number. NULL: it is no longer configured. A flow may outlive its listener, pool or backend for a
  * while. */
 const char *view_listener_name(const struct control *control, uint16_t uid);

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "common/learned.h"
 #include "control/state.h"
 #include "control/view.h"
 
@@ -57,4 +58,43 @@ const char *view_handshake(struct control *control, uint16_t pool, const struct 
 	const uint16_t backend = handshakes_hint(control->handshakes, source, (uint32_t)clock_s());
 
 	return backend == HANDSHAKES_NO_HINT ? NULL : view_backend_name(control, backend);
+}
+
+/* The index of the backend that was seen to give out the CID. */
+static uint16_t learned_backend(const struct learned_servers *servers, const uint8_t *cid, size_t len)
+{
+	const struct learned_place place = learned_look(servers->cids, cid, len);
+	struct learned_by by;
+
+	return learned_find(servers->cids, &place, &by) ? servers->at[by.last] : SNAPSHOT_NO_BACKEND;
+}
+
+static enum view_cid leads_to(const struct snapshot_pool *pool, uint16_t at, enum view_cid otherwise, uint16_t *backend)
+{
+	if (at == SNAPSHOT_NO_BACKEND)
+		return otherwise;
+	*backend = pool->backends[at].uid;
+	return VIEW_CID_LEADS;
+}
+
+enum view_cid view_cid(struct control *control, size_t pool, const uint8_t *cid, size_t len, uint16_t *backend)
+{
+	const struct table *table = publisher_read(&control->publisher);
+	const struct snapshot_pool *snapshot = &table->snapshot->pools[pool];
+	const struct learned_servers *learned = table->pools[pool].learned;
+	struct server_id id;
+
+	if (!snapshot->reads_cids)
+		return VIEW_CID_UNREAD;
+	if (learned)
+		return leads_to(snapshot, learned_backend(learned, cid, len), VIEW_CID_UNKNOWN, backend);
+	switch (cid_open_octets(&id, &snapshot->layout, cid, len)) {
+	case CID_OPENED:
+		return leads_to(snapshot, snapshot_backend_of_id(snapshot, &id), VIEW_CID_UNKNOWN, backend);
+	case CID_HASHED:
+		return leads_to(snapshot, snapshot_backend_of_hash(snapshot, siphash24(&snapshot->hash_key, cid, len)),
+				VIEW_CID_NO_SERVER, backend);
+	default:
+		return VIEW_CID_MISFIT;
+	}
 }

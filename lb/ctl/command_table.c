@@ -24,7 +24,8 @@ const struct ctl_command ctl_commands[] = {
 	  .synopsis = "[NAME] [--down] [--sort KEY]",
 	  .others = of_running,
 	  .help = "health, state and traffic of every server, of one, or of those that are down. Sorted by name, or\n"
-		  "what is most comes first: flows, traffic, last (the longest without a CID), probe (the slowest)",
+		  "what is most comes first: flows, octets (both ways), last (the longest without a CID), probe (the\n"
+		  "slowest)",
 	  .takes = TAKES(DOWN) | TAKES(SORT),
 	  .run = live_command_run },
 	{ .name = "flows",
@@ -47,9 +48,8 @@ const struct ctl_command ctl_commands[] = {
 	{ .name = "events",
 	  .synopsis = "[--follow]",
 	  .others = of_running,
-	  .help = "what has happened: servers up and down, drains, contested ids, reloads, shortages; the last lines "
-		  "of\n"
-		  "the log, each a line of JSON",
+	  .help = "what has happened to servers (up, down, drained, added, …), server ids, the configuration and\n"
+		  "this node: the last such lines of the log, each a line of JSON",
 	  .takes = TAKES(FOLLOW),
 	  .run = events_run },
 	{ .name = "trace",

@@ -56,14 +56,13 @@ static const char *name_of(const json_t *flow)
 	return is_handshake(flow) ? "handshake" : "address";
 }
 
-static void print_head(const json_t *answer, const json_t *flow, FILE *out)
+/* Of a flow, or of what else has a pool and a backend. */
+static void print_server(const json_t *answer, const json_t *flow, FILE *out)
 {
 	const json_t *backend = backend_of(answer, flow);
 	char age[LIVE_CELL_OCTETS];
 
-	fprintf(out, "%s %s, pool %s, server %s", name_of(flow),
-		live_text(flow, json_is_string(json_object_get(flow, "cid")) ? "cid" : "device"),
-		live_text(flow, "pool"), live_text(flow, "backend"));
+	fprintf(out, "pool %s, server %s", live_text(flow, "pool"), live_text(flow, "backend"));
 	if (!backend)
 		fputs(", which is no longer configured", out);
 	else if (strcmp(live_text(backend, "health"), "down") == 0)
@@ -72,6 +71,13 @@ static void print_head(const json_t *answer, const json_t *flow, FILE *out)
 	else
 		fprintf(out, ", which is %s, %s", live_text(backend, "health"), live_text(backend, "state"));
 	fputc('\n', out);
+}
+
+static void print_head(const json_t *answer, const json_t *flow, FILE *out)
+{
+	fprintf(out, "%s %s, ", name_of(flow),
+		live_text(flow, json_is_string(json_object_get(flow, "cid")) ? "cid" : "device"));
+	print_server(answer, flow, out);
 }
 
 /* Where it is, and where else its CID was shown. */
@@ -180,6 +186,58 @@ static void print_drops(const json_t *answer, FILE *out)
 			why_text(live_text(drop, "why")));
 }
 
+/* Of a pool that keeps no flows: where the CID leads, and how to see more. */
+static void print_led(const json_t *answer, const json_t *row, const char *of, FILE *out)
+{
+	const json_t *backend = backend_of(answer, row);
+
+	fprintf(out, "CID %s, ", of);
+	print_server(answer, row, out);
+	if (strcmp(live_text(backend, "state"), "maint") == 0)
+		fputs("  => its server is in maint: what it sends is dropped\n", out);
+	else if (strcmp(live_text(backend, "health"), "down") == 0)
+		fputs("  => what it sends goes there all the same: no other server has its keys\n", out);
+	fprintf(out, "  mode %s keeps nothing of a device. Does it speak, and from where? cidlbctl trace --cid %s\n",
+		live_text(row, "forward"), of);
+}
+
+static void print_without_flows(const json_t *answer, const json_t *row, const char *of, FILE *out)
+{
+	static const struct {
+		const char *cid, *text;
+	} texts[] = {
+		{ "unread", "does not read CIDs: a device's address says which server it has" },
+		{ "misfit", "has no such CIDs: another length, or another config. cidlbctl cid open" },
+		{ "unknown", "the CID leads to no server: no server has this id, or was seen to give it out" },
+		{ "no_server", "no server takes sessions" },
+	};
+	const char *cid = live_text(row, "cid");
+
+	if (strcmp(cid, "leads") == 0) {
+		print_led(answer, row, of, out);
+		return;
+	}
+	fprintf(out, "pool %s, mode %s, ", live_text(row, "pool"), live_text(row, "forward"));
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (strcmp(texts[i].cid, cid) == 0) {
+			fprintf(out, "%s\n", texts[i].text);
+			return;
+		}
+	fprintf(out,
+		"keeps nothing of a device. Its CID says which server it has: cidlbctl device HEX. Does it speak? "
+		"cidlbctl trace --from %s\n",
+		of);
+}
+
+static bool is_led(const json_t *rows)
+{
+	const json_t *row;
+	size_t index;
+
+	json_array_foreach(rows, index, row) if (strcmp(live_text(row, "cid"), "leads") == 0) return true;
+	return false;
+}
+
 static void print_nothing(const json_t *answer, const char *of, FILE *out)
 {
 	const bool is_address = strpbrk(of, ".:") != NULL;
@@ -197,7 +255,7 @@ static void print_nothing(const json_t *answer, const char *of, FILE *out)
 void device_print(const json_t *answer, const char *of, FILE *out)
 {
 	const json_t *flows = json_object_get(answer, "flows"), *handshakes = json_object_get(answer, "handshakes"),
-		     *one;
+		     *without = json_object_get(answer, "without_flows"), *one;
 	const json_int_t matched = live_number(answer, "matched");
 	size_t index;
 
@@ -214,8 +272,7 @@ void device_print(const json_t *answer, const char *of, FILE *out)
 							   live_text(one, "pool"), live_text(one, "backend"));
 	print_drops(answer, out);
 	if (matched == 0 && json_array_size(handshakes) == 0 &&
-	    json_array_size(json_object_get(answer, "dropped")) == 0)
+	    json_array_size(json_object_get(answer, "dropped")) == 0 && !is_led(without))
 		print_nothing(answer, of, out);
-	json_array_foreach(json_object_get(answer, "without_flows"), index, one)
-		fprintf(out, "pool %s keeps no flows: of its sessions nothing is known here\n", json_string_value(one));
+	json_array_foreach(without, index, one) print_without_flows(answer, one, of, out);
 }

@@ -1,13 +1,35 @@
 #include "ctl/events.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/live.h"
+#include "ctl/live_table.h"
 
 enum { ANSWER_S = 10, FOR_EVER = 0 };
 
+/* What happened to servers, server ids, the configuration and this node. The log has more. */
+static bool is_shown(const char *event)
+{
+	static const char *const beginnings[] = { "backend_", "id_", "reload" };
+	static const char *const names[] = { "started",       "stopped",  "left",       "joined",
+					     "configuration", "drained",  "unanswered", "no_backend",
+					     "next_hop",      "steering", "missed" };
+
+	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+		if (strncmp(beginnings[i], event, strlen(beginnings[i])) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], event) == 0)
+			return true;
+	return false;
+}
+
+/* False: stdout takes no more. */
 static bool print_event(const json_t *event)
 {
+	if (!is_shown(live_text(event, "event")))
+		return true;
 	json_dumpf(event, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 	return fputc('\n', stdout) != EOF;
 }

@@ -26,10 +26,10 @@ static double flows_rank(const json_t *row, const char **text)
 	return -(double)live_number(row, "flows");
 }
 
-static double traffic_rank(const json_t *row, const char **text)
+static double octets_rank(const json_t *row, const char **text)
 {
 	(void)text;
-	return -(double)live_number(row, "forwarded_up") - (double)live_number(row, "forwarded_down");
+	return -(double)live_number(row, "octets_up") - (double)live_number(row, "octets_down");
 }
 
 /* One that has never had a CID is silent for longest. */
@@ -52,7 +52,7 @@ static const struct {
 	double (*rank)(const json_t *row, const char **text);
 } keys[] = { { "name", name_rank },
 	     { "flows", flows_rank },
-	     { "traffic", traffic_rank },
+	     { "octets", octets_rank },
 	     { "last", last_rank },
 	     { "probe", probe_rank } };
 

@@ -15,7 +15,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import AS_ROOT, BIN, USER, Scene, Skip, main, wait_until
+from harness import AS_ROOT, BIN, USER, Scene, Skip, free_ports, main, wait_until
 from udp import Relay
 
 TRAFFIC = {"interval_ms": 300, "ack_timeout_ms": 300}
@@ -238,6 +238,38 @@ def case_device():
         assert "1..20 octets" in ctl(lb, "device", "xx", status=1)
 
 
+def case_device_without_flows():
+    """Nothing is kept of it. But its CID says where it is."""
+    quiet = {"forward": "tunnel", "health": {"probe": "none"}}
+    with Scene() as scene:
+        def pool(name, cid):
+            backends = [{"name": f"{name}{n}", "address": f"127.0.0.1:{free_ports()}"} for n in (1, 2)]
+            for n, backend in enumerate(backends, 1):
+                backend.update({"id": n} if cid["scheme"] == "node-id" else {})
+            tunnel = {"local": f"127.0.0.1:{free_ports(3)}", "keys": [{"id": 1, "key": "00" * 16}]}
+            pool = scene.pool(name, backends, cid=cid, tunnel=tunnel, **quiet)
+            return {key: value for key, value in pool.items() if key != "nat"}
+
+        lb = scene.cidlb(
+            [pool("i", {"scheme": "node-id", "length": 6}), pool("h", {"scheme": "hash", "length": 6}),
+             pool("l", {"scheme": "learned"}), pool("n", {"scheme": "none"})]
+        )
+        said = ctl(lb, "device", "02" * 6)
+        trace = f"mode tunnel keeps nothing of a device. Does it speak, and from where? cidlbctl trace --cid {'02' * 6}\n"
+        assert said.startswith(f"CID {'02' * 6}, pool i, server i2, which is up, ready\n  {trace}"), said
+        assert re.search(rf"\nCID {'02' * 6}, pool h, server h[12], which is up, ready\n", said), said
+        assert "\npool l, mode tunnel, the CID leads to no server: " in said, said
+        assert "\npool n, mode tunnel, does not read CIDs: " in said and "no flow" not in said, said
+        ctl(lb, "maint", "i2")
+        said = ctl(lb, "device", "02" * 6)
+        assert "server i2, which is up, maint\n  => its server is in maint: what it sends is dropped\n" in said, said
+        rows = {row["pool"]: row for row in ask(lb, "device", "03" * 6)["without_flows"]}
+        assert rows["i"] == {"pool": "i", "forward": "tunnel", "cid": "unknown"}, rows
+        rows = {row["pool"]: row["cid"] for row in ask(lb, "device", "02" * 7)["without_flows"]}
+        assert rows == {"i": "misfit", "h": "misfit", "l": "unknown", "n": "unread"}, rows
+        assert "pool i, mode tunnel, keeps nothing of a device. Its CID says" in ctl(lb, "device", "127.0.0.1")
+
+
 def case_events():
     """What has happened, as JSON whatever form the log has, and with --follow what happens."""
     with Scene() as scene:
@@ -268,6 +300,7 @@ def case_events():
         assert [row.split()[0] for row in ctl(lb, "backends", "--down").splitlines() if row[0] != " "] == [
             "BACKEND", "p/b"
         ]
+        assert "learned_file" in lb.log_text() and "learned_file" not in by_name, "the log has more"
         lb.stop()
         assert all(follower.wait(10) == 1 for follower in followers)
 
@@ -317,6 +350,8 @@ def case_status_and_tables():
         ], rows
         assert all(int(row[6]) > 0 and row[8:10] == ["s", "ago"] for row in rows), rows
         end(fleet)
+        octets = [row["octets_up"] + row["octets_down"] for row in ask(lb, "backends", "--sort", "octets")["backends"]]
+        assert octets == sorted(octets, reverse=True) and octets[1] > 0, octets
 
 
 def case_flows():

@@ -139,7 +139,7 @@ def case_completion():
         assert completed(["cidlbctl", "drain", *socket, "p/a", ""], BIN) >= {"--wait", "--timeout"}
         assert completed(["cidlbctl", "drain", "--socket", "/nowhere", "p"], BIN) == set()
         assert completed(["cidlbctl", "flows", "--sort", ""], BIN) == {"moves", "octets", "last"}
-        assert completed(["cidlbctl", "backends", "--sort", "t"], BIN) == {"traffic"}
+        assert completed(["cidlbctl", "backends", "--sort", "o"], BIN) == {"octets"}
         assert completed(["cidlbctl", "help", "cid", ""], BIN) == {"mint", "open"}
 
 

@@ -62,10 +62,38 @@ static const struct {
 	  "dropped 4 times, last 0 s ago, from 10.0.0.1:5 at listener coaps: limited: more new handshakes than "
 	  "hello_rate "
 	  "lets pass\n" },
-	{ "{'matched': 0, 'flows': [], 'uptime_s': 120, 'without_flows': ['t']}", "10.0.0.1",
+	{ "{'matched': 0, 'flows': [], 'uptime_s': 120, 'without_flows': [{'pool': 't', 'forward': 'dsr'}]}",
+	  "10.0.0.1",
 	  "10.0.0.1: no flow, no handshake, and nothing of it was dropped since cidlb was started, 2 min ago\n"
 	  "does anything arrive? cidlbctl trace --from 10.0.0.1\n"
-	  "pool t keeps no flows: of its sessions nothing is known here\n" },
+	  "pool t, mode dsr, keeps nothing of a device. Its CID says which server it has: cidlbctl device HEX. Does it "
+	  "speak? cidlbctl trace --from 10.0.0.1\n" },
+	{ "{'matched': 0, 'flows': [], 'without_flows': [{'pool': 'p', 'forward': 'tunnel', 'cid': 'leads', "
+	  "'backend': 'a'}], " BACKENDS("up", "drain") "}",
+	  "01aa",
+	  "CID 01aa, pool p, server a, which is up, drain\n"
+	  "  mode tunnel keeps nothing of a device. Does it speak, and from where? cidlbctl trace --cid 01aa\n" },
+	{ "{'matched': 0, 'flows': [], 'without_flows': [{'pool': 'p', 'forward': 'nat', 'cid': 'leads', "
+	  "'backend': 'a'}], " BACKENDS("down", "ready") "}",
+	  "01aa",
+	  "CID 01aa, pool p, server a, which is down for 2 h (no answer for 1000 ms), ready\n"
+	  "  => what it sends goes there all the same: no other server has its keys\n"
+	  "  mode nat keeps nothing of a device. Does it speak, and from where? cidlbctl trace --cid 01aa\n" },
+	{ "{'matched': 0, 'flows': [], 'without_flows': [{'pool': 'p', 'forward': 'dsr', 'cid': 'leads', "
+	  "'backend': 'a'}, {'pool': 't', 'forward': 'tunnel', 'cid': 'unread'}], " BACKENDS("up", "maint") "}",
+	  "01aa",
+	  "CID 01aa, pool p, server a, which is up, maint\n"
+	  "  => its server is in maint: what it sends is dropped\n"
+	  "  mode dsr keeps nothing of a device. Does it speak, and from where? cidlbctl trace --cid 01aa\n"
+	  "pool t, mode tunnel, does not read CIDs: a device's address says which server it has\n" },
+	{ "{'matched': 0, 'uptime_s': 120, 'without_flows': [{'pool': 't', 'forward': 'tunnel', 'cid': 'misfit'}, "
+	  "{'pool': 'u', 'forward': 'dsr', 'cid': 'unknown'}, {'pool': 'v', 'forward': 'dsr', 'cid': 'no_server'}]}",
+	  "01aa",
+	  "01aa: no flow, no handshake, and nothing of it was dropped since cidlb was started, 2 min ago\n"
+	  "whose is it? cidlbctl cid open 01aa; does anything arrive? cidlbctl trace --cid 01aa\n"
+	  "pool t, mode tunnel, has no such CIDs: another length, or another config. cidlbctl cid open\n"
+	  "pool u, mode dsr, the CID leads to no server: no server has this id, or was seen to give it out\n"
+	  "pool v, mode dsr, no server takes sessions\n" },
 	{ "{'matched': 0, 'uptime_s': 120}", "01aa",
 	  "01aa: no flow, no handshake, and nothing of it was dropped since cidlb was started, 2 min ago\n"
 	  "whose is it? cidlbctl cid open 01aa; does anything arrive? cidlbctl trace --cid 01aa\n" },

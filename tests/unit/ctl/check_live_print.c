@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl/live_print.h"
+#include "ctl/live_sort.h"
 #include "tests/unit/suite.h"
 
 /* With single quotes for double ones. */
@@ -237,8 +238,29 @@ START_TEST(test_one_backend)
 }
 END_TEST
 
+/* By both ways together, and not by datagrams. */
+START_TEST(test_sorted_by_octets)
+{
+	static const char *const order[] = { "b", "c", "a" };
+	const struct ctl_options options = { .sort = "octets" };
+	json_t *answer = json_pack("{s:[{s:s, s:i, s:i, s:i}, {s:s, s:i, s:i, s:i}, {s:s, s:i, s:i, s:i}]}", "backends",
+				   "name", "a", "octets_up", 5, "octets_down", 5, "forwarded_up", 9, "name", "b",
+				   "octets_up", 1, "octets_down", 20, "forwarded_up", 1, "name", "c", "octets_up", 19,
+				   "octets_down", 1, "forwarded_up", 2);
+
+	ck_assert_int_eq(live_sort_check("backends", &options), CTL_OK);
+	live_sort_backends(answer, &options);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_str_eq(json_string_value(json_object_get(
+					 json_array_get(json_object_get(answer, "backends"), i), "name")),
+				 order[i]);
+	json_decref(answer);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
+	tcase_add_test(tests, test_sorted_by_octets);
 	tcase_add_test(tests, test_backends_that_are_fine);
 	tcase_add_test(tests, test_backends_that_are_not);
 	tcase_add_test(tests, test_drain);
