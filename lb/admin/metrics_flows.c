@@ -141,22 +141,20 @@ static void metrics_resumable(struct evbuffer *out, const struct view *view)
 	}
 }
 
-/* Where learned CIDs are shared. */
+/* Where nodes share what they learn. */
 static void metrics_redis(struct evbuffer *out, const struct view_redis *redis)
 {
 	if (!redis->configured)
 		return;
-	metrics_single(out, "cidlb_redis_connected", "gauge", "1: learned CIDs are pushed and read; 0: they are not.",
+	metrics_single(out, "cidlb_redis_connected", "gauge", "1: what is learned is pushed and read; 0: it is not.",
 		       redis->connected);
 	metrics_single(out, "cidlb_redis_behind_seconds", "gauge",
 		       "How long ago this node had last read all that nodes have pushed.", redis->behind_s);
-	metrics_single(out, "cidlb_redis_waiting", "gauge", "Learned CIDs that Redis has not confirmed yet.",
-		       redis->waiting);
-	metrics_single(out, "cidlb_redis_pushed_total", "counter", "Learned CIDs that Redis has confirmed.",
-		       redis->pushed);
+	metrics_single(out, "cidlb_redis_waiting", "gauge",
+		       "Learned CIDs, session ids and tickets that Redis has not confirmed yet.", redis->waiting);
+	metrics_single(out, "cidlb_redis_pushed_total", "counter", "Those that Redis has confirmed.", redis->pushed);
 	metrics_single(out, "cidlb_redis_dropped_total", "counter",
-		       "Learned CIDs that other nodes will not hear of, because too many were waiting.",
-		       redis->dropped);
+		       "Those that other nodes will not hear of, because too many were waiting.", redis->dropped);
 	metrics_head(out, "cidlb_redis_read_total", "counter",
 		     "Entries read, this node's own among them: taken, of servers that this node does not have, and "
 		     "such as are none.");

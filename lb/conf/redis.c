@@ -1,4 +1,4 @@
-/* The server through which nodes share learned CIDs. */
+/* The server through which nodes share what they learn. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +44,7 @@ static char *read_word(struct conf_reader *reader, const struct conf_value *valu
 static bool learns(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->pool_count; i++)
-		if (conf->pools[i].max_cids > 0)
+		if (conf->pools[i].max_cids > 0 || conf->pools[i].max_resumable > 0)
 			return true;
 	return false;
 }
@@ -68,5 +68,5 @@ void conf_redis_read(struct conf_reader *reader, const struct conf_value *redis)
 	if (to->user && values[REDIS_PASSWORD].found == CONF_ABSENT)
 		conf_error(reader, values[REDIS_USER].place, "a user needs redis.password");
 	if (conf->pool_count && !learns(conf))
-		conf_warn(reader, redis->place, "no pool learns CIDs, so there is nothing to share");
+		conf_warn(reader, redis->place, "no pool learns anything, so there is nothing to share");
 }

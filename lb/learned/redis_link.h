@@ -22,7 +22,7 @@ enum {
 	REDIS_RETRY_MS = 250, /* after the first failure; doubled after each that follows */
 	REDIS_RETRY_MAX_MS = 4000,
 	REDIS_REASON_OCTETS = 96,
-	REDIS_WORDS = 6 + 2 * CONF_MAX_POOLS,
+	REDIS_WORDS = 6 + 4 * CONF_MAX_POOLS, /* XREAD: two streams of each pool, by key and id */
 };
 
 struct redis_link;

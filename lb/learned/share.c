@@ -40,7 +40,7 @@ void share_tell(struct share *share, const char *reason)
 			&(struct log_what){ LOG_LEVEL_INFO, "redis", NULL, NULL,
 					    LOG_FIELDS(LOG_TEXT("address", address), LOG_TEXT("state", "connected"),
 						       LOG_NUMBER("waiting", share->queue.tail - share->queue.head)) },
-			"%s is connected; CIDs that wait for it: %" PRIu64, address,
+			"%s is connected; entries that wait for it: %" PRIu64, address,
 			share->queue.tail - share->queue.head);
 	else
 		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "redis", NULL, NULL,
@@ -56,7 +56,7 @@ static void tell_lost(struct share *share)
 		return;
 	share->told_lost = true;
 	log_event(LOG_LEVEL_WARNING, "redis_dropped", NULL, NULL,
-		  "more CIDs are learned than can wait for Redis: this node knows them, and other nodes will not");
+		  "more is learned than can wait for Redis: this node knows it, and other nodes will not");
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
@@ -104,8 +104,8 @@ void share_free(struct share *share)
 
 static bool has_table(const struct share_plan *plan, const struct learned *cids)
 {
-	for (size_t i = 0; i < plan->pool_count; i++)
-		if (plan->pools[i].cids == cids)
+	for (size_t i = 0; i < plan->stream_count; i++)
+		if (plan->streams[i].table == cids)
 			return true;
 	return false;
 }
@@ -113,11 +113,11 @@ static bool has_table(const struct share_plan *plan, const struct learned *cids)
 /* News of tables that are shared no more are nobody's. Those of the others are not missed for a moment. */
 static void want_news(const struct share_plan *plan, const struct share_plan *before)
 {
-	for (size_t i = 0; before && i < before->pool_count; i++)
-		if (!has_table(plan, before->pools[i].cids))
-			learned_news_want(before->pools[i].cids->news, false);
-	for (size_t i = 0; i < plan->pool_count; i++)
-		learned_news_want(plan->pools[i].cids->news, true);
+	for (size_t i = 0; before && i < before->stream_count; i++)
+		if (!has_table(plan, before->streams[i].table))
+			learned_news_want(before->streams[i].table->news, false);
+	for (size_t i = 0; i < plan->stream_count; i++)
+		learned_news_want(plan->streams[i].table->news, true);
 }
 
 static void connect_anew(struct share *share)

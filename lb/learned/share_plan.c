@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "learned/share_priv.h"
+#include "path/resumed.h"
 
 static int by_name(const void *a, const void *b)
 {
@@ -25,13 +26,13 @@ static int name_compare(const void *key, const void *server)
 	return order ? order : name[wanted->len] ? -1 : 0;
 }
 
-const struct share_server *share_plan_server(const struct share_pool *pool, const uint8_t *name, size_t len)
+const struct share_server *share_plan_server(const struct share_stream *stream, const uint8_t *name, size_t len)
 {
 	const struct wanted wanted = { name, len };
 
 	if (len == 0 || memchr(name, '\0', len))
 		return NULL;
-	return bsearch(&wanted, pool->servers, pool->count, sizeof *pool->servers, name_compare);
+	return bsearch(&wanted, stream->servers, stream->count, sizeof *stream->servers, name_compare);
 }
 
 static char *at_of(const struct conf_backend *backend)
@@ -43,34 +44,60 @@ static char *at_of(const struct conf_backend *backend)
 	return asprintf(&at, "%s:%u", backend->host, backend->addr.port) < 0 ? NULL : at;
 }
 
-static int pool_fill(struct share_pool *pool, const struct conf *conf, const struct conf_pool *from,
-		     struct learned *cids)
+static int servers_fill(struct share_stream *stream, const struct conf_pool *from)
 {
-	if (asprintf(&pool->key, "%s:%s", conf->redis.prefix, from->name) < 0) {
-		pool->key = NULL;
-		return -ENOMEM;
-	}
-	pool->name = pool->key + strlen(conf->redis.prefix) + 1;
-	pool->cids = cids;
-	pool->max_cids = from->max_cids;
-	pool->servers = calloc(from->backend_count, sizeof *pool->servers);
-	if (!pool->servers)
+	stream->servers = calloc(from->backend_count, sizeof *stream->servers);
+	if (!stream->servers)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->backend_count; i++) {
-		struct share_server *server = &pool->servers[pool->count++];
+		struct share_server *server = &stream->servers[stream->count++];
 
 		server->name = strdup(from->backends[i].name);
 		server->at = at_of(&from->backends[i]);
 		if (!server->name || !server->at)
 			return -ENOMEM;
-		server->member = learned_member_known(cids, server->name);
+		server->member = learned_member_known(stream->table, server->name);
 	}
-	qsort(pool->servers, pool->count, sizeof *pool->servers, by_name);
-	memset(pool->of_member, 0xff, sizeof pool->of_member);
-	for (size_t i = 0; i < pool->count; i++)
-		if (pool->servers[i].member != LEARNED_NOBODY)
-			pool->of_member[pool->servers[i].member] = (uint16_t)i;
+	qsort(stream->servers, stream->count, sizeof *stream->servers, by_name);
+	memset(stream->of_member, 0xff, sizeof stream->of_member);
+	for (size_t i = 0; i < stream->count; i++)
+		if (stream->servers[i].member != LEARNED_NOBODY)
+			stream->of_member[stream->servers[i].member] = (uint16_t)i;
 	return 0;
+}
+
+static int stream_fill(struct share_stream *stream, const struct conf *conf, const struct conf_pool *from,
+		       const char *suffix)
+{
+	stream->pool = strdup(from->name);
+	if (asprintf(&stream->key, "%s:%s%s", conf->redis.prefix, from->name, suffix) < 0)
+		stream->key = NULL;
+	return stream->pool && stream->key ? servers_fill(stream, from) : -ENOMEM;
+}
+
+/* The streams of a pool. The names of pools have no colon, so no key is that of another pool. */
+static int pool_add(struct share_plan *plan, const struct conf *conf, const struct conf_pool *from,
+		    const struct share_tables *tables)
+{
+	struct share_stream *stream;
+	int err = 0;
+
+	if (tables->cids) {
+		stream = &plan->streams[plan->stream_count++];
+		stream->field = "cid";
+		stream->table = tables->cids;
+		stream->most = from->max_cids;
+		err = stream_fill(stream, conf, from, "");
+	}
+	if (!err && tables->sessions) {
+		stream = &plan->streams[plan->stream_count++];
+		stream->field = "session";
+		stream->octets = RESUMED_SESSION_OCTETS;
+		stream->table = tables->sessions;
+		stream->most = from->max_resumable;
+		err = stream_fill(stream, conf, from, ":sessions");
+	}
+	return err;
 }
 
 static int server_copy(struct conf_redis *out, const struct conf_redis *from)
@@ -81,20 +108,19 @@ static int server_copy(struct conf_redis *out, const struct conf_redis *from)
 	return out->prefix && !out->user == !from->user ? 0 : -ENOMEM;
 }
 
-int share_plan_new(struct share_plan **out, const struct conf *conf, struct learned *const *learned)
+int share_plan_new(struct share_plan **out, const struct conf *conf, const struct share_tables *tables)
 {
 	struct share_plan *plan = calloc(1, sizeof *plan);
 	int err = plan ? 0 : -ENOMEM;
 
 	if (!err && conf->has_redis) {
 		err = server_copy(&plan->server, &conf->redis);
-		plan->pools = calloc(conf->pool_count, sizeof *plan->pools);
-		if (!plan->pools)
+		plan->streams = calloc(2 * conf->pool_count, sizeof *plan->streams);
+		if (!plan->streams)
 			err = -ENOMEM;
 		for (size_t i = 0; !err && i < conf->pool_count; i++)
-			if (learned[i])
-				err = pool_fill(&plan->pools[plan->pool_count++], conf, &conf->pools[i], learned[i]);
-		plan->wanted = plan->pool_count > 0;
+			err = pool_add(plan, conf, &conf->pools[i], &tables[i]);
+		plan->wanted = plan->stream_count > 0;
 	}
 	if (err)
 		share_plan_free(plan);
@@ -103,19 +129,24 @@ int share_plan_new(struct share_plan **out, const struct conf *conf, struct lear
 	return err;
 }
 
+static void stream_free(struct share_stream *stream)
+{
+	for (size_t i = 0; i < stream->count; i++) {
+		free(stream->servers[i].name);
+		free(stream->servers[i].at);
+	}
+	free(stream->servers);
+	free(stream->pool);
+	free(stream->key);
+}
+
 void share_plan_free(struct share_plan *plan)
 {
 	if (!plan)
 		return;
-	for (size_t i = 0; i < plan->pool_count; i++) {
-		for (size_t j = 0; j < plan->pools[i].count; j++) {
-			free(plan->pools[i].servers[j].name);
-			free(plan->pools[i].servers[j].at);
-		}
-		free(plan->pools[i].servers);
-		free(plan->pools[i].key);
-	}
-	free(plan->pools);
+	for (size_t i = 0; i < plan->stream_count; i++)
+		stream_free(&plan->streams[i]);
+	free(plan->streams);
 	free(plan->server.user);
 	free(plan->server.prefix);
 	explicit_bzero(plan, sizeof *plan);

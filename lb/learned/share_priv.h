@@ -1,4 +1,4 @@
-/* Shared CIDs from inside: what share*.c share. Control thread. */
+/* What is shared, from inside: what share*.c share. Control thread. */
 #ifndef CIDLB_LEARNED_SHARE_PRIV_H
 #define CIDLB_LEARNED_SHARE_PRIV_H
 
@@ -20,30 +20,38 @@ struct share_id {
 };
 enum { SHARE_ID_OCTETS = 48 };
 
-struct share_pool {
-	const char *name; /* within `key` */
-	char *key;        /* PREFIX:NAME */
-	struct learned *cids;
-	uint32_t max_cids;
+struct share_stream {
+	char *pool; /* its name */
+	char *key;
+	const char *field; /* of its entries: "cid" or "session" */
+	uint8_t octets;    /* of what is in the field. 0: of a CID */
+	struct learned *table;
+	uint32_t most;                /* entries that it keeps */
 	struct share_id last;         /* that was read */
 	struct share_server *servers; /* by name */
 	size_t count;
 	uint16_t of_member[LEARNED_MEMBERS]; /* index in servers, or SHARE_NOBODY */
 };
 
+/* True: there may be something of so many octets in the field. */
+static inline bool share_stream_takes(const struct share_stream *stream, size_t octets)
+{
+	return stream->octets ? octets == stream->octets : octets > 0 && octets <= LEARNED_CID_MAX;
+}
+
 struct share_plan {
 	bool wanted; /* there is a server, and a pool that learns */
 	struct conf_redis server;
-	struct share_pool *pools;
-	size_t pool_count;
+	struct share_stream *streams;
+	size_t stream_count;
 };
 
 /* The server whose name these octets are, or NULL. */
-const struct share_server *share_plan_server(const struct share_pool *pool, const uint8_t *name, size_t len);
+const struct share_server *share_plan_server(const struct share_stream *stream, const uint8_t *name, size_t len);
 
-/* A CID on its way to the server. */
+/* A CID, or what a device resumes, on its way to the server. */
 struct share_item {
-	uint16_t pool; /* index in the plan */
+	uint16_t stream; /* index in the plan */
 	struct learned_new what;
 };
 
@@ -62,7 +70,7 @@ struct share {
 	struct share_queue queue;
 	bool ping;            /* one is under way */
 	uint64_t pinged_ms;   /* when the last one was */
-	unsigned checks;      /* pools whose last entry is being looked for */
+	unsigned checks;      /* streams whose last entry is being looked for */
 	bool rests;           /* all was read; the next tick asks for more */
 	uint64_t current_ms;  /* when all was read */
 	uint64_t lost_before; /* of tables that are gone */

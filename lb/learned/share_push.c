@@ -15,24 +15,24 @@ static struct share_item *item_at(const struct share_queue *queue, uint64_t at)
 
 static void ask_to_add(struct share *share, const struct share_item *item)
 {
-	const struct share_pool *pool = &share->plan->pools[item->pool];
-	const struct share_server *server = &pool->servers[pool->of_member[item->what.member]];
+	const struct share_stream *stream = &share->plan->streams[item->stream];
+	const struct share_server *server = &stream->servers[stream->of_member[item->what.member]];
 	char most[16];
 
-	snprintf(most, sizeof most, "%" PRIu32, pool->max_cids);
+	snprintf(most, sizeof most, "%" PRIu32, stream->most);
 	const struct redis_word words[] = {
-		redis_text("XADD"),     redis_text(pool->key),    redis_text("MAXLEN"),
-		redis_text("~"),        redis_text(most),         redis_text("*"),
-		redis_text("server"),   redis_text(server->name), redis_text("at"),
-		redis_text(server->at), redis_text("cid"),        { .octets = item->what.cid, .len = item->what.len },
+		redis_text("XADD"),     redis_text(stream->key),   redis_text("MAXLEN"),
+		redis_text("~"),        redis_text(most),          redis_text("*"),
+		redis_text("server"),   redis_text(server->name),  redis_text("at"),
+		redis_text(server->at), redis_text(stream->field), { .octets = item->what.cid, .len = item->what.len },
 	};
 	redis_link_ask(share->to, words, sizeof words / sizeof *words);
 }
 
 /* One that has lost its backend says nothing to anybody. */
-static bool is_known(const struct share_pool *pool, const struct learned_new *what)
+static bool is_known(const struct share_stream *stream, const struct learned_new *what)
 {
-	return what->member < LEARNED_MEMBERS && pool->of_member[what->member] != SHARE_NOBODY;
+	return what->member < LEARNED_MEMBERS && stream->of_member[what->member] != SHARE_NOBODY;
 }
 
 static void collect(struct share *share)
@@ -40,11 +40,11 @@ static void collect(struct share *share)
 	struct share_queue *queue = &share->queue;
 	struct learned_new what;
 
-	for (size_t i = 0; i < share->plan->pool_count; i++) {
-		const struct share_pool *pool = &share->plan->pools[i];
+	for (size_t i = 0; i < share->plan->stream_count; i++) {
+		const struct share_stream *stream = &share->plan->streams[i];
 
-		while (queue->tail - queue->head < SHARE_WAITING && learned_news_take(pool->cids->news, &what))
-			if (is_known(pool, &what))
+		while (queue->tail - queue->head < SHARE_WAITING && learned_news_take(stream->table->news, &what))
+			if (share_stream_takes(stream, what.len) && is_known(stream, &what))
 				*item_at(queue, queue->tail++) = (struct share_item){ (uint16_t)i, what };
 	}
 }
@@ -78,12 +78,12 @@ void share_push_follow(struct share *share, const struct share_plan *before)
 	for (uint64_t at = queue->head; before && at < tail; at++) {
 		struct share_item item = *item_at(queue, at);
 
-		for (size_t i = 0; i < share->plan->pool_count; i++) {
-			const struct share_pool *pool = &share->plan->pools[i];
+		for (size_t i = 0; i < share->plan->stream_count; i++) {
+			const struct share_stream *stream = &share->plan->streams[i];
 
-			if (pool->cids != before->pools[item.pool].cids || !is_known(pool, &item.what))
+			if (stream->table != before->streams[item.stream].table || !is_known(stream, &item.what))
 				continue;
-			item.pool = (uint16_t)i;
+			item.stream = (uint16_t)i;
 			*item_at(queue, kept++) = item;
 			break;
 		}
@@ -96,8 +96,8 @@ uint64_t share_lost(const struct share *share)
 {
 	uint64_t lost = share->lost_before;
 
-	for (size_t i = 0; share->plan && i < share->plan->pool_count; i++)
-		lost += learned_news_lost(share->plan->pools[i].cids->news);
+	for (size_t i = 0; share->plan && i < share->plan->stream_count; i++)
+		lost += learned_news_lost(share->plan->streams[i].table->news);
 	return lost;
 }
 

@@ -17,7 +17,7 @@ static const char nonsense[] = "answers what no Redis does";
 
 static unsigned entries_each(const struct share *share)
 {
-	return (unsigned)(AT_ONCE / share->plan->pool_count);
+	return (unsigned)(AT_ONCE / share->plan->stream_count);
 }
 
 static const char *id_format(char text[static SHARE_ID_OCTETS], const struct share_id *id)
@@ -73,22 +73,22 @@ static void ask_for_more(struct share *share)
 	words[count++] = redis_text("BLOCK");
 	words[count++] = redis_text(share->from_works ? WAIT_MS : SOON_MS);
 	words[count++] = redis_text("STREAMS");
-	for (size_t i = 0; i < plan->pool_count; i++)
-		words[count++] = redis_text(plan->pools[i].key);
-	for (size_t i = 0; i < plan->pool_count; i++)
-		words[count++] = redis_text(id_format(ids[i], &plan->pools[i].last));
+	for (size_t i = 0; i < plan->stream_count; i++)
+		words[count++] = redis_text(plan->streams[i].key);
+	for (size_t i = 0; i < plan->stream_count; i++)
+		words[count++] = redis_text(id_format(ids[i], &plan->streams[i].last));
 	redis_link_ask(share->from, words, count);
 }
 
 /* Where the entry that was read last is no more, there may be others that were not read: it is another server, or this
  * one has lost its data, or it went on for long without this node. */
-static void ask_for_last(struct share *share, const struct share_pool *pool)
+static void ask_for_last(struct share *share, const struct share_stream *stream)
 {
 	char id[SHARE_ID_OCTETS];
 
-	(void)id_format(id, &pool->last);
-	const struct redis_word words[] = { redis_text("XRANGE"), redis_text(pool->key), redis_text(id),
-					    redis_text(id),       redis_text("COUNT"),   redis_text("1") };
+	(void)id_format(id, &stream->last);
+	const struct redis_word words[] = { redis_text("XRANGE"), redis_text(stream->key), redis_text(id),
+					    redis_text(id),       redis_text("COUNT"),     redis_text("1") };
 	redis_link_ask(share->from, words, sizeof words / sizeof *words);
 }
 
@@ -97,26 +97,26 @@ static void on_ready(void *ctx)
 	struct share *share = ctx;
 
 	share->checks = 0;
-	for (size_t i = 0; i < share->plan->pool_count; i++)
-		if (!is_first(&share->plan->pools[i].last)) {
-			ask_for_last(share, &share->plan->pools[i]);
+	for (size_t i = 0; i < share->plan->stream_count; i++)
+		if (!is_first(&share->plan->streams[i].last)) {
+			ask_for_last(share, &share->plan->streams[i]);
 			share->checks++;
 		}
 	if (share->checks == 0)
 		ask_for_more(share);
 }
 
-/* Replies come in the order of the pools that were asked for. */
+/* Replies come in the order of the streams that were asked for. */
 static const char *take_last(struct share *share, const redisReply *reply)
 {
 	unsigned still = share->checks--;
 
 	if (reply->type != REDIS_REPLY_ARRAY)
 		return nonsense;
-	for (size_t i = share->plan->pool_count; i-- > 0;)
-		if (!is_first(&share->plan->pools[i].last) && --still == 0) {
+	for (size_t i = share->plan->stream_count; i-- > 0;)
+		if (!is_first(&share->plan->streams[i].last) && --still == 0) {
 			if (reply->elements == 0)
-				share->plan->pools[i].last = (struct share_id){ 0 };
+				share->plan->streams[i].last = (struct share_id){ 0 };
 			break;
 		}
 	if (share->checks == 0)
@@ -132,32 +132,32 @@ static bool is_text(const redisReply *reply, const char *text)
 }
 
 /* Another of the pool's servers has that address. */
-static bool is_others(const struct share_pool *pool, const struct share_server *server, const redisReply *at)
+static bool is_others(const struct share_stream *stream, const struct share_server *server, const redisReply *at)
 {
-	for (size_t i = 0; i < pool->count; i++)
-		if (&pool->servers[i] != server && is_text(at, pool->servers[i].at))
+	for (size_t i = 0; i < stream->count; i++)
+		if (&stream->servers[i] != server && is_text(at, stream->servers[i].at))
 			return true;
 	return false;
 }
 
-static void tell_foreign(struct share *share, const struct share_pool *pool)
+static void tell_foreign(struct share *share, const struct share_stream *stream)
 {
 	share->foreign++;
 	if (share->told_foreign)
 		return;
 	share->told_foreign = true;
-	log_event(LOG_LEVEL_WARNING, "redis_foreign", pool->name, NULL,
-		  "%s has CIDs of servers that this node does not have, or has at the address of others: is it "
+	log_event(LOG_LEVEL_WARNING, "redis_foreign", stream->pool, NULL,
+		  "%s has entries of servers that this node does not have, or has at the address of others: is it "
 		  "configured as the other nodes are?",
-		  pool->key);
+		  stream->key);
 }
 
 /* The fields of an entry, or NULL. */
 struct entry {
-	const redisReply *server, *at, *cid;
+	const redisReply *server, *at, *what;
 };
 
-static bool fields_read(const redisReply *fields, struct entry *out)
+static bool fields_read(const redisReply *fields, const char *what, struct entry *out)
 {
 	*out = (struct entry){ 0 };
 	if (fields->type != REDIS_REPLY_ARRAY || fields->elements % 2 != 0)
@@ -171,28 +171,28 @@ static bool fields_read(const redisReply *fields, struct entry *out)
 			out->server = value;
 		else if (is_text(name, "at"))
 			out->at = value;
-		else if (is_text(name, "cid"))
-			out->cid = value;
+		else if (is_text(name, what))
+			out->what = value;
 	}
 	return true;
 }
 
-static void take_entry(struct share *share, struct share_pool *pool, const struct entry *entry)
+static void take_entry(struct share *share, struct share_stream *stream, const struct entry *entry)
 {
 	const struct share_server *server;
 
-	if (!entry->server || !entry->at || !entry->cid || entry->cid->len == 0 || entry->cid->len > LEARNED_CID_MAX) {
+	if (!entry->server || !entry->at || !entry->what || !share_stream_takes(stream, entry->what->len)) {
 		share->malformed++;
 		return;
 	}
-	server = share_plan_server(pool, (const uint8_t *)entry->server->str, entry->server->len);
+	server = share_plan_server(stream, (const uint8_t *)entry->server->str, entry->server->len);
 	if (!server || server->member == LEARNED_NOBODY ||
-	    (!is_text(entry->at, server->at) && is_others(pool, server, entry->at))) {
-		tell_foreign(share, pool);
+	    (!is_text(entry->at, server->at) && is_others(stream, server, entry->at))) {
+		tell_foreign(share, stream);
 		return;
 	}
 	share->taken++;
-	(void)learned_add_told(pool->cids, (const uint8_t *)entry->cid->str, entry->cid->len, server->member);
+	(void)learned_add_told(stream->table, (const uint8_t *)entry->what->str, entry->what->len, server->member);
 }
 
 static bool is_array(const redisReply *reply, size_t elements)
@@ -201,7 +201,7 @@ static bool is_array(const redisReply *reply, size_t elements)
 }
 
 /* False: it is none. */
-static bool take_entries(struct share *share, struct share_pool *pool, const redisReply *entries)
+static bool take_entries(struct share *share, struct share_stream *stream, const redisReply *entries)
 {
 	struct share_id id;
 	struct entry entry;
@@ -209,20 +209,20 @@ static bool take_entries(struct share *share, struct share_pool *pool, const red
 	for (size_t i = 0; i < entries->elements; i++) {
 		const redisReply *one = entries->element[i];
 
-		if (!is_array(one, 2) || !id_read(one->element[0], &id) || !id_is_after(&id, &pool->last) ||
-		    !fields_read(one->element[1], &entry))
+		if (!is_array(one, 2) || !id_read(one->element[0], &id) || !id_is_after(&id, &stream->last) ||
+		    !fields_read(one->element[1], stream->field, &entry))
 			return false;
-		pool->last = id;
-		take_entry(share, pool, &entry);
+		stream->last = id;
+		take_entry(share, stream, &entry);
 	}
 	return true;
 }
 
-static struct share_pool *pool_of_key(const struct share *share, const redisReply *key)
+static struct share_stream *stream_of_key(const struct share *share, const redisReply *key)
 {
-	for (size_t i = 0; i < share->plan->pool_count; i++)
-		if (is_text(key, share->plan->pools[i].key))
-			return &share->plan->pools[i];
+	for (size_t i = 0; i < share->plan->stream_count; i++)
+		if (is_text(key, share->plan->streams[i].key))
+			return &share->plan->streams[i];
 	return NULL;
 }
 
@@ -231,13 +231,13 @@ static const char *take_streams(struct share *share, const redisReply *streams)
 	bool is_all = true;
 
 	for (size_t i = 0; i < streams->elements; i++) {
-		const redisReply *stream = streams->element[i];
-		struct share_pool *pool = is_array(stream, 2) ? pool_of_key(share, stream->element[0]) : NULL;
+		const redisReply *one = streams->element[i];
+		struct share_stream *stream = is_array(one, 2) ? stream_of_key(share, one->element[0]) : NULL;
 
-		if (!pool || stream->element[1]->type != REDIS_REPLY_ARRAY ||
-		    !take_entries(share, pool, stream->element[1]))
+		if (!stream || one->element[1]->type != REDIS_REPLY_ARRAY ||
+		    !take_entries(share, stream, one->element[1]))
 			return nonsense;
-		is_all &= stream->element[1]->elements < entries_each(share);
+		is_all &= one->element[1]->elements < entries_each(share);
 	}
 	if (is_all)
 		share->current_ms = clock_ms();

@@ -15,13 +15,14 @@ struct sharing {
 
 static int redis_prepare(void *ctx, struct apply_step *step)
 {
-	struct learned *cids[CONF_MAX_POOLS];
+	struct share_tables tables[CONF_MAX_POOLS];
 	struct sharing *sharing = ctx;
 	int err;
 
 	for (size_t i = 0; i < step->conf->pool_count; i++)
-		cids[i] = step->spec.learned[i].of[LEARNED_CIDS];
-	err = share_plan_new(&sharing->next, step->conf, cids);
+		tables[i] = (struct share_tables){ .cids = step->spec.learned[i].of[LEARNED_CIDS],
+						   .sessions = step->spec.learned[i].of[LEARNED_SESSIONS] };
+	err = share_plan_new(&sharing->next, step->conf, tables);
 	return err ? apply_refuse(step, err, "out of memory") : 0;
 }
 

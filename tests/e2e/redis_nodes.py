@@ -221,7 +221,7 @@ def away(how):
         wait_cids(second, DEVICES + LATER)
         wait_connected(first, second)
         wait_until(lambda: redis(first)["waiting"] == 0, 60, "nothing waits any more")
-        first.wait_log("is connected; CIDs that wait for it")
+        first.wait_log("is connected; entries that wait for it")
         check(first)
         first.kill()
         road.lead_to(second)
@@ -322,7 +322,7 @@ def case_another_configuration():
         other = node(scene, "other", pool_of(scene, swapped), store.settings())
         wait_until(lambda: redis(other)["foreign"] == DEVICES, 60, "it has read them all")
         assert cids(other) == 0 and redis(other)["taken"] == 0
-        other.wait_log("redis_foreign pool=coaps: cidlb:coaps has CIDs of servers that this node does not have")
+        other.wait_log("redis_foreign pool=coaps: cidlb:coaps has entries of servers that this node does not have")
         other.config["pools"][0]["backends"] = [c, b, a]
         other.reload()
         wait_cids(other, DEVICES)

@@ -58,15 +58,15 @@ class Nat(Relay):
         self.rebind(".".join([first, str(int(second) + 1), *rest]))
 
 
-def put_shim_before(scene, server, node):
-    """`node`: the settings of its pool's tunnel."""
+def put_shim_before(scene, server, *nodes):
+    """`nodes`: of each the settings of its pool's tunnel."""
     keys = scene.dir / f"{server.name}.keys"
     keys.write_text(f"1:{KEY.hex()}\n")
     keys.chmod(0o640)
-    ip, port = parse_address(node["local"])
+    locals_ = [parse_address(node["local"]) for node in nodes]
     settings = {
         "LD_PRELOAD": SHIM, "CIDLB_SHIM_PORTS": server.port, "CIDLB_SHIM_KEY": f"@{keys}",
-        "CIDLB_SHIM_NODES": f"{ip}:{port}-{port + 2}",
+        "CIDLB_SHIM_NODES": ",".join(f"{ip}:{port}-{port + 2}" for ip, port in locals_),
     }
     server.argv = ["env", *(f"{name}={value}" for name, value in settings.items()), *server.argv]
 

@@ -15,6 +15,7 @@ from harness import FULL, Scene, main, wait_until, wide
 from lab.peers import KINDS
 from lab.talk import Clock, Devices, Server
 from peers import ANSWER_S, Nat, put_shim_before
+from redis_nodes import Redis, redis
 from tunnel import tunnel, tunnel_pool
 from udp import open_socket, parse_address
 
@@ -86,30 +87,25 @@ class Watched(Nat):
 
 
 class Pool:
-    """Three servers of a kind, and devices that each have a session. mode: follow, backend (nat) or tunnel."""
+    """Three servers of a kind, and devices that each have a session. mode: follow, backend (nat) or tunnel. Of several
+    nodes the first one, `lb`, is what devices go to; `shared`: these share through Redis what they learn."""
 
-    def __init__(self, mode, kind, **more):
+    def __init__(self, mode, kind, nodes=1, shared=False, **more):
         self.mode, self.kind, self.more, self.stack = mode, KINDS[kind], more, ExitStack()
-        self.abbreviated = 0
+        self.node_count, self.shared, self.store = nodes, shared, None
 
     def __enter__(self):
         with self.stack:
             self.scene = self.stack.enter_context(Scene())
             self.servers = [Server(self.scene, f"s{n}", self.kind, n) for n in range(1, SERVERS + 1)]
-            node = tunnel() if self.mode == "tunnel" else None
+            tunnels = [tunnel() if self.mode == "tunnel" else None for _ in range(self.node_count)]
             for server in self.servers:
-                if node:
-                    put_shim_before(self.scene, server, node)
+                if self.mode == "tunnel":
+                    put_shim_before(self.scene, server, *tunnels)
                 server.start()
-            entries = [server.entry() for server in self.servers]
-            # A probe makes a session at a server.
-            health = {"probe": "dtls", "interval_ms": 10000, "timeout_ms": 9000}
-            if node:
-                pool = tunnel_pool(self.scene, "p", entries, node, cid=None, health=health, **self.more)
-            else:
-                nat = {**wide(), "rebind": self.mode}
-                pool = self.scene.pool("p", entries, cid=None, nat=nat, health=health, **self.more)
-            self.lb = self.scene.cidlb([pool])
+            self.store = Redis(self.scene) if self.shared else None
+            self.nodes = [self.node(f"node{n}", tunnels[n]) for n in range(self.node_count)]
+            self.lb = self.nodes[0]
             self.peers = Devices(self.scene, self.kind).start()
             for number in range(DEVICES):
                 self.peers.begin(self.stack.enter_context(Watched(self.lb.address(), number)))
@@ -123,6 +119,28 @@ class Pool:
 
     def __exit__(self, *error):
         return self.stack.__exit__(*error)
+
+    def node(self, name, through):
+        entries = [server.entry() for server in self.servers]
+        # A probe makes a session at a server.
+        health = {"probe": "dtls", "interval_ms": 10000, "timeout_ms": 9000}
+        if through:
+            pool = tunnel_pool(self.scene, "p", entries, through, cid=None, health=health, **self.more)
+        else:
+            nat = {**wide(), "rebind": self.mode}
+            pool = self.scene.pool("p", entries, cid=None, nat=nat, health=health, **self.more)
+        return self.scene.cidlb([pool], name=name, **({"redis": self.store.settings()} if self.store else {}))
+
+    def lead_to(self, node):
+        """From now on devices go to it. It knows what the others have learned."""
+        if self.store:
+            wait_until(
+                lambda: all(redis(n)["waiting"] == 0 for n in self.nodes)
+                and redis(node)["taken"] == self.store.ask("XLEN", "cidlb:p:sessions"), ANSWER_S,
+                f"{node.name} has read what all have learned",
+            )
+        for device in self.devices:
+            device.nat.target = parse_address(node.address())
 
     def count_at(self, server, device):
         return sum(session.device == device.number for session in list(server.sessions.values()))
@@ -270,6 +288,35 @@ def case_no_keys_follow():
 
 def case_no_keys_tunnel():
     flushes_nothing("tunnel", "mbedtls_ids")
+
+
+def at_another_node(mode, kind):
+    """Devices that were at one node resume at another, and with what they get there at the first one again."""
+    with Pool(mode, kind, nodes=2, shared=True) as pool:
+        for node in reversed(pool.nodes):
+            pool.lead_to(node)
+            assert pool.move() == DEVICES
+            pool.ask(pool.devices)
+            assert node.metric("cidlb_handshakes_total", stage="led") >= DEVICES // SERVERS
+        pushed = sum(redis(node)["pushed"] for node in pool.nodes)
+        for node in pool.nodes:
+            node.assert_identities()
+            said = redis(node)
+            assert said["foreign"] == said["malformed"] == said["dropped"] == 0 < DEVICES <= pushed, said
+        print(f"    {mode}: {2 * DEVICES} of {2 * DEVICES} resumed at another node: {pool.kind.title}")
+    with Pool(mode, kind, nodes=2) as pool:
+        pool.lead_to(pool.nodes[1])
+        resumed = pool.move()
+        assert 0 < resumed < 0.8 * DEVICES, resumed
+        print(f"    {mode}: without Redis {resumed} of {DEVICES}: {pool.kind.title}")
+
+
+def case_another_node_follow():
+    at_another_node("follow", "openssl_tickets")
+
+
+def case_another_node_tunnel():
+    at_another_node("tunnel", "mbedtls_ids")
 
 
 def case_by_hash():

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "common/learned_news.h"
 #include "learned/share.h"
+#include "path/resumed.h"
 #include "tests/fixtures/fake_redis.h"
 #include "tests/unit/suite.h"
 
@@ -17,9 +18,9 @@ static uint16_t port;
 /* A node with two pools that learn, p and q, which have the servers a and b. */
 struct node {
 	struct share *share;
-	struct learned learned[POOLS];
-	struct learned_news news[POOLS];
-	void *memory[POOLS];
+	struct learned learned[POOLS], sessions; /* what devices resume: of the first pool */
+	struct learned_news news[POOLS], session_news;
+	void *memory[POOLS + 1];
 	struct conf_backend backends[POOLS];
 	struct conf_pool pools[POOLS];
 	struct conf conf;
@@ -28,32 +29,43 @@ static struct node nodes[NODES];
 
 static void node_follow(struct node *node)
 {
-	struct learned *learned[POOLS] = { &node->learned[0], &node->learned[1] };
+	const struct share_tables tables[POOLS] = { { &node->learned[0], &node->sessions },
+						    { &node->learned[1], NULL } };
 	struct share_plan *plan;
 
 	for (size_t i = 0; i < POOLS; i++)
 		for (size_t j = 0; j < node->pools[i].backend_count; j++)
 			(void)learned_member(&node->learned[i], node->backends[j].name);
-	ck_assert_int_eq(share_plan_new(&plan, &node->conf, learned), 0);
+	/* Its numbers are others. */
+	for (size_t j = node->pools[0].backend_count; j-- > 0;)
+		(void)learned_member(&node->sessions, node->backends[j].name);
+	ck_assert_int_eq(share_plan_new(&plan, &node->conf, tables), 0);
 	share_follow(node->share, plan);
+}
+
+static void table_begin(struct learned *learned, struct learned_news *news, void **memory)
+{
+	static const uint8_t secret[16] = { 7 };
+	const size_t octets = (learned_octets(SMALL) + 63) / 64 * 64;
+
+	*memory = aligned_alloc(64, octets);
+	ck_assert_ptr_nonnull(*memory);
+	memset(*memory, 0, octets);
+	learned_begin(learned, *memory, SMALL, secret);
+	learned->news = news;
 }
 
 static void node_begin(struct node *node)
 {
 	static char *const names[] = { "a", "b" }, *const pools[] = { "p", "q" };
-	static const uint8_t secret[16] = { 7 };
-	const size_t octets = (learned_octets(SMALL) + 63) / 64 * 64;
 
 	*node = (struct node){ 0 };
+	table_begin(&node->sessions, &node->session_news, &node->memory[POOLS]);
 	for (size_t i = 0; i < POOLS; i++) {
-		node->memory[i] = aligned_alloc(64, octets);
-		ck_assert_ptr_nonnull(node->memory[i]);
-		memset(node->memory[i], 0, octets);
-		learned_begin(&node->learned[i], node->memory[i], SMALL, secret);
-		node->learned[i].news = &node->news[i];
+		table_begin(&node->learned[i], &node->news[i], &node->memory[i]);
 		node->backends[i].name = names[i];
 		addr_parse(&node->backends[i].addr, i ? "10.0.0.2:5684" : "10.0.0.1:5684");
-		node->pools[i] = (struct conf_pool){ .name = pools[i], .max_cids = SMALL };
+		node->pools[i] = (struct conf_pool){ .name = pools[i], .max_cids = SMALL, .max_resumable = SMALL };
 		node->pools[i].backends = node->backends;
 		node->pools[i].backend_count = 2;
 	}
@@ -70,7 +82,7 @@ static void node_end(struct node *node)
 {
 	share_free(node->share);
 	node->share = NULL;
-	for (size_t i = 0; i < POOLS; i++)
+	for (size_t i = 0; i <= POOLS; i++)
 		free(node->memory[i]);
 }
 
@@ -104,11 +116,10 @@ static void learn(struct node *node, size_t pool, uint32_t number, const char *s
 		    learned_member(&node->learned[pool], server));
 }
 
-/* Who gave out the CID, as the node knows it: "a", "b" or "". */
-static const char *who(struct node *node, size_t pool, uint32_t number)
+/* Who gave it out, as the table knows: "a", "b" or "". */
+static const char *who_of(const struct learned *learned, const void *octets, size_t len)
 {
-	struct learned *learned = &node->learned[pool];
-	const struct learned_place place = learned_look(learned, (const uint8_t *)&number, sizeof number);
+	const struct learned_place place = learned_look(learned, octets, len);
 	struct learned_by by;
 
 	if (!learned_find(learned, &place, &by))
@@ -116,6 +127,11 @@ static const char *who(struct node *node, size_t pool, uint32_t number)
 	return by.last == learned_member_known(learned, "a")   ? "a"
 	       : by.last == learned_member_known(learned, "b") ? "b"
 							       : "?";
+}
+
+static const char *who(const struct node *node, size_t pool, uint32_t number)
+{
+	return who_of(&node->learned[pool], &number, sizeof number);
 }
 
 #define RUN_UNTIL(condition)                                                                                           \
@@ -145,6 +161,33 @@ START_TEST(one_learns_and_all_know)
 		ck_assert(state.configured && state.connected);
 		ck_assert_uint_eq(state.waiting + state.dropped + state.foreign + state.malformed, 0);
 	}
+	ck_assert_uint_eq(fake.entries, 3);
+}
+END_TEST
+
+/* What devices without CIDs resume goes to all nodes. Where the session of an address is does not. */
+START_TEST(sessions)
+{
+	static const uint8_t session[RESUMED_SESSION_OCTETS] = "session", address[RESUMED_ADDRESS_OCTETS] = "address";
+	struct learned *of_first = &nodes[0].sessions, *of_second = &nodes[1].sessions;
+
+	node_follow(&nodes[0]);
+	learned_add(of_first, address, sizeof address, learned_member(of_first, "a"));
+	learned_add(of_first, session, sizeof session, learned_member(of_first, "b"));
+	learn(&nodes[0], 0, 1, "a");
+	RUN_UNTIL(look(&nodes[0]).pushed == 2);
+	node_follow(&nodes[1]);
+	RUN_UNTIL(*who_of(of_second, session, sizeof session) && *who(&nodes[1], 0, 1));
+	ck_assert_str_eq(who_of(of_second, session, sizeof session), "b");
+	ck_assert_str_eq(who(&nodes[1], 0, 1), "a");
+	ck_assert_uint_eq(learned_count(of_second), 1);
+	ck_assert_uint_eq(learned_count(&nodes[1].learned[0]), 1);
+	ck_assert_uint_eq(fake.entries, 2);
+	/* And while both read. */
+	learned_add(of_second, &session[1], sizeof session - 1, learned_member(of_second, "a"));
+	learned_add(of_second, address, sizeof session, learned_member(of_second, "a"));
+	RUN_UNTIL(*who_of(of_first, address, sizeof session));
+	ck_assert_str_eq(who_of(of_first, address, sizeof session), "a");
 	ck_assert_uint_eq(fake.entries, 3);
 }
 END_TEST
@@ -357,6 +400,29 @@ START_TEST(entries_of_others)
 }
 END_TEST
 
+/* Each stream has entries of its own kind. */
+START_TEST(entries_of_another_kind)
+{
+	static const struct {
+		const char *key, *fields;
+	} wrong[] = {
+		{ "cidlb:p:sessions", FIELDS(A, AT_A, FIELD("8", "12345678")) },
+		{ "cidlb:p:sessions",
+		  "*6\r\n" FIELD("6", "server") A FIELD("2", "at") AT_A FIELD("7", "session") FIELD("9", "123456789") },
+		{ "cidlb:p",
+		  "*6\r\n" FIELD("6", "server") A FIELD("2", "at") AT_A FIELD("7", "session") FIELD("8", "12345678") },
+	};
+
+	node_follow(&nodes[0]);
+	for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		fake_redis_add(wrong[i].key, wrong[i].fields);
+		RUN_UNTIL(look(&nodes[0]).malformed == i + 1);
+	}
+	ck_assert_uint_eq(learned_count(&nodes[0].sessions) + learned_count(&nodes[0].learned[0]), 0);
+	ck_assert(look(&nodes[0]).connected);
+}
+END_TEST
+
 /* A reload brings a server that others know already. What waits is not forgotten, but what is of a pool that is gone.
  */
 START_TEST(a_reload)
@@ -405,6 +471,7 @@ void suite(TCase *tests)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_set_timeout(tests, LIMIT_MS / 1000);
 	tcase_add_test(tests, one_learns_and_all_know);
+	tcase_add_test(tests, sessions);
 	tcase_add_test(tests, a_new_node_reads_it_all);
 	tcase_add_test(tests, the_server_comes_back_empty);
 	tcase_add_test(tests, the_server_is_full);
@@ -412,6 +479,7 @@ void suite(TCase *tests)
 	tcase_add_test(tests, a_wrong_password);
 	tcase_add_loop_test(tests, hostile_answers, 0, (int)(sizeof hostile / sizeof *hostile));
 	tcase_add_loop_test(tests, entries_of_others, 0, (int)(sizeof others / sizeof *others));
+	tcase_add_test(tests, entries_of_another_kind);
 	tcase_add_test(tests, a_reload);
 	tcase_add_test(tests, switched_off_and_on);
 }
