@@ -25,6 +25,7 @@ ELSEWHERE = (
     (r"cidlb --no-sandbox", "tests/e2e/commands.py"),
     (r"cidlb-backend --sessions FILE", "tests/e2e/handover.py"),
     (r"cidlb-backend --tunnel FILE", "tests/e2e/tunnel_sessions.py"),
+    (r"cidlb-decap INTERFACE .*", "tests/e2e/decap.py"),
     (r"packaging/deps --package|packaging/package DIRECTORY|packaging/image PACKAGES FILE", "tests/packages/run"),
 )
 

@@ -10,6 +10,8 @@ from pages import ROOT
 
 MAN, COMPLETION = ROOT / "packaging" / "man", ROOT / "packaging" / "completion" / "cidlbctl"
 PAGES = {"cidlb": MAN / "cidlb.8", "cidlbctl": MAN / "cidlbctl.1"}
+if (BIN / "cidlb-decap").exists():
+    PAGES["cidlb-decap"] = MAN / "cidlb-decap.8"
 CONF_PAGE = BIN.parent / "packaging" / "man" / "cidlb.conf.5"  # made by the build
 
 
