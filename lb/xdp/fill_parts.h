@@ -6,8 +6,8 @@
 #include "path/forward.h"
 #include "xdp/fill.h"
 
-/* True: what has a CID is forwarded by the program. Of other pools it only drops what is no DTLS. A header that asks for
- * direct answers is written by the C core alone. */
+/* True: what has a CID is forwarded by the program. Of other pools it only drops what is no DTLS. A header that asks
+ * for direct answers is written by the C core alone. */
 static inline bool fast_handles(const struct table_pool *pool)
 {
 	return (pool->forwarder == &forward_tunnel && !pool->tunnel_direct) ||
