@@ -109,7 +109,7 @@ static uint8_t *put_v4(uint8_t *at, const struct udp_packet *packet, size_t behi
 	uint16_t checksum;
 
 	*at++ = 0x45;
-	*at++ = 0;
+	*at++ = packet->tos;
 	at = put_u16(at, V4_OCTETS + behind);
 	at = put_u16(at, id);
 	at = put_u16(at, fragment);
@@ -127,7 +127,7 @@ static uint8_t *put_v6(uint8_t *at, const struct udp_packet *packet, size_t behi
 {
 	uint8_t ip[16];
 
-	at = put(at, (const uint8_t[]){ 0x60, 0, 0, 0 }, 4);
+	at = put(at, (const uint8_t[]){ (uint8_t)(0x60 | packet->tos >> 4), (uint8_t)(packet->tos << 4), 0, 0 }, 4);
 	at = put_u16(at, behind);
 	*at++ = next;
 	*at++ = packet->ttl;

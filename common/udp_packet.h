@@ -24,6 +24,7 @@ enum {
 struct udp_packet {
 	struct addr from, to;
 	uint8_t ttl; /* or hop limit */
+	uint8_t tos; /* or traffic class: DSCP and ECN (RFC 2474, RFC 3168) */
 	const uint8_t *data;
 	size_t len; /* octets */
 };

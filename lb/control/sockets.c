@@ -363,7 +363,7 @@ void sockets_remove(struct sockets *sockets, struct sockets_change *change)
 	change->wanted = NULL;
 	for (size_t i = 0; i < sockets->count; i++)
 		for (unsigned w = 0; sockets->slots[i].ttl && w < slot_size(sockets, &sockets->slots[i]); w++)
-			socket_tell_ttl(slot_handle(sockets, &sockets->slots[i], w));
+			socket_tell_hop(slot_handle(sockets, &sockets->slots[i], w));
 	change_free(change);
 }
 

@@ -13,7 +13,7 @@ struct slot {
 	enum io_family family; /* SLOT_ENDPOINT */
 	struct addr addr;
 	bool freebind; /* how it is opened; it does not make it another slot */
-	bool ttl;      /* nor does this: it tells the TTL of what comes in */
+	bool ttl;      /* nor does this: it tells TTL and traffic class of what comes in */
 };
 
 /* Left by a cidlb before, and not yet used. */

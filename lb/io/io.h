@@ -30,6 +30,7 @@ struct io_datagram {
 	uint8_t local[16]; /* the address it was sent to */
 	uint32_t iface;    /* index of the interface it came in on; 0: unknown */
 	uint8_t ttl; /* or hop limit, with which it came in; 0: unknown, as the socket was not told to say (socket.h) */
+	uint8_t tos; /* or traffic class; 0: also unknown */
 	bool to_group; /* `local` is a multicast or broadcast address, so nothing can be sent from it */
 	/* Octets. If not 0, these are several datagrams of one sender. Each has this size; only the last may be
 	 * shorter. */

@@ -9,7 +9,7 @@
 #include "io/gso.h"
 #include "io/io.h"
 
-enum { MESSAGES_CONTROL = 128 /* octets of control messages per message */ };
+enum { MESSAGES_CONTROL = 160 /* octets of control messages per message: all of them in IPv6 take 136 */ };
 
 /* One message for each group. Valid as long as the datagrams are, and until the next call. */
 struct messages {

@@ -112,9 +112,11 @@ void socket_set_rcvbuf(int fd, uint32_t octets)
 }
 
 /* The kernel refuses the one that is not of its family. */
-void socket_tell_ttl(int fd)
+void socket_tell_hop(int fd)
 {
 	(void)option_set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+	(void)option_set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	(void)option_set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	(void)option_set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 }
 

@@ -48,9 +48,9 @@ int socket_open_group(int fd);
 /* The address that a UDP socket is bound to. -errno; -EPROTOTYPE: it is none. */
 int socket_name(int fd, struct addr *out);
 
-/* From now on it tells the TTL of each datagram, for mode dsr. It costs the others some nanoseconds each, so not all
- * are told to. */
-void socket_tell_ttl(int fd);
+/* From now on it tells the TTL and the traffic class of each datagram, for mode dsr. It costs the others some
+ * nanoseconds each, so not all are told to. */
+void socket_tell_hop(int fd);
 
 /* Lets SOCKET_BESIDE bind where this socket is (true), or nobody (false). In between, anybody on this host could bind
  * there. */

@@ -60,16 +60,25 @@ static void segment_read(const struct cmsghdr *c, struct io_datagram *datagram)
 	datagram->segment = (size_t)segment;
 }
 
-/* False: it is no TTL. */
-static bool ttl_read(const struct cmsghdr *c, struct io_datagram *datagram)
+static bool is_of(const struct cmsghdr *c, int v4_type, int v6_type)
 {
-	int ttl;
+	return (c->cmsg_level == IPPROTO_IP && c->cmsg_type == v4_type) ||
+	       (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == v6_type);
+}
 
-	if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) &&
-	    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
+/* False: it is neither TTL nor traffic class. */
+static bool hop_read(const struct cmsghdr *c, struct io_datagram *datagram)
+{
+	int value = 0;
+
+	if (!is_of(c, IP_TTL, IPV6_HOPLIMIT) && !is_of(c, IP_TOS, IPV6_TCLASS))
 		return false;
-	memcpy(&ttl, CMSG_DATA(c), sizeof ttl);
-	datagram->ttl = (uint8_t)ttl;
+	/* Of IPv4 the traffic class is an octet. */
+	if (c->cmsg_len == CMSG_LEN(1))
+		value = *CMSG_DATA(c);
+	else
+		memcpy(&value, CMSG_DATA(c), sizeof value);
+	*(is_of(c, IP_TTL, IPV6_HOPLIMIT) ? &datagram->ttl : &datagram->tos) = (uint8_t)value;
 	return true;
 }
 
@@ -86,7 +95,7 @@ static void control_read(struct msghdr *header, struct io_datagram *datagram, ui
 			memcpy(kernel_drops, CMSG_DATA(c), sizeof *kernel_drops);
 		else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
 			segment_read(c, datagram);
-		else if (!ttl_read(c, datagram))
+		else if (!hop_read(c, datagram))
 			local_read(c, datagram);
 	}
 }
@@ -111,6 +120,7 @@ size_t socket_receive(struct io *io, int fd, struct io_datagram **out, uint32_t 
 		datagram->segment = 0;
 		datagram->iface = 0;
 		datagram->ttl = 0;
+		datagram->tos = 0;
 		datagram->to_group = false;
 		datagram->from = sockaddr_read(&inbox->from[i]);
 		control_read(&inbox->headers[i].msg_hdr, datagram, kernel_drops);

@@ -3,7 +3,9 @@
  * address and answers the device itself. So nothing comes back, and nothing is remembered but the handshakes under way
  * (hints.h), without what answers would tell of them.
  *
- * As a router does, it takes 1 off the TTL: what goes in circles comes to an end.
+ * As a router does, it takes 1 off the TTL: what goes in circles comes to an end. The traffic class stays, and is that
+ * of the inner packet alone: the outer one says that it has no ECN, and so never comes with a mark (RFC 6040). What
+ * else was in the IP header no socket tells: "don't fragment", options, the flow label.
  */
 #include "path/forward.h"
 
@@ -14,7 +16,7 @@
 _Static_assert((int)UDP_PACKET_HEAD_OCTETS <= (int)IO_HEAD, "headers fit the outbox");
 
 enum {
-	TTL_UNKNOWN = 64, /* for what came in before the listener's socket was told to say (socket_tell_ttl()) */
+	TTL_UNKNOWN = 64, /* for what came in before the listener's socket was told to say (socket_tell_hop()) */
 	OUTER_V4_OCTETS = 20,
 	OUTER_V6_OCTETS = 40,
 };
@@ -111,6 +113,7 @@ static void take(struct path *path, const struct uplink *up)
 		.packet = { .from = datagram->from,
 			    .to = up->listener->addr,
 			    .ttl = (uint8_t)((datagram->ttl ? datagram->ttl : TTL_UNKNOWN) - 1),
+			    .tos = datagram->tos,
 			    .data = datagram->data,
 			    .len = datagram->len },
 	};

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Mode dsr: servers answer devices themselves, with frames of one segment (l2) and with packets in packets (ipip).
-cidlb opens its sockets as root, which it never is in a build with sanitizers."""
+cidlb opens its sockets as root. In a build with sanitizers, which never has root, it has CAP_NET_RAW."""
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import struct
 
-from harness import FULL, Scene, ip, main, release_only, told, wait_all_joined, wait_until
+from harness import FULL, SANITIZE, USER, Scene, Skip, ip, main, release_only, told, wait_all_joined, wait_until
 from lab.segment import DEVICES, SERVICE, SERVICE6, Segment
 from udp import drain, forge
 
@@ -16,7 +17,10 @@ PORT = 5684
 TRAFFIC = {"interval_ms": 200, "ack_timeout_ms": 500}
 MOVES = 20 if FULL else 3
 FLEET = 50 if FULL else 12
-IP_RECVTTL, IP_TTL, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 12, 2, 51, 52  # ip(7), ipv6(7)
+# ip(7), ipv6(7)
+IP_TOS, IP_TTL, IP_RECVTTL, IP_RECVTOS = 1, 2, 12, 13
+IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT, IPV6_RECVTCLASS, IPV6_TCLASS = 51, 52, 66, 67
+CLASS = 0xB9  # DSCP "expedited forwarding", and ECT(1)
 
 
 def text_of(ip, port=PORT):
@@ -40,11 +44,21 @@ def started(scene, segment, encap, v6=False, health=None, start=True, **options)
     pool["health"] = health or {"probe": "none"}
     lb = scene.cidlb([pool], start=False)
     lb.config["listeners"][0]["address"] = text_of(SERVICE6 if v6 else SERVICE)
+    if SANITIZE:
+        keep_net_raw(lb)
     if not start:
         return lb
     lb.start()
     wait_until(lambda: all(not missing(lb, server) for server in segment.servers), 20, "next hops are known")
     return lb
+
+
+def keep_net_raw(lb):
+    if not shutil.which("setpriv"):
+        raise Skip("needs setpriv, of util-linux")
+    user = [f"--reuid={USER.pw_uid}", f"--regid={USER.pw_gid}", "--clear-groups"]
+    lb.argv[:0] = ["setpriv", *user, "--inh-caps=+net_raw", "--ambient-caps=+net_raw"]
+    lb.user = None
 
 
 def missing(lb, server):
@@ -106,12 +120,10 @@ def sessions(encap, v6=False):
         assert sum(one["address_changes"] for one in counted) >= FLEET, counted
 
 
-@release_only
 def case_sessions_l2():
     sessions("l2")
 
 
-@release_only
 def case_sessions_ipip():
     sessions("ipip")
 
@@ -135,7 +147,7 @@ def longer(record, octets):
 
 
 def arrives(sock, timeout=20):
-    """The next datagram, its source, and its TTL."""
+    """The next datagram, its source, its TTL, and its traffic class."""
     def ready():
         with contextlib.suppress(BlockingIOError):
             return sock.recv(1, socket.MSG_PEEK) is not None
@@ -143,17 +155,21 @@ def arrives(sock, timeout=20):
 
     wait_until(ready, timeout, "a datagram arrives")
     data, control, _, source = sock.recvmsg(65536, 256)
-    return data, source[:2], struct.unpack("=i", control[0][2])[0]
+    told = {kind: value[0] for _, kind, value in control}
+    ttl, traffic_class = (IPV6_HOPLIMIT, IPV6_TCLASS) if IPV6_HOPLIMIT in told else (IP_TTL, IP_TOS)
+    return data, source[:2], told[ttl], told[traffic_class]
 
 
 def server_socket(host, v6):
     sock = host.socket(SERVICE6 if v6 else SERVICE, PORT)
-    sock.setsockopt(*((socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT) if v6 else (socket.IPPROTO_IP, IP_RECVTTL)), 1)
+    for option in (IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS) if v6 else (IP_RECVTTL, IP_RECVTOS):
+        sock.setsockopt(socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP, option, 1)
     return sock
 
 
 def as_it_was(encap, v6=False):
-    """Payload, both ends and TTL: each arrives as it came, less one hop, also what is larger than the link."""
+    """Payload, both ends, TTL and traffic class: each arrives as it came, less one hop, also what is larger than the
+    link."""
     ttl = (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if v6 else (socket.IPPROTO_IP, IP_TTL)
     with Scene() as scene, Segment() as segment:
         lb = started(scene, segment, encap, v6)
@@ -162,14 +178,15 @@ def as_it_was(encap, v6=False):
             servers = [sockets.enter_context(server_socket(host, v6)) for host in segment.servers]
             device = sockets.enter_context(segment.devices.socket("fd09::1:3" if v6 else "10.9.1.3"))
             fits = 1500 - (48 if v6 else 28) - (0 if encap == "l2" else 40 if v6 else 20)
+            device.setsockopt(*((socket.IPPROTO_IPV6, IPV6_TCLASS) if v6 else (socket.IPPROTO_IP, IP_TOS)), CLASS)
             fragmented = 0
             for octets in (100, 101, fits, fits + 1, 3000, 1400, 8001, 60000):
                 for number, server in enumerate(servers, 1):
                     record = longer(forge(bytes([number]) + bytes(5)), octets)
                     device.sendto(record, service)
-                    data, source, hops_left = arrives(server)
-                    assert (data == record, source, hops_left) == (True, device.getsockname()[:2], 63), (
-                        octets, len(data), source, hops_left
+                    data, *rest = arrives(server)
+                    assert (data == record, *rest) == (True, device.getsockname()[:2], 63, CLASS), (
+                        octets, len(data), *rest
                     )
                     fragmented += octets > fits
                     # The answer goes straight back.
@@ -190,22 +207,18 @@ def as_it_was(encap, v6=False):
             lb.assert_identities()
 
 
-@release_only
 def case_as_it_was_l2():
     as_it_was("l2")
 
 
-@release_only
 def case_as_it_was_ipip():
     as_it_was("ipip")
 
 
-@release_only
 def case_as_it_was_l2_ipv6():
     as_it_was("l2", v6=True)
 
 
-@release_only
 def case_as_it_was_ipip_ipv6():
     as_it_was("ipip", v6=True)
 
@@ -219,7 +232,6 @@ def reaches(lb, device, server, timeout=30):
     wait_until(sent_and_there, timeout, "datagrams reach the server")
 
 
-@release_only
 def case_next_hop():
     """A server gets another Ethernet address, goes, and comes back."""
     with Scene() as scene, Segment() as segment:
@@ -265,7 +277,6 @@ def case_behind_a_router():
         lb.assert_identities()
 
 
-@release_only
 def case_strangers():
     """What comes from where nobody can be answered, is no DTLS, or leads nowhere does not reach a server."""
     with Scene() as scene, Segment() as segment:

@@ -42,7 +42,7 @@ static void assert_part(const struct udp_packet_part *part, const char *head, co
 START_TEST(whole)
 {
 	const struct octets payload = octets_of(wholes[_i].payload);
-	const struct udp_packet packet = { *wholes[_i].from, *wholes[_i].to, 63, payload.at, payload.len };
+	const struct udp_packet packet = { *wholes[_i].from, *wholes[_i].to, 63, 0, payload.at, payload.len };
 	struct udp_packet_part part;
 
 	udp_packet_whole(&part, &packet);
@@ -55,13 +55,28 @@ END_TEST
 /* A device's address of a link has the number of an interface here, and none on the wire. */
 START_TEST(scopes_stay_here)
 {
-	struct udp_packet packet = { { { 0xfe, 0x80, [15] = 1 }, 1 }, service6, 63, (const uint8_t *)"", 0 };
+	struct udp_packet packet = { { { 0xfe, 0x80, [15] = 1 }, 1 }, service6, 63, 0, (const uint8_t *)"", 0 };
 	struct udp_packet_part bare, scoped;
 
 	udp_packet_whole(&bare, &packet);
 	addr_set_scope(packet.from.ip, 3);
 	udp_packet_whole(&scoped, &packet);
 	ck_assert_mem_eq(scoped.head, bare.head, bare.head_len);
+}
+END_TEST
+
+/* DSCP "expedited forwarding" and ECT(1). The rest is as without, but for the checksum of IPv4. */
+START_TEST(traffic_class)
+{
+	struct udp_packet packet = { device, service, 63, 0xb9, (const uint8_t *)"", 0 };
+	struct udp_packet_part part;
+
+	udp_packet_whole(&part, &packet);
+	assert_part(&part, "45b9001c000040003f114edc" IPS4 PORTS "0008 2169", packet.data, 0);
+	packet.from = device6;
+	packet.to = service6;
+	udp_packet_whole(&part, &packet);
+	assert_part(&part, "6b9000000008113f" IPS6 PORTS "0008 b22b", packet.data, 0);
 }
 END_TEST
 
@@ -76,7 +91,7 @@ static void fill(uint8_t data[static LARGE])
 START_TEST(fragments)
 {
 	uint8_t data[LARGE];
-	const struct udp_packet packet = { device, service, 63, data, sizeof data };
+	const struct udp_packet packet = { device, service, 63, 0, data, sizeof data };
 	struct udp_packet_cut cut = { .mtu = 576, .id = 0x1234 };
 	struct udp_packet_part part;
 
@@ -94,7 +109,7 @@ END_TEST
 START_TEST(fragments_of_ipv6)
 {
 	uint8_t data[LARGE];
-	const struct udp_packet packet = { device6, service6, 63, data, sizeof data };
+	const struct udp_packet packet = { device6, service6, 63, 0, data, sizeof data };
 	struct udp_packet_cut cut = { .mtu = 1280, .id = 0xabcd1234 };
 	struct udp_packet_part part;
 
@@ -115,7 +130,7 @@ START_TEST(any_size)
 
 	for (uint16_t mtu = UDP_PACKET_V4_MTU; mtu < 620; mtu++) {
 		for (size_t len = 1; len < sizeof data; len += 61) {
-			const struct udp_packet packet = { device, service, 63, data, len };
+			const struct udp_packet packet = { device, service, 63, 0, data, len };
 			struct udp_packet_cut cut = { .mtu = mtu };
 			struct udp_packet_part part;
 			size_t done = 0;
@@ -137,6 +152,7 @@ void suite(TCase *tests)
 {
 	tcase_add_loop_test(tests, whole, 0, COUNT_OF(wholes));
 	tcase_add_test(tests, scopes_stay_here);
+	tcase_add_test(tests, traffic_class);
 	tcase_add_test(tests, fragments);
 	tcase_add_test(tests, fragments_of_ipv6);
 	tcase_add_test(tests, any_size);

@@ -158,6 +158,20 @@ START_TEST(time_to_live)
 }
 END_TEST
 
+START_TEST(traffic_class)
+{
+	const struct octets in = octets_of(RECORD);
+	struct io_datagram datagram = { .data = in.at, .len = in.len, .ttl = 64, .tos = 0xb9 };
+
+	ck_assert_int_eq(addr_parse(&datagram.from, "192.0.2.1:56324"), 0);
+	batch_uplink(bed.path, path_bed_table(&bed), bed.configured.listener_uid, &datagram, 1);
+	io_flush(bed.path->outbox);
+	ck_assert_uint_eq(wire.count, 1);
+	ck_assert_uint_eq(wire.kept[0].octets[1], 0xb9);
+	free(in.at);
+}
+END_TEST
+
 START_TEST(nowhere_to_send)
 {
 	bed.configured.hop.mtu = 0;
@@ -262,6 +276,7 @@ void suite(TCase *tests)
 	tcase_add_test(tests, packet_in_a_packet);
 	tcase_add_test(tests, packet_in_a_frame);
 	tcase_add_test(tests, time_to_live);
+	tcase_add_test(tests, traffic_class);
 	tcase_add_test(tests, nowhere_to_send);
 	tcase_add_test(tests, not_routed);
 	tcase_add_test(tests, larger_than_the_link);
