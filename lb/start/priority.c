@@ -18,7 +18,7 @@ struct scheduling {
 
 _Static_assert(sizeof(struct scheduling) == 48, "SCHED_ATTR_SIZE_VER0");
 
-enum { NICEST = 19, SLICE_NS = 20 * 1000000 };
+enum { NICEST = 19, SLICE_NS = 10 * 1000000 };
 
 /* A thread whose slice is shorter takes the CPU from this one as soon as it has something to do: Linux 6.12. Before,
  * its lower share does that. SCHED_BATCH: it takes nobody's when it wakes up. */

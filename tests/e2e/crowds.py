@@ -193,7 +193,7 @@ def p99(load, seconds):
 def scheduled_as_workers(lb):
     """Its control thread, for comparison."""
     before = os.getpriority(os.PRIO_PROCESS, lb.pid)
-    for policy, nice, slice_ns in ((os.SCHED_OTHER, 0, 0), (os.SCHED_BATCH, before, 20_000_000)):
+    for policy, nice, slice_ns in ((os.SCHED_OTHER, 0, 0), (os.SCHED_BATCH, before, 10_000_000)):
         how = struct.pack("=IIQiIQQQ", 48, policy, 0, nice, 0, slice_ns, 0, 0)  # sched_setattr(2)
         failed = ctypes.CDLL(None, use_errno=True).syscall(SYS_SCHED_SETATTR, lb.pid, how, 0)
         assert not failed, os.strerror(ctypes.get_errno())
