@@ -6,7 +6,7 @@ the session id or the ticket that it offers. Servers and devices are of others, 
 import copy
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
@@ -234,9 +234,16 @@ def case_tunnel_californium():
     led("tunnel", "californium_openssl_ids")
 
 
-def answer_to(sock, service, datagram):
-    sock.sendto(datagram, service)
-    return sock.recv(2048)
+def answer_to(sock, service, datagram, wanted):
+    """The first datagram that begins with such a message. What a busy machine loses is repeated, as devices do."""
+    sock.settimeout(2)
+    for _ in range(15):
+        sock.sendto(datagram, service)
+        with suppress(TimeoutError):
+            while (answer := sock.recv(2048))[RECORD_OCTETS] != wanted:
+                pass
+            return answer
+    raise TimeoutError(f"no message of type {wanted}")
 
 
 def flood(pool, copies):
@@ -251,14 +258,10 @@ def flood(pool, copies):
             hello.session_id = os.urandom(len(hello.session_id))
             hello.extensions = {k: os.urandom(len(v)) if k == TICKET else v for k, v in hello.extensions.items()}
         with open_socket("127.0.0.1") as sock:
-            sock.setblocking(True)
-            sock.settimeout(30)
-            asked = answer_to(sock, service, hello.datagram())
-            assert asked[RECORD_OCTETS] == HELLO_VERIFY_REQUEST, asked.hex()
+            asked = answer_to(sock, service, hello.datagram(), HELLO_VERIFY_REQUEST)
             said[copied].append(len(asked))
             cookie, _ = vector(asked[HEADERS + 2 :])
-            answer = answer_to(sock, service, hello.datagram(1, cookie))
-            assert answer[RECORD_OCTETS] == SERVER_HELLO, answer.hex()
+            answer_to(sock, service, hello.datagram(1, cookie), SERVER_HELLO)
             sock.sendto(FORGED_END, service)
     assert set(said[True]) == set(said[False]), "what is offered makes the first answer longer"
 

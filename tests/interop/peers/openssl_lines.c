@@ -21,6 +21,7 @@ enum { SESSIONS = 1024, RECORD_OCTETS = 1400 };
 
 struct session {
 	unsigned number; /* 0: unused */
+	unsigned begun;  /* the server's: how many it has begun by then */
 	bool established;
 	int fd;
 	struct sockaddr_in addr;
@@ -138,13 +139,16 @@ static void tick(void)
 	ERR_clear_error();
 }
 
+/* The newest, whatever its number. */
 static struct session *find(const struct sockaddr_in *addr)
 {
-	for (unsigned i = last; i > 0; i--) {
-		if (lines_same_addr(&sessions[i]->addr, addr))
-			return sessions[i];
+	struct session *newest = NULL;
+
+	for (unsigned i = 1; i <= last; i++) {
+		if (lines_same_addr(&sessions[i]->addr, addr) && (!newest || sessions[i]->begun > newest->begun))
+			newest = sessions[i];
 	}
-	return NULL;
+	return newest;
 }
 
 /* A number that no session has, or that of one that has not come up: the next in turn. */
@@ -168,6 +172,7 @@ static unsigned free_number(void)
 static void input_server(void)
 {
 	static unsigned char data[LINES_DATAGRAM_OCTETS];
+	static unsigned begun;
 	struct sockaddr_in from = { 0 };
 	socklen_t from_len = sizeof from;
 	ssize_t len = recvfrom(listener, data, sizeof data, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
@@ -181,6 +186,7 @@ static void input_server(void)
 		if (!session)
 			exit(1);
 		session->number = free_number();
+		session->begun = ++begun;
 		session->fd = listener;
 		session->addr = from;
 		memcpy(session->hello_random, random, sizeof session->hello_random);
