@@ -234,6 +234,14 @@ def case_tunnel_californium():
     led("tunnel", "californium_openssl_ids")
 
 
+def case_follow_wolfssl():
+    led("follow", "wolfssl_ids")
+
+
+def case_tunnel_wolfssl():
+    led("tunnel", "wolfssl_ids")
+
+
 def answer_to(sock, service, datagram, wanted):
     """The first datagram that begins with such a message. What a busy machine loses is repeated, as devices do."""
     sock.settimeout(2)

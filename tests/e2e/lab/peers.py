@@ -179,6 +179,9 @@ KINDS |= {
         "Californium 4.0.0-M6, session ids, devices of OpenSSL 3.0", "scandium",
         device=("openssl_lines", "device", "resumes"),
     ),
+    "wolfssl_ids": Kind(
+        "wolfSSL 5.9, session ids, devices of Mbed TLS 3.6", "wolf", before=("server",), behind=("ids",)
+    ),
     "openssl_mbedtls_tickets": Kind(
         "OpenSSL 3.0, tickets, devices of Mbed TLS 3.6", "openssl_lines", before=("server",), behind=("tickets",)
     ),

@@ -1,7 +1,8 @@
 /* A DTLS 1.2 server with wolfSSL, with "1.3" one of DTLS 1.3, PSK, cookies and CIDs: one socket, any number of
  * sessions, with receive and send functions of its own, and wolfSSL_dtls_set_pending_peer() for datagrams from
  * elsewhere. Or with "connected", as many servers are: from the ClientHello on each session has a socket of its own,
- * connected to its peer, and wolfSSL's own receive function. So it never hears of another address. */
+ * connected to its peer, and wolfSSL's own receive function. So it never hears of another address. With "ids" it has no
+ * CIDs, and resumes the sessions that it keeps. */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -17,7 +18,7 @@ enum { UNIFIED_MASK = 0xf0, UNIFIED_WITH_CID = 0x30 }; /* RFC 9147, section 4 */
 
 static struct wolf_session *sessions[LINES_SESSIONS + 1]; /* [0] listens */
 static unsigned last, own_id, own_port;
-static bool connects, speaks13;
+static bool connects, speaks13, has_cids;
 static WOLFSSL_CTX *ctx;
 static int fd;
 
@@ -38,7 +39,7 @@ static void listen_again(void)
 	unsigned char cid[LINES_CID_OCTETS];
 
 	lines_mint(own_id, cid);
-	struct wolf_session *session = wolf_begin(ctx, cid, sizeof cid);
+	struct wolf_session *session = wolf_begin(ctx, has_cids ? cid : NULL, sizeof cid);
 	if (wolfSSL_DTLS_SetCookieSecret(session->ssl, secret, sizeof secret) != 0 ||
 	    (speaks13 && wolfSSL_send_hrr_cookie(session->ssl, secret, sizeof secret) != WOLFSSL_SUCCESS)) {
 		fputs("wolfSSL: no cookies\n", stderr);
@@ -175,12 +176,13 @@ static void command(char *line)
 		wolfSSL_write(sessions[number]->ssl, data, (int)len);
 }
 
-int wolf_serve(unsigned port, unsigned id, bool with_sockets, bool with13)
+int wolf_serve(unsigned port, unsigned id, enum wolf_server kind)
 {
 	static struct pollfd polled[2 + LINES_SESSIONS];
 
-	connects = with_sockets;
-	speaks13 = with13;
+	connects = kind == WOLF_CONNECTED;
+	speaks13 = kind == WOLF_13;
+	has_cids = kind != WOLF_IDS;
 	own_port = port;
 	own_id = id;
 	fd = lines_socket("127.0.0.1", own_port);

@@ -69,9 +69,10 @@ struct wolf_session *wolf_begin(WOLFSSL_CTX *ctx, const unsigned char *cid, unsi
 
 	if (!session || !(session->ssl = wolfSSL_new(ctx)))
 		exit(1);
-	memcpy(session->cid, cid, sizeof session->cid);
-	if (wolfSSL_dtls_cid_use(session->ssl) != WOLFSSL_SUCCESS ||
-	    (cid_len && wolfSSL_dtls_cid_set(session->ssl, session->cid, cid_len) != WOLFSSL_SUCCESS)) {
+	if (cid)
+		memcpy(session->cid, cid, sizeof session->cid);
+	if (cid && (wolfSSL_dtls_cid_use(session->ssl) != WOLFSSL_SUCCESS ||
+		    (cid_len && wolfSSL_dtls_cid_set(session->ssl, session->cid, cid_len) != WOLFSSL_SUCCESS))) {
 		fputs("wolfSSL: no session\n", stderr);
 		exit(1);
 	}
@@ -99,6 +100,14 @@ bool wolf_repeats(struct wolf_session *session)
 	return wolfSSL_dtls_got_timeout(session->ssl) == WOLFSSL_SUCCESS;
 }
 
+static enum wolf_server kind_of(const char *word)
+{
+	return strcmp(word, "connected") == 0 ? WOLF_CONNECTED
+	       : strcmp(word, "1.3") == 0     ? WOLF_13
+	       : strcmp(word, "ids") == 0     ? WOLF_IDS
+					      : WOLF_PENDING_PEER;
+}
+
 int main(int argc, char **argv)
 {
 	const bool serves = (argc == 4 || argc == 5) && strcmp(argv[1], "server") == 0;
@@ -107,11 +116,11 @@ int main(int argc, char **argv)
 
 	wolfSSL_Init();
 	if (serves)
-		return wolf_serve((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]), strcmp(last, "connected") == 0,
-				  strcmp(last, "1.3") == 0);
+		return wolf_serve((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]), kind_of(last));
 	if (devices)
 		return wolf_devices(strcmp(argv[2], "1.3") == 0, strcmp(last, "cid") == 0);
-	fputs("usage: wolf server PORT ID [connected | 1.3] | wolf device VERSION [cid]     VERSION: 1.2 or 1.3\n",
+	fputs("usage: wolf server PORT ID [connected | 1.3 | ids] | wolf device VERSION [cid]     VERSION: 1.2 or "
+	      "1.3\n",
 	      stderr);
 	return 2;
 }

@@ -29,7 +29,7 @@ struct wolf_session {
 /* A context that reads sessions' `in` and knows the key. Exits on errors. */
 WOLFSSL_CTX *wolf_context(WOLFSSL_METHOD *method, bool speaks13);
 
-/* A session with a CID of `cid_len` octets, which is `cid`. Exits on errors. */
+/* A session with a CID of `cid_len` octets, which is `cid`; NULL: without CIDs. Exits on errors. */
 struct wolf_session *wolf_begin(WOLFSSL_CTX *ctx, const unsigned char *cid, unsigned cid_len);
 
 /* Says what ended it, if it had begun. */
@@ -38,7 +38,8 @@ void wolf_end(struct wolf_session *session, int err);
 /* Whether what was sent last of a handshake was sent again just now. */
 bool wolf_repeats(struct wolf_session *session);
 
-int wolf_serve(unsigned port, unsigned id, bool connects, bool speaks13);
+enum wolf_server { WOLF_PENDING_PEER, WOLF_CONNECTED, WOLF_13, WOLF_IDS };
+int wolf_serve(unsigned port, unsigned id, enum wolf_server kind);
 int wolf_devices(bool speaks13, bool takes_cids);
 
 #endif
