@@ -6,11 +6,13 @@ import contextlib
 import re
 import socket
 import struct
+import sys
 
 import proxy2
 from dsr import FLEET, MOVES, PORT, entry, fleet, text_of
 from harness import BIN, Backend, Scene, main, release_only, told, wait_all_joined, wait_until
 from lab.segment import SERVICE, SERVICE6, Segment
+from lab.shimmed import PROGRAMS, Shimmed
 from proxy2 import DIRECT, UP, V1, V2
 from tunnel_probes import KEYS, WORKERS, key_file, nodes_of, tunnel, tunnel_pool
 from udp import HELLO, drain, forge, parse_address
@@ -39,11 +41,6 @@ class Cable:
                 if name[2] != PACKET_OUTGOING:
                     self.seen.extend(datagrams_of(frame))
         return self.seen
-
-    def look_anew(self):
-        """From now on."""
-        self.look()
-        self.seen = []
 
 
 def datagrams_of(frame):
@@ -185,6 +182,29 @@ def case_not_on_lo():
         stage.servers[0].wait_log(f"cannot answer devices from {SERVICE}:{PORT}, so answers go to the node", 20)
         to_devices, to_workers, _ = stage.sent()
         assert to_workers and not to_devices, (to_devices[:3], len(to_workers))
+
+
+@release_only
+def case_sockets_on_all_addresses():
+    """An IPv4 socket, and one of both families, as Java has it."""
+    for ip, mapped in (("0.0.0.0", b""), ("::", b"::ffff:")):
+        with Scene() as scene, Segment(servers=1) as segment:
+            [host], settings = segment.servers, {**tunnel("10.9.0.1"), "reply": "direct"}
+            cable = Cable(host)
+            with host.there():
+                argv = [sys.executable, PROGRAMS / "shim_echo.py", "recvfrom", ip, PORT]
+                Shimmed(scene, [nodes_of(settings)], argv, PORT, ip, keys=KEYS).wait_out("ready")
+            lb = scene.cidlb([tunnel_pool(scene, [entry(host)], settings, {"probe": "none"})], start=False)
+            lb.config["listeners"][0]["address"] = text_of(SERVICE, PORT)
+            lb.start()
+            record, answers = forge(bytes([1]) + bytes(5)), []
+            with segment.devices.socket("10.9.1.3") as device:
+                device.sendto(record, (SERVICE, PORT))
+                wait_until(lambda: answers.extend(drain(device)) or answers, 20, "the answer")
+                expected = mapped + b"10.9.1.3 %d " % device.getsockname()[1] + record
+                assert answers == [(expected, (SERVICE, PORT))], answers
+                assert [one[1:] for one in cable.look()] == [((SERVICE, PORT), device.getsockname())], cable.seen
+            assert lb.metric("cidlb_replies_total") == 0
 
 
 class Liar:
