@@ -203,6 +203,7 @@ void metrics_write(struct evbuffer *out, const struct view *view, uint64_t http_
 	write_tunnels(out, view);
 	write_dsr(out, view);
 	write_stateless(out, view);
+	metrics_fast(out, view);
 	metrics_flows(out, view);
 	write_shortages(out, http_stalls);
 	metrics_probes(out, view);

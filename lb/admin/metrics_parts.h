@@ -17,6 +17,9 @@ void metrics_probes(struct evbuffer *out, const struct view *view);
 /* Flows, and what they tell of sessions. */
 void metrics_flows(struct evbuffer *out, const struct view *view);
 
+/* The fast path, where one is configured. */
+void metrics_fast(struct evbuffer *out, const struct view *view);
+
 /* The process, in the names that all exporters share, and its workers. */
 void metrics_process(struct evbuffer *out, const struct view *view);
 

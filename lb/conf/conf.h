@@ -6,6 +6,7 @@
 #ifndef CIDLB_CONF_H
 #define CIDLB_CONF_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ enum {
 	CONF_MAX_SOURCES = 8,
 	CONF_MAX_WORKERS = 64,
 	CONF_MAX_HOSTS = 16,
+	CONF_MAX_INTERFACES = 8,  /* of the fast path */
 	CONF_SOCKET_CLIENTS = 32, /* at once, of admin.socket: one more ends another (admin/socket.h) */
 	CONF_HTTP_CLIENTS = 32,   /* the same of admin.http */
 };
@@ -39,6 +41,7 @@ enum conf_encap { ENCAP_L2, ENCAP_IPIP };
 enum conf_rebind { REBIND_FOLLOW, REBIND_BACKEND };
 enum conf_contest { CONTEST_OWN, CONTEST_HOME };
 enum conf_endpoint { ENDPOINT_CID, ENDPOINT_HANDSHAKE };
+enum conf_attach { ATTACH_AUTO, ATTACH_NATIVE, ATTACH_GENERIC };
 enum conf_probe { PROBE_DTLS, PROBE_COAP, PROBE_COAPS, PROBE_HTTP, PROBE_NONE };
 
 enum { CONF_PSK_OCTETS = 32, CONF_IDENTITY_OCTETS = 128, CONF_PASSWORD_OCTETS = 128, CONF_REDIS_WORD_OCTETS = 64 };
@@ -119,6 +122,7 @@ struct conf_pool {
 	struct cid_layout layout;
 	uint32_t max_cids;      /* scheme "learned": so many are kept; else 0 */
 	uint32_t max_resumable; /* session ids and tickets that are kept; 0: none, and in udp pools */
+	bool only_sockets;      /* fast = false: the fast path leaves it alone */
 	enum conf_forward forward;
 	struct conf_nat nat;       /* FORWARD_NAT; else all zero */
 	struct conf_tunnel tunnel; /* FORWARD_TUNNEL; else all zero */
@@ -145,6 +149,13 @@ struct conf_redis {
 	char *prefix;         /* of its keys */
 };
 
+/* The fast path (xdp/). */
+struct conf_fast {
+	char interfaces[CONF_MAX_INTERFACES][IF_NAMESIZE]; /* names */
+	size_t interface_count;                            /* 0: there is no fast path */
+	enum conf_attach attach;
+};
+
 struct conf {
 	char *file;
 	unsigned workers; /* threads, >= 1: 0 in the file became the number of CPUs */
@@ -162,6 +173,7 @@ struct conf {
 	char *state_file;    /* of saved.h, an absolute path; NULL: none */
 	bool has_redis;
 	struct conf_redis redis; /* else all zero */
+	struct conf_fast fast;
 	struct conf_listener *listeners;
 	size_t listener_count;
 	struct conf_pool *pools;

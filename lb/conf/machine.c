@@ -80,6 +80,7 @@ struct conf_machine conf_machine_here(void)
 	host_is_read = false;
 	return (struct conf_machine){ .cpus = count_cpus(),
 				      .descriptors = read_descriptor_limit(),
+				      .has_fast = CIDLB_HAS_FAST,
 				      .source_towards = source_towards,
 				      .is_here = is_here,
 				      .has_prefix = has_prefix,

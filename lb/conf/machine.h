@@ -12,6 +12,8 @@ struct conf_machine {
 	unsigned cpus;        /* that the process may run on, >= 1 */
 	uint64_t descriptors; /* that it may have at most, the hard limit; UINT64_MAX: there is none */
 
+	bool has_fast; /* cidlb was built with the fast path */
+
 	/* Finds the address that this host would send to `to` from. Its port is 0. Returns 0, or -errno: there is no
 	 * route. */
 	int (*source_towards)(const struct addr *to, struct addr *out);
@@ -22,8 +24,8 @@ struct conf_machine {
 	/* True if all addresses of a prefix are, or if the kernel does not tell. */
 	bool (*has_prefix)(const struct addr *first, uint8_t bits);
 
-	/* The number of the interface with this name. 0: there is none. NULL: there is no interface at all. Only an
-	 * address of a link needs it (common/addr.h), and that in the first pass. */
+	/* The number of the interface with this name. 0: there is none. NULL: there is no interface at all. An
+	 * address of a link needs it (common/addr.h), and the fast path; both in the first pass. */
 	uint32_t (*iface)(const char *name);
 };
 

@@ -13,6 +13,7 @@ enum {
 	POOL_NAT,
 	POOL_TUNNEL,
 	POOL_DSR,
+	POOL_FAST,
 	POOL_HEALTH,
 	POOL_HELLO_RATE,
 	POOL_BACKENDS,
@@ -34,6 +35,7 @@ static const struct conf_option pool_options[POOL_OPTIONS] = {
 	[POOL_NAT] = { "nat", .type = CONF_GROUP },
 	[POOL_TUNNEL] = { "tunnel", .type = CONF_GROUP },
 	[POOL_DSR] = { "dsr", .type = CONF_GROUP },
+	[POOL_FAST] = { "fast", .type = CONF_BOOL, .fallback = 1 },
 	[POOL_HEALTH] = { "health", .type = CONF_GROUP },
 	[POOL_HELLO_RATE] = { "hello_rate", .type = CONF_GROUP },
 	[POOL_BACKENDS] = { "backends", .type = CONF_LIST, .required = true },
@@ -130,6 +132,7 @@ void conf_pool_read(struct conf_reader *reader, struct conf_place place, struct 
 	pool->protocol = (enum pool_protocol)values[POOL_PROTOCOL].number;
 	pool->affinity = (enum pool_affinity)values[POOL_AFFINITY].number;
 	pool->unknown_cid = (enum unknown_cid)values[POOL_UNKNOWN_CID].number;
+	pool->only_sockets = values[POOL_FAST].number == 0;
 	const bool layout_known = conf_cid_read(reader, &values[POOL_PROTOCOL], &values[POOL_CID], pool);
 	read_max_resumable(reader, &values[POOL_PROTOCOL], &values[POOL_MAX_RESUMABLE], pool);
 	conf_health_read(reader, &values[POOL_HEALTH], pool);

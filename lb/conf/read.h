@@ -311,6 +311,10 @@ void conf_loops_check(struct conf_reader *reader, const config_setting_t *pools,
 extern const struct conf_section conf_section_redis;
 void conf_redis_read(struct conf_reader *reader, const struct conf_value *redis);
 
+/* fast.c: fills conf->fast. */
+extern const struct conf_section conf_section_fast;
+void conf_fast_read(struct conf_reader *reader, const struct conf_value *fast);
+
 /* root.c: the two passes. */
 extern const struct conf_section conf_section_root, conf_section_admin, conf_section_listener;
 void conf_root_read(struct conf_reader *reader, const config_setting_t *root);

@@ -18,6 +18,7 @@ enum {
 	ROOT_STATE_FILE,
 	ROOT_ADMIN,
 	ROOT_REDIS,
+	ROOT_FAST,
 	ROOT_LISTENERS,
 	ROOT_POOLS,
 	ROOT_OPTIONS
@@ -33,6 +34,7 @@ static const struct conf_option root_options[ROOT_OPTIONS] = {
 	[ROOT_STATE_FILE] = { "state_file", .type = CONF_TEXT },
 	[ROOT_ADMIN] = { "admin", .type = CONF_GROUP },
 	[ROOT_REDIS] = { "redis", .type = CONF_GROUP },
+	[ROOT_FAST] = { "fast", .type = CONF_GROUP },
 	[ROOT_LISTENERS] = { "listeners", .type = CONF_LIST, .required = true },
 	[ROOT_POOLS] = { "pools", .type = CONF_LIST, .required = true },
 };
@@ -316,6 +318,7 @@ void conf_root_read(struct conf_reader *reader, const config_setting_t *root)
 		conf_direct_check(reader, values[ROOT_LISTENERS].place.setting, values[ROOT_POOLS].place.setting);
 	}
 	conf_redis_read(reader, &values[ROOT_REDIS]);
+	conf_fast_read(reader, &values[ROOT_FAST]);
 	read_hash_keys(reader, &values[ROOT_HASH_KEY], &values[ROOT_HASH_KEY_PREVIOUS]);
 }
 

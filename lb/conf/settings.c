@@ -120,7 +120,7 @@ static void add_words(struct settings *to, const char *option, struct words *wor
 
 void settings_of_file(struct settings *out, const struct conf *conf)
 {
-	struct words hosts;
+	struct words hosts, interfaces;
 
 	*out = (struct settings){ 0 };
 	add_number(out, "workers", true, conf->workers);
@@ -140,6 +140,11 @@ void settings_of_file(struct settings *out, const struct conf *conf)
 	add_text(out, "redis.user", conf->redis.user);
 	add_secret(out, "redis.password", conf->redis.password, conf->redis.password_len);
 	add_text(out, "redis.prefix", conf->redis.prefix);
+	words_begin(&interfaces);
+	for (size_t i = 0; i < conf->fast.interface_count; i++)
+		words_add(&interfaces, "%s", conf->fast.interfaces[i]);
+	add_words(out, "fast.interfaces", &interfaces);
+	add_word(out, "fast.attach", &conf_section_fast, conf->fast.interface_count > 0, conf->fast.attach);
 }
 
 void settings_of_listener(struct settings *out, const struct conf *conf, const struct conf_listener *listener)
@@ -270,6 +275,7 @@ void settings_of_pool(struct settings *out, const struct conf_pool *pool)
 	add_nat(out, pool);
 	add_tunnel(out, pool);
 	add_dsr(out, pool);
+	add_text(out, "fast", pool->only_sockets ? "false" : "true");
 	add_health(out, pool);
 	add_number(out, "hello_rate.pool", true, pool->hello_rate.pool);
 	add_number(out, "hello_rate.backend", true, pool->hello_rate.backend);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/priv.h"
+#include "control/beside.h"
 #include "control/cid_hint.h"
 #include "control/drain.h"
 #include "control/host.h"
@@ -39,6 +40,8 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	ids_tick(control);
 	watch_tick(control);
 	dsr_tick(control);
+	if (control->beside.tick)
+		control->beside.tick(control->beside.ctx);
 	drain_tick(control);
 	(void)saved_save(control->saved);
 }
@@ -131,6 +134,7 @@ static int path_open(struct control *control, unsigned workers)
 static int began_copy(struct control_began *began, const struct conf *conf)
 {
 	began->rcvbuf_octets = conf->rcvbuf_octets;
+	began->fast = conf->fast;
 	began->user = conf->user ? strdup(conf->user) : NULL;
 	began->state_file = conf->state_file ? strdup(conf->state_file) : NULL;
 	began->socket = conf->socket ? strdup(conf->socket) : NULL;
@@ -323,8 +327,24 @@ unsigned control_workers(const struct control *control)
 	return control->worker_count;
 }
 
+struct worker *const *control_worker_list(const struct control *control)
+{
+	return control->workers;
+}
+
+void control_set_beside(struct control *control, const struct beside *beside)
+{
+	const struct table *table = publisher_read(&control->publisher);
+
+	control->beside = beside ? *beside : (struct beside){ .ctx = NULL };
+	if (table && control->beside.follow)
+		control->beside.follow(control->beside.ctx, table);
+}
+
 void control_trace(struct control *control, struct trace_ring *const *rings)
 {
+	if (control->beside.trace_begins)
+		control->beside.trace_begins(control->beside.ctx);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_set_trace(control->workers[i], rings[i]);
 }
@@ -334,4 +354,6 @@ void control_trace_end(struct control *control)
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_set_trace(control->workers[i], NULL);
 	publisher_wait(&control->publisher);
+	if (control->beside.trace_ends)
+		control->beside.trace_ends(control->beside.ctx);
 }

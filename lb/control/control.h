@@ -18,6 +18,7 @@ struct flows;
 struct netlink;
 struct sockets;
 struct trace_ring;
+struct worker;
 
 /* Makes everything that runs. The workers have no thread yet, so that they can be given sockets while cidlb is still
  * root. Reads what is kept over restarts (conf->state_file). Nothing is configured yet: apply_conf() does that. `base`
@@ -50,6 +51,9 @@ struct flows *control_flows(const struct control *control);
 
 /* The number of workers. A trace needs one ring for each. */
 unsigned control_workers(const struct control *control);
+
+/* The workers themselves, for who is lent to them before their threads start. */
+struct worker *const *control_worker_list(const struct control *control);
 
 /* Has each worker write what it sees of a session to its ring. The rings are borrowed until control_trace_end(). */
 void control_trace(struct control *control, struct trace_ring *const *rings);

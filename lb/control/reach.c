@@ -91,7 +91,7 @@ static void on_changed(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	netlink_read_changes(control->reach.netlink);
+	(void)netlink_read_changes(control->reach.netlink);
 	if (!evtimer_pending(control->reach.timer, NULL))
 		(void)evtimer_add(control->reach.timer, &wait);
 }

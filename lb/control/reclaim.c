@@ -43,5 +43,7 @@ void reclaim_numbers(struct control *control)
 	uids_in_use_clear_allowances(&used, control->allowances);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		uids_in_use_clear_worker(&used, control->workers[i]);
+	if (control->beside.forget)
+		control->beside.forget(control->beside.ctx, &used);
 	numbers_take_back(&control->numbers, &used);
 }

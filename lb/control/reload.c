@@ -79,6 +79,8 @@ static void waits_find(struct reload_report *report, const struct control *contr
 	if (conf->rcvbuf_octets < began->rcvbuf_octets)
 		wait_add(report, "rcvbuf_octets: %u applies to new sockets now, and to all at the next start",
 			 conf->rcvbuf_octets);
+	if (conf->fast.interface_count > 0 && memcmp(&conf->fast, &began->fast, sizeof conf->fast) != 0)
+		wait_add(report, "fast: takes effect at the next start");
 	if (text_differs(conf->state_file, began->state_file))
 		wait_add(report, "state_file: \"%s\" takes effect at the next start",
 			 conf->state_file ? conf->state_file : "");

@@ -76,6 +76,8 @@ static bool is_news(struct settle *settle, enum settle_due what, int err)
 void settle_publish(struct control *control, struct table *table)
 {
 	publisher_publish(&control->publisher, table);
+	if (control->beside.follow)
+		control->beside.follow(control->beside.ctx, table);
 	control->settle.settled_ms = clock_ms();
 	rcu_thread_online();
 	(void)flow_home_follow(control->flows, table);

@@ -15,6 +15,7 @@
 #include "common/pool.h"
 #include "conf/conf.h"
 #include "control/apply.h"
+#include "control/beside.h"
 #include "control/control.h"
 #include "control/dsr.h"
 #include "control/learned_tables.h"
@@ -91,6 +92,7 @@ struct control_backend {
 struct control_began {
 	char *user, *state_file, *socket;
 	uint32_t rcvbuf_octets;
+	struct conf_fast fast;
 };
 
 enum { CONTROL_EVENTS = 2 };
@@ -134,6 +136,7 @@ struct control {
 	size_t part_count;
 	view_redis_look *redis_look; /* NULL: nobody knows of any sharing */
 	void *redis_ctx;
+	struct beside beside;               /* all NULL: there is none */
 	char refusal[APPLY_REFUSAL_OCTETS]; /* of the last configuration; "": it was applied */
 	struct settle settle;
 	struct event *events[CONTROL_EVENTS];

@@ -68,6 +68,7 @@ static bool forwarder_fill(struct table *table, size_t pool, const struct conf *
 {
 	struct table_pool *out = &table->pools[pool];
 
+	out->only_sockets = conf->pools[pool].only_sockets;
 	if (conf->pools[pool].forward == FORWARD_TUNNEL) {
 		out->forwarder = &forward_tunnel;
 		out->tunnel_keys = conf->pools[pool].tunnel.keys;

@@ -26,6 +26,8 @@ void view_stats(struct stats *sum, const struct control *control)
 	memset(sum, 0, sizeof *sum);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		stats_sum(sum, &control->workers[i]->path.stats);
+	if (control->beside.sum)
+		control->beside.sum(control->beside.ctx, sum);
 }
 
 static void listener_fill(struct view_listener *out, const struct control *control, size_t at)
@@ -89,6 +91,8 @@ static void memory_fill(struct memory *memory, struct control *control)
 	memory->view.ready = ready_is(control, memory->view.unready);
 	if (control->redis_look)
 		control->redis_look(control->redis_ctx, &memory->view.redis);
+	if (control->beside.look)
+		control->beside.look(control->beside.ctx, &memory->view.fast);
 	for (enum slot_kind kind = 0; kind <= SLOT_TUNNEL; kind++)
 		memory->view.rcvbuf[kind] = sockets_rcvbuf(control->sockets, kind);
 }

@@ -15,6 +15,7 @@
 #include "common/learned.h"
 #include "common/pool.h"
 #include "common/snapshot.h"
+#include "conf/conf.h"
 #include "control/learned_file.h"
 #include "control/probe_times.h"
 #include "control/ready.h"
@@ -98,6 +99,27 @@ struct view_redis {
 	uint64_t waiting, pushed, dropped, taken, foreign, malformed, behind_s;
 };
 
+/* The fast path: what it counts is in view.sum as well. */
+enum { VIEW_FAST_REASON_OCTETS = 160, VIEW_FAST_PASSES = 8 };
+
+struct view_fast_interface {
+	char name[IF_NAMESIZE];
+	bool attached;
+	const char *mode;                     /* "native", "generic", "none" */
+	char reason[VIEW_FAST_REASON_OCTETS]; /* why it is not attached; "": it is */
+};
+
+struct view_fast {
+	bool configured;   /* else all is zero */
+	const char *rests; /* why everything is passed up now; NULL: it is not */
+	struct view_fast_interface interfaces[CONF_MAX_INTERFACES];
+	size_t interface_count;
+	uint64_t verdicts[STATS_LISTENERS][VERDICTS];
+	const char *passed_names[VIEW_FAST_PASSES]; /* NULL ends them */
+	uint64_t passed[STATS_LISTENERS][VIEW_FAST_PASSES];
+	uint64_t replies;
+};
+
 struct view {
 	const struct stats *sum; /* of all workers */
 	const struct view_listener *listeners;
@@ -119,6 +141,7 @@ struct view {
 	 */
 	uint32_t rcvbuf_asked, rcvbuf[SLOT_KINDS];
 	struct view_redis redis;
+	struct view_fast fast;
 };
 
 /* To be freed by view_free(). 0 or -ENOMEM. */

@@ -177,6 +177,30 @@ static void print_redis(const json_t *redis, FILE *out)
 		live_number(redis, "taken"), live_number(redis, "foreign"), live_number(redis, "malformed"));
 }
 
+/* "fast path ens3 native, ens4 none (it is no Ethernet): 940 of 1000 datagrams, 890 of 950 replies" */
+static void print_fast(const json_t *fast, FILE *out)
+{
+	const json_t *interface;
+	const char *rests = live_text(fast, "rests");
+	size_t i;
+
+	if (!json_is_object(fast))
+		return;
+	fputs("fast path", out);
+	json_array_foreach(json_object_get(fast, "interfaces"), i, interface)
+	{
+		const char *reason = live_text(interface, "reason");
+
+		fprintf(out, "%s %s %s%s%s%s", i > 0 ? "," : "", live_text(interface, "name"),
+			live_text(interface, "mode"), *reason ? " (" : "", reason, *reason ? ")" : "");
+	}
+	fprintf(out,
+		": %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " datagrams, %" JSON_INTEGER_FORMAT
+		" of %" JSON_INTEGER_FORMAT " replies%s%s\n",
+		live_number(fast, "datagrams"), live_number(fast, "of_datagrams"), live_number(fast, "replies"),
+		live_number(fast, "of_replies"), *rests ? "; it rests: " : "", rests);
+}
+
 static void print_status(const json_t *status, FILE *out)
 {
 	static const struct live_column listeners[] = {
@@ -192,6 +216,7 @@ static void print_status(const json_t *status, FILE *out)
 		live_text(status, "file"), live_text(status, "fingerprint"), live_number(status, "generation"));
 	print_buffers(json_object_get(status, "receive_buffers"), out);
 	print_redis(json_object_get(status, "redis"), out);
+	print_fast(json_object_get(status, "fast"), out);
 	fputc('\n', out);
 	LIVE_TABLE_PRINT(out, json_object_get(status, "listeners"), listeners);
 	fputc('\n', out);

@@ -28,10 +28,13 @@ static int socket_open(uint32_t groups)
 	return err;
 }
 
-int netlink_open(struct netlink **out)
+enum {
+	GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |
+		 RTMGRP_IPV4_RULE | 1 << (RTNLGRP_IPV6_RULE - 1),
+};
+
+static int open_for(struct netlink **out, uint32_t groups)
 {
-	static const uint32_t groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
-				       RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE | 1 << (RTNLGRP_IPV6_RULE - 1);
 	struct netlink *netlink = calloc(1, sizeof *netlink);
 	int err;
 
@@ -45,6 +48,24 @@ int netlink_open(struct netlink **out)
 	}
 	err = netlink->questions < 0 ? netlink->questions : netlink->changes;
 	netlink_close(netlink);
+	return err;
+}
+
+int netlink_open(struct netlink **out)
+{
+	return open_for(out, GROUPS);
+}
+
+/* With strict checks the kernel shows the one table that is asked for (Linux 4.20). */
+int netlink_open_all(struct netlink **out)
+{
+	const int on = 1;
+	int err = open_for(out, GROUPS | RTMGRP_NEIGH);
+
+	if (!err && setsockopt((*out)->questions, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on) < 0) {
+		err = -errno;
+		netlink_close(*out);
+	}
 	return err;
 }
 
@@ -64,13 +85,18 @@ int netlink_changes(const struct netlink *netlink)
 	return netlink->changes;
 }
 
-void netlink_read_changes(struct netlink *netlink)
+bool netlink_read_changes(struct netlink *netlink)
 {
+	bool read = false;
+
 	/* ENOBUFS says that some were lost, which is a change like the others. */
 	for (unsigned i = 0; i < CHANGES; i++)
-		if (recv(netlink->changes, netlink->answer, sizeof netlink->answer, MSG_DONTWAIT) < 0 &&
-		    errno != ENOBUFS)
-			return;
+		if (recv(netlink->changes, netlink->answer, sizeof netlink->answer, MSG_DONTWAIT) >= 0 ||
+		    errno == ENOBUFS)
+			read = true;
+		else
+			break;
+	return read;
 }
 
 int netlink_question_send(struct netlink *netlink, struct netlink_question *question)

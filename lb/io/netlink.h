@@ -9,20 +9,23 @@
 
 #include <net/if.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct netlink;
 
 /* 0 or -errno. */
 int netlink_open(struct netlink **out);
+/* The same, and changes of neighbours are told of as well. */
+int netlink_open_all(struct netlink **out);
 /* NULL is fine. */
 void netlink_close(struct netlink *netlink);
 
 /* A descriptor that is readable when routes, rules, links or addresses have changed. */
 int netlink_changes(const struct netlink *netlink);
 
-/* Reads a bounded number of changes, and drops them: what they say is asked for. */
-void netlink_read_changes(struct netlink *netlink);
+/* Reads a bounded number of changes, and drops them: what they say is asked for. True: there were some. */
+bool netlink_read_changes(struct netlink *netlink);
 
 /* The way to an address. */
 struct netlink_route {
@@ -54,5 +57,47 @@ const char *netlink_name(struct netlink *netlink, uint32_t iface, char out[stati
 /* Shows `visit` each address of this host, in both families. 0, or -errno: not all were shown. */
 typedef void netlink_visit(void *ctx, uint32_t iface, const uint8_t ip[static 16]);
 int netlink_addresses(struct netlink *netlink, netlink_visit *visit, void *ctx);
+
+/* netlink_dump.c: all that the kernel has of a kind. Each returns 0, or -errno: not all were shown. */
+
+struct netlink_link {
+	uint32_t iface, mtu;
+	bool is_up;
+	bool is_ethernet; /* else it has no `mac` */
+	uint8_t mac[6];
+};
+
+typedef void netlink_visit_link(void *ctx, const struct netlink_link *link);
+int netlink_links(struct netlink *netlink, netlink_visit_link *visit, void *ctx);
+
+/* A route of the main table. */
+struct netlink_path {
+	uint8_t to[16];
+	uint8_t bits;   /* of `to`, as it stands there: of an IPv4 route 96 and more */
+	bool is_simple; /* one next hop, on `iface`. Else only the kernel knows what becomes of a packet */
+	bool has_gateway;
+	uint8_t gateway[16];
+	uint32_t iface, metric;
+	uint16_t mtu; /* 0: that of the link */
+};
+
+typedef void netlink_visit_path(void *ctx, const struct netlink_path *path);
+/* `family`: AF_INET or AF_INET6. */
+int netlink_paths(struct netlink *netlink, uint8_t family, netlink_visit_path *visit, void *ctx);
+
+/* 1: only the main table decides where packets of that family go that are not for this host. 0: there are other rules,
+ * or routes behind it. Or -errno. */
+int netlink_is_plain(struct netlink *netlink, uint8_t family);
+
+struct netlink_neighbour {
+	uint8_t ip[16];
+	uint32_t iface;
+	bool is_sure; /* as in netlink_hop */
+	uint8_t mac[6];
+};
+
+/* Only those whose address is known. */
+typedef void netlink_visit_neighbour(void *ctx, const struct netlink_neighbour *neighbour);
+int netlink_neighbours(struct netlink *netlink, netlink_visit_neighbour *visit, void *ctx);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef CIDLB_IO_NETLINK_PRIV_H
 #define CIDLB_IO_NETLINK_PRIV_H
 
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -33,6 +34,7 @@ struct netlink_question {
 			uint8_t attributes[RTA_SPACE(16)];
 		} neighbour;
 		struct ifaddrmsg address;
+		struct fib_rule_hdr rule;
 		struct ifinfomsg link;
 	};
 };

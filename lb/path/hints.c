@@ -220,9 +220,11 @@ static bool learn(struct path *path, const struct hints_reply *reply, uint64_t s
 		learned_cids_offer(settings->learned, pending,
 				   &(struct given_cid){ reply->pool, reply->backend, said.cid.octets, said.cid.len },
 				   now_s(path));
+		cid_cache_forget(path, reply->pool->uid, said.cid.octets, said.cid.len);
 		break;
 	case PENDING_OVER:
 		learned_cids_add(settings->learned, reply->pool, reply->backend, said.cid.octets, said.cid.len);
+		cid_cache_forget(path, reply->pool->uid, said.cid.octets, said.cid.len);
 		break;
 	case PENDING_OVER_WITHOUT_CID:
 		resumed_learn(

@@ -21,6 +21,7 @@
 #include "io/bare.h"
 #include "io/icmp.h"
 #include "io/io.h"
+#include "path/cid_cache.h"
 #include "path/drops.h"
 #include "path/handshakes.h"
 #include "path/service_addrs.h"
@@ -81,6 +82,7 @@ struct path {
 	 * or its last answer was in version 1. The control thread writes it for the answers to probes. */
 	_Atomic uint32_t tunnel_v2_s[STATS_BACKENDS];
 	struct proxy2_memo tunnel_memo;
+	const struct path_cid_cache *cid_cache; /* set before the thread starts; NULL: nobody wants to know */
 	struct path_sample sample;
 	struct drops drops;                 /* by hello_key.random */
 	_Atomic(struct trace_ring *) trace; /* NULL: none runs */

@@ -45,6 +45,7 @@ enum table_encap { TABLE_L2, TABLE_IPIP };
 /* How a pool forwards, and how much. It stands at the same index as in snapshot->pools. */
 struct table_pool {
 	const struct forwarder *forwarder;
+	bool only_sockets;      /* fast = false */
 	bool contest_home;      /* nat.contest = "home" */
 	bool at_handshake;      /* nat.endpoint = "handshake" */
 	bool guesses;           /* a flight may belong to a handshake that is not known */

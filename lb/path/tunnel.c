@@ -5,6 +5,7 @@
 #include "path/forward.h"
 
 #include "common/proxy2.h"
+#include "path/cid_cache.h"
 #include "path/errors.h"
 #include "path/hints.h"
 
@@ -95,6 +96,7 @@ static void tunnel_uplinks(struct path *path, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++)
 		if (uplink_routed_or_traced(path, &batch->up[i]))
 			send_up(path, &batch->up[i]);
+	cid_cache_tell(path, batch);
 }
 
 /* The listener of the pool at index `at` that has a service address, or STATS_LISTENERS. A listener on a wildcard

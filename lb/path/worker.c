@@ -311,6 +311,13 @@ uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16
 	return last_s;
 }
 
+/* The worker may write at the same time, and what it writes is no older than a second. */
+void worker_note_cid(struct worker *const *workers, unsigned count, uint16_t backend, uint32_t now_s)
+{
+	if (worker_cid_last_s(workers, count, backend) < now_s)
+		atomic_store_explicit(&workers[0]->path.cid_last_s[backend], now_s, memory_order_relaxed);
+}
+
 void worker_hear_version(struct worker *const *workers, unsigned count, uint16_t backend, enum proxy2_version version)
 {
 	for (unsigned i = 0; i < count; i++)

@@ -79,6 +79,9 @@ int worker_set_pool(struct worker *worker, uint16_t pool, int fd); /* for a pool
 /* Has it send through a socket that all workers share (io/bare.h). Before the thread starts. It does not own it. */
 void worker_lend_bare(struct worker *worker, enum bare which, int fd);
 
+/* Has it tell where CIDs lead that do not show it. NULL: nobody. While it has no thread. It does not own it. */
+void worker_lend_cid_cache(struct worker *worker, const struct path_cid_cache *cache);
+
 /* Which of a worker's sockets; with the number that its setter above takes. */
 enum worker_end { WORKER_LISTENER, WORKER_ENDPOINT_V4, WORKER_ENDPOINT_V6, WORKER_POOL };
 
@@ -108,6 +111,9 @@ void worker_set_trace(struct worker *worker, struct trace_ring *ring);
 /* When a datagram was last routed by its CID to the backend with this uid. In seconds of CLOCK_MONOTONIC, which is
  * never behind the workers' clock. 0: never. Any thread. */
 uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend);
+
+/* Someone else than the workers sent a datagram by its CID there, at that time. Control thread. */
+void worker_note_cid(struct worker *const *workers, unsigned count, uint16_t backend, uint32_t now_s);
 
 /* In which version of the tunnel's header the backend with this uid answered a probe. PROXY2_V1: also if it did not, or
  * cannot be the same server any more. Control thread. */

@@ -76,6 +76,11 @@ void worker_lend_bare(struct worker *worker, enum bare which, int fd)
 	atomic_store_explicit(&worker->path.bare_handles[which], fd, memory_order_release);
 }
 
+void worker_lend_cid_cache(struct worker *worker, const struct path_cid_cache *cache)
+{
+	worker->path.cid_cache = cache;
+}
+
 int worker_add_surplus(struct worker *worker, enum worker_end end, uint16_t number, int fd)
 {
 	static const enum tag tags[] = {

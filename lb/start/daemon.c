@@ -16,6 +16,7 @@
 #include "path/worker.h"
 #include "start/conntrack.h"
 #include "start/doors.h"
+#include "start/fast_path.h"
 #include "start/notify.h"
 #include "start/priority.h"
 #include "start/process.h"
@@ -39,6 +40,7 @@ struct daemon {
 	struct sharing *sharing;
 	bool serves;
 	struct doors *doors;
+	struct fast_path *fast; /* NULL: none is asked for */
 	struct event *signals[SIGNALS];
 };
 
@@ -230,6 +232,18 @@ static int conf_up(struct daemon *daemon)
 	return err;
 }
 
+static int fast_up(struct daemon *daemon)
+{
+	int err = fast_path_new(&daemon->fast, daemon->control);
+
+	return err ? fail("cannot start", err) : 0;
+}
+
+static void fast_down(struct daemon *daemon)
+{
+	fast_path_free(daemon->fast);
+}
+
 static int socket_up(struct daemon *daemon)
 {
 	return doors_open_socket(daemon->doors, control_conf(daemon->control));
@@ -322,6 +336,7 @@ static const struct rung {
 	{ doors_up, doors_down },
 	{ warnings_up, NULL },
 	{ conf_up, NULL },
+	{ fast_up, fast_down }, /* it needs the table, and loads as root */
 	{ socket_up, NULL },
 	{ root_up, NULL },
 	{ sandbox_up, NULL }, /* threads have it from whoever starts them */

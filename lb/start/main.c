@@ -11,6 +11,7 @@
 #include "start/check.h"
 #include "start/daemon.h"
 #include "start/process.h"
+#include "xdp/program.h"
 
 #define DEFAULT_FILE "/etc/cidlb/cidlb.conf"
 
@@ -64,6 +65,13 @@ static struct conf *load(const char *file, bool only_check)
 	return conf;
 }
 
+static int version(void)
+{
+	return printf("cidlb " CIDLB_VERSION "\nfast path: %s\n", fast_program_is_built() ? "built" : "not built") < 0
+		       ? EXIT_REFUSED
+		       : EXIT_OK;
+}
+
 /* Takes ownership of `conf`. */
 static int check(struct conf *conf)
 {
@@ -101,7 +109,7 @@ int main(int argc, char **argv)
 		} else if (option == 's') {
 			sandbox = DAEMON_OPEN;
 		} else if (option == 'V') {
-			return puts("cidlb " CIDLB_VERSION) < 0 ? EXIT_REFUSED : EXIT_OK;
+			return version();
 		} else if (option == 'h') {
 			return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_OK;
 		} else if (option == 'l' && (strcmp(optarg, "text") == 0 || strcmp(optarg, "json") == 0)) {

@@ -6,6 +6,7 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -104,6 +105,7 @@ static const struct condition conditions[] = {
 	{ SYS_mmap, 2, WITHOUT, { PROT_EXEC }, EPERM },
 	{ SYS_mprotect, 2, WITHOUT, { PROT_EXEC }, EPERM },
 	{ SYS_clone, 0, WITH, { CLONE_THREAD }, 0 }, /* clone3 hides its arguments; libc falls back to this one */
+	{ SYS_membarrier, 0, ONE_OF, { MEMBARRIER_CMD_GLOBAL }, EPERM }, /* the fast path's grace period */
 	{ SYS_seccomp, 0, ONE_OF, { SECCOMP_SET_MODE_FILTER }, ENOSYS }, /* one more filter only takes away more */
 };
 

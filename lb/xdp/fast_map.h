@@ -46,6 +46,7 @@ enum {
 	FAST_CID_ROTATIONS = 8,      /* the values of the first three bits of a CID */
 	FAST_CID_LENGTHS = 4,        /* LEARNED_LENGTHS */
 	FAST_KEYS = 2,               /* PROXY2_POOL_KEYS */
+	FAST_FRESH = 16,             /* RESUME_FRESH */
 	FAST_RECORDS = 4,            /* of a datagram with a CID. One with more is passed up */
 	FAST_DATAGRAM_OCTETS = 2048, /* of the longest payload that is handled */
 };
@@ -93,6 +94,13 @@ enum fast_service_kind {
 	FAST_EMBEDS_DEVICES, /* mode nat without a table */
 };
 
+/* Which replies are handled. Those of epoch 0 never are. */
+enum fast_replies {
+	FAST_REPLIES_PASSED,  /* none: the C core wants to see all */
+	FAST_REPLIES_SETTLED, /* but for the first FAST_FRESH records of a session, which say what it can resume */
+	FAST_REPLIES_ALL,
+};
+
 /* A listener at one of its addresses. */
 struct fast_service {
 	struct fast_ip ip;
@@ -102,7 +110,7 @@ struct fast_service {
 	__u8 pool;     /* uid */
 	/* A CID that does not fit, or whose id no row has, is dropped. 0: it is passed up. */
 	__u8 drops_unknown;
-	__u8 replies;                          /* replies are handled, too. 0: the C core wants to see them */
+	__u8 replies;                          /* enum fast_replies */
 	__u8 id_at;                            /* offset of the server id in the CID */
 	__u64 id_mask[2];                      /* of the octets that are the server id */
 	__u8 how[FAST_CID_ROTATIONS];          /* enum fast_cid_how */

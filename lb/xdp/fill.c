@@ -12,6 +12,7 @@ _Static_assert((int)FAST_CID_OCTETS == (int)LBCID_MAX_OCTETS && (int)FAST_CID_LE
 		       (int)FAST_KEYS == (int)PROXY2_POOL_KEYS && (int)FAST_KEYS == (int)EMBED_KEYS &&
 		       FAST_CID_ROTATIONS > LBCID_ROTATIONS,
 	       "what a pool may have");
+_Static_assert((int)FAST_FRESH == (int)RESUME_FRESH, "records that the C core reads");
 
 bool fast_fill_addr(struct fast_table *out, const struct addr *at, enum fast_at what, uint8_t index)
 {

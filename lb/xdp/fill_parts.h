@@ -10,8 +10,8 @@
  * for direct answers is written by the C core alone. */
 static inline bool fast_handles(const struct table_pool *pool)
 {
-	return (pool->forwarder == &forward_tunnel && !pool->tunnel_direct) ||
-	       pool->forwarder == &forward_nat_stateless;
+	return !pool->only_sockets && ((pool->forwarder == &forward_tunnel && !pool->tunnel_direct) ||
+				       pool->forwarder == &forward_nat_stateless);
 }
 
 /* What waits at an address of ours. False: there is no row left for it. */

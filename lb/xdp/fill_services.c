@@ -70,6 +70,14 @@ static void fill_tunnel(struct fast_service *service, const struct table_pool *p
 	service->tag_up = half_of(&pool->tunnel_keys.keys[0], PROXY2_UP, addr, &service->tag_middle);
 }
 
+/* From replies a pool learns CIDs, and what sessions can be resumed. */
+static enum fast_replies replies_of(const struct snapshot_pool *pool, const struct table_pool *settings)
+{
+	if (pool->layout.scheme == CID_LAYOUT_LEARNED)
+		return FAST_REPLIES_PASSED;
+	return settings->sessions ? FAST_REPLIES_SETTLED : FAST_REPLIES_ALL;
+}
+
 static struct fast_ip prefix_mask(unsigned bits)
 {
 	uint8_t mask[16] = { 0 };
@@ -136,8 +144,7 @@ static struct fast_service service_of(struct services *services, uint16_t uid, c
 		services->left_out++;
 		return service;
 	}
-	/* The replies of a pool that learns CIDs, or sessions, are what it learns from. */
-	service.replies = pool->layout.scheme != CID_LAYOUT_LEARNED && !table->pools[at].sessions;
+	service.replies = replies_of(pool, &table->pools[at]);
 	if (pool->layout.scheme == CID_LAYOUT_LEARNED)
 		fill_learned(&service, table->pools[at].learned);
 	else if (pool->opens_cids)
@@ -187,15 +194,24 @@ static void add_wildcard(struct services *services, uint16_t uid)
 	}
 }
 
+static void add_tunnel(struct services *services, size_t at)
+{
+	const unsigned workers = services->fill->workers ? services->fill->workers : 1;
+	struct addr local = services->fill->table->pools[at].tunnel_local;
+
+	for (unsigned worker = 0; worker < workers; worker++, local.port++)
+		if (!fast_fill_addr(services->out, &local, FAST_AT_TUNNEL,
+				    (uint8_t)services->fill->table->snapshot->pools[at].uid))
+			services->left_out++;
+}
+
 static void add_tunnels(struct services *services)
 {
 	const struct table *table = services->fill->table;
 
 	for (size_t i = 0; i < table->snapshot->pool_count; i++)
-		if (table->pools[i].forwarder == &forward_tunnel &&
-		    !fast_fill_addr(services->out, &table->pools[i].tunnel_local, FAST_AT_TUNNEL,
-				    (uint8_t)table->snapshot->pools[i].uid))
-			services->left_out++;
+		if (table->pools[i].forwarder == &forward_tunnel && !table->pools[i].only_sockets)
+			add_tunnel(services, i);
 }
 
 unsigned fast_fill_services(struct fast_table *out, const struct fast_fill *fill, const bool whole[static STATS_POOLS])
@@ -206,7 +222,8 @@ unsigned fast_fill_services(struct fast_table *out, const struct fast_fill *fill
 	for (uint16_t uid = 0; uid < STATS_LISTENERS; uid++) {
 		const struct table_listener *listener = &table->listeners[uid];
 
-		if (listener->pool == TABLE_NONE || table->snapshot->pools[listener->pool].protocol != POOL_DTLS)
+		if (listener->pool == TABLE_NONE || table->pools[listener->pool].only_sockets ||
+		    table->snapshot->pools[listener->pool].protocol != POOL_DTLS)
 			continue;
 		if (listener->wildcard)
 			add_wildcard(&services, uid);

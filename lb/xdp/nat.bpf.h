@@ -102,9 +102,9 @@ static __always_inline int nat_down(struct xdp_md *ctx, const struct packet *pac
 		return XDP_PASS;
 	service = &table->services[embed->service & (FAST_SERVICES - 1)];
 	backend = &table->backends[below(uid, FAST_BACKENDS)];
-	if (!service->replies || !comes_from(packet, backend) ||
+	if (service->replies == FAST_REPLIES_PASSED || !comes_from(packet, backend) ||
 	    (void *)(frame + ETHERNET_OCTETS + V6_OCTETS + UDP_OCTETS + RECORD_OCTETS) > (void *)(long)ctx->data_end ||
-	    !reply_is_plain(frame + ETHERNET_OCTETS + V6_OCTETS + UDP_OCTETS))
+	    !reply_is_plain(frame + ETHERNET_OCTETS + V6_OCTETS + UDP_OCTETS, service->replies))
 		return XDP_PASS;
 	struct packet out = {
 		.source = service->ip,

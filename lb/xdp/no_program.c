@@ -28,6 +28,11 @@ int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fas
 	return -ENOTSUP;
 }
 
+void fast_program_detach(struct fast_program *program)
+{
+	(void)program;
+}
+
 int fast_program_add_device(struct fast_program *program, uint8_t device, uint32_t ifindex)
 {
 	(void)program;

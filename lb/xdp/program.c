@@ -142,12 +142,17 @@ static void map_out(struct mapped *map)
 		munmap(map->at, map->octets);
 }
 
+void fast_program_detach(struct fast_program *program)
+{
+	while (program->link_count > 0)
+		close(program->links[--program->link_count]);
+}
+
 void fast_program_free(struct fast_program *program)
 {
 	if (!program)
 		return;
-	for (size_t i = 0; i < program->link_count; i++)
-		close(program->links[i]);
+	fast_program_detach(program);
 	map_out(&program->control);
 	map_out(&program->tables);
 	map_out(&program->cids);

@@ -32,6 +32,9 @@ enum fast_attach { FAST_ATTACH_AUTO, FAST_ATTACH_NATIVE, FAST_ATTACH_GENERIC };
  * FAST_ATTACH_GENERIC. -EBUSY: another program is there. Other -errno: neither is to be had. */
 int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fast_attach how);
 
+/* Takes it from all interfaces. */
+void fast_program_detach(struct fast_program *program);
+
 /* Frames may leave through this interface, by the number `device` (below FAST_INTERFACES). 0 or -errno. */
 int fast_program_add_device(struct fast_program *program, uint8_t device, uint32_t ifindex);
 

@@ -170,13 +170,14 @@ static __always_inline int tunnel_down(struct xdp_md *ctx, const struct packet *
 	int action;
 
 	if ((void *)(frame + head + PROXY_OCTETS(v6) + RECORD_OCTETS) > (void *)(long)ctx->data_end ||
-	    !proxy_read(&proxy, frame + head, v6) || !reply_is_plain(frame + head + PROXY_OCTETS(v6)))
+	    !proxy_read(&proxy, frame + head, v6))
 		return XDP_PASS;
 	row = addr_find(table, &proxy.source, proxy.last);
 	if (!row || row->at != FAST_AT_SERVICE)
 		return XDP_PASS;
 	service = &table->services[row->index];
-	if (service->pool != pool || !service->replies || !tag_is_good(service, &proxy, v6))
+	if (service->pool != pool || service->replies == FAST_REPLIES_PASSED ||
+	    !reply_is_plain(frame + head + PROXY_OCTETS(v6), service->replies) || !tag_is_good(service, &proxy, v6))
 		return XDP_PASS;
 	struct packet out = {
 		.source = proxy.source,

@@ -111,12 +111,22 @@ static __always_inline __u32 record_octets(const __u8 *record, const void *end, 
 	return ciphertext >= least ? header + ciphertext : 0;
 }
 
-/* True: the daemon need not see it. It is no part of a handshake that is under way. */
-static __always_inline bool reply_is_plain(const __u8 *payload)
+/* True: the record is one of the first of a session of DTLS 1.2: epoch 1 and a small number. */
+static __always_inline bool record_is_fresh(const __u8 *record)
 {
-	if (payload[0] == TLS12_CID || is_unified(payload[0]))
+	const __u64 number = bpf_be64_to_cpu(U64(record + EPOCH_AT));
+
+	return number >> 48 == 1 && (number & 0xffffffffffff) < FAST_FRESH;
+}
+
+/* True: the daemon need not see it. It is no part of a handshake that is under way. */
+static __always_inline bool reply_is_plain(const __u8 *payload, __u8 replies)
+{
+	if (is_unified(payload[0]))
 		return true;
-	return payload[0] >= CHANGE_CIPHER_SPEC && payload[0] <= RRC && U16(payload + EPOCH_AT) != 0;
+	if (payload[0] < CHANGE_CIPHER_SPEC || payload[0] > RRC || U16(payload + EPOCH_AT) == 0)
+		return false;
+	return replies == FAST_REPLIES_ALL || !record_is_fresh(payload);
 }
 
 struct cid {

@@ -536,6 +536,11 @@ def limited(lb, what, value):
 _own_network = False
 
 
+def fast_path_is_built():
+    out = subprocess.run([BIN / "cidlb", "-V"], capture_output=True, text=True, check=True).stdout
+    return "fast path: built" in out
+
+
 def ip(*arguments):
     """Runs `ip` in the network of the script."""
     if not _own_network:

@@ -372,7 +372,7 @@ static void net_make(struct bed *bed)
 
 static void fill_spare(struct bed *bed)
 {
-	const struct fast_fill fill = { bed->table, bed->net, bed->cids.key, bed->cids.generation };
+	const struct fast_fill fill = { bed->table, bed->net, bed->cids.key, bed->cids.generation, 1 };
 
 	if (fast_fill(fast_program_spare_table(bed->program), &fill) != 0)
 		abort();

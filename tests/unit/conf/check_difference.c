@@ -135,6 +135,7 @@ START_TEST(no_option_is_left_out)
 	expect_section(&settings, "", &conf_section_root);
 	expect_section(&settings, "admin.", &conf_section_admin);
 	expect_section(&settings, "redis.", &conf_section_redis);
+	expect_section(&settings, "fast.", &conf_section_fast);
 	settings_free(&settings);
 	settings_of_listener(&settings, conf, &conf->listeners[0]);
 	expect_section(&settings, "", &conf_section_listener);

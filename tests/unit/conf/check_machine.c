@@ -184,6 +184,51 @@ START_TEST(descriptors)
 }
 END_TEST
 
+#define ON(interfaces)                                                                                                 \
+	"fast = { interfaces = " interfaces "; };\n" FILE_OF("10.0.0.2:5684", POOL("nat = { sources = [ \"10.0.0.9\" " \
+										   "]; };",                            \
+										   V4))
+
+static uint32_t two_interfaces(const char *name)
+{
+	return strcmp(name, "ens3") == 0 ? 3 : strcmp(name, "ens4") == 0 ? 4 : 0;
+}
+
+static const struct {
+	const char *text, *errors;
+} fast[] = {
+	{ ON("[ \"ens3\", \"ens4\" ]"), "" },
+	{ ON("[ \"ens3\" ]; attach = \"generic\""), "" },
+	{ ON("[ ]"), "f.conf:1: fast.interfaces: 0 entries; accepted: 1..8" },
+	{ ON("( \"ens5\", 3, \"ens3\", \"ens3\" )"),
+	  "f.conf:1: fast.interfaces[0]: \"ens5\": this host has no such interface; `ip link` lists them\n"
+	  "f.conf:1: fast.interfaces[1]: not the name of an interface, as in `ip link`\n"
+	  "f.conf:1: fast.interfaces[3]: \"ens3\" is there twice" },
+	{ ON("[ \"ens3\" ]; attach = \"yes\""),
+	  "f.conf:1: fast.attach: \"yes\" is unknown; accepted: auto, native, generic" },
+	{ "fast = { attach = \"auto\"; };\n" FILE_OF("10.0.0.2:5684",
+						     POOL("nat = { sources = [ \"10.0.0.9\" ]; };", V4)),
+	  "f.conf:1: fast.interfaces: missing" },
+};
+
+START_TEST(the_fast_path)
+{
+	struct conf_machine machine = { .cpus = 1,
+					.descriptors = UINT64_MAX,
+					.has_fast = true,
+					.source_towards = routed,
+					.is_here = nowhere,
+					.has_prefix = has_some,
+					.iface = two_interfaces };
+
+	conf_free(parse_on(&machine, fast[_i].text, fast[_i].errors));
+	machine.has_fast = false;
+	conf_free(parse_on(&machine, fast[_i].text,
+			   "f.conf:1: fast: this cidlb was built without the fast path (clang 14 and libbpf 1.1 were "
+			   "not there); remove the group, or build it with them"));
+}
+END_TEST
+
 /* The sources of loopback are the same on each host that these tests run on. */
 START_TEST(here)
 {
@@ -247,6 +292,7 @@ static void setup(void)
 
 void suite(TCase *tests)
 {
+	tcase_add_loop_test(tests, the_fast_path, 0, COUNT_OF(fast));
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_test(tests, sources_of_the_host);
 	tcase_add_test(tests, sources_of_the_file);

@@ -1,0 +1,15 @@
+/* The fast path (xdp/), where the configuration asks for it: what ties it to the control thread. */
+#ifndef CIDLB_START_FAST_PATH_H
+#define CIDLB_START_FAST_PATH_H
+
+struct control;
+struct fast_path;
+
+/* While cidlb is root, a configuration runs, and the workers have no thread. 0, also if there is none to be had, which
+ * is logged; or -ENOMEM. */
+int fast_path_new(struct fast_path **out, struct control *control);
+
+/* Takes the program from the interfaces. The workers have no thread any more. NULL is fine. */
+void fast_path_free(struct fast_path *path);
+
+#endif

@@ -1,0 +1,268 @@
+/* The beginning and the end: while cidlb is root. */
+#include "xdp/fast.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/host_addrs.h"
+#include "base/log.h"
+#include "xdp/fast_priv.h"
+
+const char *fast_mode_name(enum fast_mode mode)
+{
+	static const char *const names[] = {
+		[FAST_NONE] = "none", [FAST_NATIVE] = "native", [FAST_GENERIC] = "generic"
+	};
+
+	return names[mode];
+}
+
+static __attribute__((format(printf, 2, 3))) void refuse(struct fast_place *place, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(place->reason, sizeof place->reason, format, args);
+	va_end(args);
+	place->mode = FAST_NONE;
+}
+
+static void refuse_all(struct fast *fast, const char *reason)
+{
+	for (size_t i = 0; i < fast->place_count; i++)
+		refuse(&fast->places[i], "%s", reason);
+}
+
+static const char *load_error(char out[static FAST_REASON_OCTETS], int err, const char *why)
+{
+	if (err == -EPERM || err == -EACCES)
+		snprintf(out, FAST_REASON_OCTETS,
+			 "no right to load it: it takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
+	else if (err == -ENOSYS)
+		snprintf(out, FAST_REASON_OCTETS, "this kernel has no bpf()");
+	else
+		snprintf(out, FAST_REASON_OCTETS, "the kernel does not load it: %s%s%.80s", strerror(-err),
+			 why[0] ? ": " : "", why);
+	return out;
+}
+
+/* Two numbers that nobody can foretell, and a grace period, without which no table could be written twice. */
+static int program_prepare(struct fast *fast, char why[static FAST_WHY_OCTETS])
+{
+	uint8_t secret[16];
+	int err = fast_program_load(&fast->program, why);
+
+	if (err)
+		return err;
+	if (getrandom(&fast->key, sizeof fast->key, 0) != sizeof fast->key ||
+	    getrandom(secret, sizeof secret, 0) != sizeof secret)
+		return -EIO;
+	fast->homes_key = siphash_key_load(secret);
+	err = fast_program_publish(fast->program);
+	if (err)
+		snprintf(why, FAST_WHY_OCTETS, "membarrier()");
+	return err;
+}
+
+struct ethernets {
+	const uint32_t *ifindexes;
+	bool found[CONF_MAX_INTERFACES];
+	size_t count;
+};
+
+static void ethernet_note(void *ctx, const struct netlink_link *link)
+{
+	struct ethernets *ethernets = ctx;
+
+	for (size_t i = 0; i < ethernets->count; i++)
+		ethernets->found[i] |= link->is_ethernet && link->iface == ethernets->ifindexes[i];
+}
+
+static void attach_error(struct fast_place *place, int err)
+{
+	if (err == -EBUSY || err == -EEXIST)
+		refuse(place, "another XDP program is on it (`ip link` shows it)");
+	else if (err == -EOPNOTSUPP || err == -EINVAL)
+		refuse(place, "its driver does not take it: %s; attach = \"generic\" works everywhere, and costs more",
+		       strerror(-err));
+	else
+		refuse(place, "%s", strerror(-err));
+}
+
+/* Attaches it to those interfaces that are an Ethernet. True: it could not be natively on one of them. */
+static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool *usable, enum fast_attach how)
+{
+	bool refused = false;
+
+	for (size_t i = 0; i < fast->place_count; i++) {
+		struct fast_place *place = &fast->places[i];
+		int mode;
+
+		if (!usable[i]) {
+			refuse(place, ifindexes[i] ? "it is no Ethernet" : "there is no such interface");
+			continue;
+		}
+		mode = fast_program_attach(fast->program, ifindexes[i], how);
+		if (mode >= 0)
+			place->mode = mode == FAST_ATTACH_NATIVE ? FAST_NATIVE : FAST_GENERIC;
+		else
+			attach_error(place, mode);
+		refused |= mode < 0 && mode != -EBUSY && mode != -EEXIST;
+	}
+	return refused;
+}
+
+/* From an interface with the one kind frames may not leave through one with the other. So auto has one kind on all. */
+static void attach(struct fast *fast, enum conf_attach how, const uint32_t *ifindexes, const bool *usable)
+{
+	if (how == ATTACH_GENERIC) {
+		(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
+		return;
+	}
+	if (!attach_all(fast, ifindexes, usable, FAST_ATTACH_NATIVE) || how == ATTACH_NATIVE)
+		return;
+	fast_program_detach(fast->program);
+	(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
+}
+
+/* Frames may leave through the interfaces that have the program. 0 or -errno. */
+static int devices_add(struct fast *fast, const uint32_t *ifindexes)
+{
+	uint32_t attached[CONF_MAX_INTERFACES];
+	size_t count = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < fast->place_count; i++) {
+		if (fast->places[i].mode == FAST_NONE)
+			continue;
+		attached[count] = ifindexes[i];
+		err = fast_program_add_device(fast->program, (uint8_t)count++, ifindexes[i]);
+	}
+	if (err)
+		return err;
+	fast->around = fast_around_new(attached, count);
+	return fast->around ? 0 : -ENOMEM;
+}
+
+/* Gives up what is not to be had. */
+static void give_up(struct fast *fast)
+{
+	fast_program_free(fast->program);
+	fast->program = NULL;
+}
+
+static void begin(struct fast *fast, const struct conf_fast *conf)
+{
+	uint32_t ifindexes[CONF_MAX_INTERFACES];
+	struct ethernets ethernets = { .ifindexes = ifindexes, .count = fast->place_count };
+	char why[FAST_WHY_OCTETS], reason[FAST_REASON_OCTETS];
+	size_t attached = 0;
+	int err = program_prepare(fast, why);
+
+	if (err) {
+		refuse_all(fast, load_error(reason, err, why));
+		give_up(fast);
+		return;
+	}
+	for (size_t i = 0; i < fast->place_count; i++)
+		ifindexes[i] = host_iface(fast->places[i].name);
+	err = netlink_open_all(&fast->netlink);
+	if (!err)
+		err = netlink_links(fast->netlink, ethernet_note, &ethernets);
+	if (!err) {
+		attach(fast, conf->attach, ifindexes, ethernets.found);
+		err = devices_add(fast, ifindexes);
+	}
+	if (err) {
+		snprintf(reason, sizeof reason, "the network is not known: %s", strerror(-err));
+		refuse_all(fast, reason);
+	}
+	for (size_t i = 0; i < fast->place_count; i++)
+		attached += fast->places[i].mode != FAST_NONE;
+	if (attached > 0)
+		fast_cache_open(fast);
+	else
+		give_up(fast);
+}
+
+static void tell_refused(const struct fast_place *place)
+{
+	log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "fast_path", NULL, NULL,
+				       LOG_FIELDS(LOG_TEXT("interface", place->name), LOG_TEXT("mode", "none"),
+						  LOG_TEXT("reason", place->reason)) },
+		   "not on %s: %s. The sockets do it all there", place->name, place->reason);
+}
+
+static void tell_attached(const struct fast_place *place, bool only_generic)
+{
+	log_fields(&(struct log_what){ only_generic ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "fast_path", NULL, NULL,
+				       LOG_FIELDS(LOG_TEXT("interface", place->name),
+						  LOG_TEXT("mode", fast_mode_name(place->mode))) },
+		   "on %s: %s%s", place->name, fast_mode_name(place->mode),
+		   only_generic ? ", because not every driver has native XDP; that costs more" : "");
+}
+
+/* Where all have the same reason it is one line. */
+static void tell(const struct fast *fast, enum conf_attach how)
+{
+	if (!fast->program) {
+		bool same = true;
+
+		for (size_t i = 1; i < fast->place_count; i++)
+			same &= strcmp(fast->places[i].reason, fast->places[0].reason) == 0;
+		if (same) {
+			log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "fast_path", NULL, NULL,
+						       LOG_FIELDS(LOG_TEXT("mode", "none"),
+								  LOG_TEXT("reason", fast->places[0].reason)) },
+				   "there is none: %s. The sockets do it all", fast->places[0].reason);
+			return;
+		}
+	}
+	for (size_t i = 0; i < fast->place_count; i++) {
+		const struct fast_place *place = &fast->places[i];
+
+		if (place->mode == FAST_NONE)
+			tell_refused(place);
+		else
+			tell_attached(place, place->mode == FAST_GENERIC && how == ATTACH_AUTO);
+	}
+}
+
+int fast_new(struct fast **out, const struct conf_fast *conf, struct worker *const *workers, unsigned worker_count)
+{
+	struct fast *fast = calloc(1, sizeof *fast);
+
+	if (!fast)
+		return -ENOMEM;
+	fast->workers = workers;
+	fast->worker_count = worker_count;
+	fast->asker[IO_V4] = fast->asker[IO_V6] = -1;
+	fast->place_count = conf->interface_count;
+	for (size_t i = 0; i < fast->place_count; i++)
+		memcpy(fast->places[i].name, conf->interfaces[i], sizeof fast->places[i].name);
+	begin(fast, conf);
+	tell(fast, conf->attach);
+	*out = fast;
+	return 0;
+}
+
+void fast_free(struct fast *fast)
+{
+	if (!fast)
+		return;
+	for (unsigned i = 0; i < fast->worker_count; i++)
+		worker_lend_cid_cache(fast->workers[i], NULL);
+	fast_program_free(fast->program);
+	fast_net_close(fast);
+	free(fast);
+}
+
+const struct fast_place *fast_places(const struct fast *fast, size_t *count)
+{
+	*count = fast->place_count;
+	return fast->places;
+}
