@@ -111,18 +111,26 @@ START_TEST(header_in_front)
 }
 END_TEST
 
-/* Servers are asked to answer devices themselves, but those that only we reach. What comes back is delivered. */
+/* Servers are asked to answer devices themselves. */
 START_TEST(direct)
 {
-	struct addr device;
-	const int fd = open_socket("127.0.0.1", SOCKET_LISTENER, &device);
-
 	bed.configured.pool.tunnel.reply = REPLY_DIRECT;
 	publish();
 	receive("192.0.2.1:56324", NULL, RECORD);
 	assert_arrives(server, UP_DIRECT RECORD);
 	ck_assert_uint_eq(bed.path->stats.sent_up[bed.configured.uid[0]].datagrams, 1);
-	close(fd);
+}
+END_TEST
+
+/* But not those that only this host reaches, over a link. */
+START_TEST(not_direct_over_a_link)
+{
+	bed.configured.pool.tunnel.reply = REPLY_DIRECT;
+	ck_assert_int_eq(addr_parse(&bed.configured.listener.addr, "[2001:db8:ffff::7]:5684"), 0);
+	publish();
+	receive("[fe80::1%3]:56324", NULL, RECORD);
+	assert_arrives(server, SIGNATURE "21 22 0034 fe800000000000030000000000000001 20010db8ffff00000000000000000007 "
+					 "dc04 1634 e10000 e0000a 10 01 cc56fe144ed5b3d8" RECORD);
 }
 END_TEST
 
@@ -334,6 +342,7 @@ static const struct {
 	{ "no tag", PROXY2_NO_TAG, SIGNATURE "21 12 000c" DOWN_ENDS },
 	{ "what went up comes back", PROXY2_DIRECTION,
 	  SIGNATURE "21 12 0019 c0000201 c6336407 dc04 1634 e0000a 10 01 a9750b7c3742f7a0" },
+	{ "what asked for a direct answer comes back", PROXY2_DIRECTION, UP_DIRECT },
 	{ "another key's id", PROXY2_KEY, SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 11 02" DOWN_TAG },
 	{ "a wrong tag", PROXY2_TAG, SIGNATURE "21 12 0019" DOWN_ENDS "e0000a 11 01 094165044dd71592" },
 	{ "another device under the tag", PROXY2_TAG,
@@ -550,6 +559,7 @@ void suite(TCase *tests)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, header_in_front);
 	tcase_add_test(tests, direct);
+	tcase_add_test(tests, not_direct_over_a_link);
 	tcase_add_test(tests, header_of_a_wildcard_listener);
 	tcase_add_test(tests, the_first_key_signs);
 	tcase_add_test(tests, no_address);
