@@ -144,7 +144,7 @@ static struct fast_service service_of(struct services *services, uint16_t uid, c
 		services->left_out++;
 		return service;
 	}
-	service.replies = replies_of(pool, &table->pools[at]);
+	service.replies = (__u8)replies_of(pool, &table->pools[at]);
 	if (pool->layout.scheme == CID_LAYOUT_LEARNED)
 		fill_learned(&service, table->pools[at].learned);
 	else if (pool->opens_cids)
