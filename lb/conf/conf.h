@@ -154,6 +154,7 @@ struct conf_fast {
 	char interfaces[CONF_MAX_INTERFACES][IF_NAMESIZE]; /* names */
 	size_t interface_count;                            /* 0: there is no fast path */
 	enum conf_attach attach;
+	uint32_t linger_s; /* so long it goes on without cidlb; 0: not at all */
 };
 
 struct conf {

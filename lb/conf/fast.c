@@ -3,7 +3,7 @@
 
 #include "conf/read.h"
 
-enum { FAST_INTERFACE_NAMES, FAST_ATTACH, FAST_OPTIONS };
+enum { FAST_INTERFACE_NAMES, FAST_ATTACH, FAST_LINGER, FAST_OPTIONS };
 
 static const struct conf_option fast_options[FAST_OPTIONS] = {
 	[FAST_INTERFACE_NAMES] = { "interfaces", .type = CONF_LIST, .required = true },
@@ -11,6 +11,7 @@ static const struct conf_option fast_options[FAST_OPTIONS] = {
 			  .words = { [ATTACH_AUTO] = "auto",
 				     [ATTACH_NATIVE] = "native",
 				     [ATTACH_GENERIC] = "generic" } },
+	[FAST_LINGER] = { "linger_s", .type = CONF_NUMBER, .min = 0, .max = 3600, .fallback = 60, .unit = "s" },
 };
 
 const struct conf_section conf_section_fast = { "fast", fast_options, FAST_OPTIONS };
@@ -56,6 +57,7 @@ void conf_fast_read(struct conf_reader *reader, const struct conf_value *fast)
 	}
 	conf_read_section(reader, fast->place, &conf_section_fast, values);
 	to->attach = (enum conf_attach)values[FAST_ATTACH].number;
+	to->linger_s = (uint32_t)values[FAST_LINGER].number;
 	count = conf_read_count(reader, &values[FAST_INTERFACE_NAMES], CONF_MAX_INTERFACES);
 	for (size_t i = 0; i < count; i++) {
 		const config_setting_t *setting =

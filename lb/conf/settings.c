@@ -145,6 +145,7 @@ void settings_of_file(struct settings *out, const struct conf *conf)
 		words_add(&interfaces, "%s", conf->fast.interfaces[i]);
 	add_words(out, "fast.interfaces", &interfaces);
 	add_word(out, "fast.attach", &conf_section_fast, conf->fast.interface_count > 0, conf->fast.attach);
+	add_number(out, "fast.linger_s", conf->fast.interface_count > 0, conf->fast.linger_s);
 }
 
 void settings_of_listener(struct settings *out, const struct conf *conf, const struct conf_listener *listener)

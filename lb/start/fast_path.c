@@ -121,12 +121,12 @@ static void on_applied(void *ctx, struct apply_step *step)
 
 int fast_path_new(struct fast_path **out, struct control *control)
 {
-	const struct conf_fast *conf = &control_conf(control)->fast;
+	const struct conf *conf = control_conf(control);
 	struct fast_path *path;
 	int err;
 
 	*out = NULL;
-	if (conf->interface_count == 0)
+	if (conf->fast.interface_count == 0)
 		return 0;
 	path = calloc(1, sizeof *path);
 	if (!path)

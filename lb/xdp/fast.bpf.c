@@ -22,6 +22,18 @@ static __always_inline bool take_sample(struct fast_counts *counts)
 	return true;
 }
 
+/* True: nobody has said for too long that cidlb is there. Then nobody hears of the network or of servers. */
+static __always_inline bool is_abandoned(const struct fast_control *control, struct fast_counts *counts)
+{
+	const __u64 now = bpf_jiffies64() / FAST_SAMPLE_JIFFIES;
+
+	if (counts->alive_at != now) {
+		counts->alive_at = now;
+		counts->gone = bpf_ktime_get_ns() > *(const volatile __u64 *)&control->alive_until_ns;
+	}
+	return counts->gone;
+}
+
 static __always_inline int pass(struct fast_counts *counts, const struct fast_service *service, __u32 why)
 {
 	counts->passed[below(service->listener, FAST_LISTENERS)][below(why, FAST_PASSES_ROOM)]++;
@@ -222,7 +234,7 @@ static __always_inline int handle(struct xdp_md *ctx, const bool v6)
 	if (!row && (!v6 || table->embed_count == 0))
 		return XDP_PASS;
 	counts = bpf_map_lookup_elem(&fast_counts, &cpu);
-	if (!counts)
+	if (!counts || is_abandoned(control, counts))
 		return XDP_PASS;
 	const bool whole = packet_find_device(&packet, ctx, table) && packet_is_whole(&packet, ctx, v6);
 	if (!row)

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/host_addrs.h"
 #include "base/log.h"
+#include "base/priv.h"
 #include "xdp/fast_priv.h"
 
 const char *fast_mode_name(enum fast_mode mode)
@@ -62,6 +64,7 @@ static int program_prepare(struct fast *fast, char why[static FAST_WHY_OCTETS])
 	    getrandom(secret, sizeof secret, 0) != sizeof secret)
 		return -EIO;
 	fast->homes_key = siphash_key_load(secret);
+	fast_live_on(fast);
 	err = fast_program_publish(fast->program);
 	if (err)
 		snprintf(why, FAST_WHY_OCTETS, "membarrier()");
@@ -93,6 +96,31 @@ static void attach_error(struct fast_place *place, int err)
 		refuse(place, "%s", strerror(-err));
 }
 
+static const char *pin_name(enum fast_attach how)
+{
+	return how == FAST_ATTACH_GENERIC ? "generic" : "native";
+}
+
+/* Takes over the link that a cidlb before this one has left, or makes one, and keeps it if that is to be had. Returns
+ * the mode or -errno. */
+static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum fast_attach how)
+{
+	const struct fast_pin *pin = &fast->pins[i];
+	char path[FAST_PIN_PATH_OCTETS];
+	int mode;
+
+	if (fast_pin_has(pin, pin_name(how)) &&
+	    fast_program_adopt(fast->program, fast_pin_path(path, pin, pin_name(how))) == 0)
+		return (int)how;
+	/* What is there is of another kind, or of an interface that is gone. */
+	fast_pin_remove(pin, "native");
+	fast_pin_remove(pin, "generic");
+	mode = fast_program_attach(fast->program, ifindex, how);
+	if (mode >= 0 && pin->directory >= 0)
+		(void)fast_program_pin(fast->program, fast_pin_path(path, pin, pin_name(how)));
+	return mode;
+}
+
 /* Attaches it to those interfaces that are an Ethernet. True: it could not be natively on one of them. */
 static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool *usable, enum fast_attach how)
 {
@@ -102,11 +130,15 @@ static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool 
 		struct fast_place *place = &fast->places[i];
 		int mode;
 
+		if (fast->taken[i]) {
+			attach_error(place, -EBUSY);
+			continue;
+		}
 		if (!usable[i]) {
 			refuse(place, ifindexes[i] ? "it is no Ethernet" : "there is no such interface");
 			continue;
 		}
-		mode = fast_program_attach(fast->program, ifindexes[i], how);
+		mode = attach_one(fast, i, ifindexes[i], how);
 		if (mode >= 0)
 			place->mode = mode == FAST_ATTACH_NATIVE ? FAST_NATIVE : FAST_GENERIC;
 		else
@@ -125,6 +157,8 @@ static void attach(struct fast *fast, enum conf_attach how, const uint32_t *ifin
 	}
 	if (!attach_all(fast, ifindexes, usable, FAST_ATTACH_NATIVE) || how == ATTACH_NATIVE)
 		return;
+	for (size_t i = 0; i < fast->place_count; i++)
+		fast_pin_remove(&fast->pins[i], "native");
 	fast_program_detach(fast->program);
 	(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
 }
@@ -155,7 +189,18 @@ static void give_up(struct fast *fast)
 	fast->program = NULL;
 }
 
-static void begin(struct fast *fast, const struct conf_fast *conf)
+/* The interface of another cidlb is left alone. */
+static void pin_open(struct fast *fast, size_t i, uint32_t *ifindex)
+{
+	int err = 0;
+
+	if (fast->linger_s > 0 && *ifindex)
+		err = fast_pin_open(&fast->pins[i], *ifindex, fast->uid, fast->gid);
+	if (err == -EBUSY)
+		fast->taken[i] = true;
+}
+
+static void begin(struct fast *fast, const struct conf *conf)
 {
 	uint32_t ifindexes[CONF_MAX_INTERFACES];
 	struct ethernets ethernets = { .ifindexes = ifindexes, .count = fast->place_count };
@@ -173,8 +218,10 @@ static void begin(struct fast *fast, const struct conf_fast *conf)
 	err = netlink_open_all(&fast->netlink);
 	if (!err)
 		err = netlink_links(fast->netlink, ethernet_note, &ethernets);
+	for (size_t i = 0; !err && i < fast->place_count; i++)
+		pin_open(fast, i, &ifindexes[i]);
 	if (!err) {
-		attach(fast, conf->attach, ifindexes, ethernets.found);
+		attach(fast, conf->fast.attach, ifindexes, ethernets.found);
 		err = devices_add(fast, ifindexes);
 	}
 	if (err) {
@@ -183,10 +230,13 @@ static void begin(struct fast *fast, const struct conf_fast *conf)
 	}
 	for (size_t i = 0; i < fast->place_count; i++)
 		attached += fast->places[i].mode != FAST_NONE;
-	if (attached > 0)
+	if (attached > 0) {
 		fast_cache_open(fast);
-	else
-		give_up(fast);
+		return;
+	}
+	for (size_t i = 0; i < fast->place_count; i++)
+		fast_pin_close(&fast->pins[i]);
+	give_up(fast);
 }
 
 static void tell_refused(const struct fast_place *place)
@@ -232,20 +282,26 @@ static void tell(const struct fast *fast, enum conf_attach how)
 	}
 }
 
-int fast_new(struct fast **out, const struct conf_fast *conf, struct worker *const *workers, unsigned worker_count)
+int fast_new(struct fast **out, const struct conf *conf, struct worker *const *workers, unsigned worker_count)
 {
 	struct fast *fast = calloc(1, sizeof *fast);
 
 	if (!fast)
 		return -ENOMEM;
+	fast->uid = geteuid();
+	fast->gid = getegid();
+	(void)priv_owner(conf->user, &fast->uid, &fast->gid);
+	fast->linger_s = conf->fast.linger_s;
 	fast->workers = workers;
 	fast->worker_count = worker_count;
 	fast->asker[IO_V4] = fast->asker[IO_V6] = -1;
-	fast->place_count = conf->interface_count;
+	fast->place_count = conf->fast.interface_count;
 	for (size_t i = 0; i < fast->place_count; i++)
-		memcpy(fast->places[i].name, conf->interfaces[i], sizeof fast->places[i].name);
+		memcpy(fast->places[i].name, conf->fast.interfaces[i], sizeof fast->places[i].name);
+	for (size_t i = 0; i < CONF_MAX_INTERFACES; i++)
+		fast->pins[i] = FAST_NO_PIN;
 	begin(fast, conf);
-	tell(fast, conf->attach);
+	tell(fast, conf->fast.attach);
 	*out = fast;
 	return 0;
 }
@@ -256,6 +312,8 @@ void fast_free(struct fast *fast)
 		return;
 	for (unsigned i = 0; i < fast->worker_count; i++)
 		worker_lend_cid_cache(fast->workers[i], NULL);
+	for (size_t i = 0; i < fast->place_count; i++)
+		fast_pin_close(&fast->pins[i]);
 	fast_program_free(fast->program);
 	fast_net_close(fast);
 	free(fast);

@@ -40,10 +40,11 @@ const char *fast_passed_name(enum fast_passed why);
 /* "none", "native", "generic". */
 const char *fast_mode_name(enum fast_mode mode);
 
-/* Loads the program and attaches it to the interfaces of `conf`, while cidlb is root and its threads have not begun.
+/* Loads the program and attaches it to the interfaces of `conf`, or takes over the links that one which was killed has
+ * left there, while cidlb is root and its threads have not begun.
  * The workers are lent the cache of CIDs, and outlive it. 0, also if there is no fast path to be had, which is logged;
  * or -ENOMEM. */
-int fast_new(struct fast **out, const struct conf_fast *conf, struct worker *const *workers, unsigned worker_count);
+int fast_new(struct fast **out, const struct conf *conf, struct worker *const *workers, unsigned worker_count);
 
 /* Detaches the program. The workers have no thread any more. NULL is fine. */
 void fast_free(struct fast *fast);

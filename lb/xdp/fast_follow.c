@@ -73,6 +73,16 @@ static void fill(struct fast *fast)
 	fast_work(fast, FAST_REST_NETWORK);
 }
 
+/* Without a link that is kept the program ends with cidlb. It must not rest because this thread is held up. */
+void fast_live_on(struct fast *fast)
+{
+	enum { MS_NS = 1000000, HELD_UP_S = 60 };
+	const uint64_t linger_ms = 1000 * (uint64_t)(fast->linger_s ? fast->linger_s : HELD_UP_S);
+
+	__atomic_store_n(&fast_program_control(fast->program)->alive_until_ns, (clock_ms() + linger_ms) * MS_NS,
+			 __ATOMIC_RELAXED);
+}
+
 static void before_set(struct fast *fast)
 {
 	fast_count(fast);
@@ -111,6 +121,7 @@ void fast_tick(struct fast *fast)
 {
 	if (!fast->program || !fast->table)
 		return;
+	fast_live_on(fast);
 	backends_hear(fast);
 	if (fast_net_tick(fast, clock_ms()) || fast_homes_digest(fast, fast->table) != fast->homes_digest)
 		fill(fast);

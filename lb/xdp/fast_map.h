@@ -267,7 +267,10 @@ struct fast_counts {
 	__u64 replies[FAST_POOLS];
 	__u64 refused_up[FAST_POOLS], refused_down[FAST_POOLS];
 	/* The program's own. */
-	__u64 sample_at;   /* when the last samples were taken, in units of FAST_SAMPLE_JIFFIES */
+	__u64 sample_at; /* when the last samples were taken, in units of FAST_SAMPLE_JIFFIES */
+	__u64 alive_at;  /* when it was last looked whether cidlb is gone, in the same units */
+	__u32 gone;      /* it was */
+	__u32 unused;
 	__u32 sample_left; /* how many may still be taken */
 	__u32 packet_id;   /* of the last packet that left over IPv4 */
 };
@@ -278,6 +281,9 @@ enum { FAST_SAMPLE_JIFFIES = 64, FAST_SAMPLES = 4 };
 struct fast_control {
 	__u32 table;    /* which of the two is read */
 	__u32 pass_all; /* not 0: everything is passed up */
+	/* By CLOCK_MONOTONIC, in nanoseconds: from then on everything is passed up, because cidlb has been gone for too
+	 * long. It is looked at every FAST_SAMPLE_JIFFIES. */
+	__u64 alive_until_ns;
 	/* By uid of a backend. Not 0: it reads version 2 of the tunnel's header, the only one that is written here. */
 	__u8 reads_v2[FAST_BACKENDS];
 };

@@ -9,12 +9,18 @@
 #include "io/netlink.h"
 #include "xdp/fast.h"
 #include "xdp/net_read.h"
+#include "xdp/pins.h"
 #include "xdp/program.h"
 
 struct fast {
 	struct fast_program *program; /* NULL: there is none to be had */
 	struct fast_place places[CONF_MAX_INTERFACES];
 	size_t place_count;
+	struct fast_pin pins[CONF_MAX_INTERFACES]; /* of each place */
+	bool taken[CONF_MAX_INTERFACES];           /* by another cidlb */
+	uint32_t linger_s;
+	uid_t uid; /* whom cidlb becomes */
+	gid_t gid;
 	struct worker *const *workers;
 	unsigned worker_count;
 	struct path_cid_cache cid_cache;
@@ -48,6 +54,9 @@ uint64_t fast_homes_digest(const struct fast *fast, const struct table *table);
 
 /* What the cache has holds no more. */
 void fast_cache_empty(struct fast *fast);
+
+/* fast_follow.c: the program may go on for so long. */
+void fast_live_on(struct fast *fast);
 
 /* fast_count.c: reads the counters into fast->now. */
 void fast_count(struct fast *fast);

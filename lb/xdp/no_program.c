@@ -28,6 +28,20 @@ int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fas
 	return -ENOTSUP;
 }
 
+int fast_program_adopt(struct fast_program *program, const char *path)
+{
+	(void)program;
+	(void)path;
+	return -ENOTSUP;
+}
+
+int fast_program_pin(const struct fast_program *program, const char *path)
+{
+	(void)program;
+	(void)path;
+	return -ENOTSUP;
+}
+
 void fast_program_detach(struct fast_program *program)
 {
 	(void)program;

@@ -187,6 +187,29 @@ int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fas
 	return (int)found;
 }
 
+int fast_program_adopt(struct fast_program *program, const char *path)
+{
+	int link, err;
+
+	if (program->link_count == FAST_INTERFACES)
+		return -ENOSPC;
+	link = bpf_obj_get(path);
+	if (link < 0)
+		return link;
+	err = bpf_link_update(link, program->fd, NULL);
+	if (err < 0) {
+		close(link);
+		return err;
+	}
+	program->links[program->link_count++] = link;
+	return 0;
+}
+
+int fast_program_pin(const struct fast_program *program, const char *path)
+{
+	return bpf_obj_pin(program->links[program->link_count - 1], path);
+}
+
 int fast_program_add_device(struct fast_program *program, uint8_t device, uint32_t ifindex)
 {
 	const uint32_t key = device;

@@ -32,7 +32,14 @@ enum fast_attach { FAST_ATTACH_AUTO, FAST_ATTACH_NATIVE, FAST_ATTACH_GENERIC };
  * FAST_ATTACH_GENERIC. -EBUSY: another program is there. Other -errno: neither is to be had. */
 int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fast_attach how);
 
-/* Takes it from all interfaces. */
+/* The same through a link that another process has left at this path in the bpf file system: the program there is
+ * replaced by this one, and no frame meets none. 0 or -errno. */
+int fast_program_adopt(struct fast_program *program, const char *path);
+
+/* Keeps the last link that was made at this path, so that it outlives the process. 0 or -errno. */
+int fast_program_pin(const struct fast_program *program, const char *path);
+
+/* Takes it from all interfaces, but for those where a link is kept. */
 void fast_program_detach(struct fast_program *program);
 
 /* Frames may leave through this interface, by the number `device` (below FAST_INTERFACES). 0 or -errno. */

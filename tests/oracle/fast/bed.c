@@ -398,6 +398,7 @@ static void publish(struct bed *bed)
 {
 	struct fast_control *control = fast_program_control(bed->program);
 
+	control->alive_until_ns = UINT64_MAX;
 	for (int pool = 0; pool < POOL_KINDS; pool++)
 		for (int cast = 0; cast < CASTS; cast++)
 			control->reads_v2[bed_uid((enum pool_kind)pool, (enum cast)cast)] = cast != CAST_OLD;
