@@ -47,15 +47,7 @@ static void forget(void *ctx, const struct uids_in_use *used)
 {
 	const struct fast_path *path = ctx;
 
-	for (size_t uid = 0; uid < STATS_LISTENERS; uid++)
-		if (!used->listeners[uid])
-			fast_forget_listener(path->fast, uid);
-	for (size_t uid = 0; uid < STATS_POOLS; uid++)
-		if (!used->pools[uid])
-			fast_forget_pool(path->fast, uid);
-	for (size_t uid = 0; uid < STATS_BACKENDS; uid++)
-		if (!used->backends[uid])
-			fast_forget_backend(path->fast, uid);
+	fast_forget(path->fast, &(struct fast_numbers){ used->listeners, used->pools, used->backends });
 }
 
 static void trace_begins(void *ctx)

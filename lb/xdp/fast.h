@@ -2,7 +2,7 @@
  * and the network in its maps. Control thread, but for the cache of CIDs.
  *
  * What the program forwards no worker sees. So what follows from datagrams follows from the program's counters here,
- * four times a second: when a CID last led to a backend, and which version of the tunnel's header it reads.
+ * once a second: when a CID last led to a backend, and which version of the tunnel's header it reads.
  *
  * Whatever is not to be had, its log line says so, and the sockets do it all.
  */
@@ -78,9 +78,12 @@ void fast_look(struct fast *fast, struct fast_counts *out);
 /* Adds that to the counters of the workers. What was passed up is not in it: they have counted it. */
 void fast_sum(struct fast *fast, struct stats *sum);
 
-/* A number is taken back: what was counted under it was another's. */
-void fast_forget_listener(struct fast *fast, size_t uid);
-void fast_forget_pool(struct fast *fast, size_t uid);
-void fast_forget_backend(struct fast *fast, size_t uid);
+/* Numbers that something bears, by uid. */
+struct fast_numbers {
+	const bool *listeners, *pools, *backends;
+};
+
+/* The others are taken back: what was counted under them was another's. */
+void fast_forget(struct fast *fast, const struct fast_numbers *used);
 
 #endif

@@ -60,24 +60,29 @@ void fast_sum(struct fast *fast, struct stats *sum)
 	}
 }
 
-void fast_forget_listener(struct fast *fast, size_t uid)
+void fast_forget(struct fast *fast, const struct fast_numbers *used)
 {
-	fast_count(fast);
-	memcpy(fast->base.verdicts[uid], fast->now.verdicts[uid], sizeof fast->base.verdicts[uid]);
-	memcpy(fast->base.passed[uid], fast->now.passed[uid], sizeof fast->base.passed[uid]);
-}
+	struct fast_counts *base = &fast->base;
+	const struct fast_counts *now = &fast->now;
 
-void fast_forget_pool(struct fast *fast, size_t uid)
-{
 	fast_count(fast);
-	fast->base.replies[uid] = fast->now.replies[uid];
-	fast->base.refused_up[uid] = fast->now.refused_up[uid];
-	fast->base.refused_down[uid] = fast->now.refused_down[uid];
-}
-
-void fast_forget_backend(struct fast *fast, size_t uid)
-{
-	fast_count(fast);
-	fast->base.sent_up[uid] = fast->now.sent_up[uid];
-	fast->base.sent_down[uid] = fast->now.sent_down[uid];
+	for (size_t uid = 0; uid < STATS_LISTENERS; uid++) {
+		if (used->listeners[uid])
+			continue;
+		memcpy(base->verdicts[uid], now->verdicts[uid], sizeof base->verdicts[uid]);
+		memcpy(base->passed[uid], now->passed[uid], sizeof base->passed[uid]);
+	}
+	for (size_t uid = 0; uid < STATS_POOLS; uid++) {
+		if (used->pools[uid])
+			continue;
+		base->replies[uid] = now->replies[uid];
+		base->refused_up[uid] = now->refused_up[uid];
+		base->refused_down[uid] = now->refused_down[uid];
+	}
+	for (size_t uid = 0; uid < STATS_BACKENDS; uid++) {
+		if (used->backends[uid])
+			continue;
+		base->sent_up[uid] = now->sent_up[uid];
+		base->sent_down[uid] = now->sent_down[uid];
+	}
 }

@@ -7,6 +7,8 @@
 #include "xdp/fast_priv.h"
 #include "xdp/fill.h"
 
+enum { COUNT_MS = 1000 };
+
 static void reads_v2_set(struct fast *fast, uint16_t uid, bool reads)
 {
 	__atomic_store_n(&fast_program_control(fast->program)->reads_v2[uid], reads, __ATOMIC_RELAXED);
@@ -99,7 +101,7 @@ void fast_follow(struct fast *fast, const struct table *table)
 	before_set(fast);
 }
 
-/* Replies of version 2 are the only ones that the program takes. */
+/* Replies of version 2 are the only ones that the program takes. With many CPUs there are many counters. */
 static void backends_hear(struct fast *fast)
 {
 	const uint32_t now_s = (uint32_t)clock_s();
@@ -112,9 +114,17 @@ static void backends_hear(struct fast *fast)
 			worker_note_cid(fast->workers, fast->worker_count, uid, now_s);
 		if (fast->now.sent_down[uid].datagrams != fast->before.sent_down[uid].datagrams)
 			worker_hear_version(fast->workers, fast->worker_count, uid, PROXY2_V2);
-		reads_v2_set(fast, uid, worker_version_for(fast->workers, fast->worker_count, uid) == PROXY2_V2);
 	}
 	memcpy(&fast->before, &fast->now, sizeof fast->before);
+}
+
+static void versions_tell(struct fast *fast)
+{
+	for (size_t i = 0; i < fast->in_use_count; i++) {
+		const uint16_t uid = fast->in_use[i];
+
+		reads_v2_set(fast, uid, worker_version_for(fast->workers, fast->worker_count, uid) == PROXY2_V2);
+	}
 }
 
 void fast_tick(struct fast *fast)
@@ -122,7 +132,11 @@ void fast_tick(struct fast *fast)
 	if (!fast->program || !fast->table)
 		return;
 	fast_live_on(fast);
-	backends_hear(fast);
+	if (clock_ms() - fast->counted_ms >= COUNT_MS) {
+		fast->counted_ms = clock_ms();
+		backends_hear(fast);
+	}
+	versions_tell(fast);
 	if (fast_net_tick(fast, clock_ms()) || fast_homes_digest(fast, fast->table) != fast->homes_digest)
 		fill(fast);
 }

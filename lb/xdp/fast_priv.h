@@ -36,7 +36,7 @@ struct fast {
 	int asker[IO_FAMILIES]; /* -1: not open */
 	bool net_changed, net_failed;
 	unsigned left_out; /* of the last table */
-	uint64_t filled_ms, asked_ms;
+	uint64_t filled_ms, asked_ms, counted_ms;
 	/* By uid. */
 	struct addr addrs[STATS_BACKENDS]; /* of backends, as the program was told */
 	uint16_t in_use[STATS_BACKENDS];   /* uids of backends of mode tunnel */
