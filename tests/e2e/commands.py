@@ -35,7 +35,7 @@ PAGES = {"first-deployment.md": "tests/packages/booted.py"}
 # Commands that no test runs, and why.
 NOT_HERE = (
     (r"tests/run\b.*", "it is what runs this; what its parts are is asked by guides.py"),
-    (r"apt install .*", "packages are installed by packaging/deps, and in bare systems by tests/fresh"),
+    (r"apt (install .*|update)", "packages are installed by packaging/deps, and in bare systems by tests/fresh"),
     (r"systemctl enable --now bird .*|systemctl stop cidlb-announce", "no systemd; nodes.py begins and ends all three"),
     (r"kubectl .*|openssl .* && kubectl .*", "there is no cluster; kubernetes.py runs what the pods run"),
     (r"systemctl status cidlb|systemctl daemon-reload|systemd-analyze security cidlb|systemctl (start|stop|restart)",
