@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import struct
 
 from harness import FULL, SANITIZE, USER, Scene, Skip, ip, main, release_only, told, wait_all_joined, wait_until
 from lab.segment import DEVICES, SERVICE, SERVICE6, Segment
