@@ -24,7 +24,7 @@ static const char usage[] =
 	"stderr. SIGHUP: reads the configuration again; SIGTERM: ends. cidlbctl asks and steers it.\n"
 	"  -c FILE        configuration (default " DEFAULT_FILE ")\n"
 	"  -t             checks the configuration and ends: 0 good, 1 refused\n"
-	"  -V, --version  prints the version\n"
+	"  -V, --version  prints the version, and whether the fast path is built\n"
 	"  -h, --help     prints this\n"
 	"  --log-format text|json\n"
 	"                 of the lines on stderr (default text)\n"
