@@ -518,7 +518,7 @@ class Load:
         while self.running:
             due = int(1000 * (time.monotonic() - begun)) - missed - self.sent
             missed += max(0, due - 50)
-            for _ in range(min(50, due, 300 - (self.sent - self.hear()))):
+            for _ in range(min(50, due, 100 - (self.sent - self.hear()))):
                 self.device.sendto(forge(CID_A, seq=SEQ + self.sent), service_of())
                 self.sent += 1
             time.sleep(0.002)
