@@ -9,6 +9,8 @@
 
 enum {
 	LINGER_MS = 1000,       /* for what a client still sends: unread, it would take the answer from it */
+	DRAIN_READS = 8,        /* of what a client still sends, at a time; each of HTTP_HEAD_OCTETS at most */
+	PAUSE_MS = 20,          /* between them: whoever sends without end shall not keep this thread busy */
 	OWED_OCTETS = 16 << 20, /* all answers that are not read yet; beyond, the slowest reader ends */
 };
 
@@ -24,9 +26,10 @@ void http_client_end(struct http_client *client)
 /* Waits for what this phase needs, until its time is over. Ends the client if that cannot be. */
 static void client_wait(struct http_client *client)
 {
-	const uint64_t now_ms = clock_ms(), left = client->until_ms > now_ms ? client->until_ms - now_ms : 0;
+	const uint64_t now_ms = clock_ms(), rest = client->until_ms > now_ms ? client->until_ms - now_ms : 0,
+		       left = client->phase == HTTP_PAUSE && rest > PAUSE_MS ? PAUSE_MS : rest;
 	const struct timeval timeout = { (time_t)(left / 1000), (suseconds_t)(left % 1000 * 1000) };
-	const short what = client->phase == HTTP_ANSWER ? EV_WRITE : EV_READ;
+	const short what = client->phase == HTTP_PAUSE ? 0 : client->phase == HTTP_ANSWER ? EV_WRITE : EV_READ;
 
 	if (event_del(client->event) < 0 ||
 	    event_assign(client->event, client->admin->base, client->fd, what, event_get_callback(client->event),
@@ -56,15 +59,22 @@ static struct http_client *idlest(struct admin_http *admin, enum http_phase from
 	return found;
 }
 
-/* Reads and forgets until the other side has closed. False: the client has ended. */
+/* Reads and forgets until the other side has closed, a little at a time. */
 static void client_drain(struct http_client *client)
 {
-	ssize_t n = recv(client->fd, client->head, sizeof client->head, 0);
+	ssize_t n = 1;
+	int reads = 0;
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+	while (n > 0 && reads < DRAIN_READS) {
+		n = recv(client->fd, client->head, sizeof client->head, 0);
+		reads += n > 0;
+	}
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 		http_client_end(client);
-	else
-		client_wait(client);
+		return;
+	}
+	client->phase = reads > 0 ? HTTP_PAUSE : HTTP_END;
+	client_wait(client);
 }
 
 static void client_write(struct http_client *client)
@@ -147,7 +157,9 @@ static void on_client(evutil_socket_t fd, short what, void *ctx)
 	struct http_client *client = ctx;
 
 	(void)fd;
-	if (what & EV_TIMEOUT)
+	if (client->phase == HTTP_PAUSE && clock_ms() < client->until_ms)
+		client_drain(client);
+	else if (what & EV_TIMEOUT)
 		http_client_end(client);
 	else if (client->phase == HTTP_REQUEST)
 		client_read(client);

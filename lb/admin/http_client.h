@@ -6,8 +6,8 @@
 #include "admin/http.h"
 #include "admin/http_request.h"
 
-/* What is awaited from a connection. */
-enum http_phase { HTTP_FREE, HTTP_REQUEST, HTTP_ANSWER, HTTP_END };
+/* What is awaited from a connection. HTTP_PAUSE: nothing; what it still sends waits. */
+enum http_phase { HTTP_FREE, HTTP_REQUEST, HTTP_ANSWER, HTTP_END, HTTP_PAUSE };
 
 struct http_client {
 	struct admin_http *admin;

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/http.h"
@@ -325,6 +326,40 @@ START_TEST(test_huge_headers_are_refused)
 }
 END_TEST
 
+static unsigned reads;
+
+ssize_t __real_recv(int fd, void *octets, size_t count, int flags);
+ssize_t __wrap_recv(int fd, void *octets, size_t count, int flags);
+ssize_t __wrap_recv(int fd, void *octets, size_t count, int flags)
+{
+	reads++;
+	return __real_recv(fd, octets, count, flags);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* What a client sends after its answer is read a little at a time, with pauses of 20 ms. libevent's clock may make each
+ * 10 ms shorter, and it begins when the loop was last entered: before a delay, which the time that passes has in it. */
+START_TEST(test_endless_requests_keep_nobody_busy)
+{
+	static char request[512 << 10] = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ";
+	const size_t at = strlen(request);
+	const uint64_t begin_ms = now_ms();
+
+	memset(request + at, 'x', sizeof request - at - 1);
+	reads = 0;
+	ask(request);
+	ck_assert_uint_gt(reads, 8);
+	ck_assert_uint_le(reads, 9 * (2 + (now_ms() - begin_ms) / 5));
+}
+END_TEST
+
 START_TEST(test_taken_address)
 {
 	struct event_base *base = event_base_new();
@@ -355,5 +390,6 @@ void suite(TCase *tests)
 	tcase_add_test(tests, test_bodies);
 	tcase_add_test(tests, test_origin);
 	tcase_add_test(tests, test_huge_headers_are_refused);
+	tcase_add_test(tests, test_endless_requests_keep_nobody_busy);
 	tcase_add_test(tests, test_taken_address);
 }
