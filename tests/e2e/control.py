@@ -255,7 +255,8 @@ def case_device_without_flows():
              pool("l", {"scheme": "learned"}), pool("n", {"scheme": "none"})]
         )
         said = ctl(lb, "device", "02" * 6)
-        trace = f"mode tunnel keeps nothing of a device. Does it speak, and from where? cidlbctl trace --cid {'02' * 6}\n"
+        trace = "mode tunnel keeps nothing of a device. Does it speak, and from where? cidlbctl trace --cid "
+        trace += "02" * 6 + "\n"
         assert said.startswith(f"CID {'02' * 6}, pool i, server i2, which is up, ready\n  {trace}"), said
         assert re.search(rf"\nCID {'02' * 6}, pool h, server h[12], which is up, ready\n", said), said
         assert "\npool l, mode tunnel, the CID leads to no server: " in said, said
