@@ -202,6 +202,21 @@ def case_each_way_ipv6():
     each_way(True)
 
 
+@release_only
+def case_first_records():
+    """Where sessions can be resumed, cidlb wants to see the first 16 records that a server sends under keys."""
+    with stage() as (scene, net), server_at(net, 1) as server, device_at(net) as device:
+        lb = made(scene, [server.entry()])
+        warm(lb, device)
+        for seq, replies in ((0, 0), (15, 0), (16, 1), (SEQ, 1)):
+            def echo():
+                device.sendto(forge(CID_A, seq=seq), service_of())
+                arrives(device)
+
+            assert moved_by_it(lb, echo) == [1, replies, 0], seq
+        lb.assert_identities()
+
+
 def junk(number):
     return struct.pack(">HI", 0x8000, number) + bytes(30)  # RTP
 

@@ -22,6 +22,7 @@ from udp import open_socket
 SERVICE, SERVICE6 = "10.1.0.1", "fd01::1"
 LOCAL, LOCAL6 = "10.2.0.1", "fd02::1"
 DEVICES = 8  # addresses that devices have
+SO_RCVBUFFORCE = 33
 SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGRO = 0x8946, 0x17, 0x2C  # ethtool.h
 
 
@@ -74,11 +75,8 @@ class Host:
 
     def socket(self, ip, port=0):
         with self.there():
-            if port == 0:
-                return open_socket(ip)
-            sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
-            sock.bind((ip, port))
-            sock.setblocking(False)
+            sock = open_socket(ip, port)
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
             return sock
 
 
