@@ -102,7 +102,7 @@ def packet(source, to, protocol, payload, fragment=0):
 def case_only_of_nodes():
     """What others send in packets, what is in fragments, and all other traffic passes up as it was. SIGTERM and SIGKILL
     detach it."""
-    with in_place_of_the_module("auto") as begun, Scene() as scene, Segment(servers=1) as segment:
+    with in_place_of_the_module("auto") as begun, Segment(servers=1) as segment, Scene() as scene:
         host = segment.servers[0]
         lb = started(scene, segment, "ipip")
         [decap] = begun
@@ -147,7 +147,7 @@ def case_only_of_nodes():
 @release_only
 def case_refused():
     """An interface that is not there."""
-    with in_place_of_the_module("auto"), Scene() as scene, Segment(servers=1) as segment:
+    with in_place_of_the_module("auto"), Segment(servers=1) as segment, Scene() as scene:
         nobody = Decap(scene, segment.servers[0], interface="eth7")
         assert nobody.wait(20) == 1 and "eth7: No such device" in nobody.log_text(), nobody.log_text()
 

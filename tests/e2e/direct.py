@@ -109,7 +109,7 @@ class Stage:
 
 def sessions(v6=False):
     """Devices move, cidlb is killed, a server is drained, answers come through cidlb for a while: nobody notices."""
-    with Scene() as scene, Segment() as segment:
+    with Segment() as segment, Scene() as scene:
         stage = Stage(scene, segment, v6)
         lb, story = stage.lb, scene.dir / "story"
         pool = lb.config["pools"][0]
@@ -160,7 +160,7 @@ def case_sessions_ipv6():
 
 def case_servers_that_do_not_know_it():
     """They answer through cidlb, which delivers it."""
-    with Scene() as scene, Segment() as segment:
+    with Segment() as segment, Scene() as scene:
         stage = Stage(scene, segment, shim=False)
         report = fleet(scene, segment, devices=4, rebinds=2, rebind_every=0.5).report()
         assert report["survived"] == report["handshakes"] == 4, report
@@ -174,7 +174,7 @@ def case_servers_that_do_not_know_it():
 @release_only
 def case_not_on_lo():
     """A server without the service address says so, and its answers go through cidlb."""
-    with Scene() as scene, Segment(servers=1) as segment:
+    with Segment(servers=1) as segment, Scene() as scene:
         segment.servers[0].ip("address", "del", f"{SERVICE}/32", "dev", "lo")
         stage = Stage(scene, segment)
         report = fleet(scene, segment, devices=2, rebinds=1, rebind_every=0.5).report()
@@ -188,7 +188,7 @@ def case_not_on_lo():
 def case_sockets_on_all_addresses():
     """An IPv4 socket, and one of both families, as Java has it."""
     for ip, mapped in (("0.0.0.0", b""), ("::", b"::ffff:")):
-        with Scene() as scene, Segment(servers=1) as segment:
+        with Segment(servers=1) as segment, Scene() as scene:
             [host], settings = segment.servers, {**tunnel("10.9.0.1"), "reply": "direct"}
             cable = Cable(host)
             with host.there():
@@ -242,7 +242,7 @@ def forged_headers(victim, service):
 def case_forged():
     """Nobody without the key makes a server send anything to anybody, whatever address he sends from. Who spoofs a
     device's address gets it what the server itself says to a stranger: a cookie, less than it was asked with."""
-    with Scene() as scene, Segment(servers=1) as segment:
+    with Segment(servers=1) as segment, Scene() as scene:
         stage = Stage(scene, segment)
         wait_until(lambda: stage.sent()[2], 20, "probes are answered")
         node, server = parse_address(stage.settings["local"]), (segment.servers[0].own(), PORT)

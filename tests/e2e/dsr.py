@@ -87,7 +87,7 @@ def fleet(scene, segment, v6=False, **options):
 def sessions(encap, v6=False):
     """Devices move, cidlb is killed, a server is drained, another configuration is loaded: nobody notices."""
     probes = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
-    with Scene() as scene, Segment() as segment:
+    with Segment() as segment, Scene() as scene:
         servers = real_servers(scene, segment, v6)
         lb = started(scene, segment, encap, v6, health=probes)
         story = scene.dir / "story"
@@ -170,7 +170,7 @@ def as_it_was(encap, v6=False):
     """Payload, both ends, TTL and traffic class: each arrives as it came, less one hop, also what is larger than the
     link."""
     ttl = (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if v6 else (socket.IPPROTO_IP, IP_TTL)
-    with Scene() as scene, Segment() as segment:
+    with Segment() as segment, Scene() as scene:
         lb = started(scene, segment, encap, v6)
         service = SERVICE6 if v6 else SERVICE, PORT
         with contextlib.ExitStack() as sockets:
@@ -233,7 +233,7 @@ def reaches(lb, device, server, timeout=30):
 
 def case_next_hop():
     """A server gets another Ethernet address, goes, and comes back."""
-    with Scene() as scene, Segment() as segment:
+    with Segment() as segment, Scene() as scene:
         lb = started(scene, segment, "l2")
         one = segment.servers[0]
         with server_socket(one, False) as server, segment.devices.socket("10.9.1.3") as device:
@@ -259,7 +259,7 @@ def case_next_hop():
 @release_only
 def case_behind_a_router():
     """l2 does not reach beyond the segment, and says so; ipip does."""
-    with Scene() as scene, Segment(servers=1) as segment:
+    with Segment(servers=1) as segment, Scene() as scene:
         one = segment.servers[0]
         lb = started(scene, segment, "l2", start=False)
         one.ip("address", "add", "10.8.0.1/32", "dev", "lo")
@@ -278,7 +278,7 @@ def case_behind_a_router():
 
 def case_strangers():
     """What comes from where nobody can be answered, is no DTLS, or leads nowhere does not reach a server."""
-    with Scene() as scene, Segment() as segment:
+    with Segment() as segment, Scene() as scene:
         lb = started(scene, segment, "l2")
         sockets = [server_socket(host, False) for host in segment.servers]
         with segment.devices.socket("10.9.1.3") as device:
@@ -306,7 +306,7 @@ def case_strangers():
 @release_only
 def case_reload_cannot_begin_it():
     """Only root may open the sockets. Between its two kinds, and away from it, a reload leads."""
-    with Scene() as scene, Segment() as segment:
+    with Segment() as segment, Scene() as scene:
         dsr = started(scene, segment, "l2", start=False)
         pool = dsr.config["pools"][0]
         nat = {**pool, "forward": "nat", "nat": {"sources": ["10.9.0.1"], "ports": "20000-20099", "max_flows": 100}}

@@ -47,7 +47,7 @@ def needs_bpf():
 @contextlib.contextmanager
 def stage():
     needs_bpf()
-    with Scene() as scene, Triple() as net:
+    with Triple() as net, Scene() as scene:
         yield scene, net
 
 

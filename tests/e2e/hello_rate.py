@@ -85,7 +85,8 @@ class Rate:
         """Later fragments of as many strangers, which nobody has begun."""
         for _ in range(20):
             for datagram in thirds(said)[1:]:
-                with open_socket("127.0.0.1") as stranger:
+                # Not from an address whose ports others have begun handshakes from.
+                with open_socket("127.0.0.2") as stranger:
                     stranger.sendto(datagram, self.service)
         self.fragments += 40
         self.settle()

@@ -67,7 +67,7 @@ class Way:
 def way(name, prepare=lambda segment: None):
     with contextlib.ExitStack() as stack:
         begun = stack.enter_context(in_place_of_the_module("auto")) if name == "decap" else []
-        scene, segment = stack.enter_context(Scene()), stack.enter_context(Segment(servers=1))
+        segment, scene = stack.enter_context(Segment(servers=1)), stack.enter_context(Scene())
         prepare(segment)
         one = Way(name, scene, segment, begun)
         stack.callback(one.device.close)
