@@ -18,7 +18,6 @@
 #include "start/doors.h"
 #include "start/fast_path.h"
 #include "start/notify.h"
-#include "start/priority.h"
 #include "start/process.h"
 #include "start/rp_filter.h"
 #include "start/sandbox.h"
@@ -303,20 +302,6 @@ static void workers_down(struct daemon *daemon)
 	control_stop(daemon->control);
 }
 
-/* After all other threads, because they would have it from this one. What it has to do in time, probes and the
- * watchdog, is due within seconds; a datagram that waits for /metrics is late. */
-static int priority_up(struct daemon *daemon)
-{
-	const int err = priority_yield();
-
-	(void)daemon;
-	if (err)
-		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "priority", NULL, NULL,
-					       LOG_FIELDS(LOG_TEXT("error", strerror(-err))) },
-			   "requests to admin.http compete with datagrams for CPUs: sched_setattr: %s", strerror(-err));
-	return 0;
-}
-
 /* The order of the start. cidlb stops in the reverse order, from wherever it has come to. What needs root comes before
  * root is given up. That comes before anything is read from the network. */
 static const struct rung {
@@ -343,7 +328,6 @@ static const struct rung {
 	{ log_up, NULL },
 	{ flows_up, flows_down },
 	{ workers_up, workers_down },
-	{ priority_up, NULL },
 	/* clang-format on */
 };
 

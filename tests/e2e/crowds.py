@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """A thousand malformed, huge and slow requests at the doors at once, a scrape a second, 1,000 servers: devices notice
 nothing. The times of datagrams are printed beside those of quiet seconds, in turn: on an idle machine, alone and in full
-size, they say something. With CIDLB_BOTH=1, also those while the control thread does not come behind the workers."""
+size, they say something."""
 
 import contextlib
-import ctypes
 import errno
 import multiprocessing
 import os
@@ -14,7 +13,6 @@ import selectors
 import signal
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import threading
@@ -44,8 +42,6 @@ LINES = (
     b"{" * 4000 + b"\n", b"[[[[\n", b'{"command": 7}\n', b'{"command": "flows", "limit": 1e99}\n', b"\xff\xfe\n", b"\n",
 )
 KINDS = ("malformed", "huge", "slow")
-BOTH = FULL and "CIDLB_BOTH" in os.environ
-SYS_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}.get(os.uname().machine)
 
 
 class Requester:
@@ -152,8 +148,6 @@ class Scraper(threading.Thread):
         self.lb, self.over, self.took, self.wrong = lb, threading.Event(), [], []
 
     def run(self):
-        if FULL:
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # this thread, as the crowd
         while not self.over.is_set():
             begin = time.monotonic()
             status, text = self.lb.get("/metrics")
@@ -191,18 +185,6 @@ def p99(load, seconds):
     return [percentiles(before[way], after[way])["p99"] for way in ("up", "down")]
 
 
-@contextlib.contextmanager
-def scheduled_as_workers(lb):
-    """Its control thread, for comparison."""
-    before = os.getpriority(os.PRIO_PROCESS, lb.pid)
-    for policy, nice, slice_ns in ((os.SCHED_OTHER, 0, 0), (os.SCHED_BATCH, before, 10_000_000)):
-        how = struct.pack("=IIQiIQQQ", 48, policy, 0, nice, 0, slice_ns, 0, 0)  # sched_setattr(2)
-        failed = ctypes.CDLL(None, use_errno=True).syscall(SYS_SCHED_SETATTR, lb.pid, how, 0)
-        assert not failed, os.strerror(ctypes.get_errno())
-        if policy == os.SCHED_OTHER:
-            yield
-
-
 def enough_descriptors():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4096:
@@ -210,13 +192,13 @@ def enough_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
 
 
-def report(quiet, crowded, name="crowded"):
+def report(quiet, crowded):
     """Prints what a crowd does to the times of datagrams: medians, and the ratios of neighbours."""
     for at, way in enumerate(("up", "down")):
         pairs = [late[at] / early[at] for early, late in zip(quiet, crowded)]
         print(
             f"    p99 {way}: {statistics.median(one[at] for one in quiet):.1f} us quiet, "
-            f"{statistics.median(one[at] for one in crowded):.1f} us {name}; ratio {statistics.median(pairs):.2f} "
+            f"{statistics.median(one[at] for one in crowded):.1f} us crowded; ratio {statistics.median(pairs):.2f} "
             f"({min(pairs):.2f}..{max(pairs):.2f}, {len(pairs)} rounds)"
         )
 
@@ -224,12 +206,12 @@ def report(quiet, crowded, name="crowded"):
 def case_admin():
     """No datagram is lost, both doors answer, and memory stays."""
     enough_descriptors()
-    rounds, seconds = (10 if BOTH else 20, 5) if FULL else (2, 2)
+    rounds, seconds = (20, 5) if FULL else (2, 2)
     # With sanitizers cidlb is not root, and its buffers are small.
     rate = {"rate": 5_000, "batch": 1} if FULL else {"rate": 300 if SANITIZE else 1_000}
     with Scene() as scene:
         lb, load = standing(scene, **rate)
-        quiet, crowded, level, begun, most, took = [], [], [], dict.fromkeys(KINDS, 0), 0, []
+        quiet, crowded, begun, most, took = [], [], dict.fromkeys(KINDS, 0), 0, []
         for at in range(rounds):
             quiet.append(p99(load, seconds))
             if at == 0:
@@ -237,9 +219,6 @@ def case_admin():
             with Crowd(lb) as crowd, Scraper(lb) as scraper:
                 wait_until(lambda: crowd.most > AT_HTTP, 60, "the crowd is there")
                 crowded.append(p99(load, seconds))
-                if BOTH:
-                    with scheduled_as_workers(lb):
-                        level.append(p99(load, seconds))
                 status = subprocess.run(
                     [BIN / "cidlbctl", "--socket", lb.config["admin"]["socket"], "status"], capture_output=True,
                     timeout=20,
@@ -257,8 +236,6 @@ def case_admin():
         print(f"    {begun} requests, {most} at once; {len(took)} scrapes, the slowest in {1000 * max(took):.0f} ms")
         print(f"    {counters['sent']} datagrams; memory +{grown >> 10} KiB")
         report(quiet, crowded)
-        if BOTH:
-            report(quiet, level, "crowded, control thread as the workers")
         assert min(begun.values()) > 300, begun
         assert not load.wrong() and counters["sent"] == counters["returned"], counters
         assert total(after, "cidlb_kernel_drops_total") + total(after, "cidlb_admin_stalls_total") == 0

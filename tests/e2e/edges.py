@@ -404,20 +404,6 @@ def case_sandbox():
         lb.stop()
 
 
-def case_control_thread_comes_last():
-    """It yields to the workers, and what it starts then still answers."""
-    with Scene() as scene, Echo("a") as servers:
-        lb = scene.cidlb([udp_pool(scene, servers)], workers=2)
-        tasks = {int(task) for task in os.listdir(f"/proc/{lb.pid}/task")} - {lb.pid}
-        how = lambda task: (os.sched_getscheduler(task), os.getpriority(os.PRIO_PROCESS, task))
-        base = how(0)
-        assert how(lb.pid) == (os.SCHED_BATCH, min(base[1] + 5, 19)), how(lb.pid)
-        assert len(tasks) >= 2 and all(how(task) == base for task in tasks), [how(task) for task in tasks]
-        assert " priority: " not in lb.log_text(), lb.log_text()
-        lb.reload()
-        lb.stop()
-
-
 def case_conntrack():
     """Tracked, with room for fewer connections than the pool may carry: said at the start, and gone with the rules in
     packaging/."""

@@ -7,7 +7,6 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,14 +18,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/host_addrs.h"
-#include "start/priority.h"
 #include "start/sandbox.h"
 #include "tests/unit/suite.h"
 
@@ -174,61 +171,6 @@ START_TEST(test_refused)
 }
 END_TEST
 
-static int nice_before;
-
-/* How this thread is scheduled. */
-static bool is_scheduled(int policy, int nice)
-{
-	return sched_getscheduler(0) == policy && getpriority(PRIO_PROCESS, 0) == nice;
-}
-
-static void *scheduled_as_before(void *arg)
-{
-	pthread_barrier_t *barrier = arg;
-
-	pthread_barrier_wait(barrier);
-	return (void *)(intptr_t)is_scheduled(SCHED_OTHER, nice_before);
-}
-
-/* The others stay. It cannot be asked for in the sandbox, so the process asks outside of it. */
-START_TEST(test_yields)
-{
-	pid_t child = fork();
-	int status;
-
-	if (child == 0) {
-		pthread_barrier_t barrier;
-		pthread_t id;
-		void *as_before = NULL;
-
-		pthread_barrier_init(&barrier, NULL, 2);
-		nice_before = getpriority(PRIO_PROCESS, 0);
-		MUST(is_scheduled(SCHED_OTHER, nice_before));
-		MUST(pthread_create(&id, NULL, scheduled_as_before, &barrier) == 0);
-		MUST(priority_yield() == 0);
-		MUST(is_scheduled(SCHED_BATCH, nice_before + PRIORITY_NICE < 19 ? nice_before + PRIORITY_NICE : 19));
-		pthread_barrier_wait(&barrier);
-		MUST(pthread_join(id, &as_before) == 0);
-		MUST(as_before);
-		_exit(OUTCOME_GOOD);
-	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == OUTCOME_GOOD);
-}
-END_TEST
-
-static void yield(void)
-{
-	MUST(priority_yield() == 0);
-	MUST(fails_with(setpriority(PRIO_PROCESS, 0, 0), ENOSYS));
-}
-
-START_TEST(test_yields_in_the_sandbox)
-{
-	sandboxed(yield);
-}
-END_TEST
-
 static void show_status(void)
 {
 	char line[4096];
@@ -309,7 +251,6 @@ static void *work(void *arg)
 	MUST(fails_with(accept(given.socket, NULL, NULL), ENOSYS));
 	MUST(fails_with(setsockopt(given.socket, SOL_SOCKET, SO_REUSEPORT, &(int){ 1 }, sizeof(int)), ENOSYS));
 	MUST(fails_with(sendto(given.socket, "x", 1, 0, name, sizeof here), ENOSYS));
-	MUST(priority_yield() == -ENOSYS);
 	MUST(fails_with(open("/etc/passwd", O_RDONLY), ENOSYS));
 	MUST(fails_with(syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY), ENOSYS));
 	MUST(fails_with(unlink(from), ENOSYS));
@@ -434,8 +375,6 @@ void suite(TCase *tests)
 	tcase_add_test(tests, test_replaces_files);
 	tcase_add_test(tests, test_reads_addresses);
 	tcase_add_test(tests, test_refused);
-	tcase_add_test(tests, test_yields);
-	tcase_add_test(tests, test_yields_in_the_sandbox);
 	tcase_add_test(tests, test_no_core_no_privilege);
 	tcase_add_test(tests, test_all_threads);
 	tcase_add_test(tests, test_worker);
