@@ -3,9 +3,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "path/forward.h"
 #include "xdp/fast_priv.h"
-#include "xdp/fill.h"
+#include "xdp/fill_parts.h"
 
 enum { COUNT_MS = 1000 };
 
@@ -34,7 +33,7 @@ static void backends_take(struct fast *fast, const struct table *table)
 	for (size_t i = 0; i < table->snapshot->pool_count; i++) {
 		const struct snapshot_pool *pool = &table->snapshot->pools[i];
 
-		for (size_t j = 0; table->pools[i].forwarder == &forward_tunnel && j < pool->backend_count; j++)
+		for (size_t j = 0; fast_handles(&table->pools[i]) && j < pool->backend_count; j++)
 			backend_take(fast, &pool->backends[j]);
 	}
 }
@@ -101,7 +100,7 @@ void fast_follow(struct fast *fast, const struct table *table)
 	before_set(fast);
 }
 
-/* Replies of version 2 are the only ones that the program takes. With many CPUs there are many counters. */
+/* Replies of version 2 are the only ones of a tunnel that the program takes. With many CPUs there are many counters. */
 static void backends_hear(struct fast *fast)
 {
 	const uint32_t now_s = (uint32_t)clock_s();

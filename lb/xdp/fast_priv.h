@@ -39,7 +39,7 @@ struct fast {
 	uint64_t filled_ms, asked_ms, counted_ms;
 	/* By uid. */
 	struct addr addrs[STATS_BACKENDS]; /* of backends, as the program was told */
-	uint16_t in_use[STATS_BACKENDS];   /* uids of backends of mode tunnel */
+	uint16_t in_use[STATS_BACKENDS];   /* uids of the backends that it forwards to */
 	size_t in_use_count;
 	struct addr wanted[STATS_BACKENDS];
 	/* Counters: now, at the last tick, and what does not count any more. */
