@@ -662,6 +662,12 @@ def case_killed():
             assert pins() == [] and b"xdp" not in subprocess.check_output(["ip", "link", "show", "devs"])
             lb.start()
             warm(lb, device)
+            lb.kill()
+            subprocess.run([*lb.argv[:4], "rm", "-r", "/sys/fs/bpf/cidlb"], check=True)
+            attached = lambda: b"xdp" in subprocess.check_output(["ip", "link", "show", "devs"])
+            wait_until(lambda: not attached(), 20, "nothing keeps the program any more")
+            lb.start()
+            warm(lb, device)
 
 
 if __name__ == "__main__":
