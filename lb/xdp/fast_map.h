@@ -40,6 +40,7 @@ enum {
 	FAST_NEIGHBOUR_ROWS = 4096,
 	FAST_PROBES = 8,
 	FAST_ODD_WORDS = 1024, /* of 64 bits */
+	FAST_ODD_SECOND = 16,  /* from this bit of the hash on it says which the second bit is */
 	FAST_CID_SETS = 65536,
 	FAST_CID_WAYS = 4,
 	FAST_CID_OCTETS = 20,        /* of the longest CID: LBCID_MAX_OCTETS */
@@ -207,8 +208,9 @@ struct fast_table {
 	__u64 key;              /* of the hashes */
 	__u64 cid_masks[32][3]; /* by the length of a CID: which octets of three words belong to it */
 	struct fast_interface interfaces[FAST_INTERFACES];
-	/* Sources that are not those of usual devices: cidlb, backends, this host. A bit of `odd` is set for the hash
-	 * of each such address. Others may have the same bit; they are passed up as well. */
+	/* Sources that are not those of usual devices: cidlb, backends, this host. Two bits of `odd` are set for the
+	 * hash of each such address. Who has the same two, of a hundred of them one of 100,000, is passed up as well.
+	 */
 	__u8 begins[2 * 256];
 	struct fast_mask masks[FAST_MASKS];
 	__u32 mask_count;

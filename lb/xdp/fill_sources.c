@@ -29,12 +29,18 @@ static struct fast_ip mask_of(unsigned bits)
 	return fast_ip_of(octets);
 }
 
+static void set_odd_bit(struct fast_table *out, uint64_t hash)
+{
+	out->odd[hash >> 6 & (FAST_ODD_WORDS - 1)] |= UINT64_C(1) << (hash & 63);
+}
+
 static void add_address(struct fast_table *out, const struct addr *addr)
 {
 	const struct fast_ip ip = fast_ip_of(addr->ip);
 	const uint64_t hash = fast_hash_addr(out->key, &ip, 0);
 
-	out->odd[hash >> 6 & (FAST_ODD_WORDS - 1)] |= UINT64_C(1) << (hash & 63);
+	set_odd_bit(out, hash);
+	set_odd_bit(out, hash >> FAST_ODD_SECOND);
 }
 
 /* If there is no room for it, all that begins like it is passed up. */

@@ -146,6 +146,11 @@ static __always_inline const struct fast_hop *hop_find(const struct fast_table *
 	return NULL;
 }
 
+static __always_inline bool odd_bit(const struct fast_table *table, __u64 hash)
+{
+	return table->odd[hash >> 6 & (FAST_ODD_WORDS - 1)] >> (hash & 63) & 1;
+}
+
 /* True: it may be the address of cidlb, of a backend or of this host, or be none of a host (common/bad_sources.h). What
  * the kernel drops of that, and what is forged, is not for the program to say. */
 static __always_inline bool ip_is_odd(const struct fast_table *table, const struct fast_ip *ip, const bool v6)
@@ -156,7 +161,7 @@ static __always_inline bool ip_is_odd(const struct fast_table *table, const stru
 
 	if (begins & FAST_BEGIN_PASSED)
 		return true;
-	if (table->odd[hash >> 6 & (FAST_ODD_WORDS - 1)] >> (hash & 63) & 1)
+	if (odd_bit(table, hash) && odd_bit(table, hash >> FAST_ODD_SECOND))
 		return true;
 	if (!(begins & FAST_BEGIN_ASK))
 		return false;

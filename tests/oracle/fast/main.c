@@ -120,7 +120,8 @@ static int report(unsigned long files)
 				       tally.handled[pool][verdict], tally.by[pool][verdict]);
 		printf("\n");
 	}
-	/* About one address in a thousand has a bit in common with an odd one. */
+	/* Replies to where nobody knows the way are among them; of addresses next to none have both bits of an odd one.
+	 */
 	if (tally.odd > 50 + tally.frames / 200) {
 		printf("too many are passed up\n");
 		tally.wrong++;
