@@ -291,8 +291,7 @@ static bool is_plain_reply(const uint8_t *payload, size_t len)
 
 	if (len < DTLS_HEADER_OCTETS)
 		return false;
-	return payload[0] == DTLS_TLS12_CID || payload[0] >> 5 == 1 ||
-	       (payload[0] >= DTLS_CHANGE_CIPHER_SPEC && payload[0] <= DTLS_RRC && !epoch0);
+	return payload[0] >> 5 == 1 || (payload[0] >= DTLS_CHANGE_CIPHER_SPEC && payload[0] <= DTLS_RRC && !epoch0);
 }
 
 static bool is_narrow(const struct addr *device)

@@ -120,9 +120,8 @@ static int report(unsigned long files)
 				       tally.handled[pool][verdict], tally.by[pool][verdict]);
 		printf("\n");
 	}
-	/* Replies to where nobody knows the way are among them; of addresses next to none have both bits of an odd one.
-	 */
-	if (tally.odd > 50 + tally.frames / 200) {
+	/* Of 100,000 addresses about one has both bits in common with odd ones. */
+	if (tally.odd > 10 + tally.frames / 20000) {
 		printf("too many are passed up\n");
 		tally.wrong++;
 	}
