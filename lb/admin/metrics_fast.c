@@ -19,7 +19,8 @@ void metrics_fast(struct evbuffer *out, const struct view *view)
 		return;
 	write_attached(out, fast);
 	metrics_single(out, "cidlb_fast_resting", "gauge",
-		       "1: the fast path passes everything up, because a trace runs, or the configuration has none.",
+		       "1: the fast path passes everything up: a trace runs, the configuration has none, or routes are "
+		       "not known.",
 		       fast->rests != NULL);
 	metrics_head(out, "cidlb_fast_datagrams_total", "counter",
 		     "Datagrams from devices that the fast path forwarded or dropped, by what was decided for them.");
@@ -29,8 +30,8 @@ void metrics_fast(struct evbuffer *out, const struct view *view)
 				       fast->verdicts[view->listeners[i].uid][verdict],
 				       { "listener", view->listeners[i].name },
 				       { "pool", view->listeners[i].pool_name }, { "verdict", verdict_name(verdict) });
-	metrics_single(out, "cidlb_fast_replies_total", "counter",
-		       "Replies of backends that the fast path took, in mode tunnel.", fast->replies);
+	metrics_single(out, "cidlb_fast_replies_total", "counter", "Replies of backends that the fast path took.",
+		       fast->replies);
 	metrics_head(out, "cidlb_fast_passed_total", "counter",
 		     "Datagrams from devices that the fast path passed up to the sockets, by the reason.");
 	for (size_t i = 0; i < view->listener_count; i++)

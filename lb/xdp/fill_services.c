@@ -78,16 +78,6 @@ static enum fast_replies replies_of(const struct snapshot_pool *pool, const stru
 	return settings->sessions ? FAST_REPLIES_SETTLED : FAST_REPLIES_ALL;
 }
 
-static struct fast_ip prefix_mask(unsigned bits)
-{
-	uint8_t mask[16] = { 0 };
-
-	memset(mask, 0xff, bits / 8);
-	if (bits % 8)
-		mask[bits / 8] = (uint8_t)(0xff00 >> bits % 8);
-	return fast_ip_of(mask);
-}
-
 /* The embeds are in the order in which the packet path asks them. False: there is no room for this one. */
 static bool fill_embed(struct services *services, struct fast_service *service, size_t pool)
 {
@@ -106,7 +96,7 @@ static bool fill_embed(struct services *services, struct fast_service *service, 
 	embed = &services->out->embeds[at];
 	*embed = (struct fast_embed){
 		.prefix = fast_ip_of(stateless->embed.prefix),
-		.mask = prefix_mask(stateless->embed.bits),
+		.mask = fast_ip_mask(stateless->embed.bits),
 		.check_mask = (UINT32_C(1) << embed_check_bits(stateless->embed.bits)) - 1,
 		.port = htons(stateless->port),
 		.service = (uint16_t)services->count,

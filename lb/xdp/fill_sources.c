@@ -17,18 +17,6 @@ static void fill_begins(struct fast_table *out)
 	v6[0x00] = v6[0xfe] = v6[0xff] = FAST_BEGIN_PASSED;
 }
 
-static struct fast_ip mask_of(unsigned bits)
-{
-	uint8_t octets[16];
-
-	for (unsigned i = 0; i < sizeof octets; i++) {
-		const unsigned left = bits > 8 * i ? bits - 8 * i : 0;
-
-		octets[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
-	}
-	return fast_ip_of(octets);
-}
-
 static void set_odd_bit(struct fast_table *out, uint64_t hash)
 {
 	out->odd[hash >> 6 & (FAST_ODD_WORDS - 1)] |= UINT64_C(1) << (hash & 63);
@@ -56,7 +44,7 @@ static void add_prefix(struct fast_table *out, const struct addr *addr, unsigned
 			begins[octet] |= fits ? FAST_BEGIN_ASK : FAST_BEGIN_PASSED;
 	if (!fits)
 		return;
-	const struct fast_ip ip = fast_ip_of(addr->ip), mask = mask_of(bits + (v4 ? V6_BITS - V4_BITS : 0));
+	const struct fast_ip ip = fast_ip_of(addr->ip), mask = fast_ip_mask(bits + (v4 ? V6_BITS - V4_BITS : 0));
 
 	out->masks[out->mask_count++] = (struct fast_mask){
 		{ { ip.words[0] & mask.words[0], ip.words[1] & mask.words[1] } },

@@ -1,5 +1,17 @@
 #include "xdp/net.h"
 
+struct fast_ip fast_ip_mask(unsigned bits)
+{
+	uint8_t octets[16];
+
+	for (unsigned i = 0; i < sizeof octets; i++) {
+		const unsigned left = bits > 8 * i ? bits - 8 * i : 0;
+
+		octets[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
+	}
+	return fast_ip_of(octets);
+}
+
 static bool has(const struct fast_route *route, const struct fast_ip *ip)
 {
 	return (ip->words[0] & route->mask.words[0]) == route->ip.words[0] &&

@@ -35,6 +35,9 @@ static inline struct fast_ip fast_ip_of(const uint8_t ip[static 16])
 	return out;
 }
 
+/* The first `bits` (0..128) of an address. */
+struct fast_ip fast_ip_mask(unsigned bits);
+
 /* The next hop, or one with MTU 0: nobody knows it. */
 struct fast_hop fast_net_hop(const struct fast_net *net, const struct addr *to);
 

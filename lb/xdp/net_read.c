@@ -168,24 +168,12 @@ static uint16_t gateway_hop(struct fast_around *around, const struct netlink_pat
 	return UNKNOWN;
 }
 
-static struct fast_ip mask_of(unsigned bits)
-{
-	uint8_t octets[16];
-
-	for (unsigned i = 0; i < sizeof octets; i++) {
-		const unsigned left = bits > 8 * i ? bits - 8 * i : 0;
-
-		octets[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
-	}
-	return fast_ip_of(octets);
-}
-
 static void route_add(struct fast_around *around, size_t family, const struct netlink_path *path)
 {
 	const size_t at = around->net.route_count[family]++;
 	struct fast_route *route = &around->net.routes[family][at];
 
-	*route = (struct fast_route){ .ip = fast_ip_of(path->to), .mask = mask_of(path->bits), .hop = UNKNOWN };
+	*route = (struct fast_route){ .ip = fast_ip_of(path->to), .mask = fast_ip_mask(path->bits), .hop = UNKNOWN };
 	route->ip.words[0] &= route->mask.words[0];
 	route->ip.words[1] &= route->mask.words[1];
 	around->route_ifaces[family][at] = 0;
