@@ -26,7 +26,7 @@ ELSEWHERE = (
     (r"cidlb-backend --sessions FILE", "tests/e2e/handover.py"),
     (r"cidlb-backend --tunnel FILE", "tests/e2e/tunnel_sessions.py"),
     (r"cidlb-decap INTERFACE .*", "tests/e2e/decap.py"),
-    (r"rm -r /sys/fs/bpf/cidlb", "tests/e2e/fast.py"),
+    (r"rm -r /sys/fs/bpf/cidlb", "tests/e2e/fast_life.py"),
     (r"packaging/deps --package|packaging/package DIRECTORY|packaging/image PACKAGES FILE", "tests/packages/run"),
 )
 

@@ -4,15 +4,11 @@ it as root, which it never is in a build with sanitizers."""
 
 import contextlib
 import ctypes
-import ipaddress
 import os
 import platform
 import re
 import struct
 import subprocess
-import threading
-import time
-from pathlib import Path
 
 from control import ask, ctl
 from harness import (
@@ -20,7 +16,6 @@ from harness import (
 )
 from lab.triple import DEVICES, LOCAL, LOCAL6, SERVICE, SERVICE6, Triple
 from shared_cids import CHANGE, DATA, HANDSHAKE, KEY_EXCHANGE, handshake, record, server_hello
-from stateless import NAT, PREFIX, flip, route_prefix
 from traces import lines_of, start_trace
 from tunnel import Server, arrives, key_file, text_of, tunnel, tunnel_pool
 from udp import TLS12_CID, drain, forge
@@ -492,182 +487,6 @@ def case_not_to_be_had():
         warm(lb, device)
         lb.stop()
         assert "xdp" not in subprocess.run(["ip", "link", "show", "devs"], capture_output=True, text=True).stdout
-
-
-@contextlib.contextmanager
-def bpf_file_system(lb):
-    """cidlb runs where a bpf file system is mounted, which outlives it."""
-    holder = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", "mount -t bpf -o mode=700 bpf /sys/fs/bpf && echo && exec sleep 3600"],
-        stdout=subprocess.PIPE
-    )
-    try:
-        if not holder.stdout.readline():
-            raise Skip("no bpf file system can be mounted here")
-        lb.argv[:0] = ["nsenter", "--target", str(holder.pid), "--mount"]
-        yield lambda: [
-            file.name for file in Path(f"/proc/{holder.pid}/root/sys/fs/bpf/cidlb").rglob("*") if not file.is_dir()
-        ]
-    finally:
-        holder.kill()
-        holder.wait()
-
-
-def without_a_table(scene, net, entries, **options):
-    """cidlb in mode nat without a table: devices over IPv4, servers over IPv6, who answer through this host."""
-    route_prefix()
-    net.servers.ip("route", "add", PREFIX, "via", LOCAL6)
-    lb = scene.cidlb(
-        [scene.pool("p", entries, nat=NAT, **options)], start=False, fast={"interfaces": ["devs", "srvs"]}
-    )
-    lb.config["listeners"][0]["address"] = text_of(SERVICE, PORT)
-    return lb.start()
-
-
-def endpoint_of(device):
-    """What the last six octets of its endpoint are."""
-    ip, port = device.getsockname()[:2]
-    return ipaddress.IPv4Address(ip).packed + struct.pack(">H", port)
-
-
-@release_only
-def case_nat_without_a_table():
-    """Each way by the program: from the address that carries the device's, back to it, and to nobody by another."""
-    with stage() as (scene, net), net.servers.socket("fd02::11", PORT) as server, device_at(net) as device:
-        entry = {"name": "a", "id": 1, "address": f"[fd02::11]:{PORT}"}
-        lb = without_a_table(scene, net, [entry], health={"probe": "none"}, max_resumable=0)
-
-        def there_and_back(device, answers=lambda endpoint: endpoint):
-            sent = settled(CID_A)
-            device.sendto(sent, service_of())
-            got, endpoint = arrives(server)
-            assert got == sent and ipaddress.ip_address(endpoint[0]) in ipaddress.ip_network(PREFIX), endpoint
-            assert ipaddress.ip_address(endpoint[0]).packed[10:] == endpoint_of(device), endpoint
-            server.sendto(sent, answers(endpoint))
-            return sent
-
-        def is_fast():
-            there_and_back(device)
-            arrives(device)
-            return fast(lb) > 0 and lb.metric("cidlb_fast_replies_total") > 0
-
-        def exchange(device, count):
-            for _ in range(count):
-                sent = there_and_back(device)
-                assert arrives(device) == (sent, service_of())
-
-        wait_until(is_fast, 30, "the program forwards")
-        assert moved_by_it(lb, lambda: exchange(device, 20)) == [20, 20, 0]
-        with device_at(net, 2) as other:
-            assert moved_by_it(lb, lambda: exchange(other, 5)) == [5, 5, 0]
-        wait_until(lambda: (lb.backend("a")["last_cid_s"] or 0) >= 2, 30, "silence")
-        exchange(device, 1)
-        wait_until(lambda: lb.backend("a")["last_cid_s"] <= 1, 30, "what the program forwards is heard of")
-        # A bit of the check, and one of the device's address.
-        for bit in (60, 100):
-            there_and_back(device, lambda to: (flip(to[0], bit), to[1]))
-        wait_until(lambda: lb.metric("cidlb_stateless_dropped_total") == 2, 20, "forged endpoints are dropped")
-        assert not drain(device)
-        lb.assert_identities()
-
-
-@release_only
-def case_nat_without_a_table_sessions():
-    """Devices move, and cidlb is killed: nobody notices."""
-    with stage() as (scene, net):
-        with net.servers.there():
-            servers = [scene.backend(number, port=PORT, ip=f"fd02::{10 + number}") for number in (1, 2)]
-        lb = without_a_table(scene, net, servers, health={"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000})
-        story = scene.dir / "story"
-        devices = fleet_of(scene, net, devices=FLEET, rebinds=MOVES, rebind_every=1, loss=5, give_up=8, story=story)
-        wait_all_joined(story, FLEET)
-        wait_until(lambda: fast(lb, "cid") >= FLEET, 60, "the program has forwarded")
-        lb.assert_identities()
-        lb.restart()
-        report = devices.report()
-        assert report["survived"] == FLEET and report["handshakes"] == FLEET, report
-        assert lb.metric("cidlb_stateless_dropped_total") == 0
-        lb.assert_identities()
-
-
-class Load:
-    """A device that says something a thousand times a second, and never the same. After a pause of this process it
-    does not make up for it, and it waits for answers before more are on their way than the sockets hold."""
-
-    def __init__(self, device):
-        self.device, self.running = device, True
-        self.sent, self.heard = 0, set()
-        self.thread = threading.Thread(target=self.run)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
-
-    def run(self):
-        begun, missed = time.monotonic(), 0
-        while self.running:
-            due = int(1000 * (time.monotonic() - begun)) - missed - self.sent
-            missed += max(0, due - 50)
-            for _ in range(min(50, due, 100 - (self.sent - self.hear()))):
-                self.device.sendto(forge(CID_A, seq=SEQ + self.sent), service_of())
-                self.sent += 1
-            time.sleep(0.002)
-
-    def hear(self):
-        self.heard.update(int.from_bytes(answer[5:11], "big") for answer, _ in drain(self.device))
-        return len(self.heard)
-
-
-@release_only
-def case_killed():
-    """cidlb is killed under load: the program goes on, the next cidlb takes it over, and no datagram is lost. After
-    linger_s it has nobody to go on for. SIGTERM takes it away."""
-    with stage() as (scene, net), server_at(net, 1) as server, device_at(net) as device:
-        lb = made(scene, [server.entry()], start=False, max_resumable=0)
-        with bpf_file_system(lb) as pins:
-            lb.start()
-            assert len(pins()) == 2, pins()
-            warm(lb, device)
-            with Load(device) as load:
-                wait_until(lambda: load.sent > 500, 30, "the load has begun")
-                lb.kill()
-                at = len(load.heard)
-                wait_until(lambda: len(load.heard) > at + 1000, 30, "the program goes on")
-                lb.start()
-                wait_until(lambda: fast(lb) > 500, 30, "the program that took over forwards")
-            wait_until(lambda: load.hear() == load.sent, 30, "each datagram was answered")
-            print(f"    {load.sent} datagrams, each was answered")
-            lb.assert_identities()
-            lb.kill()
-            lb.config["fast"]["linger_s"] = 1
-            lb.start()
-            warm(lb, device)
-            lb.kill()
-
-            def is_over():
-                at = len(server.got)
-                device.sendto(settled(CID_A), service_of())
-                time.sleep(0.1)
-                return len(server.got) == at
-
-            wait_until(is_over, 30, "it does not go on for ever")
-            lb.start()
-            warm(lb, device)
-            assert len(pins()) == 2, pins()
-            lb.stop()
-            assert pins() == [] and b"xdp" not in subprocess.check_output(["ip", "link", "show", "devs"])
-            lb.start()
-            warm(lb, device)
-            lb.kill()
-            subprocess.run([*lb.argv[:4], "rm", "-r", "/sys/fs/bpf/cidlb"], check=True)
-            attached = lambda: b"xdp" in subprocess.check_output(["ip", "link", "show", "devs"])
-            wait_until(lambda: not attached(), 20, "nothing keeps the program any more")
-            lb.start()
-            warm(lb, device)
 
 
 if __name__ == "__main__":
