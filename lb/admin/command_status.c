@@ -1,4 +1,5 @@
 #include "admin/command_priv.h"
+#include "admin/fast_json.h"
 #include "path/resumed.h"
 
 static json_t *verdicts_json(const uint64_t *counts)
@@ -128,33 +129,6 @@ static json_t *redis_json(const struct view_redis *redis)
 			 "pushed", (json_int_t)redis->pushed, "dropped", (json_int_t)redis->dropped, "taken",
 			 (json_int_t)redis->taken, "foreign", (json_int_t)redis->foreign, "malformed",
 			 (json_int_t)redis->malformed, "behind_s", (json_int_t)redis->behind_s);
-}
-
-/* null: none is configured. `datagrams` and `replies` are what it took; `of_datagrams` and `of_replies` are all. */
-static json_t *fast_json(const struct view *view)
-{
-	const struct view_fast *fast = &view->fast;
-	json_t *interfaces = json_array();
-	uint64_t datagrams = 0, all = 0, all_replies = 0;
-
-	if (!fast->configured) {
-		json_decref(interfaces);
-		return json_null();
-	}
-	for (size_t i = 0; i < fast->interface_count; i++)
-		json_array_append_new(interfaces,
-				      json_pack("{s:s, s:s, s:s}", "name", fast->interfaces[i].name, "mode",
-						fast->interfaces[i].mode, "reason", fast->interfaces[i].reason));
-	for (size_t i = 0; i < view->listener_count; i++) {
-		for (enum verdict verdict = 0; verdict < VERDICTS; verdict++)
-			datagrams += fast->verdicts[view->listeners[i].uid][verdict];
-		all += stats_read(&view->sum->received[view->listeners[i].uid]);
-	}
-	for (size_t i = 0; i < view->pool_count; i++)
-		all_replies += stats_read(&view->sum->replies[view->pools[i].uid]);
-	return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I}", "interfaces", interfaces, "rests",
-			 fast->rests ? fast->rests : "", "datagrams", (json_int_t)datagrams, "of_datagrams",
-			 (json_int_t)all, "replies", (json_int_t)fast->replies, "of_replies", (json_int_t)all_replies);
 }
 
 json_t *command_status(struct request *request)

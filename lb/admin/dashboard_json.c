@@ -1,5 +1,6 @@
 #include "admin/answer.h"
 #include "admin/dashboard.h"
+#include "admin/fast_json.h"
 #include "admin/forecast.h"
 
 /* Adds to an object, but nothing that is as usual. */
@@ -168,6 +169,8 @@ json_t *dashboard_json(const struct view *view, const struct dashboard_rest *res
 		return NULL;
 	if (!view->ready)
 		set_text(json, "unready", view->unready);
+	if (view->fast.configured)
+		json_object_set_new(json, "fast", fast_json(view));
 	set_true(json, "left", view->left);
 	set_true(json, "reload_refused", view->reload_refused);
 	set_number(json, "kernel_drops", kernel_drops(view));

@@ -1,8 +1,8 @@
 /* Asks for /status.json and shows it. All that comes from there is put in as text, never as markup. */
 import {
-	begun, groups, history, newest, perSecond, received, take, total, verdicts,
+	begun, groups, history, newest, oldest, perSecond, received, take, total, verdicts,
 } from "/samples.js";
-import { GROUPS, VERDICTS, drainWords, eventWords, moment, number, percent, plural, rate, span } from "/words.js";
+import { GROUPS, VERDICTS, drainWords, eventWords, fastWords, moment, number, percent, plural, rate, span } from "/words.js";
 
 /* How often it asks; how soon again at first, so that there are rates; and how long it waits. */
 const EVERY_MS = 2000, SOON_MS = 1100, LIMIT_MS = 10000;
@@ -288,6 +288,9 @@ function showTiles(status) {
 	setText(byId("received-rate"), rate(perSecond(received)));
 	setText(byId("dropped-rate"), rate(groupRate("drop")));
 	setText(byId("kernel"), status.kernel_drops ? `, ${number(status.kernel_drops)} in all by the kernel` : "");
+	byId("fast").hidden = !status.fast;
+	if (status.fast)
+		setText(byId("fast"), fastWords(status.fast, oldest().fast));
 	drawLine(byId("spark-new"), "begun");
 	drawLine(byId("spark-all"), "received");
 }
@@ -327,6 +330,9 @@ function alarms(status) {
 	const lines = status.pools.filter((pool) => pool.accepting === 0)
 		.map((pool) => `No server of pool ${pool.name} takes new sessions. Those that have a session keep it.`);
 
+	for (const { name, mode, reason } of status.fast?.interfaces || [])
+		if (mode === "none")
+			lines.push(`The fast path is not on ${name}: ${reason}. Sockets do it all there.`);
 	if (status.reload_refused)
 		lines.push("The last reload was refused: the configuration before it runs on.");
 	return lines;

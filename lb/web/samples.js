@@ -12,6 +12,11 @@ export function newest() {
 	return recent.at(-1);
 }
 
+/* The first that rates are taken from. */
+export function oldest() {
+	return recent[0];
+}
+
 /* Sums over pools: what is missing counts as nothing. */
 export function total(status, read) {
 	return status.pools.reduce((sum, pool) => sum + (read(pool) || 0), 0);

@@ -68,6 +68,21 @@ export function groupOf(verdict) {
 	return found ? found[1] : "drop";
 }
 
+/* What it took of `what`, lately if there was any. */
+function fastPart(fast, before, what) {
+	const of = `of_${what}`, from = before && before[of] < fast[of] ? before : { [what]: 0, [of]: 0 };
+
+	return fast[of] > 0 ? percent((fast[what] - from[what]) / (fast[of] - from[of])) : "none yet";
+}
+
+/* What the fast path takes off the sockets. `before`: the same, some seconds ago; undefined: not known. */
+export function fastWords(fast, before) {
+	if (!fast.interfaces.some((one) => one.mode !== "none"))
+		return "the fast path is on no interface";
+	return `the fast path takes ${fastPart(fast, before, "datagrams")} of them, and of replies ` +
+		`${fastPart(fast, before, "replies")}${fast.rests ? `; now it rests: ${fast.rests}` : ""}`;
+}
+
 /* When the devices of a server that drains will have spoken. */
 function forecastWords(forecast, madeAt) {
 	const parts = [];

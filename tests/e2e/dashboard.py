@@ -13,6 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import fast
 from control import ctl
 from crowds import p99, report, standing
 from doors import request
@@ -194,6 +195,32 @@ def case_figures():
         look(page, "figures-dark")
 
 
+@release_only
+def case_fast_path():
+    """What share of the datagrams and replies it takes is what /metrics says; and where it is not, the page says so."""
+    with fast.stage() as (scene, net), fast.server_at(net, 1) as server, fast.device_at(net) as device, Browser(
+            scene) as browser:
+        lb = fast.made(scene, [server.entry()], max_resumable=0)
+        fast.warm(lb, device)
+        fast.exchange(device, server, fast.CID_A, 200)
+        page = browser.page(url(lb))
+        page.wait("!document.querySelector('#fast').hidden")
+        said = page.text("#fast")
+        print(f"    {said}")
+        parts = re.fullmatch(r"the fast path takes ([\d.]+) % of them, and of replies ([\d.]+) %", said).groups()
+        for part, taken, of in zip(parts, ("fast_datagrams", "fast_replies"), ("received", "replies")):
+            share = 100 * lb.metric(f"cidlb_{taken}_total") / lb.metric(f"cidlb_{of}_total")
+            assert 50 < share and abs(share - float(part)) <= 0.5, (said, taken, share)
+        assert page.run("document.querySelector('#alarms').hidden")
+        look(page, "fast-path")
+        lb.assert_identities()
+        lb.stop()
+        lb.config["fast"]["interfaces"].append("lo")
+        lb.start()
+        page = browser.page(url(lb))
+        page.wait("document.querySelector('#alarms').textContent.includes('The fast path is not on lo: ')")
+
+
 def case_readme():
     """A page with something to see on it, as the README shows it: devices that move, and a server that drains.
     What CIDLB_SHOTS keeps of it is small enough for packaging/guide/pictures/."""
@@ -235,7 +262,7 @@ def case_hostile_texts():
         assert page.run("document.querySelectorAll('#rows b, #events b').length") == 4, "a b of its own for each"
         shown = page.run("document.body.innerText")
         for text in ("s0", "s2", "no answer", "no such name", "needed a handshake", "length 8, configured 6", "lb1",
-                     "0.1.0", "0123456789abcdef", "words"):
+                     "0.1.0", "0123456789abcdef", "words", "a trace runs", "it is taken"):
             assert evil + text in shown, (text, shown)
         assert evil in page.run("document.title")
         assert not page.complaints() or all("404" in str(one) for one in page.complaints()), page.complaints()

@@ -74,4 +74,8 @@ def made_up(text=str, servers=3):
     return {"at_ms": int(now * 1000), "node": text("lb1"), "version": text("0.1.0"), "started_s": int(now) - 3600,
             "workers": 2, "fingerprint": text("0123456789abcdef"), "ready": False, "unready": text("no backend"),
             "reload_refused": True, "kernel_drops": 2, "forecasts_s": int(now), "events": [event], "history": past,
-            "pools": [pool]}
+            "pools": [pool], "fast": {
+                "interfaces": [{"name": "ens3", "mode": "native", "reason": ""},
+                               {"name": "ens4", "mode": "none", "reason": text("it is taken")}],
+                "rests": text("a trace runs"), "datagrams": 970, "of_datagrams": 1000, "replies": 0,
+                "of_replies": 0}}

@@ -50,6 +50,16 @@ static const struct view_backend backends[] = {
 	{ .uid = 7, .name = "a", .pool_name = "q", .weight = 256, .reason = "", .name_reason = "" },
 };
 
+/* What the fast path counted for the listener 3. */
+static struct view_fast fast = {
+	.rests = "a trace runs",
+	.interfaces = { { .name = "ens3", .attached = true, .mode = "native" },
+			{ .name = "ens4", .mode = "none", .reason = "it is taken" } },
+	.interface_count = 2,
+	.verdicts = { [3] = { [VERDICT_CID] = 80, [VERDICT_TYPE] = 1 } },
+	.replies = 40,
+};
+
 static json_t *make(void)
 {
 	const struct view view = {
@@ -65,6 +75,7 @@ static json_t *make(void)
 		.reload_refused = true,
 		.unready = "no backend is up",
 		.fingerprint = "0123456789abcdef",
+		.fast = fast,
 	};
 	json_t *events = json_pack("[{s:s}]", "event", "started");
 	json_t *forecasts = json_pack("{s:{s:i}}", "p/a", "half_s", 90);
@@ -132,6 +143,24 @@ START_TEST(test_everything_is_there)
 		    "  {\"name\": \"q\", \"accepting\": 0, \"verdicts\": {\"hash\": 4},"
 		    "   \"backends\": [{\"name\": \"a\", \"weight\": 256, \"unprobed\": true}]}]}");
 	json_decref(json);
+}
+END_TEST
+
+/* Nothing of it is said where none is configured: see above. */
+START_TEST(test_fast_path)
+{
+	fast.configured = true;
+	sum.received[3] = 100;
+	sum.received[4] = 4;
+	sum.replies[1] = 50;
+	json_t *json = make();
+	assert_json(json_object_get(json, "fast"),
+		    "{\"interfaces\": [{\"name\": \"ens3\", \"mode\": \"native\", \"reason\": \"\"},"
+		    "  {\"name\": \"ens4\", \"mode\": \"none\", \"reason\": \"it is taken\"}],"
+		    " \"rests\": \"a trace runs\", \"datagrams\": 81, \"of_datagrams\": 104,"
+		    " \"replies\": 40, \"of_replies\": 50}");
+	json_decref(json);
+	fast.configured = false;
 }
 END_TEST
 
@@ -312,6 +341,7 @@ void suite(TCase *tests)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, test_everything_is_there);
+	tcase_add_test(tests, test_fast_path);
 	tcase_add_test(tests, test_one_answer_a_second);
 	tcase_add_test(tests, test_answers_outlive_it);
 	tcase_add_test(tests, test_the_last_events);
