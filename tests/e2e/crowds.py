@@ -45,7 +45,7 @@ KINDS = ("malformed", "huge", "slow")
 
 
 class Requester:
-    """One of a crowd: it sends what it has, a slow one octet by octet, and comes again when it is let go."""
+    """One of a crowd: it sends what it has, a slow one octet by octet, and comes again soon after it is let go."""
 
     def __init__(self, crowd, address, kind):
         self.crowd, self.address, self.kind = crowd, address, kind
@@ -69,7 +69,7 @@ class Requester:
         with contextlib.suppress(KeyError):
             self.crowd.selector.unregister(self.sock)
         self.sock.close()
-        self.sock, self.begin_at = None, now + 0.05
+        self.sock, self.begin_at = None, now + self.crowd.again_s
 
     def serve(self, events, now):
         try:
@@ -97,9 +97,11 @@ class Requester:
 
 
 class Crowd:
-    """All of them, in a process of their own, until it is left. What it has begun by kind, and how many at once."""
+    """All of them, in a process of their own, until it is left. What it has begun by kind, and how many at once.
+    Whoever is let go comes again after `again_s`."""
 
-    def __init__(self, lb):
+    def __init__(self, lb, again_s):
+        self.again_s = again_s
         ip, port = lb.config["admin"]["http"].rsplit(":", 1)
         self.dice, self.selector, self.begun = random.Random(1), selectors.DefaultSelector(), dict.fromkeys(KINDS, 0)
         doors = [(ip, int(port))] * AT_HTTP + [lb.config["admin"]["socket"]] * AT_SOCKET
@@ -203,7 +205,20 @@ def report(quiet, crowded):
         )
 
 
-def case_admin():
+def beside(lb, load, seconds, again_s):
+    """Times beside a crowd, how many requests it began by kind, and what scrapes took meanwhile."""
+    with Crowd(lb, again_s) as crowd, Scraper(lb) as scraper:
+        wait_until(lambda: crowd.most > AT_HTTP, 60, "the crowd is there")
+        times = p99(load, seconds)
+        status = subprocess.run(
+            [BIN / "cidlbctl", "--socket", lb.config["admin"]["socket"], "status"], capture_output=True, timeout=20
+        )
+        assert status.returncode == 0, status
+    assert not scraper.wrong and scraper.took, scraper.wrong
+    return times, crowd.requests(), scraper.took
+
+
+def crowded(again_s):
     """No datagram is lost, both doors answer, and memory stays."""
     enough_descriptors()
     rounds, seconds = (20, 5) if FULL else (2, 2)
@@ -211,31 +226,23 @@ def case_admin():
     rate = {"rate": 5_000, "batch": 1} if FULL else {"rate": 300 if SANITIZE else 1_000}
     with Scene() as scene:
         lb, load = standing(scene, **rate)
-        quiet, crowded, begun, most, took = [], [], dict.fromkeys(KINDS, 0), 0, []
+        quiet, late, begun, took, before = [], [], dict.fromkeys(KINDS, 0), [], None
         for at in range(rounds):
             quiet.append(p99(load, seconds))
-            if at == 0:
-                before = lb.metrics()
-            with Crowd(lb) as crowd, Scraper(lb) as scraper:
-                wait_until(lambda: crowd.most > AT_HTTP, 60, "the crowd is there")
-                crowded.append(p99(load, seconds))
-                status = subprocess.run(
-                    [BIN / "cidlbctl", "--socket", lb.config["admin"]["socket"], "status"], capture_output=True,
-                    timeout=20,
-                )
-                assert status.returncode == 0, status
-            assert not scraper.wrong and scraper.took, scraper.wrong
+            before = before or lb.metrics()
+            times, requests, scrapes = beside(lb, load, seconds, again_s)
             if FULL:
-                print(f"    round {at + 1}: {quiet[-1]} us quiet, {crowded[-1]} us beside {crowd.requests()}")
-            begun = {kind: begun[kind] + more for kind, more in crowd.requests().items()}
-            most, took = max(most, crowd.most), took + scraper.took
+                print(f"    round {at + 1}: {quiet[-1]} us quiet, {times} us beside {requests}")
+            late.append(times)
+            begun = {kind: begun[kind] + more for kind, more in requests.items()}
+            took += scrapes
         after = lb.metrics()
         load.stop(60)
         grown = total(after, "process_resident_memory_bytes") - total(before, "process_resident_memory_bytes")
         counters = load.counters()
-        print(f"    {begun} requests, {most} at once; {len(took)} scrapes, the slowest in {1000 * max(took):.0f} ms")
+        print(f"    {begun} requests; {len(took)} scrapes, the slowest in {1000 * max(took):.0f} ms")
         print(f"    {counters['sent']} datagrams; memory +{grown >> 10} KiB")
-        report(quiet, crowded)
+        report(quiet, late)
         assert min(begun.values()) > 300, begun
         assert not load.wrong() and counters["sent"] == counters["returned"], counters
         assert total(after, "cidlb_kernel_drops_total") + total(after, "cidlb_admin_stalls_total") == 0
@@ -243,6 +250,16 @@ def case_admin():
         assert total(after, "process_open_fds") <= total(before, "process_open_fds") + 64
         assert lb.get("/healthz")[0] == 200
         lb.assert_identities()
+
+
+def case_admin():
+    """Each comes again after a second: some thousand requests a second."""
+    crowded(again_s=1)
+
+
+def case_admin_flooded():
+    """Each comes again at once: as many requests as the machine makes."""
+    crowded(again_s=0.05)
 
 
 if __name__ == "__main__":
