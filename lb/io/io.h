@@ -65,7 +65,9 @@ struct io_send {
 	/* NULL: it leaves alone. Else it may leave together with others of this path. Then `local` is NULL, and there
 	 * is at least one octet of head or data. */
 	struct io_pmtu *pmtu;
-	uint64_t stream; /* with `pmtu`: datagrams of one stream keep their order */
+	/* Datagrams of one stream leave in the order in which they were queued: with `pmtu` those of one handle, else
+	 * whatever handles they leave through. 0 without `pmtu`: of none. */
+	uint64_t stream;
 	/* NULL, or the handle is a BARE_LINK (bare.h), head and data are an IP packet, and `to` tells only its version.
 	 * Valid until io_flush(). */
 	const struct io_link *link;
@@ -113,7 +115,8 @@ void io_outbox_free(struct io_outbox *outbox);
  * Where that can happen, the caller may hold no lock that io_drain takes. */
 void io_queue(struct io_outbox *outbox, const struct io_send *send);
 
-/* Sends everything, in one call per handle, and counts each datagram as sent or refused.
+/* Sends everything, in one call per handle, and counts each datagram as sent or refused. A stream that goes from one
+ * handle to another takes more calls: first leaves what comes before the change.
  *
  * A refusal is final, with one exception. If the handle has errors to read, the refusal may be the ICMP error of
  * another datagram. Then these errors are drained and the send is tried again, until it is refused without such an

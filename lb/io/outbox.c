@@ -16,6 +16,11 @@ struct io_outbox {
 	uint8_t heads[IO_OUTBOX][IO_HEAD];
 	uint8_t locals[IO_OUTBOX][16];
 	bool done[IO_OUTBOX];
+	/* A datagram leaves behind all those of earlier turns. It has a later turn than the one before it in its stream
+	 * if that leaves through another handle. */
+	uint8_t turns[IO_OUTBOX];
+	uint8_t last_turn;
+	uint64_t streams; /* a bit for each stream that is there; some share one */
 	/* The groups of one handle at a time, as they leave. */
 	struct gso groups;
 };
@@ -37,14 +42,38 @@ void io_outbox_free(struct io_outbox *outbox)
 	free(outbox);
 }
 
+static uint8_t turn_in_stream(struct io_outbox *outbox, const struct io_send *send)
+{
+	const uint64_t bit = UINT64_C(1) << send->stream % 64;
+
+	if (!(outbox->streams & bit)) {
+		outbox->streams |= bit;
+		return 0;
+	}
+	for (size_t i = outbox->count; i-- > 0;)
+		if (outbox->sends[i].stream == send->stream && !outbox->sends[i].pmtu)
+			return (uint8_t)(outbox->turns[i] + (outbox->sends[i].handle != send->handle));
+	return 0;
+}
+
+static uint8_t turn_of(struct io_outbox *outbox, const struct io_send *send)
+{
+	return send->stream && !send->pmtu ? turn_in_stream(outbox, send) : 0;
+}
+
 void io_queue(struct io_outbox *outbox, const struct io_send *send)
 {
+	uint8_t turn;
 	size_t at;
 
 	if (outbox->count == IO_OUTBOX)
 		io_flush(outbox);
+	turn = turn_of(outbox, send);
 	at = outbox->count++;
 	outbox->sends[at] = *send;
+	outbox->turns[at] = turn;
+	if (turn > outbox->last_turn)
+		outbox->last_turn = turn;
 	outbox->done[at] = false;
 	if (send->head_len)
 		outbox->sends[at].head = memcpy(outbox->heads[at], send->head, send->head_len);
@@ -167,15 +196,16 @@ static void groups_send(struct io_outbox *outbox, int handle)
 	}
 }
 
-/* Groups and sends what is not done of the handle that `first` leaves through. */
+/* Groups and sends what is not done of the handle that `first` leaves through, and of its turn. */
 static void handle_flush(struct io_outbox *outbox, size_t first)
 {
 	const int handle = outbox->sends[first].handle;
+	const uint8_t turn = outbox->turns[first];
 	uint8_t pending[IO_OUTBOX];
 	size_t count = 0;
 
 	for (size_t i = first; i < outbox->count; i++)
-		if (!outbox->done[i] && outbox->sends[i].handle == handle)
+		if (!outbox->done[i] && outbox->sends[i].handle == handle && outbox->turns[i] == turn)
 			pending[count++] = (uint8_t)i;
 	gso_group(&outbox->groups, outbox->sends, pending, count);
 	groups_send(outbox, handle);
@@ -183,8 +213,11 @@ static void handle_flush(struct io_outbox *outbox, size_t first)
 
 void io_flush(struct io_outbox *outbox)
 {
-	for (size_t first = 0; first < outbox->count; first++)
-		while (!outbox->done[first])
-			handle_flush(outbox, first);
+	for (unsigned turn = 0; turn <= outbox->last_turn; turn++)
+		for (size_t first = 0; first < outbox->count; first++)
+			while (!outbox->done[first] && outbox->turns[first] == turn)
+				handle_flush(outbox, first);
 	outbox->count = 0;
+	outbox->last_turn = 0;
+	outbox->streams = 0;
 }

@@ -92,6 +92,19 @@ static int endpoint_handle(struct path *path, const struct uplink *up, const str
 	return atomic_load_explicit(&path->endpoint_handles[family][flow->endpoint.port], memory_order_relaxed);
 }
 
+/* Whoever repeats a record of a device may have an endpoint of its own, and so another socket. If the repetition came
+ * to the server first, that would drop the device's own record, and might turn to where the repetition came from.
+ * Sessions whose CIDs end alike only wait for each other. */
+static uint64_t stream_of(const struct route_out *decision)
+{
+	const size_t octets = decision->cid_len < sizeof(uint64_t) ? decision->cid_len : sizeof(uint64_t);
+	uint64_t stream = 0;
+
+	if (octets)
+		memcpy(&stream, decision->cid + decision->cid_len - octets, octets);
+	return stream;
+}
+
 void nat_send_up(struct path *path, const struct uplink *up, struct flow *flow)
 {
 	struct trace_ring *trace = path_trace(path);
@@ -106,6 +119,7 @@ void nat_send_up(struct path *path, const struct uplink *up, struct flow *flow)
 				       .len = up->datagram->len,
 				       .to = flow->backend_addr,
 				       .local = flow->endpoint.ip,
+				       .stream = stream_of(up->decision),
 				       .queue = ERRORS_ENDPOINT | flow->endpoint.port,
 				       .sent = &path->stats.sent_up[flow->backend],
 				       .refused = &path->stats.refused_up[flow->pool][REFUSED_SEND],
