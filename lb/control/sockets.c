@@ -96,13 +96,16 @@ static int wanted_fill(struct sockets_change *change, const struct sockets_of *o
 	change->wanted = calloc(most, sizeof *change->wanted);
 	if (!change->wanted)
 		return -ENOMEM;
-	for (size_t i = 0; i < conf->listener_count; i++)
-		wanted_add(change,
-			   &(struct slot){ .kind = SLOT_LISTENER,
-					   .number = of->listener_uids[i],
-					   .addr = conf->listeners[i].addr,
-					   .freebind = conf->listeners[i].freebind,
-					   .ttl = conf->pools[conf->listeners[i].pool].forward == FORWARD_DSR });
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct conf_pool *pool = &conf->pools[conf->listeners[i].pool];
+
+		wanted_add(change, &(struct slot){ .kind = SLOT_LISTENER,
+						   .number = of->listener_uids[i],
+						   .addr = conf->listeners[i].addr,
+						   .freebind = conf->listeners[i].freebind,
+						   .ttl = pool->forward == FORWARD_DSR,
+						   .cid_octets = slot_cid_octets(pool) });
+	}
 	for (size_t i = 0; i < conf->pool_count; i++) {
 		const struct conf_nat *nat = &conf->pools[i].nat;
 
@@ -364,6 +367,9 @@ void sockets_remove(struct sockets *sockets, struct sockets_change *change)
 	for (size_t i = 0; i < sockets->count; i++)
 		for (unsigned w = 0; sockets->slots[i].ttl && w < slot_size(sockets, &sockets->slots[i]); w++)
 			socket_tell_hop(slot_handle(sockets, &sockets->slots[i], w));
+	for (size_t i = 0; i < sockets->count; i++)
+		if (sockets->slots[i].kind == SLOT_LISTENER)
+			slot_choose_by_cid(sockets, &sockets->slots[i]);
 	change_free(change);
 }
 

@@ -12,8 +12,9 @@ struct slot {
 	uint16_t number;       /* listener, port, or pool */
 	enum io_family family; /* SLOT_ENDPOINT */
 	struct addr addr;
-	bool freebind; /* how it is opened; it does not make it another slot */
-	bool ttl;      /* nor does this: it tells TTL and traffic class of what comes in */
+	bool freebind;      /* how it is opened; it does not make it another slot */
+	bool ttl;           /* nor does this: it tells TTL and traffic class of what comes in */
+	uint8_t cid_octets; /* nor this: SLOT_LISTENER: so many octets every CID has; 0: they do not count */
 };
 
 /* Left by a cidlb before, and not yet used. */
@@ -69,6 +70,13 @@ int slot_bind(const struct sockets *sockets, const struct opening *opening, unsi
 
 /* True if they have the same sockets. */
 bool slot_equal(const struct slot *a, const struct slot *b);
+
+/* sockets_group.c. */
+
+/* slot.cid_octets of a listener of the pool. */
+uint8_t slot_cid_octets(const struct conf_pool *pool);
+/* Has the CID choose the socket of a listener that gets a datagram; or the source, if CIDs do not count. */
+void slot_choose_by_cid(const struct sockets *sockets, const struct slot *slot);
 
 /* sockets_inherit.c. */
 
