@@ -2,8 +2,8 @@
  * thread.
  *
  * Every listener has one SO_REUSEPORT socket per worker, and shares its sessions among them by their CIDs. So has every
- * port of the pools' endpoints, on the wildcard address of its family. A tunnel has a socket per worker as well, each at
- * a port of its own, counted from its local port.
+ * port of the pools' endpoints, on the wildcard address of its family. A tunnel has a socket per worker as well, each
+ * at a port of its own, counted from its local port.
  *
  * Once root is given up it is otherwise: what a reload opens has one socket for all workers, without SO_REUSEPORT. The
  * kernel lets any process of the same user into a group of SO_REUSEPORT, where it would get datagrams of devices and
