@@ -36,10 +36,9 @@ def attacked(name, mode="follow", **nat):
         decides = mode == "backend" and not name.startswith("rrc")
         for title, attack in CELLS:
             loaded = attack is attacks.timed or attack is attacks.replays and not decides
-            # Faster than 16,384 octets a second, so that blocks are withheld. Among replays one now and then is (3 of 72)
-            # until its device says something more.
-            speak_s = 1 if attack is attacks.replays else None
-            stage.run(title, attack, SECONDS, limits, Loads(*BLOCKS, 0.02, speak_s) if loaded else None)
+            # Faster than 16,384 octets a second, so that blocks are withheld: among replays from both addresses, device
+            # and forger, so that each has an endpoint of its own.
+            stage.run(title, attack, SECONDS, limits, Loads(*BLOCKS, 0.02) if loaded else None)
         stage.run("blind, 20 addresses, 500/s", attacks.flood, SECONDS, limits, Loads(*BLOCKS, lag_s=0.02))
         if nat.get("endpoint") != "handshake":  # only flows know such an endpoint
             stage.run("after a restart of cidlb", attacks.restarted, SECONDS)

@@ -38,7 +38,7 @@ def most_missed(quiet):
 
 # Blocks of 1,024 octets, and what the network takes there and back: below 16,384 octets a second nothing need be
 # withheld from a device that has moved.
-Loads = namedtuple("Loads", "fetched pushed lag_s speak_s", defaults=(None,))  # and how often the one pushed to speaks
+Loads = namedtuple("Loads", "fetched pushed lag_s")
 
 
 @dataclass
@@ -212,7 +212,6 @@ class Stage:
             device.nat.rebind()
         self.loaders[0].fetch(loads.fetched)
         self.loaders[1].request(b"P", loads.pushed)
-        self.loaders[1].speak_s = loads.speak_s
 
     def finish_loads(self, cell, loads):
         """Waits for them: twice what 16,384 octets a second beyond the threefold take, and then some."""
