@@ -9,6 +9,7 @@ from lib.histogram import CELLS
 KEY = "000102030405060708090a0b0c0d0e0f"  # of mode tunnel
 CID = {"scheme": "node-id", "length": 8, "size": 2}
 OCTETS, BATCH = 100, 16
+SERVERS = 3  # where their number is nothing that is looked at
 COUNTERS = ("sent", "arrived", "elsewhere", "answered", "returned", "misdelivered", "garbled", "refused")
 COUNTERS += ("up_silence_ns", "down_silence_ns")
 
@@ -89,6 +90,12 @@ def servers_by_address(count):
     port, first = free_ports(), 127 << 24 | 1 << 16 | 1
     addresses = [".".join(str(first + at >> shift & 0xFF) for shift in (24, 16, 8, 0)) for at in range(count)]
     return f"{addresses[0]}:{port}", [entry(at + 1, f"{address}:{port}") for at, address in enumerate(addresses)]
+
+
+def each(servers):
+    """ADDRESS:PORT of each of SERVERS servers on consecutive ports."""
+    ip, port = servers.rsplit(":", 1)
+    return [f"{ip}:{int(port) + at}" for at in range(SERVERS)]
 
 
 def identities(lb):

@@ -16,9 +16,12 @@ BENCH = Path(__file__).resolve().parents[1]
 sys.path[:1] = [str(BENCH), str(BENCH.parent / "tests" / "e2e")]  # packages of bench/, and the harness of the tests
 from lib import frame, machine, plot  # noqa: E402
 from lib.report import NO_RESULT, Report  # noqa: E402
-from scenarios import churn, core, field, forward, restart, scale  # noqa: E402
+from scenarios import churn, core, fast, field, forward, restart, scale  # noqa: E402
 
-SCENARIOS = {"core": core, "forward": forward, "field": field, "scale": scale, "churn": churn, "restart": restart}
+SCENARIOS = {
+    **{"core": core, "forward": forward, "fast": fast, "field": field},
+    **{"scale": scale, "churn": churn, "restart": restart},
+}
 
 
 COMPARING = [name for name, scenario in SCENARIOS.items() if hasattr(scenario, "run_against")]

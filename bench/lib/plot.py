@@ -26,9 +26,14 @@ COLOURS = {
     "ketama": "#e69f00",
     "modulo": "#7f7f7f",
     "cidlb": "#0072b2",
+    "fast tunnel": "#0072b2",
+    "fast nat": "#56b4e9",
+    "fast dsr": "#b8a400",
+    "empty program": "#7f7f7f",
+    "routing": "#e69f00",
 }
 OTHER = "#8c564b"
-MARKS = (7, 5, 9, 13, 11, 15, 4, 4, 6, 8, 10, 12)
+MARKS = (7, 5, 9, 13, 11, 15, 4, 4, 6, 8, 10, 12, 7, 11, 14, 6, 8)
 WIDTH, HEIGHT = 700, 400
 
 LOOK = """

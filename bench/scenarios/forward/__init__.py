@@ -15,11 +15,11 @@ from . import against, limit
 from .contenders import CONTENDERS
 from .load import SERVERS, make_load, ways_between
 from .matrix import settings_of
+from .nftables import Nftables
 from .plots import plots
 from .summary import summarize
 from .tables import run_text, table
 from .targets import targets
-from .wire import Nftables
 
 __all__ = ["plots", "run", "run_against", "run_text", "table", "targets"]
 

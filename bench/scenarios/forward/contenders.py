@@ -10,10 +10,10 @@ import subprocess
 from harness import BIN, Process, free_ports, total, wait_until
 from lib import frame, nginx
 from lib.frame import LeftOut
-from lib.load import identities, keys_file, tunnel_mode
+from lib.load import each, identities, keys_file, tunnel_mode
 from lib.sockets import is_bound
 
-from .topology import Loopback, each
+from .topology import Loopback
 
 MOST_PORTS = 60_000  # of one address, about
 

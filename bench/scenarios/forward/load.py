@@ -1,9 +1,7 @@
 """The load of scenario `forward`: that of a setting, for a balancer."""
 
 from lib.histogram import percentiles
-from lib.load import Load
-
-SERVERS = 3
+from lib.load import SERVERS, Load
 
 
 def make_load(scene, balancer, topology, setting):

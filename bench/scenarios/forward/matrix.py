@@ -1,7 +1,8 @@
 """What scenario `forward` varies: one dimension at a time, around 100 kpps of 1,000 sources with 100 octets."""
 
+from lib.wire import Wire
+
 from .topology import Loopback
-from .wire import Wire
 
 CENTRE = {"rate": 100_000, "sources": 1000, "octets": [100], "batch": 1, "topology": Loopback}
 BALANCERS = ["cidlb nat", "cidlb tunnel", "nginx", "floor"]

@@ -1,8 +1,7 @@
 """The topology of a setting of scenario `forward`: which addresses devices, balancer and servers have."""
 
 from harness import free_ports
-
-from .load import SERVERS
+from lib.load import SERVERS
 
 
 class Loopback:
@@ -26,9 +25,3 @@ class Loopback:
 
     def end(self):
         pass
-
-
-def each(servers):
-    """ADDRESS:PORT of each server."""
-    ip, port = servers.rsplit(":", 1)
-    return [f"{ip}:{int(port) + at}" for at in range(SERVERS)]

@@ -1,4 +1,4 @@
-"""Scenario `forward` over interfaces, where the kernel itself can forward: nftables.
+"""Three networks with a pair of virtual Ethernet devices between each two, where the kernel itself can forward.
 
     devices' network              balancer's network (that of bench/run)             servers' network
     10.16.0.0/12                                                                     10.2.0.2, consecutive ports
@@ -22,10 +22,7 @@ from pathlib import Path
 from harness import Process, Skip, free_ports, ip, wait_until
 from lib import frame
 from lib.frame import LeftOut
-
-from .contenders import Contender
-from .load import SERVERS
-from .topology import each
+from lib.load import SERVERS, each
 
 SIOCETHTOOL, ETHTOOL_SGRO, ETHTOOL_STSO = 0x8946, 0x2C, 0x1F
 RULES = """
@@ -69,7 +66,7 @@ class Wire:
         devices, servers = (holder.pid for holder in self.holders)
         self.load_options = {"port": free_ports(), "devices": "10.16.0.0"}
         self.load_options |= {"devices_net": f"/proc/{devices}/ns/net", "servers_net": f"/proc/{servers}/ns/net"}
-        self.interfaces, self.threads = [], []
+        self.interfaces, self.far_ends, self.threads = [], [], []
         self.connect("out", self.outside, devices, "dev", "10.1.0.2")
         self.connect("in", self.inside, servers, "srv", "10.2.0.2")
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
@@ -85,6 +82,7 @@ class Wire:
         name, peer = (f"{which}{os.getpid()}-{next(_numbers)}" for which in (name, peer))
         command("ip", "link", "add", name, "type", "veth", "peer", "name", peer)
         self.interfaces.append(name)
+        self.far_ends.append(peer)
         for interface in (name, peer):
             use_napi(interface)
         command("ip", "link", "set", peer, "netns", net)
@@ -111,30 +109,20 @@ class Wire:
             holder.kill()
 
 
-class Nftables(Contender):
-    """In the kernel, by address: the server is a hash of the source, and conntrack knows the way back."""
+class Dnat:
+    """The kernel forwards, by address: the server is a hash of the source, and conntrack knows the way back."""
 
-    name = "nftables"
-
-    @classmethod
-    def require(cls, scene):
+    @staticmethod
+    def require():
         command("nft", "--version")
 
-    @classmethod
-    def fit(cls, setting):
-        if setting["topology"] is not Wire:
-            raise LeftOut("forwards between interfaces, and so not here")
-
-    def __init__(self, scene, topology, setting):
+    def __init__(self, topology):
         port = free_ports()
         servers = ", ".join(
             f"{at} : {address.replace(':', ' . ')}" for at, address in enumerate(each(topology.servers))
         )
         command("nft", "-f", "-", text=RULES.format(ip=topology.outside, port=port, count=SERVERS, servers=servers))
         self.target = f"{topology.outside}:{port}"
-
-    def pids(self):
-        return []
 
     def end(self):
         command("nft", "delete", "table", "ip", "cidlb_bench")
@@ -152,12 +140,17 @@ def receive_in_thread(name, cpu, net=None):
     """Brings up an interface that receives in threads of its own on this CPU: their ids."""
     command("ip", "link", "set", name, "up", net=net)
     command("unshare", "--mount", "sh", "-c", THREADED.format(name=name), net=net)
+    return place_threads(name, cpu)
+
+
+def place_threads(name, cpu):
+    """Puts the threads that an interface receives in on this CPU, before all processes there: their ids."""
     threads = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/comm") if is_thread_of(path, name)]
     if not threads:
         raise LeftOut("the kernel's threads are not to be seen from here")
     for thread in threads:
-        command("taskset", "--pid", "--cpu-list", cpu, thread)
-        command("chrt", "--fifo", "--pid", 1, thread)
+        os.sched_setaffinity(thread, {cpu})
+        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
     return threads
 
 
