@@ -13,6 +13,7 @@ import sys
 import xml.etree.ElementTree
 from pathlib import Path
 
+from fast import needs_bpf
 from harness import BIN, Scene, Skip, main, release_only
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -281,6 +282,39 @@ def case_forward_against():
             assert min(ratios) <= spread["min"] <= spread["median"] <= spread["max"] <= max(ratios), (row, ratios)
             assert not row["ways"] or row["ways"]["up"]["p99"]["of other build"], row
     for text in ("p99 up, us", "p99 down, us", "CPU, ns", "this build, of the other in the same round", "≤ 1.03"):
+        assert text in printed, printed
+
+
+@release_only
+def case_fast():
+    """Frames go where their CIDs say, by the program and not by the sockets, and each ratio is of the same round."""
+    needs_bpf()
+    fast, printed = quick("fast")
+    assert not set(fast["left_out"]) - {"nginx", "nftables"}, fast["left_out"]
+    settings = {setting["name"]: setting for setting in fast["settings"]["matrix"]}
+    runs = {(run["setting"], run["contender"]): run for run in fast["runs"]}
+    for run in (run for run in fast["runs"] if "cases" not in run):
+        whole, setting = run["whole"], settings[run["setting"]]
+        assert run["cpu_ns"] > 0 and run["datagrams"] > 0 and f"\n  {setting['name']}" in printed, run
+        assert whole["returned"] <= whole["arrived"] <= whole["sent"] and whole["unread"] == 0, run
+        assert (whole["arrived"] > 0) != setting["garbage"] and (whole["returned"] > 0) != setting["one_way"], run
+        if run["contender"].startswith(("fast", "cidlb")):
+            assert whole["elsewhere"] == whole["misdelivered"] == 0, run
+        elif run["contender"] == "routing":  # to one server of three
+            assert whole["arrived"] / 2 < whole["elsewhere"] < whole["arrived"], run
+    for name, setting in settings.items():
+        taking = {row["contender"] for row in fast["summary"] if row["setting"] == name}
+        assert taking >= {"fast tunnel", "empty program"} and (taking >= {"routing"}) != setting["garbage"], (name, taking)
+    for row in fast["summary"]:
+        own = runs[row["setting"], row["contender"]]["ns_per_datagram"]
+        for other, spread in row["over"].items():
+            assert spread["median"] == own / runs[row["setting"], other]["ns_per_datagram"], row
+        if row["nginx_over"]:
+            assert row["nginx_over"]["median"] == runs[row["setting"], "nginx"]["ns_per_datagram"] / own, row
+    for row in fast["alone"]:
+        assert f"\n  {row['case']} " in printed and row["ns"]["min"] <= row["ns"]["median"], row
+    assert {row["sessions"] for row in fast["alone"]} == {1024, 131072}, fast["alone"]
+    for text in ("Not measured here: network cards", "CPU of fast tunnel, of routing", "program alone, tunnel up, 1,024"):
         assert text in printed, printed
 
 

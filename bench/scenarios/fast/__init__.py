@@ -12,10 +12,9 @@ from harness import Scene
 from lib import frame
 from lib.load import BATCH, OCTETS
 
-from . import alone
+from . import alone, load
 from .cards import Cards
 from .contenders import CONTENDERS
-from .load import SOURCES, Frames
 from .matrix import QUICK_ROUNDS, ROUNDS, settings_of
 from .plots import plots
 from .summary import summarize
@@ -58,7 +57,7 @@ def ran_and_waited(threads, processes):
 
 def measure_setting(scene, contender, cards, setting):
     contender.prepare(setting)
-    frames = Frames(scene, cards, contender, setting)
+    frames = load.Frames(scene, cards, contender, setting)
     before = contender.counters()
     frames.start()
     cards.place_threads()
@@ -99,6 +98,7 @@ def available():
     try:
         with Scene() as scene:
             Cards.require(scene)
+        load.require()
         alone.require()
     except frame.LeftOut as reason:
         return [], {"all contenders": str(reason)}
@@ -126,7 +126,7 @@ def run_rounds(contenders, settings, count, quick):
 def run(quick):
     contenders, left_out = available()
     settings, count = settings_of(quick), QUICK_ROUNDS if quick else ROUNDS
-    shown = {"sources": SOURCES, "octets": OCTETS, "batch": BATCH, "rounds": count, "matrix": settings}
+    shown = {"sources": load.SOURCES, "octets": OCTETS, "batch": BATCH, "rounds": count, "matrix": settings}
     result = {"settings": shown, "left_out": left_out, "runs": [], "summary": [], "alone": [], "wrong": []}
     if not contenders:
         return result

@@ -1,5 +1,7 @@
 """cidlb-frames at both ends, and cidlb-load before it where servers must have been heard."""
 
+import platform
+import re
 import struct
 
 from harness import BIN, Process, wait_until
@@ -7,7 +9,16 @@ from lib import frame
 from lib.load import BATCH, OCTETS, SERVERS, Load
 
 SOURCES = 1000
+LIVE_FRAMES = (5, 18)  # of Linux
 COUNTERS = ("ns", "sent", "arrived", "elsewhere", "unread", "returned", "misdelivered")
+
+
+def require():
+    """LeftOut: there are no such frames here."""
+    if not (BIN / "cidlb-frames").exists():
+        raise frame.LeftOut("no cidlb-frames among the programs: clang 14 or libbpf 1.1 was missing at the build")
+    if tuple(map(int, re.findall(r"\d+", platform.release())[:2])) < LIVE_FRAMES:
+        raise frame.LeftOut(f"needs Linux {'.'.join(map(str, LIVE_FRAMES))}")
 
 
 class Frames(Process):

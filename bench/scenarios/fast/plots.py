@@ -23,7 +23,9 @@ def plots(result):
         by_contender(result, paced, lambda ns: ns),
         caption=f"In bursts of 16, of what was delivered. {NOT_CARDS}",
     )
-    flat_out = [setting for setting in settings_of_kind(result, "up", "flood") if not setting["rate"]]
+    flat_out = [
+        setting for kind in ("up", "flood") for setting in settings_of_kind(result, kind) if not setting["rate"]
+    ]
     groups = [{"up": "forwarded up", "flood": "no DTLS, dropped"}[setting["kind"]] for setting in flat_out]
     most = plot.bars(
         "fast-most", "Datagrams in a second of one CPU", "millions", groups, by_contender(result, flat_out, a_second),
@@ -32,11 +34,11 @@ def plots(result):
     sessions = sorted({row["sessions"] for row in result["alone"]})
     cases = list(dict.fromkeys(row["case"] for row in result["alone"]))
     values = {
-        f"{count:,} sessions": [
+        f"{'cidlb: ' * (not at)}{count:,} sessions": [
             next((row["ns"] for row in result["alone"] if (row["case"], row["sessions"]) == (case, count)), None)
             for case in cases
         ]
-        for count in sessions
+        for at, count in enumerate(sessions)
     }
     alone = plot.bars(
         "fast-alone", "The program alone, above an empty loop", "ns per datagram", cases, values,
