@@ -304,7 +304,8 @@ def case_fast():
             assert whole["arrived"] / 2 < whole["elsewhere"] < whole["arrived"], run
     for name, setting in settings.items():
         taking = {row["contender"] for row in fast["summary"] if row["setting"] == name}
-        assert taking >= {"fast tunnel", "empty program"} and (taking >= {"routing"}) != setting["garbage"], (name, taking)
+        assert taking >= {"fast tunnel", "empty program"}, (name, taking)
+        assert ("routing" in taking) != setting["garbage"], (name, taking)
     for row in fast["summary"]:
         own = runs[row["setting"], row["contender"]]["ns_per_datagram"]
         for other, spread in row["over"].items():
@@ -314,7 +315,7 @@ def case_fast():
     for row in fast["alone"]:
         assert f"\n  {row['case']} " in printed and row["ns"]["min"] <= row["ns"]["median"], row
     assert {row["sessions"] for row in fast["alone"]} == {1024, 131072}, fast["alone"]
-    for text in ("Not measured here: network cards", "CPU of fast tunnel, of routing", "program alone, tunnel up, 1,024"):
+    for text in ("Not measured here: network cards", "CPU of fast tunnel, of routing", "program alone, tunnel up, "):
         assert text in printed, printed
 
 

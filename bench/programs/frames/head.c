@@ -9,7 +9,7 @@ enum {
 	HOPS = 62,
 };
 /* clang-format on */
-_Static_assert((int)FRAME_CID_AT == RECORD_AT + 11 && (int)FRAME_HEAD_OCTETS > LENGTH_AT, "as DTLS 1.2 has it: RFC 9146");
+_Static_assert((int)FRAME_CID_AT == RECORD_AT + 11 && (int)FRAME_HEAD_OCTETS > LENGTH_AT, "RFC 9146");
 
 static void put_u16(uint8_t *at, size_t value)
 {

@@ -37,13 +37,14 @@ def steady_phase(contender, cards, frames, setting):
     last, last_ran, last_waited = frame.Reading(pids + threads, count), *ran_and_waited(threads, pids)
     steady = frame.between(first, last)
     counts = steady["counters"]
-    done = counts["received"] if setting["garbage"] else counts["arrived"] + counts["returned"]
-    steady["datagrams"] = done
-    steady["ns_per_datagram"] = steady["cpu_ns"] / done if done else None
-    steady["per_s"] = done / steady["seconds"]
+    # cidlb-frames says when it has counted. On a CPU that is all taken that may be a while ago.
+    seconds = steady["seconds"] if setting["garbage"] else counts["ns"] / 1e9
+    steady["datagrams"] = counts["received"] if setting["garbage"] else counts["arrived"] + counts["returned"]
+    steady["per_s"] = steady["datagrams"] / seconds
     steady["busy"] = steady["cpu_ns"] / 1e9 / steady["seconds"]
+    steady["ns_per_datagram"] = 1e9 * steady["busy"] / steady["per_s"] if steady["per_s"] else None
     steady["of_threads"] = (last_ran - first_ran) / max(1, steady["cpu_ns"])
-    steady["achieved"] = counts["sent"] / steady["seconds"] / setting["rate"] if setting["rate"] else 1
+    steady["achieved"] = counts["sent"] / (counts["ns"] / 1e9) / setting["rate"] if setting["rate"] else 1
     # That a process waits for the threads that work for it, is its own affair. They wait for nobody.
     waited = last_waited - first_waited - (last_ran - first_ran)
     steady["waiting"] = max(0, waited) / 1e9 / steady["seconds"]
@@ -73,7 +74,8 @@ def measure_setting(scene, contender, cards, setting):
 
 
 def takes_part(kind, setting):
-    return not setting["contenders"] or kind.name in setting["contenders"]
+    chosen = setting["contenders"]
+    return setting["kind"] in kind.kinds and (not chosen or kind.name in chosen)
 
 
 def measure(kind, settings):

@@ -17,6 +17,7 @@ from .load import SOURCES, over_sockets
 
 class Contender:
     tunnel_keys = None
+    kinds = ("both", "up", "flood")  # of settings (matrix.py) that it can take part in
     checks = True  # each datagram must be at the server that its CID names, and at its device
 
     @classmethod

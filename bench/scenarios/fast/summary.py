@@ -7,7 +7,7 @@ OTHERS = ("nginx", "nftables", "routing")
 
 
 def summarize(rounds, name, setting):
-    """One row: of a contender in a setting. `over`: its CPU, of that of others; `nginx_over`: that of nginx, of its own."""
+    """One row: of a contender in a setting. `over`: its CPU, of others'; `nginx_over`: that of nginx, of its own."""
     row = {"setting": setting["name"], "kind": setting["kind"], "contender": name}
     row |= {figure: frame.spread_of(rounds, name, figure) for figure in FIGURES}
     there = [other for other in OTHERS if other in rounds[0] and other != name]

@@ -73,7 +73,8 @@ def a_second(ns):
 def alone_table(result):
     rows = [["", "sessions", "ns", "min..max"]]
     rows += [[row["case"], f"{row['sessions']:,}", *cells(row["ns"], "{:.0f}")] for row in result["alone"]]
-    return f"\n  The program alone (BPF_PROG_TEST_RUN), above an empty loop; sessions in random order\n{frame.columns(rows)}"
+    title = "The program alone (BPF_PROG_TEST_RUN), above an empty loop; sessions in random order"
+    return f"\n  {title}\n{frame.columns(rows)}"
 
 
 def table(result):

@@ -36,7 +36,8 @@ def flood_targets(result):
         row = row_of(result, setting["name"], TUNNEL)
         if row and not setting["rate"]:
             dropped = a_second(row["ns_per_datagram"])
-            yield target("no DTLS, dropped in a second of one CPU, millions", LEAST_DROPPED, dropped, "{:.2f}", least=True)
+            what = "no DTLS, dropped in a second of one CPU, millions"
+            yield target(what, LEAST_DROPPED, dropped, "{:.2f}", least=True)
 
 
 def bound_alone(row):
