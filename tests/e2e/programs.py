@@ -10,6 +10,8 @@ from harness import BIN, main
 PROGRAMS = Path(__file__).parents[2] / "bench" / "programs"
 SOURCES = {name: PROGRAMS / name / "main.c" for name in ("backend", "fleet", "relay", "load", "churn", "core")}
 SOURCES["floor"] = PROGRAMS / "load" / "floor.c"
+if (BIN / "cidlb-frames").exists():  # where the fast path can be built
+    SOURCES["frames"] = PROGRAMS / "frames" / "main.c"
 
 # One mistake each: what is said of it.
 MISTAKES = {
@@ -48,6 +50,14 @@ MISTAKES = {
         "--listen 127.0.0.1:1 --servers 127.0.0.1:1": "--from is missing",
         "--listen 127.0.0.1:1 --from 127.16.0.0:1": "--servers is missing",
         "--listen 127.0.0.1:1 --from 127.16.0.1:1 --servers 127.0.0.1:1": "the first address of a /12",
+    },
+    "frames": {
+        "--devices-net /nowhere": "--devices-if is missing",
+        "--floor lo": "--floor: accepted: two interfaces, IF,IF",
+        "--mac 02:00:00:00:00": "--mac: 02:00:00:00:00; accepted: six octets in hex",
+        "--target [::1]:1": "--target: [::1]:1; accepted: an IPv4 address",
+        "--octets 29": "--octets: 29; accepted: 30..1400",
+        "--seconds 601": "--seconds: 601; accepted: 1..600",
     },
     "churn": {"--servers 19": "--servers: 19; accepted: 20..1024"},
     "core": {"--case no-such": "no such case; --list names them"},
@@ -98,7 +108,8 @@ def case_help():
 
 def case_mistakes():
     """Exit status 2, and a line that names the mistake, without the whole help after it."""
-    for name, mistakes in MISTAKES.items():
+    for name in SOURCES:
+        mistakes = MISTAKES[name]
         every = {**mistakes, "--no-such-option": "--no-such-option", "left-over": "left-over: not an option"}
         for words, said in every.items():
             done = run(name, *words.split())

@@ -34,21 +34,26 @@ def measure(quick):
     stolen, ticks = (last - first for first, last in zip((stolen, ticks), frame.read_steal()))
     cases = [json.loads(line) for line in done.stdout.splitlines()]
     for case in cases:
-        rounds = case.pop("above_ns")
+        rounds, empty = case.pop("above_ns"), case.pop("empty_ns")
         case |= {"ns": rounds[len(rounds) // 2], "min": rounds[0], "max": rounds[-1]}
+        case["empty_ns"] = empty[len(empty) // 2]
     run = {"contender": NAME, "setting": NAME, "cases": cases, "wrong": []}
     run |= {"steal": stolen / max(1, ticks), "delivery": 1, "waiting": 0, "achieved": 1}
     return {**run, "marks": frame.marks(run)}
 
 
 def summarize(rounds):
-    """{"case, sessions": spread} over the rounds."""
+    """Of each case and number of sessions the spreads over the rounds."""
     chosen, clean = frame.clean_rounds(rounds, NAME)
-    figures = {}
+    found = {}
     for runs in chosen:
         for case in runs[NAME]["cases"]:
-            figures.setdefault((case["case"], case["sessions"]), []).append(case["ns"])
+            found.setdefault((case["case"], case["sessions"]), []).append(case)
+
+    def over_rounds(cases, figure):
+        return {**frame.spread([case[figure] for case in cases]), "clean": clean}
+
     return [
-        {"case": case, "sessions": sessions, "ns": {**frame.spread(values), "clean": clean}}
-        for (case, sessions), values in figures.items()
+        {"case": case, "sessions": sessions, **{what: over_rounds(cases, what) for what in ("ns", "empty_ns")}}
+        for (case, sessions), cases in found.items()
     ]

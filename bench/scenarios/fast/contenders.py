@@ -58,6 +58,7 @@ class Cidlb(Contender):
         return each(cards.servers)
 
     def __init__(self, scene, cards):
+        self.target = f"{cards.outside}:{free_ports()}"
         pool = {
             "name": "fast",
             "cid": {"scheme": "node-id", "length": 8},
@@ -69,10 +70,9 @@ class Cidlb(Contender):
             ],
         }
         more = {"fast": {"interfaces": [cards.out, cards.in_], "attach": "native"}} if self.fast else {}
-        listeners = [{"name": "fast", "address": f"{cards.outside}:{free_ports()}", "pool": "fast"}]
+        listeners = [{"name": "fast", "address": self.target, "pool": "fast"}]
         self.process = scene.cidlb([pool], start=False, workers=1, listeners=listeners, **more)
         self.process = frame.pinned(self.process, frame.BALANCER_CPU).start()
-        self.target = self.process.address()
 
     def pids(self):
         return frame.processes_of(self.process.pid)

@@ -71,8 +71,10 @@ def a_second(ns):
 
 
 def alone_table(result):
-    rows = [["", "sessions", "ns", "min..max"]]
-    rows += [[row["case"], f"{row['sessions']:,}", *cells(row["ns"], "{:.0f}")] for row in result["alone"]]
+    rows = [["", "sessions", "ns", "min..max", "empty loop", "min..max"]]
+    for row in result["alone"]:
+        figures = (cell for what in ("ns", "empty_ns") for cell in cells(row[what], "{:.0f}"))
+        rows.append([row["case"], f"{row['sessions']:,}", *figures])
     title = "The program alone (BPF_PROG_TEST_RUN), above an empty loop; sessions in random order"
     return f"\n  {title}\n{frame.columns(rows)}"
 
