@@ -27,14 +27,20 @@ def same_file(a, b):
 
 
 class Manager:
-    """The service manager of one cidlb, which starts as the user that the unit names. A context."""
+    """The service manager of one cidlb, which starts as the user that the unit names. A context. `before`: words of a
+    command line that runs the rest of it elsewhere."""
 
-    def __init__(self, lb, watchdog_s=None):
-        self.lb, self.watchdog_s = lb, watchdog_s
+    def __init__(self, lb, watchdog_s=None, caps=CAPS, before=()):
+        self.lb, self.watchdog_s, self.caps, self.before = lb, watchdog_s, caps, before
         self.store = []  # (name, descriptor)
         self.said = []  # (when, assignment)
         self.path = lb.scene.dir / "notify"
-        self.program = str(shutil.copy(BIN / "cidlb", lb.scene.dir / "cidlb.program"))
+        self.program = str(lb.scene.dir / "cidlb.program")
+        self.install()
+
+    def install(self):
+        """The program becomes another file of the same name, as a package manager has it."""
+        os.replace(shutil.copy(BIN / "cidlb", self.program + ".new"), self.program)
 
     def __enter__(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -117,8 +123,8 @@ class Manager:
         program = [self.program, "-c", str(lb.file)]
         if AS_ROOT and not SANITIZE:
             ids = ["--reuid", str(USER.pw_uid), "--regid", str(USER.pw_gid), "--clear-groups"]
-            program = ["setpriv", *ids, "--inh-caps", CAPS, "--ambient-caps", CAPS, "--no-new-privs", *program]
-        lb.argv = ["env", *words, "bash", "-c", script, "bash", *program]
+            program = ["setpriv", *ids, "--inh-caps", self.caps, "--ambient-caps", self.caps, "--no-new-privs", *program]
+        lb.argv = [*self.before, "env", *words, "bash", "-c", script, "bash", *program]
         lb.pass_fds = [fd for _, fd in self.store]
         lb.user = USER if AS_ROOT and SANITIZE else None
         lb.start(ready=False)

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""The fast path under a load that waits for nobody, and while devices move: what happens to cidlb costs no datagram of
+a known session, and no session. As in fast.py."""
+
+import contextlib
+import signal
+import subprocess
+
+from fast import FLEET, MOVES, fast, fleet_of, made, real_servers, stage
+from fast_life import bpf_file_system
+from harness import USER, main, release_only, told, wait_all_joined, wait_until
+from lab.manager import Manager
+from lab.numbered import CID, RATE, NumberedLoad, entry
+from tunnel import key_file
+
+CAPS = "-all,+bpf,+perfmon,+net_admin"  # as fast.conf has them
+
+
+@contextlib.contextmanager
+def managed(lb):
+    """cidlb has a manager that keeps its sockets, and a bpf file system, as fast.conf has it."""
+    with bpf_file_system(lb) as pins:
+        there = lb.argv[:4]
+        directory = f"mkdir /sys/fs/bpf/cidlb && chown {USER.pw_name} /sys/fs/bpf/cidlb && chmod o+x /sys/fs/bpf"
+        subprocess.run([*there, "sh", "-c", directory], check=True)
+        with Manager(lb, caps=CAPS, before=there) as manager:
+            manager.start()
+            manager.wait_ready()
+            yield manager, pins
+            if lb.alive():
+                lb.stop()
+
+
+def upgrade(manager, pins, how):
+    """The program is another file, and cidlb starts anew. Of a killed one the next has the links, and each frame meets
+    a program."""
+    before = pins()
+    assert len(before) == 2, before
+    manager.install()
+    manager.restart(how)
+    assert len(pins()) == 2 and (how != signal.SIGKILL or pins() == before), (before, pins())
+
+
+@contextlib.contextmanager
+def loaded(scene, net, lb):
+    """The load, once the program forwards: it has heard which header the server reads."""
+    with NumberedLoad(scene, net, key_file(scene), rate=100, name="first"):
+        wait_until(lambda: lb.metric("cidlb_fast_replies_total") > 0, 30, "the program forwards")
+    with NumberedLoad(scene, net, key_file(scene)) as load:
+        load.wait_more(RATE)
+        yield load
+
+
+def wait_fast(lb):
+    at = fast(lb)
+    wait_until(lambda: fast(lb) > at + RATE // 2, 30, "the program forwards")
+
+
+@release_only
+def case_killed():
+    """cidlb is killed, the program goes on, and the next one takes it over."""
+    with stage() as (scene, net):
+        lb = made(scene, [entry()], start=False, cid=CID, max_resumable=0)
+        with bpf_file_system(lb) as pins:
+            lb.start()
+            with loaded(scene, net, lb) as load:
+                before = pins()
+                lb.kill()
+                load.wait_more(2 * RATE)
+                lb.start()
+                wait_fast(lb)
+                assert len(before) == 2 and pins() == before, (before, pins())
+            load.assert_all_once()
+            lb.assert_identities()
+
+
+@release_only
+def case_upgraded():
+    """Killed, under a manager."""
+    with stage() as (scene, net):
+        lb = made(scene, [entry()], start=False, cid=CID, max_resumable=0)
+        with managed(lb) as (manager, pins):
+            with loaded(scene, net, lb) as load:
+                upgrade(manager, pins, signal.SIGKILL)
+                wait_fast(lb)
+            load.assert_all_once()
+            lb.assert_identities()
+
+
+@release_only
+def case_held_up():
+    """cidlb does not come to do anything, and the program goes on. Beyond linger_s it passes up, and what it passes up
+    waits in the sockets."""
+    with stage() as (scene, net):
+        lb = made(scene, [entry()], cid=CID, max_resumable=0, fast={"linger_s": 2})
+        with loaded(scene, net, lb) as load:
+            lb.child.send_signal(signal.SIGSTOP)
+            load.wait_more(RATE)
+            lb.child.send_signal(signal.SIGCONT)
+            wait_fast(lb)
+            lb.child.send_signal(signal.SIGSTOP)
+            wait_until(lambda: load.under_way() > RATE // 5, 30, "nothing goes on")
+            lb.child.send_signal(signal.SIGCONT)
+            wait_fast(lb)
+        load.assert_all_once()
+        lb.assert_identities()
+
+
+@release_only
+def case_sessions():
+    """Devices move all the while, and cidlb is killed, started again and replaced: nobody notices."""
+    with stage() as (scene, net):
+        servers = real_servers(scene, net)
+        health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
+        lb = made(scene, servers, start=False, health=health)
+        with managed(lb) as (manager, pins):
+            story = scene.dir / "story"
+            devices = fleet_of(scene, net, devices=FLEET, duration=3600, rebind_every=1, loss=5, give_up=8, story=story)
+            wait_all_joined(story, FLEET)
+
+            def moved():
+                """Each device, so many times on average, and by the program."""
+                moves, at = told(story, "rebinds"), fast(lb, "cid")
+                wait_until(lambda: told(story, "rebinds") >= moves + MOVES * FLEET // 3, 300, "the devices have moved")
+                wait_until(lambda: fast(lb, "cid") > at + FLEET, 60, "the program has forwarded")
+                lb.assert_identities()
+
+            moved()
+            lb.kill()
+            moves, starts = told(story, "rebinds"), manager.count("READY=1")
+            wait_until(lambda: told(story, "rebinds") >= moves + FLEET, 60, "the devices have moved without cidlb")
+            manager.start()
+            manager.wait_ready(starts)
+            for how in (signal.SIGTERM, signal.SIGKILL):
+                moved()
+                upgrade(manager, pins, how)
+            moved()
+            devices.stop()
+            report = devices.report()
+            assert report["survived"] == report["sessions"] == report["handshakes"] == FLEET, report
+            assert report["extra_handshakes"] == 0, report
+            counted = [server.report() for server in servers]
+            assert sum(one["sessions"] for one in counted) == FLEET, counted
+            assert sum(one["bad_headers"] for one in counted) == 0, counted
+            print(f"    {FLEET} sessions, {report['rebinds']} moves, {report['exchanges_lost']} exchanges lost")
+            lb.assert_identities()
+
+
+if __name__ == "__main__":
+    main(globals())

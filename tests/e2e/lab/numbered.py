@@ -1,0 +1,108 @@
+"""A load of the triple topology that waits for nobody (cidlb-load), and each of its datagrams accounted for on the
+wire: a record bears the device's number and the time of its sending, which no other one of that device has."""
+
+import socket
+import struct
+import threading
+import time
+
+import harness
+from harness import BIN, FULL, Process, free_ports, wait_until
+from lab.triple import SO_RCVBUFFORCE
+
+RATE = 10_000 if FULL else 1000
+PORT, OCTETS, DEVICES = 5684, 100, 1000
+CID = {"scheme": "node-id", "length": 8, "size": 2}
+COUNTERS = ("sent", "arrived", "elsewhere", "answered", "returned", "misdelivered", "garbled", "refused")
+ETH_P_IP = 0x0800
+SOL_PACKET, PACKET_STATISTICS = 263, 6
+KEY = slice(11 - OCTETS, 29 - OCTETS)  # of the record, at a frame's end: CID, length, time
+
+
+def entry():
+    """The server of the load: number 1, the low octet first."""
+    return {"name": "a", "id": 0x0100, "address": f"10.2.0.11:{PORT}"}
+
+
+class Watch:
+    """Counts the records that the host at a cable's end receives."""
+
+    def __init__(self, host):
+        with host.there():
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.htons(ETH_P_IP))
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 256 << 20)
+        self.records, self.lost, self.running = [], 0, True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while self.running:
+            self._take()
+            time.sleep(0.005)
+
+    def _take(self):
+        try:
+            while True:
+                frame = self.sock.recv(2048)
+                if frame[-OCTETS : 3 - OCTETS] == b"\x19\xfe\xfd":
+                    self.records.append(frame[KEY])
+        except BlockingIOError:
+            pass
+
+    def close(self):
+        self.running = False
+        self.thread.join()
+        self._take()
+        self.lost = struct.unpack("II", self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
+        self.sock.close()
+
+
+class NumberedLoad(Process):
+    """So many datagrams a second of known sessions, whose server echoes. A context: from the first answer to the
+    last."""
+
+    def __init__(self, scene, net, keys, rate=RATE, name="load"):
+        net.devices.ip("route", "replace", "local", "10.16.0.0/12", "dev", "lo")
+        harness.ip("route", "replace", "10.16.0.0/12", "via", "10.1.0.2")
+        self.net, self.file = net, scene.dir / f"{name}.counters"
+        argv = [BIN / "cidlb-load", "--target", f"10.1.0.1:{PORT}", "--servers", f"10.2.0.11:{PORT}"]
+        argv += ["--server-count", 1, "--port", free_ports(), "--devices", "10.16.0.0", "--sources", DEVICES]
+        argv += ["--octets", OCTETS, "--rate", rate, "--batch", 16, "--counters", self.file, "--tunnel", keys]
+        for host in ("devices", "servers"):
+            argv += [f"--{host}-net", f"/run/netns/{getattr(net, host).name}"]
+        super().__init__(scene, name, argv)
+
+    def counters(self):
+        return dict(zip(COUNTERS, struct.unpack_from(f"={len(COUNTERS)}Q", self.file.read_bytes())))
+
+    def __enter__(self):
+        self.up, self.down = Watch(self.net.servers), Watch(self.net.devices)
+        self.start()
+        wait_until(lambda: self.log_text(), 20, "the load begins")
+        self.wait_more(1)
+        return self
+
+    def __exit__(self, *_):
+        if self.alive():
+            self.stop()
+        self.up.close()
+        self.down.close()
+
+    def wait_more(self, count):
+        """Until so many more have come back."""
+        at = self.counters()["returned"]
+        wait_until(lambda: self.counters()["returned"] >= at + count, 60, f"{count} more come back")
+
+    def under_way(self):
+        now = self.counters()
+        return now["sent"] - now["returned"]
+
+    def assert_all_once(self):
+        """Each one that was sent arrived once, at its server and, as its answer, at its device."""
+        now = self.counters()
+        wrong = {name: now[name] for name in ("elsewhere", "misdelivered", "garbled", "refused") if now[name]}
+        assert not wrong and self.up.lost == self.down.lost == 0, (now, self.up.lost, self.down.lost)
+        for name, watch in (("arrived", self.up), ("returned", self.down)):
+            once = len(set(watch.records))
+            assert once == len(watch.records) == now["sent"] == now[name], (name, once, len(watch.records), now)
+        print(f"    {now['sent']} datagrams, each arrived once, and so did its answer")
