@@ -24,6 +24,7 @@
 #include "start/service.h"
 #include "start/sharing.h"
 #include "start/store.h"
+#include "xdp/fast.h"
 
 enum { SIGNALS = 3 };
 
@@ -233,13 +234,22 @@ static int conf_up(struct daemon *daemon)
 
 static int fast_up(struct daemon *daemon)
 {
-	int err = fast_path_new(&daemon->fast, daemon->control);
+	struct fast_links left;
+	int err;
 
+	store_load_links(daemon->store, &left);
+	err = fast_path_new(&daemon->fast, daemon->control, &left);
 	return err ? fail("cannot start", err) : 0;
 }
 
+/* Of one that did not serve the next start has what this one had. */
 static void fast_down(struct daemon *daemon)
 {
+	struct fast_links links;
+
+	fast_path_links(daemon->fast, &links);
+	if (daemon->serves)
+		store_save_links(daemon->store, &links);
 	fast_path_free(daemon->fast);
 }
 

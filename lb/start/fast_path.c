@@ -111,20 +111,19 @@ static void on_applied(void *ctx, struct apply_step *step)
 		fast_rest(path->fast, FAST_REST_CONFIGURATION);
 }
 
-int fast_path_new(struct fast_path **out, struct control *control)
+static int path_new(struct fast_path **out, struct control *control, struct fast_links *left)
 {
 	const struct conf *conf = control_conf(control);
 	struct fast_path *path;
 	int err;
 
-	*out = NULL;
 	if (conf->fast.interface_count == 0)
 		return 0;
 	path = calloc(1, sizeof *path);
 	if (!path)
 		return -ENOMEM;
 	path->control = control;
-	err = fast_new(&path->fast, conf, control_worker_list(control), control_workers(control));
+	err = fast_new(&path->fast, conf, control_worker_list(control), control_workers(control), left);
 	if (!err)
 		err = apply_register(control,
 				     &(struct apply_part){ .name = "fast path", .commit = on_applied, .ctx = path });
@@ -136,6 +135,23 @@ int fast_path_new(struct fast_path **out, struct control *control)
 			   &(struct beside){ follow, tick, sum, forget, trace_begins, trace_ends, look, path });
 	*out = path;
 	return 0;
+}
+
+int fast_path_new(struct fast_path **out, struct control *control, struct fast_links *left)
+{
+	int err;
+
+	*out = NULL;
+	err = path_new(out, control, left);
+	fast_links_end(left);
+	return err;
+}
+
+void fast_path_links(const struct fast_path *path, struct fast_links *out)
+{
+	out->count = 0;
+	if (path)
+		fast_links_get(path->fast, out);
 }
 
 void fast_path_free(struct fast_path *path)

@@ -16,10 +16,11 @@
 #include "control/control.h"
 #include "control/sockets.h"
 #include "start/notify.h"
+#include "xdp/fast.h"
 
 enum { FIRST_FD = 3, NAME_OCTETS = 96 };
 
-static const char FLOWS[] = "flows", PORTS[] = "p" /* of which there may be many */;
+static const char FLOWS[] = "flows", PORTS[] = "p" /* of which there may be many */, LINK[] = "xdp";
 
 /* What systemd has. */
 struct kept {
@@ -130,6 +131,12 @@ static bool kind_of(const char *name, enum slot_kind *kind)
 	return false;
 }
 
+/* As "xdp native ens3". */
+static bool is_link(const char *name)
+{
+	return strncmp(name, LINK, sizeof LINK - 1) == 0 && name[sizeof LINK - 1] == ' ';
+}
+
 void store_hand_over(struct store *store, struct control *control)
 {
 	size_t sockets = 0;
@@ -141,7 +148,7 @@ void store_hand_over(struct store *store, struct control *control)
 		if (kind_of(kept->name, &kind)) {
 			sockets_inherit(control_sockets(control), kind, kept->fd);
 			sockets++;
-		} else if (strcmp(kept->name, PORTS) == 0) {
+		} else if (strcmp(kept->name, PORTS) == 0 || is_link(kept->name)) {
 			continue;
 		} else if (strcmp(kept->name, FLOWS) == 0 && store->left_flows < 0) {
 			store->left_flows = kept->fd;
@@ -251,7 +258,7 @@ static void load_ports(struct store *store, struct control *control)
 	size_t taken = 0;
 
 	for (size_t i = 0; i < store->count; i++) {
-		if (store->kept[i].fd < 0)
+		if (store->kept[i].fd < 0 || is_link(store->kept[i].name))
 			continue;
 		taken += carry_port_take(control, store->kept[i].fd);
 		store->kept[i].fd = -1;
@@ -327,4 +334,41 @@ void store_save_flows(struct store *store, struct control *control)
 		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "systemd", NULL, NULL,
 					       LOG_FIELDS(LOG_TEXT("what", FLOWS), LOG_TEXT("error", strerror(-err))) },
 			   "the flow table cannot be kept: %s", strerror(-err));
+}
+
+static bool link_read(struct fast_link *out, const char *name)
+{
+	char mode[NAME_OCTETS], interface[NAME_OCTETS];
+
+	if (sscanf(name + sizeof LINK, "%s %s", mode, interface) != 2 || strlen(interface) >= sizeof out->name)
+		return false;
+	snprintf(out->name, sizeof out->name, "%s", interface);
+	out->mode = strcmp(mode, fast_mode_name(FAST_GENERIC)) == 0 ? FAST_GENERIC : FAST_NATIVE;
+	return true;
+}
+
+void store_load_links(struct store *store, struct fast_links *out)
+{
+	out->count = 0;
+	for (size_t i = 0; i < store->count && out->count < CONF_MAX_INTERFACES; i++) {
+		struct kept *kept = &store->kept[i];
+
+		if (kept->fd < 0 || !is_link(kept->name) || !link_read(&out->at[out->count], kept->name))
+			continue;
+		out->at[out->count++].fd = kept->fd;
+		kept->fd = -1;
+	}
+}
+
+void store_save_links(struct store *store, const struct fast_links *links)
+{
+	char state[NAME_OCTETS];
+
+	for (size_t i = 0; store->notify && i < links->count; i++) {
+		const struct fast_link *link = &links->at[i];
+
+		snprintf(state, sizeof state, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s %s %s", LINK, fast_mode_name(link->mode),
+			 link->name);
+		(void)notify_send_fds(store->notify, state, &link->fd, 1);
+	}
 }

@@ -3,11 +3,14 @@
  * - The sockets of devices and servers, so that what arrives while no cidlb runs waits in them. They are there from the
  *   moment that cidlb serves, so that it may also be killed.
  * - The table of flows, in a memory file that is written when cidlb ends.
+ * - Then also the links of the fast path. Whoever is started has them, and the program goes on in the meantime. systemd
+ *   gives up what nobody is started for, which takes the program from the interfaces.
  */
 #ifndef CIDLB_START_STORE_H
 #define CIDLB_START_STORE_H
 
 struct control;
+struct fast_links;
 struct notify;
 struct store;
 
@@ -24,6 +27,10 @@ void store_hand_over(struct store *store, struct control *control);
  * worker. What comes of it is logged; without flows cidlb runs as well. */
 void store_load_flows(struct store *store, struct control *control);
 void store_save_flows(struct store *store, struct control *control);
+
+/* The links that were left, whose descriptors are the caller's from now on, and those that are left. */
+void store_load_links(struct store *store, struct fast_links *out);
+void store_save_links(struct store *store, const struct fast_links *links);
 
 /* Has systemd keep the sockets that are open now, and no others. */
 void store_sync(struct store *store, const struct control *control);

@@ -101,21 +101,56 @@ static const char *pin_name(enum fast_attach how)
 	return how == FAST_ATTACH_GENERIC ? "generic" : "native";
 }
 
+/* True: the link in the bpf file system is taken over. */
+static bool adopt_pinned(struct fast *fast, const struct fast_pin *pin, enum fast_attach how)
+{
+	char path[FAST_PIN_PATH_OCTETS];
+	const int link =
+		fast_pin_has(pin, pin_name(how)) ? fast_link_open(fast_pin_path(path, pin, pin_name(how))) : -1;
+
+	if (link < 0)
+		return false;
+	if (fast_program_adopt(fast->program, link) == 0)
+		return true;
+	close(link);
+	return false;
+}
+
+/* True: the link that was left with systemd is. One of another kind, or of an interface that is gone, is ended. */
+static bool adopt_left(struct fast *fast, const char *name, enum fast_attach how)
+{
+	for (size_t i = 0; i < fast->left->count; i++) {
+		struct fast_link *link = &fast->left->at[i];
+		bool adopted;
+
+		if (link->fd < 0 || strcmp(link->name, name) != 0)
+			continue;
+		adopted = strcmp(fast_mode_name(link->mode), pin_name(how)) == 0 &&
+			  fast_program_adopt(fast->program, link->fd) == 0;
+		if (!adopted)
+			fast_link_end(link->fd);
+		link->fd = -1;
+		if (adopted)
+			return true;
+	}
+	return false;
+}
+
 /* Takes over the link that a cidlb before this one has left, or makes one, and keeps it if that is to be had. Returns
  * the mode or -errno. */
 static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum fast_attach how)
 {
 	const struct fast_pin *pin = &fast->pins[i];
 	char path[FAST_PIN_PATH_OCTETS];
-	int mode;
+	int mode = (int)how;
 
-	if (fast_pin_has(pin, pin_name(how)) &&
-	    fast_program_adopt(fast->program, fast_pin_path(path, pin, pin_name(how))) == 0)
-		return (int)how;
+	if (adopt_pinned(fast, pin, how))
+		return mode;
 	/* What is there is of another kind, or of an interface that is gone. */
 	fast_pin_remove(pin, "native");
 	fast_pin_remove(pin, "generic");
-	mode = fast_program_attach(fast->program, ifindex, how);
+	if (!adopt_left(fast, fast->places[i].name, how))
+		mode = fast_program_attach(fast->program, ifindex, how);
 	if (mode >= 0 && pin->directory >= 0)
 		(void)fast_program_pin(fast->program, fast_pin_path(path, pin, pin_name(how)));
 	return mode;
@@ -282,7 +317,8 @@ static void tell(const struct fast *fast, enum conf_attach how)
 	}
 }
 
-int fast_new(struct fast **out, const struct conf *conf, struct worker *const *workers, unsigned worker_count)
+int fast_new(struct fast **out, const struct conf *conf, struct worker *const *workers, unsigned worker_count,
+	     struct fast_links *left)
 {
 	struct fast *fast = calloc(1, sizeof *fast);
 
@@ -300,7 +336,9 @@ int fast_new(struct fast **out, const struct conf *conf, struct worker *const *w
 		memcpy(fast->places[i].name, conf->fast.interfaces[i], sizeof fast->places[i].name);
 	for (size_t i = 0; i < CONF_MAX_INTERFACES; i++)
 		fast->pins[i] = FAST_NO_PIN;
+	fast->left = left;
 	begin(fast, conf);
+	fast->left = NULL;
 	tell(fast, conf->fast.attach);
 	*out = fast;
 	return 0;
@@ -323,4 +361,27 @@ const struct fast_place *fast_places(const struct fast *fast, size_t *count)
 {
 	*count = fast->place_count;
 	return fast->places;
+}
+
+void fast_links_end(struct fast_links *left)
+{
+	for (size_t i = 0; i < left->count; i++)
+		if (left->at[i].fd >= 0)
+			fast_link_end(left->at[i].fd);
+	left->count = 0;
+}
+
+void fast_links_get(const struct fast *fast, struct fast_links *out)
+{
+	out->count = 0;
+	for (size_t i = 0; i < fast->place_count; i++) {
+		const struct fast_place *place = &fast->places[i];
+		struct fast_link *link = &out->at[out->count];
+
+		if (place->mode == FAST_NONE)
+			continue;
+		link->mode = place->mode;
+		memcpy(link->name, place->name, sizeof link->name);
+		link->fd = fast_program_link(fast->program, out->count++);
+	}
 }

@@ -40,11 +40,29 @@ const char *fast_passed_name(enum fast_passed why);
 /* "none", "native", "generic". */
 const char *fast_mode_name(enum fast_mode mode);
 
-/* Loads the program and attaches it to the interfaces of `conf`, or takes over the links that one which was killed has
- * left there, while cidlb is root and its threads have not begun.
- * The workers are lent the cache of CIDs, and outlive it. 0, also if there is no fast path to be had, which is logged;
- * or -ENOMEM. */
-int fast_new(struct fast **out, const struct conf *conf, struct worker *const *workers, unsigned worker_count);
+/* What holds the program of a cidlb on an interface, for the next one. */
+struct fast_link {
+	char name[IF_NAMESIZE]; /* of the interface */
+	enum fast_mode mode;
+	int fd; /* -1: it is somebody else's by now */
+};
+
+struct fast_links {
+	struct fast_link at[CONF_MAX_INTERFACES];
+	size_t count;
+};
+
+/* Loads the program and attaches it to the interfaces of `conf`, or takes over the links that the cidlb before has
+ * left: in the bpf file system, or in `left`. While cidlb is root and its threads have not begun. The workers are lent
+ * the cache of CIDs, and outlive it. 0, also if there is no fast path to be had, which is logged; or -ENOMEM. */
+int fast_new(struct fast **out, const struct conf *conf, struct worker *const *workers, unsigned worker_count,
+	     struct fast_links *left);
+
+/* Takes the program of the cidlb before from where nobody has taken over its link. */
+void fast_links_end(struct fast_links *left);
+
+/* The links, whose descriptors end with `fast`. Whoever has been given them by then keeps the program where it is. */
+void fast_links_get(const struct fast *fast, struct fast_links *out);
 
 /* Detaches the program. The workers have no thread any more. NULL is fine. */
 void fast_free(struct fast *fast);

@@ -18,6 +18,7 @@ struct fast {
 	size_t place_count;
 	struct fast_pin pins[CONF_MAX_INTERFACES]; /* of each place */
 	bool taken[CONF_MAX_INTERFACES];           /* by another cidlb */
+	struct fast_links *left;                   /* during the start */
 	uint32_t linger_s;
 	uid_t uid; /* whom cidlb becomes */
 	gid_t gid;

@@ -2,6 +2,7 @@
 #include "xdp/program.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 bool fast_program_is_built(void)
 {
@@ -28,11 +29,29 @@ int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fas
 	return -ENOTSUP;
 }
 
-int fast_program_adopt(struct fast_program *program, const char *path)
+int fast_program_adopt(struct fast_program *program, int link)
 {
 	(void)program;
+	(void)link;
+	return -ENOTSUP;
+}
+
+int fast_link_open(const char *path)
+{
 	(void)path;
 	return -ENOTSUP;
+}
+
+void fast_link_end(int link)
+{
+	close(link);
+}
+
+int fast_program_link(const struct fast_program *program, size_t at)
+{
+	(void)program;
+	(void)at;
+	return -1;
 }
 
 int fast_program_pin(const struct fast_program *program, const char *path)

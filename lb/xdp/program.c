@@ -187,22 +187,33 @@ int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fas
 	return (int)found;
 }
 
-int fast_program_adopt(struct fast_program *program, const char *path)
+int fast_program_adopt(struct fast_program *program, int link)
 {
-	int link, err;
+	int err;
 
 	if (program->link_count == FAST_INTERFACES)
 		return -ENOSPC;
-	link = bpf_obj_get(path);
-	if (link < 0)
-		return link;
 	err = bpf_link_update(link, program->fd, NULL);
-	if (err < 0) {
-		close(link);
+	if (err < 0)
 		return err;
-	}
 	program->links[program->link_count++] = link;
 	return 0;
+}
+
+int fast_link_open(const char *path)
+{
+	return bpf_obj_get(path);
+}
+
+void fast_link_end(int link)
+{
+	(void)bpf_link_detach(link);
+	close(link);
+}
+
+int fast_program_link(const struct fast_program *program, size_t at)
+{
+	return program->links[at];
 }
 
 int fast_program_pin(const struct fast_program *program, const char *path)

@@ -32,9 +32,18 @@ enum fast_attach { FAST_ATTACH_AUTO, FAST_ATTACH_NATIVE, FAST_ATTACH_GENERIC };
  * FAST_ATTACH_GENERIC. -EBUSY: another program is there. Other -errno: neither is to be had. */
 int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fast_attach how);
 
-/* The same through a link that another process has left at this path in the bpf file system: the program there is
- * replaced by this one, and no frame meets none. 0 or -errno. */
-int fast_program_adopt(struct fast_program *program, const char *path);
+/* The same through a link that another process has left: the program there is replaced by this one, and no frame meets
+ * none. 0: the descriptor is the program's from now on; or -errno. */
+int fast_program_adopt(struct fast_program *program, int link);
+
+/* The link at this path in the bpf file system, a descriptor; or -errno. */
+int fast_link_open(const char *path);
+
+/* Takes away what is on an interface through this link, whoever else has it, and closes it. */
+void fast_link_end(int link);
+
+/* The descriptor of the link that was made or adopted as the number `at`; it stays the program's. */
+int fast_program_link(const struct fast_program *program, size_t at);
 
 /* Keeps the last link that was made at this path, so that it outlives the process. 0 or -errno. */
 int fast_program_pin(const struct fast_program *program, const char *path);

@@ -3,8 +3,10 @@
 a known session, and no session. As in fast.py."""
 
 import contextlib
+import re
 import signal
 import subprocess
+from pathlib import Path
 
 from fast import FLEET, MOVES, fast, fleet_of, made, real_servers, stage
 from fast_life import bpf_file_system
@@ -26,19 +28,30 @@ def managed(lb):
         with Manager(lb, caps=CAPS, before=there) as manager:
             manager.start()
             manager.wait_ready()
-            yield manager, pins
+            assert len(pins()) == 2, pins()
+            yield manager
             if lb.alive():
                 lb.stop()
+            assert pins() == [], pins()
 
 
-def upgrade(manager, pins, how):
-    """The program is another file, and cidlb starts anew. Of a killed one the next has the links, and each frame meets
-    a program."""
-    before = pins()
-    assert len(before) == 2, before
+def links(lb):
+    """What holds the program on interfaces. Where the next cidlb has the same, each frame meets a program."""
+    told = [file.read_text() for file in Path(f"/proc/{lb.pid}/fdinfo").iterdir()]
+    return sorted(re.search(r"link_id:\s*(\d+)", text)[1] for text in told if re.search(r"link_type:\s*xdp", text))
+
+
+def is_attached():
+    return any(b"xdp" in subprocess.check_output(["ip", "link", "show", name]) for name in ("devs", "srvs"))
+
+
+def upgrade(lb, manager, how):
+    """The program is another file, and cidlb starts anew."""
+    before = links(lb)
     manager.install()
     manager.restart(how)
-    assert len(pins()) == 2 and (how != signal.SIGKILL or pins() == before), (before, pins())
+    wait_until(lambda: not any("xdp" in name for name in manager.names()), 20, "the links are cidlb's again")
+    assert len(before) == 2 and links(lb) == before, (before, links(lb))
 
 
 @contextlib.contextmanager
@@ -64,27 +77,36 @@ def case_killed():
         with bpf_file_system(lb) as pins:
             lb.start()
             with loaded(scene, net, lb) as load:
-                before = pins()
+                before = links(lb)
                 lb.kill()
                 load.wait_more(2 * RATE)
                 lb.start()
                 wait_fast(lb)
-                assert len(before) == 2 and pins() == before, (before, pins())
+                assert len(before) == len(pins()) == 2 and links(lb) == before, (before, links(lb))
             load.assert_all_once()
             lb.assert_identities()
 
 
 @release_only
 def case_upgraded():
-    """Killed, under a manager."""
+    """As systemctl restart has it, and killed. Stopped, it leaves nothing behind, and neither does one that is started
+    without `fast`."""
     with stage() as (scene, net):
         lb = made(scene, [entry()], start=False, cid=CID, max_resumable=0)
-        with managed(lb) as (manager, pins):
+        with managed(lb) as manager:
             with loaded(scene, net, lb) as load:
-                upgrade(manager, pins, signal.SIGKILL)
-                wait_fast(lb)
+                for how in (signal.SIGTERM, signal.SIGKILL):
+                    upgrade(lb, manager, how)
+                    wait_fast(lb)
             load.assert_all_once()
             lb.assert_identities()
+            group = lb.config.pop("fast")
+            manager.restart()
+            assert not is_attached() and not lb.metrics().get("cidlb_fast_attached")
+            lb.config["fast"] = group
+            manager.restart()
+            assert is_attached()
+        assert not is_attached()
 
 
 @release_only
@@ -113,7 +135,7 @@ def case_sessions():
         servers = real_servers(scene, net)
         health = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
         lb = made(scene, servers, start=False, health=health)
-        with managed(lb) as (manager, pins):
+        with managed(lb) as manager:
             story = scene.dir / "story"
             devices = fleet_of(scene, net, devices=FLEET, duration=3600, rebind_every=1, loss=5, give_up=8, story=story)
             wait_all_joined(story, FLEET)
@@ -133,7 +155,7 @@ def case_sessions():
             manager.wait_ready(starts)
             for how in (signal.SIGTERM, signal.SIGKILL):
                 moved()
-                upgrade(manager, pins, how)
+                upgrade(lb, manager, how)
             moved()
             devices.stop()
             report = devices.report()
