@@ -15,6 +15,7 @@ from harness import (
     BIN, FULL, Scene, Skip, fast_path_is_built, ip, main, release_only, told, total, wait_all_joined, wait_until
 )
 from lab.triple import DEVICES, LOCAL, LOCAL6, SERVICE, SERVICE6, Triple
+from lab.xdp_program import PROG_LOAD, SYS_BPF
 from shared_cids import CHANGE, DATA, HANDSHAKE, KEY_EXCHANGE, handshake, record, server_hello
 from traces import lines_of, start_trace
 from tunnel import Server, arrives, key_file, text_of, tunnel, tunnel_pool
@@ -24,8 +25,6 @@ PORT = 5684
 TRAFFIC = {"interval_ms": 200, "ack_timeout_ms": 500}
 MOVES = 20 if FULL else 3
 FLEET = 100 if FULL else 16
-SYS_BPF = {"x86_64": 321, "aarch64": 280}
-BPF_PROG_LOAD = 5
 CID_A, CID_B, CID_NOBODY = b"\1" + bytes(5), b"\2" + bytes(5), b"\7" + bytes(5)
 SEQ = 1000  # of a session that is not new
 
@@ -35,7 +34,7 @@ def needs_bpf():
     if not fast_path_is_built():
         raise Skip("cidlb was built without the fast path")
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall(SYS_BPF[platform.machine()], BPF_PROG_LOAD, None, 0)
+    libc.syscall(SYS_BPF[platform.machine()], PROG_LOAD, None, 0)
     error = ctypes.get_errno()
     if error in (1, 38):  # EPERM, ENOSYS
         raise Skip(f"no bpf() here: {os.strerror(error)}")

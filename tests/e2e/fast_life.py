@@ -2,13 +2,16 @@
 """The fast path outlives a cidlb that is killed, for a while, and the next one takes it over. As in fast.py."""
 
 import contextlib
+import os
+import socket
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-from fast import CID_A, SEQ, device_at, fast, made, server_at, service_of, settled, stage, warm
+from fast import CID_A, SEQ, device_at, exchange, fast, made, server_at, service_of, settled, stage, warm
 from harness import Skip, main, release_only, wait_until
+from lab import xdp_program
 from udp import drain, forge
 
 
@@ -60,6 +63,25 @@ class Load:
     def hear(self):
         self.heard.update(int.from_bytes(answer[5:11], "big") for answer, _ in drain(self.device))
         return len(self.heard)
+
+
+@release_only
+def case_other_maps():
+    """A program with other maps than this cidlb's was left: it is replaced on its links, and has nothing to say."""
+    with stage() as (scene, net), server_at(net, 1) as server, device_at(net) as device:
+        lb = made(scene, [server.entry()], start=False, max_resumable=0)
+        with bpf_file_system(lb) as pins:
+            program, left = xdp_program.pass_all(), []
+            for name in ("devs", "srvs"):
+                place = f"{os.stat('/proc/self/ns/net').st_ino}-{socket.if_nametoindex(name)}"
+                there = Path(f"/proc/{lb.argv[2]}/root/sys/fs/bpf/cidlb") / place
+                there.mkdir(parents=True)
+                left += xdp_program.leave(program, name, there / "native")
+            os.close(program)
+            lb.start()
+            assert len(pins()) == 2 and xdp_program.links_of(lb.pid) == sorted(left), (pins(), left)
+            warm(lb, device)
+            exchange(device, server, CID_A, 3)
 
 
 @release_only

@@ -3,16 +3,15 @@
 a known session, and no session. As in fast.py."""
 
 import contextlib
-import re
 import signal
 import subprocess
-from pathlib import Path
 
 from fast import FLEET, MOVES, fast, fleet_of, made, real_servers, stage
 from fast_life import bpf_file_system
-from harness import USER, main, release_only, told, wait_all_joined, wait_until
+from harness import FULL, USER, main, release_only, told, wait_all_joined, wait_until
 from lab.manager import Manager
 from lab.numbered import CID, RATE, NumberedLoad, entry
+from lab.xdp_program import links_of
 from tunnel import key_file
 
 CAPS = "-all,+bpf,+perfmon,+net_admin"  # as fast.conf has them
@@ -35,23 +34,18 @@ def managed(lb):
             assert pins() == [], pins()
 
 
-def links(lb):
-    """What holds the program on interfaces. Where the next cidlb has the same, each frame meets a program."""
-    told = [file.read_text() for file in Path(f"/proc/{lb.pid}/fdinfo").iterdir()]
-    return sorted(re.search(r"link_id:\s*(\d+)", text)[1] for text in told if re.search(r"link_type:\s*xdp", text))
-
-
 def is_attached():
     return any(b"xdp" in subprocess.check_output(["ip", "link", "show", name]) for name in ("devs", "srvs"))
 
 
 def upgrade(lb, manager, how):
     """The program is another file, and cidlb starts anew."""
-    before = links(lb)
+    before = links_of(lb.pid)
     manager.install()
     manager.restart(how)
     wait_until(lambda: not any("xdp" in name for name in manager.names()), 20, "the links are cidlb's again")
-    assert len(before) == 2 and links(lb) == before, (before, links(lb))
+    # So each frame has met a program.
+    assert len(before) == 2 and links_of(lb.pid) == before, (before, links_of(lb.pid))
 
 
 @contextlib.contextmanager
@@ -77,12 +71,12 @@ def case_killed():
         with bpf_file_system(lb) as pins:
             lb.start()
             with loaded(scene, net, lb) as load:
-                before = links(lb)
+                before = links_of(lb.pid)
                 lb.kill()
                 load.wait_more(2 * RATE)
                 lb.start()
                 wait_fast(lb)
-                assert len(before) == len(pins()) == 2 and links(lb) == before, (before, links(lb))
+                assert len(before) == len(pins()) == 2 and links_of(lb.pid) == before, (before, links_of(lb.pid))
             load.assert_all_once()
             lb.assert_identities()
 
@@ -137,7 +131,8 @@ def case_sessions():
         lb = made(scene, servers, start=False, health=health)
         with managed(lb) as manager:
             story = scene.dir / "story"
-            devices = fleet_of(scene, net, devices=FLEET, duration=3600, rebind_every=1, loss=5, give_up=8, story=story)
+            devices = fleet_of(scene, net, devices=FLEET, duration=3600, rebind_every=1 if FULL else 0.5, loss=5,
+                               give_up=8, story=story)
             wait_all_joined(story, FLEET)
 
             def moved():
