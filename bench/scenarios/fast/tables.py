@@ -5,8 +5,8 @@ from lib import frame
 NOT_MEASURED = """
  Not measured here: network cards. There is no driver, no DMA, no interrupt, no cable and one queue. Virtual Ethernet
  wakes a thread for each burst, and at 30 and 60 kpps that is most of what the programs cost: see `empty program`. A
- card's driver adds 50 to 150 ns to a datagram, for every contender. So against routing the ratios here are better than
- on cards, against sockets hardly. Packets a second of a card do not follow from these."""
+ card's driver takes its time too, with every contender: ratios to routing are better here than on cards, those to
+ sockets hardly. Packets a second of a card do not follow from these."""
 
 
 def run_text(run):

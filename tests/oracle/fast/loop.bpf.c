@@ -41,11 +41,13 @@ int cidlb_loop(struct xdp_md *ctx)
 		U64(data + 8 * i) = frame->words[i];
 	/* The next frame cannot be fetched before this one is there, in the empty loop neither. */
 	loop->dice += frame->words[LOOP_FRAME_OCTETS / 8 - 1] & loop->none;
+	/* The call that takes off what came on is the loop's, and so it is in the empty one. */
 	if (loop->empty)
-		return XDP_PASS;
+		return loop->grown && bpf_xdp_adjust_head(ctx, 0) ? XDP_ABORTED : XDP_PASS;
 	action = U16(data + ETHERTYPE_AT) == bpf_htons(ETHERTYPE_V4) ? handle(ctx, false) : handle(ctx, true);
 	loop->actions[action & (LOOP_ACTIONS - 1)]++;
 	grown = (int)(ctx->data_end - ctx->data) - (int)loop->octets;
+	loop->grown = grown;
 	if (grown && bpf_xdp_adjust_head(ctx, grown))
 		return XDP_ABORTED;
 	return XDP_PASS;

@@ -20,6 +20,8 @@ struct loop {
 	__u32 octets; /* of each of them */
 	__u32 empty;  /* not 0: the frame is put there, and that is all */
 	__u32 none;   /* 0 */
+	__s32 grown;  /* octets that the last frame had more when it was forwarded */
+	__u32 unused;
 	__u64 actions[LOOP_ACTIONS];
 };
 

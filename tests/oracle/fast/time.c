@@ -219,6 +219,8 @@ static bool time_one(const struct timing *timing, unsigned sessions, unsigned re
 
 	frames_make(timing, sessions, &whole);
 	maps_copy();
+	/* After that the loop knows whether frames grow. */
+	run(&whole, sessions, false);
 	for (int round = 0; round < ROUNDS; round++) {
 		empty[round] = run(&whole, repeat, true);
 		const double full = run(&whole, repeat, false);
