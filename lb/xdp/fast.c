@@ -378,7 +378,7 @@ void fast_links_get(const struct fast *fast, struct fast_links *out)
 		const struct fast_place *place = &fast->places[i];
 		struct fast_link *link = &out->at[out->count];
 
-		if (place->mode == FAST_NONE)
+		if (place->mode == FAST_NONE || fast->linger_s == 0)
 			continue;
 		link->mode = place->mode;
 		memcpy(link->name, place->name, sizeof link->name);

@@ -61,7 +61,8 @@ int fast_new(struct fast **out, const struct conf *conf, struct worker *const *w
 /* Takes the program of the cidlb before from where nobody has taken over its link. */
 void fast_links_end(struct fast_links *left);
 
-/* The links, whose descriptors end with `fast`. Whoever has been given them by then keeps the program where it is. */
+/* The links, whose descriptors end with `fast`. Whoever has been given them by then keeps the program where it is. None
+ * with linger_s = 0. */
 void fast_links_get(const struct fast *fast, struct fast_links *out);
 
 /* Detaches the program. The workers have no thread any more. NULL is fine. */

@@ -83,8 +83,7 @@ def case_killed():
 
 @release_only
 def case_upgraded():
-    """As systemctl restart has it, and killed. Stopped, it leaves nothing behind, and neither does one that is started
-    without `fast`."""
+    """As systemctl restart has it, and killed."""
     with stage() as (scene, net):
         lb = made(scene, [entry()], start=False, cid=CID, max_resumable=0)
         with managed(lb) as manager:
@@ -94,9 +93,22 @@ def case_upgraded():
                     wait_fast(lb)
             load.assert_all_once()
             lb.assert_identities()
+
+
+@release_only
+def case_nothing_left_behind():
+    """By one that is stopped, or has linger_s = 0, or after which one without `fast` is started."""
+    with stage() as (scene, net):
+        lb = made(scene, [entry()], start=False, cid=CID)
+        with managed(lb) as manager:
             group = lb.config.pop("fast")
             manager.restart()
-            assert not is_attached() and not lb.metrics().get("cidlb_fast_attached")
+            assert not is_attached()
+            lb.config["fast"] = {**group, "linger_s": 0}
+            manager.restart()
+            assert is_attached()
+            lb.stop()
+            assert not is_attached()
             lb.config["fast"] = group
             manager.restart()
             assert is_attached()
