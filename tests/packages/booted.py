@@ -33,11 +33,12 @@ POOL = """{ name = "load"; cid = { scheme = "node-id"; length = 8; size = 2; };
 
 
 class Booted:
-    """The root, booted; ended with the block."""
+    """The root, booted, until stop(). `more`: further options of systemd-nspawn."""
 
-    def __init__(self, hosts, scene):
+    def __init__(self, hosts, scene, *more):
         options = ["--register=no", "--keep-unit", "--boot", "--quiet", "--console=pipe", "--resolv-conf=off"]
-        options += [f"--network-namespace-path=/run/netns/{hosts.name['balancer']}", f"--directory={ROOT}"]
+        options += [f"--network-namespace-path=/run/netns/{hosts.name['balancer']}", "--capability=CAP_NET_ADMIN"]
+        options += [f"--directory={ROOT}", *more]
         self.nspawn = scene.process("systemd", "systemd-nspawn", *options)
         self.init = wait_until(self._init, 20, "systemd runs")
         wait_until(self._is_up, 60, "Debian is booted")
