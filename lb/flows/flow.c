@@ -99,11 +99,17 @@ static void after_grace(struct rcu_head *head)
 	flows = flow->grace.table;
 	flow_arena_return(&flows->arena, flow);
 	tsan_release(flows);
+	atomic_fetch_sub_explicit(&flows->in_grace, 1, memory_order_release);
 }
 
 static void retire(struct flows *flows, struct flow *flow)
 {
+	if (flows->ends) {
+		flow_arena_return(&flows->arena, flow);
+		return;
+	}
 	flow->grace.table = flows;
+	atomic_fetch_add_explicit(&flows->in_grace, 1, memory_order_relaxed);
 	tsan_release(flow);
 	call_rcu(&flow->grace.head, after_grace);
 }

@@ -38,8 +38,11 @@ void flows_free(struct flows *flows)
 {
 	if (!flows)
 		return;
+	flows->ends = true;
 	flow_arena_visit(&flows->arena, 0, 1, end_one, flows);
-	rcu_barrier();
+	/* It takes 10 ms, for which the next cidlb would wait, and its devices. */
+	if (atomic_load_explicit(&flows->in_grace, memory_order_acquire) > 0)
+		rcu_barrier();
 	tsan_acquire(flows);
 	flow_arena_destroy(&flows->arena);
 	flow_index_destroy(&flows->by_key);

@@ -3,6 +3,7 @@
 #define CIDLB_FLOWS_PRIV_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <pthread.h>
 
@@ -21,6 +22,8 @@ struct flows {
 	struct flow_index by_key, by_end;
 	struct siphash_key hash_key;
 	struct flow_arena arena; /* its lock guards the classes, too */
+	_Atomic size_t in_grace; /* descriptors that somebody may still read */
+	bool ends;               /* nobody reads any more */
 	size_t sweep_at;
 	uint64_t homes_digest; /* of the homes that flows were last led to: flows_rehome.c */
 	struct pool_flows pools[STATS_POOLS];

@@ -2,8 +2,10 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/sanitized.h"
 #include "base/std_files.h"
 #include "conf/conf.h"
 #include "control/fingerprint.h"
@@ -87,6 +89,14 @@ static int check(struct conf *conf)
 	return good ? EXIT_OK : EXIT_REFUSED;
 }
 
+/* At once, because liburcu would wait 10 ms for its thread, and the next cidlb for this one. */
+static int leave(int status)
+{
+	if (!SANITIZED)
+		_exit(status);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "log-format", required_argument, NULL, 'l' },
@@ -128,5 +138,5 @@ int main(int argc, char **argv)
 		return EXIT_REFUSED;
 	if (only_check)
 		return check(conf);
-	return daemon_run(conf, sandbox) == 0 ? EXIT_OK : EXIT_REFUSED;
+	return leave(daemon_run(conf, sandbox) == 0 ? EXIT_OK : EXIT_REFUSED);
 }

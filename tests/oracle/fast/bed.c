@@ -166,7 +166,7 @@ static void snapshot_make(struct bed *bed)
 
 static void bad_sources_make(struct bed *bed)
 {
-	struct addr pairs[2 * POOL_KINDS + POOL_KINDS * CASTS + POOL_KINDS + 2];
+	struct addr pairs[2 * POOL_KINDS + POOL_KINDS * (size_t)CASTS + POOL_KINDS + 2];
 	const struct bad_prefix prefixes[] = { { addr_of("10.64.0.0:1"), 16 },
 					       { addr_of("127.0.0.0:5700"), 8 },
 					       { addr_of("[2001:db8:64::]:1"), 56 } };

@@ -89,7 +89,7 @@ int race_run(struct bed *bed, unsigned seconds, bool publishes)
 	if (pthread_create(&thread, NULL, publish, &race) != 0)
 		return -1;
 	/* On a busy machine longer, until there was a change at all. */
-	while (now_s() < until_s || (atomic_load(&race.tables) < 2 && now_s() < until_s + PATIENCE_S)) {
+	while (now_s() < until_s || (atomic_load(&race.tables) < 2 && now_s() < until_s + (double)PATIENCE_S)) {
 		bed_run(bed, frame.octets, frame.len, &out);
 		sent += out.action == XDP_TX;
 		passed += out.action != XDP_TX;
