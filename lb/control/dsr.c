@@ -112,6 +112,7 @@ static const char *look(struct control *control, const struct conf_pool *pool, c
 	if (hop.mtu < (addr_is_v4(backend) ? UDP_PACKET_V4_MTU : UDP_PACKET_V6_MTU))
 		return "the MTU of the link to it is less than IP needs (68, in IPv6 1280)";
 	if (pool->dsr.encap == ENCAP_IPIP) {
+		memcpy(out->from, hop.from, sizeof out->from);
 		out->mtu = hop.mtu;
 		return NULL;
 	}
@@ -153,7 +154,8 @@ static void tell(struct control *control, const struct conf_pool *pool, size_t a
 static bool same_hop(const struct table_hop *a, const struct table_hop *b)
 {
 	return a->mtu == b->mtu && a->link.iface == b->link.iface &&
-	       memcmp(a->link.mac, b->link.mac, sizeof a->link.mac) == 0;
+	       memcmp(a->link.mac, b->link.mac, sizeof a->link.mac) == 0 &&
+	       memcmp(a->from, b->from, sizeof a->from) == 0;
 }
 
 /* Returns whether some hop is another than before. */

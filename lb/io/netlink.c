@@ -176,6 +176,21 @@ uint32_t netlink_attribute_u32(const struct rtattr *attribute)
 	return value;
 }
 
+bool netlink_attribute_ip(uint8_t ip[static 16], const struct rtattr *attribute)
+{
+	struct in_addr v4;
+
+	if (RTA_PAYLOAD(attribute) == sizeof v4) {
+		memcpy(&v4, RTA_DATA(attribute), sizeof v4);
+		sockaddr_read_v4(ip, &v4);
+		return true;
+	}
+	if (RTA_PAYLOAD(attribute) != 16)
+		return false;
+	memcpy(ip, RTA_DATA(attribute), 16);
+	return true;
+}
+
 struct route {
 	struct netlink_route is;
 	bool certain;

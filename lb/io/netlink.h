@@ -44,6 +44,7 @@ struct netlink_hop {
 	uint32_t iface;      /* 0: there is no route, or the address is this host's own */
 	uint16_t mtu;        /* of the link */
 	bool behind_gateway; /* a router stands between */
+	uint8_t from[16];    /* what leaves for it leaves from here; all 0: the kernel does not say */
 	bool has_mac;        /* the kernel knows its neighbour of that address; never behind a gateway */
 	bool is_sure;        /* and has seen it lately */
 	uint8_t mac[6];

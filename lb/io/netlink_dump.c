@@ -34,22 +34,6 @@ static int dump(struct netlink *netlink, struct netlink_question *question, uint
 	return err ? err : netlink_answer_read(netlink, read, dump);
 }
 
-/* False: it is no address of either family. */
-static bool ip_read(uint8_t ip[static 16], const struct rtattr *attribute)
-{
-	struct in_addr v4;
-
-	if (RTA_PAYLOAD(attribute) == sizeof v4) {
-		memcpy(&v4, RTA_DATA(attribute), sizeof v4);
-		sockaddr_read_v4(ip, &v4);
-		return true;
-	}
-	if (RTA_PAYLOAD(attribute) != 16)
-		return false;
-	memcpy(ip, RTA_DATA(attribute), 16);
-	return true;
-}
-
 static void link_read(void *ctx, struct nlmsghdr *message)
 {
 	const struct dump *dump = ctx;
@@ -103,11 +87,11 @@ static void path_attribute(struct netlink_path *path, const struct rtattr *attri
 {
 	switch (attribute->rta_type) {
 	case RTA_DST:
-		path->is_simple &= ip_read(path->to, attribute);
+		path->is_simple &= netlink_attribute_ip(path->to, attribute);
 		break;
 	case RTA_GATEWAY:
 		path->has_gateway = true;
-		path->is_simple &= ip_read(path->gateway, attribute);
+		path->is_simple &= netlink_attribute_ip(path->gateway, attribute);
 		break;
 	case RTA_OIF:
 		path->iface = netlink_attribute_u32(attribute);
@@ -231,7 +215,7 @@ static void neighbour_read(void *ctx, struct nlmsghdr *message)
 	for (const struct rtattr *attribute = NULL;
 	     (attribute = netlink_attribute_next(message, sizeof *body, attribute));) {
 		if (attribute->rta_type == NDA_DST) {
-			has_ip = ip_read(neighbour.ip, attribute);
+			has_ip = netlink_attribute_ip(neighbour.ip, attribute);
 		} else if (attribute->rta_type == NDA_LLADDR && RTA_PAYLOAD(attribute) == MAC_OCTETS) {
 			memcpy(neighbour.mac, RTA_DATA(attribute), MAC_OCTETS);
 			has_mac = true;

@@ -21,6 +21,8 @@ static void route_read(void *ctx, struct nlmsghdr *message)
 			hop->iface = netlink_attribute_u32(attribute);
 		else if (attribute->rta_type == RTA_GATEWAY || attribute->rta_type == RTA_VIA)
 			hop->behind_gateway = true;
+		else if (attribute->rta_type == RTA_PREFSRC)
+			(void)netlink_attribute_ip(hop->from, attribute);
 	}
 }
 

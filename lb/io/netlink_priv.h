@@ -54,4 +54,7 @@ const struct rtattr *netlink_attribute_next(const struct nlmsghdr *message, size
 
 uint32_t netlink_attribute_u32(const struct rtattr *attribute);
 
+/* As in struct addr. False: it is no address of either family. */
+bool netlink_attribute_ip(uint8_t ip[static 16], const struct rtattr *attribute);
+
 #endif

@@ -1,5 +1,5 @@
 /* Tells who forwards beside the workers where CIDs lead that do not show their server: encrypted ones, and learned
- * ones. Mode tunnel. What a worker finds out so is asked for once a session, and not once a datagram. */
+ * ones. Modes tunnel and dsr. What a worker finds out so is asked for once a session, and not once a datagram. */
 #ifndef CIDLB_PATH_CID_CACHE_H
 #define CIDLB_PATH_CID_CACHE_H
 

@@ -10,6 +10,7 @@
 #include "path/forward.h"
 
 #include "common/udp_packet.h"
+#include "path/cid_cache.h"
 #include "path/errors.h"
 #include "path/hints.h"
 
@@ -132,6 +133,7 @@ static void dsr_uplinks(struct path *path, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++)
 		if (uplink_routed_or_traced(path, &batch->up[i]))
 			take(path, &batch->up[i]);
+	cid_cache_tell(path, batch);
 }
 
 /* About an outer packet. Its protocol has no ports. */

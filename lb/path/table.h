@@ -37,6 +37,7 @@ struct stateless {
 /* Where mode dsr sends what is for a backend. */
 struct table_hop {
 	struct io_link link; /* encap = "l2" */
+	uint8_t from[16];    /* encap = "ipip": the source of outer packets, as in struct addr; all 0: unknown */
 	uint16_t mtu;        /* octets; 0: there is no way now */
 };
 

@@ -4,6 +4,7 @@
  *
  * A datagram is counted here when it is forwarded or dropped here, and by the packet path when it is passed up.
  */
+#include "xdp/dsr.bpf.h"
 #include "xdp/nat.bpf.h"
 #include "xdp/tunnel.bpf.h"
 
@@ -157,6 +158,8 @@ static __always_inline int uplink_send(struct xdp_md *ctx, const struct packet *
 	if (tunnels)
 		sent = outer_v6 ? tunnel_up(ctx, packet, service, backend, counts, v6, true)
 				: tunnel_up(ctx, packet, service, backend, counts, v6, false);
+	else if (service->kind != FAST_EMBEDS_DEVICES)
+		sent = v6 == outer_v6 ? dsr_up(ctx, packet, service, backend, counts, v6) : FAST_PASSED_BACKEND;
 	else
 		sent = !v6 && outer_v6
 			       ? nat_up(ctx, packet, &table->embeds[service->embed & (FAST_EMBEDS - 1)], backend)

@@ -95,7 +95,7 @@ uint64_t fast_homes_digest(const struct fast *fast, const struct table *table)
 		const struct snapshot_pool *pool = &table->snapshot->pools[i];
 		const uint64_t layout[] = { 2, pool->uid, cid_layout_hash(&pool->layout, &fast->homes_key) };
 
-		if (table->pools[i].forwarder != &forward_tunnel)
+		if (table->pools[i].forwarder != &forward_tunnel && table->pools[i].forwarder != &forward_dsr)
 			continue;
 		digest.pool = pool;
 		add(&digest, layout, sizeof layout);

@@ -93,6 +93,8 @@ enum fast_service_kind {
 	FAST_DROPS,          /* only what is not DTLS is handled: it is dropped */
 	FAST_TUNNELS,        /* mode tunnel */
 	FAST_EMBEDS_DEVICES, /* mode nat without a table */
+	FAST_SENDS_ON,       /* mode dsr, encap = "l2" */
+	FAST_WRAPS,          /* mode dsr, encap = "ipip" */
 };
 
 /* Which replies are handled. Those of epoch 0 never are. */
@@ -147,7 +149,7 @@ struct fast_embed {
 /* A backend, by its uid. */
 struct fast_backend {
 	struct fast_ip ip;
-	struct fast_ip local; /* what leaves for it leaves from here; mode tunnel: tunnel.local */
+	struct fast_ip local; /* what leaves for it leaves from here: tunnel.local, or the source of outer packets */
 	__u16 port;
 	__u8 verdict;     /* enum verdict of a CID that leads to it; none of the routed ones: passed up */
 	__u8 pool;        /* uid */

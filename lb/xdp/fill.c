@@ -108,6 +108,10 @@ static unsigned fill_backends(struct fast_table *out, const struct fast_fill *fi
 			.pool = (uint8_t)pool->uid,
 			.from_device = from_device(fill->net, backend->iface),
 		};
+		if (fill->table->pools[at].forwarder == &forward_dsr) {
+			fast_fill_dsr(&out->backends[backend->uid], fill, at, i);
+			continue;
+		}
 		if (somewhere)
 			out->backends[backend->uid].hop = fast_net_hop(fill->net, &backend->addr);
 		if (somewhere && !add_origin(out, pool, backend))

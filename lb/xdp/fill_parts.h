@@ -11,8 +11,11 @@
 static inline bool fast_handles(const struct table_pool *pool)
 {
 	return !pool->only_sockets && ((pool->forwarder == &forward_tunnel && !pool->tunnel_direct) ||
-				       pool->forwarder == &forward_nat_stateless);
+				       pool->forwarder == &forward_nat_stateless || pool->forwarder == &forward_dsr);
 }
+
+/* Mode dsr: where what is for the backend at this index of its pool goes. */
+void fast_fill_dsr(struct fast_backend *row, const struct fast_fill *fill, size_t pool, size_t backend);
 
 /* What waits at an address of ours. False: there is no row left for it. */
 bool fast_fill_addr(struct fast_table *out, const struct addr *at, enum fast_at what, uint8_t index);

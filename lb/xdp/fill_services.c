@@ -128,7 +128,9 @@ static struct fast_service service_of(struct services *services, uint16_t uid, c
 
 	if (!fast_handles(&table->pools[at]))
 		return service;
-	if (table->pools[at].forwarder == &forward_tunnel) {
+	if (table->pools[at].forwarder == &forward_dsr) {
+		service.kind = table->pools[at].dsr_encap == TABLE_L2 ? FAST_SENDS_ON : FAST_WRAPS;
+	} else if (table->pools[at].forwarder == &forward_tunnel) {
 		fill_tunnel(&service, &table->pools[at], addr);
 	} else if (!fill_embed(services, &service, at)) {
 		services->left_out++;

@@ -24,19 +24,23 @@ static __always_inline __u16 check_of(__u64 sum)
 	return check ? check : 0xffff;
 }
 
-/* Writes all headers up to that of UDP. There must be room for them. */
-static __always_inline void headers_write(__u8 *frame, const struct packet *out, const struct fast_hop *hop, __u16 id,
-					  const bool v6)
+static __always_inline void link_write(__u8 *frame, const struct fast_hop *hop)
 {
-	__u8 *ip = frame + ETHERNET_OCTETS;
-	__u8 *udp = ip + IP_OCTETS(v6);
-
 	U64(frame) = *(const __u64 *)hop->to;
 	U32(frame + 8) = *(const __u32 *)(hop->from + 2);
+}
+
+/* Writes the headers up to that of IP, behind which `protocol` has udp_octets. There must be room for them. */
+static __always_inline void ip_write(__u8 *frame, const struct packet *out, const struct fast_hop *hop, __u16 id,
+				     const __u8 protocol, const bool v6)
+{
+	__u8 *ip = frame + ETHERNET_OCTETS;
+
+	link_write(frame, hop);
 	U16(frame + ETHERTYPE_AT) = v6 ? bpf_htons(ETHERTYPE_V6) : bpf_htons(ETHERTYPE_V4);
 	if (v6) {
 		U32(ip) = 0x60;
-		U32(ip + V6_LENGTH_AT) = bpf_htons(out->udp_octets) | IPPROTO_UDP << 16 | (__u32)out->hops << 24;
+		U32(ip + V6_LENGTH_AT) = bpf_htons(out->udp_octets) | protocol << 16 | (__u32)out->hops << 24;
 		U64(ip + V6_SOURCE_AT) = out->source.words[0];
 		U64(ip + V6_SOURCE_AT + 8) = out->source.words[1];
 		U64(ip + V6_TO_AT) = out->to.words[0];
@@ -44,7 +48,7 @@ static __always_inline void headers_write(__u8 *frame, const struct packet *out,
 	} else {
 		const __u32 first = V4_WHOLE | (__u32)bpf_htons(V4_OCTETS + out->udp_octets) << 16;
 		const __u32 from = out->source.words[1] >> 32, to = out->to.words[1] >> 32;
-		const __u32 third = out->hops | IPPROTO_UDP << 8;
+		const __u32 third = out->hops | protocol << 8;
 		const __u16 check = ~sum_fold((__u64)first + id + third + from + to);
 
 		U32(ip) = first;
@@ -53,6 +57,15 @@ static __always_inline void headers_write(__u8 *frame, const struct packet *out,
 		U32(ip + V4_SOURCE_AT) = from;
 		U32(ip + V4_TO_AT) = to;
 	}
+}
+
+/* Writes all headers up to that of UDP. There must be room for them. */
+static __always_inline void headers_write(__u8 *frame, const struct packet *out, const struct fast_hop *hop, __u16 id,
+					  const bool v6)
+{
+	__u8 *udp = frame + ETHERNET_OCTETS + IP_OCTETS(v6);
+
+	ip_write(frame, out, hop, id, IPPROTO_UDP, v6);
 	U32(udp) = out->source_port | (__u32)out->to_port << 16;
 	U32(udp + UDP_LENGTH_AT) = bpf_htons(out->udp_octets) | (__u32)out->check << 16;
 }

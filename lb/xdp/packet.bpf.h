@@ -20,7 +20,7 @@ enum {
 	ETHERTYPE_AT = 12, ETHERTYPE_V4 = 0x0800, ETHERTYPE_V6 = 0x86dd,
 	/* RFC 791, section 3.1 */
 	V4_WHOLE = 0x45, V4_LENGTH_AT = 2, V4_FRAGMENT_AT = 6, V4_TTL_AT = 8, V4_PROTOCOL_AT = 9,
-	V4_SOURCE_AT = 12, V4_TO_AT = 16,
+	V4_CHECK_AT = 10, V4_SOURCE_AT = 12, V4_TO_AT = 16,
 	V4_FRAGMENTS = 0xbfff, /* all but "do not fragment" */
 	/* RFC 8200, section 3 */
 	V6_LENGTH_AT = 4, V6_NEXT_AT = 6, V6_LIMIT_AT = 7, V6_SOURCE_AT = 8, V6_TO_AT = 24,

@@ -7,7 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOOPBACK = 1 /* what BPF_PROG_TEST_RUN says that a frame came in through */, LEARNED_CIDS = 4096 };
+enum {
+	LOOPBACK = 1, /* what BPF_PROG_TEST_RUN says that a frame came in through */
+	LEARNED_CIDS = 4096,
+	/* Frames may leave through the first, and not through the second. */
+	DEVICE_ANOTHER = 1,
+	DEVICE_BROKEN = 5,
+	IFACE_ANOTHER = 101,
+	IFACE_BROKEN = IFACE_ANOTHER - DEVICE_ANOTHER + DEVICE_BROKEN,
+};
 
 const uint8_t bed_mac[6] = { 2, 0, 0, 0, 0, 1 };
 const uint8_t bed_gateway_mac[6] = { 2, 0, 0, 0, 1, 1 };
@@ -45,7 +53,32 @@ uint16_t bed_listener(enum pool_kind pool, bool v6)
 
 bool bed_outer_v6(enum pool_kind pool)
 {
-	return pool == POOL_NODE_ID_HASHED || pool == POOL_STATELESS;
+	return pool == POOL_NODE_ID_HASHED || pool == POOL_STATELESS || pool == POOL_L2_V6 || pool == POOL_IPIP_V6;
+}
+
+bool bed_is_dsr(enum pool_kind pool)
+{
+	return pool >= POOL_L2 && pool <= POOL_IPIP_V6;
+}
+
+bool bed_wraps(enum pool_kind pool)
+{
+	return pool == POOL_IPIP || pool == POOL_IPIP_V6;
+}
+
+bool bed_has_rotations(enum pool_kind pool)
+{
+	return pool == POOL_QUIC_LB || pool == POOL_L2_V6 || pool == POOL_IPIP_V6;
+}
+
+bool bed_listens(enum pool_kind pool, bool v6)
+{
+	return bed_is_dsr(pool) ? v6 == bed_outer_v6(pool) : pool != POOL_STATELESS || !v6;
+}
+
+struct addr bed_outer_source(enum pool_kind pool)
+{
+	return addr_of(bed_outer_v6(pool) ? "[2001:db8:2::99]:1" : "10.2.0.99:1");
 }
 
 struct addr bed_backend_addr(enum pool_kind pool, enum cast cast)
@@ -80,6 +113,8 @@ static struct cid_layout layout_of(enum pool_kind pool)
 	switch (pool) {
 	case POOL_NODE_ID:
 	case POOL_STATELESS:
+	case POOL_L2:
+	case POOL_IPIP:
 	case POOL_NAT:
 		layout.scheme = CID_LAYOUT_ID;
 		layout.length = 8;
@@ -91,6 +126,8 @@ static struct cid_layout layout_of(enum pool_kind pool)
 		layout.lbcid = (struct lbcid_config){ LBCID_NODE_ID, .length = 20, .offset = 3, .size = 2 };
 		break;
 	case POOL_QUIC_LB:
+	case POOL_L2_V6:
+	case POOL_IPIP_V6:
 		if (cid_layout_make(&layout, rotations, sizeof rotations / sizeof *rotations) != 0)
 			abort();
 		break;
@@ -118,7 +155,8 @@ static struct server_id id_of(const struct cid_layout *layout, enum cast cast)
 
 static void snapshot_make(struct bed *bed)
 {
-	static const char *const pool_names[] = { "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8" };
+	static const char *const pool_names[POOL_KINDS] = { "p0", "p1", "p2", "p3",  "p4",  "p5", "p6",
+							    "p7", "p8", "p9", "p10", "p11", "p12" };
 	static const char *const names[] = { "up",  "drains", "down",   "maint",   "nowhere",
 					     "old", "narrow", "broken", "another", "elsewhere" };
 	static struct snapshot_backend backends[POOL_KINDS][CASTS];
@@ -238,7 +276,7 @@ static void sessions_make(struct bed *bed, enum pool_kind kind)
 	for (int i = 0; i < SESSIONS; i++) {
 		struct session *session = &bed->sessions[kind][i];
 		const struct lbcid_config *config =
-			cid_config(&pool->layout, (uint8_t)(kind == POOL_QUIC_LB ? i % 3 : 0));
+			cid_config(&pool->layout, (uint8_t)(bed_has_rotations(kind) ? i % 3 : 0));
 
 		session->len = config ? config->length : 8;
 		random_octets_of(bed, session->cid, session->len);
@@ -261,6 +299,29 @@ static void embed_pool_make(struct bed *bed, enum pool_kind pool)
 	stateless->port = EMBED_PORT;
 	stateless->listener = bed_listener(pool, false);
 	table->stateless_pools[table->stateless_count++] = (uint16_t)pool;
+}
+
+/* As control/dsr.h finds it out. */
+static void hops_make(struct bed *bed, enum pool_kind pool)
+{
+	struct table_hop *hops = calloc(CASTS, sizeof *hops);
+
+	if (!hops)
+		abort();
+	for (int cast = 0; cast < CASTS; cast++) {
+		struct table_hop *hop = &hops[cast];
+
+		hop->mtu = cast == CAST_NOWHERE ? 0 : cast == CAST_NARROW ? NARROW_MTU : MTU;
+		if (bed_wraps(pool)) {
+			memcpy(hop->from, bed_outer_source(pool).ip, sizeof hop->from);
+			continue;
+		}
+		hop->link.iface = cast == CAST_BROKEN ? IFACE_BROKEN : cast == CAST_ANOTHER ? IFACE_ANOTHER : LOOPBACK;
+		memcpy(hop->link.mac, bed_backend_mac, sizeof hop->link.mac);
+	}
+	bed->table->pools[pool].forwarder = &forward_dsr;
+	bed->table->pools[pool].dsr_encap = bed_wraps(pool) ? TABLE_IPIP : TABLE_L2;
+	bed->table->pools[pool].hops = hops;
 }
 
 static void listener_make(struct table *table, uint16_t uid, enum pool_kind pool, struct addr addr)
@@ -287,11 +348,14 @@ static void table_make(struct bed *bed)
 		if (!table->pools[pool].backend_by_addr)
 			abort();
 		keys_make(&table->pools[pool]);
-		for (int v6 = 0; v6 < (pool == POOL_STATELESS ? 1 : 2); v6++)
-			listener_make(table, bed_listener((enum pool_kind)pool, v6), (enum pool_kind)pool,
-				      bed_service(bed, (enum pool_kind)pool, v6));
+		for (int v6 = 0; v6 < 2; v6++)
+			if (bed_listens((enum pool_kind)pool, v6))
+				listener_make(table, bed_listener((enum pool_kind)pool, v6), (enum pool_kind)pool,
+					      bed_service(bed, (enum pool_kind)pool, v6));
 		if (pool == POOL_STATELESS)
 			embed_pool_make(bed, POOL_STATELESS);
+		if (bed_is_dsr((enum pool_kind)pool))
+			hops_make(bed, (enum pool_kind)pool);
 		if (pool == POOL_LEARNED)
 			learned_make(bed);
 		else
@@ -338,14 +402,16 @@ static void net_make(struct bed *bed)
 	if (!net)
 		abort();
 	net->host = &host;
-	net->interface_count = 1;
-	net->interfaces[0].ifindex = LOOPBACK;
-	memcpy(net->interfaces[0].mac, bed_mac, sizeof bed_mac);
+	for (uint32_t device = 0; device <= DEVICE_BROKEN; device++) {
+		net->interfaces[device].ifindex = device ? IFACE_ANOTHER - DEVICE_ANOTHER + device : LOOPBACK;
+		memcpy(net->interfaces[device].mac, bed_mac, sizeof bed_mac);
+	}
+	net->interface_count = DEVICE_BROKEN + 1;
 	net->hops[HOP_GATEWAY] = hop_make(bed_gateway_mac, 0, MTU);
 	net->hops[HOP_BACKEND] = hop_make(bed_backend_mac, 0, MTU);
 	net->hops[HOP_NARROW] = hop_make(bed_backend_mac, 0, NARROW_MTU);
-	net->hops[HOP_BROKEN] = hop_make(bed_backend_mac, 5, MTU);
-	net->hops[HOP_ANOTHER] = hop_make(bed_backend_mac, 1, MTU);
+	net->hops[HOP_BROKEN] = hop_make(bed_backend_mac, DEVICE_BROKEN, MTU);
+	net->hops[HOP_ANOTHER] = hop_make(bed_backend_mac, DEVICE_ANOTHER, MTU);
 	for (int cast = 0; cast < CASTS; cast++) {
 		const uint16_t hop = cast == CAST_NARROW    ? HOP_NARROW
 				     : cast == CAST_BROKEN  ? HOP_BROKEN

@@ -18,6 +18,10 @@ enum pool_kind {
 	POOL_QUIC_LB,        /* three rotations: plain, encrypted in four passes, encrypted in one */
 	POOL_LEARNED,
 	POOL_STATELESS, /* mode nat without a table; node ids, devices over IPv4 only */
+	POOL_L2,        /* mode dsr, with node ids; each with devices over its own version of IP only */
+	POOL_IPIP,
+	POOL_L2_V6, /* the same, with CIDs as of POOL_QUIC_LB */
+	POOL_IPIP_V6,
 	POOL_NONE,
 	POOL_HASHED,
 	POOL_NAT,   /* with flows; node ids; only what is not DTLS is handled */
@@ -87,6 +91,15 @@ static inline bool one_in(struct bed *bed, unsigned n)
 /* The service address of a pool, and the listener there. */
 struct addr bed_service(const struct bed *bed, enum pool_kind pool, bool v6);
 uint16_t bed_listener(enum pool_kind pool, bool v6);
+/* It is of mode dsr, and there its packets are wrapped into others. */
+bool bed_is_dsr(enum pool_kind pool);
+bool bed_wraps(enum pool_kind pool);
+/* Its CIDs are those of three rotations. */
+bool bed_has_rotations(enum pool_kind pool);
+/* Devices reach the pool over this version of IP. */
+bool bed_listens(enum pool_kind pool, bool v6);
+/* What outer packets leave from, in mode dsr. */
+struct addr bed_outer_source(enum pool_kind pool);
 /* The pool's datagrams leave for a backend over IPv6. */
 bool bed_outer_v6(enum pool_kind pool);
 struct addr bed_backend_addr(enum pool_kind pool, enum cast cast);

@@ -99,18 +99,20 @@ static bool is_by_cache(const struct bed *bed, const struct up *up)
 	const struct snapshot_pool *pool = &bed->table->snapshot->pools[up->pool];
 
 	return up->pool == POOL_LEARNED ||
-	       (up->pool == POOL_QUIC_LB && cid_config(&pool->layout, 1)->rotation != 0 &&
+	       (bed_has_rotations(up->pool) && cid_config(&pool->layout, 1)->rotation != 0 &&
 		up->payload[up->payload[0] == DTLS_TLS12_CID ? DTLS_CID_AT : DTLS_UNIFIED_CID_AT] >> 5 != 0);
 }
 
 static bool is_sent(enum pool_kind pool, enum cast cast)
 {
-	return cast != CAST_MAINT && cast != CAST_NOWHERE && (cast != CAST_OLD || pool == POOL_STATELESS);
+	return cast != CAST_MAINT && cast != CAST_NOWHERE && (cast != CAST_OLD || pool >= POOL_STATELESS);
 }
 
 static size_t header_octets(const struct up *up)
 {
-	if (up->pool == POOL_STATELESS)
+	if (bed_wraps(up->pool))
+		return bed_outer_v6(up->pool) ? 40 : 20;
+	if (up->pool == POOL_STATELESS || bed_is_dsr(up->pool))
 		return 0;
 	return addr_is_v4(&up->datagram.source) ? PROXY2_V4_OCTETS : PROXY2_V6_OCTETS;
 }
@@ -134,7 +136,7 @@ static bool must_be_sent(const struct bed *bed, const struct up *up, const struc
 	const enum cast cast = (enum cast)out->backend;
 	const size_t read_from = in->view.cid_at + (up->pool == POOL_NODE_ID_HASHED ? 3U : 0U);
 
-	return !up->unhandled && up->single && up->pool <= POOL_STATELESS && out->verdict <= VERDICT_CID_DOWN &&
+	return !up->unhandled && up->single && up->pool <= POOL_IPIP_V6 && out->verdict <= VERDICT_CID_DOWN &&
 	       in->view.record_at == 0 && read_from + READ_OCTETS <= in->len && is_sent(up->pool, cast) &&
 	       !(up->datagram.check == CHECK_ZERO && bed_outer_v6(up->pool)) &&
 	       outer_octets(up) <= (cast == CAST_NARROW ? NARROW_MTU : MTU) && (cached || !is_by_cache(bed, up)) &&
@@ -148,7 +150,9 @@ static bool must_be_dropped(const struct up *up, const struct route_out *out, co
 	if (in->len == 0 || in->data[0] < 20 || in->data[0] > 63 || (in->data[0] >= 28 && in->data[0] < 32))
 		return true;
 	if (out->verdict == VERDICT_UNKNOWN_CID)
-		return up->single && (up->pool == POOL_NODE_ID || up->pool == POOL_STATELESS) &&
+		return up->single &&
+		       (up->pool == POOL_NODE_ID || up->pool == POOL_STATELESS || up->pool == POOL_L2 ||
+			up->pool == POOL_IPIP) &&
 		       in->len >= in->view.cid_at + (size_t)READ_OCTETS;
 	return up->single;
 }
@@ -176,6 +180,56 @@ static void expect_embedded(const struct bed *bed, const struct up *up, struct d
 	memcpy(payload, up->payload, up->datagram.len);
 }
 
+/* The frame that came, one hop further on. */
+static void expect_sent_on(struct frame *out, const struct frame *in)
+{
+	uint8_t *ip = out->octets + ETHERNET;
+
+	*out = *in;
+	memcpy(out->octets, bed_backend_mac, 6);
+	memcpy(out->octets + 6, bed_mac, 6);
+	ip[ip[0] >> 4 == 6 ? 7 : 8]--;
+	if (ip[0] >> 4 == 4)
+		frame_check_ip(out);
+}
+
+/* RFC 2003, RFC 2473: in a packet of the same version, with an own number. */
+static void expect_wrapped(struct frame *frame, enum pool_kind pool, enum cast cast, const uint8_t *id)
+{
+	const struct addr source = bed_outer_source(pool), to = bed_backend_addr(pool, cast);
+	const size_t octets = frame->len - ETHERNET, head = bed_outer_v6(pool) ? 40 : 20;
+	uint8_t *ip = frame->octets + ETHERNET;
+
+	memmove(ip + head, ip, octets);
+	memset(ip, 0, head);
+	frame->len += head;
+	if (bed_outer_v6(pool)) {
+		memcpy(ip, (const uint8_t[]){ 0x60, 0, 0, 0, (uint8_t)(octets >> 8), (uint8_t)octets, 41, 64 }, 8);
+		memcpy(ip + 8, source.ip, 16);
+		memcpy(ip + 24, to.ip, 16);
+		return;
+	}
+	memcpy(ip, (const uint8_t[]){ 0x45, 0, (uint8_t)((octets + 20) >> 8), (uint8_t)(octets + 20) }, 4);
+	memcpy(ip + 4, id, 2);
+	memcpy(ip + 8, (const uint8_t[]){ 64, 4 }, 2);
+	memcpy(ip + 12, source.ip + 12, 4);
+	memcpy(ip + 16, to.ip + 12, 4);
+	frame_check_ip(frame);
+}
+
+static void check_sent_on(const struct up *up, struct seen *seen, enum cast cast)
+{
+	static struct frame expected;
+
+	expect_sent_on(&expected, &up->frame);
+	if (bed_wraps(up->pool))
+		expect_wrapped(&expected, up->pool, cast, seen->out.frame + IP_ID_AT);
+	if (seen->out.octets == expected.len && memcmp(seen->out.frame, expected.octets, expected.len) == 0)
+		return;
+	print_hex("exp", expected.octets, expected.len);
+	wrong(seen, "another frame");
+}
+
 static void check_sent_up(struct bed *bed, const struct up *up, struct seen *seen, const struct route_out *out)
 {
 	static uint8_t payload[FRAME_MAX];
@@ -196,6 +250,10 @@ static void check_sent_up(struct bed *bed, const struct up *up, struct seen *see
 		wrong(seen, "another way out");
 	if (seen->out.action == XDP_ABORTED)
 		return;
+	if (bed_is_dsr(up->pool)) {
+		check_sent_on(up, seen, cast);
+		return;
+	}
 	if (tunnelled)
 		expect_tunnelled(bed, up, &expected, payload);
 	else
@@ -351,7 +409,7 @@ static bool read_ends(const struct bed *bed, const struct down *down, struct pro
 	return proxy2_read(ends, head, &pool->tunnel_keys, PROXY2_DOWN, down->payload, down->datagram.len) ==
 		       PROXY2_GOOD &&
 	       of_pool(bed, down, &ends->source) && down->pool != POOL_LEARNED && down->pool != POOL_PLAIN &&
-	       down->pool != POOL_NAT;
+	       down->pool != POOL_NAT && !bed_is_dsr(down->pool);
 }
 
 void judge_down(struct bed *bed, const struct down *down, struct tally *tally)

@@ -230,6 +230,21 @@ static void spoil(struct bed *bed, struct frame *frame)
 		frame_check_ip(frame);
 }
 
+/* What a router leaves as it is: number and "do not fragment", or the flow label. */
+static void vary_ip(struct bed *bed, struct frame *frame)
+{
+	uint8_t *ip = frame->octets + IP_AT;
+
+	if (ip[0] >> 4 == 6) {
+		ip[1] |= (uint8_t)roll(bed, 16);
+		roll_octets(bed, ip + 2, 2);
+		return;
+	}
+	roll_octets(bed, ip + 4, 2);
+	ip[6] = one_in(bed, 2) ? 0x40 : 0;
+	frame_check_ip(frame);
+}
+
 static void finish_up(struct bed *bed, struct up *up, bool v6)
 {
 	struct datagram *datagram = &up->datagram;
@@ -248,7 +263,8 @@ static void finish_up(struct bed *bed, struct up *up, bool v6)
 	memcpy(datagram->to_mac, bed_mac, 6);
 	memcpy(datagram->from_mac, bed_gateway_mac, 6);
 	frame_make(&up->frame, datagram);
-	up->unhandled |= up->pool == POOL_STATELESS && v6;
+	vary_ip(bed, &up->frame);
+	up->unhandled |= !bed_listens(up->pool, v6);
 	if (!up->unhandled && one_in(bed, 12)) {
 		up->unhandled = true;
 		spoil(bed, &up->frame);
@@ -269,9 +285,11 @@ static void begin_up(struct bed *bed, struct up *up, bool v6)
 
 void make_up(struct bed *bed, struct up *up)
 {
-	const bool v6 = one_in(bed, 3);
+	bool v6 = one_in(bed, 3);
 
-	up->pool = (enum pool_kind)(one_in(bed, 3) ? roll(bed, POOL_KINDS) : roll(bed, POOL_STATELESS + 1));
+	up->pool = (enum pool_kind)(one_in(bed, 3) ? roll(bed, POOL_KINDS) : roll(bed, POOL_IPIP_V6 + 1));
+	if (bed_is_dsr(up->pool) && !one_in(bed, 20))
+		v6 = bed_outer_v6(up->pool);
 	begin_up(bed, up, v6);
 	up->datagram.len = put_records(bed, up->pool, up->payload, &up->single);
 	finish_up(bed, up, v6);

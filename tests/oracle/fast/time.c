@@ -37,6 +37,10 @@ static const struct timing timings[] = {
 	{ "tunnel down",             POOL_NODE_ID,   .down = true },
 	{ "nat without a table up",  POOL_STATELESS, .v6 = false },
 	{ "nat without a table down", POOL_STATELESS, .down = true },
+	{ "dsr up, l2",              POOL_L2,        .v6 = false },
+	{ "dsr up, l2, IPv6",        POOL_L2_V6,     .v6 = true },
+	{ "dsr up, ipip",            POOL_IPIP,      .v6 = false },
+	{ "dsr up, ipip, IPv6",      POOL_IPIP_V6,   .v6 = true },
 	{ "no DTLS, dropped",        POOL_NODE_ID,   .bare = true },
 };
 /* clang-format on */
@@ -96,20 +100,21 @@ static void loop_load(void)
 /* One record of a session of its own. Returns its octets. */
 static size_t put_record(const struct timing *timing, unsigned number, uint8_t *out)
 {
-	const uint8_t cid_len = timing->pool == POOL_QUIC_LB ? 10 : 8;
+	const bool cached = bed_has_rotations(timing->pool);
+	const uint8_t cid_len = cached ? 10 : 8;
 	const size_t body = RECORD_OCTETS - 13 - cid_len;
 	uint8_t *cid = out + 11;
 
 	memset(out, 0x5a, RECORD_OCTETS);
 	memcpy(out, (const uint8_t[]){ timing->bare ? 0 : 25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1 }, 11);
-	cid[0] = timing->pool == POOL_QUIC_LB ? 0x20 : 1 + CAST_UP;
+	cid[0] = cached ? 0x20 : 1 + CAST_UP;
 	for (int i = 1; i < 5; i++)
 		cid[i] = (uint8_t)(number >> 8 * (i - 1));
 	memset(cid + 5, 7, cid_len - 5U);
 	cid[cid_len] = (uint8_t)(body >> 8);
 	cid[cid_len + 1] = (uint8_t)body;
-	if (timing->pool == POOL_QUIC_LB)
-		fast_cids_put(&bed.cids, POOL_QUIC_LB, cid, cid_len, bed_uid(POOL_QUIC_LB, CAST_UP));
+	if (cached)
+		fast_cids_put(&bed.cids, timing->pool, cid, cid_len, bed_uid(timing->pool, CAST_UP));
 	return RECORD_OCTETS;
 }
 
@@ -271,7 +276,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof timings / sizeof *timings; i++) {
 		good &= time_one(&timings[i], FEW, repeat, json);
 		/* So many CIDs are more than the cache can be sure to hold. */
-		if (!timings[i].bare && timings[i].pool != POOL_QUIC_LB)
+		if (!timings[i].bare && !bed_has_rotations(timings[i].pool))
 			good &= time_one(&timings[i], MANY, repeat, json);
 	}
 	bpf_object__close(object);

@@ -246,6 +246,14 @@ static void assert_neighbour(const char *text, const char *mac, bool is_sure)
 	ck_assert(hop.is_sure == is_sure);
 }
 
+static void assert_leaves_from(const struct netlink_hop *hop, const char *text)
+{
+	struct addr from;
+
+	ck_assert_int_eq(addr_parse_ip(&from, text), 0);
+	ck_assert_msg(memcmp(from.ip, hop->from, sizeof from.ip) == 0, "%s", text);
+}
+
 START_TEST(test_hops)
 {
 	char name[IF_NAMESIZE];
@@ -261,6 +269,7 @@ START_TEST(test_hops)
 	ck_assert_str_eq(netlink_name(netlink, hop.iface, name), "one");
 	ck_assert_uint_eq(hop.mtu, 1400);
 	ck_assert(!hop.has_mac && !hop.behind_gateway);
+	assert_leaves_from(&hop, "10.1.0.1");
 	command("ip neighbour add 10.1.0.2 lladdr 02:00:00:00:00:02 dev one nud permanent");
 	assert_neighbour("10.1.0.2", "02:00:00:00:00:02", true);
 	command("ip neighbour replace 10.1.0.2 lladdr 02:00:00:00:00:03 dev one nud stale");
@@ -269,6 +278,8 @@ START_TEST(test_hops)
 	ck_assert(!hop_to("10.1.0.2").has_mac);
 	command("ip neighbour add fd02::2 lladdr 02:00:00:00:00:06 dev two nud permanent");
 	assert_neighbour("fd02::2", "02:00:00:00:00:06", true);
+	hop = hop_to("fd02::2");
+	assert_leaves_from(&hop, "fd02::1");
 	/* A router's address is not that of who is behind it. */
 	command("ip route add 10.7.0.0/16 via 10.1.0.2 && ip route add 10.8.0.0/16 via inet6 fd02::2");
 	hop = hop_to("10.7.0.1");
@@ -277,6 +288,9 @@ START_TEST(test_hops)
 	hop = hop_to("10.8.0.1");
 	ck_assert_str_eq(netlink_name(netlink, hop.iface, name), "two");
 	ck_assert(hop.behind_gateway && !hop.has_mac);
+	command("ip route replace 10.7.0.0/16 via 10.1.0.2 src 10.2.0.1");
+	hop = hop_to("10.7.0.1");
+	assert_leaves_from(&hop, "10.2.0.1");
 	netlink_close(netlink);
 }
 END_TEST

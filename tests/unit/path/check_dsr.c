@@ -72,7 +72,7 @@ static void set_up(void)
 	bed.configured.pool.nat = (struct conf_nat){ 0 };
 	bed.configured.pool.forward = FORWARD_DSR;
 	bed.configured.pool.dsr.encap = ENCAP_IPIP;
-	bed.configured.hop = (struct table_hop){ { 7, { 2, 0, 0, 0, 0, 9 } }, 1500 };
+	bed.configured.hop = (struct table_hop){ .link = { 7, { 2, 0, 0, 0, 0, 9 } }, .mtu = 1500 };
 	ck_assert_int_eq(addr_parse(&bed.configured.listener.addr, "198.51.100.7:5684"), 0);
 	path_bed_publish(&bed);
 }
