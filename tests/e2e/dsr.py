@@ -41,7 +41,7 @@ def started(scene, segment, encap, v6=False, health=None, start=True, **options)
     pool.pop("nat")
     pool.update(forward="dsr", dsr={"encap": encap})
     pool["health"] = health or {"probe": "none"}
-    lb = scene.cidlb([pool], start=False)
+    lb = scene.cidlb([pool], start=False, **segment.options)
     lb.config["listeners"][0]["address"] = text_of(SERVICE6 if v6 else SERVICE)
     if SANITIZE:
         keep_net_raw(lb)
@@ -84,10 +84,10 @@ def fleet(scene, segment, v6=False, **options):
         )
 
 
-def sessions(encap, v6=False):
+def sessions(encap, v6=False, kind=Segment, look=lambda lb: None):
     """Devices move, cidlb is killed, a server is drained, another configuration is loaded: nobody notices."""
     probes = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
-    with Segment() as segment, Scene() as scene:
+    with kind() as segment, Scene() as scene:
         servers = real_servers(scene, segment, v6)
         lb = started(scene, segment, encap, v6, health=probes)
         story = scene.dir / "story"
@@ -114,6 +114,7 @@ def sessions(encap, v6=False):
         assert lb.metric("cidlb_forwarded_total", direction="up") > 0
         assert lb.metric("cidlb_forwarded_total", direction="down") == lb.metric("cidlb_replies_total") == 0
         assert lb.down() == 0 and "unanswered" not in lb.log_text()
+        look(lb)
         counted = [server.report() for server in servers]
         assert sum(one["sessions"] for one in counted) == FLEET + 4, counted
         assert sum(one["address_changes"] for one in counted) >= FLEET, counted

@@ -14,6 +14,7 @@ from control import ask, ctl
 from harness import (
     BIN, FULL, Scene, Skip, fast_path_is_built, ip, main, release_only, told, total, wait_all_joined, wait_until
 )
+from lab.segment import BPF_PROG_LOAD, SYS_BPF
 from lab.triple import DEVICES, LOCAL, LOCAL6, SERVICE, SERVICE6, Triple
 from lab.xdp_program import PROG_LOAD, SYS_BPF
 from shared_cids import CHANGE, DATA, HANDSHAKE, KEY_EXCHANGE, handshake, record, server_hello

@@ -37,8 +37,9 @@ class Load:
     """A device that says something a thousand times a second, and never the same. After a pause of this process it
     does not make up for it, and it waits for answers before more are on their way than the sockets hold."""
 
-    def __init__(self, device):
-        self.device, self.running = device, True
+    def __init__(self, device, to=service_of(), at=None):
+        """`at`: where its datagrams are heard of, if nobody answers them."""
+        self.device, self.to, self.at, self.running = device, to, at or device, True
         self.sent, self.heard = 0, set()
         self.thread = threading.Thread(target=self.run)
 
@@ -56,12 +57,12 @@ class Load:
             due = int(1000 * (time.monotonic() - begun)) - missed - self.sent
             missed += max(0, due - 50)
             for _ in range(min(50, due, 100 - (self.sent - self.hear()))):
-                self.device.sendto(forge(CID_A, seq=SEQ + self.sent), service_of())
+                self.device.sendto(forge(CID_A, seq=SEQ + self.sent), self.to)
                 self.sent += 1
             time.sleep(0.002)
 
     def hear(self):
-        self.heard.update(int.from_bytes(answer[5:11], "big") for answer, _ in drain(self.device))
+        self.heard.update(int.from_bytes(answer[5:11], "big") for answer, _ in drain(self.at))
         return len(self.heard)
 
 

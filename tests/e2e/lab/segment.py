@@ -6,18 +6,26 @@
 """
 
 import contextlib
+import ctypes
 import os
+import platform
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import harness
 from harness import wait_until
+from lab.triple import ETHTOOL_STXCSUM, ethtool
 from udp import open_socket
 
 SERVICE, SERVICE6 = "10.9.0.10", "fd09::10"
 DEVICES = 8  # addresses that devices have
+# bpf(2), if_link.h
+SYS_BPF = {"x86_64": 321, "aarch64": 280}
+BPF_PROG_LOAD, BPF_LINK_CREATE = 5, 28
+BPF_PROG_TYPE_XDP, BPF_XDP, XDP_PASS, XDP_FLAGS_DRV_MODE = 6, 37, 2, 4
 DECAPSULATOR = Path(__file__).parent / "decapsulator.py"
 
 
@@ -99,6 +107,9 @@ class Server(Host):
 
 
 class Segment:
+    here = "segment"  # this host's own end
+    options = {}  # cidlb's, for a host like this
+
     def __init__(self, servers=2, mtu=1500):
         self.servers = [Server(number) for number in range(1, servers + 1)]
         self.devices, self.mtu = Host("devs"), str(mtu)
@@ -106,10 +117,11 @@ class Segment:
     def __enter__(self):
         harness.ip("link", "add", "segment", "mtu", self.mtu, "type", "bridge")
         harness.ip("link", "set", "segment", "up")
+        self.join()
         for address in ("10.9.0.1/16", f"{SERVICE}/32", "fd09::1/64"):
-            harness.ip("address", "add", address, "dev", "segment", *(["nodad"] if ":" in address else []))
+            harness.ip("address", "add", address, "dev", self.here, *(["nodad"] if ":" in address else []))
         # Else it would be the source of what this host sends to the servers, who have it themselves.
-        harness.ip("address", "add", f"{SERVICE6}/128", "dev", "segment", "nodad", "preferred_lft", "0")
+        harness.ip("address", "add", f"{SERVICE6}/128", "dev", self.here, "nodad", "preferred_lft", "0")
         numbers = range(1, DEVICES + 1)
         self.devices.make([f"10.9.1.{n}/16" for n in numbers] + [f"fd09::1:{n}/64" for n in numbers])
         for server in self.servers:
@@ -119,7 +131,58 @@ class Segment:
             host.ip("link", "set", "eth", "mtu", self.mtu)
         return self
 
+    def join(self):
+        """This host is where the bridge is."""
+
     def __exit__(self, *_):
         for host in (self.devices, *self.servers):
             host.remove()
         subprocess.run(["ip", "link", "delete", "segment"], check=True)
+
+
+def bpf(command, *words):
+    attributes = struct.pack(f"{len(words)}I", *words)
+    fd = harness._libc.syscall(SYS_BPF[platform.machine()], command, attributes, len(attributes))
+    assert fd >= 0, os.strerror(ctypes.get_errno())
+    return fd
+
+
+def pass_all(interface):
+    """Attaches an XDP program that lets everything through, as long as the descriptor is open that is returned."""
+    def words_of(text):
+        return struct.unpack("II", struct.pack("Q", ctypes.addressof(text)))
+
+    code = ctypes.create_string_buffer(struct.pack("BBhiBBhi", 0xB7, 0, 0, XDP_PASS, 0x95, 0, 0, 0))
+    license = ctypes.create_string_buffer(b"GPL")
+    program = bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_XDP, 2, *words_of(code), *words_of(license))
+    link = bpf(BPF_LINK_CREATE, program, socket.if_nametoindex(interface), BPF_XDP, XDP_FLAGS_DRV_MODE)
+    os.close(program)
+    return link
+
+
+class FastSegment(Segment):
+    """cidlb is at the end of a cable, as its fast path needs it (lab/triple.py). The bridge is only that. Frames leave
+    through the cable that they came in through, which takes a program at the far end: GRO does not do."""
+
+    here = "cable"
+    options = {"fast": {"interfaces": ["cable"]}}
+
+    def join(self):
+        harness.ip("link", "add", "cable", "mtu", self.mtu, "type", "veth", "peer", "name", "port", "mtu", self.mtu)
+        harness.ip("link", "set", "port", "master", "segment", "up")
+        harness.ip("link", "set", "cable", "up")
+        Path("/proc/sys/net/ipv4/conf/segment/arp_ignore").write_text("1")
+        ethtool("cable", ETHTOOL_STXCSUM, 0)
+        self.program = pass_all("port")
+
+    def __enter__(self):
+        super().__enter__()
+        for host in (self.devices, *self.servers):
+            with host.there():
+                ethtool("eth", ETHTOOL_STXCSUM, 0)
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.program)
+        subprocess.run(["ip", "link", "delete", "cable"], check=True)
+        super().__exit__()
