@@ -114,7 +114,7 @@ static size_t put_record(const struct timing *timing, unsigned number, uint8_t *
 	cid[cid_len] = (uint8_t)(body >> 8);
 	cid[cid_len + 1] = (uint8_t)body;
 	if (cached)
-		fast_cids_put(&bed.cids, timing->pool, cid, cid_len, bed_uid(timing->pool, CAST_UP));
+		fast_cids_put(&bed.cids, (uint16_t)timing->pool, cid, cid_len, bed_uid(timing->pool, CAST_UP));
 	return RECORD_OCTETS;
 }
 
