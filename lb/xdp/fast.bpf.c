@@ -147,7 +147,7 @@ static __always_inline int uplink_send(struct xdp_md *ctx, const struct packet *
 				       struct fast_counts *counts, __u32 uid, const bool v6)
 {
 	const struct fast_backend *backend = &table->backends[below(uid, FAST_BACKENDS)];
-	const bool outer_v6 = (backend->ip.words[1] & 0xffffffff) != FAST_V4_MAPPED || backend->ip.words[0] != 0;
+	const bool outer_v6 = backend->v6;
 	const bool tunnels = service->kind == FAST_TUNNELS;
 	const __u32 verdict = backend->verdict;
 	int sent;
@@ -170,8 +170,10 @@ static __always_inline int uplink_send(struct xdp_md *ctx, const struct packet *
 	if (sent == FAST_PASSES + XDP_ABORTED) {
 		counts->refused_up[below(service->pool, FAST_POOLS)]++;
 	} else {
-		counts->sent_up[below(uid, FAST_BACKENDS)].datagrams++;
-		counts->sent_up[below(uid, FAST_BACKENDS)].octets += packet->udp_octets - UDP_OCTETS;
+		struct fast_sent *up_to = &counts->sent_up[below(uid, FAST_BACKENDS)];
+
+		up_to->datagrams++;
+		up_to->octets += packet->udp_octets - UDP_OCTETS;
 	}
 	return sent - FAST_PASSES;
 }

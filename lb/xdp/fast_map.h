@@ -154,7 +154,8 @@ struct fast_backend {
 	__u8 verdict;     /* enum verdict of a CID that leads to it; none of the routed ones: passed up */
 	__u8 pool;        /* uid */
 	__u8 from_device; /* its replies come in through this one; FAST_ANY_DEVICE: through any */
-	__u8 unused[11];
+	__u8 v6;          /* `ip` is not a mapped IPv4 address */
+	__u8 unused[10];
 	struct fast_hop hop;
 };
 _Static_assert(sizeof(struct fast_backend) == 64, "a cache line");

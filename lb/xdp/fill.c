@@ -107,6 +107,7 @@ static unsigned fill_backends(struct fast_table *out, const struct fast_fill *fi
 			.verdict = pool->cid_verdict[i],
 			.pool = (uint8_t)pool->uid,
 			.from_device = from_device(fill->net, backend->iface),
+			.v6 = !addr_is_v4(&backend->addr),
 		};
 		if (fill->table->pools[at].forwarder == &forward_dsr) {
 			fast_fill_dsr(&out->backends[backend->uid], fill, at, i);

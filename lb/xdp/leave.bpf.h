@@ -11,10 +11,11 @@ static __always_inline __u64 udp_sum(const struct packet *packet, const bool v6)
 	       2 * (__u64)bpf_htons(packet->udp_octets) + bpf_htons(IPPROTO_UDP);
 }
 
-/* What the payload adds to it. `headers`: what is known to add the rest. */
-static __always_inline __u32 payload_sum(const struct packet *packet, __u64 headers)
+/* What the payload adds to it, not folded. `headers`: what is known to add the rest, less than ffff00000000. That is a
+ * multiple of ffff, so it adds nothing. */
+static __always_inline __u64 payload_sum(const struct packet *packet, __u64 headers)
 {
-	return sum_fold((__u16)~packet->check + (__u64)(__u16)~sum_fold(headers));
+	return (__u16)~packet->check + (0xffffULL << 32) - headers;
 }
 
 static __always_inline __u16 check_of(__u64 sum)
@@ -96,8 +97,10 @@ static __always_inline void count_reply(struct fast_counts *counts, __u32 pool, 
 	if (action == XDP_ABORTED) {
 		counts->refused_down[below(pool, FAST_POOLS)]++;
 	} else {
-		counts->sent_down[below(backend, FAST_BACKENDS)].datagrams++;
-		counts->sent_down[below(backend, FAST_BACKENDS)].octets += octets;
+		struct fast_sent *sent = &counts->sent_down[below(backend, FAST_BACKENDS)];
+
+		sent->datagrams++;
+		sent->octets += octets;
 	}
 }
 

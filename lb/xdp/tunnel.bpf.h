@@ -95,10 +95,11 @@ static __always_inline bool proxy_read(struct proxy *proxy, const __u8 *in, cons
 	return proxy->last >> 32 == PROXY_TLV(MARKS_DOWN) >> 32;
 }
 
-/* The sum of the payload behind (or before) a header of odd length: its octets change places. */
-static __always_inline __u32 sum_swap(__u32 sum)
+/* The sum of the payload behind (or before) a header of odd length: its octets change places, as if it were shifted by
+ * one. `sum` is below 2^56. */
+static __always_inline __u64 sum_swap(__u64 sum)
 {
-	return (sum & 0xff) << 8 | sum >> 8;
+	return sum << 8;
 }
 
 /* Sends an uplink to its backend. FAST_PASSES and more: the action. Less: nothing has changed, and that is why it is
@@ -131,7 +132,7 @@ static __always_inline int tunnel_up(struct xdp_md *ctx, const struct packet *pa
 	if (outer_v6 && packet->check == 0)
 		return FAST_PASSED_FRAME;
 	if (packet->check) {
-		const __u32 payload = payload_sum(packet, udp_sum(packet, v6));
+		const __u64 payload = payload_sum(packet, udp_sum(packet, v6));
 
 		out.check = check_of(udp_sum(&out, outer_v6) + proxy_sum(&proxy, v6) + sum_swap(payload));
 	}
@@ -191,7 +192,7 @@ static __always_inline int tunnel_down(struct xdp_md *ctx, const struct packet *
 	if (!hop || ip_is_odd(table, &out.to, v6) || out.to_port == 0 || IP_OCTETS(v6) + out.udp_octets > hop->mtu)
 		return XDP_PASS;
 	if (packet->check) {
-		const __u32 payload = payload_sum(packet, udp_sum(packet, outer_v6) + proxy_sum(&proxy, v6));
+		const __u64 payload = payload_sum(packet, udp_sum(packet, outer_v6) + proxy_sum(&proxy, v6));
 
 		out.check = check_of(udp_sum(&out, v6) + sum_swap(payload));
 	} else if (v6) {
