@@ -56,10 +56,10 @@ static __always_inline int drop(struct fast_counts *counts, const struct fast_se
 
 /* Where a CID leads, as the cache knows it. */
 static __always_inline __u32 cache_find(const struct fast_table *table, const struct fast_service *service,
-					const struct cid *cid, __u32 cid_octets)
+					const struct cid *cid, __u64 cid_octets)
 {
 	const __u64 key[3] = { cid->words[0], cid->words[1],
-			       cid->words[2] | (__u64)cid_octets << 32 | (__u64)service->pool << 40 };
+			       cid->words[2] | cid_octets << 32 | (__u64)service->pool << 40 };
 	const __u64 hash = fast_hash_cid(table->key, key);
 	const __u64 meta = fast_cid_meta(hash, service->cid_generation, 0);
 	const __u32 at = hash & (FAST_CID_SETS - 1);
@@ -76,13 +76,13 @@ static __always_inline __u32 cache_find(const struct fast_table *table, const st
 }
 
 /* The length of a learned CID: the one that fits the record. 0: none fits, or several do. */
-static __always_inline __u32 learned_octets(const struct fast_service *service, const __u8 *data, const void *end,
-					    __u32 len, const bool unified)
+static __always_inline __u64 learned_octets(const struct fast_service *service, const __u8 *data, const void *end,
+					    __u64 len, const bool unified)
 {
-	__u32 found = 0;
+	__u64 found = 0;
 
 	for (int i = 0; i < FAST_CID_LENGTHS; i++) {
-		const __u32 octets = service->learned_octets[i];
+		const __u64 octets = service->learned_octets[i];
 
 		if (octets == 0)
 			break;
@@ -98,13 +98,13 @@ static __always_inline __u32 learned_octets(const struct fast_service *service, 
 /* What becomes of a datagram that begins with a CID record: the uid of a backend, or one of these. */
 enum { LED_PASSED = 1 << 16, LED_DROPPED = 1 << 17 /* and the reason */ };
 
-static __always_inline __u32 lead(const struct fast_table *table, const struct fast_service *service, const __u8 *data,
-				  const void *end, __u32 len, const bool unified)
+static __always_inline __u64 lead(const struct fast_table *table, const struct fast_service *service, const __u8 *data,
+				  const void *end, __u64 len, const bool unified)
 {
 	const __u8 *at = data + (unified ? UNIFIED_CID_AT : CID_AT);
-	const __u32 rotation = at[0] >> 5;
-	__u32 how = service->how[below(rotation, FAST_CID_ROTATIONS)];
-	__u32 cid_octets = service->cid_octets[below(rotation, FAST_CID_ROTATIONS)], octets, backend;
+	const __u64 rotation = below(at[0] >> 5, FAST_CID_ROTATIONS);
+	__u32 how = service->how[rotation], backend;
+	__u64 cid_octets = service->cid_octets[rotation], octets;
 	struct cid cid;
 
 	if (service->learned_octets[0]) {
@@ -144,7 +144,7 @@ static __always_inline __u32 lead(const struct fast_table *table, const struct f
 
 static __always_inline int uplink_send(struct xdp_md *ctx, const struct packet *packet, const struct fast_table *table,
 				       const struct fast_control *control, const struct fast_service *service,
-				       struct fast_counts *counts, __u32 uid, const bool v6)
+				       struct fast_counts *counts, __u64 uid, const bool v6)
 {
 	const struct fast_backend *backend = &table->backends[below(uid, FAST_BACKENDS)];
 	const bool outer_v6 = backend->v6;
@@ -184,9 +184,9 @@ static __always_inline int uplink(struct xdp_md *ctx, const struct packet *packe
 {
 	const __u8 *data = (void *)(long)ctx->data + ETHERNET_OCTETS + IP_OCTETS(v6) + UDP_OCTETS;
 	const void *end = (void *)(long)ctx->data_end;
-	const __u32 len = packet->udp_octets - UDP_OCTETS;
+	const __u64 len = packet->udp_octets - UDP_OCTETS;
 	int first;
-	__u32 led;
+	__u64 led;
 
 	if (packet->source_port == 0 || ip_is_odd(table, &packet->source, v6))
 		return pass(counts, service, FAST_PASSED_SOURCE);

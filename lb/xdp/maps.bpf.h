@@ -85,7 +85,7 @@ static __always_inline const struct fast_addr_row *addr_find(const struct fast_t
 
 enum { NOBODY = 0xffff }; /* no uid of a backend */
 
-static __always_inline __u32 id_find(const struct fast_table *table, const __u64 id[2])
+static __always_inline __u64 id_find(const struct fast_table *table, const __u64 id[2])
 {
 	const __u64 hash = fast_hash(table->key, id[0], id[1]);
 

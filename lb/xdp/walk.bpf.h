@@ -1,5 +1,7 @@
 /* What common/dtls.c says of an uplink, in so far as its first record decides. Only a datagram that begins with a
- * record that bears a CID is read on. Of the others those that are not DTLS are known by their first record. */
+ * record that bears a CID is read on. Of the others those that are not DTLS are known by their first record.
+ *
+ * Lengths have 64 bits: with 32 each of them costs two shifts more before it is compared. */
 #ifndef CIDLB_XDP_WALK_BPF_H
 #define CIDLB_XDP_WALK_BPF_H
 
@@ -26,15 +28,15 @@ static __always_inline bool is_unified(__u8 first)
 	return first >> 5 == 1;
 }
 
-static __always_inline __u32 unified_octets(__u8 first)
+static __always_inline __u64 unified_octets(__u8 first)
 {
 	return 1 + (first & UNIFIED_SEQ_2 ? 2 : 1) + (first & UNIFIED_LENGTH ? 2 : 0);
 }
 
-static __always_inline int walk_unified(const __u8 *data, const void *end, __u32 len)
+static __always_inline int walk_unified(const __u8 *data, const void *end, __u64 len)
 {
-	const __u32 header = unified_octets(data[0]);
-	__u32 ciphertext;
+	const __u64 header = unified_octets(data[0]);
+	__u64 ciphertext;
 
 	if (data[0] & UNIFIED_CID)
 		return len >= UNIFIED_CID_AT + 1 + 1 + UNIFIED_CIPHERTEXT ? WALK_CID : VERDICT_MALFORMED;
@@ -42,7 +44,7 @@ static __always_inline int walk_unified(const __u8 *data, const void *end, __u32
 		return VERDICT_MALFORMED;
 	ciphertext = len - header;
 	if (data[0] & UNIFIED_LENGTH) {
-		const __u32 length = bpf_ntohs(data[0] & UNIFIED_SEQ_2 ? U16(data + 3) : U16(data + 2));
+		const __u64 length = bpf_ntohs(data[0] & UNIFIED_SEQ_2 ? U16(data + 3) : U16(data + 2));
 
 		if (length > ciphertext)
 			return VERDICT_MALFORMED;
@@ -51,9 +53,9 @@ static __always_inline int walk_unified(const __u8 *data, const void *end, __u32
 	return ciphertext >= UNIFIED_CIPHERTEXT ? WALK_OTHER : VERDICT_MALFORMED;
 }
 
-static __always_inline int walk_plain(const __u8 *data, const void *end, __u32 len)
+static __always_inline int walk_plain(const __u8 *data, const void *end, __u64 len)
 {
-	__u32 length;
+	__u64 length;
 
 	if ((void *)(data + RECORD_OCTETS) > end)
 		return VERDICT_MALFORMED;
@@ -77,7 +79,7 @@ static __always_inline int walk_tls12_cid(const __u8 *data, const void *end)
 }
 
 /* The datagram is `len` octets from `data` to `end`. */
-static __always_inline int walk_first(const __u8 *data, const void *end, __u32 len)
+static __always_inline int walk_first(const __u8 *data, const void *end, __u64 len)
 {
 	if ((void *)(data + 1) > end)
 		return VERDICT_MALFORMED;
@@ -90,19 +92,21 @@ static __always_inline int walk_first(const __u8 *data, const void *end, __u32 l
 
 /* Octets of a record with a CID of `cid_octets`. 0: it would be cut short, or have no ciphertext. As dtls_cid_octets().
  * `left` octets are there from `record` on. */
-static __always_inline __u32 record_octets(const __u8 *record, const void *end, __u32 left, __u32 cid_octets,
+static __always_inline __u64 record_octets(const __u8 *record, const void *end, __u64 left, __u64 cid_octets,
 					   const bool unified)
 {
-	const __u32 header = (unified ? unified_octets(record[0]) : RECORD_OCTETS) + below(cid_octets, 32);
-	const __u32 least = unified ? UNIFIED_CIPHERTEXT : 1;
+	const __u64 header = below((unified ? unified_octets(record[0]) : RECORD_OCTETS) + cid_octets, 64);
+	const __u64 least = unified ? UNIFIED_CIPHERTEXT : 1;
 	const __u8 *length_at = record + (header - 2);
-	__u32 ciphertext;
+	__u64 ciphertext;
 
+	/* One number, which is compared and then read at: made twice, the second is unknown to the verifier. */
+	asm volatile("" : "+r"(length_at));
 	if (header >= left || (void *)(length_at + 2) > end)
 		return 0;
 	ciphertext = left - header;
 	if (!unified || record[0] & UNIFIED_LENGTH) {
-		const __u32 length = bpf_ntohs(U16(length_at));
+		const __u64 length = bpf_ntohs(U16(length_at));
 
 		if (length > ciphertext)
 			return 0;
@@ -152,13 +156,13 @@ static __always_inline bool cid_equal(const struct cid *a, const struct cid *b)
 enum tail { TAIL_FITS, TAIL_MIXED, TAIL_UNREAD /* only the C core can tell */ };
 
 /* The datagram behind its first record, which ends at `at` and bears the CID: as dtls_tail_fits(). */
-static __always_inline enum tail walk_tail(const __u8 *data, const void *end, __u32 len, __u32 at,
-					   const struct cid *cid, __u32 cid_octets, const __u64 masks[3],
+static __always_inline enum tail walk_tail(const __u8 *data, const void *end, __u64 len, __u64 at,
+					   const struct cid *cid, __u64 cid_octets, const __u64 masks[3],
 					   const bool unified)
 {
 	for (int records = 1; records <= FAST_RECORDS; records++) {
 		const __u8 *record = data + below(at, FAST_DATAGRAM_OCTETS);
-		__u32 octets;
+		__u64 octets;
 		struct cid other;
 
 		if (at >= len)
