@@ -5,6 +5,7 @@
  * A datagram is counted here when it is forwarded or dropped here, and by the packet path when it is passed up.
  */
 #include "xdp/dsr.bpf.h"
+#include "xdp/hash.bpf.h"
 #include "xdp/nat.bpf.h"
 #include "xdp/tunnel.bpf.h"
 
@@ -95,9 +96,6 @@ static __always_inline __u64 learned_octets(const struct fast_service *service, 
 	return found;
 }
 
-/* What becomes of a datagram that begins with a CID record: the uid of a backend, or one of these. */
-enum { LED_PASSED = 1 << 16, LED_DROPPED = 1 << 17 /* and the reason */ };
-
 static __always_inline __u64 lead(const struct fast_table *table, const struct fast_service *service, const __u8 *data,
 				  const void *end, __u64 len, const bool unified)
 {
@@ -144,15 +142,16 @@ static __always_inline __u64 lead(const struct fast_table *table, const struct f
 
 static __always_inline int uplink_send(struct xdp_md *ctx, const struct packet *packet, const struct fast_table *table,
 				       const struct fast_control *control, const struct fast_service *service,
-				       struct fast_counts *counts, __u64 uid, const bool v6)
+				       struct fast_counts *counts, __u64 led, const bool v6)
 {
+	const __u64 uid = led & (LED_PASSED - 1);
 	const struct fast_backend *backend = &table->backends[below(uid, FAST_BACKENDS)];
 	const bool outer_v6 = backend->v6;
 	const bool tunnels = service->kind == FAST_TUNNELS;
-	const __u32 verdict = backend->verdict;
+	const __u32 verdict = led & LED_HASHED ? VERDICT_HASH : backend->verdict;
 	int sent;
 
-	if (verdict > VERDICT_CID_DOWN || backend->pool != service->pool || backend->hop.mtu == 0 ||
+	if (backend->verdict > VERDICT_CID_DOWN || backend->pool != service->pool || backend->hop.mtu == 0 ||
 	    (tunnels && !control->reads_v2[below(uid, FAST_BACKENDS)]))
 		return pass(counts, service, FAST_PASSED_BACKEND);
 	if (tunnels)
@@ -170,7 +169,8 @@ static __always_inline int uplink_send(struct xdp_md *ctx, const struct packet *
 	if (sent == FAST_PASSES + XDP_ABORTED) {
 		counts->refused_up[below(service->pool, FAST_POOLS)]++;
 	} else {
-		struct fast_sent *up_to = &counts->sent_up[below(uid, FAST_BACKENDS)];
+		struct fast_sent *up_to = led & LED_HASHED ? &counts->hashed_up[below(uid, FAST_BACKENDS)]
+							   : &counts->sent_up[below(uid, FAST_BACKENDS)];
 
 		up_to->datagrams++;
 		up_to->octets += packet->udp_octets - UDP_OCTETS;
@@ -193,12 +193,15 @@ static __always_inline int uplink(struct xdp_md *ctx, const struct packet *packe
 	first = walk_first(data, end, len);
 	if (first < FAST_VERDICTS)
 		return drop(counts, service, first);
-	if (first == WALK_OTHER || (void *)(data + CID_AT + 1 + 2) > end)
+	if ((void *)(data + CID_AT + 1 + 2) > end)
 		return pass(counts, service, FAST_PASSED_RECORDS);
-	if (service->kind == FAST_DROPS)
-		return pass(counts, service, FAST_PASSED_CID);
-	led = is_unified(data[0]) ? lead(table, service, data, end, len, true)
-				  : lead(table, service, data, end, len, false);
+	if (first == WALK_OTHER)
+		led = lead_by_hash(service, packet, data, len, v6);
+	else if (service->kind == FAST_DROPS)
+		led = LED_PASSED | FAST_PASSED_CID;
+	else
+		led = is_unified(data[0]) ? lead(table, service, data, end, len, true)
+					  : lead(table, service, data, end, len, false);
 	if (led & LED_DROPPED)
 		return drop(counts, service, led & (FAST_VERDICTS - 1));
 	if (led & LED_PASSED)

@@ -56,6 +56,7 @@ void fast_sum(struct fast *fast, struct stats *sum)
 	}
 	for (size_t uid = 0; uid < STATS_BACKENDS; uid++) {
 		add_sent(&sum->sent_up[uid], &now->sent_up[uid], &base->sent_up[uid]);
+		add_sent(&sum->sent_up[uid], &now->hashed_up[uid], &base->hashed_up[uid]);
 		add_sent(&sum->sent_down[uid], &now->sent_down[uid], &base->sent_down[uid]);
 	}
 }
@@ -84,5 +85,6 @@ void fast_forget(struct fast *fast, const struct fast_numbers *used)
 			continue;
 		base->sent_up[uid] = now->sent_up[uid];
 		base->sent_down[uid] = now->sent_down[uid];
+		base->hashed_up[uid] = now->hashed_up[uid];
 	}
 }

@@ -53,6 +53,7 @@ static void fill(struct fast *fast)
 {
 	const struct table *table = fast->table;
 	const uint64_t digest = fast_homes_digest(fast, table);
+	bool hashed[STATS_POOLS];
 
 	backends_take(fast, table);
 	fast->filled_ms = clock_ms();
@@ -61,9 +62,11 @@ static void fill(struct fast *fast)
 	if (digest != fast->homes_digest)
 		fast_cache_empty(fast);
 	fast->homes_digest = digest;
+	fast_hashing_look(&fast->hashing, fast_program_slots(fast->program), table, fast->filled_ms, hashed);
 	const struct fast_fill what = { .table = table,
 					.net = fast_around_net(fast->around),
 					.key = fast->key,
+					.hashed = hashed,
 					.workers = fast->worker_count,
 					.generation = atomic_load_explicit(&fast->generation, memory_order_relaxed) };
 	const unsigned left_out = fast_fill(fast_program_spare_table(fast->program), &what);
@@ -136,7 +139,8 @@ void fast_tick(struct fast *fast)
 		backends_hear(fast);
 	}
 	versions_tell(fast);
-	if (fast_net_tick(fast, clock_ms()) || fast_homes_digest(fast, fast->table) != fast->homes_digest)
+	if (fast_net_tick(fast, clock_ms()) || fast_hashing_is_due(&fast->hashing, clock_ms()) ||
+	    fast_homes_digest(fast, fast->table) != fast->homes_digest)
 		fill(fast);
 }
 

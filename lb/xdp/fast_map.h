@@ -9,6 +9,8 @@
  *   fast_tables    two struct fast_table. The program reads the one that fast_control names, once per datagram. cidlb
  *                  fills the other one, and then names it. After a grace period nobody reads the old one any more
  *   fast_cids      FAST_CID_SETS struct fast_cid_set: the cache of CIDs that a table cannot open
+ *   fast_slots     FAST_HASH_POOLS struct fast_slots, by uid of the pool: where the consistent hash leads. A table says
+ *                  whether they may be read. They are written only while none that a program reads does
  *   fast_counts    one struct fast_counts per CPU. Only that CPU writes it
  *   fast_devices   the interfaces that frames leave through. It is not mapped; it is filled at the start
  *
@@ -33,6 +35,8 @@ enum {
 	FAST_ROUTES = 32,
 	FAST_MASKS = 32,
 	FAST_EMBEDS = 8,
+	FAST_HASH_POOLS = 8, /* pools with a uid below have room for their slots */
+	FAST_SLOT_BITS = 18, /* RENDEZVOUS_SLOT_BITS */
 	/* Rows of tables that are searched by hash: FAST_PROBES rows from that of the hash on. */
 	FAST_ADDR_ROWS = 1024,
 	FAST_ID_ROWS = 16384,
@@ -104,6 +108,13 @@ enum fast_replies {
 	FAST_REPLIES_ALL,
 };
 
+/* What of its source leads a datagram without a CID that is not part of a handshake. */
+enum fast_hashes {
+	FAST_HASHES_NOT, /* it is passed up */
+	FAST_HASHES_ADDRESS,
+	FAST_HASHES_ADDRESS_PORT,
+};
+
 /* A listener at one of its addresses. */
 struct fast_service {
 	struct fast_ip ip;
@@ -124,12 +135,14 @@ struct fast_service {
 	 * SipHash makes of that is here. */
 	__u8 key_count; /* the first key signs */
 	__u8 key_ids[FAST_KEYS];
-	__u8 embed; /* index in embeds; mode nat without a table */
-	__u8 unused[2];
+	__u8 embed;  /* index in embeds; mode nat without a table */
+	__u8 hashes; /* enum fast_hashes */
+	__u8 unused;
 	__u32 local_port; /* of the tunnel, network order; the address is that of the backend's row */
 	__u32 tag_middle; /* IPv6: struct proxy2_half.middle */
 	struct siphash_state tag_up;
 	struct siphash_state tag_down[FAST_KEYS];
+	struct siphash_state hash; /* of sources, begun */
 };
 
 /* Mode nat without a table: the addresses that carry a device's (common/embed.h). What is keyed is 12 octets: address
@@ -243,11 +256,16 @@ struct fast_cid_set {
 	struct fast_cid at[FAST_CID_WAYS];
 };
 
+/* Where the consistent hash of a pool leads, by its upper bits: uids of backends; 0xffff: nowhere. */
+struct fast_slots {
+	__u16 backend[1 << FAST_SLOT_BITS];
+};
+
 /* Why a datagram for a service was passed up. */
 enum fast_passed {
 	FAST_PASSED_FRAME,   /* padding, TTL below 2, another's frame, a checksum that is wrong or missing, too long */
 	FAST_PASSED_SOURCE,  /* its source is not that of a usual device */
-	FAST_PASSED_RECORDS, /* no CID comes first; too many records; a record too short to be read at once */
+	FAST_PASSED_RECORDS, /* a handshake; no CID where it is not hashed; too many or too short records */
 	FAST_PASSED_CID,     /* only the C core knows where the CID leads */
 	FAST_PASSED_BACKEND, /* in maint, or nobody knows the way there */
 	FAST_PASSED_SIZE,    /* too large for the way */
@@ -263,12 +281,13 @@ struct fast_sent {
 /* Datagrams. What is passed up is in `passed` alone: whoever takes it counts it.
  *
  *   sum of verdicts = received here
- *   sum of the routed ones = sent_up + refused_up
+ *   sum of the routed ones = sent_up + hashed_up + refused_up
  *   replies = sent_down + refused_down */
 struct fast_counts {
 	__u64 verdicts[FAST_LISTENERS][FAST_VERDICTS];
 	__u64 passed[FAST_LISTENERS][FAST_PASSES_ROOM];
-	struct fast_sent sent_up[FAST_BACKENDS], sent_down[FAST_BACKENDS]; /* octets of payloads */
+	/* Octets of payloads. hashed_up: without a CID. */
+	struct fast_sent sent_up[FAST_BACKENDS], hashed_up[FAST_BACKENDS], sent_down[FAST_BACKENDS];
 	__u64 replies[FAST_POOLS];
 	__u64 refused_up[FAST_POOLS], refused_down[FAST_POOLS];
 	/* The program's own. */

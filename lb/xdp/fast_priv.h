@@ -11,6 +11,7 @@
 #include "xdp/net_read.h"
 #include "xdp/pins.h"
 #include "xdp/program.h"
+#include "xdp/slots.h"
 
 struct fast {
 	struct fast_program *program; /* NULL: there is none to be had */
@@ -30,7 +31,8 @@ struct fast {
 	struct siphash_key homes_key; /* of homes_digest */
 	uint64_t homes_digest;        /* of where CIDs lead that do not show it */
 	const struct table *table;    /* the published one; NULL: none yet */
-	unsigned rests;               /* of enum fast_rest */
+	struct fast_hashing hashing;
+	unsigned rests; /* of enum fast_rest */
 	/* The network. */
 	struct netlink *netlink;
 	struct fast_around *around;

@@ -17,6 +17,7 @@ struct fast_fill {
 	const struct fast_net *net;
 	uint64_t key;        /* of the hashes: random, and the same as long as the program is loaded */
 	uint16_t generation; /* of the CIDs in the cache (fast_homes_digest()) */
+	const bool *hashed;  /* by index of the pool: from fast_hashing_look(); NULL: none */
 	unsigned workers;    /* servers answer to a port of each, from that of tunnel.local on; 0: to the first */
 };
 

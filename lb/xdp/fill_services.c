@@ -78,6 +78,12 @@ static enum fast_replies replies_of(const struct snapshot_pool *pool, const stru
 	return settings->sessions ? FAST_REPLIES_SETTLED : FAST_REPLIES_ALL;
 }
 
+static void fill_hash(struct fast_service *service, const struct snapshot_pool *pool)
+{
+	service->hashes = pool->affinity == AFFINITY_ADDRESS_PORT ? FAST_HASHES_ADDRESS_PORT : FAST_HASHES_ADDRESS;
+	service->hash = siphash_begin(pool->hash_key.k0, pool->hash_key.k1);
+}
+
 /* The embeds are in the order in which the packet path asks them. False: there is no room for this one. */
 static bool fill_embed(struct services *services, struct fast_service *service, size_t pool)
 {
@@ -136,6 +142,8 @@ static struct fast_service service_of(struct services *services, uint16_t uid, c
 		services->left_out++;
 		return service;
 	}
+	if (services->fill->hashed && services->fill->hashed[at])
+		fill_hash(&service, pool);
 	service.replies = (__u8)replies_of(pool, &table->pools[at]);
 	if (pool->layout.scheme == CID_LAYOUT_LEARNED)
 		fill_learned(&service, table->pools[at].learned);

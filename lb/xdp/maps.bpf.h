@@ -33,6 +33,14 @@ struct {
 	__type(value, struct fast_cid_set);
 } fast_cids SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FAST_HASH_POOLS);
+	__type(key, __u32);
+	__type(value, struct fast_slots);
+} fast_slots SEC(".maps");
+
 /* As many as there are CPUs: set before it is loaded. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -86,6 +86,12 @@ struct fast_cid_set *fast_program_cids(struct fast_program *program)
 	return NULL;
 }
 
+struct fast_slots *fast_program_slots(struct fast_program *program)
+{
+	(void)program;
+	return NULL;
+}
+
 struct fast_table *fast_program_spare_table(struct fast_program *program)
 {
 	(void)program;

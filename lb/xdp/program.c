@@ -35,7 +35,7 @@ struct fast_program {
 	int links[FAST_INTERFACES];
 	size_t link_count;
 	unsigned cpus;
-	struct mapped control, tables, cids, counts;
+	struct mapped control, tables, cids, slots, counts;
 };
 
 /* libbpf says on stderr what is wrong; here it is one line of ours. */
@@ -84,6 +84,9 @@ static int maps_in(struct fast_program *program)
 		err = map_in(&program->tables, program->object, "fast_tables", 2 * sizeof(struct fast_table));
 	if (!err)
 		err = map_in(&program->cids, program->object, "fast_cids", FAST_CID_SETS * sizeof(struct fast_cid_set));
+	if (!err)
+		err = map_in(&program->slots, program->object, "fast_slots",
+			     FAST_HASH_POOLS * sizeof(struct fast_slots));
 	if (!err)
 		err = map_in(&program->counts, program->object, "fast_counts",
 			     program->cpus * sizeof(struct fast_counts));
@@ -156,6 +159,7 @@ void fast_program_free(struct fast_program *program)
 	map_out(&program->control);
 	map_out(&program->tables);
 	map_out(&program->cids);
+	map_out(&program->slots);
 	map_out(&program->counts);
 	bpf_object__close(program->object);
 	free(program);
@@ -236,6 +240,11 @@ struct fast_control *fast_program_control(struct fast_program *program)
 struct fast_cid_set *fast_program_cids(struct fast_program *program)
 {
 	return program->cids.at;
+}
+
+struct fast_slots *fast_program_slots(struct fast_program *program)
+{
+	return program->slots.at;
 }
 
 struct fast_table *fast_program_spare_table(struct fast_program *program)

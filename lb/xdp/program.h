@@ -57,6 +57,7 @@ int fast_program_add_device(struct fast_program *program, uint8_t device, uint32
 /* The maps, in memory until the program is freed. */
 struct fast_control *fast_program_control(struct fast_program *program);
 struct fast_cid_set *fast_program_cids(struct fast_program *program);
+struct fast_slots *fast_program_slots(struct fast_program *program); /* FAST_HASH_POOLS */
 
 /* The table that nobody reads, for fast_program_publish(). */
 struct fast_table *fast_program_spare_table(struct fast_program *program);

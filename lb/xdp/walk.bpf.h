@@ -15,7 +15,8 @@ enum {
 	EPOCH_AT = 3, LENGTH_AT = 11, RECORD_OCTETS = 13, CID_AT = 11, MESSAGE_OCTETS = 12,
 	DTLS_1_2 = 0xfefd, DTLS_MAJOR = 0xfe,
 	/* RFC 9147, section 4: 001CSLEE */
-	UNIFIED_CID = 0x10, UNIFIED_SEQ_2 = 0x08, UNIFIED_LENGTH = 0x04, UNIFIED_CID_AT = 1, UNIFIED_CIPHERTEXT = 16,
+	UNIFIED_CID = 0x10, UNIFIED_SEQ_2 = 0x08, UNIFIED_LENGTH = 0x04, UNIFIED_EPOCH = 0x03,
+	UNIFIED_EPOCH_HANDSHAKE = 2, UNIFIED_CID_AT = 1, UNIFIED_CIPHERTEXT = 16,
 	CID_WORDS_OCTETS = 24, /* a CID is read in three words, whatever its length */
 };
 /* clang-format on */
@@ -88,6 +89,19 @@ static __always_inline int walk_first(const __u8 *data, const void *end, __u64 l
 	if (is_unified(data[0]))
 		return walk_unified(data, end, len);
 	return data[0] >= CHANGE_CIPHER_SPEC && data[0] <= RRC ? walk_plain(data, end, len) : VERDICT_TYPE;
+}
+
+/* For WALK_OTHER and at least 14 octets. True: the datagram is one record of a session, and no part of a handshake. */
+static __always_inline bool walk_is_of_session(const __u8 *data, __u64 len)
+{
+	if (is_unified(data[0])) {
+		const __u64 length = bpf_ntohs(data[0] & UNIFIED_SEQ_2 ? U16(data + 3) : U16(data + 2));
+
+		return (data[0] & UNIFIED_EPOCH) != UNIFIED_EPOCH_HANDSHAKE &&
+		       (!(data[0] & UNIFIED_LENGTH) || unified_octets(data[0]) + length == len);
+	}
+	return (data[0] == ALERT || data[0] == APPLICATION_DATA) && U16(data + EPOCH_AT) != 0 &&
+	       RECORD_OCTETS + (__u64)bpf_ntohs(U16(data + LENGTH_AT)) == len;
 }
 
 /* Octets of a record with a CID of `cid_octets`. 0: it would be cut short, or have no ciphertext. As dtls_cid_octets().

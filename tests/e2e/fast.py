@@ -9,6 +9,7 @@ import platform
 import re
 import struct
 import subprocess
+import time
 
 from control import ask, ctl
 from harness import (
@@ -20,7 +21,7 @@ from lab.xdp_program import PROG_LOAD, SYS_BPF
 from shared_cids import CHANGE, DATA, HANDSHAKE, KEY_EXCHANGE, handshake, record, server_hello
 from traces import lines_of, start_trace
 from tunnel import Server, arrives, key_file, text_of, tunnel, tunnel_pool
-from udp import TLS12_CID, drain, forge
+from udp import HELLO, TLS12_CID, drain, forge
 
 PORT = 5684
 TRAFFIC = {"interval_ms": 200, "ack_timeout_ms": 500}
@@ -298,6 +299,80 @@ def case_drain():
         device.sendto(settled(CID_A), service_of())
         wait_until(lambda: lb.metric("cidlb_datagrams_total", verdict="maint") == 1, 20, "nothing goes there any more")
         assert passed(lb, "backend") == before + 1
+        lb.assert_identities()
+
+
+def without_cid(records=1):
+    """Of a session without a CID."""
+    return b"".join(record(DATA, 1, SEQ + number, os.urandom(24)) for number in range(records))
+
+
+def led_to(lb, device):
+    """The server that the C core leads this device to by its address alone."""
+    answer = ask(lb, "route", without_cid().hex(), "--from", text_of(*device.getsockname()[:2]), "-c", lb.file)
+    assert answer["verdict"] == "hash", answer
+    return answer["backend"]["name"]
+
+
+def answered_by(device, servers, sent, v6=False):
+    """The server that got it, and echoed it."""
+    device.sendto(sent, service_of(v6))
+    assert arrives(device) == (sent, service_of(v6))
+    (name,) = [name for name, server in servers.items() if server.got and server.got[-1][2] == sent]
+    return name
+
+
+def by_hash(v6):
+    """Without a CID a session goes where its address leads, by the program. When that changes, who began before stays
+    where it began, by the sockets."""
+    with stage() as (scene, net), server_at(net, 1, v6) as one, server_at(net, 2, v6) as two:
+        servers = {"a": one, "b": two}
+        lb = made(scene, [one.entry(), two.entry("b", 2)], v6, max_resumable=0)
+        devices = [device_at(net, 1, v6) for _ in range(12)]
+        for cid in (CID_A, CID_B):
+            warm(lb, devices[0], cid, v6)
+        homes = {device: led_to(lb, device) for device in devices}
+        assert set(homes.values()) == set(servers), homes
+
+        def all_go_home():
+            for device, home in homes.items():
+                assert answered_by(device, servers, without_cid(), v6) == home
+
+        assert moved_by_it(lb, all_go_home) == [12, 12, 0]
+        assert fast(lb, "hash") == 12
+        begun = next(device for device in devices if homes[device] == "a")
+        # What belongs to a handshake, or has several records, is for the sockets.
+        for sent in (HELLO, record(HANDSHAKE, 1, 0, bytes(40)), CHANGE, without_cid(2)):
+            assert moved_by_it(lb, lambda: answered_by(begun, servers, sent, v6))[::2] == [0, 1]
+        assert moved_by_it(lb, lambda: answered_by(begun, servers, without_cid(), v6)) == [1, 1, 0]
+        wait_until(lambda: (lb.backend("a")["last_cid_s"] or 0) >= 2, 30, "silence")
+        assert answered_by(begun, servers, without_cid(), v6) == "a"
+        time.sleep(1.5)
+        assert lb.backend("a")["last_cid_s"] >= 3, "what has no CID is no sign of one"
+        ctl(lb, "drain", "a")
+        homes = {device: "a" if device is begun else "b" for device in devices}
+        assert moved_by_it(lb, all_go_home) == [0, 12, 12]
+        assert lb.metric("cidlb_datagrams_total", verdict="hint") >= 1
+        lb.assert_identities()
+
+
+@release_only
+def case_by_hash():
+    by_hash(False)
+
+
+@release_only
+def case_by_hash_ipv6():
+    by_hash(True)
+
+
+@release_only
+def case_not_by_hash():
+    """Where sessions can be resumed at any server, their address alone does not lead them."""
+    with stage() as (scene, net), server_at(net, 1) as server, device_at(net) as device:
+        lb = made(scene, [server.entry()])
+        warm(lb, device)
+        assert moved_by_it(lb, lambda: answered_by(device, {"a": server}, without_cid())) == [0, 1, 1]
         lb.assert_identities()
 
 

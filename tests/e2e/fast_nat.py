@@ -4,7 +4,9 @@
 import ipaddress
 import struct
 
-from fast import CID_A, FLEET, MOVES, PORT, device_at, fast, fleet_of, moved_by_it, service_of, settled, stage
+from fast import (
+    CID_A, FLEET, MOVES, PORT, device_at, fast, fleet_of, moved_by_it, service_of, settled, stage, without_cid
+)
 from harness import main, release_only, wait_all_joined, wait_until
 from lab.triple import LOCAL6, SERVICE
 from stateless import NAT, PREFIX, flip, route_prefix
@@ -36,8 +38,8 @@ def case_each_way():
         entry = {"name": "a", "id": 1, "address": f"[fd02::11]:{PORT}"}
         lb = without_a_table(scene, net, [entry], health={"probe": "none"}, max_resumable=0)
 
-        def there_and_back(device, answers=lambda endpoint: endpoint):
-            sent = settled(CID_A)
+        def there_and_back(device, answers=lambda endpoint: endpoint, sent=None):
+            sent = sent or settled(CID_A)
             device.sendto(sent, service_of())
             got, endpoint = arrives(server)
             assert got == sent and ipaddress.ip_address(endpoint[0]) in ipaddress.ip_network(PREFIX), endpoint
@@ -59,6 +61,12 @@ def case_each_way():
         assert moved_by_it(lb, lambda: exchange(device, 20)) == [20, 20, 0]
         with device_at(net, 2) as other:
             assert moved_by_it(lb, lambda: exchange(other, 5)) == [5, 5, 0]
+
+        def exchange_without_cid():
+            sent = there_and_back(device, sent=without_cid())
+            assert arrives(device) == (sent, service_of())
+
+        assert moved_by_it(lb, exchange_without_cid) == [1, 1, 0] and fast(lb, "hash") == 1
         wait_until(lambda: (lb.backend("a")["last_cid_s"] or 0) >= 2, 30, "silence")
         exchange(device, 1)
         wait_until(lambda: lb.backend("a")["last_cid_s"] <= 1, 30, "what the program forwards is heard of")

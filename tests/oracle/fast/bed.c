@@ -170,6 +170,7 @@ static void snapshot_make(struct bed *bed)
 			.name = pool_names[pool],
 			.uid = (uint16_t)pool,
 			.protocol = pool == POOL_PLAIN ? POOL_UDP : POOL_DTLS,
+			.affinity = pool == POOL_QUIC_LB ? AFFINITY_ADDRESS : AFFINITY_ADDRESS_PORT,
 			.unknown_cid = pool == POOL_NODE_ID_HASHED ? UNKNOWN_CID_HASH : UNKNOWN_CID_DROP,
 			.layout = layout_of((enum pool_kind)pool),
 			.backends = backends[pool],
@@ -438,8 +439,11 @@ static void net_make(struct bed *bed)
 
 static void fill_spare(struct bed *bed)
 {
-	const struct fast_fill fill = { bed->table, bed->net, bed->cids.key, bed->cids.generation, 1 };
+	static struct fast_hashing hashing;
+	static bool hashed[STATS_POOLS];
+	const struct fast_fill fill = { bed->table, bed->net, bed->cids.key, bed->cids.generation, hashed, 1 };
 
+	fast_hashing_look(&hashing, fast_program_slots(bed->program), bed->table, 0, hashed);
 	if (fast_fill(fast_program_spare_table(bed->program), &fill) != 0)
 		abort();
 }

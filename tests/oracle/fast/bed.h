@@ -11,11 +11,12 @@
 #include "xdp/cids.h"
 #include "xdp/fill.h"
 #include "xdp/program.h"
+#include "xdp/slots.h"
 
 enum pool_kind {
 	POOL_NODE_ID,
 	POOL_NODE_ID_HASHED, /* unknown CIDs are hashed; ids of two octets in the middle; tunnel over IPv6 */
-	POOL_QUIC_LB,        /* three rotations: plain, encrypted in four passes, encrypted in one */
+	POOL_QUIC_LB, /* three rotations: plain, encrypted in four passes, encrypted in one; affinity "address" */
 	POOL_LEARNED,
 	POOL_STATELESS, /* mode nat without a table; node ids, devices over IPv4 only */
 	POOL_L2,        /* mode dsr, with node ids; each with devices over its own version of IP only */

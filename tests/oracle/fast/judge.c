@@ -129,6 +129,32 @@ static bool is_ambiguous(const struct up *up, const struct route_in *in)
 	       dtls_cid_octets(&in->view, in->data, in->len, 8) != 0;
 }
 
+/* A record of a session, which its source alone leads. */
+static bool is_of_session(const struct up *up)
+{
+	const uint8_t first = up->payload[0];
+
+	return first >> 5 == 1
+		       ? (first & 0x13) != 2 && !(first & 0x10)
+		       : (first == DTLS_ALERT || first == DTLS_APPLICATION_DATA) && (up->payload[3] || up->payload[4]);
+}
+
+/* Modes with flows know more of a source than its address. */
+static bool goes_by_hash(enum pool_kind pool)
+{
+	return pool != POOL_NAT && pool != POOL_PLAIN;
+}
+
+static bool must_be_hashed(const struct up *up, const struct route_out *out)
+{
+	const enum cast cast = (enum cast)out->backend;
+
+	return !up->unhandled && up->single && out->verdict == VERDICT_HASH && goes_by_hash(up->pool) &&
+	       is_of_session(up) && is_sent(up->pool, cast) &&
+	       !(up->datagram.check == CHECK_ZERO && bed_outer_v6(up->pool)) &&
+	       outer_octets(up) <= (cast == CAST_NARROW ? NARROW_MTU : MTU);
+}
+
 /* It is one of those that the program is for. */
 static bool must_be_sent(const struct bed *bed, const struct up *up, const struct route_in *in,
 			 const struct route_out *out, bool cached)
@@ -242,7 +268,9 @@ static void check_sent_up(struct bed *bed, const struct up *up, struct seen *see
 		.check = up->datagram.check,
 	};
 
-	if (up->unhandled || out->verdict > VERDICT_CID_DOWN || !is_sent(up->pool, cast)) {
+	const bool hashed = out->verdict == VERDICT_HASH && goes_by_hash(up->pool) && is_of_session(up);
+
+	if (up->unhandled || (out->verdict > VERDICT_CID_DOWN && !hashed) || !is_sent(up->pool, cast)) {
 		wrong(seen, "sent what must be passed up");
 		return;
 	}
@@ -277,8 +305,11 @@ static void check_counts(struct bed *bed, const struct up *up, struct seen *seen
 	if (seen->out.action == XDP_ABORTED)
 		expected.refused_up[up->pool]++;
 	if (seen->out.action == XDP_TX || seen->out.action == XDP_REDIRECT) {
-		expected.sent_up[uid].datagrams++;
-		expected.sent_up[uid].octets += up->datagram.len;
+		struct fast_sent *sent =
+			out->verdict == VERDICT_HASH ? &expected.hashed_up[uid] : &expected.sent_up[uid];
+
+		sent->datagrams++;
+		sent->octets += up->datagram.len;
 	}
 	memcpy(expected.passed, now->passed, sizeof expected.passed);
 	if (memcmp(&expected, now, offsetof(struct fast_counts, sample_at)) != 0)
@@ -319,7 +350,7 @@ void judge_up(struct bed *bed, const struct up *up, struct tally *tally)
 		if (up->may_be_odd && !up->unhandled &&
 		    passed_for(now, up, FAST_PASSED_SOURCE) != passed_for(&before, up, FAST_PASSED_SOURCE))
 			tally->odd++;
-		else if (must_be_sent(bed, up, &in, &out, known))
+		else if (must_be_sent(bed, up, &in, &out, known) || must_be_hashed(up, &out))
 			wrong(&seen, "passed up what it is for");
 		else if (must_be_dropped(up, &out, &in) &&
 			 passed_for(now, up, FAST_PASSED_SAMPLE) == passed_for(&before, up, FAST_PASSED_SAMPLE))

@@ -25,8 +25,9 @@ struct timing {
 	const char *name;
 	enum pool_kind pool;
 	bool down;
-	bool v6;   /* of the device */
-	bool bare; /* no DTLS, which is dropped */
+	bool v6;     /* of the device */
+	bool bare;   /* no DTLS, which is dropped */
+	bool hashed; /* no CID */
 };
 
 /* clang-format off */
@@ -34,6 +35,8 @@ static const struct timing timings[] = {
 	{ "tunnel up",               POOL_NODE_ID,   .v6 = false },
 	{ "tunnel up, IPv6",         POOL_NODE_ID,   .v6 = true },
 	{ "tunnel up, by the cache", POOL_QUIC_LB,   .v6 = false },
+	{ "tunnel up, by the hash",  POOL_NONE,      .hashed = true },
+	{ "tunnel up, IPv6, by the hash", POOL_NONE, .v6 = true, .hashed = true },
 	{ "tunnel down",             POOL_NODE_ID,   .down = true },
 	{ "nat without a table up",  POOL_STATELESS, .v6 = false },
 	{ "nat without a table down", POOL_STATELESS, .down = true },
@@ -62,9 +65,10 @@ static void *map_of(const char *name, size_t octets)
 	return at;
 }
 
-/* The loop has maps of its own, filled as those of the bed. */
+/* The loop has maps of its own, filled as those of the bed; but the hash leads everybody to one server. */
 static void maps_copy(void)
 {
+	struct fast_slots *slots = map_of("fast_slots", FAST_HASH_POOLS * sizeof *slots);
 	const int devices = bpf_object__find_map_fd_by_name(object, "fast_devices");
 	const struct fast_control *control = fast_program_control(bed.program);
 	const struct fast_table *spare = fast_program_spare_table(bed.program);
@@ -75,6 +79,8 @@ static void maps_copy(void)
 	       FAST_CID_SETS * sizeof(struct fast_cid_set));
 	for (int i = 0; i < 2; i++)
 		memcpy(&tables[i], control->table ? spare + 1 : spare - 1, sizeof *tables);
+	for (size_t slot = 0; slot < 1 << FAST_SLOT_BITS; slot++)
+		slots[POOL_NONE].backend[slot] = bed_uid(POOL_NONE, CAST_UP);
 	for (uint32_t device = 0; device < 2; device++) {
 		const uint32_t loopback = 1;
 
@@ -107,6 +113,12 @@ static size_t put_record(const struct timing *timing, unsigned number, uint8_t *
 
 	memset(out, 0x5a, RECORD_OCTETS);
 	memcpy(out, (const uint8_t[]){ timing->bare ? 0 : 25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1 }, 11);
+	if (timing->hashed) {
+		out[0] = 23;
+		out[11] = 0;
+		out[12] = RECORD_OCTETS - 13;
+		return RECORD_OCTETS;
+	}
 	cid[0] = cached ? 0x20 : 1 + CAST_UP;
 	for (int i = 1; i < 5; i++)
 		cid[i] = (uint8_t)(number >> 8 * (i - 1));
@@ -239,7 +251,7 @@ static bool time_one(const struct timing *timing, unsigned sessions, unsigned re
 	if (json)
 		print_json(timing, sessions, empty, above);
 	else
-		printf("%-26s %6u sessions: %4.0f ns above the empty loop, %.1f of it\n", timing->name, sessions,
+		printf("%-28s %6u sessions: %4.0f ns above the empty loop, %.1f of it\n", timing->name, sessions,
 		       above[ROUNDS / 2], ratio[ROUNDS / 2]);
 	for (unsigned action = 0; action < LOOP_ACTIONS; action++)
 		others += action == wanted ? 0 : loop->actions[action];
