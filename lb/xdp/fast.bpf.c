@@ -116,15 +116,19 @@ static __always_inline __u64 lead(const struct fast_table *table, const struct f
 	octets = record_octets(data, end, len, cid_octets, unified);
 	if (octets == 0)
 		return service->drops_unknown ? LED_DROPPED | VERDICT_UNKNOWN_CID : LED_PASSED | FAST_PASSED_CID;
-	const __u64 *masks = table->cid_masks[below(cid_octets, 32)];
-	if (!cid_read(&cid, at, end, masks))
-		return LED_PASSED | FAST_PASSED_RECORDS;
-	const enum tail tail = walk_tail(data, end, len, octets, &cid, cid_octets, masks, unified);
-	/* A CID that is about to be learned may have another length. */
-	if (tail == TAIL_MIXED && !service->learned_octets[0])
-		return LED_DROPPED | VERDICT_MIXED;
-	if (tail != TAIL_FITS)
-		return LED_PASSED | FAST_PASSED_RECORDS;
+	/* The whole CID is of interest only to the cache, and to the records behind this one. */
+	if (how == FAST_CID_BY_CACHE || octets < len) {
+		const __u64 *masks = table->cid_masks[below(cid_octets, 32)];
+
+		if (!cid_read(&cid, at, end, masks))
+			return LED_PASSED | FAST_PASSED_RECORDS;
+		const enum tail tail = walk_tail(data, end, len, octets, &cid, cid_octets, masks, unified);
+		/* A CID that is about to be learned may have another length. */
+		if (tail == TAIL_MIXED && !service->learned_octets[0])
+			return LED_DROPPED | VERDICT_MIXED;
+		if (tail != TAIL_FITS)
+			return LED_PASSED | FAST_PASSED_RECORDS;
+	}
 	if (how == FAST_CID_BY_CACHE) {
 		backend = cache_find(table, service, &cid, cid_octets);
 		return backend == NOBODY ? LED_PASSED | FAST_PASSED_CID : backend;
