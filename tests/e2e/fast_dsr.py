@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 
+from control import ctl
 from dsr import (
     CLASS, IP_TOS, IPV6_TCLASS, PORT, arrives, longer, missing, server_socket, sessions as dsr_sessions, started
 )
@@ -15,6 +16,8 @@ from harness import Scene, ip, main, release_only, total, wait_until
 from lab.segment import SERVICE, SERVICE6, FastSegment
 from lab.triple import SO_RCVBUFFORCE
 from udp import drain
+
+ETH_P_ALL = 3
 
 
 @contextlib.contextmanager
@@ -94,6 +97,65 @@ def each_way(encap, v6=False):
         lb.assert_identities()
         assert lb.metric("cidlb_forwarded_total", direction="up") == lb.metric("cidlb_received_total")
         assert lb.metric("cidlb_replies_total") == lb.metric("cidlb_refused_total") == 0
+
+
+def frame_of(segment, device, record, v6):
+    """The frame that a datagram for the first server arrives there in."""
+    with segment.servers[0].there():
+        listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    with listener:
+        listener.bind(("eth", 0))
+        listener.settimeout(20)
+        device.sendto(record, service_of(v6))
+        while record not in (frame := listener.recv(4096)):
+            pass
+        return frame
+
+
+def without_numbers(frame, headers, v6):
+    """A frame without what is another for each packet: numbers, and checksums of headers; and without flow labels."""
+    frame = bytearray(frame)
+    for at in [14 + i * (40 if v6 else 20) for i in range(headers)]:
+        assert frame[at] >> 4 == (6 if v6 else 4), frame
+        if v6:
+            frame[at + 1 : at + 4] = bytes([frame[at + 1] & 0xF0, 0, 0])
+        else:
+            frame[at + 4 : at + 6] = frame[at + 10 : at + 12] = bytes(2)
+    return bytes(frame)
+
+
+def as_by_sockets(encap, v6=False):
+    """Frame and headers are those that the sockets have the kernel write."""
+    with stage(encap, v6) as (scene, segment, lb, servers), with_class(device_at(segment, v6=v6), v6) as device:
+        warm(lb, device, servers[:1], CID_A, v6)
+        record, frames = longer(settled(CID_A), 200), []
+        for by_program in (True, False):
+            lb.config["pools"][0]["fast"] = by_program
+            lb.reload()
+            send = lambda: frames.append(frame_of(segment, device, record, v6))
+            assert moved_by_it(lb, send) == [by_program, 0, 0]
+        one, other = (without_numbers(frame, 2 if encap == "ipip" else 1, v6) for frame in frames)
+        assert one == other, (one.hex(), other.hex())
+
+
+@release_only
+def case_as_by_sockets_l2():
+    as_by_sockets("l2")
+
+
+@release_only
+def case_as_by_sockets_l2_ipv6():
+    as_by_sockets("l2", v6=True)
+
+
+@release_only
+def case_as_by_sockets_ipip():
+    as_by_sockets("ipip")
+
+
+@release_only
+def case_as_by_sockets_ipip_ipv6():
+    as_by_sockets("ipip", v6=True)
 
 
 @release_only
@@ -193,6 +255,26 @@ def case_reload():
 
 
 @release_only
+def case_drain():
+    """A server that drains is heard of, though only the program sees its sessions. In maint nothing goes there."""
+    with stage("ipip") as (scene, segment, lb, servers), with_class(device_at(segment)) as device:
+        warm(lb, device, servers[:1])
+        ctl(lb, "drain", "a")
+        send = lambda: reaches(device, servers[0], settled(CID_A))
+        assert moved_by_it(lb, send) == [1, 0, 0] and fast(lb, "cid_draining") == 1
+        wait_until(lambda: (lb.backend("a")["last_cid_s"] or 0) >= 2, 30, "silence")
+        send()
+        wait_until(lambda: lb.backend("a")["last_cid_s"] <= 1, 30, "what the program forwards is heard of")
+        assert not lb.backend("a")["drain"]["may_stop"]
+        ctl(lb, "maint", "a")
+        before = passed(lb, "backend")
+        device.sendto(settled(CID_A), service_of())
+        wait_until(lambda: lb.metric("cidlb_datagrams_total", verdict="maint") == 1, 20, "nothing goes there any more")
+        assert passed(lb, "backend") == before + 1 and not drain(servers[0])
+        lb.assert_identities()
+
+
+@release_only
 def case_encrypted_cids():
     """The first datagram of a session goes through the sockets. After ids have changed hands nothing goes where it went
     before."""
@@ -216,7 +298,7 @@ def case_encrypted_cids():
 
 @release_only
 def case_next_hop():
-    """A server has another Ethernet address, is behind a router, or is gone: the program sends nothing anywhere else."""
+    """A server has another Ethernet address, or is behind a router: the program sends nothing where it is not."""
     with stage("l2") as (scene, segment, lb, servers), with_class(device_at(segment)) as device:
         one = segment.servers[0]
         warm(lb, device, servers[:1])
