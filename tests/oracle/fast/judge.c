@@ -103,16 +103,21 @@ static bool is_by_cache(const struct bed *bed, const struct up *up)
 		up->payload[up->payload[0] == DTLS_TLS12_CID ? DTLS_CID_AT : DTLS_UNIFIED_CID_AT] >> 5 != 0);
 }
 
+static bool has_tunnel(enum pool_kind pool)
+{
+	return pool != POOL_STATELESS && !bed_is_dsr(pool);
+}
+
 static bool is_sent(enum pool_kind pool, enum cast cast)
 {
-	return cast != CAST_MAINT && cast != CAST_NOWHERE && (cast != CAST_OLD || pool >= POOL_STATELESS);
+	return cast != CAST_MAINT && cast != CAST_NOWHERE && (cast != CAST_OLD || !has_tunnel(pool));
 }
 
 static size_t header_octets(const struct up *up)
 {
 	if (bed_wraps(up->pool))
 		return bed_outer_v6(up->pool) ? 40 : 20;
-	if (up->pool == POOL_STATELESS || bed_is_dsr(up->pool))
+	if (!has_tunnel(up->pool))
 		return 0;
 	return addr_is_v4(&up->datagram.source) ? PROXY2_V4_OCTETS : PROXY2_V6_OCTETS;
 }
