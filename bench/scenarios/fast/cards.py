@@ -48,6 +48,7 @@ def mac_of(interface, net):
 
 
 class Cards(wire.Wire):
+    server_ips = ["10.2.0.2", "10.2.0.3", "10.2.0.4"]
     outside6, inside6, server6 = "fd01::1", "fd02::1", "fd02::2"
 
     def __init__(self, scene):
@@ -66,7 +67,7 @@ class Cards(wire.Wire):
                 for on in (0, 1):
                     ethtool(interface, ETHTOOL_SGRO, on)
         for (net, interface), (far_net, far_end), ip, far_ips in zip(
-            own, far, (self.outside, self.inside), (["10.1.0.2"], ["10.2.0.2", self.server6])
+            own, far, (self.outside, self.inside), (["10.1.0.2"], [*self.server_ips, self.server6])
         ):
             self.introduce(net, interface, far_ips, mac_of(far_end, far_net))
             self.introduce(far_net, far_end, [ip], mac_of(interface, net))

@@ -147,6 +147,20 @@ class FastStateless(FastPath):
         return [f"[{cards.server6}]:{address.rpartition(':')[2]}" for address in each(cards.servers)]
 
 
+class FastDsr(FastPath):
+    """Mode dsr by the program. What servers answer does not pass it. Its datagrams keep the service address, so where
+    they are does not tell whose they are."""
+
+    name, kinds, checks = "fast dsr", ("up", "flood"), False
+
+    def mode(self, cards):
+        return {"forward": "dsr", "dsr": {"encap": "l2"}}
+
+    def servers(self, cards):
+        port = self.target.rpartition(":")[2]
+        return [f"{ip}:{port}" for ip in cards.server_ips]
+
+
 class Nginx(Contender):
     """As Debian has it, by address, with a way back for each device."""
 
@@ -216,4 +230,4 @@ class Empty(Contender):
             self.process.stop()
 
 
-CONTENDERS = [FastTunnel, FastStateless, Empty, Routing, Nftables, Tunnel, Nginx]
+CONTENDERS = [FastTunnel, FastStateless, FastDsr, Empty, Routing, Nftables, Tunnel, Nginx]

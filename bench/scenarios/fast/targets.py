@@ -2,7 +2,7 @@
 
 from .tables import a_second, ends, middle, row_of, settings_of_kind
 
-TUNNEL, LEAST_TIMES_NGINX = "fast tunnel", 15
+TUNNEL, DSR, LEAST_TIMES_NGINX = "fast tunnel", "fast dsr", 15
 MOST_OF = {"nftables": 0.4, "routing": 0.6}
 LEAST_DROPPED = 5  # millions in a second of one CPU
 MANY, MOST_AT_MANY_NS = 131_072, 120
@@ -31,6 +31,15 @@ def cost_targets(result):
                 yield target(f"{setting['name']}: CPU of {TUNNEL}, of {other}", bound, row["over"][other], "{:.2f}")
 
 
+def dsr_targets(result):
+    """Upward only."""
+    for setting in settings_of_kind(result, "up"):
+        row = row_of(result, setting["name"], DSR) if setting["rate"] else None
+        if row and row["nginx_over"]:
+            what = f"{setting['name']}: CPU of nginx, of {DSR}"
+            yield target(what, LEAST_TIMES_NGINX, row["nginx_over"], "{:.1f}", least=True)
+
+
 def flood_targets(result):
     for setting in settings_of_kind(result, "flood"):
         row = row_of(result, setting["name"], TUNNEL)
@@ -54,4 +63,4 @@ def alone_targets(result):
 
 
 def targets(result):
-    return [*cost_targets(result), *flood_targets(result), *alone_targets(result)]
+    return [*cost_targets(result), *dsr_targets(result), *flood_targets(result), *alone_targets(result)]
