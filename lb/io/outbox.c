@@ -6,6 +6,8 @@
 
 #include "io/gso.h"
 
+enum { STREAM_WORDS = 256 / 64 };
+
 struct io_outbox {
 	struct io *io;
 	io_drain *drain;
@@ -20,7 +22,7 @@ struct io_outbox {
 	 * if that leaves through another handle. */
 	uint8_t turns[IO_OUTBOX];
 	uint8_t last_turn;
-	uint64_t streams; /* a bit for each stream that is there; some share one */
+	uint64_t streams[STREAM_WORDS]; /* a bit for each stream that is there; some share one */
 	/* The groups of one handle at a time, as they leave. */
 	struct gso groups;
 };
@@ -44,10 +46,12 @@ void io_outbox_free(struct io_outbox *outbox)
 
 static uint8_t turn_in_stream(struct io_outbox *outbox, const struct io_send *send)
 {
-	const uint64_t bit = UINT64_C(1) << send->stream % 64;
+	/* Multiplied, its upper bits depend on all. */
+	const unsigned at = (unsigned)(send->stream * UINT64_C(0x9e3779b97f4a7c15) >> 56);
+	const uint64_t bit = UINT64_C(1) << at % 64;
 
-	if (!(outbox->streams & bit)) {
-		outbox->streams |= bit;
+	if (!(outbox->streams[at / 64] & bit)) {
+		outbox->streams[at / 64] |= bit;
 		return 0;
 	}
 	for (size_t i = outbox->count; i-- > 0;)
@@ -219,5 +223,5 @@ void io_flush(struct io_outbox *outbox)
 				handle_flush(outbox, first);
 	outbox->count = 0;
 	outbox->last_turn = 0;
-	outbox->streams = 0;
+	memset(outbox->streams, 0, sizeof outbox->streams);
 }

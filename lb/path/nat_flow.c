@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "common/bytes.h"
 #include "flows/flows.h"
 #include "path/errors.h"
 
@@ -98,11 +99,8 @@ static int endpoint_handle(struct path *path, const struct uplink *up, const str
 static uint64_t stream_of(const struct route_out *decision)
 {
 	const size_t octets = decision->cid_len < sizeof(uint64_t) ? decision->cid_len : sizeof(uint64_t);
-	uint64_t stream = 0;
 
-	if (octets)
-		memcpy(&stream, decision->cid + decision->cid_len - octets, octets);
-	return stream;
+	return octets ? bytes_le64(decision->cid + decision->cid_len - octets, octets) : 0;
 }
 
 void nat_send_up(struct path *path, const struct uplink *up, struct flow *flow)
