@@ -60,45 +60,32 @@ static void emit_find(struct program *program, uint32_t octets)
 	emit(program, BPF_LDX | BPF_W | BPF_IMM, UNIFIED_CID_AT);
 }
 
-/* A ^= A >> bits. */
-static void emit_fold(struct program *program, uint32_t bits)
-{
-	emit(program, BPF_MISC | BPF_TAX, 0);
-	emit(program, BPF_ALU | BPF_RSH | BPF_K, bits);
-	emit(program, BPF_ALU | BPF_XOR | BPF_X, 0);
-}
-
 static void emit_multiply(struct program *program, uint32_t by)
 {
 	emit(program, BPF_ALU | BPF_MUL | BPF_K, by);
 }
 
-/* Mixes A so that its lowest bits depend on all. */
-static void emit_mix(struct program *program)
-{
-	emit_fold(program, 16);
-	emit_multiply(program, 0x85ebca6b);
-	emit_fold(program, 13);
-	emit_multiply(program, 0xc2b2ae35);
-	emit_fold(program, 16);
-}
-
-/* The first octets at X, and the last ones, go into A. */
-static void emit_load(struct program *program, uint32_t octets)
+/* Hashes the first octets at X, and the last ones, into A. Its upper bits depend on all. */
+static void emit_hash(struct program *program, uint32_t octets)
 {
 	const uint32_t loaded = octets >= WORD ? WORD : octets >= 2 ? 2 : 1;
 	const uint16_t load = BPF_LD | BPF_IND | (loaded == WORD ? BPF_W : loaded == 2 ? BPF_H : BPF_B);
 
-	if (loaded < octets) {
-		emit(program, load, octets - loaded);
-		emit(program, BPF_ST, 0);
-	}
+	emit(program, load, octets - loaded);
+	emit_multiply(program, 0x85ebca6b);
+	emit(program, BPF_ST, 0);
 	emit(program, load, 0);
-	if (loaded < octets) {
-		emit_multiply(program, 0x9e3779b1);
-		emit(program, BPF_LDX | BPF_W | BPF_MEM, 0);
-		emit(program, BPF_ALU | BPF_XOR | BPF_X, 0);
-	}
+	emit_multiply(program, 0x9e3779b1);
+	emit(program, BPF_LDX | BPF_W | BPF_MEM, 0);
+	emit(program, BPF_ALU | BPF_ADD | BPF_X, 0);
+}
+
+/* From a hash to one of so many, without a division. */
+static void emit_scale(struct program *program, uint32_t count)
+{
+	emit(program, BPF_ALU | BPF_RSH | BPF_K, 16);
+	emit_multiply(program, count);
+	emit(program, BPF_ALU | BPF_RSH | BPF_K, 16);
 }
 
 size_t cid_group_program(struct sock_filter code[static CID_GROUP_CODE], const struct cid_group *group)
@@ -106,9 +93,8 @@ size_t cid_group_program(struct sock_filter code[static CID_GROUP_CODE], const s
 	struct program program = { .code = code };
 
 	emit_find(&program, group->octets);
-	emit_load(&program, group->octets);
-	emit_mix(&program);
-	emit(&program, BPF_ALU | BPF_MOD | BPF_K, group->sockets);
+	emit_hash(&program, group->octets);
+	emit_scale(&program, group->sockets);
 	emit(&program, BPF_RET | BPF_A, 0);
 	return program.len;
 }

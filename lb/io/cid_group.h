@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 enum {
-	CID_GROUP_CODE = 40, /* instructions at most */
+	CID_GROUP_CODE = 32, /* instructions at most */
 	CID_GROUP_EARLY = 4, /* record numbers of DTLS 1.2 that leave the choice to the source: 0 .. 3 */
 };
 
@@ -21,7 +21,7 @@ struct cid_group {
 	 * does not count. In shorter ones what follows the CID does, so that one session's datagrams go to several
 	 * sockets. */
 	unsigned octets;
-	unsigned sockets; /* members of the group, 2.. . If it has fewer, the source chooses for the rest */
+	unsigned sockets; /* members of the group, 2..65536. If it has fewer, the source chooses for the rest */
 };
 
 /* Writes the program, which is given the payload and returns a socket's place in the group (socket(7),
