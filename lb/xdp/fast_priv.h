@@ -49,6 +49,13 @@ struct fast {
 	struct fast_counts now, before, base;
 };
 
+/* fast_attach.c: the program is not to be had there, because of this. */
+__attribute__((format(printf, 2, 3))) void fast_refuse(struct fast_place *place, const char *format, ...);
+
+/* Puts it on those interfaces that are an Ethernet, and has the places say what came of it. From an interface with the
+ * one kind frames may not leave through one with the other: so auto has one kind on all. */
+void fast_attach(struct fast *fast, enum conf_attach how, const uint32_t *ifindexes, const bool *usable);
+
 /* fast_cids.c: the cache of CIDs, as workers see it. */
 void fast_cache_open(struct fast *fast);
 

@@ -86,6 +86,20 @@ def case_other_maps():
 
 
 @release_only
+def case_another_kind():
+    """What was left is native, and the next cidlb wants it generic, and native again."""
+    with stage() as (scene, net), server_at(net, 1) as server, device_at(net) as device:
+        lb = made(scene, [server.entry()], start=False, max_resumable=0)
+        with bpf_file_system(lb):
+            for kind in ("native", "generic", "native"):
+                lb.config["fast"]["attach"] = kind
+                lb.start()
+                assert lb.metric("cidlb_fast_attached", mode=kind) == 2, lb.log_text()
+                warm(lb, device)
+                lb.kill()
+
+
+@release_only
 def case_killed():
     """cidlb is killed under load: the program goes on, the next cidlb takes it over, and no datagram is lost. After
     linger_s it has nobody to go on for. SIGTERM takes it away."""

@@ -1,0 +1,170 @@
+/* The program on its interfaces, and what keeps it there for the next cidlb. While cidlb is root. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xdp/fast_priv.h"
+
+void fast_refuse(struct fast_place *place, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(place->reason, sizeof place->reason, format, args);
+	va_end(args);
+	place->mode = FAST_NONE;
+}
+
+static void attach_error(struct fast_place *place, int err)
+{
+	if (err == -EBUSY || err == -EEXIST)
+		fast_refuse(place, "another XDP program is on it (`ip link` shows it)");
+	else if (err == -EOPNOTSUPP || err == -EINVAL)
+		fast_refuse(place,
+			    "its driver does not take it: %s; attach = \"generic\" works everywhere, and costs more",
+			    strerror(-err));
+	else
+		fast_refuse(place, "%s", strerror(-err));
+}
+
+static const char *pin_name(enum fast_attach how)
+{
+	return how == FAST_ATTACH_GENERIC ? "generic" : "native";
+}
+
+/* The link in the bpf file system, or -errno. */
+static int pinned(const struct fast_pin *pin, const char *mode)
+{
+	char path[FAST_PIN_PATH_OCTETS];
+
+	return fast_pin_has(pin, mode) ? fast_link_open(fast_pin_path(path, pin, mode)) : -ENOENT;
+}
+
+/* Takes away what is kept there. Without the file alone it would be gone only after a while. */
+static void pinned_end(const struct fast_pin *pin, const char *mode)
+{
+	const int link = pinned(pin, mode);
+
+	if (link >= 0)
+		fast_link_end(link);
+	fast_pin_remove(pin, mode);
+}
+
+/* True: the link in the bpf file system is taken over. */
+static bool adopt_pinned(struct fast *fast, const struct fast_pin *pin, enum fast_attach how)
+{
+	const int link = pinned(pin, pin_name(how));
+
+	if (link < 0)
+		return false;
+	if (fast_program_adopt(fast->program, link) == 0)
+		return true;
+	close(link);
+	return false;
+}
+
+/* True: the link that was left with systemd is. One of another kind, or of an interface that is gone, is ended. */
+static bool adopt_left(struct fast *fast, const char *name, enum fast_attach how)
+{
+	for (size_t i = 0; i < fast->left->count; i++) {
+		struct fast_link *link = &fast->left->at[i];
+		bool adopted;
+
+		if (link->fd < 0 || strcmp(link->name, name) != 0)
+			continue;
+		adopted = strcmp(fast_mode_name(link->mode), pin_name(how)) == 0 &&
+			  fast_program_adopt(fast->program, link->fd) == 0;
+		if (!adopted)
+			fast_link_end(link->fd);
+		link->fd = -1;
+		if (adopted)
+			return true;
+	}
+	return false;
+}
+
+/* Takes over the link that a cidlb before this one has left, or makes one, and keeps it if that is to be had. Returns
+ * the mode or -errno. */
+static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum fast_attach how)
+{
+	const struct fast_pin *pin = &fast->pins[i];
+	char path[FAST_PIN_PATH_OCTETS];
+	int mode = (int)how;
+
+	if (adopt_pinned(fast, pin, how))
+		return mode;
+	/* What is there is of another kind, or of an interface that is gone. */
+	pinned_end(pin, "native");
+	pinned_end(pin, "generic");
+	if (!adopt_left(fast, fast->places[i].name, how))
+		mode = fast_program_attach(fast->program, ifindex, how);
+	if (mode >= 0 && pin->directory >= 0)
+		(void)fast_program_pin(fast->program, fast_pin_path(path, pin, pin_name(how)));
+	return mode;
+}
+
+/* Attaches it to those interfaces that are an Ethernet. True: it could not be natively on one of them. */
+static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool *usable, enum fast_attach how)
+{
+	bool refused = false;
+
+	for (size_t i = 0; i < fast->place_count; i++) {
+		struct fast_place *place = &fast->places[i];
+		int mode;
+
+		if (fast->taken[i]) {
+			attach_error(place, -EBUSY);
+			continue;
+		}
+		if (!usable[i]) {
+			fast_refuse(place, ifindexes[i] ? "it is no Ethernet" : "there is no such interface");
+			continue;
+		}
+		mode = attach_one(fast, i, ifindexes[i], how);
+		if (mode >= 0)
+			place->mode = mode == FAST_ATTACH_NATIVE ? FAST_NATIVE : FAST_GENERIC;
+		else
+			attach_error(place, mode);
+		refused |= mode < 0 && mode != -EBUSY && mode != -EEXIST;
+	}
+	return refused;
+}
+
+void fast_attach(struct fast *fast, enum conf_attach how, const uint32_t *ifindexes, const bool *usable)
+{
+	if (how == ATTACH_GENERIC) {
+		(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
+		return;
+	}
+	if (!attach_all(fast, ifindexes, usable, FAST_ATTACH_NATIVE) || how == ATTACH_NATIVE)
+		return;
+	for (size_t i = 0; i < fast->place_count; i++)
+		pinned_end(&fast->pins[i], "native");
+	fast_program_detach(fast->program);
+	(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
+}
+
+void fast_links_end(struct fast_links *left)
+{
+	for (size_t i = 0; i < left->count; i++)
+		if (left->at[i].fd >= 0)
+			fast_link_end(left->at[i].fd);
+	left->count = 0;
+}
+
+void fast_links_get(const struct fast *fast, struct fast_links *out)
+{
+	out->count = 0;
+	for (size_t i = 0; i < fast->place_count; i++) {
+		const struct fast_place *place = &fast->places[i];
+		struct fast_link *link = &out->at[out->count];
+
+		if (place->mode == FAST_NONE || fast->linger_s == 0)
+			continue;
+		link->mode = place->mode;
+		memcpy(link->name, place->name, sizeof link->name);
+		link->fd = fast_program_link(fast->program, out->count++);
+	}
+}
