@@ -28,6 +28,7 @@ int cidlb_loop(struct xdp_md *ctx)
 	__u8 *data = (void *)(long)ctx->data;
 	const struct loop_frame *frame;
 	__u32 at, action;
+	long octets;
 	int grown;
 
 	if (!loop || (void *)(data + LOOP_FRAME_OCTETS) > (void *)(long)ctx->data_end)
@@ -46,7 +47,10 @@ int cidlb_loop(struct xdp_md *ctx)
 		return loop->grown && bpf_xdp_adjust_head(ctx, 0) ? XDP_ABORTED : XDP_PASS;
 	action = U16(data + ETHERTYPE_AT) == bpf_htons(ETHERTYPE_V4) ? handle(ctx, false) : handle(ctx, true);
 	loop->actions[action & (LOOP_ACTIONS - 1)]++;
-	grown = (int)(ctx->data_end - ctx->data) - (int)loop->octets;
+	octets = (long)ctx->data_end - (long)ctx->data;
+	/* First the difference of the two pointers: the verifier has no other sum with them. */
+	asm volatile("" : "+r"(octets));
+	grown = (int)octets - (int)loop->octets;
 	loop->grown = grown;
 	if (grown && bpf_xdp_adjust_head(ctx, grown))
 		return XDP_ABORTED;
