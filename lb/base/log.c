@@ -179,7 +179,7 @@ static bool is_written(void)
 }
 
 /* A start that failed may have no thread yet. */
-static void on_exit_write(void)
+void log_finish(void)
 {
 	if (!queue.runs && !is_written() && log_start(NULL) != 0)
 		write_lines(queue.waiting, log_lost());
@@ -191,7 +191,7 @@ void log_queue(void)
 {
 	queue.waiting = &halves[0];
 	atomic_store(&queue.queues, true);
-	(void)atexit(on_exit_write);
+	(void)atexit(log_finish);
 }
 
 static void put(const char *line, size_t len)

@@ -71,6 +71,9 @@ void log_queue(void);
  * is given up, because capabilities are each thread's own. Returns 0 or -errno. */
 int log_start(int (*confine)(void));
 
+/* What exit() does: waits for the writing of what is left, but not for long. For who ends by _exit(). */
+void log_finish(void);
+
 /* How many lines were lost. Any thread. */
 uint64_t log_lost(void);
 

@@ -92,8 +92,10 @@ static int check(struct conf *conf)
 /* At once, because liburcu would wait 10 ms for its thread, and the next cidlb for this one. */
 static int leave(int status)
 {
-	if (!SANITIZED)
+	if (!SANITIZED) {
+		log_finish();
 		_exit(status);
+	}
 	return status;
 }
 
