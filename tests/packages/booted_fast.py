@@ -7,6 +7,7 @@ The network is that of booted.py. The program needs Ethernets that take what it 
 import contextlib
 import json
 import shutil
+import subprocess
 import sys
 import time
 
@@ -62,14 +63,31 @@ def installed():
             root.stop()
 
 
-def start_load(hosts, scene, root):
-    hosts_ip = [*hosts.on("devices", "ip", "route", "add", "local", "10.128.0.0/12", "dev", "lo")]
-    scene.process("route", *hosts_ip).wait(10)
+def route_load(hosts, root):
+    """Devices are addresses of 10.128.0.0/12."""
+    on = hosts.on("devices", "ip", "route", "add", "local", "10.128.0.0/12", "dev", "lo")
+    subprocess.run(on, check=True, timeout=10)
     root.run("ip route add 10.128.0.0/12 via 192.0.2.2")
+
+
+@contextlib.contextmanager
+def loaded(what, hosts, scene, root):
+    """Of what is sent in the meantime nothing is lost, but what finds a socket full: the list given has such counts."""
     nets = {f"{host}_net": f"/run/netns/{hosts.name[host]}" for host in ("devices", "servers")}
     load = Load(scene, "10.0.0.11:7001", RATE, target="192.0.2.1:5684", server_count=2, devices="10.128.0.0",
                 port=6000, sources=1000, tunnel=keys_file(scene), **nets)
-    return load.start()
+    load.start()
+    full = []
+    yield full
+    time.sleep(1)
+    load.stop()
+    full.append(overflows(root))
+    counters = load.counters()
+    lost = counters["sent"] - counters["returned"]
+    silence = max(counters["up_silence_ns"], counters["down_silence_ns"]) / 1e6
+    said = f"{counters['sent']} datagrams, {lost} lost, {sum(full)} in full sockets, {silence:.0f} ms silent"
+    print(f"    {what}: {said}")
+    assert not load.wrong() and lost <= sum(full), counters
 
 
 def status_of(root):
@@ -125,27 +143,21 @@ def case_fast_path():
     with installed() as (hosts, scene, root):
         (ROOT / "etc/cidlb/cidlb.conf").write_text(CONF)
         root.run("chown cidlb /etc/cidlb/cidlb.conf && chmod 400 /etc/cidlb/cidlb.conf && systemctl start cidlb")
-        load = start_load(hosts, scene, root)
-        is_not_there(root)
-        root.run(DROP_IN)
-        full = new_process(root, "systemctl restart cidlb")
-        is_attached(root)
-        full += new_process(root, "systemctl restart cidlb")
-        is_attached(root)
-        version = root.run("dpkg-query -W -f '${Version}' cidlb").strip()
-        full += new_process(root, f"apt-get -qq -y install {make_next(version + '+1')}")
-        is_attached(root)
-        full += overflows(root)
-        killed(root)
-        is_attached(root)
-        time.sleep(1)
-        load.stop()
-        full += overflows(root)
-        counters = load.counters()
-        lost = counters["sent"] - counters["returned"]
-        silence = max(counters["up_silence_ns"], counters["down_silence_ns"]) / 1e6
-        print(f"    load: {counters['sent']} datagrams, {lost} lost, {full} in full sockets; {silence:.0f} ms silent")
-        assert not load.wrong() and lost <= full, counters
+        route_load(hosts, root)
+        with loaded("first by the sockets alone", hosts, scene, root) as full:
+            is_not_there(root)
+            root.run(DROP_IN)
+            full.append(new_process(root, "systemctl restart cidlb"))
+            is_attached(root)
+        with loaded("restart, upgrade", hosts, scene, root) as full:
+            full.append(new_process(root, "systemctl restart cidlb"))
+            is_attached(root)
+            version = root.run("dpkg-query -W -f '${Version}' cidlb").strip()
+            full.append(new_process(root, f"apt-get -qq -y install {make_next(version + '+1')}"))
+            is_attached(root)
+        with loaded("kill", hosts, scene, root):
+            killed(root)
+            is_attached(root)
         root.run("systemctl stop cidlb")
         assert attached(root) == 0 and len(pins(root)) == 1, pins(root)
 
