@@ -50,7 +50,7 @@ static __always_inline void ip_write(__u8 *frame, const struct packet *out, cons
 		const __u32 first = V4_WHOLE | (__u32)bpf_htons(V4_OCTETS + out->udp_octets) << 16;
 		const __u32 from = out->source.words[1] >> 32, to = out->to.words[1] >> 32;
 		const __u32 third = out->hops | protocol << 8;
-		const __u16 check = ~sum_fold((__u64)first + id + third + from + to);
+		const __u16 check = ~sum_fold_short((__u64)first + id + third + from + to);
 
 		U32(ip) = first;
 		U32(ip + 4) = id; /* may be fragmented on its way, as what leaves a socket of ours */

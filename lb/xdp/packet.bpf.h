@@ -42,12 +42,17 @@ struct packet {
 	__u8 hops;                  /* that it may still go: TTL */
 };
 
-static __always_inline __u32 sum_fold(__u64 sum)
+/* For sums below 2^36, as of a header's words. */
+static __always_inline __u32 sum_fold_short(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (sum & 0xffff) + (sum >> 16);
+}
+
+static __always_inline __u32 sum_fold(__u64 sum)
+{
+	return sum_fold_short((sum & 0xffffffff) + (sum >> 32));
 }
 
 /* What a word adds to a sum: RFC 1071. */
@@ -132,7 +137,7 @@ static __always_inline bool packet_is_whole(const struct packet *packet, struct 
 			return false;
 	} else {
 		octets = bpf_ntohs(U16(ip + V4_LENGTH_AT));
-		if (sum_fold((__u64)U32(ip) + U32(ip + 4) + U32(ip + 8) + U32(ip + 12) + U32(ip + 16)) != 0xffff)
+		if (sum_fold_short((__u64)U32(ip) + U32(ip + 4) + U32(ip + 8) + U32(ip + 12) + U32(ip + 16)) != 0xffff)
 			return false;
 	}
 	return packet->hops >= 2 && ETHERNET_OCTETS + octets == packet->octets &&
