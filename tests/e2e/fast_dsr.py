@@ -10,7 +10,7 @@ from control import ctl
 from dsr import (
     CLASS, IP_TOS, IPV6_TCLASS, PORT, arrives, longer, missing, server_socket, sessions as dsr_sessions, started
 )
-from fast import CID_A, CID_B, fast, mint, moved_by_it, needs_bpf, passed, settled
+from fast import CID_A, CID_B, fast, led_to, mint, moved_by_it, needs_bpf, passed, settled, without_cid
 from fast_life import Load, bpf_file_system
 from harness import Scene, ip, main, release_only, total, wait_until
 from lab.segment import SERVICE, SERVICE6, FastSegment
@@ -252,6 +252,32 @@ def case_reload():
         lb.reload()
         assert moved_by_it(lb, lambda: reaches(device, servers[1], settled(nobody))) == [0, 0, 0]
         lb.assert_identities()
+
+
+def by_hash(encap, v6=False):
+    """A session without a CID goes where the address of its device leads."""
+    with stage(encap, v6) as (scene, segment, lb, servers), contextlib.ExitStack() as sockets:
+        devices = [with_class(sockets.enter_context(device_at(segment, v6=v6)), v6) for _ in range(8)]
+        for server, cid in zip(servers, (CID_A, CID_B)):
+            warm(lb, devices[0], [server], cid, v6)
+        homes = [led_to(lb, device) for device in devices]
+        assert set(homes) == {"a", "b"}, homes
+        for device, home in zip(devices, homes):
+            server = servers[0] if home == "a" else servers[1]
+            send = lambda: reaches(device, server, without_cid(), v6)
+            assert moved_by_it(lb, send) == [1, 0, 0]
+        assert fast(lb, "hash") == len(devices)
+        lb.assert_identities()
+
+
+@release_only
+def case_by_hash_l2():
+    by_hash("l2")
+
+
+@release_only
+def case_by_hash_ipip_ipv6():
+    by_hash("ipip", v6=True)
 
 
 @release_only
