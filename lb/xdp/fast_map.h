@@ -36,7 +36,7 @@ enum {
 	FAST_MASKS = 32,
 	FAST_EMBEDS = 8,
 	FAST_HASH_POOLS = 16, /* pools with a uid below have room for their slots */
-	FAST_SLOT_BITS = 18, /* RENDEZVOUS_SLOT_BITS */
+	FAST_SLOT_BITS = 18,  /* RENDEZVOUS_SLOT_BITS */
 	/* Rows of tables that are searched by hash: FAST_PROBES rows from that of the hash on. */
 	FAST_ADDR_ROWS = 1024,
 	FAST_ID_ROWS = 16384,
