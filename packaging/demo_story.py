@@ -236,6 +236,14 @@ class Screen:
         if not self.live:
             print(line, flush=True)
 
+    def wait(self, table, why):
+        """What is waited for; on a terminal until something else is drawn."""
+        self.notes.append(why)
+        self.draw(table)
+        self.notes.pop()
+        if not self.live:
+            print(f"  {why}", flush=True)
+
     def draw(self, table, now=None):
         """`now`: the same in a line, for where nothing can be drawn over."""
         if now and not self.live and now[0] >= self.next_s:
@@ -337,6 +345,7 @@ class Story:
             self.wrong.append("the drained server lost its sessions")
 
     def _end(self):
+        self.screen.wait(table(self.fleets), "each device sends its last reading: half a minute or so, by address")
         cidlb, address = (fleet.report() for fleet in self.fleets)
         self.screen.draw(table(self.fleets))
         if not self.screen.live:
@@ -357,7 +366,7 @@ def to_try(stage):
     """Commands, and what they show."""
     ctl = f"build/bin/cidlbctl --socket {stage.socket}"
     return (
-        (f"{ctl} backends", "health, sessions and last word of each server"),
+        (f"{ctl} backends", "health, flows and last CID of each server"),
         (f"{ctl} flows --sort moves --limit 3", "the devices that have moved most"),
         (f"{ctl} drain lwm2m/c", "look at the page: it keeps its sessions"),
     )
@@ -390,7 +399,8 @@ def stay(stage):
         stage, "devices-forever", COLUMNS["cidlb :5684"], DEVICES, forever_s, "--nat-timeout", NAT_TIMEOUT_S,
         "--interval-ms", READING_MS,
     )
-    print(f"still running: {HTTP}/ · kill -9 {stage.cidlb.child.pid} · Ctrl-C ends\nto try, from {ROOT}:")
+    pid = stage.cidlb.child.pid
+    print(f"still running, with {DEVICES} other devices: {HTTP}/ · kill -9 {pid} · Ctrl-C ends\nto try, from {ROOT}:")
     for command, what in to_try(stage):
         print(f"  {command}  # {what}", flush=True)
     print("with servers of your own: README.md, A first deployment", flush=True)
@@ -398,7 +408,8 @@ def stay(stage):
         if not stage.cidlb.alive():
             stage.cidlb.start()
             stage.wait_ready()
-            print(f"cidlb was killed and is back · kill -9 {stage.cidlb.child.pid}", flush=True)
+            pid = stage.cidlb.child.pid
+            print(f"cidlb was killed and is back, a flow comes with its device's reading · kill -9 {pid}", flush=True)
         time.sleep(0.1)
 
 
