@@ -158,17 +158,23 @@ static size_t contenders_of(struct contender out[RENDEZVOUS_MAX_MEMBERS], const 
 	return found;
 }
 
-void rendezvous_build(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
-		      size_t count)
+void rendezvous_build_slots(struct rendezvous *out, const struct siphash_key *key,
+			    const struct rendezvous_member *members, size_t count, uint32_t first, uint32_t end)
 {
 	struct contender contenders[RENDEZVOUS_MAX_MEMBERS];
 	struct rank top[RENDEZVOUS_DEPTH];
 	size_t contending = contenders_of(contenders, key, members, count);
 
-	for (uint32_t slot = 0; slot < RENDEZVOUS_SLOTS; slot++) {
+	for (uint32_t slot = first; slot < end; slot++) {
 		top_of_all(top, slot, contenders, contending, members);
 		top_store(out, slot, top);
 	}
+}
+
+void rendezvous_build(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
+		      size_t count)
+{
+	rendezvous_build_slots(out, key, members, count, 0, RENDEZVOUS_SLOTS);
 }
 
 /* What differs between two sets of members. */

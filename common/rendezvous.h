@@ -61,6 +61,10 @@ uint64_t rendezvous_weigh(uint64_t member_hash, uint32_t slot, uint16_t weight);
 void rendezvous_build(struct rendezvous *out, const struct siphash_key *key, const struct rendezvous_member *members,
 		      size_t count);
 
+/* A part of that: the slots from `first` to before `end`. */
+void rendezvous_build_slots(struct rendezvous *out, const struct siphash_key *key,
+			    const struct rendezvous_member *members, size_t count, uint32_t first, uint32_t end);
+
 /* A table, and what it was built over. */
 struct rendezvous_built {
 	const struct rendezvous *table;

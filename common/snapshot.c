@@ -11,6 +11,7 @@ struct snapshot_slots {
 	struct rendezvous_member *members;
 	uint64_t *hashes; /* per member, of its name */
 	char *names;      /* owns members[i].name */
+	uint32_t built;   /* slots; only the thread that builds looks, and no pool shows the table before it is whole */
 	struct rendezvous table;
 };
 
@@ -64,6 +65,7 @@ static struct snapshot_slots *slots_new(const struct siphash_key *key, const str
 	atomic_init(&slots->users, 1);
 	slots->key = *key;
 	slots->count = count;
+	slots->built = 0;
 	slots->members = calloc(count, sizeof *slots->members);
 	slots->hashes = calloc(count, sizeof *slots->hashes);
 	slots->names = malloc(names_octets(backends, count));
@@ -92,7 +94,25 @@ static bool slots_are_of(const struct snapshot_slots *slots, const struct snapsh
 	return true;
 }
 
-/* `old` (may be NULL): the slots that the pool had before. */
+static bool slots_are_whole(const struct snapshot_slots *slots)
+{
+	return slots->built == RENDEZVOUS_SLOTS;
+}
+
+/* In the cost of a score. */
+enum { PIECE = 1 << 17, PER_SLOT = 4 };
+
+static void slots_build_piece(struct snapshot_slots *slots)
+{
+	const uint32_t piece = PIECE / (uint32_t)(PER_SLOT + slots->count);
+	const uint32_t left = RENDEZVOUS_SLOTS - slots->built, end = slots->built + (piece < left ? piece : left);
+
+	rendezvous_build_slots(&slots->table, &slots->key, slots->members, slots->count, slots->built, end);
+	slots->built = end;
+}
+
+/* `old` (may be NULL): the slots that the pool had before. The table is whole only if there is one to share or to
+ * update. */
 static struct snapshot_slots *slots_get(const struct siphash_key *key, const struct snapshot_backend *backends,
 					size_t count, struct snapshot_slots *old)
 {
@@ -105,11 +125,11 @@ static struct snapshot_slots *slots_get(const struct siphash_key *key, const str
 		return old;
 	}
 	slots = slots_new(key, backends, count);
-	if (slots && old)
+	if (slots && old && slots_are_whole(old)) {
 		rendezvous_update(&slots->table, key, slots->members, count,
 				  &(struct rendezvous_built){ &old->table, old->members, old->count });
-	else if (slots)
-		rendezvous_build(&slots->table, key, slots->members, count);
+		slots->built = RENDEZVOUS_SLOTS;
+	}
 	return slots;
 }
 
@@ -298,7 +318,8 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 		slots_get(&slots_key, spec->backends, spec->backend_count, previous ? previous->slots_owner : NULL);
 	if (!pool->slots_owner)
 		return false;
-	pool->slots = &pool->slots_owner->table;
+	if (slots_are_whole(pool->slots_owner))
+		pool->slots = &pool->slots_owner->table;
 	return true;
 }
 
@@ -336,7 +357,7 @@ static const struct snapshot_pool *pool_named(const struct snapshot *snapshot, c
 	return NULL;
 }
 
-struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
+struct snapshot *snapshot_begin(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
 				size_t pool_count, const struct snapshot *previous)
 {
 	struct snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -358,6 +379,41 @@ struct snapshot *snapshot_build(const struct siphash_key *key, const struct snap
 fail:
 	snapshot_free(snapshot);
 	return NULL;
+}
+
+bool snapshot_go_on(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->pool_count; i++) {
+		struct snapshot_slots *slots = snapshot->pools[i].slots_owner;
+		if (!slots_are_whole(slots)) {
+			slots_build_piece(slots);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool snapshot_lacks_slots(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->pool_count; i++) {
+		if (!snapshot->pools[i].slots)
+			return true;
+	}
+	return false;
+}
+
+struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
+				size_t pool_count, const struct snapshot *previous)
+{
+	struct snapshot *snapshot = snapshot_begin(key, pools, pool_count, previous);
+
+	if (!snapshot)
+		return NULL;
+	while (snapshot_go_on(snapshot))
+		;
+	for (size_t i = 0; i < pool_count; i++)
+		snapshot->pools[i].slots = &snapshot->pools[i].slots_owner->table;
+	return snapshot;
 }
 
 void snapshot_take_bad_sources(struct snapshot *snapshot, struct bad_sources *sources)
@@ -410,8 +466,9 @@ uint16_t snapshot_backend_of_long_id(const struct snapshot_pool *pool, size_t ro
 	return SNAPSHOT_NO_BACKEND;
 }
 
-/* The best of all that accept, scored one by one. For when so many are away that no rank of the slot accepts. */
-static uint16_t backend_beyond_ranks(const struct snapshot_pool *pool, uint32_t slot)
+/* The best of all that accept, scored one by one. For when so many are away that no rank of the slot accepts, and
+ * before there are ranks. */
+static uint16_t backend_by_scores(const struct snapshot_pool *pool, uint32_t slot)
 {
 	const uint64_t *hashes = pool->slots_owner->hashes;
 	uint16_t best = SNAPSHOT_NO_BACKEND;
@@ -433,10 +490,13 @@ static uint16_t backend_beyond_ranks(const struct snapshot_pool *pool, uint32_t 
 uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t hash)
 {
 	const uint32_t slot = rendezvous_slot(hash);
-	uint16_t backend = pool->slots->first[slot];
+	uint16_t backend;
 
 	if (!pool->any_accepts)
 		return SNAPSHOT_NO_BACKEND;
+	if (!pool->slots)
+		return backend_by_scores(pool, slot);
+	backend = pool->slots->first[slot];
 	if (pool->accepts[backend])
 		return backend;
 	/* No rank is RENDEZVOUS_NONE before one that accepts. A backend that accepts has weight, and short ranks hold
@@ -446,5 +506,5 @@ uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t has
 		if (pool->accepts[backend])
 			return backend;
 	}
-	return backend_beyond_ranks(pool, slot);
+	return backend_by_scores(pool, slot);
 }

@@ -84,8 +84,8 @@ struct snapshot_pool {
 	 * others. */
 	bool *accepts;
 	bool any_accepts;
-	uint8_t *cid_verdict; /* per backend: the verdict on a datagram whose CID names it */
-	const struct rendezvous *slots;
+	uint8_t *cid_verdict;           /* per backend: the verdict on a datagram whose CID names it */
+	const struct rendezvous *slots; /* NULL: not built yet */
 	struct snapshot_slots *slots_owner;
 	uint8_t id_octets;        /* of the server ids; 0: the layout carries none */
 	uint16_t *index_of_id;    /* ids of one or two octets: an entry for each; SNAPSHOT_NO_BACKEND: nobody's */
@@ -107,10 +107,22 @@ struct snapshot {
 };
 
 /* Builds a snapshot. Pools whose members and weights did not change share their slot tables with `previous` (may be
- * NULL). Where few changed, the table is updated from the previous one. NULL: out of memory. */
+ * NULL). Where few changed, the table is updated from the previous one, if that has its slots. NULL: out of memory. */
 struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
 				size_t pool_count, const struct snapshot *previous);
 void snapshot_free(struct snapshot *snapshot);
+
+/* The same without what takes long: a table that would have to be built from nothing is left out. Readers then rank all
+ * members for each hash, with the same result, in some 5 ns for each member. */
+struct snapshot *snapshot_begin(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
+				size_t pool_count, const struct snapshot *previous);
+
+/* Builds a piece of a table that was left out, in about a millisecond. `snapshot` may be published: it does not get the
+ * table. The next one that is built after it does. False: nothing was left to build. */
+bool snapshot_go_on(const struct snapshot *snapshot);
+
+/* True if some pool has no slots. */
+bool snapshot_lacks_slots(const struct snapshot *snapshot);
 
 /* Takes the sources that no datagram may come from, in all pools. Before publication, once. */
 void snapshot_take_bad_sources(struct snapshot *snapshot, struct bad_sources *sources);
@@ -155,13 +167,14 @@ static inline uint16_t snapshot_backend_of_uid(const struct snapshot_pool *pool,
 	return uid < pool->uid_count ? pool->index_of_uid[uid] : SNAPSHOT_NO_BACKEND;
 }
 
-/* The best backend for a hash among those that take new sessions: the first rank that accepts, else the best by a
- * linear search. SNAPSHOT_NO_BACKEND: none accepts. */
+/* The best backend for a hash among those that take new sessions: the first rank that accepts, else (and without slots)
+ * the best by a linear search. SNAPSHOT_NO_BACKEND: none accepts. */
 uint16_t snapshot_backend_of_hash(const struct snapshot_pool *pool, uint64_t hash);
 
 static inline void snapshot_prefetch_hash(const struct snapshot_pool *pool, uint64_t hash)
 {
-	__builtin_prefetch(&pool->slots->first[rendezvous_slot(hash)]);
+	if (pool->slots)
+		__builtin_prefetch(&pool->slots->first[rendezvous_slot(hash)]);
 }
 
 #endif

@@ -21,6 +21,7 @@
 #include "control/probe_results.h"
 #include "control/reach.h"
 #include "control/ready.h"
+#include "control/slots.h"
 #include "control/state.h"
 #include "control/watch.h"
 
@@ -154,6 +155,8 @@ static int parts_open(struct control *control, const struct conf *conf)
 {
 	int err = settle_open(control);
 
+	if (!err)
+		err = slots_open(control);
 	control->sum = aligned_alloc(_Alignof(struct stats), sizeof *control->sum);
 	if (!err && !control->sum)
 		err = -ENOMEM;
@@ -297,6 +300,7 @@ void control_free(struct control *control)
 	conf_free(control->conf);
 	numbers_free(&control->numbers);
 	host_addrs_free(&control->host);
+	slots_close(control);
 	settle_close(control);
 	began_free(&control->began);
 	free(control);

@@ -13,6 +13,7 @@
 #include "control/names.h"
 #include "control/probe_results.h"
 #include "control/reach.h"
+#include "control/slots.h"
 #include "control/state.h"
 #include "control/table_build.h"
 
@@ -79,13 +80,16 @@ void settle_publish(struct control *control, struct table *table)
 	if (control->beside.follow)
 		control->beside.follow(control->beside.ctx, table);
 	control->settle.settled_ms = clock_ms();
+	slots_follow(control, table);
 	rcu_thread_online();
 	(void)flow_home_follow(control->flows, table);
 	rcu_thread_offline();
 }
 
-static int publish(struct control *control)
+/* `same`: nothing has changed but that slots are there. */
+static int publish(struct control *control, bool same)
 {
+	const struct table *before = publisher_read(&control->publisher);
 	struct table *table = NULL;
 
 	for (size_t i = 0; i < control->spec.backend_count; i++) {
@@ -97,10 +101,11 @@ static int publish(struct control *control)
 	dsr_find(control, control->conf, &control->spec);
 	control->spec.host = control->host;
 	if (ids_to_spec(control, control->conf, &control->spec) == 0)
-		table = table_build(control->conf, &control->spec, control->listener_uids,
-				    publisher_read(&control->publisher));
+		table = table_build(control->conf, &control->spec, control->listener_uids, before);
 	if (!table)
 		return -ENOMEM;
+	if (same)
+		table->snapshot->generation = before->snapshot->generation;
 	settle_publish(control, table);
 	drain_follow(control);
 	return 0;
@@ -110,11 +115,12 @@ static int settle_table(struct control *control)
 {
 	bool moved = false;
 	int err = ids_settle(control, &moved);
+	const bool changed = moved || control->settle.due & SETTLE_TABLE;
 
-	if (!err && (moved || control->settle.due & SETTLE_TABLE))
-		err = publish(control);
+	if (!err && (changed || control->settle.due & SETTLE_SLOTS))
+		err = publish(control, !changed);
 	if (!err)
-		control->settle.due &= ~(unsigned)SETTLE_IDS;
+		control->settle.due &= ~(unsigned)(SETTLE_IDS | SETTLE_SLOTS);
 	if (is_news(&control->settle, SETTLE_TABLE, err) && err)
 		log_event(LOG_LEVEL_ERROR, "refused", NULL, NULL,
 			  "out of memory: the routing table stays as it was for now");
@@ -153,7 +159,7 @@ int settle(struct control *control)
 	int err = 0;
 
 	evtimer_del(control->settle.timer);
-	if (control->settle.due & (SETTLE_IDS | SETTLE_TABLE)) {
+	if (control->settle.due & (SETTLE_IDS | SETTLE_TABLE | SETTLE_SLOTS)) {
 		err = settle_table(control);
 		control->settle.settled_ms = clock_ms();
 		control->settle.took_us = clock_us() - begin_us;

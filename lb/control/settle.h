@@ -27,6 +27,7 @@ enum settle_due {
 	SETTLE_TABLE = 1 << 1, /* states, weights or addresses differ from the published ones; ids are settled first */
 	SETTLE_TARGETS = 1 << 2, /* whom to probe, and how */
 	SETTLE_NAMES = 1 << 3,   /* which names to ask for */
+	SETTLE_SLOTS = 1 << 4,   /* the table lacks slots that are there now; to others it stays the same one */
 };
 
 enum { SETTLE_APART_MS = 50, SETTLE_REST = 9 };

@@ -139,6 +139,7 @@ struct control {
 	struct beside beside;               /* all NULL: there is none */
 	char refusal[APPLY_REFUSAL_OCTETS]; /* of the last configuration; "": it was applied */
 	struct settle settle;
+	struct event *slots_turn; /* slots.h */
 	struct event *events[CONTROL_EVENTS];
 	size_t event_count;
 	/* Looked at now and then. */

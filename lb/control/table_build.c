@@ -152,7 +152,7 @@ struct table *table_build(const struct conf *conf, const struct table_spec *spec
 
 	if (!table)
 		return NULL;
-	table->snapshot = snapshot_build(&key, spec->pools, spec->pool_count, previous ? previous->snapshot : NULL);
+	table->snapshot = snapshot_begin(&key, spec->pools, spec->pool_count, previous ? previous->snapshot : NULL);
 	if (!table->snapshot) {
 		free(table);
 		return NULL;

@@ -63,7 +63,7 @@ void fast_hashing_look(struct fast_hashing *hashing, struct fast_slots *slots, c
 		if (pool->uid >= FAST_HASH_POOLS || !goes_by_hash(table, i))
 			continue;
 		found[pool->uid] = true;
-		hashed[i] = is_settled(known, digest_of(pool), settled_ms, now_ms);
+		hashed[i] = is_settled(known, digest_of(pool), settled_ms, now_ms) && pool->slots;
 		if (hashed[i] && !known->written)
 			fast_slots_write(&slots[pool->uid], pool);
 		known->written = hashed[i];
