@@ -3,8 +3,10 @@
 `workers` says, and so does the table of flows; what the next configuration has no use for is given up."""
 
 import os
+import select
 import signal
 import socket
+import struct
 import threading
 import time
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 from harness import Scene, free_ports, main, told, wait_all_joined, wait_until
 from lab.manager import Manager
 from tunnel import Server, tunnel, tunnel_pool
+from udp import drain, open_socket
 
 PLAIN = {"protocol": "udp", "cid": None, "health": {"probe": "none"}}
 SO_RCVBUFFORCE = 33  # socket(7); Python has no name for it
@@ -256,6 +259,69 @@ def case_tunnels():
                 manager.wait_ready(ready)
                 for n, device in enumerate(devices.sockets):
                     assert [device.recv(100) for _ in range(3)] == [devices.word(n)] * 3
+            lb.assert_identities()
+
+
+def record(content_type, cid, number):
+    """An encrypted record of DTLS 1.2 that ends with `number`."""
+    body = bytes(12) + number.to_bytes(4, "big")
+    return struct.pack(">BHH6x", content_type, 0xFEFD, 1) + cid + len(body).to_bytes(2, "big") + body
+
+
+class Crowd:
+    """Servers behind a tunnel, far too many for threads: they only hear."""
+
+    def __init__(self, count):
+        self.sockets = [open_socket("127.0.0.1") for _ in range(count)]
+
+    def entries(self):
+        return [
+            {"name": f"b{n}", "id": n, "address": "%s:%d" % sock.getsockname()} for n, sock in enumerate(self.sockets)
+        ]
+
+    def heard(self, count):
+        """Which server each record has come to, by its number."""
+        homes, end = {}, time.monotonic() + 30
+        while len(homes) < count and time.monotonic() < end:
+            for sock in select.select(self.sockets, [], [], 0.5)[0]:
+                for datagram, _ in drain(sock):
+                    homes[int.from_bytes(datagram[-4:], "big")] = self.sockets.index(sock)
+        assert len(homes) == count, f"{len(homes)} of {count} records"
+        return homes
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for sock in self.sockets:
+            sock.close()
+
+
+def case_many_servers():
+    """The slots of 256 servers take a third of a second, and are built while cidlb serves. A tunnel has no flows, so
+    each record is decided anew: before they are there as after that."""
+    with Scene() as scene, Crowd(256) as servers:
+        pool = tunnel_pool(scene, "p", servers.entries())
+        with managed(scene, [pool]) as (lb, manager), Devices(lb, 100) as devices:
+            def send():
+                for n, device in enumerate(devices.sockets):
+                    device.sendto(record(23, b"", n), devices.target)
+                    device.sendto(record(25, bytes([2 * n]) + bytes(5), 100 + n), devices.target)
+
+            wait_until(lambda: len(manager.names()) >= 2 * 2, 20, "two listeners and two ports are kept")
+            send()
+            first = servers.heard(200)
+            assert all(first[100 + n] == 2 * n for n in range(100)), first
+            assert len({first[n] for n in range(100)}) > 60, first  # 83 are due
+            lb.stop()
+            send()  # read at once by the next one
+            begin = time.monotonic()
+            manager.start()
+            assert servers.heard(200) == first
+            print(f"    {1000 * (time.monotonic() - begin):.0f} ms from the start to the last of what waited")
+            while time.monotonic() < begin + 2:
+                send()
+                assert servers.heard(200) == first
             lb.assert_identities()
 
 

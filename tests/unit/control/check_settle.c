@@ -293,6 +293,81 @@ START_TEST(a_reload_settles)
 }
 END_TEST
 
+/* Turns of the loop until the slots are there. */
+static unsigned turns_to_slots(void)
+{
+	unsigned turns = 0;
+
+	for (; snapshot_lacks_slots(published()); turns++)
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+	return turns;
+}
+
+static void assert_slots_are_right(void)
+{
+	const struct siphash_key slots_key = siphash_key_derive(&published()->pools[0].hash_key, "slots");
+	struct rendezvous_member members[BACKENDS];
+	struct rendezvous *fresh = calloc(1, sizeof *fresh);
+
+	ck_assert_ptr_nonnull(fresh);
+	for (size_t i = 0; i < BACKENDS; i++) {
+		members[i].name = published()->pools[0].backends[i].name;
+		members[i].weight = published()->pools[0].backends[i].weight;
+	}
+	rendezvous_build(fresh, &slots_key, members, BACKENDS);
+	ck_assert_mem_eq(published()->pools[0].slots, fresh, sizeof *fresh);
+	free(fresh);
+}
+
+/* They take many turns, in which other things are done, and are no change. */
+START_TEST(slots_come_later)
+{
+	const struct snapshot *first = published();
+	const uint64_t before = first->generation;
+
+	ck_assert(snapshot_lacks_slots(first));
+	ck_assert_uint_gt(turns_to_slots(), 100);
+	ck_assert_ptr_ne(published(), first);
+	ck_assert_uint_eq(published()->generation, before);
+	ck_assert_uint_eq(control->settle.due, 0);
+	assert_slots_are_right();
+}
+END_TEST
+
+START_TEST(slots_come_after_a_change_of_weight)
+{
+	turn();
+	ck_assert_int_eq(wishes_set_weight(control, control->spec.backends[2].uid, 7), 0);
+	ck_assert(snapshot_lacks_slots(published()));
+	ck_assert_uint_gt(turns_to_slots(), 100);
+	assert_slots_are_right();
+}
+END_TEST
+
+START_TEST(slots_come_after_a_reload)
+{
+	turn();
+	ck_assert_int_eq(apply_conf(control, load()), 0);
+	ck_assert(snapshot_lacks_slots(published()));
+	ck_assert_uint_gt(turns_to_slots(), 100);
+	assert_slots_are_right();
+}
+END_TEST
+
+/* The table goes on without them until there is memory for one that has them. */
+START_TEST(slots_wait_for_memory)
+{
+	no_memory = true;
+	while (!(control->settle.failed & SETTLE_TABLE))
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+	ck_assert(snapshot_lacks_slots(published()));
+	no_memory = false;
+	settle_tick(control);
+	ck_assert_uint_eq(turns_to_slots(), 0);
+	assert_slots_are_right();
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60); /* with a thread sanitizer */
@@ -305,4 +380,8 @@ void suite(TCase *tests)
 	tcase_add_test(tests, a_command_is_in_force_at_once);
 	tcase_add_test(tests, out_of_memory);
 	tcase_add_test(tests, a_reload_settles);
+	tcase_add_test(tests, slots_come_later);
+	tcase_add_test(tests, slots_come_after_a_change_of_weight);
+	tcase_add_test(tests, slots_come_after_a_reload);
+	tcase_add_test(tests, slots_wait_for_memory);
 }

@@ -159,6 +159,22 @@ START_TEST(others_never_are)
 }
 END_TEST
 
+/* They are ranked as they come. As soon as the slots are there, those may be written. */
+START_TEST(without_slots_they_never_are)
+{
+	struct snapshot_pool *pool = &table->snapshot->pools[0];
+	const struct rendezvous *later = pool->slots;
+
+	pool->slots = NULL;
+	ck_assert(!looks(7));
+	ck_assert(!looks(UINT64_MAX));
+	ck_assert_uint_eq(slots[2].backend[0], 0);
+	pool->slots = later;
+	ck_assert(looks(7));
+	ck_assert_uint_ge(slots[2].backend[0], 10);
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
@@ -169,4 +185,5 @@ void suite(TCase *tests)
 	tcase_add_test(tests, there_and_back_is_two_changes);
 	tcase_add_test(tests, weight_name_and_uid_lead_elsewhere);
 	tcase_add_test(tests, others_never_are);
+	tcase_add_test(tests, without_slots_they_never_are);
 }
