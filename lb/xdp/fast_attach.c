@@ -65,14 +65,15 @@ static bool adopt_pinned(struct fast *fast, const struct fast_pin *pin, enum fas
 	return false;
 }
 
-/* True: the link that was left with systemd is. One of another kind, or of an interface that is gone, is ended. */
-static bool adopt_left(struct fast *fast, const char *name, enum fast_attach how)
+/* True: the link that was left with systemd is. One of another kind is ended. Which interface it is of is for the
+ * kernel to say: since then it may have another name, and another one its name. */
+static bool adopt_left(struct fast *fast, uint32_t ifindex, enum fast_attach how)
 {
 	for (size_t i = 0; i < fast->left->count; i++) {
 		struct fast_link *link = &fast->left->at[i];
 		bool adopted;
 
-		if (link->fd < 0 || strcmp(link->name, name) != 0)
+		if (link->fd < 0 || fast_link_ifindex(link->fd) != ifindex)
 			continue;
 		adopted = strcmp(fast_mode_name(link->mode), pin_name(how)) == 0 &&
 			  fast_program_adopt(fast->program, link->fd) == 0;
@@ -98,7 +99,7 @@ static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum fast_a
 	/* What is there is of another kind, or of an interface that is gone. */
 	pinned_end(pin, "native");
 	pinned_end(pin, "generic");
-	if (!adopt_left(fast, fast->places[i].name, how))
+	if (!adopt_left(fast, ifindex, how))
 		mode = fast_program_attach(fast->program, ifindex, how);
 	if (mode >= 0 && pin->directory >= 0)
 		(void)fast_program_pin(fast->program, fast_pin_path(path, pin, pin_name(how)));
@@ -140,9 +141,9 @@ void fast_attach(struct fast *fast, enum conf_attach how, const uint32_t *ifinde
 	}
 	if (!attach_all(fast, ifindexes, usable, FAST_ATTACH_NATIVE) || how == ATTACH_NATIVE)
 		return;
-	for (size_t i = 0; i < fast->place_count; i++)
-		pinned_end(&fast->pins[i], "native");
 	fast_program_detach(fast->program);
+	for (size_t i = 0; i < fast->place_count; i++)
+		fast_pin_remove(&fast->pins[i], "native");
 	(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
 }
 

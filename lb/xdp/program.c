@@ -148,14 +148,15 @@ static void map_out(struct mapped *map)
 void fast_program_detach(struct fast_program *program)
 {
 	while (program->link_count > 0)
-		close(program->links[--program->link_count]);
+		fast_link_end(program->links[--program->link_count]);
 }
 
 void fast_program_free(struct fast_program *program)
 {
 	if (!program)
 		return;
-	fast_program_detach(program);
+	for (size_t i = 0; i < program->link_count; i++)
+		close(program->links[i]);
 	map_out(&program->control);
 	map_out(&program->tables);
 	map_out(&program->cids);
@@ -207,6 +208,14 @@ int fast_program_adopt(struct fast_program *program, int link)
 int fast_link_open(const char *path)
 {
 	return bpf_obj_get(path);
+}
+
+uint32_t fast_link_ifindex(int link)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t octets = sizeof info;
+
+	return bpf_obj_get_info_by_fd(link, &info, &octets) == 0 ? info.xdp.ifindex : 0;
 }
 
 void fast_link_end(int link)

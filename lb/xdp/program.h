@@ -23,7 +23,7 @@ enum { FAST_WHY_OCTETS = 256 };
  * refuses it, and `why` says more ("" if it does not). */
 int fast_program_load(struct fast_program **out, char why[static FAST_WHY_OCTETS]);
 
-/* Detaches it, unless a table could still be in use elsewhere. NULL is fine. */
+/* Takes it from the interfaces, but for those whose links are kept or somebody else has. NULL is fine. */
 void fast_program_free(struct fast_program *program);
 
 enum fast_attach { FAST_ATTACH_AUTO, FAST_ATTACH_NATIVE, FAST_ATTACH_GENERIC };
@@ -39,6 +39,9 @@ int fast_program_adopt(struct fast_program *program, int link);
 /* The link at this path in the bpf file system, a descriptor; or -errno. */
 int fast_link_open(const char *path);
 
+/* The interface that a link is of, whatever it is called by now. 0: it is gone, or nobody says. */
+uint32_t fast_link_ifindex(int link);
+
 /* Takes away what is on an interface through this link, whoever else has it, and closes it. */
 void fast_link_end(int link);
 
@@ -48,7 +51,7 @@ int fast_program_link(const struct fast_program *program, size_t at);
 /* Keeps the last link that was made at this path, so that it outlives the process. 0 or -errno. */
 int fast_program_pin(const struct fast_program *program, const char *path);
 
-/* Takes it from all interfaces, but for those where a link is kept. */
+/* Takes it from all interfaces, whoever else has the links. */
 void fast_program_detach(struct fast_program *program);
 
 /* Frames may leave through this interface, by the number `device` (below FAST_INTERFACES). 0 or -errno. */

@@ -18,7 +18,7 @@ CAPS = "-all,+bpf,+perfmon,+net_admin"  # as fast.conf has them
 
 
 @contextlib.contextmanager
-def managed(lb):
+def managed(lb, links=2):
     """cidlb has a manager that keeps its sockets, and a bpf file system, as fast.conf has it."""
     with bpf_file_system(lb) as pins:
         there = lb.argv[:4]
@@ -27,15 +27,16 @@ def managed(lb):
         with Manager(lb, caps=CAPS, before=there) as manager:
             manager.start()
             manager.wait_ready()
-            assert len(pins()) == 2, pins()
+            assert len(pins()) == links, pins()
             yield manager
             if lb.alive():
                 lb.stop()
             assert pins() == [], pins()
 
 
-def is_attached():
-    return any(b"xdp" in subprocess.check_output(["ip", "link", "show", name]) for name in ("devs", "srvs"))
+def is_attached(*names):
+    shown = (subprocess.check_output(["ip", "link", "show", name]) for name in names or ("devs", "srvs"))
+    return any(b"xdp" in text for text in shown)
 
 
 def upgrade(lb, manager, how):
@@ -93,6 +94,36 @@ def case_upgraded():
                     wait_fast(lb)
             load.assert_all_once()
             lb.assert_identities()
+
+
+@release_only
+def case_renamed():
+    """The interface has another name by the time cidlb starts again, and another one has its name: the program is on
+    the one that is named, and not on the other."""
+    with stage() as (scene, net):
+        lb = made(scene, [entry()], start=False, cid=CID)
+        lb.config["fast"]["interfaces"] = ["lost"]
+        subprocess.run("ip link add lost type veth peer name lost-peer", shell=True, check=True)
+        with managed(lb, links=1) as manager:
+            lb.stop()
+            rename = "ip link set lost name moved && ip link set lost-peer name lost"
+            subprocess.run(rename, shell=True, check=True)
+            manager.restart()
+            assert links_of(lb.pid) and is_attached("lost") and not is_attached("moved"), lb.log_text()
+
+
+@release_only
+def case_another_kind():
+    """What was left with the manager is native, and with an interface more it can only be generic. Nothing else has
+    the links."""
+    with stage() as (scene, net):
+        lb = made(scene, [entry()], start=False, cid=CID)
+        # Frames that long are more than native XDP takes.
+        subprocess.run("ip link add plain type veth peer name long mtu 65000", shell=True, check=True)
+        with managed(lb) as manager:
+            lb.config["fast"] |= {"interfaces": ["devs", "srvs", "plain"], "attach": "auto", "linger_s": 0}
+            manager.restart()
+            assert lb.metric("cidlb_fast_attached", mode="generic") == 3, lb.log_text()
 
 
 @release_only
