@@ -65,6 +65,20 @@ static bool adopt_pinned(struct fast *fast, const struct fast_pin *pin, enum fas
 	return false;
 }
 
+/* What was left with systemd of this interface is the link that has been taken over: cidlb was killed before it had
+ * told systemd so. To end it would take the program away. */
+static void left_close(struct fast *fast, uint32_t ifindex)
+{
+	for (size_t i = 0; i < fast->left->count; i++) {
+		struct fast_link *link = &fast->left->at[i];
+
+		if (link->fd < 0 || fast_link_ifindex(link->fd) != ifindex)
+			continue;
+		close(link->fd);
+		link->fd = -1;
+	}
+}
+
 /* True: the link that was left with systemd is. One of another kind is ended. Which interface it is of is for the
  * kernel to say: since then it may have another name, and another one its name. */
 static bool adopt_left(struct fast *fast, uint32_t ifindex, enum fast_attach how)
@@ -94,8 +108,10 @@ static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum fast_a
 	char path[FAST_PIN_PATH_OCTETS];
 	int mode = (int)how;
 
-	if (adopt_pinned(fast, pin, how))
+	if (adopt_pinned(fast, pin, how)) {
+		left_close(fast, ifindex);
 		return mode;
+	}
 	/* What is there is of another kind, or of an interface that is gone. */
 	pinned_end(pin, "native");
 	pinned_end(pin, "generic");

@@ -3,6 +3,7 @@
 a known session, and no session. As in fast.py."""
 
 import contextlib
+import os
 import signal
 import subprocess
 
@@ -110,6 +111,26 @@ def case_renamed():
             subprocess.run(rename, shell=True, check=True)
             manager.restart()
             assert links_of(lb.pid) and is_attached("lost") and not is_attached("moved"), lb.log_text()
+
+
+@release_only
+def case_killed_as_it_starts():
+    """The manager has not yet been told that the links are cidlb's again, so they are left in two places."""
+    with stage() as (scene, net):
+        lb = made(scene, [entry()], start=False, cid=CID)
+        with managed(lb) as manager:
+            lb.stop()
+            manager.hear_all()
+            left = [(name, os.dup(fd)) for name, fd in manager.store if "xdp" in name]
+            assert len(left) == 2, manager.names()
+            manager.restart()
+            wait_until(lambda: not any("xdp" in name for name in manager.names()), 20, "the links are cidlb's again")
+            lb.kill()
+            for name, fd in left:
+                manager.keep(name, fd)
+                os.close(fd)
+            manager.restart(signal.SIGKILL)
+            assert is_attached("devs") and is_attached("srvs"), lb.log_text()
 
 
 @release_only
