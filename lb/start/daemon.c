@@ -242,14 +242,8 @@ static int fast_up(struct daemon *daemon)
 	return err ? fail("cannot start", err) : 0;
 }
 
-/* Of one that did not serve the next start has what this one had. */
 static void fast_down(struct daemon *daemon)
 {
-	struct fast_links links;
-
-	fast_path_links(daemon->fast, &links);
-	if (daemon->serves)
-		store_save_links(daemon->store, &links);
 	fast_path_free(daemon->fast);
 }
 
@@ -296,8 +290,14 @@ static int flows_up(struct daemon *daemon)
 /* Only of one that served. What the start was given is still in the store. */
 static void flows_down(struct daemon *daemon)
 {
-	if (daemon->serves)
-		store_save_flows(daemon->store, daemon->control);
+	struct fast_links links;
+
+	if (!daemon->serves)
+		return;
+	store_save_flows(daemon->store, daemon->control);
+	fast_path_links(daemon->fast, &links);
+	store_save_links(daemon->store, &links);
+	store_save_ports(daemon->store, daemon->control);
 }
 
 static int workers_up(struct daemon *daemon)

@@ -318,7 +318,6 @@ static void parcel_add(void *ctx, int fd)
 
 void store_save_flows(struct store *store, struct control *control)
 {
-	struct parcel parcel = { .store = store };
 	char state[64];
 	int err;
 
@@ -328,12 +327,20 @@ void store_save_flows(struct store *store, struct control *control)
 	snprintf(state, sizeof state, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", FLOWS);
 	if (!err)
 		err = notify_send_fds(store->notify, state, &store->new_flows, 1);
-	carry_ports_visit(control, parcel_add, &parcel);
-	parcel_send(&parcel);
 	if (err)
 		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "systemd", NULL, NULL,
 					       LOG_FIELDS(LOG_TEXT("what", FLOWS), LOG_TEXT("error", strerror(-err))) },
 			   "the flow table cannot be kept: %s", strerror(-err));
+}
+
+void store_save_ports(struct store *store, struct control *control)
+{
+	struct parcel parcel = { .store = store };
+
+	if (store->new_flows < 0)
+		return;
+	carry_ports_visit(control, parcel_add, &parcel);
+	parcel_send(&parcel);
 }
 
 static bool link_read(struct fast_link *out, const char *name)

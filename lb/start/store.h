@@ -23,10 +23,11 @@ void store_free(struct store *store);
 void store_hand_over(struct store *store, struct control *control);
 
 /* Puts the flows that were left into the table, which is empty, and the other way round; with the ports that are open
- * for them at single source addresses. A configuration runs, and no
- * worker. What comes of it is logged; without flows cidlb runs as well. */
+ * for them at single source addresses. A configuration runs, and no worker. What comes of it is logged; without flows
+ * cidlb runs as well. Ports are saved last of all: there may be more of them than systemd has room for. */
 void store_load_flows(struct store *store, struct control *control);
 void store_save_flows(struct store *store, struct control *control);
+void store_save_ports(struct store *store, struct control *control);
 
 /* The links that were left, whose descriptors are the caller's from now on, and those that are left. */
 void store_load_links(struct store *store, struct fast_links *out);

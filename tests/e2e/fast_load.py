@@ -9,10 +9,11 @@ import subprocess
 
 from fast import FLEET, MOVES, fast, fleet_of, made, real_servers, stage
 from fast_life import bpf_file_system
-from harness import FULL, USER, main, release_only, told, wait_all_joined, wait_until
+from harness import FULL, USER, free_ports, main, release_only, told, wait_all_joined, wait_until
 from lab.manager import Manager
 from lab.numbered import CID, RATE, NumberedLoad, entry
 from lab.xdp_program import links_of
+from restarts import PLAIN, Devices, Echo
 from tunnel import key_file
 
 CAPS = "-all,+bpf,+perfmon,+net_admin"  # as fast.conf has them
@@ -131,6 +132,22 @@ def case_killed_as_it_starts():
                 os.close(fd)
             manager.restart(signal.SIGKILL)
             assert is_attached("devs") and is_attached("srvs"), lb.log_text()
+
+
+@release_only
+def case_many_ports():
+    """Sessions have more ports than the manager has room for: the program is not what is left behind."""
+    with stage() as (scene, _), Echo() as echo:
+        first = free_ports(60)
+        nat = {"sources": ("127.0.0.1",), "ports": f"{first}-{first + 59}", "max_flows": 60}
+        pool = scene.pool("p", [echo.entry()], nat=nat, **PLAIN)
+        lb = scene.cidlb([pool], start=False, fast={"interfaces": ["devs", "srvs"]})
+        with managed(lb) as manager, Devices(lb, 40) as devices:
+            devices.ask_all()
+            before, manager.room = links_of(lb.pid), len(manager.store) + 13
+            manager.restart()
+            assert len(before) == 2 and links_of(lb.pid) == before, (before, links_of(lb.pid))
+            lb.wait_log("info inherited: 10 ports of sessions of the cidlb before")
 
 
 @release_only

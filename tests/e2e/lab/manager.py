@@ -36,6 +36,7 @@ class Manager:
     def __init__(self, lb, watchdog_s=None, caps=CAPS, before=()):
         self.lb, self.watchdog_s, self.caps, self.before = lb, watchdog_s, caps, before
         self.store = []  # (name, descriptor)
+        self.room = 2048  # FileDescriptorStoreMax
         self.said = []  # (when, assignment)
         self.path = lb.scene.dir / "notify"
         self.program = str(lb.scene.dir / "cidlb.program")
@@ -83,7 +84,7 @@ class Manager:
         for fd in fds:
             # Without FDPOLL=0 an ICMP error would take a socket out of the store.
             assert told.get("FDSTORE") == "1" and told.get("FDPOLL") == "0", lines
-            if not any(same_file(fd, kept) for _, kept in self.store):
+            if len(self.store) < self.room and not any(same_file(fd, kept) for _, kept in self.store):
                 self.keep(name, fd)
             os.close(fd)
         self.said += [(time.monotonic(), line) for line in lines]
