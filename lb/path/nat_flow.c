@@ -99,8 +99,9 @@ static int endpoint_handle(struct path *path, const struct uplink *up, const str
 static uint64_t stream_of(const struct route_out *decision)
 {
 	const size_t octets = decision->cid_len < sizeof(uint64_t) ? decision->cid_len : sizeof(uint64_t);
+	const uint64_t end = octets ? bytes_le64(decision->cid + decision->cid_len - octets, octets) : 0;
 
-	return octets ? bytes_le64(decision->cid + decision->cid_len - octets, octets) : 0;
+	return octets && end == 0 ? 1 : end;
 }
 
 void nat_send_up(struct path *path, const struct uplink *up, struct flow *flow)

@@ -57,12 +57,13 @@ static void fill(struct fast *fast)
 
 	backends_take(fast, table);
 	fast->filled_ms = clock_ms();
+	/* It has to see each table, also where the program rests. */
+	fast_hashing_look(&fast->hashing, fast_program_slots(fast->program), table, fast->filled_ms, hashed);
 	if (!fast_net_look(fast))
 		return;
 	if (digest != fast->homes_digest)
 		fast_cache_empty(fast);
 	fast->homes_digest = digest;
-	fast_hashing_look(&fast->hashing, fast_program_slots(fast->program), table, fast->filled_ms, hashed);
 	const struct fast_fill what = { .table = table,
 					.net = fast_around_net(fast->around),
 					.key = fast->key,
