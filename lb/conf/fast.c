@@ -40,6 +40,29 @@ static bool check_interface(struct conf_reader *reader, const config_setting_t *
 	return true;
 }
 
+/* As far as the file tells: with rebind = "backend" it goes by the sources. */
+static bool gains(const struct conf_pool *pool)
+{
+	if (pool->only_sockets || pool->protocol != POOL_DTLS)
+		return false;
+	if (pool->forward == FORWARD_NAT)
+		return pool->nat.rebind == REBIND_BACKEND;
+	return pool->forward == FORWARD_DSR || pool->tunnel.reply != REPLY_DIRECT;
+}
+
+static void check_pools(struct conf_reader *reader, struct conf_place place)
+{
+	const struct conf *conf = reader->conf;
+	bool any = conf->pool_count == 0;
+
+	for (size_t i = 0; i < conf->pool_count; i++)
+		any |= gains(&conf->pools[i]);
+	if (!any)
+		conf_advise(reader, place,
+			    "it will only drop what is not DTLS: mode nat with rebind = \"follow\", tunnel.reply = "
+			    "\"direct\", protocol = \"udp\" and fast = false leave all else to the sockets");
+}
+
 void conf_fast_read(struct conf_reader *reader, const struct conf_value *fast)
 {
 	struct conf_value values[FAST_OPTIONS];
@@ -67,4 +90,5 @@ void conf_fast_read(struct conf_reader *reader, const struct conf_value *fast)
 		if (check_interface(reader, setting, name))
 			strcpy(to->interfaces[to->interface_count++], name);
 	}
+	check_pools(reader, fast->place);
 }

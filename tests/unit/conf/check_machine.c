@@ -229,6 +229,50 @@ START_TEST(the_fast_path)
 }
 END_TEST
 
+#define DTLS_POOL(more)                                                                                                \
+	"fast = { interfaces = [ \"ens3\" ]; };\n" FILE_OF(                                                            \
+		"10.0.0.2:5684", "{ name = \"p\"; cid = { scheme = \"node-id\"; length = 6; }; " more                  \
+				 " backends = ( { name = \"a\"; id = 1; address = \"10.0.0.3:5684\"; } ); }")
+#define KEYS "keys = ( { id = 1; key = \"" KEY "\"; } ); "
+
+static const struct {
+	const char *text;
+	bool gains;
+} gaining[] = {
+	{ DTLS_POOL(""), false },
+	{ DTLS_POOL("nat = { sources = [ \"10.0.0.9\" ]; rebind = \"backend\"; };"), true },
+	{ DTLS_POOL(TUNNEL("7200")), true },
+	{ DTLS_POOL(TUNNEL("7200") " fast = false;"), false },
+	{ DTLS_POOL("forward = \"tunnel\"; tunnel = { local = \"10.0.0.1:7200\"; reply = \"direct\"; " KEYS "};"),
+	  false },
+	{ DTLS_POOL("forward = \"dsr\"; dsr = { encap = \"l2\"; };"), true },
+	{ ON("[ \"ens3\" ]"), false },
+};
+
+/* -t says where it is of next to no use. */
+START_TEST(whom_the_fast_path_serves)
+{
+	const struct conf_machine machine = { .cpus = 1,
+					      .descriptors = UINT64_MAX,
+					      .has_fast = true,
+					      .source_towards = routed,
+					      .is_here = nowhere,
+					      .has_prefix = has_some,
+					      .iface = two_interfaces };
+	const char *text = gaining[_i].text;
+	struct conf_report report = { 0 };
+
+	conf_free(conf_parse(&(struct conf_source){ .file = "f.conf", .text = text }, &machine, &report));
+	ck_assert_str_eq(join_lines(report.errors, report.error_count), "");
+	ck_assert_str_eq(join_lines(report.advice, report.advice_count),
+			 gaining[_i].gains ? ""
+					   : "f.conf:1: fast: it will only drop what is not DTLS: mode nat with rebind "
+					     "= \"follow\", tunnel.reply = \"direct\", protocol = \"udp\" and fast = "
+					     "false leave all else to the sockets");
+	conf_report_free(&report);
+}
+END_TEST
+
 /* The sources of loopback are the same on each host that these tests run on. */
 START_TEST(here)
 {
@@ -293,6 +337,7 @@ static void setup(void)
 void suite(TCase *tests)
 {
 	tcase_add_loop_test(tests, the_fast_path, 0, COUNT_OF(fast));
+	tcase_add_loop_test(tests, whom_the_fast_path_serves, 0, COUNT_OF(gaining));
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_test(tests, sources_of_the_host);
 	tcase_add_test(tests, sources_of_the_file);
