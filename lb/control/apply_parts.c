@@ -158,8 +158,8 @@ static int new_table_prepare(void *ctx, struct apply_step *step)
 	struct control *control = ctx;
 
 	reach_forget(control);
-	reach_find(control, step->conf, &step->spec);
-	dsr_find(control, step->conf, &step->spec);
+	(void)reach_find(control, step->conf, &step->spec);
+	(void)dsr_find(control, step->conf, &step->spec);
 	step->spec.host = control->host;
 	step->table = table_build(step->conf, &step->spec, step->listener_uids, publisher_read(&control->publisher));
 	return step->table ? 0 : apply_refuse(step, -ENOMEM, "out of memory");

@@ -158,8 +158,7 @@ static bool same_hop(const struct table_hop *a, const struct table_hop *b)
 	       memcmp(a->from, b->from, sizeof a->from) == 0;
 }
 
-/* Returns whether some hop is another than before. */
-static bool find(struct control *control, const struct conf *conf, struct table_spec *spec)
+bool dsr_find(struct control *control, const struct conf *conf, struct table_spec *spec)
 {
 	size_t at = 0;
 	bool news = false;
@@ -183,15 +182,10 @@ static bool find(struct control *control, const struct conf *conf, struct table_
 	return news;
 }
 
-void dsr_find(struct control *control, const struct conf *conf, struct table_spec *spec)
-{
-	(void)find(control, conf, spec);
-}
-
 void dsr_tick(struct control *control)
 {
 	if (!control->conf || (!control->dsr.missing && ++control->dsr.ticks % EVERY != 0))
 		return;
-	if (find(control, control->conf, &control->spec))
+	if (dsr_find(control, control->conf, &control->spec))
 		settle_mark(control, SETTLE_TABLE);
 }

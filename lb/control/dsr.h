@@ -27,8 +27,8 @@ void dsr_close(struct dsr *dsr);
  * apply_part.prepare. */
 int dsr_prepare(void *ctx, struct apply_step *step);
 
-/* Sets the next hops in `spec`, which is that of `conf`. */
-void dsr_find(struct control *control, const struct conf *conf, struct table_spec *spec);
+/* Sets the next hops in `spec`, which is that of `conf`. Returns whether one is another than before. */
+bool dsr_find(struct control *control, const struct conf *conf, struct table_spec *spec);
 
 /* Looks whether they have changed. Every tick. */
 void dsr_tick(struct control *control);

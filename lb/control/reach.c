@@ -40,10 +40,11 @@ void reach_forget(struct control *control)
 	control->reach.generation++;
 }
 
-void reach_find(struct control *control, const struct conf *conf, struct table_spec *spec)
+bool reach_find(struct control *control, const struct conf *conf, struct table_spec *spec)
 {
 	struct reach *reach = &control->reach;
 	struct snapshot_backend *backend = spec->backends;
+	bool news = false;
 
 	for (size_t i = 0; reach->netlink && i < spec->pool_count; i++) {
 		for (size_t j = 0; j < spec->pools[i].backend_count; j++, backend++) {
@@ -55,9 +56,11 @@ void reach_find(struct control *control, const struct conf *conf, struct table_s
 				known->generation = reach->generation;
 				known->iface = iface_of(reach->netlink, &conf->pools[i], &backend->addr);
 			}
+			news |= backend->iface != known->iface;
 			backend->iface = known->iface;
 		}
 	}
+	return news;
 }
 
 static bool is_news(struct control *control)

@@ -33,7 +33,8 @@ void reach_close(struct control *control);
 /* Asks anew: another configuration may have other endpoints. */
 void reach_forget(struct control *control);
 
-/* Sets the interfaces of the backends in `spec`, which is that of `conf`. */
-void reach_find(struct control *control, const struct conf *conf, struct table_spec *spec);
+/* Sets the interfaces of the backends in `spec`, which is that of `conf`. Returns whether one is another than before.
+ */
+bool reach_find(struct control *control, const struct conf *conf, struct table_spec *spec);
 
 #endif

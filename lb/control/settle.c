@@ -86,8 +86,8 @@ void settle_publish(struct control *control, struct table *table)
 	rcu_thread_offline();
 }
 
-/* `same`: nothing has changed but that slots are there. */
-static int publish(struct control *control, bool same)
+/* `changed`: something else has changed than that slots are there. */
+static int publish(struct control *control, bool changed)
 {
 	const struct table *before = publisher_read(&control->publisher);
 	struct table *table = NULL;
@@ -97,14 +97,14 @@ static int publish(struct control *control, bool same)
 
 		apply_in_force(backend, &control->states[backend->uid], control->weights[backend->uid]);
 	}
-	reach_find(control, control->conf, &control->spec);
-	dsr_find(control, control->conf, &control->spec);
+	changed |= reach_find(control, control->conf, &control->spec);
+	changed |= dsr_find(control, control->conf, &control->spec);
 	control->spec.host = control->host;
 	if (ids_to_spec(control, control->conf, &control->spec) == 0)
 		table = table_build(control->conf, &control->spec, control->listener_uids, before);
 	if (!table)
 		return -ENOMEM;
-	if (same)
+	if (!changed)
 		table->snapshot->generation = before->snapshot->generation;
 	settle_publish(control, table);
 	drain_follow(control);
@@ -118,7 +118,7 @@ static int settle_table(struct control *control)
 	const bool changed = moved || control->settle.due & SETTLE_TABLE;
 
 	if (!err && (changed || control->settle.due & SETTLE_SLOTS))
-		err = publish(control, !changed);
+		err = publish(control, changed);
 	if (!err)
 		control->settle.due &= ~(unsigned)(SETTLE_IDS | SETTLE_SLOTS);
 	if (is_news(&control->settle, SETTLE_TABLE, err) && err)
