@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #ifndef SO_DETACH_REUSEPORT_BPF
@@ -102,8 +103,11 @@ size_t cid_group_program(struct sock_filter code[static CID_GROUP_CODE], const s
 int cid_group_attach(int fd, const struct cid_group *group)
 {
 	struct sock_filter code[CID_GROUP_CODE];
-	const struct sock_fprog program = { (unsigned short)cid_group_program(code, group), code };
+	struct sock_fprog program;
 
+	memset(&program, 0, sizeof program); /* its padding, too, goes to the kernel */
+	program.len = (unsigned short)cid_group_program(code, group);
+	program.filter = code;
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0 ? -errno : 0;
 }
 
