@@ -382,10 +382,12 @@ def case_flows():
 
             relay.rebind()
             there = "%s:%d" % relay.source
-            moved = wait_until(
-                lambda: [flow for flow in [session()] if [one["address"] for one in flow["unproven"]] == [there]], 30,
-                "the moved device has a place",
-            )[0]
+
+            def answered_there():
+                flow = session()
+                return flow and [one["address"] for one in flow["unproven"]] == [there] and flow["moves"] and flow
+
+            moved = wait_until(answered_there, 30, "the moved device is answered at its place")
             assert moved["device"] == home["device"] and moved["proven"], moved
             assert moved["endpoint"] == home["endpoint"] and moved["backend"] == home["backend"], (home, moved)
             assert home["moves"] == 0 and moved["moves"] == 1 and moved["octets"] > home["octets"] > 0, (home, moved)
