@@ -224,31 +224,45 @@ class Stage:
 
 
 class Screen:
-    """A block of lines that is drawn again and again on a terminal; elsewhere lines are appended as they come."""
+    """A block of lines that is drawn again and again on a terminal; elsewhere lines are appended as they come, with the
+    second. Seconds are counted from when it is made."""
 
     def __init__(self):
         self.live = sys.stdout.isatty()
         self.height, self.next_s = 0, 0
         self.notes = []
+        self.began = time.monotonic()
 
-    def note(self, line):
-        self.notes.append(line)
+    def now(self):
+        return time.monotonic() - self.began
+
+    def append(self, second, words):
         if not self.live:
-            print(line, flush=True)
+            print(f"  {second:2.0f} s  {words}", flush=True)
+
+    def note(self, second, words):
+        """What has happened, and when. Nothing was drawn since."""
+        self.notes.append(f"[{second:.0f} s] {words}")
+        self.append(second, words)
+
+    def conclude(self, words):
+        """What has come of what was noted last."""
+        self.notes[-1] += f": {words}"
+        self.append(self.now(), f"since then: {words}")
 
     def wait(self, table, why):
         """What is waited for; on a terminal until something else is drawn."""
         self.notes.append(why)
         self.draw(table)
         self.notes.pop()
-        if not self.live:
-            print(f"  {why}", flush=True)
+        self.append(self.now(), why)
 
-    def draw(self, table, now=None):
-        """`now`: the same in a line, for where nothing can be drawn over."""
-        if now and not self.live and now[0] >= self.next_s:
-            self.next_s = now[0] + LINE_EVERY_S
-            print(f"  {now[0]:2.0f} s  {now[1]}", flush=True)
+    def draw(self, table, short=None):
+        """`short`: the same in a line, for where nothing can be drawn over."""
+        second = self.now()
+        if short and second >= self.next_s:
+            self.next_s = second + LINE_EVERY_S
+            self.append(second, short)
         if self.live:
             lines = [*table, *self.notes]
             sys.stdout.write((f"\x1b[{self.height}F\x1b[J" if self.height else "") + "\n".join(lines) + "\n")
@@ -286,24 +300,23 @@ def line(fleets):
 class Story:
     """What happens when."""
 
-    def __init__(self, stage, screen):
-        self.stage, self.screen = stage, screen
+    def __init__(self, stage):
+        self.stage = stage
         moving = ["--nat-timeout", NAT_TIMEOUT_S, "--interval-ms", READING_MS]
         names = ["devices", "devices-by-address"]
         self.fleets = [
             Fleet(stage, name, target, DEVICES, END_S, *moving) for name, target in zip(names, COLUMNS.values())
         ]
-        self.new = None
-        self.started = time.monotonic()
+        self.screen = Screen()
         self.wrong = []
 
     def until(self, second):
         """Shows what goes on until then."""
-        while (left := self.started + second - time.monotonic()) > 0:
+        while (left := second - self.screen.now()) > 0:
             self.stage.check()
             for fleet in self.fleets:
                 fleet.listen()
-            self.screen.draw(table(self.fleets), (time.monotonic() - self.started, line(self.fleets)))
+            self.screen.draw(table(self.fleets), line(self.fleets))
             time.sleep(min(left, 0.5))
 
     def alive(self):
@@ -312,9 +325,10 @@ class Story:
     def tell(self):
         """Returns the last line: PASS … or FAIL …."""
         self.until(KILL_S)
-        away_s = self.stage.kill()
+        second, away_s = self.screen.now(), self.stage.kill()
+        self.screen.note(second, f"cidlb killed with SIGKILL, back in {away_s:.1f} s")
         self.until(KILL_S + SETTLED_S)
-        self.screen.note(f"[{KILL_S} s] cidlb killed with SIGKILL, back in {away_s:.1f} s: {self.alive()} alive")
+        self.screen.conclude(f"{self.alive()} alive")
         self.until(DRAIN_S)
         self._drain()
         self.until(END_S)
@@ -324,6 +338,7 @@ class Story:
         kept = self.fleets[0].on("b")
         generation = self.stage.metric("cidlb_snapshot_generation")
         self.stage.drain("b")
+        self.screen.note(self.screen.now(), "server b drained")
         self.until(DRAIN_S + 1)
         end = time.monotonic() + RELOADED_S
         while self.stage.metric("cidlb_snapshot_generation") <= generation:
@@ -336,9 +351,7 @@ class Story:
         self.until(DRAIN_S + 2 + NEW_DEVICES_S)
         new.report()
         servers = sorted(set(new.server_of.values()))
-        self.screen.note(
-            f"[{DRAIN_S} s] server b drained: keeps its {kept}, new ones go to {' and '.join(servers) or 'nobody'}"
-        )
+        self.screen.conclude(f"keeps its {kept}, new ones go to {' and '.join(servers) or 'nobody'}")
         if "b" in servers or not servers:
             self.wrong.append("the drained server got new sessions" if servers else "nobody took new sessions")
         if not self.stage.metric('cidlb_datagrams_total{listener="coaps",pool="lwm2m",verdict="cid_draining"}'):
@@ -421,7 +434,7 @@ def main():
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
 
-    screen, stage, status = Screen(), Stage(options.valgrind), 1
+    stage, status = Stage(options.valgrind), 1
     print(
         f"{DEVICES} devices, {len(SERVERS)} servers, {LOSS_PERCENT} % loss; every NAT forgets after {NAT_TIMEOUT_S} s",
         flush=True,
@@ -431,7 +444,7 @@ def main():
         print(f"to watch: {HTTP}/", flush=True)
         if not options.once:
             show_dashboard()
-        last = Story(stage, screen).tell()
+        last = Story(stage).tell()
         if options.once:
             try_all(stage)
             if bad := stage.end():
