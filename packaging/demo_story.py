@@ -284,6 +284,7 @@ def table(fleets):
     }
     lines = [f"{title:24}{first!s:17}{second}" for title, (first, second) in rows.items()]
     lines[0] += " (as nginx, IPVS do)"
+    lines[1] = f"{lines[1]:58}(who retries is not silent)"
     fleet = fleets[0]
     ports = " → ".join(f":{port}" for port in fleet.hero_ports[-3:])
     when = "throughout" if fleet.hero_session == 1 else "now"
@@ -436,7 +437,8 @@ def main():
 
     stage, status = Stage(options.valgrind), 1
     print(
-        f"{DEVICES} devices, {len(SERVERS)} servers, {LOSS_PERCENT} % loss; every NAT forgets after {NAT_TIMEOUT_S} s",
+        f"{DEVICES} devices, {len(SERVERS)} servers, {LOSS_PERCENT} % loss; "
+        f"every NAT forgets after {NAT_TIMEOUT_S} s of silence",
         flush=True,
     )
     try:
