@@ -12,6 +12,7 @@ import codecs
 import contextlib
 import fcntl
 import json
+import math
 import os
 import pty
 import re
@@ -304,7 +305,7 @@ def draw_timeline(cast):
     news, servers = cast.news["cidlb"], {1: "a", 2: "b", 3: "c"}
     killed = re.search(r"\[(\d+) s\] cidlb killed with SIGKILL, back in ([\d.]+) s", "\n".join(cast.last))
     killed_s, back_s = map(float, killed.groups())
-    timeline = Timeline(max(one["t"] for told in cast.news.values() for one in told) // 5 * 5 + 5)
+    timeline = Timeline(math.ceil(max(one["t"] for told in cast.news.values() for one in told)))
     timeline.lane("the device's port", "as its NAT has it")
     ports = [(one["t"], one.get("to", one.get("port"))) for one in news]
     for at, (begin, port) in enumerate(ports):
