@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/claims.h"
+#include "common/plural.h"
 #include "conf/read.h"
 
 /* INT64_MAX stands for all that 64 bits cannot hold. */
@@ -73,8 +74,8 @@ void conf_id_base_read(struct conf_reader *reader, const struct conf_value *base
 	if (size == 0 || base->found == CONF_WRONG)
 		return;
 	if (base->number > max_number_id(size) - (int64_t)(count - 1)) {
-		conf_error(reader, base->place, "%zu ids from %" PRId64 " do not fit size %zu; accepted: 0..%" PRId64,
-			   count, base->number, size, max_number_id(size));
+		conf_error(reader, base->place, "%zu id%s from %" PRId64 " %s not fit size %zu; accepted: 0..%" PRId64,
+			   count, PLURAL(count), base->number, count == 1 ? "does" : "do", size, max_number_id(size));
 		return;
 	}
 	for (size_t i = 0; i < count; i++)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/coap.h"
+#include "common/plural.h"
 #include "conf/read.h"
 
 enum {
@@ -126,8 +127,8 @@ static void check_times(struct conf_reader *reader, const struct conf_value *val
 	conf_advise(
 		reader, timeout->found == CONF_GOOD ? timeout->place : interval->place,
 		"probes time out after %u ms, and begin every %u ms: a silent server is asked every %u ms only, and is "
-		"down after %u probes",
-		health->timeout_ms, health->interval_ms, health->timeout_ms, health->fall);
+		"down after %u probe%s",
+		health->timeout_ms, health->interval_ms, health->timeout_ms, health->fall, PLURAL(health->fall));
 }
 
 void conf_health_read(struct conf_reader *reader, const struct conf_value *health, struct conf_pool *pool)

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/plural.h"
 #include "conf/read.h"
 
 enum { TUNNEL_LOCAL, TUNNEL_KEYS, TUNNEL_REPLY, TUNNEL_CID_IDLE, TUNNEL_OPTIONS };
@@ -184,8 +185,8 @@ static void check_local(struct conf_reader *reader, struct conf_place place, str
 		check_backends(reader, place, pool);
 		return;
 	}
-	conf_error(reader, place, "%u workers have a port each, and probes have one; accepted: ports up to %u", workers,
-		   UINT16_MAX - workers);
+	conf_error(reader, place, "%u worker%s and the probes have a port each; accepted: ports up to %u", workers,
+		   PLURAL(workers), UINT16_MAX - workers);
 	pool->tunnel.local = (struct addr){ 0 };
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "common/plural.h"
 #include "control/running.h"
 #include "control/state.h"
 #include "control/view.h"
@@ -93,7 +94,7 @@ static void removed_log(struct control *control, const struct apply_step *step, 
 						  backend.cid_at_s ? (struct log_field)LOG_NUMBER("last_cid_s",
 												  backend.cid_ago_s)
 								   : (struct log_field){ .key = NULL }) },
-		   "%" PRIu64 " flows, %s; the pool has %zu now", backend.flows, last,
+		   "%" PRIu64 " flow%s, %s; the pool has %zu now", backend.flows, PLURAL(backend.flows), last,
 		   left_in(step->conf, backend.pool_name));
 }
 

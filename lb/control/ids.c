@@ -234,8 +234,8 @@ void ids_tick(struct control *control)
 						    LOG_FIELDS(LOG_NUMBER("left_out", more),
 							       LOG_TEXT("reason", "claims moved, refused, contested or "
 										  "settled within one minute")) },
-				"%" PRIu64
-				" more claims of server ids were moved, refused, contested or settled within a minute",
+				"more claims of server ids moved, refused, contested or settled within a minute: "
+				"%" PRIu64,
 				more);
 	}
 }

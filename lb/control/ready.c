@@ -42,7 +42,7 @@ bool ready_is(const struct control *control, char why[static READY_WHY_OCTETS])
 	if (control->left)
 		snprintf(why, READY_WHY_OCTETS, "told to leave; `cidlbctl join` takes that back");
 	else if (unprobed > 0)
-		snprintf(why, READY_WHY_OCTETS, "not every backend was probed yet: %zu of %zu are missing", unprobed,
+		snprintf(why, READY_WHY_OCTETS, "not every backend was probed yet: %zu of %zu missing", unprobed,
 			 control->spec.backend_count);
 	else if ((blind = blind_pool(control)))
 		snprintf(why, READY_WHY_OCTETS, "pool %s has no backend that is up", blind);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "common/plural.h"
 #include "conf/difference.h"
 #include "control/apply.h"
 #include "control/fingerprint.h"
@@ -132,8 +133,8 @@ static void reloaded_log(const struct conf *conf, const struct reload_report *re
 						  LOG_TEXT("fingerprint", fingerprint),
 						  LOG_NUMBER("change_count", report->change_count),
 						  LOG_TEXT("changes", changes)) },
-		   "%zu listeners, %zu pools, fingerprint %s: %s", conf->listener_count, conf->pool_count, fingerprint,
-		   changes);
+		   "%zu listener%s, %zu pool%s, fingerprint %s: %s", conf->listener_count, PLURAL(conf->listener_count),
+		   conf->pool_count, PLURAL(conf->pool_count), fingerprint, changes);
 }
 
 static int read_and_apply(struct control *control, struct reload_report *report)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "common/plural.h"
 
 enum shortage_news shortage_look(struct shortage *shortage, uint64_t refused)
 {
@@ -30,7 +31,7 @@ void shortage_tell_over(const struct shortage *shortage, const char *event, cons
 
 	log_fields(&(struct log_what){ LOG_LEVEL_INFO, event, pool, backend,
 				       LOG_FIELDS(LOG_TEXT("phase", "over"), LOG_NUMBER("times", cost)) },
-		   "over; it happened %" PRIu64 " %s", cost, cost == 1 ? "time" : "times");
+		   "over; it happened %" PRIu64 " time%s", cost, PLURAL(cost));
 }
 
 void shortage_tell(struct shortage *shortage, uint64_t refused, const char *event, const char *pool, const char *what)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "common/plural.h"
 #include "control/host.h"
 #include "control/state.h"
 #include "control/stateless.h"
@@ -104,8 +105,8 @@ static void watch_answers(struct control *control, const struct stats *sum, size
 		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "unanswered", control->conf->pools[pool].name, NULL,
 					       LOG_FIELDS(LOG_NUMBER("left_out", more),
 							  LOG_TEXT("reason", "lines of one minute")) },
-			   "%" PRIu64 " more lines of servers that answer new sessions or do not, within a minute",
-			   more);
+			   "%" PRIu64 " more line%s of servers that answer new sessions or do not, within a minute",
+			   more, PLURAL(more));
 }
 
 /* What becomes of new sessions while no server can take them. */
@@ -132,14 +133,13 @@ static void no_backend_tell(struct control *control, size_t pool)
 		drain += admin == BACKEND_DRAIN;
 		down += admin == BACKEND_READY && backend_state_health(state) == BACKEND_DOWN;
 	}
-	log_fields(
-		&(struct log_what){ LOG_LEVEL_ERROR, "no_backend", control->conf->pools[pool].name, NULL,
-				    LOG_FIELDS(LOG_TEXT("phase", "begins"), LOG_NUMBER("servers", spec->backend_count),
-					       LOG_NUMBER("down", down), LOG_NUMBER("drain", drain),
-					       LOG_NUMBER("maint", maint),
-					       LOG_TEXT("new_sessions", fate_of(control, pool))) },
-		"no server can take new sessions, which %s: of %zu servers %zu are down, %zu drain, %zu are in maint",
-		fate_of(control, pool), spec->backend_count, down, drain, maint);
+	log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "no_backend", control->conf->pools[pool].name, NULL,
+				       LOG_FIELDS(LOG_TEXT("phase", "begins"),
+						  LOG_NUMBER("servers", spec->backend_count), LOG_NUMBER("down", down),
+						  LOG_NUMBER("drain", drain), LOG_NUMBER("maint", maint),
+						  LOG_TEXT("new_sessions", fate_of(control, pool))) },
+		   "no server can take new sessions, which %s: %zu of %zu server%s down, %zu draining, %zu in maint",
+		   fate_of(control, pool), down, spec->backend_count, PLURAL(spec->backend_count), drain, maint);
 }
 
 /* One look and one line a second at most. */

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "common/hex.h"
+#include "common/plural.h"
 #include "ctl/configuration.h"
 
 enum { MAX_COUNT = 1000, TEXT_OCTETS = HEX_TEXT_OCTETS(LBCID_MAX_OCTETS) };
@@ -66,6 +67,7 @@ static const struct conf_pool *choose_pool(const struct conf *conf, const char *
 
 static bool find_id(struct server_id *out, const struct conf_pool *pool, const char *of)
 {
+	const size_t octets = cid_id_octets(&pool->layout);
 	uint64_t number;
 
 	for (size_t i = 0; i < pool->backend_count; i++) {
@@ -79,9 +81,9 @@ static bool find_id(struct server_id *out, const struct conf_pool *pool, const c
 		    : read_number(&number, of, UINT64_MAX) && cid_id_from_number(out, &pool->layout, number) == 0)
 		return true;
 	fprintf(stderr,
-		"cidlbctl: pool %s has no backend %s, nor is that a server id: a number of %zu octets, or 0x and %zu "
-		"hex digits\n",
-		pool->name, of, cid_id_octets(&pool->layout), 2 * cid_id_octets(&pool->layout));
+		"cidlbctl: pool %s has no backend %s, nor is that a server id: a number of %zu octet%s, or 0x and "
+		"%zu hex digits\n",
+		pool->name, of, octets, PLURAL(octets), 2 * octets);
 	return false;
 }
 
@@ -205,10 +207,10 @@ static void why_not(char why[static WHY_OCTETS], const struct cid_layout *layout
 	else if (len == config->length)
 		snprintf(why, WHY_OCTETS, "no backend has this id");
 	else if (layout->rotations)
-		snprintf(why, WHY_OCTETS, "%d octets; those of rotation %u have %u", len, config->rotation,
-			 config->length);
+		snprintf(why, WHY_OCTETS, "%d octet%s; those of rotation %u have %u", len, PLURAL(len),
+			 config->rotation, config->length);
 	else
-		snprintf(why, WHY_OCTETS, "%d octets; cid.length is %u", len, config->length);
+		snprintf(why, WHY_OCTETS, "%d octet%s; cid.length is %u", len, PLURAL(len), config->length);
 }
 
 /* What a CID says, as far as it says anything. */

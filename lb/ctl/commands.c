@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/spelling.h"
+#include "common/plural.h"
 #include "ctl/help.h"
 
 enum {
@@ -56,7 +57,7 @@ static void print_arguments(const struct ctl_command *command, int arguments)
 		fprintf(stderr, "takes no argument\n");
 	else
 		fprintf(stderr, "takes %s%d argument%s, not %d\n", command->optional ? "at most " : "", most,
-			most == 1 ? "" : "s", arguments);
+			PLURAL(most), arguments);
 }
 
 /* What is wrong with the words behind the name, or with the options, said in one line. False: nothing is. */

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/plural.h"
 #include "ctl/device.h"
 #include "ctl/live_table.h"
 
@@ -19,7 +20,7 @@ static const char *span(char text[static LIVE_CELL_OCTETS], json_int_t ms)
 /* "3 times" */
 static const char *times(char text[static LIVE_CELL_OCTETS], json_int_t count)
 {
-	snprintf(text, LIVE_CELL_OCTETS, "%" JSON_INTEGER_FORMAT " time%s", count, count == 1 ? "" : "s");
+	snprintf(text, LIVE_CELL_OCTETS, "%" JSON_INTEGER_FORMAT " time%s", count, PLURAL(count));
 	return text;
 }
 
@@ -256,7 +257,7 @@ void device_print(const json_t *answer, const char *of, FILE *out)
 {
 	const json_t *flows = json_object_get(answer, "flows"), *handshakes = json_object_get(answer, "handshakes"),
 		     *without = json_object_get(answer, "without_flows"), *one;
-	const json_int_t matched = live_number(answer, "matched");
+	const json_int_t matched = live_number(answer, "matched"), more = matched - (json_int_t)json_array_size(flows);
 	size_t index;
 
 	json_array_foreach(flows, index, one)
@@ -266,8 +267,8 @@ void device_print(const json_t *answer, const char *of, FILE *out)
 		print_traffic(one, out);
 		print_verdict(answer, one, out);
 	}
-	if (matched > (json_int_t)json_array_size(flows))
-		fprintf(out, "%" JSON_INTEGER_FORMAT " more flows\n", matched - (json_int_t)json_array_size(flows));
+	if (more > 0)
+		fprintf(out, "%" JSON_INTEGER_FORMAT " more flow%s\n", more, PLURAL(more));
 	json_array_foreach(handshakes, index, one) fprintf(out, "handshake under way, pool %s, server %s\n",
 							   live_text(one, "pool"), live_text(one, "backend"));
 	print_drops(answer, out);

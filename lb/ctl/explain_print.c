@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "common/hex.h"
+#include "common/plural.h"
 #include "ctl/explain.h"
 
 enum { WORDS_OCTETS = 512 };
@@ -140,7 +141,7 @@ void explain_print_record(const struct explain_record *r, FILE *out)
 	else if (r->first >> 5 == 1)
 		fprintf(out, ", epoch ends in %u", r->epoch);
 	if (r->octets != 0)
-		fprintf(out, ", %zu octets", r->octets);
+		fprintf(out, ", %zu octet%s", r->octets, PLURAL(r->octets));
 }
 
 static void print_records(const struct explanation *e, FILE *out)
@@ -172,8 +173,8 @@ void explain_print_text(const struct explanation *e, FILE *out)
 {
 	char text[ADDR_TEXT_OCTETS];
 
-	fprintf(out, "datagram  %zu octets for listener %s, pool %s (%s)\n", e->octets, e->listener->name,
-		e->pool->name, e->pool->protocol == POOL_DTLS ? "dtls" : "udp");
+	fprintf(out, "datagram  %zu octet%s for listener %s, pool %s (%s)\n", e->octets, PLURAL(e->octets),
+		e->listener->name, e->pool->name, e->pool->protocol == POOL_DTLS ? "dtls" : "udp");
 	if (e->pool->protocol == POOL_DTLS)
 		print_records(e, out);
 	print_cid(e, out);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/plural.h"
 #include "ctl/live_table.h"
 
 enum { IDS_SHOWN = 3 };
@@ -86,7 +87,7 @@ const char *live_drain_text(char text[static LIVE_NOTE_OCTETS], const json_t *ba
 	}
 	if (flows > 0)
 		used = (size_t)snprintf(text, LIVE_NOTE_OCTETS, "%" JSON_INTEGER_FORMAT " flow%s left, ", flows,
-					flows == 1 ? "" : "s");
+					PLURAL(flows));
 	used += silence_text(text + used, LIVE_NOTE_OCTETS - used, backend, drain);
 	if (json_is_integer(before) && localtime_r(&at, &local))
 		strftime(text + used, LIVE_NOTE_OCTETS - used, "; cannot tell before %F %T", &local);

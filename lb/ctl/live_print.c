@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/plural.h"
 #include "ctl/live_backends.h"
 #include "ctl/live_table.h"
 
@@ -106,7 +107,7 @@ static void note_pool(json_t *row)
 		live_note(row, "no backend takes new sessions");
 	if (contested > 0)
 		live_note(row, "%" JSON_INTEGER_FORMAT " server id%s claimed by several backends", contested,
-			  contested == 1 ? "" : "s");
+			  PLURAL(contested));
 	if (counts_text(text, json_object_get(row, "refused_up")))
 		live_note(row, "refused to backends: %s", text);
 	if (counts_text(text, json_object_get(row, "refused_down")))
@@ -208,9 +209,11 @@ static void print_status(const json_t *status, FILE *out)
 		{ "RECEIVED", "received", NULL }, { "KERNEL DROPS", "kernel_drops", NULL },
 	};
 
+	const json_int_t workers = live_number(status, "workers");
+
 	fprintf(out, "cidlb %s, up ", live_text(status, "version"));
 	print_duration(out, live_number(status, "uptime_s"));
-	fprintf(out, ", %" JSON_INTEGER_FORMAT " workers, %s\n", live_number(status, "workers"),
+	fprintf(out, ", %" JSON_INTEGER_FORMAT " worker%s, %s\n", workers, PLURAL(workers),
 		json_is_true(json_object_get(status, "ready")) ? "ready" : live_text(status, "unready"));
 	fprintf(out, "configuration %s, fingerprint %s, routing table %" JSON_INTEGER_FORMAT "\n",
 		live_text(status, "file"), live_text(status, "fingerprint"), live_number(status, "generation"));

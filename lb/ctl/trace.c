@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/hex.h"
+#include "common/plural.h"
 #include "ctl/explain.h"
 #include "ctl/live.h"
 #include "ctl/pcap.h"
@@ -83,12 +84,14 @@ static bool is_up(const json_t *json)
 
 static void print_text(const struct line *line, FILE *out)
 {
+	const json_int_t octets = json_integer_value(json_object_get(line->json, "octets"));
+
 	print_time(line->json, out);
 	if (is_up(line->json))
 		print_up(line->json, out);
 	else
 		print_down(line->json, out);
-	fprintf(out, ", %" JSON_INTEGER_FORMAT " octets", json_integer_value(json_object_get(line->json, "octets")));
+	fprintf(out, ", %" JSON_INTEGER_FORMAT " octet%s", octets, PLURAL(octets));
 	for (size_t i = 0; i < line->record_count; i++) {
 		fputs(i > 0 ? "; " : ": ", out);
 		explain_print_record(&line->records[i], out);
@@ -134,9 +137,10 @@ static int capture(FILE *pcap, const struct line *line)
 
 static void print_end(const json_t *json, FILE *out)
 {
-	const json_int_t missed = json_integer_value(json_object_get(json, "missed"));
+	const json_int_t missed = json_integer_value(json_object_get(json, "missed")),
+			 shown = json_integer_value(json_object_get(json, "shown"));
 
-	fprintf(out, "%" JSON_INTEGER_FORMAT " datagrams", json_integer_value(json_object_get(json, "shown")));
+	fprintf(out, "%" JSON_INTEGER_FORMAT " datagram%s", shown, PLURAL(shown));
 	if (missed)
 		fprintf(out, ", and %" JSON_INTEGER_FORMAT " that came too fast to be shown", missed);
 	fputc('\n', out);

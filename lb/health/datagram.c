@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "common/plural.h"
+
 int datagram_prepare(struct datagram *datagram)
 {
 	datagram->noise_octets = 0;
@@ -34,8 +36,8 @@ void datagram_give_up(struct datagram *datagram, const char *protocol)
 	if (datagram->noise_octets == 0)
 		snprintf(reason, sizeof reason, "no answer%s for %u ms", probe_way(&datagram->probe), ms);
 	else
-		snprintf(reason, sizeof reason, "no %s answer for %u ms, but %zu octets of something else", protocol,
-			 ms, datagram->noise_octets);
+		snprintf(reason, sizeof reason, "no %s answer for %u ms, but %zu octet%s of something else", protocol,
+			 ms, datagram->noise_octets, PLURAL(datagram->noise_octets));
 	probe_finish(&datagram->probe, &(struct health_result){ .reason = reason });
 }
 

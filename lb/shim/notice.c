@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/plural.h"
 #include "shim/real.h"
 
 enum { LINE_OCTETS = 512 }; /* at most PIPE_BUF */
@@ -133,8 +134,8 @@ void notice_kernel_drops(struct notice *notice, int fd)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, numbers, &len) == 0 && numbers[SK_MEMINFO_DROPS] != 0 &&
 	    atomic_exchange(&notice->kernel_dropped, numbers[SK_MEMINFO_DROPS]) != numbers[SK_MEMINFO_DROPS])
-		notice_say("the kernel dropped %u datagrams: of senders that are not in CIDLB_SHIM_NODES, without a "
+		notice_say("the kernel dropped %u datagram%s: of senders that are not in CIDLB_SHIM_NODES, without a "
 			   "header, of IPv6 devices at an IPv4 socket, or for want of room in the receive buffer",
-			   numbers[SK_MEMINFO_DROPS]);
+			   numbers[SK_MEMINFO_DROPS], PLURAL(numbers[SK_MEMINFO_DROPS]));
 	errno = saved;
 }

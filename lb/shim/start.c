@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/plural.h"
 #include "shim/filter.h"
 #include "shim/marks.h"
 #include "shim/real.h"
@@ -94,8 +95,8 @@ int start_tunnel(int fd)
 	real_calls()->setsockopt(fd, IPPROTO_UDP, UDP_CORK, &off, sizeof off);
 	const int err = filter_attach(fd, settings, family);
 	errno = saved;
-	notice_say("UDP port %u is tunnelled: %zu keys, %zu nodes", (unsigned)port, settings->keys.count,
-		   settings->node_count);
+	notice_say("UDP port %u is tunnelled: %zu key%s, %zu node%s", (unsigned)port, settings->keys.count,
+		   PLURAL(settings->keys.count), settings->node_count, PLURAL(settings->node_count));
 	if (err)
 		notice_say("UDP port %u has no socket filter: %s. What strangers send there wakes the server",
 			   (unsigned)port, strerror(-err));

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/priv.h"
+#include "common/plural.h"
 #include "control/apply.h"
 #include "control/control.h"
 #include "control/fingerprint.h"
@@ -355,8 +356,9 @@ static void started_log(const struct control *control)
 						  LOG_NUMBER("pools", conf->pool_count),
 						  LOG_NUMBER("workers", conf->workers),
 						  LOG_TEXT("fingerprint", fingerprint_format(fingerprint, conf))) },
-		   "cidlb %s: %zu listeners, %zu pools, %u workers, fingerprint %s", CIDLB_VERSION,
-		   conf->listener_count, conf->pool_count, conf->workers, fingerprint_format(fingerprint, conf));
+		   "cidlb %s: %zu listener%s, %zu pool%s, %u worker%s, fingerprint %s", CIDLB_VERSION,
+		   conf->listener_count, PLURAL(conf->listener_count), conf->pool_count, PLURAL(conf->pool_count),
+		   conf->workers, PLURAL(conf->workers), fingerprint_format(fingerprint, conf));
 	reload_log_stateless(conf);
 	if (reload_rcvbuf_is_short(text, control, conf))
 		log_event(LOG_LEVEL_WARNING, "rcvbuf", NULL, NULL, "%s", text);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "common/plural.h"
 #include "control/control.h"
 #include "start/notify.h"
 #include "start/status.h"
@@ -61,7 +62,8 @@ static void on_feed(evutil_socket_t fd, short what, void *ctx)
 	if (silent > 0 && !service->hungry)
 		log_fields(&(struct log_what){ LOG_LEVEL_ERROR, "watchdog", NULL, NULL,
 					       LOG_FIELDS(LOG_NUMBER("workers", silent)) },
-			   "%u workers do not come round their loop: systemd is not told that all is well", silent);
+			   "%u worker%s %s not come round: systemd is not told that all is well", silent,
+			   PLURAL(silent), silent == 1 ? "does" : "do");
 	service->hungry = silent > 0;
 	if (silent > 0)
 		return;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/plural.h"
 #include "control/apply.h"
 #include "control/control.h"
 #include "control/ready.h"
@@ -27,11 +28,6 @@ static __attribute__((format(printf, 2, 3))) void add(struct line *line, const c
 		line->len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
 static void add_servers(struct line *line, struct control *control)
 {
 	const size_t count = view_backend_count(control);
@@ -45,7 +41,7 @@ static void add_servers(struct line *line, struct control *control)
 		drain += backend_state_admin(&backend.state) == BACKEND_DRAIN;
 		maint += backend_state_admin(&backend.state) == BACKEND_MAINT;
 	}
-	add(line, "%zu of %zu server%s up", up, count, plural(count));
+	add(line, "%zu of %zu server%s up", up, count, PLURAL(count));
 	if (drain > 0)
 		add(line, ", %zu draining", drain);
 	if (maint > 0)
@@ -69,8 +65,8 @@ void status_write(char out[static STATUS_OCTETS], struct control *control)
 	struct line line = { out, 0 };
 	char why[READY_WHY_OCTETS];
 
-	add(&line, "serves %zu listener%s, %zu pool%s: ", conf->listener_count, plural(conf->listener_count),
-	    conf->pool_count, plural(conf->pool_count));
+	add(&line, "serves %zu listener%s, %zu pool%s: ", conf->listener_count, PLURAL(conf->listener_count),
+	    conf->pool_count, PLURAL(conf->pool_count));
 	add_servers(&line, control);
 	if (ready_has_left(control))
 		add(&line, "; left: devices are to go to other nodes, until `cidlbctl join`");

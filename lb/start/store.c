@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "common/plural.h"
 #include "control/carry.h"
 #include "control/control.h"
 #include "control/sockets.h"
@@ -163,7 +164,7 @@ void store_hand_over(struct store *store, struct control *control)
 	if (sockets > 0)
 		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "inherited", NULL, NULL,
 					       LOG_FIELDS(LOG_TEXT("what", "sockets"), LOG_NUMBER("count", sockets)) },
-			   "%zu sockets of the cidlb before, with what waits in them", sockets);
+			   "%zu socket%s of the cidlb before, with what waits there", sockets, PLURAL(sockets));
 }
 
 static struct kept *find_file(const struct store *store, const struct stat *file)
@@ -266,7 +267,7 @@ static void load_ports(struct store *store, struct control *control)
 	if (taken > 0)
 		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "inherited", NULL, NULL,
 					       LOG_FIELDS(LOG_TEXT("what", "ports"), LOG_NUMBER("count", taken)) },
-			   "%zu ports of sessions of the cidlb before", taken);
+			   "%zu port%s of sessions of the cidlb before", taken, PLURAL(taken));
 }
 
 void store_load_flows(struct store *store, struct control *control)
@@ -285,8 +286,8 @@ void store_load_flows(struct store *store, struct control *control)
 		log_fields(&(struct log_what){ LOG_LEVEL_INFO, "inherited", NULL, NULL,
 					       LOG_FIELDS(LOG_TEXT("what", FLOWS), LOG_NUMBER("of", came.flows),
 							  LOG_NUMBER("count", came.restored)) },
-			   "the flow table of the cidlb before: %" PRIu64 " of its %" PRIu64 " flows", came.restored,
-			   came.flows);
+			   "the flow table of the cidlb before: %" PRIu64 " of its %" PRIu64 " flow%s", came.restored,
+			   came.flows, PLURAL(came.flows));
 	file_close(&store->left_flows);
 }
 

@@ -44,7 +44,8 @@ static void left_out_tell(struct fast *fast, unsigned left_out)
 	if (left_out > 0 && fast->left_out == 0)
 		log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "fast_path", NULL, NULL,
 					       LOG_FIELDS(LOG_NUMBER("left_out", left_out)) },
-			   "%u addresses, ids or routes do not fit its tables: the sockets do what they are for",
+			   "no room in its tables for %u of the addresses, ids and routes: the sockets do what they "
+			   "are for",
 			   left_out);
 	fast->left_out = left_out;
 }

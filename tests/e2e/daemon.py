@@ -289,11 +289,13 @@ def case_no_user_of_its_own():
 def case_options_for_the_next_start():
     with Scene() as scene:
         _, lb = one_pool(scene, 1)
+        lb.wait_log(" info started: cidlb [^ ]+: 1 listener, 1 pool, 2 workers, fingerprint ")
         lb.config.update(workers=1, user="daemon")
         lb.write()
         lines = hang_up(lb, "reloaded")
         assert "workers: 1 takes effect at the next start" in lines[0], lines
         assert r'user: \"daemon\" takes effect at the next start' in lines[1], lines
+        assert " info reloaded: 1 listener, 1 pool, fingerprint " in lines[-1], lines
         assert lines[-1].endswith(": workers 2->1, user nobody->daemon") or not AS_ROOT, lines
         again = hang_up(lb, "reloaded")
         assert [line.split(" ", 1)[1] for line in again[:-1]] == [line.split(" ", 1)[1] for line in lines[:-1]], again

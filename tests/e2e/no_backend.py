@@ -39,7 +39,7 @@ def case_by_command():
         ctl(lb, "drain", "a")
         wait_until(lambda: accepting(lb, "p") == 1, 20, "one drains")
         ctl(lb, "maint", "b")
-        said = "no server can take new sessions, which are dropped: of 2 servers 0 are down, 1 drain, 1 are in maint"
+        said = "no server can take new sessions, which are dropped: 0 of 2 servers down, 1 draining, 1 in maint"
         assert told(lb, "p", 1) == ("error", said)
         assert accepting(lb, "p") == 0
         ctl(lb, "ready", "b")
@@ -62,7 +62,7 @@ def case_all_are_down():
         lb = scene.cidlb(pools)
         for server in (a, b):
             server.stop()
-        down = "of 2 servers 2 are down, 0 drain, 0 are in maint"
+        down = "2 of 2 servers down, 0 draining, 0 in maint"
         go = "go to servers that are down (health.all_down)"
         assert told(lb, "hash", 1) == ("error", f"no server can take new sessions, which {go}: {down}")
         assert told(lb, "drop", 1) == ("error", f"no server can take new sessions, which are dropped: {down}")

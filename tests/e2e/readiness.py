@@ -70,7 +70,7 @@ def case_not_probed_yet():
         lb.config["pools"][0]["backends"].append(late)
         lb.write()
         ctl(lb, "reload")
-        assert is_ready(lb) == "not every backend was probed yet: 1 of 2 are missing"
+        assert is_ready(lb) == "not every backend was probed yet: 1 of 2 missing"
         wait_ready(lb, None)
 
 

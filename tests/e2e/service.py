@@ -144,7 +144,7 @@ def case_watchdog_hears_of_each_worker():
             before = fed()
             wait_until(lambda: fed() > before, 30, "it is fed again")
         assert len(starving) == lb.config["workers"], (starving, others)
-        assert len(re.findall("error watchdog: 1 workers do not come round", lb.log_text())) == 2, lb.log_text()
+        assert len(re.findall("error watchdog: 1 worker does not come round", lb.log_text())) == 2, lb.log_text()
         with held(control):
             before = fed()
             time.sleep(1.2 * WATCHDOG_S)

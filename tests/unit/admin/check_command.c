@@ -243,7 +243,7 @@ END_TEST
 
 START_TEST(ready_with_a_server_in_each_pool)
 {
-	expect_ready("not every backend was probed yet: 3 of 3 are missing", false);
+	expect_ready("not every backend was probed yet: 3 of 3 missing", false);
 	set_probed(true);
 	expect_ready("", false);
 	ask_ok("{\"command\": \"maint\", \"name\": \"p/a\"}");

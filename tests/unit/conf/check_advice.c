@@ -2,7 +2,8 @@
 #include "tests/fixtures/conf_mistakes.h"
 #include "tests/unit/suite.h"
 
-#define SLOW "a silent server is asked every 1000 ms only, and is down after 3 probes"
+#define SLOWER "a silent server is asked every 1000 ms only, and is down after "
+#define SLOW   SLOWER "3 probes"
 #define IDLE                                                                                                           \
 	"t.conf:3: pools[0].backends: no backend takes new sessions: each has weight 0, or a state other than "        \
 	"\"ready\""
@@ -19,6 +20,9 @@ static const struct {
 	{ CID "health = { interval_ms = 1000; };", BACKEND, "" },
 	{ CID "health = { interval_ms = 999; };", BACKEND,
 	  "t.conf:2: pools[0].health.interval_ms: probes time out after 1000 ms, and begin every 999 ms: " SLOW },
+	{ CID "health = { interval_ms = 999; fall = 1; };", BACKEND,
+	  "t.conf:2: pools[0].health.interval_ms: probes time out after 1000 ms, and begin every 999 ms: " SLOWER
+	  "1 probe" },
 	{ CID "health = { interval_ms = 999; timeout_ms = 1000; };", BACKEND,
 	  "t.conf:2: pools[0].health.timeout_ms: probes time out after 1000 ms, and begin every 999 ms: " SLOW },
 	{ CID "health = { probe = \"none\"; interval_ms = 999; };", BACKEND, "" },

@@ -122,6 +122,8 @@ static const struct {
 	{ SOURCES, "{ " SET "id_base = 253; address = \"s-%d:5684\"; }", "" },
 	{ SOURCES, "{ " SET "id_base = 254; address = \"s-%d:5684\"; }",
 	  "t.conf:2: pools[0].backends[0].id_base: 3 ids from 254 do not fit size 1; accepted: 0..255" },
+	{ SOURCES, "{ name = \"s-%d\"; count = 1; id_base = 256; address = \"s-%d:5684\"; }",
+	  "t.conf:2: pools[0].backends[0].id_base: 1 id from 256 does not fit size 1; accepted: 0..255" },
 	{ SOURCES, "{ " SET "id_base = 9223372036854775806; address = \"s-%d:5684\"; }",
 	  "t.conf:2: pools[0].backends[0].id_base: 3 ids from 9223372036854775806 do not fit size 1; accepted: "
 	  "0..255" },

@@ -159,8 +159,8 @@ START_TEST(tunnel_ports)
 {
 	conf_free(parse_on(&roomy, FILE_OF("10.0.0.2:5684", POOL(TUNNEL("65532"), V4)), ""));
 	parse_on(&roomy, FILE_OF("10.0.0.2:5684", POOL(TUNNEL("65533"), V4)),
-		 "f.conf:3: pools[0].tunnel.local: 3 workers have a port each, and probes have one; accepted: ports up "
-		 "to 65532");
+		 "f.conf:3: pools[0].tunnel.local: 3 workers and the probes have a port each; accepted: ports up to "
+		 "65532");
 }
 END_TEST
 

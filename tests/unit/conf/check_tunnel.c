@@ -54,8 +54,8 @@ static const struct {
 	{ WITH(TUNNEL(LOCAL("[::]:7200") ONE_KEY)),
 	  "f.conf:3: pools[0].tunnel.local: not an address that servers can answer to; give one of this host" },
 	{ WITH(TUNNEL(LOCAL("10.0.0.2:65531") ONE_KEY)), "" },
-	{ WITH(TUNNEL(LOCAL("10.0.0.2:65532") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: 4 workers have a port each, "
-							 "and probes have one; accepted: ports up to 65531" },
+	{ WITH(TUNNEL(LOCAL("10.0.0.2:65532") ONE_KEY)), "f.conf:3: pools[0].tunnel.local: 4 workers and the probes "
+							 "have a port each; accepted: ports up to 65531" },
 	{ WITH(TUNNEL(LOCAL("[fd00::2]:7200") ONE_KEY)),
 	  "f.conf:3: pools[0].tunnel.local: IPv6, but backends[0] at 10.0.0.3:6001 is IPv4" },
 	{ WITH_BACKENDS("10.0.0.2:7200", BACKEND ", { name = \"b\"; address = \"[fd00::3]:6001\"; }"),

@@ -144,6 +144,7 @@ static const struct {
 	{ "quic", "c0ed793a00000000000000000000000000", CTL_OK,
 	  "pool      quic\nconfig    rotation 6, not encrypted\nid        ed793a\nbackend   a\n" },
 	{ "node", "090000000000", CTL_OK, "pool      node\nid        09\nbackend   2\n" },
+	{ "node", "09", CTL_REFUSED, "pool      node\nbackend   none: 1 octet; cid.length is 6\n" },
 	{ "node", "0900000000", CTL_REFUSED, "pool      node\nbackend   none: 5 octets; cid.length is 6\n" },
 	{ "node", "", CTL_USAGE, "" },
 	{ "node", "0", CTL_USAGE, "" },

@@ -40,7 +40,7 @@ static const struct {
 	  "  withheld: 1 time an address that had not proven itself would have got more than it may have "
 	  "(nat.unproven_rate)\n"
 	  "  => it speaks, and its server does not answer: for 1 min now\n"
-	  "1 more flows\n" },
+	  "1 more flow\n" },
 	{ "{'matched': 1, 'flows': [" SESSION(
 		  THERE ", 'moves': 1, 'last_up_ms_ago': 97200000, 'last_down_ms_ago': 97200000") "], 'backends': []}",
 	  "10.0.0.1",

@@ -184,10 +184,10 @@ END_TEST
 START_TEST(test_buffers)
 {
 	expect("status",
-	       "{'version': '0.1', 'uptime_s': 1, 'workers': 2, 'file': 'f', 'fingerprint': '0', 'generation': 7, "
+	       "{'version': '0.1', 'uptime_s': 1, 'workers': 1, 'file': 'f', 'fingerprint': '0', 'generation': 7, "
 	       "'ready': true, 'listeners': [], 'pools': [], 'verdicts': {}, "
 	       "'receive_buffers': {'asked': 16777216, 'listener': 4194304, 'endpoint': 212992, 'tunnel': 1023}}",
-	       "cidlb 0.1, up 1 s, 2 workers, ready\n"
+	       "cidlb 0.1, up 1 s, 1 worker, ready\n"
 	       "configuration f, fingerprint 0, routing table 7\n"
 	       "receive buffers: listener 4 MiB, endpoint 208 KiB, tunnel 1023 octets, 16 MiB asked for\n"
 	       "\n"
