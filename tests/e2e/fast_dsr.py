@@ -11,7 +11,6 @@ from dsr import (
     CLASS, IP_TOS, IPV6_TCLASS, PORT, arrives, longer, missing, server_socket, sessions as dsr_sessions, started
 )
 from fast import CID_A, CID_B, fast, led_to, mint, moved_by_it, needs_bpf, passed, settled, without_cid
-from fast_life import Load, bpf_file_system
 from harness import Scene, ip, main, release_only, total, wait_until
 from lab.segment import SERVICE, SERVICE6, FastSegment
 from lab.triple import SO_RCVBUFFORCE
@@ -341,41 +340,6 @@ def case_next_hop():
         ip("route", "del", f"{one.ip4}/32")
         warm(lb, device, servers[:1], lost=True)
         lb.assert_identities()
-
-
-def killed(encap):
-    """cidlb is killed under load: the program goes on, the next cidlb takes it over, and no datagram is lost."""
-    needs_bpf()
-    with FastSegment() as segment, Scene() as scene:
-        lb = started(scene, segment, encap, start=False)
-        with bpf_file_system(lb) as pins, server_socket(segment.servers[0], False) as server:
-            server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
-            with device_at(segment) as device:
-                lb.start()
-                assert len(pins()) == 1, pins()
-                warm(lb, device, [server], lost=True)
-                with Load(device, service_of(), server) as load:
-                    wait_until(lambda: load.sent > 500, 30, "the load has begun")
-                    lb.kill()
-                    at = len(load.heard)
-                    wait_until(lambda: len(load.heard) > at + 1000, 30, "the program goes on")
-                    lb.start()
-                    wait_until(lambda: fast(lb) > 500, 30, "the program that took over forwards")
-                wait_until(lambda: load.hear() == load.sent, 30, "each datagram has arrived")
-                print(f"    {load.sent} datagrams, each has arrived")
-                lb.assert_identities()
-                lb.stop()
-                assert pins() == []
-
-
-@release_only
-def case_killed_l2():
-    killed("l2")
-
-
-@release_only
-def case_killed_ipip():
-    killed("ipip")
 
 
 if __name__ == "__main__":

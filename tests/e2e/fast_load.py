@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 
-from fast import FLEET, MOVES, fast, fleet_of, made, real_servers, stage
-from fast_life import bpf_file_system
-from harness import FULL, USER, free_ports, main, release_only, told, wait_all_joined, wait_until
+import dsr
+from decap import in_place_of_the_module
+from fast import FLEET, MOVES, fast, fleet_of, made, needs_bpf, real_servers, stage
+from harness import FULL, USER, Scene, free_ports, main, release_only, told, wait_all_joined, wait_until
 from lab.manager import Manager
-from lab.numbered import CID, RATE, NumberedLoad, entry
-from lab.xdp_program import links_of
+from lab.numbered import CID, ID, RATE, NumberedLoad, by_dsr, by_tunnel, entry
+from lab.segment import FastSegment
+from lab.xdp_program import bpf_file_system, links_of
 from restarts import PLAIN, Devices, Echo
 from tunnel import key_file
 
@@ -52,13 +54,18 @@ def upgrade(lb, manager, how):
 
 
 @contextlib.contextmanager
-def loaded(scene, net, lb):
-    """The load, once the program forwards: it has heard which header the server reads."""
-    with NumberedLoad(scene, net, key_file(scene), rate=100, name="first"):
-        wait_until(lambda: lb.metric("cidlb_fast_replies_total") > 0, 30, "the program forwards")
-    with NumberedLoad(scene, net, key_file(scene)) as load:
+def loaded(scene, way, forwards):
+    """The load, once the program forwards."""
+    with NumberedLoad(scene, way, rate=100, name="first"):
+        wait_until(forwards, 30, "the program forwards")
+    with NumberedLoad(scene, way) as load:
         load.wait_more(RATE)
         yield load
+
+
+def tunnelled(scene, net, lb):
+    """The load through a tunnel: the program has heard which header the server reads."""
+    return loaded(scene, by_tunnel(net, key_file(scene)), lambda: lb.metric("cidlb_fast_replies_total") > 0)
 
 
 def wait_fast(lb):
@@ -66,22 +73,53 @@ def wait_fast(lb):
     wait_until(lambda: fast(lb) > at + RATE // 2, 30, "the program forwards")
 
 
+def killed(lb, pins, load):
+    """cidlb is killed, the program goes on, and the next one takes it over. `load`: a context."""
+    with load as load:
+        before = links_of(lb.pid)
+        lb.kill()
+        load.wait_more(2 * RATE)
+        lb.start()
+        wait_fast(lb)
+        assert len(before) == len(pins()) and links_of(lb.pid) == before, (before, links_of(lb.pid), pins())
+    load.assert_all_once()
+    lb.assert_identities()
+
+
 @release_only
 def case_killed():
-    """cidlb is killed, the program goes on, and the next one takes it over."""
     with stage() as (scene, net):
         lb = made(scene, [entry()], start=False, cid=CID, max_resumable=0)
         with bpf_file_system(lb) as pins:
             lb.start()
-            with loaded(scene, net, lb) as load:
-                before = links_of(lb.pid)
-                lb.kill()
-                load.wait_more(2 * RATE)
-                lb.start()
-                wait_fast(lb)
-                assert len(before) == len(pins()) == 2 and links_of(lb.pid) == before, (before, links_of(lb.pid))
-            load.assert_all_once()
-            lb.assert_identities()
+            assert len(pins()) == 2, pins()
+            killed(lb, pins, tunnelled(scene, net, lb))
+
+
+def killed_dsr(encap):
+    """The server answers the devices itself."""
+    needs_bpf()
+    with FastSegment() as net, Scene() as scene:
+        lb = dsr.started(scene, net, encap, start=False, cid=CID)
+        lb.config["pools"][0]["backends"][0]["id"] = ID
+        with bpf_file_system(lb) as pins:
+            lb.start()
+            wait_until(lambda: not any(dsr.missing(lb, server) for server in net.servers), 20, "next hops are known")
+            assert len(pins()) == 1, pins()
+            killed(lb, pins, loaded(scene, by_dsr(net), lambda: fast(lb) > 0))
+            lb.stop()
+            assert pins() == []
+
+
+@release_only
+def case_killed_dsr_l2():
+    killed_dsr("l2")
+
+
+@release_only
+def case_killed_dsr_ipip():
+    with in_place_of_the_module("auto"):
+        killed_dsr("ipip")
 
 
 @release_only
@@ -90,7 +128,7 @@ def case_upgraded():
     with stage() as (scene, net):
         lb = made(scene, [entry()], start=False, cid=CID, max_resumable=0)
         with managed(lb) as manager:
-            with loaded(scene, net, lb) as load:
+            with tunnelled(scene, net, lb) as load:
                 for how in (signal.SIGTERM, signal.SIGKILL):
                     upgrade(lb, manager, how)
                     wait_fast(lb)
@@ -190,7 +228,7 @@ def case_held_up():
     waits in the sockets."""
     with stage() as (scene, net):
         lb = made(scene, [entry()], cid=CID, max_resumable=0, fast={"linger_s": 2})
-        with loaded(scene, net, lb) as load:
+        with tunnelled(scene, net, lb) as load:
             lb.child.send_signal(signal.SIGSTOP)
             load.wait_more(RATE)
             lb.child.send_signal(signal.SIGCONT)

@@ -1,7 +1,8 @@
-"""A load of the triple topology that waits for nobody (cidlb-load), and each of its datagrams accounted for on the
-wire: a record bears the device's number and the time of its sending, which no other one of that device has. Its answer
-bears the time of the answer."""
+"""A load that waits for nobody (cidlb-load), and each of its datagrams accounted for on the wire: a record bears the
+device's number and the time of its sending, which no other one of that device has. Its answer bears the time of the
+answer."""
 
+import dataclasses
 import socket
 import struct
 import threading
@@ -10,11 +11,13 @@ from collections import Counter
 
 import harness
 from harness import BIN, FULL, Process, free_ports, wait_until
+from lab import segment, triple
 from lab.triple import SO_RCVBUFFORCE
 
 RATE = 10_000 if FULL else 1000
 PORT, OCTETS, DEVICES = 5684, 100, 4000
 CID = {"scheme": "node-id", "length": 8, "size": 2}
+ID = 0x0100  # of the server: number 1, the low octet first
 COUNTERS = ("sent", "arrived", "elsewhere", "answered", "returned", "misdelivered", "garbled", "refused")
 ETH_P_IP = 0x0800
 SOL_PACKET, PACKET_STATISTICS = 263, 6
@@ -22,8 +25,39 @@ KEY = slice(11 - OCTETS, 29 - OCTETS)  # of the record, at a frame's end: CID, l
 
 
 def entry():
-    """The server of the load: number 1, the low octet first."""
-    return {"name": "a", "id": 0x0100, "address": f"10.2.0.11:{PORT}"}
+    """The server in the triple topology."""
+    return {"name": "a", "id": ID, "address": f"10.2.0.11:{PORT}"}
+
+
+@dataclasses.dataclass
+class Way:
+    """Between which hosts a load runs, and through which addresses."""
+
+    devices: object
+    servers: object
+    target: str
+    server: str
+    options: list  # of cidlb-load
+
+
+def route_devices(host, gateway):
+    """`gateway`: how this host reaches the devices, who are at that host."""
+    host.ip("route", "replace", "local", "10.16.0.0/12", "dev", "lo")
+    harness.ip("route", "replace", "10.16.0.0/12", "via", gateway)
+
+
+def by_tunnel(net, keys):
+    """Through a tunnel, in the triple topology. `keys`: as a file."""
+    route_devices(net.devices, "10.1.0.2")
+    return Way(net.devices, net.servers, f"{triple.SERVICE}:{PORT}", f"10.2.0.11:{PORT}", ["--tunnel", keys])
+
+
+def by_dsr(net):
+    """To the first server of a segment, which answers devices itself."""
+    server, service = net.servers[0], f"{segment.SERVICE}:{PORT}"
+    route_devices(net.devices, "10.9.1.1")
+    server.ip("route", "replace", "10.16.0.0/12", "via", "10.9.1.1")
+    return Way(net.devices, server, service, service, [])
 
 
 class Watch:
@@ -63,22 +97,20 @@ class NumberedLoad(Process):
     """So many datagrams a second of known sessions, whose server echoes. A context: from the first answer to the
     last."""
 
-    def __init__(self, scene, net, keys, rate=RATE, name="load"):
-        net.devices.ip("route", "replace", "local", "10.16.0.0/12", "dev", "lo")
-        harness.ip("route", "replace", "10.16.0.0/12", "via", "10.1.0.2")
-        self.net, self.file = net, scene.dir / f"{name}.counters"
-        argv = [BIN / "cidlb-load", "--target", f"10.1.0.1:{PORT}", "--servers", f"10.2.0.11:{PORT}"]
-        argv += ["--server-count", 1, "--port", free_ports(), "--devices", "10.16.0.0", "--sources", DEVICES]
-        argv += ["--octets", OCTETS, "--rate", rate, "--batch", 16, "--counters", self.file, "--tunnel", keys]
+    def __init__(self, scene, way, rate=RATE, name="load"):
+        self.way, self.file = way, scene.dir / f"{name}.counters"
+        argv = [BIN / "cidlb-load", "--target", way.target, "--servers", way.server, "--server-count", 1]
+        argv += ["--port", free_ports(), "--devices", "10.16.0.0", "--sources", DEVICES, "--octets", OCTETS]
+        argv += ["--rate", rate, "--batch", 16, "--counters", self.file, *way.options]
         for host in ("devices", "servers"):
-            argv += [f"--{host}-net", f"/run/netns/{getattr(net, host).name}"]
+            argv += [f"--{host}-net", f"/run/netns/{getattr(way, host).name}"]
         super().__init__(scene, name, argv)
 
     def counters(self):
         return dict(zip(COUNTERS, struct.unpack_from(f"={len(COUNTERS)}Q", self.file.read_bytes())))
 
     def __enter__(self):
-        self.up, self.down = Watch(self.net.servers), Watch(self.net.devices)
+        self.up, self.down = Watch(self.way.servers), Watch(self.way.devices)
         self.start()
         wait_until(lambda: self.log_text(), 20, "the load begins")
         self.wait_more(1)

@@ -1,5 +1,5 @@
-"""An XDP program that passes everything up, with a map of its own: what another version of cidlb, or somebody else, may
-have left on an interface."""
+"""What may be on an interface: the links of a cidlb, and where they outlive it. And an XDP program that passes everything
+up, with a map of its own, which another version of cidlb, or somebody else, may have left."""
 
 import contextlib
 import ctypes
@@ -8,7 +8,10 @@ import platform
 import re
 import socket
 import struct
+import subprocess
 from pathlib import Path
+
+from harness import Skip
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}
 MAP_CREATE, PROG_LOAD, OBJ_PIN, LINK_CREATE = 0, 5, 6, 28
@@ -26,6 +29,24 @@ def links_of(pid, fds=None):
             text = Path(f"/proc/{pid}/fdinfo/{fd}").read_text()
             found += re.findall(r"link_type:\s*xdp\s+link_id:\s*(\d+)", text)
     return sorted(found)
+
+
+@contextlib.contextmanager
+def bpf_file_system(lb):
+    """cidlb runs where a bpf file system is mounted, which outlives it. Yields a function: the links there."""
+    holder = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", "mount -t bpf -o mode=700 bpf /sys/fs/bpf && echo && exec sleep 3600"],
+        stdout=subprocess.PIPE
+    )
+    try:
+        if not holder.stdout.readline():
+            raise Skip("no bpf file system can be mounted here")
+        lb.argv[:0] = ["nsenter", "--target", str(holder.pid), "--mount"]
+        root = Path(f"/proc/{holder.pid}/root/sys/fs/bpf/cidlb")
+        yield lambda: [file.name for file in root.rglob("*") if not file.is_dir()]
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 def bpf(command, attributes):
