@@ -5,12 +5,12 @@ slowed, and nothing of one goes to another. As in fast.py."""
 import contextlib
 import itertools
 import socket
-import threading
 
 from fast import FLEET, device_at, fast, fleet_of, made, real_servers, service_of, stage
 from harness import FULL, main, release_only, told, wait_all_joined, wait_until
 from lab import forged
 from lab.attacks import paced, pick
+from lab.background import Background
 from lab.triple import DEVICES
 from udp import drain
 
@@ -21,23 +21,18 @@ IP_OCTETS, UDP_OCTETS = 20, 8
 HELLO_VERIFY = 3
 
 
-class Overheard:
+class Overheard(Background):
     """The newest record of each session that leaves the devices' host, but for what leaves from these ports."""
 
     def __init__(self, host, but):
+        super().__init__()
         with host.there():
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self.sock.settimeout(0.1)
-        self.but, self.newest, self.running = but, {}, True
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.but, self.newest = but, {}
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         self.sock.close()
 
     def _run(self):

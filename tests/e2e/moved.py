@@ -6,35 +6,27 @@ import contextlib
 import select
 import signal
 import socket
-import threading
 import time
 
 from harness import AS_ROOT, Scene, ip, main, told, wait_all_joined, wait_until
+from lab.background import Background
 from udp import Echo, open_socket, parse_address
 
 
 ON_THE_WAY = 200  # questions without an answer: so many small ones any socket has room for
 
 
-class Traffic:
+class Traffic(Background):
     """A thread that asks at a steady rate as long as it is answered, and knows which questions have no answer."""
 
     def __init__(self, to, per_second=1000):
+        super().__init__()
         self.sock, self.to, self.pause = open_socket("127.0.0.1"), to, 1 / per_second
-        self.asked, self.answered, self.running = 0, set(), True
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.asked, self.answered = 0, set()
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         self.sock.close()
-
-    def stop(self):
-        self.running = False
-        self.thread.join()
 
     def _collect(self):
         with contextlib.suppress(BlockingIOError, ConnectionRefusedError):

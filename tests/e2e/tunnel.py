@@ -5,12 +5,12 @@ import contextlib
 import os
 import socket
 import struct
-import threading
 import time
 
 import harness
 import proxy2
 from harness import Scene, free_ports, main, wait_until
+from lab.background import Background
 from lab.far import Far
 from proxy2 import DOWN, OFFER, UP, V1, V2
 from udp import COAP_EMPTY_CON, COAP_RST, drain, forge, open_socket, parse_address
@@ -32,11 +32,12 @@ def text_of(ip, port):
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
-class Server:
+class Server(Background):
     """A server id 1 at the end of the tunnel: a thread that remembers who sent what, and echoes. Without a header it is
     plain UDP."""
 
     def __init__(self, ip="127.0.0.1", keys=None, echo=True, sock=None, version=V2):
+        super().__init__()
         self.sock = sock or open_socket(ip)
         self.address = self.sock.getsockname()[:2]
         self.keys, self.sign, self.echo = keys or {1: KEY}, 1, echo
@@ -44,16 +45,9 @@ class Server:
         self.probed, self.spoken = [], []  # versions of the headers of probes; of those of devices
         self.got, self.plain = [], []  # (device, service, payload); payload
         self.node = None  # the last that sent a header
-        self.running = True
-        self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         self.sock.close()
 
     def entry(self, name="a", number=1):

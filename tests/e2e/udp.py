@@ -20,11 +20,11 @@ import os
 import select
 import socket
 import struct
-import threading
 import time
 from collections import namedtuple
 
 from harness import free_ports, wait_until
+from lab.background import Background
 
 TLS12_CID = 25  # RFC 9146, section 4
 COAP_EMPTY_CON, COAP_RST = 0x40, 0x70  # RFC 7252, section 4.3
@@ -87,7 +87,7 @@ def drain(sock):
             continue  # the ICMP error of an earlier send
 
 
-class Relay:
+class Relay(Background):
     """A thread that carries one device's datagrams to `target` and the answers back.
 
     uplinks, downlinks   what passed or was dropped, as (time.monotonic(), datagram)
@@ -97,6 +97,7 @@ class Relay:
     """
 
     def __init__(self, target, ip="127.0.0.1"):
+        super().__init__()
         self.target = parse_address(target)
         self.inside = open_socket(ip)
         self.outside = [open_socket(ip)]  # the last is the present one
@@ -104,16 +105,9 @@ class Relay:
         self.uplinks, self.downlinks, self.stale = [], [], []
         self.drop_up = self.drop_down = lambda datagram: False
         self.watch = lambda: None
-        self.running = True
-        self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         for sock in [self.inside, *self.outside]:
             sock.close()
 
@@ -211,24 +205,18 @@ class Forger:
         return sum(map(len, self.received))
 
 
-class Echo:
+class Echo(Background):
     """Servers on 127.0.0.1 that send back what they get after their name, and answer a CoAP ping."""
 
     def __init__(self, names):
+        super().__init__()
         self.sockets = {name: open_socket("127.0.0.1", free_ports()) for name in names}
         self.got = {name: 0 for name in names}
         self.last = None  # who was answered last
         self.rounds = 0
-        self.running = True
-        self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         for sock in self.sockets.values():
             sock.close()
 

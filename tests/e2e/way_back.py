@@ -13,6 +13,7 @@ import threading
 
 import harness
 from harness import BIN, PSK, Scene, Skip, free_ports, main, wait_until
+from lab.background import Background
 from udp import open_socket
 
 PREFIX_V4, PREFIX_V6 = "10.64.0.0/16", "fd64::/64"
@@ -119,24 +120,19 @@ def case_probes_prove_the_way_back():
         lb.assert_identities()
 
 
-class Once:
+class Once(Background):
     """Answers one ClientHello for each address and port, as pion does."""
 
     def __init__(self, ip):
-        self.sock, self.seen, self.ended = open_socket(ip), [], False
-        self.thread = threading.Thread(target=self._serve)
+        super().__init__()
+        self.sock, self.seen = open_socket(ip), []
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended = True
-        self.thread.join()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         self.sock.close()
 
-    def _serve(self):
-        while not self.ended:
+    def _run(self):
+        while self.running:
             if not select.select([self.sock], [], [], 0.1)[0]:
                 continue
             data, source = self.sock.recvfrom(2048)

@@ -5,13 +5,13 @@ answer."""
 import dataclasses
 import socket
 import struct
-import threading
 import time
 from collections import Counter
 
 import harness
 from harness import BIN, FULL, Process, free_ports, wait_until
 from lab import segment, triple
+from lab.background import Background
 from lab.triple import SO_RCVBUFFORCE
 
 RATE = 10_000 if FULL else 1000
@@ -60,15 +60,15 @@ def by_dsr(net):
     return Way(net.devices, server, service, service, [])
 
 
-class Watch:
+class Watch(Background):
     """Counts the records that the host at a cable's end receives."""
 
     def __init__(self, host):
+        super().__init__()
         with host.there():
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.htons(ETH_P_IP))
         self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 256 << 20)
-        self.records, self.lost, self.running = [], 0, True
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.records, self.lost = [], 0
         self.thread.start()
 
     def _run(self):
@@ -86,8 +86,7 @@ class Watch:
             pass
 
     def close(self):
-        self.running = False
-        self.thread.join()
+        self.stop()
         self._take()
         self.lost = struct.unpack("II", self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
         self.sock.close()

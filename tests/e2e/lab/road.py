@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from lab.background import Background
 from udp import drain, open_socket, parse_address
 
 HANDSHAKE, TLS12_CID, APPLICATION_DATA = 22, 25, 23
@@ -49,7 +50,7 @@ class Handshake:
         return [server for n, server in enumerate(order) if n == 0 or server != order[n - 1]]
 
 
-class Road:
+class Road(Background):
     """A thread. Devices send to `address`; what they send leaves from `source`, from a port for each, `way_s` later, as
     do the answers. Each way loses this part of all datagrams, but of one device no more than MOST_LOST in a row: nobody
     gives up by chance."""
@@ -57,6 +58,7 @@ class Road:
     MOST_LOST = 4
 
     def __init__(self, target, way_s, loss, source="127.40.0.1", seed=1):
+        super().__init__()
         self.target, self.way_s, self.loss, self.source = parse_address(target), way_s, loss, source
         self.dice = random.Random(seed)
         self.inside = open_socket("127.0.0.1")
@@ -66,16 +68,10 @@ class Road:
         self.handshakes = []  # in the order in which they began
         self.present = {}  # by the device's address: its newest handshake
         self.sent = collections.defaultdict(list)  # by the datagram: the handshakes that it was sent for
-        self.lock, self.running = threading.Lock(), True
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.lock = threading.Lock()
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         for sock in (self.inside, *self.devices):
             sock.close()
 

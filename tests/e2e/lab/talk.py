@@ -7,11 +7,11 @@ Numbers have four octets."""
 
 import os
 import struct
-import threading
 import time
 
 from harness import free_ports, wait_until
 
+from lab.background import Background
 from lab.peers import LinePeer, device_argv, server_argv
 
 BLOCK = 1024
@@ -227,20 +227,12 @@ class Devices(LinePeer):
             device.step(now)
 
 
-class Clock:
+class Clock(Background):
     """Steps servers and devices, a hundred times a second."""
 
     def __init__(self, *steppers):
-        self.steppers, self.running = steppers, True
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+        super().__init__()
+        self.steppers = steppers
 
     def _run(self):
         while self.running:

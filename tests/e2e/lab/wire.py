@@ -3,12 +3,12 @@
 import select
 import socket
 import struct
-import threading
 import time
 
 from harness import AS_ROOT, Skip, wait_until
 from proxy2 import SIGNATURE
 
+from lab.background import Background
 from lab.road import begins_hello
 
 ETH_P_ALL, PACKET_HOST, SOL_PACKET, PACKET_VNET_HDR, SO_RCVBUFFORCE = 3, 0, 263, 15, 33
@@ -47,13 +47,14 @@ def without_header(datagram):
     return device, datagram[end:]
 
 
-class Wire:
+class Wire(Background):
     """A thread. `ports`: {port: number of the server}, to which more may be added. What belongs to a handshake of the
     road is noted there, in Handshake.got; `strays` is what nobody's device sent, such as probes."""
 
     def __init__(self, road, ports):
         if not AS_ROOT:
             raise Skip("needs root for a packet socket")
+        super().__init__()
         self.road, self.ports, self.strays = road, ports, 0
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
@@ -61,16 +62,10 @@ class Wire:
         self.sock.bind(("lo", 0))
         self.sock.setblocking(False)
         self.ends = {}  # by what a server sees as the source: the device whose ClientHello came from it
-        self.marks, self.running = 0, True
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.marks = 0
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
+    def __exit__(self, *error):
+        super().__exit__(*error)
         self.sock.close()
 
     def now(self):
