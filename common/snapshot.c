@@ -1,19 +1,7 @@
-#include "snapshot.h"
-
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct snapshot_slots {
-	atomic_size_t users; /* pools; the last may drop it on another thread */
-	struct siphash_key key;
-	size_t count;
-	struct rendezvous_member *members;
-	uint64_t *hashes; /* per member, of its name */
-	char *names;      /* owns members[i].name */
-	uint32_t built;   /* slots; only the thread that builds looks, and no pool shows the table before it is whole */
-	struct rendezvous table;
-};
+#include "snapshot_priv.h"
 
 /* Server ids of three and more octets. An id is in the row of its hash, or in the next free row behind it. */
 struct snapshot_ids {
@@ -24,114 +12,6 @@ struct snapshot_ids {
 		uint16_t backend;
 	} rows[];
 };
-
-static char *name_copy(char **block, const char *name)
-{
-	const size_t octets = strlen(name) + 1;
-	char *copy = memcpy(*block, name, octets);
-
-	*block += octets;
-	return copy;
-}
-
-static size_t names_octets(const struct snapshot_backend *backends, size_t count)
-{
-	size_t octets = 0;
-
-	for (size_t i = 0; i < count; i++)
-		octets += strlen(backends[i].name) + 1;
-	return octets;
-}
-
-static void slots_drop(struct snapshot_slots *slots)
-{
-	if (!slots || atomic_fetch_sub(&slots->users, 1) > 1)
-		return;
-	free(slots->members);
-	free(slots->hashes);
-	free(slots->names);
-	free(slots);
-}
-
-/* Fills in the members, but not the table. */
-static struct snapshot_slots *slots_new(const struct siphash_key *key, const struct snapshot_backend *backends,
-					size_t count)
-{
-	struct snapshot_slots *slots = malloc(sizeof *slots);
-	char *block;
-
-	if (!slots)
-		return NULL;
-	atomic_init(&slots->users, 1);
-	slots->key = *key;
-	slots->count = count;
-	slots->built = 0;
-	slots->members = calloc(count, sizeof *slots->members);
-	slots->hashes = calloc(count, sizeof *slots->hashes);
-	slots->names = malloc(names_octets(backends, count));
-	if (!slots->members || !slots->hashes || !slots->names) {
-		slots_drop(slots);
-		return NULL;
-	}
-	block = slots->names;
-	for (size_t i = 0; i < count; i++) {
-		slots->members[i].name = name_copy(&block, backends[i].name);
-		slots->members[i].weight = backends[i].weight;
-		slots->hashes[i] = rendezvous_member_hash(key, backends[i].name);
-	}
-	return slots;
-}
-
-static bool slots_are_of(const struct snapshot_slots *slots, const struct snapshot_backend *backends, size_t count)
-{
-	if (slots->count != count)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		if (slots->members[i].weight != backends[i].weight ||
-		    strcmp(slots->members[i].name, backends[i].name) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool slots_are_whole(const struct snapshot_slots *slots)
-{
-	return slots->built == RENDEZVOUS_SLOTS;
-}
-
-/* In the cost of a score. */
-enum { PIECE = 1 << 17, PER_SLOT = 4 };
-
-static void slots_build_piece(struct snapshot_slots *slots)
-{
-	const uint32_t piece = PIECE / (uint32_t)(PER_SLOT + slots->count);
-	const uint32_t left = RENDEZVOUS_SLOTS - slots->built, end = slots->built + (piece < left ? piece : left);
-
-	rendezvous_build_slots(&slots->table, &slots->key, slots->members, slots->count, slots->built, end);
-	slots->built = end;
-}
-
-/* `old` (may be NULL): the slots that the pool had before. The table is whole only if there is one to share or to
- * update. */
-static struct snapshot_slots *slots_get(const struct siphash_key *key, const struct snapshot_backend *backends,
-					size_t count, struct snapshot_slots *old)
-{
-	struct snapshot_slots *slots;
-
-	if (old && memcmp(&old->key, key, sizeof *key) != 0)
-		old = NULL;
-	if (old && slots_are_of(old, backends, count)) {
-		atomic_fetch_add(&old->users, 1);
-		return old;
-	}
-	slots = slots_new(key, backends, count);
-	if (slots && old && slots_are_whole(old)) {
-		rendezvous_update(&slots->table, key, slots->members, count,
-				  &(struct rendezvous_built){ &old->table, old->members, old->count });
-		slots->built = RENDEZVOUS_SLOTS;
-	}
-	return slots;
-}
 
 /* A lighter hash than elsewhere. Nobody outside puts ids into the table, so made-up ids can only miss. It ends like
  * SplitMix64 (Steele, Lea, Flood, 2014), because ids are often consecutive numbers and one multiplication alone may set
@@ -275,7 +155,8 @@ static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_
 			       const struct snapshot_pool_spec *spec)
 {
 	static const char label[] = "pool:";
-	char *block = malloc(sizeof label + strlen(spec->name) + names_octets(spec->backends, spec->backend_count));
+	char *block =
+		malloc(sizeof label + strlen(spec->name) + snapshot_names_octets(spec->backends, spec->backend_count));
 
 	pool->names = block;
 	pool->backends = calloc(spec->backend_count, sizeof *pool->backends);
@@ -284,14 +165,14 @@ static bool pool_fill_backends(struct snapshot_pool *pool, const struct siphash_
 	pool->cid_verdict = calloc(spec->backend_count, sizeof *pool->cid_verdict);
 	if (!block || !pool->backends || !pool->led_to || !pool->accepts || !pool->cid_verdict)
 		return false;
-	name_copy(&block, label);
+	snapshot_name_copy(&block, label);
 	block--; /* the name follows the label: both are one string */
-	pool->name = name_copy(&block, spec->name);
+	pool->name = snapshot_name_copy(&block, spec->name);
 	pool->hash_key = siphash_key_derive(key, pool->names);
 	pool->backend_count = spec->backend_count;
 	for (size_t i = 0; i < spec->backend_count; i++) {
 		pool->backends[i] = spec->backends[i];
-		pool->backends[i].name = name_copy(&block, spec->backends[i].name);
+		pool->backends[i].name = snapshot_name_copy(&block, spec->backends[i].name);
 	}
 	return true;
 }
@@ -314,11 +195,11 @@ static bool pool_build(struct snapshot_pool *pool, const struct siphash_key *key
 		return false;
 	pool_fill_states(pool);
 	slots_key = siphash_key_derive(&pool->hash_key, "slots");
-	pool->slots_owner =
-		slots_get(&slots_key, spec->backends, spec->backend_count, previous ? previous->slots_owner : NULL);
+	pool->slots_owner = snapshot_slots_get(&slots_key, spec->backends, spec->backend_count,
+					       previous ? previous->slots_owner : NULL);
 	if (!pool->slots_owner)
 		return false;
-	if (slots_are_whole(pool->slots_owner))
+	if (snapshot_slots_are_whole(pool->slots_owner))
 		pool->slots = &pool->slots_owner->table;
 	return true;
 }
@@ -381,27 +262,6 @@ fail:
 	return NULL;
 }
 
-bool snapshot_go_on(const struct snapshot *snapshot)
-{
-	for (size_t i = 0; i < snapshot->pool_count; i++) {
-		struct snapshot_slots *slots = snapshot->pools[i].slots_owner;
-		if (!slots_are_whole(slots)) {
-			slots_build_piece(slots);
-			return true;
-		}
-	}
-	return false;
-}
-
-bool snapshot_lacks_slots(const struct snapshot *snapshot)
-{
-	for (size_t i = 0; i < snapshot->pool_count; i++) {
-		if (!snapshot->pools[i].slots)
-			return true;
-	}
-	return false;
-}
-
 struct snapshot *snapshot_build(const struct siphash_key *key, const struct snapshot_pool_spec *pools,
 				size_t pool_count, const struct snapshot *previous)
 {
@@ -439,7 +299,7 @@ void snapshot_free(struct snapshot *snapshot)
 		free(pool->index_of_uid);
 		free(pool->index_of_id);
 		free(pool->ids);
-		slots_drop(pool->slots_owner);
+		snapshot_slots_drop(pool->slots_owner);
 		cid_layout_drop(&pool->layout);
 	}
 	bad_sources_free(snapshot->bad_sources);

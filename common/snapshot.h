@@ -60,7 +60,7 @@ struct snapshot_pool_spec {
 };
 
 struct snapshot_ids; /* server ids of three and more octets: snapshot.c */
-/* The rendezvous table. Snapshots with the same members and weights share and count it: snapshot.c. */
+/* The rendezvous table. Snapshots with the same members and weights share and count it: snapshot_slots.c. */
 struct snapshot_slots;
 
 struct snapshot_pool {
