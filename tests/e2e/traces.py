@@ -113,7 +113,7 @@ def case_trace_of_drops():
             *lines, last = text.splitlines()
             assert lines and all(" > nowhere, maint, " in line for line in lines), text
             assert all(": tls12_cid (25), epoch 1, number " in line for line in lines), text
-            assert last == f"{len(lines)} datagrams", text
+            assert last == f"{len(lines)} datagram{'s' * (len(lines) > 1)}", text
             end(fleet)
 
 
