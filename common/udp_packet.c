@@ -186,3 +186,44 @@ bool udp_packet_next(struct udp_packet_part *out, const struct udp_packet *packe
 	cut->done = from + octets;
 	return true;
 }
+
+/* Takes the IPv4 header with its options, and what it says is behind it. False: it is none of a whole UDP datagram. */
+static bool take_v4(struct udp_packet *out, struct bytes *packet)
+{
+	const uint8_t *const head = bytes_take(packet, V4_OCTETS);
+
+	if (!head || head[0] >> 4 != 4)
+		return false;
+	const size_t head_len = (size_t)(head[0] & 15) * 4, len = bytes_u16(head + 2);
+	if (head_len < V4_OCTETS || len < head_len || !bytes_take(packet, head_len - V4_OCTETS) ||
+	    packet->left < len - head_len)
+		return false;
+	packet->left = len - head_len;
+	if (sum_end(sum_add(0, head, head_len)) != 0 || head[9] != UDP ||
+	    (bytes_u16(head + 6) & ~(unsigned)DONT_FRAGMENT) != 0)
+		return false;
+	*out = (struct udp_packet){ .ttl = head[8], .tos = head[1] };
+	out->from.ip[10] = out->from.ip[11] = out->to.ip[10] = out->to.ip[11] = 0xff;
+	memcpy(out->from.ip + V4_AT, head + 12, 4);
+	memcpy(out->to.ip + V4_AT, head + 16, 4);
+	return true;
+}
+
+bool udp_packet_read_v4(struct udp_packet *out, const uint8_t *data, size_t len, enum udp_packet_sum sum)
+{
+	struct bytes packet = { data, len };
+	const uint8_t *udp;
+	uint16_t checksum;
+
+	if (!take_v4(out, &packet))
+		return false;
+	udp = bytes_take(&packet, UDP_OCTETS);
+	if (!udp || bytes_u16(udp + 4) < UDP_OCTETS || packet.left < (size_t)bytes_u16(udp + 4) - UDP_OCTETS)
+		return false;
+	out->from.port = bytes_u16(udp);
+	out->to.port = bytes_u16(udp + 2);
+	out->data = packet.at;
+	out->len = (size_t)bytes_u16(udp + 4) - UDP_OCTETS;
+	memcpy(&checksum, udp + 6, sizeof checksum);
+	return sum == UDP_PACKET_SUM_NOT || checksum == 0 || checksum == udp_checksum(out);
+}

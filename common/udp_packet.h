@@ -1,5 +1,5 @@
 /* A UDP datagram as an IP packet, as a router passes it on: the addresses and ports are those of its ends (RFC 791, RFC
- * 768, RFC 8200). Pure: no I/O, no globals, no allocation; safe from any thread.
+ * 768, RFC 8200). And back, in IPv4. Pure: no I/O, no globals, no allocation; safe from any thread.
  */
 #ifndef CIDLB_UDP_PACKET_H
 #define CIDLB_UDP_PACKET_H
@@ -54,5 +54,16 @@ struct udp_packet_cut {
 
 /* Writes the next fragment. False: there was none left. */
 bool udp_packet_next(struct udp_packet_part *out, const struct udp_packet *packet, struct udp_packet_cut *cut);
+
+/* Who looks whether the UDP checksum is right. */
+enum udp_packet_sum {
+	UDP_PACKET_SUM_HERE, /* udp_packet_read_v4() */
+	UDP_PACKET_SUM_NOT,  /* nobody: it is not written yet, as it was sent on this machine */
+};
+
+/* Reads the IPv4 packet that `data` begins with, if there is one whole UDP datagram in it; what is behind it pads the
+ * frame. The payload stays where it is. False, and `out` says nothing: it is something else, a fragment, cut short, or
+ * one of its checksums is wrong. */
+bool udp_packet_read_v4(struct udp_packet *out, const uint8_t *data, size_t len, enum udp_packet_sum sum);
 
 #endif

@@ -148,6 +148,87 @@ START_TEST(any_size)
 }
 END_TEST
 
+#define DATAGRAM "45000024000040003f114f8d" IPS4 PORTS "0010 1145 0102030405060708"
+
+/* A datagram is read, or not; `sum` is who looks after its checksum. */
+static const struct {
+	const char *name;
+	bool is_one;
+	enum udp_packet_sum sum;
+	const char *packet;
+} reads[] = {
+	{ "as it was written", true, UDP_PACKET_SUM_HERE, DATAGRAM },
+	{ "padded", true, UDP_PACKET_SUM_HERE, DATAGRAM "000000000000" },
+	{ "with an option", true, UDP_PACKET_SUM_HERE,
+	  "46000028000040003f114c88" IPS4 "01010100" PORTS "0010 1145 0102030405060708" },
+	{ "without a checksum of UDP", true, UDP_PACKET_SUM_HERE,
+	  "45000024000040003f114f8d" IPS4 PORTS "0010 0000 0102030405060708" },
+	{ "a checksum that nobody has written yet", true, UDP_PACKET_SUM_NOT,
+	  "45000024000040003f114f8d" IPS4 PORTS "0010 abcd 0102030405060708" },
+	{ "a wrong one", false, UDP_PACKET_SUM_HERE,
+	  "45000024000040003f114f8d" IPS4 PORTS "0010 abcd 0102030405060708" },
+	{ "another octet", false, UDP_PACKET_SUM_HERE,
+	  "45000024000040003f114f8d" IPS4 PORTS "0010 1145 0102030405060709" },
+	{ "a wrong checksum of IP", false, UDP_PACKET_SUM_NOT,
+	  "45000024000040003f114f8e" IPS4 PORTS "0010 1145 0102030405060708" },
+	{ "nothing", false, UDP_PACKET_SUM_NOT, "" },
+	{ "an octet too few", false, UDP_PACKET_SUM_NOT,
+	  "45000024000040003f114f8d" IPS4 PORTS "0010 1145 01020304050607" },
+	{ "less of IP than a header", false, UDP_PACKET_SUM_NOT, "45000024000040003f114f8d c0000201 c63364" },
+	{ "options cut short", false, UDP_PACKET_SUM_NOT, "4f000044000040003f11436c" IPS4 "01010100" },
+	{ "a header of 16 octets", false, UDP_PACKET_SUM_NOT,
+	  "44000024000040003f117ac8" IPS4 PORTS "0010 1145 0102030405060708" },
+	{ "IPv6", false, UDP_PACKET_SUM_NOT, "600000000010113f" IPS6 PORTS "0010 a207 0102030405060708" },
+	{ "not UDP", false, UDP_PACKET_SUM_NOT, "45000024000040003f064f98" IPS4 PORTS "0010 1145 0102030405060708" },
+	{ "a first fragment", false, UDP_PACKET_SUM_NOT,
+	  "45000024000020003f116f8d" IPS4 PORTS "0010 1145 0102030405060708" },
+	{ "a last fragment", false, UDP_PACKET_SUM_NOT,
+	  "45000024000000013f118f8c" IPS4 PORTS "0010 1145 0102030405060708" },
+	{ "a length of UDP beyond the packet", false, UDP_PACKET_SUM_NOT,
+	  "45000024000040003f114f8d" IPS4 PORTS "0011 1145 0102030405060708 00" },
+	{ "a length of UDP of 7", false, UDP_PACKET_SUM_NOT,
+	  "45000024000040003f114f8d" IPS4 PORTS "0007 1145 0102030405060708" },
+};
+
+START_TEST(read)
+{
+	const struct octets packet = octets_of(reads[_i].packet);
+	struct udp_packet out;
+
+	ck_assert_msg(udp_packet_read_v4(&out, packet.at, packet.len, reads[_i].sum) == reads[_i].is_one, "%s",
+		      reads[_i].name);
+	if (reads[_i].is_one) {
+		ck_assert(addr_equal(&out.from, &device) && addr_equal(&out.to, &service));
+		ck_assert_uint_eq(out.ttl, 63);
+		ck_assert_uint_eq(out.len, 8);
+		ck_assert_mem_eq(out.data, "\1\2\3\4\5\6\7\10", 8);
+	}
+	free(packet.at);
+}
+END_TEST
+
+/* What is written is read, and no octet may be another. */
+START_TEST(every_bit_counts)
+{
+	static const uint8_t data[5] = { 1, 2, 3, 4, 5 };
+	const struct udp_packet packet = { device, service, 63, 0xb9, data, sizeof data };
+	uint8_t octets[UDP_PACKET_V4_OCTETS + sizeof data];
+	struct udp_packet_part part;
+	struct udp_packet out;
+
+	udp_packet_whole(&part, &packet);
+	memcpy(octets, part.head, part.head_len);
+	memcpy(octets + part.head_len, part.data, part.len);
+	ck_assert(udp_packet_read_v4(&out, octets, sizeof octets, UDP_PACKET_SUM_HERE));
+	ck_assert_uint_eq(out.tos, 0xb9);
+	for (size_t bit = 0; bit < 8 * sizeof octets; bit++) {
+		octets[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		ck_assert_msg(!udp_packet_read_v4(&out, octets, sizeof octets, UDP_PACKET_SUM_HERE), "bit %zu", bit);
+		octets[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+}
+END_TEST
+
 void suite(TCase *tests)
 {
 	tcase_add_loop_test(tests, whole, 0, COUNT_OF(wholes));
@@ -156,4 +237,6 @@ void suite(TCase *tests)
 	tcase_add_test(tests, fragments);
 	tcase_add_test(tests, fragments_of_ipv6);
 	tcase_add_test(tests, any_size);
+	tcase_add_loop_test(tests, read, 0, COUNT_OF(reads));
+	tcase_add_test(tests, every_bit_counts);
 }
