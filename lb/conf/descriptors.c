@@ -23,7 +23,7 @@ enum {
 	ALARM = 1,       /* icmp.h */
 	ROUTES = 2,      /* netlink.h */
 	HOST = 1,        /* host_addrs.h */
-	OF_DSR = 5,      /* of mode dsr: dsr.h */
+	OF_DSR = 6,      /* of mode dsr: dsr.h */
 	OF_WORKER = 2,   /* epoll, and what wakes it */
 	MOMENTARY = 8,   /* files that are read and written, and what libraries open */
 	OF_DOOR = 2,     /* what listens, and one in reserve */

@@ -10,6 +10,7 @@
 #include "base/sockaddr.h"
 #include "common/udp_packet.h"
 #include "control/state.h"
+#include "io/answers.h"
 
 enum {
 	EVERY = 4,   /* ticks between two looks, as long as every next hop is known */
@@ -23,6 +24,7 @@ void dsr_open(struct dsr *dsr)
 		dsr->bare[i] = -1;
 	for (size_t i = 0; i < IO_FAMILIES; i++)
 		dsr->asker[i] = -1;
+	dsr->answers = -1;
 }
 
 void dsr_close(struct dsr *dsr)
@@ -33,6 +35,8 @@ void dsr_close(struct dsr *dsr)
 	for (size_t i = 0; i < IO_FAMILIES; i++)
 		if (dsr->asker[i] >= 0)
 			close(dsr->asker[i]);
+	if (dsr->answers >= 0)
+		close(dsr->answers);
 }
 
 static enum bare bare_of(const struct conf_pool *pool)
@@ -40,6 +44,19 @@ static enum bare bare_of(const struct conf_pool *pool)
 	if (pool->dsr.encap == ENCAP_L2)
 		return BARE_LINK;
 	return pool->dsr.v6 ? BARE_IPIP_V6 : BARE_IPIP_V4;
+}
+
+/* Without it probes go to the servers' own addresses only. */
+static void answers_lend(struct control *control)
+{
+	const int fd = control->dsr.answers < 0 ? answers_open() : -1;
+
+	if (fd < 0)
+		return;
+	if (health_lend_answers(control->health, fd) == 0)
+		control->dsr.answers = fd;
+	else
+		close(fd);
 }
 
 /* Later it cannot be had any more, so it is opened for what a reload may ask for, too. */
@@ -51,6 +68,7 @@ static void open_all(struct control *control)
 		for (unsigned w = 0; control->dsr.bare[i] >= 0 && w < control->worker_count; w++)
 			worker_lend_bare(control->workers[w], i, control->dsr.bare[i]);
 	}
+	answers_lend(control);
 }
 
 int dsr_prepare(void *ctx, struct apply_step *step)
@@ -97,11 +115,12 @@ static void ask_for_neighbour(struct control *control, const struct addr *backen
 
 /* NULL: it is known. Else why it is not. */
 static const char *look(struct control *control, const struct conf_pool *pool, const struct addr *backend,
-			struct table_hop *out)
+			struct table_hop *out, struct dsr_way *way)
 {
 	struct netlink_hop hop;
 
 	*out = (struct table_hop){ .mtu = 0 };
+	*way = (struct dsr_way){ .iface = 0 };
 	if (addr_is_wildcard(backend))
 		return "its name has no address yet";
 	if (!control->reach.netlink)
@@ -113,6 +132,8 @@ static const char *look(struct control *control, const struct conf_pool *pool, c
 		return "the MTU of the link to it is less than IP needs (68, in IPv6 1280)";
 	if (pool->dsr.encap == ENCAP_IPIP) {
 		memcpy(out->from, hop.from, sizeof out->from);
+		memcpy(way->from, hop.from, sizeof way->from);
+		way->iface = hop.iface;
 		out->mtu = hop.mtu;
 		return NULL;
 	}
@@ -125,6 +146,9 @@ static const char *look(struct control *control, const struct conf_pool *pool, c
 	out->link.iface = hop.iface;
 	memcpy(out->link.mac, hop.mac, sizeof out->link.mac);
 	out->mtu = hop.mtu;
+	way->link = out->link;
+	way->iface = hop.iface;
+	memcpy(way->from, hop.from, sizeof way->from);
 	return NULL;
 }
 
@@ -151,6 +175,12 @@ static void tell(struct control *control, const struct conf_pool *pool, size_t a
 			   "the next hop to it is known");
 }
 
+static bool same_way(const struct dsr_way *a, const struct dsr_way *b)
+{
+	return a->iface == b->iface && memcmp(a->from, b->from, sizeof a->from) == 0 &&
+	       a->link.iface == b->link.iface && memcmp(a->link.mac, b->link.mac, sizeof a->link.mac) == 0;
+}
+
 static bool same_hop(const struct table_hop *a, const struct table_hop *b)
 {
 	return a->mtu == b->mtu && a->link.iface == b->link.iface &&
@@ -166,20 +196,51 @@ bool dsr_find(struct control *control, const struct conf *conf, struct table_spe
 	control->dsr.missing = false;
 	for (size_t i = 0; i < spec->pool_count; i++) {
 		for (size_t j = 0; j < spec->pools[i].backend_count; j++, at++) {
+			struct control_backend *backend = &control->backends[spec->backends[at].uid];
 			struct table_hop hop;
+			struct dsr_way way;
 
 			if (conf->pools[i].forward != FORWARD_DSR) {
-				control->backends[spec->backends[at].uid].no_hop = NULL;
+				backend->no_hop = NULL;
 				continue;
 			}
-			const char *why = look(control, &conf->pools[i], &spec->backends[at].addr, &hop);
+			const char *why = look(control, &conf->pools[i], &spec->backends[at].addr, &hop, &way);
 			tell(control, &conf->pools[i], j, spec->backends[at].uid, why);
 			news |= !same_hop(&hop, &spec->hops[at]);
 			control->dsr.missing |= why != NULL;
 			spec->hops[at] = hop;
+			if (!same_way(&way, &backend->way))
+				settle_mark(control, SETTLE_TARGETS);
+			backend->way = way;
 		}
 	}
 	return news;
+}
+
+/* The service has the backend's port. Of several such listeners it is the first: the servers have the addresses of all.
+ */
+static struct addr service_of(const struct conf *conf, const struct conf_pool *pool, uint16_t port)
+{
+	for (size_t i = 0; i < conf->listener_count; i++)
+		if (&conf->pools[conf->listeners[i].pool] == pool && conf->listeners[i].addr.port == port)
+			return conf->listeners[i].addr;
+	return (struct addr){ .port = 0 };
+}
+
+struct health_encap dsr_encap(const struct control *control, const struct conf_pool *pool,
+			      const struct snapshot_backend *backend)
+{
+	const struct dsr_way *way = &control->backends[backend->uid].way;
+	struct health_encap encap = { .service = { .port = 0 } };
+
+	if (pool->forward != FORWARD_DSR)
+		return encap;
+	encap = (struct health_encap){ .service = service_of(control->conf, pool, backend->addr.port),
+				       .bare = control->dsr.bare[bare_of(pool)],
+				       .link = way->link,
+				       .iface = way->iface };
+	memcpy(encap.from, way->from, sizeof encap.from);
+	return encap;
 }
 
 void dsr_tick(struct control *control)

@@ -85,6 +85,7 @@ int probe_results_follow(struct control *control)
 			.how = running.pool->health,
 			.sources = sources_of(control->conf, running.pool),
 			.tunnel = tunnel_of(control, running.pool),
+			.encap = dsr_encap(control, running.pool, running.spec),
 			.layout = running.pool->layout,
 			.has_id = running.conf->has_id,
 			.id = running.conf->id,

@@ -74,6 +74,7 @@ struct control_backend {
 	struct shortage silent;           /* sessions, right behind their handshakes */
 	uint64_t silent_before, answered; /* such sessions and others, as they were when it last answered one */
 	struct shortage foreign;          /* CIDs that it gives out and that are not its own */
+	struct dsr_way way;               /* of its probes in mode dsr */
 	const char *no_hop;     /* why mode dsr cannot send to it, a constant; NULL: it can, or was not asked */
 	uint32_t no_hop_looks;  /* that found nothing else in a row */
 	bool drains;            /* by the published table */

@@ -8,7 +8,9 @@
 #include <event2/util.h>
 
 #include "base/clock.h"
+#include "health/encap.h"
 #include "health/probe.h"
+#include "health/way.h"
 
 enum {
 	REPEAT_US = 20000,   /* between a refused probe and its repetition */
@@ -22,6 +24,7 @@ struct health {
 	void *ctx;
 	struct probe **probes;
 	size_t count;
+	struct encap encap;
 };
 
 static const struct probe_kind *const kinds[] = {
@@ -70,6 +73,14 @@ static void close_probe(struct probe *probe)
 	free_probe(probe);
 }
 
+static void rest_if_idle(struct health *health)
+{
+	for (size_t i = 0; i < health->count; i++)
+		if (way_leads_through(health->probes[i]))
+			return;
+	encap_rest(&health->encap);
+}
+
 /* The report comes last: it may take the probe away. */
 static void report_result(struct probe *probe, const struct health_result *result)
 {
@@ -77,8 +88,17 @@ static void report_result(struct probe *probe, const struct health_result *resul
 	uint64_t took_us = clock_us() - probe->began_us;
 	struct health *health = probe->health;
 	struct health_result timed = *result;
+	char reason[HEALTH_REASON_OCTETS];
 
 	probe->asking = false;
+	if (way_leaves_another(probe, result)) {
+		probe_wake_in(probe, 0);
+		return;
+	}
+	way_judge(probe, result, reason);
+	timed.reason = reason;
+	if (health->encap.shown && !way_leads_through(probe))
+		rest_if_idle(health);
 	if (!probe->kind->once)
 		probe_wake_in(probe, repeat ? REPEAT_US : pause_us(probe, took_us));
 	timed.took_us = (uint32_t)took_us;
@@ -101,7 +121,10 @@ static void finish_refused(struct probe *probe)
 {
 	if (probe->refusals < probe->spec.how.fall)
 		probe->refusals++;
-	report_result(probe, &(struct health_result){ .reason = "connection refused" });
+	/* Through the encapsulation only IPv6 tells. */
+	report_result(probe, &(struct health_result){ .reason = probe->way == PROBE_ENCAP
+									? "connection refused through the encapsulation"
+									: "connection refused" });
 }
 
 static bool is_shortage(int err)
@@ -118,7 +141,7 @@ static bool is_unbound(int err)
 /* A source that is no address of this host (any more) serves no session either. */
 static bool is_unasked(const struct probe *probe, int err)
 {
-	if (probe_is_tunnelled(probe) && is_unbound(err))
+	if ((probe_is_tunnelled(probe) || probe->way == PROBE_ENCAP) && is_unbound(err))
 		return true;
 	return is_shortage(err) || (probe->spec.sources.prefix_count > 0 && err == -EADDRINUSE);
 }
@@ -140,19 +163,43 @@ void probe_fail(struct probe *probe, int err)
 	probe_finish(probe, &(struct health_result){ .unasked = is_unasked(probe, err), .reason = reason });
 }
 
+/* With `l2` the kernel first has to find the neighbour, which a question to its own address makes it do. */
+static bool has_to_wait(const struct probe *probe)
+{
+	return way_is_closed(probe) && probe_left_us(probe) > REPEAT_US;
+}
+
+static void ask(struct probe *probe)
+{
+	int err;
+
+	if (!probe->waits)
+		probe->began_us = clock_us();
+	probe->asking = true;
+	probe->heard = false;
+	err = way_is_due(probe) ? way_turn(probe) : 0;
+	probe->waits = !err && has_to_wait(probe);
+	if (probe->waits) {
+		probe_wake_in(probe, REPEAT_US);
+		return;
+	}
+	probe->began_us = clock_us();
+	if (!err)
+		probe->kind->begin(probe);
+	else
+		probe_fail(probe, err);
+}
+
 static void on_timer(evutil_socket_t fd, short events, void *ctx)
 {
 	struct probe *probe = ctx;
 
 	(void)fd;
 	(void)events;
-	if (probe->asking) {
+	if (probe->asking && !probe->waits)
 		probe->kind->wake(probe);
-		return;
-	}
-	probe->began_us = clock_us();
-	probe->asking = true;
-	probe->kind->begin(probe);
+	else
+		ask(probe);
 }
 
 static int copy_texts(struct conf_health *how)
@@ -172,8 +219,12 @@ static int open_probe(struct probe **out, struct health *health, const struct he
 
 	if (!probe)
 		return -ENOMEM;
-	*probe =
-		(struct probe){ .kind = kind, .health = health, .base = health->base, .spec = *spec, .to = spec->addr };
+	*probe = (struct probe){ .kind = kind,
+				 .health = health,
+				 .base = health->base,
+				 .spec = *spec,
+				 .to = spec->addr,
+				 .encap = &health->encap };
 	if (spec->how.port != 0)
 		probe->to.port = spec->how.port;
 	probe->spec.layout = cid_layout_share(&spec->layout);
@@ -196,52 +247,22 @@ struct health *health_new(struct event_base *base, health_report report, void *c
 {
 	struct health *health = calloc(1, sizeof *health);
 
-	if (health)
-		*health = (struct health){ .base = base, .report = report, .ctx = ctx };
+	if (!health)
+		return NULL;
+	*health = (struct health){ .base = base, .report = report, .ctx = ctx };
+	encap_init(&health->encap);
 	return health;
 }
 
-static bool same_text(const char *a, const char *b)
+int health_lend_answers(struct health *health, int fd)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool same_question(const struct conf_health *a, const struct conf_health *b)
-{
-	return a->probe == b->probe && a->port == b->port && same_text(a->path, b->path) &&
-	       same_text(a->psk_identity, b->psk_identity) && a->psk_key_len == b->psk_key_len &&
-	       memcmp(a->psk_key, b->psk_key, a->psk_key_len) == 0;
-}
-
-static bool same_tunnel(const struct health_tunnel *a, const struct health_tunnel *b)
-{
-	return (a->keys.count > 0) == (b->keys.count > 0) && addr_equal(&a->local, &b->local) &&
-	       addr_equal(&a->service, &b->service);
-}
-
-static bool same_sources(const struct endpoint_space *a, const struct endpoint_space *b)
-{
-	if (a->prefix_count != b->prefix_count || a->port_first != b->port_first || a->port_last != b->port_last)
-		return false;
-	for (size_t i = 0; i < a->prefix_count; i++)
-		if (!addr_equal(&a->prefixes[i].first, &b->prefixes[i].first) ||
-		    a->prefixes[i].host_bits != b->prefixes[i].host_bits)
-			return false;
-	return true;
-}
-
-static bool same_target(const struct health_target *a, const struct health_target *b)
-{
-	return a->uid == b->uid && addr_equal(&a->addr, &b->addr) && same_question(&a->how, &b->how) &&
-	       same_sources(&a->sources, &b->sources) && same_tunnel(&a->tunnel, &b->tunnel) &&
-	       a->how.interval_ms == b->how.interval_ms && a->how.timeout_ms == b->how.timeout_ms &&
-	       a->how.fall == b->how.fall;
+	return encap_lend(&health->encap, health->base, fd);
 }
 
 static struct probe *find_probe(const struct health *health, const struct health_target *spec)
 {
 	for (size_t i = 0; i < health->count; i++) {
-		if (same_target(&health->probes[i]->spec, spec))
+		if (target_is_same(&health->probes[i]->spec, spec))
 			return health->probes[i];
 	}
 	return NULL;
@@ -267,10 +288,23 @@ static int collect_probes(struct health *health, struct probe **out, const struc
 	return err;
 }
 
-/* What answers are held against may change without a new question, and so may the keys of the tunnel. */
+/* Where there is no way now, there may be the old one again. */
+static void update_encap(struct probe *probe, const struct health_encap *encap)
+{
+	static const uint8_t none[sizeof encap->from];
+
+	if (probe->way == PROBE_ENCAP && memcmp(encap->from, none, sizeof none) != 0 &&
+	    memcmp(encap->from, probe->spec.encap.from, sizeof none) != 0)
+		way_begin_anew(probe);
+	probe->spec.encap = *encap;
+}
+
+/* What answers are held against may change without a new question. So may the keys of the tunnel and the way to the
+ * server. */
 static void update_probe(struct probe *probe, const struct health_target *spec)
 {
 	probe->kept = true;
+	update_encap(probe, &spec->encap);
 	cid_layout_drop(&probe->spec.layout);
 	probe->spec.layout = cid_layout_share(&spec->layout);
 	probe->spec.tunnel.keys = spec->tunnel.keys;
@@ -309,6 +343,7 @@ int health_set_targets(struct health *health, const struct health_target *target
 		probe_wake_in(next[i], 1000 * (count <= SPREAD_MS ? fresh : fresh * SPREAD_MS / count));
 		fresh++;
 	}
+	rest_if_idle(health);
 	return 0;
 }
 
@@ -329,6 +364,7 @@ void health_free(struct health *health)
 		return;
 	for (size_t i = 0; i < health->count; i++)
 		close_probe(health->probes[i]);
+	encap_end(&health->encap);
 	free(health->probes);
 	free(health);
 }

@@ -23,6 +23,10 @@ int health_set_targets(struct health *health, const struct health_target *target
 /* The packet path met an ICMP error of this backend. It is probed at once, but at most every 100 ms. */
 void health_suspect(struct health *health, uint16_t uid);
 
+/* Lends it what receives the answers of servers of mode dsr in IPv4 (answers.h), for as long as it is there. Without it
+ * these servers are asked at their own addresses only. Once. 0 or -errno. */
+int health_lend_answers(struct health *health, int fd);
+
 void health_free(struct health *health);
 
 #endif

@@ -85,5 +85,7 @@ int probe_connect(const struct probe *probe, int fd)
 
 const char *probe_way(const struct probe *probe)
 {
+	if (probe->way == PROBE_ENCAP)
+		return " through the encapsulation";
 	return probe_is_tunnelled(probe) ? " through the tunnel" : "";
 }

@@ -12,8 +12,12 @@
 #include "health/probe_sockets.h"
 #include "health/target.h"
 
+struct encap;
 struct health;
 struct probe_kind;
+
+/* How a question goes: to the backend's own address, maybe through a tunnel, or to the service address. */
+enum probe_way { PROBE_OWN, PROBE_ENCAP };
 
 /* The struct of each kind begins with this. */
 struct probe {
@@ -24,6 +28,9 @@ struct probe {
 	struct addr to;             /* where to ask: the backend's address, at how.port if that is set */
 	bool asking;                /* between begin() and probe_finish() */
 	uint64_t began_us;          /* the last time it asked */
+	struct encap *encap;        /* of all probes */
+	enum probe_way way;         /* its ports are on this one */
+	bool heard;                 /* something came since it asked */
 	struct probe_tunnel tunnel; /* probe_port.c's own */
 	uint32_t ports;             /* probe_socket()'s own: a number that grows with each port; any at first */
 
@@ -32,10 +39,18 @@ struct probe {
 	/* Refusals in a row, counted up to `fall`. The backend is down then, and asking again soon finds nothing
 	 * new. */
 	uint8_t refusals;
+	bool waits;     /* while asking: it could not yet, so it will begin soon */
 	bool started;   /* its first question is due or was asked */
 	bool kept;      /* health_set_targets() has found it among the new targets */
 	bool reporting; /* a report of it is under way, so it cannot be closed */
 	bool gone;      /* it was to be closed meanwhile; that follows the report */
+
+	/* way.c's own */
+	enum probe_way next; /* if `turns` */
+	uint8_t unheard;     /* reports in a row of silence through the encapsulation, counted up to `fall` */
+	bool settled;        /* something has come on this way, so there is no need to try the other */
+	bool turns;          /* it has to begin anew before it asks, on the way `next` */
+	char own_reason[64]; /* why its own address did not do */
 };
 
 struct probe_kind {
@@ -70,6 +85,12 @@ void probe_fail(struct probe *probe, int err);
 static inline bool probe_is_tunnelled(const struct probe *probe)
 {
 	return probe->spec.tunnel.keys.count > 0 && probe->to.port == probe->spec.addr.port;
+}
+
+/* Something came to one of its ports. */
+static inline void probe_hear(struct probe *probe)
+{
+	probe->heard = true;
 }
 
 /* For "no answer%s": says where the answer was awaited, if that is not plain. */

@@ -9,6 +9,7 @@
 #include <event2/util.h>
 
 #include "base/sockaddr.h"
+#include "health/encap.h"
 
 enum {
 	ANSWER_OCTETS = 4096,
@@ -35,8 +36,10 @@ static void on_readable(evutil_socket_t fd, short events, void *ctx)
 	ssize_t n = receive(port->probe, fd, data);
 
 	(void)events;
-	if (n >= 0)
-		port->probe->kind->received(port->probe, port, data, (size_t)n);
+	if (n < 0)
+		return;
+	probe_hear(port->probe);
+	port->probe->kind->received(port->probe, port, data, (size_t)n);
 }
 
 static struct addr inner_source(const struct probe_port *port)
@@ -96,8 +99,15 @@ static int bind_shared(int fd, const struct addr *local)
 		       : -errno;
 }
 
-/* `local` NULL: any port of this host. */
-static int open_socket(struct probe_socket *socket, struct probe *probe, const struct addr *local,
+static int join_in_tunnel(const struct probe *probe, int fd)
+{
+	const int err = bind_shared(fd, &probe->spec.tunnel.local);
+
+	return err ? err : probe_connect(probe, fd);
+}
+
+/* `join` binds it, if it is to have a certain address, and connects it. Returns 0 or -errno. */
+static int open_socket(struct probe_socket *socket, struct probe *probe, int (*join)(const struct probe *probe, int fd),
 		       event_callback_fn readable, void *ctx)
 {
 	int fd = probe_socket(probe, SOCK_DGRAM), err;
@@ -106,9 +116,7 @@ static int open_socket(struct probe_socket *socket, struct probe *probe, const s
 		return fd;
 	socket->fd = fd;
 	event_assign(&socket->readable, probe->base, fd, EV_READ | EV_PERSIST, readable, ctx);
-	err = local ? bind_shared(fd, local) : 0;
-	if (!err)
-		err = probe_connect(probe, fd);
+	err = join(probe, fd);
 	if (!err && event_add(&socket->readable, NULL) != 0)
 		err = -ENOMEM;
 	if (err)
@@ -132,7 +140,7 @@ static int open_in_tunnel(struct probe_port *port, struct probe *probe)
 	int err = 0;
 
 	if (!tunnel->ports)
-		err = open_socket(&tunnel->socket, probe, &probe->spec.tunnel.local, on_tunnel_readable, probe);
+		err = open_socket(&tunnel->socket, probe, join_in_tunnel, on_tunnel_readable, probe);
 	if (err)
 		return err;
 	port->number = tunnel->last = next_number(tunnel->last);
@@ -141,15 +149,29 @@ static int open_in_tunnel(struct probe_port *port, struct probe *probe)
 	return 0;
 }
 
+static int open_in_encap(struct probe_port *port, struct probe *probe)
+{
+	int err = open_socket(&port->socket, probe, encap_join, on_readable, port);
+
+	if (err)
+		return err;
+	err = encap_add(port, probe);
+	if (err)
+		close_socket(&port->socket);
+	return err;
+}
+
 int probe_port_open(struct probe_port *port, struct probe *probe)
 {
 	int err;
 
 	probe_port_close(port);
-	if (probe_is_tunnelled(probe))
+	if (probe->way == PROBE_ENCAP)
+		err = open_in_encap(port, probe);
+	else if (probe_is_tunnelled(probe))
 		err = open_in_tunnel(port, probe);
 	else
-		err = open_socket(&port->socket, probe, NULL, on_readable, port);
+		err = open_socket(&port->socket, probe, probe_connect, on_readable, port);
 	if (!err)
 		port->probe = probe;
 	return err;
@@ -171,10 +193,12 @@ void probe_port_close(struct probe_port *port)
 {
 	if (!port->probe)
 		return;
-	if (probe_is_tunnelled(port->probe))
+	if (probe_is_tunnelled(port->probe)) {
 		close_in_tunnel(port);
-	else
+	} else {
+		encap_remove(port);
 		close_socket(&port->socket);
+	}
 	port->probe = NULL;
 }
 
@@ -188,6 +212,8 @@ int probe_port_send(const struct probe_port *port, const uint8_t *data, size_t l
 
 	if (!probe)
 		return -ENOTCONN;
+	if (probe->way == PROBE_ENCAP)
+		return encap_send(port, data, len);
 	fd = port->socket.fd;
 	if (probe_is_tunnelled(probe)) {
 		/* Always readable, so that health does not depend on what the server reads. */

@@ -1,7 +1,7 @@
-/* Where a probe of datagrams asks from: a connected socket of its own. In a pool of mode tunnel it is a port number
- * inside the tunnel, which nobody binds. Datagrams go and come behind the tunnel's header, for all ports of one probe
- * through one connected socket. All of these sockets have the same local port, so that servers need to know only one.
- * Control thread. */
+/* Where a probe of datagrams asks from: a connected socket of its own. In the encapsulation of mode dsr it is one that
+ * only receives (encap.h). In a pool of mode tunnel it is a port number inside the tunnel, which nobody binds.
+ * Datagrams go and come behind the tunnel's header, for all ports of one probe through one connected socket. All of
+ * these sockets have the same local port, so that servers need to know only one. Control thread. */
 #ifndef CIDLB_HEALTH_PROBE_PORT_H
 #define CIDLB_HEALTH_PROBE_PORT_H
 

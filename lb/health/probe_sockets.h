@@ -7,6 +7,8 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "common/addr.h"
+
 struct probe;
 
 struct probe_socket {
@@ -22,7 +24,12 @@ struct probe_port {
 
 	/* in a tunnel */
 	uint16_t number;
-	struct probe_port *next; /* of probe_tunnel.ports */
+
+	/* in an encapsulation, which has a socket, too */
+	struct addr local;
+
+	/* in either */
+	struct probe_port *next; /* of probe_tunnel.ports, or of encap.ports */
 };
 
 /* What the ports of one probe share; all zero at first. */

@@ -10,6 +10,7 @@
 #include "common/endpoint.h"
 #include "common/proxy2.h"
 #include "conf/conf.h"
+#include "io/io.h"
 
 /* How datagrams of probes go to the own ports of backends in mode tunnel: behind the same header as those of devices.
  * Each probe is a device with the address of `local` and a port that nobody binds. */
@@ -17,6 +18,17 @@ struct health_tunnel {
 	struct proxy2_keys keys; /* count 0: there is no tunnel */
 	struct addr local;       /* what they leave from, and are answered to */
 	struct addr service;     /* whom they say to address */
+};
+
+/* How datagrams of probes go to servers of mode dsr that listen at the service address alone: as those of devices do,
+ * in the encapsulation. Answers come straight from the service address. */
+struct health_encap {
+	struct addr service; /* whom they address; port 0: there is no such way */
+	int bare;            /* what sends them (bare.h): a loan */
+	struct io_link
+		link;     /* of the server, in frames; iface 0: there are none, so packets go to the target's address */
+	uint8_t from[16]; /* the address of this host that they come from; all 0: there is no way to it now */
+	uint32_t iface;   /* which answers come in on; 0: any */
 };
 
 struct health_target {
@@ -27,10 +39,15 @@ struct health_target {
 	 * the way back. They never take one of the ports, which are for sessions. */
 	struct endpoint_space sources;
 	struct health_tunnel tunnel;
+	struct health_encap encap;
 	struct cid_layout layout; /* what a CID of this backend is held against: `coaps` */
 	bool has_id;
 	struct server_id id;
 };
+
+/* Whether a probe of one goes on undisturbed as that of the other. What answers are held against may differ. So may the
+ * keys of the tunnel, and what of the encapsulation changes with routes and neighbours. */
+bool target_is_same(const struct health_target *a, const struct health_target *b);
 
 /* What `coaps` learns besides life. */
 enum health_finding { FINDING_UNKNOWN, FINDING_GOOD, FINDING_BAD };
