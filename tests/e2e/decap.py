@@ -9,6 +9,7 @@ import socket
 import struct
 
 import dsr
+import dsr_probes
 from dsr import PORT, server_socket, started
 from harness import BIN, Process, Scene, Skip, main, release_only, wait_until
 from lab.segment import SERVICE, Segment, Server
@@ -88,6 +89,14 @@ def case_sessions_generic():
 @release_only
 def case_sessions_native_ipv6():
     sessions("native", v6=True)
+
+
+@release_only
+def case_probes():
+    """As in dsr_probes.py: servers that listen at the service address alone."""
+    with in_place_of_the_module("generic") as begun:
+        dsr_probes.alone("ipip", "dtls")
+        assert len(begun) == 2
 
 
 def packet(source, to, protocol, payload, fragment=0):
