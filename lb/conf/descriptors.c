@@ -24,6 +24,8 @@ enum {
 	ROUTES = 2,      /* netlink.h */
 	HOST = 1,        /* host_addrs.h */
 	OF_DSR = 6,      /* of mode dsr: dsr.h */
+	OF_FAST = 12,    /* of the fast path: programs and maps */
+	OF_FAST_AT = 3,  /* of each interface of it */
 	OF_WORKER = 2,   /* epoll, and what wakes it */
 	MOMENTARY = 8,   /* files that are read and written, and what libraries open */
 	OF_DOOR = 2,     /* what listens, and one in reserve */
@@ -40,10 +42,17 @@ static uint64_t count_dsr(const struct conf *conf)
 	return 0;
 }
 
+static uint64_t count_fast(const struct conf *conf)
+{
+	const uint64_t interfaces = conf->fast.interface_count;
+
+	return interfaces > 0 ? OF_FAST + OF_FAST_AT * interfaces : 0;
+}
+
 /* Descriptors that are there in any case. The rest of the file may not be read yet. */
 static uint64_t count_others(const struct conf *conf)
 {
-	uint64_t count = count_dsr(conf) + STANDARD + LOOP + ALARM + ROUTES + HOST + MOMENTARY;
+	uint64_t count = count_dsr(conf) + count_fast(conf) + STANDARD + LOOP + ALARM + ROUTES + HOST + MOMENTARY;
 
 	count += conf->socket ? OF_DOOR + CONF_SOCKET_CLIENTS : 0;
 	count += conf->has_http ? OF_DOOR + CONF_HTTP_CLIENTS : 0;

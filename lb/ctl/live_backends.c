@@ -155,11 +155,14 @@ static void note_finding(json_t *row, const json_t *backend, const char *key, co
 static void note_all(json_t *row, const json_t *backend)
 {
 	const char *name_reason = json_string_value(json_object_get(backend, "name_reason")),
+		   *next_hop = json_string_value(json_object_get(backend, "next_hop")),
 		   *steering = json_string_value(json_object_get(backend, "steering"));
 	char age[LIVE_CELL_OCTETS];
 
 	if (strcmp(live_text(backend, "health"), "down") == 0 && json_object_get(backend, "since_s"))
 		live_note(row, "down for %s", live_age(age, live_number(backend, "since_s")));
+	if (next_hop)
+		live_note(row, "gets nothing: %s", next_hop);
 	if (json_object_get(backend, "unanswered"))
 		live_note(row, "%" JSON_INTEGER_FORMAT " new sessions in a row got no answer",
 			  live_number(backend, "unanswered"));

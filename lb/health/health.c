@@ -101,7 +101,7 @@ static void report_result(struct probe *probe, const struct health_result *resul
 		rest_if_idle(health);
 	if (!probe->kind->once)
 		probe_wake_in(probe, repeat ? REPEAT_US : pause_us(probe, took_us));
-	timed.took_us = (uint32_t)took_us;
+	timed.took_us = probe->kind->once ? 0 : (uint32_t)took_us;
 	timed.tunnelled = probe_is_tunnelled(probe) && probe->kind->received;
 	timed.version = timed.ok ? (enum proxy2_version)probe->tunnel.version : PROXY2_V1;
 	probe->reporting = true;

@@ -62,7 +62,8 @@ START_TEST(test_backends_that_are_not)
 		"{'pool': 'lwm2m', 'name': 'c', 'health': 'down', 'state': 'ready', 'weight': 100, 'address': null,"
 		" 'ids': [], 'flows': 0, 'last_cid_s': null, 'reason': 'no answer for 1000 ms', 'latency_us': null, "
 		"'since_s': 7199,"
-		" 'host': 'c.example', 'name_reason': 'no such name', 'unanswered': 12, 'rebinding': {'finding': "
+		" 'host': 'c.example', 'name_reason': 'no such name', 'next_hop': 'no route', 'unanswered': 12, "
+		"'rebinding': {'finding': "
 		"'unknown'}, 'cid': "
 		"{'finding': 'ok'}}]}";
 
@@ -78,6 +79,7 @@ START_TEST(test_backends_that_are_not)
 	       "lwm2m/c  down    ready     100  c.example  unresolved      -        0  none seen  unknown    ok     no "
 	       "answer for 1000 ms\n"
 	       "    down for 1 h\n"
+	       "    gets nothing: no route\n"
 	       "    12 new sessions in a row got no answer\n"
 	       "    c.example: no such name\n");
 }

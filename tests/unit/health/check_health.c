@@ -53,6 +53,7 @@ START_TEST(test_none_reports_once)
 	target.how.probe = PROBE_NONE;
 	probe_once();
 	ck_assert(reports[0].ok);
+	ck_assert_uint_eq(reports[0].took_us, 0);
 	health_set_targets(health, &target, 1);
 	run(2, 150);
 	ck_assert_uint_eq(report_count, 1);
