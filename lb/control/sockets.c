@@ -328,8 +328,10 @@ void sockets_add(struct sockets *sockets, struct sockets_change *change)
 	for (size_t i = 0; i < change->opened_count; i++) {
 		const struct slot *slot = &change->opened[i];
 
-		if (slot->kind == SLOT_LISTENER)
+		if (slot->kind == SLOT_LISTENER) {
 			moved_take_back(sockets, slot->number);
+			sockets->refused[slot->number] = false;
+		}
 		for (unsigned w = 0; w < sockets->worker_count; w++)
 			slot_give(sockets, change, slot, w, change->fds[i * sockets->worker_count + w]);
 	}

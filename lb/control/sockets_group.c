@@ -1,7 +1,9 @@
 /* Which worker gets a datagram of a listener: the one that its session's CID is hashed to (io/cid_group.h). So what
  * others send with a device's CID comes to the worker that the device's own comes to, and cannot overtake it there. */
+#include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "control/sockets_priv.h"
 #include "io/cid_group.h"
 
@@ -41,15 +43,35 @@ static unsigned members(const struct sockets *sockets, const struct slot *slot)
 	return count;
 }
 
-/* Where the kernel refuses, the source goes on to choose. */
-void slot_choose_by_cid(const struct sockets *sockets, const struct slot *slot)
+static void log_refused(const struct slot *slot, int err)
+{
+	char text[ADDR_TEXT_OCTETS];
+
+	addr_format(&slot->addr, text);
+	log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "cid_group", NULL, NULL,
+				       LOG_FIELDS(LOG_TEXT("address", text), LOG_TEXT("error", strerror(-err)),
+						  LOG_TEXT("reason", "the source alone chooses the worker, so what one "
+								     "session sends from several addresses may be "
+								     "forwarded in another order")) },
+		   "%s: the kernel does not let the CID choose the worker: %s; the source alone does, so what one "
+		   "session sends from several addresses may be forwarded in another order",
+		   text, strerror(-err));
+}
+
+void slot_choose_by_cid(struct sockets *sockets, const struct slot *slot)
 {
 	const struct cid_group group = { slot->cid_octets, members(sockets, slot) };
+	const int fd = slot_handle(sockets, slot, 0);
+	int err = 0;
 
 	if (group.sockets < 2)
 		return;
 	if (group.octets)
-		(void)cid_group_attach(slot_handle(sockets, slot, 0), &group);
-	else
-		(void)cid_group_detach(slot_handle(sockets, slot, 0));
+		err = cid_group_attach(fd, &group);
+	if (err && !sockets->refused[slot->number])
+		log_refused(slot, err);
+	sockets->refused[slot->number] = err != 0;
+	/* A program that is there may be one for other CIDs. */
+	if (err || !group.octets)
+		(void)cid_group_detach(fd);
 }

@@ -42,7 +42,8 @@ struct sockets {
 	bool gave_up; /* some of them: for a while others are bound beside them */
 	struct surplus *surplus;
 	size_t surplus_count;
-	bool lent[STATS_LISTENERS]; /* listeners, by number, that send through another one's sockets */
+	bool lent[STATS_LISTENERS];    /* listeners, by number, that send through another one's sockets */
+	bool refused[STATS_LISTENERS]; /* those whose worker the CID is to choose, which the kernel has refused */
 };
 
 struct sockets_change {
@@ -75,8 +76,9 @@ bool slot_equal(const struct slot *a, const struct slot *b);
 
 /* slot.cid_octets of a listener of the pool. */
 uint8_t slot_cid_octets(const struct conf_pool *pool);
-/* Has the CID choose the socket of a listener that gets a datagram; or the source, if CIDs do not count. */
-void slot_choose_by_cid(const struct sockets *sockets, const struct slot *slot);
+/* Has the CID choose the socket of a listener that gets a datagram; or the source, if CIDs do not count. If the kernel
+ * refuses, the source goes on to choose, and that is logged once for these sockets. */
+void slot_choose_by_cid(struct sockets *sockets, const struct slot *slot);
 
 /* sockets_inherit.c. */
 
