@@ -36,6 +36,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	rcu_thread_online();
 	flows_sweep(control->flows, worker_clock_ms());
 	rcu_thread_offline();
+	handshakes_sweep(control->handshakes, (uint32_t)clock_s());
 	settle_tick(control);
 	cid_hint_tick(control);
 	ids_tick(control);

@@ -9,6 +9,9 @@
 
 enum { WAYS = 2, SETS = HANDSHAKES_ENTRIES / WAYS };
 
+/* What looks older may be younger than the clock of who asks: other threads' may be a second ahead. */
+enum { AGE_MAX_S = UINT16_MAX / 2 };
+
 _Static_assert((SETS & (SETS - 1)) == 0, "the lowest bits of a hash choose the set");
 
 /* What an entry says. All zero: nothing. */
@@ -39,6 +42,7 @@ struct handshakes {
 	struct set {
 		_Alignas(32) struct entry ways[WAYS];
 	} sets[SETS];
+	size_t next_swept; /* of the sets; of the thread that sweeps */
 };
 
 /* A handshake, taken out of its entry. */
@@ -236,4 +240,28 @@ void handshakes_reply(struct handshakes *handshakes, const struct handshakes_dat
 		return;
 	found.backend = backend;
 	keep(handshakes, &found, reply->source);
+}
+
+/* What others write meanwhile stays, by its first word: but not if only that is there yet, or is the same. */
+static void remove_if_old(struct entry *entry, uint32_t now_s)
+{
+	const struct words words = entry_read(entry);
+	const uint16_t age = age_s(&words, now_s);
+	uint64_t first;
+
+	if (!words.known || age <= HANDSHAKES_HINT_S || age > AGE_MAX_S)
+		return;
+	memcpy(&first, &words, sizeof first);
+	(void)atomic_compare_exchange_strong_explicit(&entry->words[0], &first, 0, memory_order_relaxed,
+						      memory_order_relaxed);
+}
+
+void handshakes_sweep(struct handshakes *handshakes, uint32_t now_s)
+{
+	for (size_t i = 0; i < HANDSHAKES_SWEPT / WAYS; i++) {
+		struct set *set = &handshakes->sets[handshakes->next_swept++ % SETS];
+
+		for (size_t way = 0; way < WAYS; way++)
+			remove_if_old(&set->ways[way], now_s);
+	}
 }

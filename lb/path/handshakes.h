@@ -16,6 +16,9 @@
  * meets a writer takes both for its own only by a chance of 1 in 65,536; two writers may lose one's change. Then a
  * handshake pays once too often or too rarely, or one datagram is hinted to another backend. An entry may name a
  * backend uid that was given to another backend meanwhile: its hints then lead to that one, if it is in the same pool.
+ *
+ * An entry's time has 16 bits: after 18 hours it would look new again. So the control thread removes what is too old to
+ * hint, which nobody misses (handshakes_sweep()).
  */
 #ifndef CIDLB_PATH_HANDSHAKES_H
 #define CIDLB_PATH_HANDSHAKES_H
@@ -32,6 +35,7 @@ enum {
 	/* So long after its ClientHello the rest of a handshake is hinted. Where messages are lost it takes minutes on
 	 * NB-IoT. */
 	HANDSHAKES_HINT_S = 300,
+	HANDSHAKES_SWEPT = 64, /* entries that handshakes_sweep() looks at */
 };
 
 #define HANDSHAKES_NO_HINT UINT16_MAX
@@ -87,5 +91,9 @@ enum hello_step handshakes_take(struct handshakes *handshakes, const struct hand
 /* hello_reply() of a datagram from this backend: if it has a cookie, the rest of the handshake is hinted there. Changes
  * nothing if the handshake is not known. */
 void handshakes_reply(struct handshakes *handshakes, const struct handshakes_datagram *reply, uint16_t backend);
+
+/* Removes what is older than HANDSHAKES_HINT_S from the next HANDSHAKES_SWEPT entries. To be called so often that it
+ * comes round in a few hours. One thread, beside those that do the rest. */
+void handshakes_sweep(struct handshakes *handshakes, uint32_t now_s);
 
 #endif

@@ -83,6 +83,76 @@ START_TEST(hints)
 }
 END_TEST
 
+/* As often as needed to see all entries. */
+static void sweep_all(void)
+{
+	for (int i = 0; i < HANDSHAKES_ENTRIES / HANDSHAKES_SWEPT; i++)
+		handshakes_sweep(handshakes, now_s);
+}
+
+/* In 16 bits of seconds, the same time as now is 18 hours ago. */
+START_TEST(not_young_again)
+{
+	const struct octets first = seen(0, 0);
+	uint64_t sources[64];
+
+	for (int i = 0; i < COUNT_OF(sources); i++) {
+		sources[i] = (uint64_t)i * 0x9e3779b97f4a7c15;
+		ck_assert_int_eq(up(sources[i], &first, 42), HELLO_BEGINS);
+	}
+	now_s += HANDSHAKES_HINT_S + 1;
+	sweep_all();
+	now_s += (1 << 16) - (HANDSHAKES_HINT_S + 1);
+	for (int i = 0; i < COUNT_OF(sources); i++) {
+		ck_assert_uint_eq(hint(sources[i]), HANDSHAKES_NO_HINT);
+		ck_assert_int_eq(up(sources[i], &first, 43), HELLO_BEGINS);
+		ck_assert_uint_eq(hint(sources[i]), 43);
+	}
+	free(first.at);
+}
+END_TEST
+
+/* Nor what was written by a thread whose clock is a second ahead. */
+START_TEST(what_hints_is_not_swept)
+{
+	const struct octets first = seen(0, 0);
+	const uint64_t source = source_of(1, "192.0.2.1:4000");
+
+	up(source, &first, 42);
+	now_s--;
+	sweep_all();
+	now_s++;
+	ck_assert_uint_eq(hint(source), 42);
+	now_s += HANDSHAKES_HINT_S;
+	sweep_all();
+	ck_assert_uint_eq(hint(source), 42);
+	free(first.at);
+}
+END_TEST
+
+/* A few at a time, and in the end all. */
+START_TEST(swept_in_slices)
+{
+	enum { SLICES = HANDSHAKES_ENTRIES / HANDSHAKES_SWEPT };
+	const struct octets first = seen(0, 0);
+	const uint64_t last = HANDSHAKES_ENTRIES / 2 - 1; /* its set */
+
+	for (int turn = 0; turn < 2; turn++) {
+		up(last, &first, 42);
+		now_s += HANDSHAKES_HINT_S + 1;
+		for (int i = 0; i < SLICES - 1; i++)
+			handshakes_sweep(handshakes, now_s);
+		now_s -= HANDSHAKES_HINT_S + 1;
+		ck_assert_uint_eq(hint(last), 42);
+		now_s += HANDSHAKES_HINT_S + 1;
+		handshakes_sweep(handshakes, now_s);
+		now_s -= HANDSHAKES_HINT_S + 1;
+		ck_assert_uint_eq(hint(last), HANDSHAKES_NO_HINT);
+	}
+	free(first.at);
+}
+END_TEST
+
 /* Of every peer: the second ClientHello, its fragments too, goes on with what its first one began, and the cookie is
  * known. */
 START_TEST(whole_handshake)
@@ -210,15 +280,32 @@ static void *hammer(void *seed)
 	return NULL;
 }
 
+static atomic_bool hammer_ends;
+
+/* All is too old for it. */
+static void *sweep_on(void *unused)
+{
+	(void)unused;
+	while (!hammer_ends)
+		handshakes_sweep(handshakes, now_s + HANDSHAKES_HINT_S + 1);
+	return NULL;
+}
+
 /* Two sources share the two ways with two others. Nobody reads what belongs to another. */
 START_TEST(threads_at_once)
 {
-	pthread_t threads[THREADS];
+	pthread_t threads[THREADS], sweeper;
 
+	hammer_ends = false;
 	for (uintptr_t i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, hammer, (void *)(i + 1)), 0);
+	if (_i)
+		ck_assert_int_eq(pthread_create(&sweeper, NULL, sweep_on, NULL), 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
+	hammer_ends = true;
+	if (_i)
+		pthread_join(sweeper, NULL);
 	ck_assert(!hammer_failed);
 }
 END_TEST
@@ -228,9 +315,12 @@ void suite(TCase *tests)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, hints);
+	tcase_add_test(tests, not_young_again);
+	tcase_add_test(tests, what_hints_is_not_swept);
+	tcase_add_test(tests, swept_in_slices);
 	tcase_add_loop_test(tests, whole_handshake, 0, COUNT_OF(handshakes_seen));
 	tcase_add_test(tests, cookie);
 	tcase_add_test(tests, two_to_a_set);
 	tcase_add_test(tests, the_older_of_two_that_are_real);
-	tcase_add_test(tests, threads_at_once);
+	tcase_add_loop_test(tests, threads_at_once, 0, 2); /* the second time with one that sweeps */
 }
