@@ -23,3 +23,12 @@ int tunnel_keys_read(struct proxy2_keys *out, const char *file)
 	explicit_bzero(text, sizeof text);
 	return err;
 }
+
+int tunnel_keys_option(struct proxy2_keys *out, const char *file)
+{
+	int err = tunnel_keys_read(out, file);
+
+	if (err)
+		fprintf(stderr, "--tunnel: %s: %s; accepted: a line ID:HEX per key\n", file, strerror(-err));
+	return err;
+}

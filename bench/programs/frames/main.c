@@ -1,18 +1,17 @@
 /* cidlb-frames: devices and servers as a network card has them. Frames are made in the kernel, and their way ends
  * there, so no socket takes part at either end. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/std_files.h"
+#include "bench/lib/clock.h"
+#include "bench/lib/counters_file.h"
 #include "bench/lib/options.h"
+#include "bench/lib/stop.h"
 #include "bench/lib/tunnel_keys.h"
 #include "bench/programs/frames/head.h"
 #include "bench/programs/frames/run.h"
@@ -78,22 +77,6 @@ struct settings {
 	bool one_way, has_mac;
 };
 
-static volatile sig_atomic_t stop;
-
-static void on_end(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
-
 static int read_v4(struct sockaddr_in *out, const char *name, const char *text)
 {
 	struct addr addr;
@@ -135,15 +118,6 @@ static int read_mac(struct settings *s, const char *name, const char *text)
 		return 0;
 	fprintf(stderr, "--%s: %s; accepted: six octets in hex with colons between them\n", name, text);
 	return -EINVAL;
-}
-
-static int read_keys(struct settings *s, const char *path)
-{
-	int err = tunnel_keys_read(&s->keys, path);
-
-	if (err)
-		fprintf(stderr, "--tunnel: %s: %s; accepted: a line ID:HEX per key\n", path, strerror(-err));
-	return err;
 }
 
 static int read_u16(uint16_t *out, const char *name, const char *text, uint32_t min, uint32_t max)
@@ -191,7 +165,7 @@ static int read_option(struct settings *s, int option, const char *name, char *t
 	case 'b':
 		return option_number32(&s->burst, name, text, 1, MAX_BURST);
 	case 'k':
-		return read_keys(s, text);
+		return tunnel_keys_option(&s->keys, text);
 	case 'y':
 		s->one_way = true;
 		return 0;
@@ -273,27 +247,11 @@ static int read_options(struct settings *s, int argc, char **argv)
 	return optind == argc ? check(s) : option_left_over(argv[optind]);
 }
 
-static int counters_map(struct counters **out, const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), err = 0;
-	void *at;
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, sizeof **out))
-		err = -errno;
-	at = err ? MAP_FAILED : mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (!err && at == MAP_FAILED)
-		err = -errno;
-	close(fd);
-	*out = at;
-	return err;
-}
-
 struct sight {
 	const struct frames *frames;
 	struct counters *counters;
 	uint64_t until_ns;
+	volatile sig_atomic_t *stop;
 };
 
 static void look(void *ctx)
@@ -301,22 +259,24 @@ static void look(void *ctx)
 	struct sight *sight = ctx;
 
 	sight->counters->counts = sight->frames->counts;
-	sight->counters->ns = now_ns();
+	sight->counters->ns = clock_ns();
 	if (sight->counters->ns >= sight->until_ns)
-		stop = 1;
+		*sight->stop = 1;
 }
 
 /* Frames and both ends of their way. */
-static int run_all(struct run *run, const struct settings *s)
+static int run_all(struct run *run, const struct settings *s, volatile sig_atomic_t *stop)
 {
 	static uint8_t frame[HEAD_FRAME_OCTETS];
 	struct frames *frames = run_frames(run);
-	struct sight sight = { .frames = frames };
-	int err = counters_map(&sight.counters, s->counters), device;
+	struct sight sight = { .frames = frames, .stop = stop };
+	void *counters;
+	int err = counters_file_make(&counters, s->counters, sizeof *sight.counters), device;
 	uint32_t octets;
 
 	if (err)
 		return err;
+	sight.counters = counters;
 	octets = head_make(frame, frames, &s->head);
 	frames->key[0] = s->keys.keys[0].key.k0;
 	frames->key[1] = s->keys.keys[0].key.k1;
@@ -336,14 +296,14 @@ static int run_all(struct run *run, const struct settings *s)
 		return device;
 	frames->through = (uint32_t)device;
 	fputs("sending\n", stderr);
-	sight.until_ns = now_ns() + (uint64_t)s->seconds * SECOND_NS;
-	err = run_send(run, frame, octets, &stop, look, &sight);
+	sight.until_ns = clock_ns() + (uint64_t)s->seconds * SECOND_NS;
+	err = run_send(run, frame, octets, stop, look, &sight);
 	nanosleep(&(struct timespec){ .tv_nsec = ON_ITS_WAY_NS }, NULL);
 	look(&sight);
 	return err;
 }
 
-static int run_floor(struct run *run, const struct settings *s)
+static int run_floor(struct run *run, const struct settings *s, const volatile sig_atomic_t *stop)
 {
 	char *other = strchr(s->floor, ','), *one = s->floor;
 	struct timespec left = { .tv_sec = s->seconds };
@@ -358,7 +318,7 @@ static int run_floor(struct run *run, const struct settings *s)
 	for (int i = 0; i < 2 && !s->head.garbage; i++)
 		run_frames(run)->floor[i] = (uint32_t)indices[i];
 	fputs("forwarding\n", stderr);
-	while (!stop && nanosleep(&left, &left) != 0 && errno == EINTR)
+	while (!*stop && nanosleep(&left, &left) != 0 && errno == EINTR)
 		;
 	return 0;
 }
@@ -372,18 +332,17 @@ int main(int argc, char **argv)
 				     .rate = 30000,
 				     .burst = 16,
 				     .seconds = MAX_SECONDS };
-	const struct sigaction end = { .sa_handler = on_end };
+	volatile sig_atomic_t *stop;
 	struct run *run = NULL;
 	int err;
 
 	std_files_open();
 	if (read_options(&settings, argc, argv))
 		return EXIT_USAGE;
-	sigaction(SIGTERM, &end, NULL);
-	sigaction(SIGINT, &end, NULL);
+	stop = stop_on_signal();
 	err = run_new(&run);
 	if (!err)
-		err = settings.floor ? run_floor(run, &settings) : run_all(run, &settings);
+		err = settings.floor ? run_floor(run, &settings, stop) : run_all(run, &settings, stop);
 	run_free(run);
 	if (err)
 		fprintf(stderr, "cidlb-frames: %s\n", strerror(-err));

@@ -1,11 +1,9 @@
 #include "bench/programs/frames/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <net/if.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +14,8 @@
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "bench/lib/net.h"
 
 /* The object file that clang has made of frames.bpf.c. */
 __asm__(".section .rodata\n"
@@ -85,21 +85,9 @@ struct frames *run_frames(struct run *run)
 	return run->frames;
 }
 
-static int net_enter(const char *net)
-{
-	int fd = open(net, O_RDONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (setns(fd, CLONE_NEWNET))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 int run_attach(struct run *run, const char *program, const char *net, const char *interface)
 {
-	int err = net ? net_enter(net) : 0;
+	int err = net_enter(net);
 	struct bpf_link *link;
 	unsigned index;
 

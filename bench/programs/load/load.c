@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bench/lib/clock.h"
+#include "bench/lib/net.h"
 #include "bench/programs/load/pace.h"
 #include "bench/programs/load/packet.h"
 #include "bench/programs/load/record.h"
@@ -67,7 +68,7 @@ static int open_devices(struct load *load)
 {
 	struct sockaddr_in devices = { .sin_family = AF_INET, .sin_port = htons(load->settings.port) };
 
-	int err = packet_enter(load->settings.devices_net);
+	int err = net_enter(load->settings.devices_net);
 
 	if (err)
 		return err;
@@ -84,7 +85,7 @@ static int open_devices(struct load *load)
 static int open_servers(struct load *load)
 {
 	struct sockaddr_in server = packet_name(&load->settings.servers);
-	int err = packet_enter(load->settings.servers_net);
+	int err = net_enter(load->settings.servers_net);
 
 	if (err)
 		return err;

@@ -1,15 +1,14 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "base/std_files.h"
+#include "bench/lib/counters_file.h"
 #include "bench/lib/options.h"
+#include "bench/lib/stop.h"
 #include "bench/lib/tunnel_keys.h"
 #include "bench/programs/load/load.h"
 #include "bench/programs/load/pace.h"
@@ -51,24 +50,6 @@ static const char usage[] =
 	"                       cells of two histograms (histogram.h) of the time from device to server and back; "
 	"required\n"
 	"Ends on SIGTERM, once nothing is on its way.\n";
-
-static volatile sig_atomic_t stop;
-
-static void on_end(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-static int read_keys(struct load_settings *s, const char *path)
-{
-	int err = tunnel_keys_read(&s->keys, path);
-
-	s->tunnel = true;
-	if (err)
-		fprintf(stderr, "--tunnel: %s: %s; accepted: a line ID:HEX per key\n", path, strerror(-err));
-	return err;
-}
 
 /* N, or several with commas between them. */
 static int read_octets(struct load_settings *s, const char *name, const char *text)
@@ -145,7 +126,8 @@ static int read_option(struct load_settings *s, int option, const char *name, co
 	case 'b':
 		return option_number32(&s->batch, name, text, 1, MAX_BATCH);
 	case 'k':
-		return read_keys(s, text);
+		s->tunnel = true;
+		return tunnel_keys_option(&s->keys, text);
 	case 'h':
 		fputs(usage, stdout);
 		exit(EXIT_SUCCESS);
@@ -206,23 +188,6 @@ static int read_options(struct load_settings *s, const char **counters, int argc
 	return optind == argc ? check(s, *counters) : option_left_over(argv[optind]);
 }
 
-static int map_counters(struct load_counters **out, const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), err = 0;
-	void *at;
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, sizeof **out))
-		err = -errno;
-	at = err ? MAP_FAILED : mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (!err && at == MAP_FAILED)
-		err = -errno;
-	close(fd);
-	*out = at;
-	return err;
-}
-
 int main(int argc, char **argv)
 {
 	struct load_settings settings = { .server_count = 3,
@@ -233,20 +198,19 @@ int main(int argc, char **argv)
 					  .batch = 16,
 					  .rate = 50000,
 					  .devices = BLOCK_DEVICES };
-	const struct sigaction end = { .sa_handler = on_end };
-	struct load_counters *counters = NULL;
+	volatile sig_atomic_t *stop;
 	const char *path = NULL;
 	struct load *load;
+	void *counters;
 	int err;
 
 	std_files_open();
 	if (read_options(&settings, &path, argc, argv))
 		return EXIT_USAGE;
-	sigaction(SIGTERM, &end, NULL);
-	sigaction(SIGINT, &end, NULL);
+	stop = stop_on_signal();
 	/* By default the kernel may be 50 us late, so that several timers fall together. */
 	prctl(PR_SET_TIMERSLACK, 1);
-	err = map_counters(&counters, path);
+	err = counters_file_make(&counters, path, sizeof(struct load_counters));
 	if (!err)
 		err = load_new(&load, &settings, counters);
 	if (err) {
@@ -254,7 +218,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	fputs("loading\n", stderr);
-	load_run(load, &stop);
+	load_run(load, stop);
 	load_free(load);
 	return EXIT_SUCCESS;
 }

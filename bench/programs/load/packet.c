@@ -1,8 +1,6 @@
 #include "bench/programs/load/packet.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,20 +17,6 @@ struct sockaddr_in packet_name(const struct addr *addr)
 static int set(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof value);
-}
-
-int packet_enter(const char *net)
-{
-	int fd = net ? open(net, O_RDONLY | O_CLOEXEC) : -1, err = 0;
-
-	if (!net)
-		return 0;
-	if (fd < 0)
-		return -errno;
-	if (setns(fd, CLONE_NEWNET))
-		err = -errno;
-	close(fd);
-	return err;
 }
 
 int packet_bind(const struct sockaddr_in *name)

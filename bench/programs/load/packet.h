@@ -24,9 +24,6 @@ struct packet_batch {
 
 struct sockaddr_in packet_name(const struct addr *addr);
 
-/* Makes sockets belong to this network namespace, a file, from now on. NULL: nothing changes. Returns 0 or -errno. */
-int packet_enter(const char *net);
-
 /* Makes a non-blocking socket bound to an IPv4 address, with the options that a listener of cidlb has. Returns the
  * descriptor or -errno. */
 int packet_bind(const struct sockaddr_in *name);
