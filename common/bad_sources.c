@@ -47,7 +47,7 @@ static struct mask mask_of(const struct bad_prefix *prefix)
 	for (size_t i = 0; i < sizeof octets; i++) {
 		const size_t left = bits > 8 * i ? bits - 8 * i : 0;
 
-		octets[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
+		octets[i] = (uint8_t)(0xff00 >> (left < 8 ? left : 8));
 	}
 	memcpy(mask.mask, octets, sizeof octets);
 	memcpy(mask.value, prefix->addr.ip, sizeof mask.value);
