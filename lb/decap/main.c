@@ -23,12 +23,12 @@ static void say_counts(const struct decap_program *program)
 		counts[DECAP_TAKEN], counts[DECAP_STRANGER], counts[DECAP_ODD]);
 }
 
-static void say_start(const struct decap_options *options, enum decap_attach how)
+static void say_start(const struct decap_options *options, enum ebpf_attach how)
 {
 	char text[ADDR_TEXT_OCTETS];
 
 	fprintf(stderr, "cidlb-decap: takes packets out of packets on %s (%s), to", options->interface,
-		how == DECAP_NATIVE ? "native" : "generic");
+		how == EBPF_NATIVE ? "native" : "generic");
 	for (size_t i = 0; i < options->own.count; i++)
 		fprintf(stderr, " %s", addr_format(&options->own.at[i], text));
 	fprintf(stderr, " from");
@@ -59,7 +59,7 @@ static int run(const struct decap_options *options)
 {
 	const uint32_t ifindex = if_nametoindex(options->interface);
 	struct decap_program *program;
-	char why[DECAP_WHY_OCTETS];
+	char why[EBPF_WHY_OCTETS];
 	sigset_t signals;
 	int err;
 
@@ -85,7 +85,7 @@ static int run(const struct decap_options *options)
 		decap_program_free(program);
 		return EXIT_FAILURE;
 	}
-	say_start(options, (enum decap_attach)how);
+	say_start(options, (enum ebpf_attach)how);
 	const bool ended = wait_for_end(program, &signals, ifindex);
 	if (!ended)
 		fprintf(stderr, "cidlb-decap: %s is gone\n", options->interface);

@@ -60,15 +60,15 @@ static int read_addrs(struct decap_addrs *out, const char *option, const char *t
 	}
 }
 
-static int read_attach(enum decap_attach *out, const char *text, char *mistake)
+static int read_attach(enum ebpf_attach *out, const char *text, char *mistake)
 {
 	static const char *const words[] = {
-		[DECAP_AUTO] = "auto", [DECAP_NATIVE] = "native", [DECAP_GENERIC] = "generic"
+		[EBPF_AUTO] = "auto", [EBPF_NATIVE] = "native", [EBPF_GENERIC] = "generic"
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (strcmp(text, words[i]) == 0) {
-			*out = (enum decap_attach)i;
+			*out = (enum ebpf_attach)i;
 			return 0;
 		}
 	return complain(mistake, "--attach: \"%.100s\" is unknown; accepted: auto, native, generic", text);

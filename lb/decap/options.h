@@ -6,8 +6,7 @@
 
 #include "common/addr.h"
 #include "decap/decap_map.h"
-
-enum decap_attach { DECAP_AUTO, DECAP_NATIVE, DECAP_GENERIC };
+#include "ebpf/ebpf.h"
 
 struct decap_addrs {
 	struct addr at[DECAP_ADDRESSES]; /* ports are 0 */
@@ -17,7 +16,7 @@ struct decap_addrs {
 struct decap_options {
 	const char *interface;
 	struct decap_addrs own, nodes;
-	enum decap_attach attach;
+	enum ebpf_attach attach;
 	enum decap_task { DECAP_RUN, DECAP_HELP, DECAP_VERSION } task;
 };
 

@@ -1,43 +1,21 @@
 #include "decap/program.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/if_link.h>
 #include <unistd.h>
 
 /* The object file that clang has made of decap.bpf.c. */
-__asm__(".section .rodata\n"
-	".balign 16\n"
-	"decap_object_begin:\n"
-	".incbin \"" CIDLB_DECAP_OBJECT "\"\n"
-	"decap_object_end:\n"
-	".byte 0\n"
-	".previous\n");
-extern const uint8_t decap_object_begin[] __attribute__((visibility("hidden")));
-extern const uint8_t decap_object_end[] __attribute__((visibility("hidden")));
+EBPF_EMBED(decap_object, CIDLB_DECAP_OBJECT);
 
 struct decap_program {
 	struct bpf_object *object;
 	int fd, counts;
 	int link; /* -1: not attached */
 };
-
-/* libbpf says on stderr what is wrong; here it is one line of ours. */
-static char *last_words;
-
-static int words_keep(enum libbpf_print_level level, const char *format, va_list args)
-{
-	if (level == LIBBPF_WARN && last_words && !last_words[0]) {
-		vsnprintf(last_words, DECAP_WHY_OCTETS, format, args);
-		last_words[strcspn(last_words, "\n")] = '\0';
-	}
-	return 0;
-}
 
 static int map_fill(const struct bpf_object *object, const char *name, const struct decap_addrs *addrs)
 {
@@ -75,7 +53,7 @@ static int object_load(struct decap_program *program, const struct decap_options
 }
 
 int decap_program_load(struct decap_program **out, const struct decap_options *options,
-		       char why[static DECAP_WHY_OCTETS])
+		       char why[static EBPF_WHY_OCTETS])
 {
 	struct decap_program *program = calloc(1, sizeof *program);
 	int err;
@@ -85,10 +63,9 @@ int decap_program_load(struct decap_program **out, const struct decap_options *o
 	if (!program)
 		return -ENOMEM;
 	program->link = -1;
-	last_words = why;
-	libbpf_set_print(words_keep);
+	ebpf_listen(why);
 	err = object_load(program, options);
-	last_words = NULL;
+	ebpf_listen(NULL);
 	if (err)
 		decap_program_free(program);
 	else
@@ -104,28 +81,14 @@ void decap_program_free(struct decap_program *program)
 	free(program);
 }
 
-static int link_make(const struct decap_program *program, uint32_t ifindex, unsigned flags)
+int decap_program_attach(struct decap_program *program, uint32_t ifindex, enum ebpf_attach how)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
+	const int link = ebpf_attach(program->fd, ifindex, &how);
 
-	return bpf_link_create(program->fd, (int)ifindex, BPF_XDP, &options);
-}
-
-int decap_program_attach(struct decap_program *program, uint32_t ifindex, enum decap_attach how)
-{
-	int link = -EOPNOTSUPP;
-	enum decap_attach found = DECAP_NATIVE;
-
-	if (how != DECAP_GENERIC)
-		link = link_make(program, ifindex, XDP_FLAGS_DRV_MODE);
-	if (link < 0 && link != -EBUSY && how != DECAP_NATIVE) {
-		found = DECAP_GENERIC;
-		link = link_make(program, ifindex, XDP_FLAGS_SKB_MODE);
-	}
 	if (link < 0)
 		return link;
 	program->link = link;
-	return (int)found;
+	return (int)how;
 }
 
 void decap_program_count(uint64_t out[static DECAP_COUNTS], const struct decap_program *program)
@@ -146,10 +109,9 @@ void decap_program_count(uint64_t out[static DECAP_COUNTS], const struct decap_p
 int decap_program_try(const struct decap_program *program, const uint8_t *frame, size_t octets, uint8_t *out,
 		      size_t room, size_t *out_octets)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = (uint32_t)octets, .data_out = out,
-		    .data_size_out = (uint32_t)room, .repeat = 1);
-	const int err = bpf_prog_test_run_opts(program->fd, &run);
+	struct ebpf_trial trial = { .frame = frame, .octets = octets, .out = out, .room = room };
+	const int action = ebpf_try(program->fd, &trial);
 
-	*out_octets = run.data_size_out;
-	return err ? err : (int)run.retval;
+	*out_octets = trial.out_octets;
+	return action;
 }

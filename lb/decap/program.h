@@ -9,19 +9,17 @@
 
 struct decap_program;
 
-enum { DECAP_WHY_OCTETS = 256 };
-
 /* Loads the program, with the addresses of the options. It is attached to nothing. -errno: the kernel refuses it, and
  * `why` says more ("" if it does not). */
 int decap_program_load(struct decap_program **out, const struct decap_options *options,
-		       char why[static DECAP_WHY_OCTETS]);
+		       char why[static EBPF_WHY_OCTETS]);
 
 /* Detaches it. So does the kernel when the process ends in another way. */
 void decap_program_free(struct decap_program *program);
 
-/* Returns how it is attached: DECAP_NATIVE or DECAP_GENERIC. -EBUSY: another program is there. Other -errno: neither is
+/* Returns how it is attached: EBPF_NATIVE or EBPF_GENERIC. -EBUSY: another program is there. Other -errno: neither is
  * to be had. */
-int decap_program_attach(struct decap_program *program, uint32_t ifindex, enum decap_attach how);
+int decap_program_attach(struct decap_program *program, uint32_t ifindex, enum ebpf_attach how);
 
 /* What all CPUs have counted. */
 void decap_program_count(uint64_t out[static DECAP_COUNTS], const struct decap_program *program);

@@ -42,7 +42,7 @@ static const char *load_error(char out[static FAST_REASON_OCTETS], int err, cons
 }
 
 /* Two numbers that nobody can foretell, and a grace period, without which no table could be written twice. */
-static int program_prepare(struct fast *fast, char why[static FAST_WHY_OCTETS])
+static int program_prepare(struct fast *fast, char why[static EBPF_WHY_OCTETS])
 {
 	uint8_t secret[16];
 	int err = fast_program_load(&fast->program, why);
@@ -56,7 +56,7 @@ static int program_prepare(struct fast *fast, char why[static FAST_WHY_OCTETS])
 	fast_live_on(fast);
 	err = fast_program_publish(fast->program);
 	if (err)
-		snprintf(why, FAST_WHY_OCTETS, "membarrier()");
+		snprintf(why, EBPF_WHY_OCTETS, "membarrier()");
 	return err;
 }
 
@@ -115,7 +115,7 @@ static void begin(struct fast *fast, const struct conf *conf)
 {
 	uint32_t ifindexes[CONF_MAX_INTERFACES];
 	struct ethernets ethernets = { .ifindexes = ifindexes, .count = fast->place_count };
-	char why[FAST_WHY_OCTETS], reason[FAST_REASON_OCTETS];
+	char why[EBPF_WHY_OCTETS], reason[FAST_REASON_OCTETS];
 	size_t attached = 0;
 	int err = program_prepare(fast, why);
 

@@ -29,9 +29,9 @@ static void attach_error(struct fast_place *place, int err)
 		fast_refuse(place, "%s", strerror(-err));
 }
 
-static const char *pin_name(enum fast_attach how)
+static const char *pin_name(enum ebpf_attach how)
 {
-	return how == FAST_ATTACH_GENERIC ? "generic" : "native";
+	return how == EBPF_GENERIC ? "generic" : "native";
 }
 
 /* The link in the bpf file system, or -errno. */
@@ -53,7 +53,7 @@ static void pinned_end(const struct fast_pin *pin, const char *mode)
 }
 
 /* True: the link in the bpf file system is taken over. */
-static bool adopt_pinned(struct fast *fast, const struct fast_pin *pin, enum fast_attach how)
+static bool adopt_pinned(struct fast *fast, const struct fast_pin *pin, enum ebpf_attach how)
 {
 	const int link = pinned(pin, pin_name(how));
 
@@ -81,7 +81,7 @@ static void left_close(struct fast *fast, uint32_t ifindex)
 
 /* True: the link that was left with systemd is. One of another kind is ended. Which interface it is of is for the
  * kernel to say: since then it may have another name, and another one its name. */
-static bool adopt_left(struct fast *fast, uint32_t ifindex, enum fast_attach how)
+static bool adopt_left(struct fast *fast, uint32_t ifindex, enum ebpf_attach how)
 {
 	for (size_t i = 0; i < fast->left->count; i++) {
 		struct fast_link *link = &fast->left->at[i];
@@ -102,7 +102,7 @@ static bool adopt_left(struct fast *fast, uint32_t ifindex, enum fast_attach how
 
 /* Takes over the link that a cidlb before this one has left, or makes one, and keeps it if that is to be had. Returns
  * the mode or -errno. */
-static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum fast_attach how)
+static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum ebpf_attach how)
 {
 	const struct fast_pin *pin = &fast->pins[i];
 	char path[FAST_PIN_PATH_OCTETS];
@@ -123,7 +123,7 @@ static int attach_one(struct fast *fast, size_t i, uint32_t ifindex, enum fast_a
 }
 
 /* Attaches it to those interfaces that are an Ethernet. True: it could not be natively on one of them. */
-static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool *usable, enum fast_attach how)
+static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool *usable, enum ebpf_attach how)
 {
 	bool refused = false;
 
@@ -141,7 +141,7 @@ static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool 
 		}
 		mode = attach_one(fast, i, ifindexes[i], how);
 		if (mode >= 0)
-			place->mode = mode == FAST_ATTACH_NATIVE ? FAST_NATIVE : FAST_GENERIC;
+			place->mode = mode == EBPF_NATIVE ? FAST_NATIVE : FAST_GENERIC;
 		else
 			attach_error(place, mode);
 		refused |= mode < 0 && mode != -EBUSY && mode != -EEXIST;
@@ -152,15 +152,15 @@ static bool attach_all(struct fast *fast, const uint32_t *ifindexes, const bool 
 void fast_attach(struct fast *fast, enum conf_attach how, const uint32_t *ifindexes, const bool *usable)
 {
 	if (how == ATTACH_GENERIC) {
-		(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
+		(void)attach_all(fast, ifindexes, usable, EBPF_GENERIC);
 		return;
 	}
-	if (!attach_all(fast, ifindexes, usable, FAST_ATTACH_NATIVE) || how == ATTACH_NATIVE)
+	if (!attach_all(fast, ifindexes, usable, EBPF_NATIVE) || how == ATTACH_NATIVE)
 		return;
 	fast_program_detach(fast->program);
 	for (size_t i = 0; i < fast->place_count; i++)
 		fast_pin_remove(&fast->pins[i], "native");
-	(void)attach_all(fast, ifindexes, usable, FAST_ATTACH_GENERIC);
+	(void)attach_all(fast, ifindexes, usable, EBPF_GENERIC);
 }
 
 void fast_links_end(struct fast_links *left)

@@ -9,7 +9,7 @@ bool fast_program_is_built(void)
 	return false;
 }
 
-int fast_program_load(struct fast_program **out, char why[static FAST_WHY_OCTETS])
+int fast_program_load(struct fast_program **out, char why[static EBPF_WHY_OCTETS])
 {
 	*out = NULL;
 	why[0] = '\0';
@@ -21,7 +21,7 @@ void fast_program_free(struct fast_program *program)
 	(void)program;
 }
 
-int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fast_attach how)
+int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum ebpf_attach how)
 {
 	(void)program;
 	(void)ifindex;

@@ -1,28 +1,18 @@
 #include "xdp/program.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/if_link.h>
 #include <linux/membarrier.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* The object file that clang has made of fast.bpf.c. */
-__asm__(".section .rodata\n"
-	".balign 16\n"
-	"fast_object_begin:\n"
-	".incbin \"" CIDLB_FAST_OBJECT "\"\n"
-	"fast_object_end:\n"
-	".byte 0\n"
-	".previous\n");
-extern const uint8_t fast_object_begin[] __attribute__((visibility("hidden")));
-extern const uint8_t fast_object_end[] __attribute__((visibility("hidden")));
+EBPF_EMBED(fast_object, CIDLB_FAST_OBJECT);
 
 struct mapped {
 	void *at;
@@ -37,18 +27,6 @@ struct fast_program {
 	unsigned cpus;
 	struct mapped control, tables, cids, slots, counts;
 };
-
-/* libbpf says on stderr what is wrong; here it is one line of ours. */
-static __thread char *last_words;
-
-static int words_keep(enum libbpf_print_level level, const char *format, va_list args)
-{
-	if (level == LIBBPF_WARN && last_words && !last_words[0]) {
-		vsnprintf(last_words, FAST_WHY_OCTETS, format, args);
-		last_words[strcspn(last_words, "\n")] = '\0';
-	}
-	return 0;
-}
 
 bool fast_program_is_built(void)
 {
@@ -118,7 +96,7 @@ static int object_load(struct fast_program *program)
 	return program->fd < 0 ? program->fd : program->devices < 0 ? program->devices : maps_in(program);
 }
 
-int fast_program_load(struct fast_program **out, char why[static FAST_WHY_OCTETS])
+int fast_program_load(struct fast_program **out, char why[static EBPF_WHY_OCTETS])
 {
 	struct fast_program *program = calloc(1, sizeof *program);
 	int err;
@@ -127,10 +105,9 @@ int fast_program_load(struct fast_program **out, char why[static FAST_WHY_OCTETS
 	*out = NULL;
 	if (!program)
 		return -ENOMEM;
-	last_words = why;
-	libbpf_set_print(words_keep);
+	ebpf_listen(why);
 	err = object_load(program);
-	last_words = NULL;
+	ebpf_listen(NULL);
 	if (err) {
 		fast_program_free(program);
 		return err;
@@ -166,30 +143,17 @@ void fast_program_free(struct fast_program *program)
 	free(program);
 }
 
-static int link_make(const struct fast_program *program, uint32_t ifindex, unsigned flags)
+int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum ebpf_attach how)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
-
-	return bpf_link_create(program->fd, (int)ifindex, BPF_XDP, &options);
-}
-
-int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fast_attach how)
-{
-	int link = -EOPNOTSUPP;
-	enum fast_attach found = FAST_ATTACH_NATIVE;
+	int link;
 
 	if (program->link_count == FAST_INTERFACES)
 		return -ENOSPC;
-	if (how != FAST_ATTACH_GENERIC)
-		link = link_make(program, ifindex, XDP_FLAGS_DRV_MODE);
-	if (link < 0 && link != -EBUSY && how != FAST_ATTACH_NATIVE) {
-		found = FAST_ATTACH_GENERIC;
-		link = link_make(program, ifindex, XDP_FLAGS_SKB_MODE);
-	}
+	link = ebpf_attach(program->fd, ifindex, &how);
 	if (link < 0)
 		return link;
 	program->links[program->link_count++] = link;
-	return (int)found;
+	return (int)how;
 }
 
 int fast_program_adopt(struct fast_program *program, int link)
@@ -292,12 +256,11 @@ void fast_program_sum(struct fast_counts *sum, const struct fast_program *progra
 int fast_program_try(const struct fast_program *program, const uint8_t *frame, size_t octets, uint8_t *out, size_t room,
 		     size_t *out_octets)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = (uint32_t)octets, .data_out = out,
-		    .data_size_out = (uint32_t)room, .repeat = 1);
-	const int err = bpf_prog_test_run_opts(program->fd, &run);
+	struct ebpf_trial trial = { .frame = frame, .octets = octets, .out = out, .room = room };
+	const int action = ebpf_try(program->fd, &trial);
 
-	*out_octets = run.data_size_out;
-	return err ? err : (int)run.retval;
+	*out_octets = trial.out_octets;
+	return action;
 }
 
 const struct fast_counts *fast_program_counts(const struct fast_program *program, unsigned cpu)

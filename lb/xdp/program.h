@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ebpf/ebpf.h"
 #include "xdp/fast_map.h"
 
 struct fast_program;
@@ -17,20 +18,16 @@ struct fast_program;
 /* True: cidlb was built with it. */
 bool fast_program_is_built(void);
 
-enum { FAST_WHY_OCTETS = 256 };
-
 /* Loads the program; it is attached to nothing, and its tables are empty. -ENOTSUP: not built. Other -errno: the kernel
  * refuses it, and `why` says more ("" if it does not). */
-int fast_program_load(struct fast_program **out, char why[static FAST_WHY_OCTETS]);
+int fast_program_load(struct fast_program **out, char why[static EBPF_WHY_OCTETS]);
 
 /* Takes it from the interfaces, but for those whose links are kept or somebody else has. NULL is fine. */
 void fast_program_free(struct fast_program *program);
 
-enum fast_attach { FAST_ATTACH_AUTO, FAST_ATTACH_NATIVE, FAST_ATTACH_GENERIC };
-
-/* Attaches it to an interface, for as long as this process lives. Returns how: FAST_ATTACH_NATIVE or
- * FAST_ATTACH_GENERIC. -EBUSY: another program is there. Other -errno: neither is to be had. */
-int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum fast_attach how);
+/* Attaches it to an interface, for as long as this process lives. Returns how: EBPF_NATIVE or
+ * EBPF_GENERIC. -EBUSY: another program is there. Other -errno: neither is to be had. */
+int fast_program_attach(struct fast_program *program, uint32_t ifindex, enum ebpf_attach how);
 
 /* The same through a link that another process has left: the program there is replaced by this one, and no frame meets
  * none. 0: the descriptor is the program's from now on; or -errno. */

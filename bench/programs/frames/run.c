@@ -16,17 +16,10 @@
 #include <unistd.h>
 
 #include "bench/lib/net.h"
+#include "ebpf/ebpf.h"
 
 /* The object file that clang has made of frames.bpf.c. */
-__asm__(".section .rodata\n"
-	".balign 16\n"
-	"frames_object_begin:\n"
-	".incbin \"" CIDLB_FRAMES_OBJECT "\"\n"
-	"frames_object_end:\n"
-	".byte 0\n"
-	".previous\n");
-extern const uint8_t frames_object_begin[] __attribute__((visibility("hidden")));
-extern const uint8_t frames_object_end[] __attribute__((visibility("hidden")));
+EBPF_EMBED(frames_object, CIDLB_FRAMES_OBJECT);
 
 enum { LINKS = 2, BATCH = 64 /* frames that the kernel makes at a time */, MILLISECOND_NS = 1000000 };
 

@@ -498,7 +498,7 @@ void bed_leave(struct bed *bed)
 	(void)sched_setaffinity(0, sizeof cpus, &cpus);
 }
 
-int bed_open(struct bed *bed, uint64_t seed, char why[static FAST_WHY_OCTETS])
+int bed_open(struct bed *bed, uint64_t seed, char why[static EBPF_WHY_OCTETS])
 {
 	int err;
 

@@ -71,7 +71,7 @@ struct bed {
 };
 
 /* 0, or -errno: why says what is not to be had here. */
-int bed_open(struct bed *bed, uint64_t seed, char why[static FAST_WHY_OCTETS]);
+int bed_open(struct bed *bed, uint64_t seed, char why[static EBPF_WHY_OCTETS]);
 void bed_close(struct bed *bed);
 
 /* Publishes the table anew, as it is now. 0, or -errno: without a grace period. The second writes over the one that is

@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 	unsigned long frames = FRAMES, files = 0, race_s = 0;
 	bool publishes = true;
 	uint64_t seed = 1;
-	char why[FAST_WHY_OCTETS];
+	char why[EBPF_WHY_OCTETS];
 	int at = 1, err, status;
 
 	for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {

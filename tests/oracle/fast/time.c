@@ -267,7 +267,7 @@ int main(int argc, char **argv)
 {
 	const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
 	unsigned repeat = REPEAT;
-	char why[FAST_WHY_OCTETS];
+	char why[EBPF_WHY_OCTETS];
 	bool good = true;
 	int err;
 

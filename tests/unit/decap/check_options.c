@@ -32,11 +32,11 @@ START_TEST(values)
 	ck_assert_uint_eq(options.own.at[0].ip[15], 11);
 	ck_assert_uint_eq(options.own.at[1].ip[0], 0xfd);
 	ck_assert_uint_eq(options.nodes.at[1].ip[15], 2);
-	ck_assert_int_eq(options.attach, DECAP_GENERIC);
+	ck_assert_int_eq(options.attach, EBPF_GENERIC);
 	ck_assert_int_eq(options.task, DECAP_RUN);
 	ck_assert_int_eq(read_line("--address=10.9.0.11 eth0 --nodes 10.9.0.1 --nodes ::1"), 0);
 	ck_assert_uint_eq(options.nodes.count, 2);
-	ck_assert_int_eq(options.attach, DECAP_AUTO);
+	ck_assert_int_eq(options.attach, EBPF_AUTO);
 	ck_assert_int_eq(read_line("-h"), 0);
 	ck_assert_int_eq(options.task, DECAP_HELP);
 	ck_assert_int_eq(read_line("--version"), 0);

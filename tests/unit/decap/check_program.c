@@ -35,7 +35,7 @@ static uint8_t out[ROOM];
 static void set_up(void)
 {
 	struct decap_options options = { .own.count = 2, .nodes.count = 2 };
-	char why[DECAP_WHY_OCTETS];
+	char why[EBPF_WHY_OCTETS];
 
 	ck_assert_int_eq(addr_parse_ip(&options.own.at[0], "10.9.0.11"), 0);
 	ck_assert_int_eq(addr_parse_ip(&options.own.at[1], "fd09::11"), 0);
