@@ -7,7 +7,7 @@ struct fast_ip fast_ip_mask(unsigned bits)
 	for (unsigned i = 0; i < sizeof octets; i++) {
 		const unsigned left = bits > 8 * i ? bits - 8 * i : 0;
 
-		octets[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
+		octets[i] = (uint8_t)(0xff00 >> (left < 8 ? left : 8));
 	}
 	return fast_ip_of(octets);
 }

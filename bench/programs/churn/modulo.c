@@ -22,8 +22,8 @@ static void fill(const struct table *table, uint16_t *owner, const struct member
 	}
 	/* Once around by hand, and then the same again. */
 	for (size_t i = 0; i < count && at < MODULO_SLOTS; i++) {
-		const uint16_t times = member_is_there(&members[i]) ? members[i].weight / divisor : 0;
-		for (uint16_t n = 0; n < times && at < MODULO_SLOTS; n++)
+		const unsigned times = member_is_there(&members[i]) ? (unsigned)members[i].weight / divisor : 0;
+		for (unsigned n = 0; n < times && at < MODULO_SLOTS; n++)
 			owner[at++] = (uint16_t)i;
 	}
 	for (all = at; at < MODULO_SLOTS; at++)
