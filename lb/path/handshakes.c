@@ -2,9 +2,9 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "path/pending_cids.h"
 
 enum { WAYS = 2, SETS = HANDSHAKES_ENTRIES / WAYS };
@@ -56,11 +56,10 @@ struct found {
 struct handshakes *handshakes_new(const uint8_t secret[static 16])
 {
 	const struct siphash_key key = siphash_key_load(secret);
-	struct handshakes *handshakes = aligned_alloc(_Alignof(struct handshakes), sizeof *handshakes);
+	struct handshakes *handshakes = pages_take(sizeof *handshakes);
 
 	if (!handshakes)
 		return NULL;
-	memset(handshakes, 0, sizeof *handshakes);
 	handshakes->source_key = siphash_key_derive(&key, "handshakes");
 	handshakes->hello_key = hello_key_make(secret);
 	handshakes->pending = pending_cids_new();
@@ -74,7 +73,7 @@ void handshakes_free(struct handshakes *handshakes)
 {
 	if (handshakes)
 		pending_cids_free(handshakes->pending);
-	free(handshakes);
+	pages_return(handshakes, sizeof *handshakes);
 }
 
 struct pending_cids *handshakes_pending(struct handshakes *handshakes)

@@ -10,6 +10,7 @@
 #include <urcu-qsbr.h>
 
 #include "base/clock.h"
+#include "base/pages.h"
 #include "base/tsan.h"
 #include "io/socket.h"
 #include "path/batch.h"
@@ -186,12 +187,11 @@ static int open_port(void *ctx, struct port_sockets *ports, uint16_t port)
 
 int worker_new(struct worker **out, const struct path_shared *shared)
 {
-	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof *worker);
+	struct worker *worker = pages_take(sizeof *worker); /* most of it is never touched */
 	int err;
 
 	if (!worker)
 		return -ENOMEM;
-	memset(worker, 0, sizeof *worker);
 	sem_init(&worker->begun, 0, 0);
 	worker->opener = shared->opener;
 	err = path_begin(&worker->path, shared, socket_io_new());
@@ -294,7 +294,7 @@ void worker_free(struct worker *worker)
 	sem_destroy(&worker->begun);
 	path_end(&worker->path);
 	socket_io_free(worker->path.io);
-	free(worker);
+	pages_return(worker, sizeof *worker);
 }
 
 uint32_t worker_cid_last_s(struct worker *const *workers, unsigned count, uint16_t backend)
