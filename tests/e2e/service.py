@@ -30,6 +30,23 @@ def case_unit_shuts_off_what_it_can():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def case_unit_keeps_the_name_of_the_host():
+    """Without ProtectHostname, because of what else is there."""
+    unit = UNIT.read_text()
+    assert "\nSystemCallFilter=@system-service\n" in unit and "sethostname" not in unit, unit
+    assert not re.search(r"^CapabilityBoundingSet=.*CAP_SYS_ADMIN", unit, re.M), unit
+    if not shutil.which("systemd-analyze"):
+        raise Skip("needs systemd-analyze")
+
+    def calls_in(group):
+        argv = ["systemd-analyze", "syscall-filter", group]
+        words = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=20).stdout.split()
+        return set(words).union(*map(calls_in, {word for word in words if word[0] == "@"} - {group}))
+
+    calls = calls_in("@system-service")
+    assert "sendto" in calls and not calls & {"sethostname", "setdomainname"}, calls
+
+
 def case_unit_says_what_it_must():
     """Options that a mistake would silently leave out."""
     unit = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if re.match(r"\w+=", line))
