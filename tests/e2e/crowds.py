@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """A thousand malformed, huge and slow requests at the doors at once, a scrape a second, 1,000 servers: devices notice
-nothing. The times of datagrams are printed beside those of quiet seconds, in turn: on an idle machine, alone and in full
-size, they say something."""
+nothing.
+
+The times of datagrams are printed beside those of quiet seconds, in turn. On an idle machine, alone and in full
+size, they say something. cidlb has a CPU for itself then, and those who ask share the other one with the load, as if
+they were elsewhere: it is what cidlb does for them that is measured. How much they ask stands beside it."""
 
 import contextlib
 import errno
@@ -22,6 +25,7 @@ from pathlib import Path
 from harness import BIN, FULL, SANITIZE, Scene, Skip, free_ports, main, total, wait_until
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
+from lib import frame  # noqa: E402
 from lib.histogram import percentiles  # noqa: E402
 from lib.load import CID, Load, entry  # noqa: E402
 
@@ -42,6 +46,37 @@ LINES = (
     b"{" * 4000 + b"\n", b"[[[[\n", b'{"command": 7}\n', b'{"command": "flows", "limit": 1e99}\n', b"\xff\xfe\n", b"\n",
 )
 KINDS = ("malformed", "huge", "slow")
+ENDS = ("answered", "let go")  # let go: without an octet of an answer
+BUSY = "percent of a CPU for the control thread"
+
+
+
+def as_if_elsewhere():
+    """In full size the calling thread, and what it starts, leaves cidlb its CPU, and the load what that wants."""
+    if FULL:
+        os.sched_setaffinity(0, {frame.LOAD_CPU})
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
+def keep_awake():
+    """Wants cidlb's CPU when nobody else does: one that is halted between datagrams is slower to come, the slower the
+    quieter it is."""
+    os.sched_setaffinity(0, {frame.BALANCER_CPU})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while True:
+        pass
+
+
+@contextlib.contextmanager
+def awake():
+    process = multiprocessing.get_context("fork").Process(target=keep_awake, daemon=True)
+    if FULL:
+        process.start()
+    yield
+    if FULL:
+        process.terminate()
+        process.join()
 
 
 class Requester:
@@ -49,7 +84,7 @@ class Requester:
 
     def __init__(self, crowd, address, kind):
         self.crowd, self.address, self.kind = crowd, address, kind
-        self.sock, self.begin_at = None, 0
+        self.sock, self.begin_at, self.heard = None, 0, False
 
     def begin(self, now):
         family = socket.AF_INET if isinstance(self.address, tuple) else socket.AF_UNIX
@@ -64,6 +99,7 @@ class Requester:
             return
         self.crowd.selector.register(self.sock, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
         self.crowd.begun[self.kind] += 1
+        self.heard = False
 
     def end(self, now):
         with contextlib.suppress(KeyError):
@@ -71,18 +107,25 @@ class Requester:
         self.sock.close()
         self.sock, self.begin_at = None, now + self.crowd.again_s
 
+    def over(self, now):
+        self.crowd.ended[ENDS[0] if self.heard else ENDS[1]] += 1
+        self.end(now)
+
     def serve(self, events, now):
         try:
-            if events & selectors.EVENT_READ and not self.sock.recv(1 << 16):
-                self.end(now)
-                return
+            if events & selectors.EVENT_READ:
+                octets = self.sock.recv(1 << 16)
+                self.heard |= bool(octets)
+                if not octets:
+                    self.over(now)
+                    return
             if events & selectors.EVENT_WRITE and self.rest and now >= self.next_at:
                 sent = self.sock.send(self.rest[: 1 if self.kind == "slow" else 1 << 16])
                 self.rest, self.next_at = self.rest[sent:], now + (0.1 if self.kind == "slow" else 0)
         except BlockingIOError:
             pass
         except OSError:
-            self.end(now)
+            self.over(now)
             return
         if not self.rest or self.kind == "slow":  # nothing to write now
             self.crowd.selector.modify(self.sock, selectors.EVENT_READ, self)
@@ -97,16 +140,17 @@ class Requester:
 
 
 class Crowd:
-    """All of them, in a process of their own, until it is left. What it has begun by kind, and how many at once.
-    Whoever is let go comes again after `again_s`."""
+    """All of them, in a process of their own, until it is left. What it has begun by kind, how that ended, and how many
+    at once. Whoever is let go comes again after `again_s`."""
 
     def __init__(self, lb, again_s):
         self.again_s = again_s
         ip, port = lb.config["admin"]["http"].rsplit(":", 1)
-        self.dice, self.selector, self.begun = random.Random(1), selectors.DefaultSelector(), dict.fromkeys(KINDS, 0)
+        self.dice, self.selector = random.Random(1), selectors.DefaultSelector()
+        self.begun, self.ended = dict.fromkeys(KINDS, 0), dict.fromkeys(ENDS, 0)
         doors = [(ip, int(port))] * AT_HTTP + [lb.config["admin"]["socket"]] * AT_SOCKET
         self.all = [Requester(self, door, KINDS[at % len(KINDS)]) for at, door in enumerate(doors)]
-        self.counts = multiprocessing.Array("q", len(KINDS) + 1)
+        self.counts = multiprocessing.Array("q", len(KINDS + ENDS) + 1)
         self.process = multiprocessing.get_context("fork").Process(target=self.run, daemon=True)
 
     @property
@@ -114,13 +158,11 @@ class Crowd:
         return self.counts[-1]
 
     def requests(self):
-        return dict(zip(KINDS, self.counts))
+        return dict(zip(KINDS + ENDS, self.counts))
 
     def run(self):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if FULL:
-            # On few CPUs it would take them from those who are measured.
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        as_if_elsewhere()
         looked = 0
         while True:
             now = time.monotonic()
@@ -128,7 +170,7 @@ class Crowd:
                 for one in self.all:
                     one.turn(now)
                 most = max(self.most, sum(one.sock is not None for one in self.all))
-                looked, self.counts[:] = now, [*self.begun.values(), most]
+                looked, self.counts[:] = now, [*self.begun.values(), *self.ended.values(), most]
             for key, events in self.selector.select(0.05):
                 if key.data.sock is not None:
                     key.data.serve(events, now)
@@ -150,6 +192,7 @@ class Scraper(threading.Thread):
         self.lb, self.over, self.took, self.wrong = lb, threading.Event(), [], []
 
     def run(self):
+        as_if_elsewhere()
         while not self.over.is_set():
             begin = time.monotonic()
             status, text = self.lb.get("/metrics")
@@ -175,8 +218,13 @@ def standing(scene, **options):
     entries = [entry(number, f"127.0.0.1:{first + number - 1}") for number in range(1, REAL + 1)]
     entries += [entry(number, f"127.1.{number >> 8}.{number & 255}:9") for number in range(REAL + 1, SERVERS + 1)]
     pool = scene.pool("p", entries, cid=CID, health={"probe": "none"}, nat={"max_flows": 10_000})
-    lb = scene.cidlb([pool], workers=1, start=False).start(timeout=90)
-    return lb, Load(scene, f"127.0.0.1:{first}", target=lb.address(), port=free_ports(), sources=500, **options).start()
+    lb = scene.cidlb([pool], workers=1, start=False)
+    if FULL:
+        frame.pinned(lb, frame.BALANCER_CPU)
+    lb.start(timeout=90)
+    # Times end when the kernel has a datagram: the load may wait for its CPU.
+    options = {"target": lb.address(), "port": free_ports(), "sources": 500, "kernel_times": True, **options}
+    return lb, Load(scene, f"127.0.0.1:{first}", **options).start()
 
 
 def p99(load, seconds):
@@ -185,6 +233,11 @@ def p99(load, seconds):
     time.sleep(seconds)
     after = load.ways()
     return [percentiles(before[way], after[way])["p99"] for way in ("up", "down")]
+
+
+def control_ns(lb):
+    """How long its control thread has run."""
+    return int(Path(f"/proc/{lb.pid}/task/{lb.pid}/schedstat").read_text().split()[0])
 
 
 def enough_descriptors():
@@ -206,16 +259,21 @@ def report(quiet, crowded):
 
 
 def beside(lb, load, seconds, again_s):
-    """Times beside a crowd, how many requests it began by kind, and what scrapes took meanwhile."""
+    """Times beside a crowd, its requests by what they are and how they ended, how many a second meanwhile and what they
+    cost, and what scrapes took."""
     with Crowd(lb, again_s) as crowd, Scraper(lb) as scraper:
         wait_until(lambda: crowd.most > AT_HTTP, 60, "the crowd is there")
+        before, ran_ns, since = crowd.requests(), control_ns(lb), time.monotonic()
         times = p99(load, seconds)
+        took = time.monotonic() - since
+        rates = {what: (now - before[what]) / took for what, now in crowd.requests().items()}
+        rates[BUSY] = (control_ns(lb) - ran_ns) / took / 1e7
         status = subprocess.run(
             [BIN / "cidlbctl", "--socket", lb.config["admin"]["socket"], "status"], capture_output=True, timeout=20
         )
         assert status.returncode == 0, status
     assert not scraper.wrong and scraper.took, scraper.wrong
-    return times, crowd.requests(), scraper.took
+    return times, crowd.requests(), rates, scraper.took
 
 
 def crowded(again_s):
@@ -223,18 +281,20 @@ def crowded(again_s):
     enough_descriptors()
     rounds, seconds = (20, 5) if FULL else (2, 2)
     # With sanitizers cidlb is not root, and its buffers are small.
-    rate = {"rate": 5_000, "batch": 1} if FULL else {"rate": 300 if SANITIZE else 1_000}
-    with Scene() as scene:
+    rate = {"rate": 5_000, "batch": 4} if FULL else {"rate": 300 if SANITIZE else 1_000}
+    with awake(), Scene() as scene:
         lb, load = standing(scene, **rate)
-        quiet, late, begun, took, before = [], [], dict.fromkeys(KINDS, 0), [], None
+        quiet, late, begun, rates, took, before = [], [], dict.fromkeys(KINDS + ENDS, 0), [], [], None
         for at in range(rounds):
             quiet.append(p99(load, seconds))
             before = before or lb.metrics()
-            times, requests, scrapes = beside(lb, load, seconds, again_s)
+            times, requests, rated, scrapes = beside(lb, load, seconds, again_s)
             if FULL:
-                print(f"    round {at + 1}: {quiet[-1]} us quiet, {times} us beside {requests}")
+                a_second = ", ".join(f"{value:.0f} {what}" for what, value in rated.items())
+                print(f"    round {at + 1}: {quiet[-1]} us quiet, {times} us beside {a_second} a second", flush=True)
             late.append(times)
-            begun = {kind: begun[kind] + more for kind, more in requests.items()}
+            rates.append(rated)
+            begun = {what: begun[what] + more for what, more in requests.items()}
             took += scrapes
         after = lb.metrics()
         load.stop(60)
@@ -242,8 +302,10 @@ def crowded(again_s):
         counters = load.counters()
         print(f"    {begun} requests; {len(took)} scrapes, the slowest in {1000 * max(took):.0f} ms")
         print(f"    {counters['sent']} datagrams; memory +{grown >> 10} KiB")
+        middle = {what: statistics.median(rated[what] for rated in rates) for what in rates[0]}
+        print("    a second: " + ", ".join(f"{value:.0f} {what}" for what, value in middle.items()))
         report(quiet, late)
-        assert min(begun.values()) > 300, begun
+        assert min(begun[kind] for kind in KINDS) > 300, begun
         assert not load.wrong() and counters["sent"] == counters["returned"], counters
         assert total(after, "cidlb_kernel_drops_total") + total(after, "cidlb_admin_stalls_total") == 0
         assert SANITIZE or grown < 16 << 20, grown

@@ -49,6 +49,17 @@ static void sleep_until_ns(uint64_t at_ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
 
+/* A socket of the load. The descriptor or -errno. */
+static int open_socket(const struct load *load, const struct sockaddr_in *name)
+{
+	const int fd = packet_bind(name), err = fd >= 0 && load->settings.kernel_times ? packet_note_times(fd) : 0;
+
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
 static void make_datagrams(struct load *load)
 {
 	for (size_t i = 0; i < PACKET_BATCH; i++) {
@@ -74,7 +85,7 @@ static int open_devices(struct load *load)
 		return err;
 	load->device_sockets = (load->settings.sources + BLOCK_ADDRESSES - 1) / BLOCK_ADDRESSES;
 	for (uint32_t i = 0; i < load->device_sockets; i++) {
-		load->device_fds[i] = packet_bind(&devices);
+		load->device_fds[i] = open_socket(load, &devices);
 		if (load->device_fds[i] < 0)
 			return load->device_fds[i];
 		devices.sin_port = htons((uint16_t)(ntohs(devices.sin_port) + 1));
@@ -95,7 +106,7 @@ static int open_servers(struct load *load)
 		server.sin_addr.s_addr = htonl(INADDR_ANY);
 	for (uint32_t i = 0; i < load->server_sockets; i++) {
 		load->servers[i] = server;
-		load->server_fds[i] = packet_bind(&server);
+		load->server_fds[i] = open_socket(load, &server);
 		if (load->server_fds[i] < 0)
 			return load->server_fds[i];
 		server.sin_port = htons((uint16_t)(ntohs(server.sin_port) + 1));
@@ -153,11 +164,14 @@ static void stamp(struct mmsghdr *headers, unsigned count)
 	}
 }
 
-static void note_way(volatile struct histogram *ways, const uint8_t *record, uint64_t now_ns)
+/* Datagram `at` of the batch came; `now_ns` is when it was received. */
+static void note_way(struct load *load, volatile struct histogram *ways, unsigned at, const uint8_t *record,
+		     uint64_t now_ns)
 {
-	uint64_t sent_ns = record_sent_ns(record);
+	const uint64_t sent_ns = record_sent_ns(record),
+		       came_ns = load->settings.kernel_times ? clock_ns() - packet_age_ns(&load->batch, at) : now_ns;
 
-	ways->cells[histogram_cell(now_ns > sent_ns ? now_ns - sent_ns : 0)]++;
+	ways->cells[histogram_cell(came_ns > sent_ns ? came_ns - sent_ns : 0)]++;
 }
 
 /* Makes datagrams of the next sources, at most `most` and all of one socket. Returns how many, and in *socket whose. */
@@ -229,7 +243,7 @@ static void take_returned(struct load *load, uint32_t socket)
 				continue;
 			}
 			load->counters->returned++;
-			note_way(&load->counters->down, batch->data[i], now_ns);
+			note_way(load, &load->counters->down, i, batch->data[i], now_ns);
 		}
 	}
 }
@@ -268,7 +282,7 @@ static bool answer(struct load *load, uint32_t socket, unsigned at, uint64_t now
 		return false;
 	}
 	load->counters->arrived++;
-	note_way(&load->counters->up, batch->data[at] + before, now_ns);
+	note_way(load, &load->counters->up, at, batch->data[at] + before, now_ns);
 	if (record.server != server + 1)
 		load->counters->elsewhere++;
 	batch->vectors[at][load->settings.tunnel ? 1 : 0] =

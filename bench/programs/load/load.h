@@ -33,6 +33,7 @@ struct load_settings {
 	uint32_t devices; /* the first device's address, host order; block_is_first() */
 	uint16_t port;    /* of the devices, the first */
 	const char *devices_net, *servers_net; /* network namespaces, as files; NULL: the present one */
+	bool kernel_times;                     /* in the histograms: see struct load_counters */
 	bool tunnel;                           /* servers get and send the header of mode tunnel */
 	struct proxy2_keys keys;
 };
@@ -51,7 +52,7 @@ struct load_counters {
 	/* The longest time between datagrams that arrived, and between those that returned. */
 	uint64_t up_silence_ns, down_silence_ns;
 	/* From the call that sent a datagram to the end of the call that received it: device to server, and server to
-	 * device. */
+	 * device. With kernel_times, until the kernel had it for the receiver, whether that had a CPU or not. */
 	struct histogram up, down;
 };
 

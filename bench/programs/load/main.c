@@ -42,6 +42,7 @@ static const char usage[] =
 	"  --batch N            datagrams that fall due together, 1..1024 (default 16); 1: and sockets are polled "
 	"without a\n"
 	"                       pause, for latency\n"
+	"  --kernel-times       a datagram has come when the kernel has it, and not when this program gets to it\n"
 	"  --tunnel FILE        servers speak the header of mode tunnel with the keys in FILE (default: none)\n"
 	"  --counters FILE      numbers of 64 bits, up to date at any time: sent, arrived, elsewhere, answered, "
 	"returned,\n"
@@ -125,6 +126,9 @@ static int read_option(struct load_settings *s, int option, const char *name, co
 		return option_number(&s->rate, name, text, 1, PACE_MAX_RATE);
 	case 'b':
 		return option_number32(&s->batch, name, text, 1, MAX_BATCH);
+	case 'l':
+		s->kernel_times = true;
+		return 0;
 	case 'k':
 		s->tunnel = true;
 		return tunnel_keys_option(&s->keys, text);
@@ -172,6 +176,7 @@ static int read_options(struct load_settings *s, const char **counters, int argc
 		{ "octets", required_argument, NULL, 'o' },
 		{ "rate", required_argument, NULL, 'r' },
 		{ "batch", required_argument, NULL, 'b' },
+		{ "kernel-times", no_argument, NULL, 'l' },
 		{ "tunnel", required_argument, NULL, 'k' },
 		{ "counters", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },

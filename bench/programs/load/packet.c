@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER_OCTETS = 4 << 20 };
@@ -56,19 +57,43 @@ unsigned packet_receive(struct packet_batch *batch, int fd)
 	return count > 0 ? (unsigned)count : 0;
 }
 
-uint32_t packet_local(struct packet_batch *batch, unsigned at)
+int packet_note_times(int fd)
+{
+	return set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) ? -errno : 0;
+}
+
+/* What the kernel says of a datagram, or NULL. */
+static const void *said(struct packet_batch *batch, unsigned at, int level, int type)
 {
 	struct msghdr *header = &batch->headers[at].msg_hdr;
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
+		if (c->cmsg_level == level && c->cmsg_type == type)
+			return CMSG_DATA(c);
+	return NULL;
+}
 
-			memcpy(&info, CMSG_DATA(c), sizeof info);
-			return ntohl(info.ipi_addr.s_addr);
-		}
-	}
-	return 0;
+uint64_t packet_age_ns(struct packet_batch *batch, unsigned at)
+{
+	const void *noted = said(batch, at, SOL_SOCKET, SCM_TIMESTAMPNS);
+	struct timespec then, now;
+
+	if (!noted)
+		return 0;
+	memcpy(&then, noted, sizeof then);
+	clock_gettime(CLOCK_REALTIME, &now); /* the kernel's notes are of this clock */
+	return (uint64_t)((now.tv_sec - then.tv_sec) * 1000000000 + now.tv_nsec - then.tv_nsec);
+}
+
+uint32_t packet_local(struct packet_batch *batch, unsigned at)
+{
+	const void *noted = said(batch, at, IPPROTO_IP, IP_PKTINFO);
+	struct in_pktinfo info;
+
+	if (!noted)
+		return 0;
+	memcpy(&info, noted, sizeof info);
+	return ntohl(info.ipi_addr.s_addr);
 }
 
 void packet_set_local(struct msghdr *header, void *control, uint32_t local)

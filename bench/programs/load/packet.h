@@ -32,6 +32,12 @@ int packet_bind(const struct sockaddr_in *name);
  * octets and comes from names[i]. */
 unsigned packet_receive(struct packet_batch *batch, int fd);
 
+/* From now on, or from a little later, the kernel notes when it has a datagram for the socket. 0 or -errno. */
+int packet_note_times(int fd);
+
+/* How long ago the kernel had datagram `at`, in ns. 0: it was not to note that. */
+uint64_t packet_age_ns(struct packet_batch *batch, unsigned at);
+
 /* Returns the address that datagram `at` was sent to, in host order, or 0 if that is unknown. */
 uint32_t packet_local(struct packet_batch *batch, unsigned at);
 
