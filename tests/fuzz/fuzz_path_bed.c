@@ -24,7 +24,8 @@ static struct {
 	struct uids *pools, *backends, *listeners;
 	struct table *first_table;
 	struct path *path;
-	void *cids; /* memory of their table */
+	void *cids;                            /* memory of their table */
+	struct pending_cids *volatile pending; /* for LeakSanitizer, which does not look into pages */
 } lasting;
 
 static struct bed *current;
@@ -119,6 +120,7 @@ static void lasting_begin(void)
 	lasting.path->handshakes = handshakes_new(secret);
 	if (!lasting.path->service_addrs || !lasting.path->handshakes)
 		abort();
+	lasting.pending = handshakes_pending(lasting.path->handshakes);
 	for (int i = 0; i < BED_LISTENERS; i++)
 		lasting.path->listener_handles[i] = LISTENERS_AT + i;
 	for (int family = 0; family < IO_FAMILIES; family++)
