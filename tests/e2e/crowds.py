@@ -258,6 +258,14 @@ def report(quiet, crowded):
         )
 
 
+def commands(lb):
+    """Whether each got in. With sanitizers, on a busy machine, one may have to wait for a CPU longer than the time that
+    everybody has to send a request."""
+    for _ in range(5 if SANITIZE else 1):
+        argv = [BIN / "cidlbctl", "--socket", lb.config["admin"]["socket"], "status"]
+        yield subprocess.run(argv, capture_output=True, timeout=20).returncode == 0
+
+
 def beside(lb, load, seconds, again_s):
     """Times beside a crowd, its requests by what they are and how they ended, how many a second meanwhile and what they
     cost, and what scrapes took."""
@@ -268,10 +276,7 @@ def beside(lb, load, seconds, again_s):
         took = time.monotonic() - since
         rates = {what: (now - before[what]) / took for what, now in crowd.requests().items()}
         rates[BUSY] = (control_ns(lb) - ran_ns) / took / 1e7
-        status = subprocess.run(
-            [BIN / "cidlbctl", "--socket", lb.config["admin"]["socket"], "status"], capture_output=True, timeout=20
-        )
-        assert status.returncode == 0, status
+        assert any(commands(lb)), "no command gets in"
     assert not scraper.wrong and scraper.took, scraper.wrong
     return times, crowd.requests(), rates, scraper.took
 
