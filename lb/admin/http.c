@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cpu_turn.h"
 #include "base/sockaddr.h"
 
 enum {
@@ -113,6 +114,7 @@ static void on_listen(evutil_socket_t fd, short what, void *ctx)
 		const int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0) {
 			http_client_begin(free_slot(admin), client);
+			cpu_turn_end();
 		} else if (errno == EMFILE || errno == ENFILE) {
 			if (!descriptor_free(admin))
 				return;

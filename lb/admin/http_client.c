@@ -6,6 +6,7 @@
 
 #include "admin/http_pages.h"
 #include "base/clock.h"
+#include "base/cpu_turn.h"
 
 enum {
 	LINGER_MS = 1000,       /* for what a client still sends: unread, it would take the answer from it */
@@ -167,6 +168,7 @@ static void on_client(evutil_socket_t fd, short what, void *ctx)
 		client_write(client);
 	else
 		client_drain(client);
+	cpu_turn_end();
 }
 
 void http_client_begin(struct http_client *client, int fd)
