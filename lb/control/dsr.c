@@ -46,17 +46,25 @@ static enum bare bare_of(const struct conf_pool *pool)
 	return pool->dsr.v6 ? BARE_IPIP_V6 : BARE_IPIP_V4;
 }
 
-/* Without it probes go to the servers' own addresses only. */
+/* Tried once: later there are no rights to open it. */
 static void answers_lend(struct control *control)
 {
-	const int fd = control->dsr.answers < 0 ? answers_open() : -1;
+	int fd, err;
 
-	if (fd < 0)
+	if (control->dsr.answers_tried)
 		return;
-	if (health_lend_answers(control->health, fd) == 0)
+	control->dsr.answers_tried = true;
+	fd = answers_open();
+	err = fd < 0 ? fd : health_lend_answers(control->health, fd);
+	if (!err) {
 		control->dsr.answers = fd;
-	else
+		return;
+	}
+	if (fd >= 0)
 		close(fd);
+	log_fields(&(struct log_what){ LOG_LEVEL_WARNING, "health", NULL, NULL,
+				       LOG_FIELDS(LOG_TEXT("error", strerror(-err))) },
+		   "no packet socket, so mode dsr probes servers at their own addresses only: %s", strerror(-err));
 }
 
 /* Later it cannot be had any more, so it is opened for what a reload may ask for, too. */

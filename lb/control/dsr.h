@@ -25,6 +25,7 @@ struct dsr_way {
 struct dsr {
 	int bare[BARES];
 	int answers; /* answers.h; lent to the probes */
+	bool answers_tried;
 	int asker[IO_FAMILIES];
 	unsigned ticks;
 	bool missing; /* some next hop, when it was last looked */

@@ -14,11 +14,13 @@ enum { NO_PROTOCOL = ETH_P_LOOP };
 static int filter_set(int fd, const struct answers_port *ports, size_t count)
 {
 	struct sock_filter code[ANSWERS_FILTER_MAX];
-	struct sock_fprog program = { .filter = code };
+	struct sock_fprog program;
 	const size_t len = answers_filter_make(code, ports, count);
 
 	if (len == 0)
 		return -ENOBUFS;
+	memset(&program, 0, sizeof program); /* its padding, which the kernel reads too */
+	program.filter = code;
 	program.len = (unsigned short)len;
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }

@@ -3,6 +3,8 @@
 they are asked through the encapsulation, and answer cidlb as they answer a device."""
 
 import contextlib
+import errno
+import os
 import re
 import socket
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 from dsr import PORT, entry, started
 from harness import PSK, Scene, ip, main, release_only, wait_until
 from lab.far import Far
+from lab.refusals import without_family
 from lab.segment import SERVICE, SERVICE6, FastSegment, Segment
 
 PROBES = {
@@ -171,6 +174,24 @@ def case_a_silent_address_of_its_own():
         server.kill()
         both = "^no answer for 1500 ms at its own address; no answer through"
         wait_row(lb, "both ways are tried", lambda one: re.search(both, one["reason"]))
+
+
+@release_only  # of a sanitizer's program setpriv comes between
+def case_no_packet_socket():
+    """With ipip all else works without one. Servers are probed at their own addresses, and cidlb says so."""
+    with Segment(servers=2) as segment, Scene() as scene:
+        own, alone = segment.servers
+        server_at(scene, own, own.own(), "own", "dtls")
+        server_at(scene, alone, SERVICE, "alone", "dtls")
+        lb = started(scene, segment, "ipip", start=False, health={**PROBES["dtls"], **TIMES})
+        lb.argv = without_family(socket.AF_PACKET, lb.argv)
+        lb.start()
+        wait_row(lb, "it is up", lambda one: one["health"] == "up")
+        down = wait_row(lb, "it is down", lambda one: one["health"] == "down", 2)
+        assert down["reason"] == "connection refused", down
+        lb.reload()
+        said = "warning health: no packet socket, so mode dsr probes servers at their own addresses only: "
+        assert lb.log_text().count(said + os.strerror(errno.EAFNOSUPPORT)) == 1, lb.log_text()
 
 
 @release_only
