@@ -2,11 +2,13 @@
 """The fast path outlives a cidlb that is killed, for a while, and the next one takes it over. As in fast.py."""
 
 import os
+import re
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+from edges import settled as unchanged
 from fast import CID_A, device_at, exchange, made, server_at, service_of, settled, stage, warm
 from harness import main, release_only, wait_until
 from lab import xdp_program
@@ -83,6 +85,33 @@ def case_killed():
             wait_until(lambda: not attached(), 20, "nothing keeps the program any more")
             lb.start()
             warm(lb, device)
+
+
+def needed(lb):
+    """Descriptors that cidlb says it may need, where that is more than it may have."""
+    argv = ["prlimit", "--nofile=50", *lb.argv, "-t"]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=20, cwd="/").stderr
+    return int(re.search(r"may need (\d+) descriptors", said)[1])
+
+
+@release_only
+def case_descriptors():
+    """What the fast path needs of them is in what the check asks for, whatever the number of interfaces."""
+    with stage() as (scene, net), server_at(net, 1) as server:
+        lb = made(scene, [server.entry()], start=False, max_resumable=0)
+        interfaces, counts = lb.config.pop("fast"), []
+        with bpf_file_system(lb):
+            for count in range(3):
+                if count:
+                    lb.config["fast"] = {"interfaces": interfaces["interfaces"][:count]}
+                lb.start()
+                assert lb.metric("cidlb_fast_attached", mode="native") == count or not count, lb.log_text()
+                used = unchanged(lambda: len(os.listdir(f"/proc/{lb.pid}/fd")))
+                counts.append((used, needed(lb)))
+                lb.stop()
+        (without, asked), *more = counts
+        # Two more, which are there while a program is loaded.
+        assert [needs - asked for _, needs in more] == [used - without + 2 for used, _ in more], counts
 
 
 if __name__ == "__main__":
