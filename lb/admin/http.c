@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/cpu_turn.h"
 #include "base/sockaddr.h"
 
 enum {
@@ -31,6 +30,12 @@ void http_spare_take(struct admin_http *admin)
 {
 	if (admin->spare < 0)
 		admin->spare = fcntl(admin->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void http_served(struct admin_http *admin)
+{
+	if (admin->source.served)
+		admin->source.served(admin->source.ctx);
 }
 
 static struct http_client *free_slot(struct admin_http *admin)
@@ -114,7 +119,7 @@ static void on_listen(evutil_socket_t fd, short what, void *ctx)
 		const int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0) {
 			http_client_begin(free_slot(admin), client);
-			cpu_turn_end();
+			http_served(admin);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			if (!descriptor_free(admin))
 				return;

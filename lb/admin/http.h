@@ -27,6 +27,7 @@ struct admin_http_source {
 	void (*metrics)(void *ctx, struct evbuffer *out); /* Prometheus text format 0.0.4 */
 	void (*status)(void *ctx, struct evbuffer *out);  /* JSON for the dashboard; nothing: out of memory */
 	bool (*is_host)(void *ctx, const char *name);     /* it is in admin.hosts */
+	void (*served)(void *ctx); /* one connection has had its turn: others may want the CPU. NULL: nobody */
 	void *ctx;
 };
 

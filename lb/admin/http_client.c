@@ -6,7 +6,6 @@
 
 #include "admin/http_pages.h"
 #include "base/clock.h"
-#include "base/cpu_turn.h"
 
 enum {
 	LINGER_MS = 1000,       /* for what a client still sends: unread, it would take the answer from it */
@@ -156,6 +155,7 @@ static void client_read(struct http_client *client)
 static void on_client(evutil_socket_t fd, short what, void *ctx)
 {
 	struct http_client *client = ctx;
+	struct admin_http *admin = client->admin;
 
 	(void)fd;
 	if (client->phase == HTTP_PAUSE && clock_ms() < client->until_ms)
@@ -168,7 +168,7 @@ static void on_client(evutil_socket_t fd, short what, void *ctx)
 		client_write(client);
 	else
 		client_drain(client);
-	cpu_turn_end();
+	http_served(admin);
 }
 
 void http_client_begin(struct http_client *client, int fd)

@@ -35,6 +35,9 @@ struct admin_http {
 void http_client_begin(struct http_client *client, int fd);
 void http_client_end(struct http_client *client);
 
+/* One connection has had its turn. */
+void http_served(struct admin_http *admin);
+
 /* Has a descriptor in reserve again, if there is one. */
 void http_spare_take(struct admin_http *admin);
 

@@ -15,7 +15,6 @@
 
 #include "admin/socket_file.h"
 #include "base/clock.h"
-#include "base/cpu_turn.h"
 
 _Static_assert(LIBEVENT_VERSION_NUMBER >= ADMIN_SOCKET_LIBEVENT, "libevent 2.1.10");
 
@@ -138,7 +137,6 @@ static void on_ready(struct bufferevent *stream, void *ctx)
 		evbuffer_drain(in, evbuffer_get_length(in));
 	else
 		client_serve(ctx);
-	cpu_turn_end();
 }
 
 static void on_event(struct bufferevent *stream, short what, void *ctx)
@@ -263,7 +261,6 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)from;
 	(void)octets;
 	client_begin(ctx, fd);
-	cpu_turn_end();
 	room_wait(ctx);
 }
 

@@ -2,7 +2,6 @@
 
 #include <stdint.h>
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,9 +23,4 @@ void cpu_turn_short(void)
 		return;
 	attributes.runtime_ns = CPU_TURN_SHORT_NS;
 	(void)syscall(SYS_sched_setattr, 0, &attributes, 0);
-}
-
-void cpu_turn_end(void)
-{
-	sched_yield();
 }

@@ -1,15 +1,10 @@
-/* Turns at a CPU that several threads of cidlb share: who waits for datagrams goes before who answers questions. It
- * takes no rights. What is measured is in tests/e2e/crowds.py. */
+/* Turns at a CPU that several threads share. What they are worth to cidlb tests/e2e/crowds.py measures. */
 #ifndef CIDLB_BASE_CPU_TURN_H
 #define CIDLB_BASE_CPU_TURN_H
 
 enum { CPU_TURN_SHORT_NS = 100000 }; /* the least that the kernel takes; it is some milliseconds for others */
 
-/* The calling thread asks for short turns at a time, and so gets its turn before a thread that has a long one. Before
- * Linux 6.12, and where it is not permitted, nothing changes. */
+/* The calling thread asks for short turns at a time, and so gets its turn before a thread that has a long one. It
+ * takes no rights. Before Linux 6.12, and where it is not permitted, nothing changes. */
 void cpu_turn_short(void);
-
-/* Ends the turn of the calling thread: whoever waits for this CPU goes first. */
-void cpu_turn_end(void);
-
 #endif

@@ -1,7 +1,9 @@
 #include "control/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,6 +243,17 @@ void control_stop(struct control *control)
 {
 	for (unsigned i = 0; i < control->worker_count; i++)
 		worker_stop(control->workers[i]);
+}
+
+/* A thread that yields is set back against everybody who wants a CPU, so it must not without need. */
+void control_give_way(const struct control *control)
+{
+	struct pollfd waiting[CONF_MAX_WORKERS];
+
+	for (unsigned i = 0; i < control->worker_count; i++)
+		waiting[i] = (struct pollfd){ .fd = worker_events(control->workers[i]), .events = POLLIN };
+	if (poll(waiting, control->worker_count, 0) > 0)
+		sched_yield();
 }
 
 void control_ask_workers(struct control *control)

@@ -36,6 +36,9 @@ void control_stop(struct control *control);
 void control_ask_workers(struct control *control);
 unsigned control_workers_silent(const struct control *control);
 
+/* Lets a worker that waits for this CPU go first. Where none has anything to do it only looks. */
+void control_give_way(const struct control *control);
+
 /* Ends the threads of the workers as well. NULL is fine. */
 void control_free(struct control *control);
 

@@ -264,6 +264,11 @@ bool worker_has_answered(const struct worker *worker)
 	       atomic_load_explicit(&worker->asked, memory_order_relaxed);
 }
 
+int worker_events(const struct worker *worker)
+{
+	return worker->epoll;
+}
+
 void worker_stop(struct worker *worker)
 {
 	if (!worker->running)

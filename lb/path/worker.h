@@ -56,6 +56,10 @@ void worker_ask(struct worker *worker);
 /* True: it has answered the last question. */
 bool worker_has_answered(const struct worker *worker);
 
+/* A descriptor to poll: readable while there is something for the worker that it has not taken. Where its thread does
+ * not run, that waits for a CPU. Any thread. */
+int worker_events(const struct worker *worker);
+
 /* Ends the thread if it runs. What arrives from now on waits in the sockets. */
 void worker_stop(struct worker *worker);
 

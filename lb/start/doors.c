@@ -94,10 +94,17 @@ static void http_resume(struct doors *doors)
 			"admin.http cannot listen any more: %s", strerror(-err));
 }
 
+static void on_served(void *ctx)
+{
+	const struct doors *doors = ctx;
+
+	control_give_way(doors->control);
+}
+
 static int http_prepare(void *ctx, struct apply_step *step)
 {
 	struct doors *doors = ctx;
-	const struct admin_http_source source = { on_ready, on_metrics, on_status, on_host, doors };
+	const struct admin_http_source source = { on_ready, on_metrics, on_status, on_host, on_served, doors };
 	int err;
 
 	if (!step->conf->has_http || http_stays(doors, step->conf))

@@ -1,4 +1,5 @@
 /* What a worker makes of an event that was true when it was fetched. A reload can come before its turn. */
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -100,6 +101,31 @@ static void reload(void)
 	ck_assert_int_eq(send(other[1], "command", 7, 0), 7);
 }
 
+static bool has_work(void)
+{
+	struct pollfd one = { .fd = worker_events(worker), .events = POLLIN };
+
+	return poll(&one, 1, 0) == 1;
+}
+
+/* The thread does not run yet, as one that waits for a CPU. */
+START_TEST(work_that_waits)
+{
+	struct sockaddr_storage name;
+	const socklen_t len = sockaddr_write(&name, &port_addr);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert(!has_work());
+	ck_assert_int_eq(sendto(fd, "stray", 5, 0, (struct sockaddr *)&name, len), 5);
+	close(fd);
+	ck_assert(has_work());
+	ck_assert_int_eq(worker_start(worker, NULL), 0);
+	while (has_work())
+		usleep(1000);
+	worker_free(worker);
+}
+END_TEST
+
 START_TEST(event_of_a_socket_that_is_gone)
 {
 	char data[16];
@@ -181,6 +207,7 @@ void suite(TCase *tests)
 {
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, work_that_waits);
 	tcase_add_test(tests, event_of_a_socket_that_is_gone);
 	tcase_add_test(tests, event_of_a_socket_that_stays);
 	tcase_add_test(tests, versions_of_a_tunnel);
