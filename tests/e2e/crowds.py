@@ -7,7 +7,6 @@ size, they say something. cidlb has a CPU for itself then, and those who ask sha
 they were elsewhere: it is what cidlb does for them that is measured. How much they ask stands beside it."""
 
 import contextlib
-import ctypes
 import errno
 import multiprocessing
 import os
@@ -17,7 +16,6 @@ import selectors
 import signal
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import threading
@@ -25,6 +23,7 @@ import time
 from pathlib import Path
 
 from harness import BIN, FULL, SANITIZE, Scene, Skip, free_ports, main, total, wait_until
+from lab.turns import short_here, turn_ns
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 from lib import frame  # noqa: E402
@@ -50,9 +49,6 @@ LINES = (
 KINDS = ("malformed", "huge", "slow")
 ENDS = ("answered", "let go")  # let go: without an octet of an answer
 BUSY = "percent of a CPU for the control thread"
-SETATTR, GETATTR = {"x86_64": (314, 315), "aarch64": (274, 275)}[os.uname().machine]
-ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # of sched_setattr(2)
-SHORT_NS = 100_000
 
 
 def as_if_elsewhere():
@@ -321,33 +317,6 @@ def crowded(again_s):
         assert total(after, "process_open_fds") <= total(before, "process_open_fds") + 64
         assert lb.get("/healthz")[0] == 200
         lb.assert_identities()
-
-
-def sched_call(number, *args):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(number, *args) != 0:
-        raise OSError(ctypes.get_errno(), "sched_setattr or sched_getattr")
-
-
-def turn_ns(thread):
-    """How long its turns at a CPU are. 0: before Linux 6.12 nobody knows."""
-    attributes = ctypes.create_string_buffer(ATTRIBUTES.size)
-    sched_call(GETATTR, thread, attributes, ATTRIBUTES.size, 0)
-    return ATTRIBUTES.unpack(attributes)[5]
-
-
-def short_here():
-    """What turn_ns() is once it has been made short, on this machine."""
-    told = []
-
-    def ask():
-        sched_call(SETATTR, 0, ATTRIBUTES.pack(ATTRIBUTES.size, os.SCHED_OTHER, 0, 0, 0, SHORT_NS, 0, 0), 0)
-        told.append(turn_ns(0))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    return told[0]
 
 
 def case_short_turns():
