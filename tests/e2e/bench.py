@@ -290,6 +290,9 @@ def case_fast():
     """Frames go where their CIDs say, by the program and not by the sockets, and each ratio is of the same round."""
     needs_bpf()
     fast, printed = quick("fast")
+    why = fast["left_out"].get("all contenders", "")
+    if why.startswith("the kernel's threads"):  # in a namespace of processes
+        raise Skip(why)
     assert not set(fast["left_out"]) - {"nginx", "nftables"}, fast["left_out"]
     settings = {setting["name"]: setting for setting in fast["settings"]["matrix"]}
     runs = {(run["setting"], run["contender"]): run for run in fast["runs"]}

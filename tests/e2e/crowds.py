@@ -259,9 +259,9 @@ def report(quiet, crowded):
 
 
 def commands(lb):
-    """Whether each got in. With sanitizers, on a busy machine, one may have to wait for a CPU longer than the time that
-    everybody has to send a request."""
-    for _ in range(20 if SANITIZE else 1):
+    """Whether each got in. On a busy machine one may have to wait for a CPU longer than the time that everybody has to
+    send a request."""
+    for _ in range(20 if SANITIZE else 3):
         argv = [BIN / "cidlbctl", "--socket", lb.config["admin"]["socket"], "status"]
         yield subprocess.run(argv, capture_output=True, timeout=20).returncode == 0
 

@@ -42,7 +42,10 @@ def both(lb, said, prefix=(), user=None):
     """`said`: the refusal of -t and of a start; None: neither refuses. `prefix`: a program that starts cidlb."""
     lb.write()
     usual, before = (lb.argv, lb.user), len(lb.log_text())
-    lb.argv, lb.user = [*prefix, *lb.argv], user or lb.user
+    program, *options = lb.argv
+    if user:  # who may not see into the home of whoever built it
+        program = shutil.copy(program, lb.scene.dir / "cidlb")
+    lb.argv, lb.user = [*prefix, program, *options], user or lb.user
     become = {"user": lb.user.pw_uid, "group": lb.user.pw_gid, "extra_groups": []} if lb.user else {}
     check = subprocess.run([*lb.argv, "-t"], capture_output=True, text=True, timeout=20, cwd="/", **become)
     try:
