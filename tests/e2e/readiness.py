@@ -153,7 +153,7 @@ class Pair:
             process.argv = [*inside, *process.argv]
         server.start()
         lb.start(ready=False)
-        pids = [f"--{kind}={self.place}/{kind}{number}" for kind in ("pid", "vrrp_pid", "checkers_pid")]
+        pids = [f"--{kind}={self.place}/{kind}{number}" for kind in ("pid", "vrrp_pid", "checkers_pid", "bfd_pid")]
         argv = [*inside, "keepalived", "--dont-fork", "--log-console", "--vrrp", *pids, "--use-file", conf]
         self.scene.process(f"keepalived{number}", *argv)
         self.lbs.append(lb)

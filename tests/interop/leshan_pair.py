@@ -118,7 +118,7 @@ class Pair(StandApart):
         text = text.replace(f"{SERVICE}/32", f"{SERVICE}/24 dev eth0\n\t\t{GATEWAY}/24 dev eth1")
         conf = self.place / f"keepalived{number}.conf"
         conf.write_text(text)
-        pids = [f"--{kind}={self.place}/{kind}{number}" for kind in ("pid", "vrrp_pid", "checkers_pid")]
+        pids = [f"--{kind}={self.place}/{kind}{number}" for kind in ("pid", "vrrp_pid", "checkers_pid", "bfd_pid")]
         argv = ["keepalived", "--dont-fork", "--log-console", "--vrrp", *pids, "--use-file", conf]
         self.scene.process(f"keepalived{number}", *self.network.on(f"node{number}", *argv))
 
