@@ -84,8 +84,9 @@ def fleet(scene, segment, v6=False, **options):
         )
 
 
-def sessions(encap, v6=False, kind=Segment, look=lambda lb: None):
-    """Devices move, cidlb is killed, a server is drained, another configuration is loaded: nobody notices."""
+def sessions(encap, v6=False, kind=Segment, watch=lambda lb: lambda: None):
+    """Devices move, cidlb is killed, a server is drained, another configuration is loaded: nobody notices. `watch`: called
+    once cidlb runs again; what it returns is called at the end."""
     probes = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
     with kind() as segment, Scene() as scene:
         servers = real_servers(scene, segment, v6)
@@ -98,6 +99,7 @@ def sessions(encap, v6=False, kind=Segment, look=lambda lb: None):
         wait_until(lambda: told(story, "rebinds") >= FLEET, 60, "the devices have moved")
         lb.assert_identities()
         lb.restart()
+        judge = watch(lb)
         wait_until(lambda: told(story, "rebinds") >= 2 * FLEET, 60, "the devices have moved again")
         lb.config["pools"][0]["backends"][0]["state"] = "drain"
         lb.reload()
@@ -114,7 +116,7 @@ def sessions(encap, v6=False, kind=Segment, look=lambda lb: None):
         assert lb.metric("cidlb_forwarded_total", direction="up") > 0
         assert lb.metric("cidlb_forwarded_total", direction="down") == lb.metric("cidlb_replies_total") == 0
         assert lb.down() == 0 and "unanswered" not in lb.log_text()
-        look(lb)
+        judge()
         counted = [server.report() for server in servers]
         assert sum(one["sessions"] for one in counted) == FLEET + 4, counted
         assert sum(one["address_changes"] for one in counted) >= FLEET, counted
