@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu_turn.h"
 #include "base/tsan.h"
 #include "common/limit.h"
 #include "flows/flows_priv.h"
@@ -13,9 +14,11 @@ enum { PROBES = 64 /* endpoints tried before a flow is refused */ };
 
 static void flow_spin(struct flow *flow)
 {
+	unsigned tries = 0;
+
 	while (atomic_exchange_explicit(&flow->locked, true, memory_order_acquire))
 		while (atomic_load_explicit(&flow->locked, memory_order_relaxed))
-			caa_cpu_relax();
+			cpu_turn_wait(&tries);
 }
 
 bool flow_lock(struct flow *flow)

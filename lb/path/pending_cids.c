@@ -3,9 +3,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/cpu_turn.h"
 #include "path/learned_cids.h"
 
-enum { WAYS = 2, SETS = PENDING_CIDS / WAYS, SPINS = 10000, SERVER_HELLO = 2 };
+enum { WAYS = 2, SETS = PENDING_CIDS / WAYS, SERVER_HELLO = 2 };
 
 _Static_assert((SETS & (SETS - 1)) == 0, "the lowest bits of a hash choose the set");
 
@@ -57,13 +58,14 @@ static bool set_has(struct set *set, uint64_t source)
 	return false;
 }
 
-/* NULL: who has it was put to sleep. Then this datagram does without: it is repeated. */
-static struct set *set_lock(struct set *set)
+/* It waits, however long. What a server gives out is in a datagram that may come only once. */
+static void set_lock(struct set *set)
 {
-	for (int i = 0; i < SPINS; i++)
-		if (!atomic_exchange_explicit(&set->locked, true, memory_order_acquire))
-			return set;
-	return NULL;
+	unsigned tries = 0;
+
+	while (atomic_exchange_explicit(&set->locked, true, memory_order_acquire))
+		while (atomic_load_explicit(&set->locked, memory_order_relaxed))
+			cpu_turn_wait(&tries);
 }
 
 static void set_unlock(struct set *set)
@@ -103,8 +105,9 @@ bool pending_cids_find(struct pending_cids *pending, uint64_t source, const stru
 	struct pending *found;
 	bool gave;
 
-	if (!set_has(set, source) || !set_lock(set))
+	if (!set_has(set, source))
 		return false;
+	set_lock(set);
 	found = find(set, source);
 	gave = found && found->handshake.given &&
 	       learned_cids_is(in, found->handshake.cid.octets, found->handshake.cid.len);
@@ -175,8 +178,9 @@ enum pending_step pending_cids_reply(struct pending_cids *pending, const struct 
 	enum pending_step step = PENDING_NOTHING;
 	struct pending *of;
 
-	if ((!set_has(set, reply->source) && !is_server_hello(reply)) || !set_lock(set))
+	if (!set_has(set, reply->source) && !is_server_hello(reply))
 		return PENDING_NOTHING;
+	set_lock(set);
 	of = pending_of(set, reply);
 	if (of)
 		step = take(of, key, reply, said);

@@ -1,7 +1,7 @@
 /* What servers have just given out, in the modes that keep no flows and in pools that learn it: CIDs, and what devices
  * without CIDs resume (common/resume.h). Until the handshake is over, a CID leads the datagrams of its source alone. A
  * cache of fixed size, two to a set, for all workers. A new handshake takes the place of the older one of its set. A
- * set has a lock, which nobody holds for long, and which who asks in vain does not need. */
+ * set has a lock, which nobody holds for long. */
 #ifndef CIDLB_PATH_PENDING_CIDS_H
 #define CIDLB_PATH_PENDING_CIDS_H
 
