@@ -10,7 +10,6 @@
 #include <urcu-qsbr.h>
 
 #include "base/clock.h"
-#include "base/cpu_turn.h"
 #include "base/pages.h"
 #include "base/tsan.h"
 #include "io/socket.h"
@@ -158,7 +157,6 @@ static void *worker_run(void *arg)
 	struct worker *worker = arg;
 	struct epoll_event events[EVENTS];
 
-	cpu_turn_short();
 	worker->confined = worker->confine ? worker->confine() : 0;
 	sem_post(&worker->begun);
 	rcu_register_thread();

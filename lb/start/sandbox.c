@@ -44,8 +44,8 @@ static const uint16_t allowed[] = {
 	/* memory, threads, signals */
 	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_set_robust_list, SYS_rseq, SYS_exit, SYS_exit_group,
 	SYS_gettid, SYS_getpid, SYS_tgkill, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack,
-	SYS_sched_getaffinity, SYS_sched_getattr, SYS_sched_setattr, SYS_getcpu, SYS_getrandom, SYS_prlimit64, SYS_uname,
-	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getgroups,
+	SYS_sched_getaffinity, SYS_getcpu, SYS_getrandom, SYS_prlimit64, SYS_uname, SYS_getuid, SYS_geteuid, SYS_getgid,
+	SYS_getegid, SYS_getgroups,
 #ifdef __x86_64__
 	SYS_epoll_wait, SYS_poll, SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_unlink, SYS_rename,
 	SYS_time, SYS_dup2, SYS_getrlimit,

@@ -23,7 +23,6 @@ import time
 from pathlib import Path
 
 from harness import BIN, FULL, SANITIZE, Scene, Skip, free_ports, main, total, wait_until
-from lab.turns import short_here, turn_ns
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 from lib import frame  # noqa: E402
@@ -317,20 +316,6 @@ def crowded(again_s):
         assert total(after, "process_open_fds") <= total(before, "process_open_fds") + 64
         assert lb.get("/healthz")[0] == 200
         lb.assert_identities()
-
-
-def case_short_turns():
-    """Workers have short turns, and the thread that answers those who ask has not."""
-    usual, short = turn_ns(0), short_here()
-    with Scene() as scene:
-        workers = 3
-        pool = scene.pool("p", [entry(1, "127.0.0.1:9")], cid=CID, health={"probe": "none"})
-        lb = scene.cidlb([pool], workers=workers)
-        turns = {int(task.name): turn_ns(int(task.name)) for task in Path(f"/proc/{lb.pid}/task").iterdir()}
-        assert turns.pop(lb.pid) == usual, turns
-        others = list(turns.values())
-        assert others.count(short) == (workers if short != usual else len(others)), (usual, short, turns)
-        lb.stop()
 
 
 def case_admin():

@@ -4,10 +4,8 @@ upgrade under real sessions, and a purge. Usage: booted.py ROOT PACKAGES
 
 The root is the balancer of deployment.py: its network is that namespace, the servers and devices are outside of it."""
 
-import contextlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +17,6 @@ sys.path[:0] = [str(TREE / "tests" / "e2e"), str(TREE / "bench")]
 
 from deployment import Hosts, run_devices, start_servers  # noqa: E402
 from harness import FULL, Scene, main, parse_metrics, total, wait_until  # noqa: E402
-from lab.turns import short_here, turn_ns  # noqa: E402
 from lib.load import Load  # noqa: E402
 from pages import GUIDE, Page  # noqa: E402
 
@@ -118,18 +115,6 @@ def new_process(root, command):
     return full
 
 
-def assert_short_turns(root):
-    """The unit's filter of system calls lets workers have what they have without it."""
-    threads = root.run(f"ls /proc/{root.pid()}/task").split()
-    here = Path(f"/proc/{root.init}/ns/pid").readlink()
-    outside = {}  # threads there by their number in the root
-    for status in Path("/proc").glob("[0-9]*/task/[0-9]*/status"):
-        with contextlib.suppress(OSError):  # it has ended
-            if Path(status.parent / "ns/pid").readlink() == here:
-                outside[re.search(r"^NSpid:.*\t(\d+)$", status.read_text(), re.M)[1]] = int(status.parent.name)
-    assert short_here() in [turn_ns(outside[thread]) for thread in threads]
-
-
 def case_life_of_the_package():
     for package in PACKAGES.glob("cidlb_*.deb"):
         shutil.copy(package, ROOT / "root")
@@ -138,7 +123,6 @@ def case_life_of_the_package():
         root = Booted(hosts, scene)
         try:
             print(f"    the guide, from apt install on: {follow_the_guide(root, hosts):.1f} s")
-            assert_short_turns(root)
             run_under_sessions(root, hosts, scene)
             assert all(traces(root)), "what is looked for is found while cidlb is installed"
             root.run("apt purge -y cidlb")
