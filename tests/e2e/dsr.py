@@ -85,8 +85,8 @@ def fleet(scene, segment, v6=False, **options):
 
 
 def sessions(encap, v6=False, kind=Segment, watch=lambda lb: lambda: None):
-    """Devices move, cidlb is killed, a server is drained, another configuration is loaded: nobody notices. `watch`: called
-    once cidlb runs again; what it returns is called at the end."""
+    """Devices move, cidlb is killed, a server is drained, another configuration is loaded: nobody notices. `watch`:
+    called once cidlb runs again; what it returns is called at the end."""
     probes = {"probe": "dtls", "interval_ms": 500, "timeout_ms": 3000}
     with kind() as segment, Scene() as scene:
         servers = real_servers(scene, segment, v6)

@@ -48,7 +48,7 @@ class StandApart(Stand):
     def wait_shared(self, *nodes):
         """All of these know every session, if they learn. None has lost any."""
         for node in nodes if not self.cids.pool else ():
-            wait_until(lambda: cids(node) >= len(self.devices), 60, f"{node.name} knows {len(self.devices)} CIDs")
+            wait_until(lambda: cids(node) == len(self.devices), 60, f"{node.name} knows {len(self.devices)} CIDs")
             assert node.metric("cidlb_redis_dropped_total") == 0
             assert node.metric("cidlb_learned_cids_total", what="evicted") == 0
 
